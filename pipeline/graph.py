@@ -1,0 +1,153 @@
+"""The one graph: `dvc.yaml` read as Stage objects.
+
+Standard library and PyYAML only: Airflow's DAG processor imports it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import StorageError, UsageError, nearest
+
+GRAPH_FILE = "dvc.yaml"
+PARAMS_FILE = "params.yaml"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage as dvc.yaml declares it, with `${…}` resolved from the recipe.
+
+    `volatile` (from `meta`) lists what the stage may write but DVC does not track: readings, logs, the page.
+    """
+
+    name: str
+    command: str
+    deps: tuple[str, ...] = ()
+    outs: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+    is_always_changed: bool = False
+    description: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All stages, in an order that respects their edges."""
+
+    stages: tuple[Stage, ...]
+
+    def __getitem__(self, name: str) -> Stage:
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise UsageError(f"{GRAPH_FILE}: no stage '{name}'{nearest(name, (stage.name for stage in self.stages))}")
+
+    def parents(self, stage: Stage) -> tuple[Stage, ...]:
+        """Return the stages whose outputs this stage reads."""
+        return tuple(
+            other
+            for other in self.stages
+            if other is not stage and any(_overlaps(dep, out) for dep in stage.deps for out in other.outs)
+        )
+
+    @property
+    def edges(self) -> frozenset[tuple[str, str]]:
+        """Return `(parent, child)` for every edge."""
+        return frozenset((parent.name, stage.name) for stage in self.stages for parent in self.parents(stage))
+
+
+def load_graph(root: Path) -> Graph:
+    """Read `dvc.yaml` and resolve it against `params.yaml`, both under `root`."""
+    return parse_graph(_load(root / GRAPH_FILE), _load(root / PARAMS_FILE))
+
+
+def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any]) -> Graph:
+    """Make the graph from the plain content of `dvc.yaml` and `params.yaml`; raise UsageError on a cycle."""
+    stages = declared.get("stages")
+    if not isinstance(stages, Mapping) or not stages:
+        raise UsageError(f"{GRAPH_FILE}: declares no stages")
+    return Graph(_in_order([_stage(name, body, params) for name, body in stages.items()]))
+
+
+def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Stage:
+    if "cmd" not in body:
+        raise UsageError(f"{GRAPH_FILE}: stage '{name}' has no cmd")
+    meta = body.get("meta") or {}
+
+    def paths(*kinds: str) -> tuple[str, ...]:
+        return tuple(resolve(_name(entry), params) for kind in kinds for entry in body.get(kind) or ())
+
+    return Stage(
+        name=name,
+        command=resolve(body["cmd"], params),
+        deps=paths("deps"),
+        outs=paths("outs", "metrics", "plots"),
+        params=paths("params"),
+        volatile=tuple(resolve(path, params) for path in meta.get("volatile", ())),
+        is_always_changed=bool(body.get("always_changed", False)),
+        description=body.get("desc", ""),
+        meta=meta,
+    )
+
+
+def resolve(text: str, params: Mapping[str, Any]) -> str:
+    """Replace `${data.path}` by the recipe's value, as DVC's templating does."""
+
+    def value(match: re.Match[str]) -> str:
+        found: Any = params
+        for part in match[1].split("."):
+            if not isinstance(found, Mapping) or part not in found:
+                raise UsageError(f"{GRAPH_FILE}: ${{{match[1]}}} is not in {PARAMS_FILE}")
+            found = found[part]
+        return str(found)
+
+    return _REFERENCE.sub(value, text)
+
+
+def covers(declared: str, path: str) -> bool:
+    """Say whether a declared file or folder is, or contains, a path. Both relative to the root, or both absolute."""
+    return path == declared or path.startswith(declared.rstrip("/") + "/")
+
+
+def _overlaps(one: str, other: str) -> bool:
+    return covers(one, other) or covers(other, one)
+
+
+def _name(entry: str | Mapping[str, Any]) -> str:
+    return entry if isinstance(entry, str) else str(next(iter(entry)))
+
+
+def _in_order(stages: list[Stage]) -> tuple[Stage, ...]:
+    graph, ordered, placed = Graph(tuple(stages)), list[Stage](), set[str]()
+    while len(ordered) < len(stages):
+        ready = [s for s in stages if s.name not in placed and _names(graph.parents(s)) <= placed]
+        if not ready:
+            rest = ", ".join(s.name for s in stages if s.name not in placed)
+            raise UsageError(f"{GRAPH_FILE}: these stages wait for each other in a circle: {rest}")
+        ordered.append(ready[0])  # one at a time: otherwise the order of dvc.yaml is kept
+        placed.add(ready[0].name)
+    return tuple(ordered)
+
+
+def _names(stages: Iterable[Stage]) -> set[str]:
+    return {stage.name for stage in stages}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}; run from the project's folder") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: must be a mapping")
+    return content

@@ -1,0 +1,91 @@
+"""Processes that never outlive the one that started them, whatever kills it. Linux."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+_SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(parent_pid: int | None = None) -> None:
+    """Ask the kernel to SIGKILL this process when its parent ends; end at once if the parent has ended already.
+
+    The kernel watches the parent's *thread* that made this process, so a parent starts it from a thread that stays.
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    expected = os.getppid() if parent_pid is None else parent_pid
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != expected:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_with_driver() -> None:
+    """Make this process end when the program that ordered it ends, also across a shell in between.
+
+    DVC starts a stage through `sh -c`; some shells replace themselves by the command, some wait for it.
+    """
+    die_with_parent()
+    ancestor = os.getppid()
+    while ancestor > 1 and _command_name(ancestor) in _SHELLS:
+        ancestor = _parent_of(ancestor)
+        if ancestor > 1:
+            threading.Thread(target=_end_with, args=(os.pidfd_open(ancestor),), daemon=True).start()
+
+
+def _end_with(descriptor: int) -> None:
+    select.select([descriptor], [], [])  # readable when that process has ended
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _command_name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def _parent_of(pid: int) -> int:
+    # The name, in brackets, may hold blanks; what follows the last bracket is state, parent, …
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def start(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    output: IO[bytes] | int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start a command in a process group of its own that dies with this process. Its two outputs go to `output`."""
+    parent_pid = os.getpid()
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=lambda: die_with_parent(parent_pid),
+    )
+
+
+def end(process: subprocess.Popen[bytes], *, grace_s: float = 5.0) -> None:
+    """End a process started by `start` and its whole group: SIGTERM, then SIGKILL after the grace."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        try:
+            os.killpg(process.pid, number)
+            process.wait(grace_s)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue

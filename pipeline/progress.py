@@ -1,0 +1,81 @@
+"""How a stage says how far it is: events for `ratchet run`, plain lines for everybody else.
+
+`ratchet run` names a file in the environment; each process of a stage appends one JSON object a line to it, and the
+parent draws them. Without that file, progress is written to standard error as readable lines, a few seconds apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+EVENTS_VARIABLE = "RATCHET_EVENTS"
+_EVENT_INTERVAL_S = 0.2
+_LINE_INTERVAL_S = 5.0
+
+
+class Progress:
+    """Progress of one stage. Cheap enough to be called once a batch."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._events_path = os.environ.get(EVENTS_VARIABLE)
+        self._last_s = float("-inf")
+
+    def begin(self) -> None:
+        """Say that the stage has begun."""
+        self._emit("begin")
+
+    def step(self, what: str) -> None:
+        """Say what is being done now, when there is nothing to count (starting Spark, importing TensorFlow …)."""
+        self._emit("step", what=what)
+
+    def advance(self, done: int, total: int, unit: str, note: str = "") -> None:
+        """Say that `done` of `total` units are done; `note` carries figures worth a glance. Throttled."""
+        now_s = time.monotonic()
+        interval_s = _EVENT_INTERVAL_S if self._events_path else _LINE_INTERVAL_S
+        if done < total and now_s - self._last_s < interval_s:
+            return
+        self._last_s = now_s
+        self._emit("advance", done=done, total=total, unit=unit, note=note)
+
+    def finish(self, summary: str, **readings: float) -> None:
+        """Say in a few words what came of the stage: `12 000 images, 10 classes`, and its readings (peak memory …)."""
+        self._emit("finish", summary=summary, **readings)
+
+    def fail(self, message: str, exit_code: int) -> None:
+        """Tell `ratchet run` why the stage failed: DVC passes neither the message nor the exit code on."""
+        if self._events_path:
+            self._emit("fail", summary=message, exit_code=exit_code)
+
+    def _emit(self, event: str, **values: object) -> None:
+        if self._events_path:
+            line = json.dumps({"stage": self._stage, "event": event, "at_s": time.time(), **values}) + "\n"
+            descriptor = os.open(self._events_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(descriptor, line.encode())  # one write: lines of several ranks never mix
+            finally:
+                os.close(descriptor)
+        elif event != "begin":
+            print(f"{self._stage}: {_as_text(event, values)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _as_text(event: str, values: dict[str, object]) -> str:
+    if event == "advance":
+        note = f"  {values['note']}" if values["note"] else ""
+        return f"{values['done']:,} of {values['total']:,} {values['unit']}{note}".replace(",", " ")
+    return str(values.get("what") or values.get("summary") or event)
+
+
+@contextmanager
+def timed(readings: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds spent in the block to `readings[name]`. For `run.json`: never for what DVC tracks."""
+    start_s = time.perf_counter()
+    try:
+        yield
+    finally:
+        readings[name] = readings.get(name, 0.0) + time.perf_counter() - start_s

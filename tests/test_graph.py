@@ -1,0 +1,78 @@
+"""The graph is dvc.yaml and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import UsageError
+from pipeline.graph import load_graph, parse_graph, resolve
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_shipped_graph_has_every_stage_in_an_order_that_respects_its_edges() -> None:
+    graph = load_graph(ROOT)
+    names = [stage.name for stage in graph.stages]
+    assert set(names) >= {
+        *("ingest", "check_raw", "clean", "split", "normalize", "augment", "check_prepared"),
+        *("train", "evaluate", "gate", "register"),
+    }
+    assert all(names.index(parent) < names.index(child) for parent, child in graph.edges)
+
+
+def test_every_stage_has_its_file_and_the_command_that_runs_it() -> None:
+    for stage in load_graph(ROOT).stages:
+        assert stage.command == f"ratchet stage {stage.name}"
+        assert (ROOT / "pipeline" / "stages" / f"{stage.name}.py").is_file()
+        assert f"pipeline/stages/{stage.name}.py" in stage.deps
+        assert stage.description
+
+
+def test_only_what_acts_outside_git_is_always_changed() -> None:
+    assert {stage.name for stage in load_graph(ROOT).stages if stage.is_always_changed} == {"champion", "register"}
+
+
+def test_references_are_resolved_from_the_recipe() -> None:
+    assert resolve("${a.b}/x", {"a": {"b": "y"}}) == "y/x"
+    with pytest.raises(UsageError, match=r"\$\{a\.c\} is not in params\.yaml"):
+        resolve("${a.c}", {"a": {"b": "y"}})
+
+
+def test_a_circle_is_refused_by_name() -> None:
+    stages = {"a": {"cmd": "x", "deps": ["2"], "outs": ["1"]}, "b": {"cmd": "x", "deps": ["1"], "outs": ["2"]}}
+    with pytest.raises(UsageError, match="in a circle: a, b"):
+        parse_graph({"stages": stages}, {})
+
+
+def test_an_unknown_stage_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no stage 'trian' \(did you mean 'train'\?\)"):
+        load_graph(ROOT)["trian"]
+
+
+@given(st.integers(1, 6), st.data())
+def test_any_graph_without_a_circle_is_ordered(size: int, data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(range(size)))
+    stages = {
+        f"s{number}": {
+            "cmd": "x",
+            "outs": [f"out/{number}"],
+            "deps": [f"out/{n}" for n in data.draw(st.sets(st.integers(0, number - 1)) if number else st.just(set()))],
+        }
+        for number in shuffled
+    }
+    graph = parse_graph({"stages": stages}, {})
+    order = [stage.name for stage in graph.stages]
+    assert sorted(order) == sorted(stages)
+    assert all(order.index(parent) < order.index(child) for parent, child in graph.edges)
+
+
+def test_the_graph_needs_nothing_heavy() -> None:
+    code = "import sys, pipeline.graph; print([m for m in ('pydantic', 'dvc', 'numpy', 'pyarrow') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
