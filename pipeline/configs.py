@@ -1,0 +1,35 @@
+"""One file per model in `configs/`: recipe changes on top of `params.yaml`, and how Airflow is to schedule them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.errors import UsageError, nearest
+from pipeline.params import PARAMS_FILE, Settings, merge, parse_yaml, validate
+
+
+class Config(Settings):
+    """The content of one file in `configs/`."""
+
+    description: str = Field(default="", description="one line for people")
+    owner: str = Field(default="ratchet", description="who is called")
+    schedule: str | None = Field(default=None, description="cron expression; none: only when asked")
+    tags: tuple[str, ...] = Field(default=(), strict=False, description="labels in Airflow")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="changes to params.yaml")
+
+
+def load_config(path: Path) -> Config:
+    """Read one config file; raise UsageError naming the nearest file in its folder if it does not exist."""
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path("configs")
+        raise UsageError(f"{path}: no such config{nearest(path.name, (file.name for file in folder.glob('*.yaml')))}")
+    return validate(Config, parse_yaml(path), str(path))
+
+
+def recipe_values(root: Path, config: Config | None) -> dict[str, Any]:
+    """Return the plain recipe: `params.yaml`, with a config's changes on top."""
+    values = parse_yaml(root / PARAMS_FILE)
+    return merge(values, config.recipe) if config else values

@@ -1,0 +1,145 @@
+"""One run, one git worktree: with a recipe of its own, sharing the DVC cache, so that two runs never meet.
+
+A worktree holds the commit that is checked out, plus whatever the person has changed and not yet committed: what runs
+is what they see.
+"""
+
+from __future__ import annotations
+
+import configparser
+import fcntl
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.artifacts import write_file
+from pipeline.errors import StorageError, UsageError
+from pipeline.params import PARAMS_FILE
+
+WORKTREES = ".worktrees"
+RUNS = "runs"
+RUN_LOCK = "run.lock"
+_NEW_S = 60.0
+_KEPT = (PARAMS_FILE, "dvc.lock", "reports")
+
+
+def find_root(start: Path) -> Path:
+    """Return the project's folder: the nearest one upwards that holds dvc.yaml and pipeline/."""
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "pipeline").is_dir():
+            return folder
+    raise UsageError(f"{start}: not inside a Ratchet project (no dvc.yaml here or above); change to its folder first")
+
+
+@contextmanager
+def worktree(root: Path, run_id: str, recipe: dict[str, Any]) -> Iterator[Path]:
+    """Give a run's worktree with its own `params.yaml`; remove it when the block ends.
+
+    Raises UsageError where git has no commit to start from. Nothing is lost with it that `keep` has not copied or the
+    DVC cache does not hold.
+    """
+    place = root / WORKTREES / run_id
+    if _git(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode != 0:
+        raise UsageError(f"{root}: a run with its own recipe needs a git repository with a commit; `git commit` first")
+    _git_or_fail(root, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
+    try:
+        _overlay_uncommitted(root, place)
+        write_file(place / PARAMS_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).encode())
+        _share_cache(root, place)
+        _link_source(root, place, str(recipe["data"]["path"]))
+        yield place
+    finally:
+        _remove(root, place)
+
+
+def sweep(root: Path) -> None:
+    """Remove the worktrees that killed runs have left: those whose lock nobody holds."""
+    for place in (root / WORKTREES).glob("*/"):
+        if time.time() - place.stat().st_mtime < _NEW_S:
+            continue  # perhaps made this moment, and not locked yet
+        try:
+            with (place / ".ratchet" / RUN_LOCK).open("a") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # its run goes on
+        except FileNotFoundError:
+            pass  # killed before it took the lock
+        _remove(root, place)
+
+
+def keep(root: Path, place: Path, run_id: str) -> Path:
+    """Copy a run's recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
+    kept = root / RUNS / run_id
+    aside = kept.with_name(f".{run_id}.partial")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        for name in _KEPT:
+            source = place / name
+            if source.is_dir():
+                shutil.copytree(source, aside / name)
+            elif source.exists():
+                shutil.copy2(source, aside / name)
+        aside.rename(kept)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise StorageError(f"{kept}: cannot be written: {error.strerror or error}") from error
+    return kept
+
+
+def _remove(root: Path, place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    _git(root, "worktree", "prune")
+
+
+def _overlay_uncommitted(root: Path, place: Path) -> None:
+    changed = _git_or_fail(root, "ls-files", "-z", "--modified", "--others", "--exclude-standard")
+    staged = _git_or_fail(root, "diff", "--cached", "--name-only", "-z", "HEAD")
+    for name in set(filter(None, (changed + staged).split("\0"))):
+        source, target = root / name, place / name
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+        else:
+            target.unlink(missing_ok=True)
+
+
+def _share_cache(root: Path, place: Path) -> None:
+    cache = _dvc_cache(root)
+    write_file(place / ".dvc" / "config.local", f"[cache]\n    dir = {cache}\n".encode())
+
+
+def _dvc_cache(root: Path) -> Path:
+    for config in (root / ".dvc" / "config.local", root / ".dvc" / "config"):
+        parser = configparser.ConfigParser()
+        parser.read(config)
+        if parser.has_option("cache", "dir"):
+            return (config.parent / parser.get("cache", "dir")).resolve()
+    return root / ".dvc" / "cache"
+
+
+def _link_source(root: Path, place: Path, path: str) -> None:
+    # A source inside the project that git ignores is not in the worktree; it is read where it stands.
+    if not Path(path).is_absolute() and not (place / path).exists() and (root / path).exists():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).symlink_to((root / path).resolve())
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise UsageError("git is not installed; run `make setup`") from error
+
+
+def _git_or_fail(root: Path, *arguments: str) -> str:
+    result = _git(root, *arguments)
+    if result.returncode != 0:
+        raise StorageError(f"git {arguments[0]} failed in {root}: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
