@@ -20,7 +20,7 @@ import yaml
 
 from pipeline.artifacts import write_file
 from pipeline.errors import StorageError, UsageError
-from pipeline.params import PARAMS_FILE
+from pipeline.graph import PARAMS_FILE
 
 WORKTREES = ".worktrees"
 RUNS = "runs"

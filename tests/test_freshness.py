@@ -1,0 +1,57 @@
+"""Nothing has changed only when nothing has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import freshness
+from pipeline.graph import Graph, parse_graph
+
+CHAMPION = {"version": "1", "digest": "sha256:1"}
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    for name in ("dvc.yaml", "params.yaml", "dvc.lock", "in/a", "in/deep/b", "out"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    graph = parse_graph({"stages": {"s": {"cmd": "x", "deps": ["in"], "outs": ["out"]}}}, {})
+    freshness.remember(tmp_path, graph, CHAMPION)
+    return graph
+
+
+def test_the_same_files_are_the_last_complete_run(tmp_path: Path, graph: Graph) -> None:
+    assert freshness.remembered_champion(tmp_path, graph) == (True, CHAMPION)
+
+
+@pytest.mark.parametrize("name", ["dvc.yaml", "params.yaml", "dvc.lock", "in/a", "in/deep/b", "out"])
+@pytest.mark.parametrize("change", ["content", "remove", "replace"])
+def test_any_change_is_seen(tmp_path: Path, graph: Graph, name: str, change: str) -> None:
+    path = tmp_path / name
+    if change == "content":
+        path.write_text("changed")
+    elif change == "remove":
+        path.unlink()
+    else:
+        aside = path.with_name("aside")
+        aside.write_bytes(path.read_bytes())
+        aside.replace(path)
+    assert freshness.remembered_champion(tmp_path, graph)[0] is False
+
+
+def test_a_new_file_in_a_dependency_is_seen(tmp_path: Path, graph: Graph) -> None:
+    (tmp_path / "in" / "new").write_text("")
+    assert freshness.remembered_champion(tmp_path, graph)[0] is False
+
+
+def test_a_run_that_has_begun_is_not_complete(tmp_path: Path, graph: Graph) -> None:
+    freshness.forget(tmp_path)
+    assert freshness.remembered_champion(tmp_path, graph) == (False, None)
+
+
+def test_a_picture_that_cannot_be_read_is_no_picture(tmp_path: Path, graph: Graph) -> None:
+    (tmp_path / ".ratchet" / "complete.json").write_text("[]")
+    assert freshness.remembered_champion(tmp_path, graph) == (False, None)

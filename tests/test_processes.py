@@ -1,0 +1,90 @@
+"""No process outlives the one that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import processes
+
+ROOT = Path(__file__).parents[1]
+_WAIT_S = 10.0
+
+
+def has_ended(pid: int) -> bool:
+    """Wait until a process is gone; say whether it went in time."""
+    deadline_s = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline_s:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_started_process_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
+    starter = (
+        "import os, subprocess, sys; from pathlib import Path; from pipeline import processes;"
+        "where = {'folder': Path('.'), 'environment': os.environ, 'output': subprocess.DEVNULL};"
+        "child = processes.start(['sleep', '1000'], **where);"
+        "print(child.pid, flush=True); child.wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child_pid = int(parent.stdout.readline())
+        assert psutil.pid_exists(child_pid)
+        parent.kill()
+    assert has_ended(child_pid)
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_a_stage_dies_with_its_driver_across_a_shell(shell: str) -> None:
+    stage = (
+        "import time; from pipeline import processes; processes.die_with_driver();"
+        " print('up', flush=True); time.sleep(1000)"
+    )
+    # The second command keeps the shell from replacing itself by the first.
+    driver = f"import subprocess; subprocess.run([{shell!r}, '-c', '''{sys.executable} -c \"{stage}\"; true'''])"
+    with subprocess.Popen([sys.executable, "-c", driver], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "up\n"
+        family = psutil.Process(parent.pid).children(recursive=True)
+        [python] = [child.pid for child in family if "python" in child.name()]
+        parent.kill()
+    assert has_ended(python)
+    for child in family:  # the shell waits for nothing more, and goes
+        assert has_ended(child.pid)
+
+
+def test_ending_a_process_ends_its_whole_group() -> None:
+    process = processes.start(
+        ["/bin/sh", "-c", "sleep 1000 & sleep 1000; true"],
+        folder=ROOT,
+        environment=os.environ,
+        output=subprocess.DEVNULL,
+    )
+    deadline_s = time.monotonic() + _WAIT_S
+    while len(group := psutil.Process(process.pid).children()) < 2:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    processes.end(process)
+    assert process.returncode == -signal.SIGTERM
+    assert all(has_ended(child.pid) for child in group)
+
+
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace() -> None:
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(1000)"
+    )
+    process = processes.start([sys.executable, "-c", code], folder=ROOT, environment=os.environ)
+    assert process.stdout
+    with process.stdout as output:
+        assert output.readline() == b"up\n"
+        processes.end(process, grace_s=0.2)
+    assert process.returncode == -signal.SIGKILL

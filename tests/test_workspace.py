@@ -1,0 +1,110 @@
+"""A run with its own recipe works in a worktree of its own, and sees what the person sees."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import workspace
+from pipeline.errors import UsageError
+from pipeline.params import parse_yaml
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / ".dvc").mkdir(parents=True)
+    (root / "pipeline").mkdir()
+    (root / "pipeline" / "code.py").write_text("committed")
+    (root / "gone.txt").write_text("committed")
+    (root / ".gitignore").write_text("/.worktrees/\n/runs/\n/ignored/\n.dvc/config.local\n/.ratchet/\n")
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    (root / "params.yaml").write_text("seed: 1\n")
+    git(root, "init", "--quiet")
+    git(root, "add", "-A")
+    git(root, "commit", "--quiet", "-m", "start")
+    return root
+
+
+def recipe(path: str = "source") -> dict[str, Any]:
+    return {"seed": 2, "data": {"path": path}}
+
+
+def test_the_worktree_has_its_own_recipe_and_the_shared_cache(root: Path) -> None:
+    with workspace.worktree(root, "r1", recipe()) as place:
+        assert parse_yaml(place / "params.yaml") == recipe()
+        assert str(root / ".dvc" / "cache") in (place / ".dvc" / "config.local").read_text()
+        assert (root / "params.yaml").read_text() == "seed: 1\n"
+    assert not place.exists()
+    listed = subprocess.run(["git", "-C", str(root), "worktree", "list"], check=True, capture_output=True, text=True)
+    assert len(listed.stdout.splitlines()) == 1
+
+
+def test_what_is_changed_but_not_committed_runs_too(root: Path) -> None:
+    (root / "pipeline" / "code.py").write_text("changed")
+    (root / "new.txt").write_text("new")
+    (root / "staged.txt").write_text("staged")
+    git(root, "add", "staged.txt")
+    (root / "gone.txt").unlink()
+    with workspace.worktree(root, "r1", recipe()) as place:
+        assert (place / "pipeline" / "code.py").read_text() == "changed"
+        assert (place / "new.txt").read_text() == "new"
+        assert (place / "staged.txt").read_text() == "staged"
+        assert not (place / "gone.txt").exists()
+
+
+def test_a_source_that_git_ignores_is_read_where_it_stands(root: Path) -> None:
+    (root / "ignored").mkdir()
+    (root / "ignored" / "data").write_text("x")
+    with workspace.worktree(root, "r1", recipe("ignored")) as place:
+        assert (place / "ignored" / "data").read_text() == "x"
+    assert (root / "ignored" / "data").read_text() == "x"
+
+
+def test_the_worktree_goes_when_the_run_fails(root: Path) -> None:
+    with pytest.raises(RuntimeError), workspace.worktree(root, "r1", recipe()) as place:
+        raise RuntimeError
+    assert not place.exists()
+
+
+def test_a_finished_run_is_kept_with_its_recipe_lock_and_reports(root: Path) -> None:
+    with workspace.worktree(root, "r1", recipe()) as place:
+        (place / "reports").mkdir()
+        (place / "reports" / "verdict.json").write_text("{}")
+        (place / "dvc.lock").write_text("lock")
+        kept = workspace.keep(root, place, "r1")
+    assert kept == root / "runs" / "r1"
+    assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "params.yaml", "reports"]
+
+
+def test_the_sweep_removes_what_killed_runs_left_and_nothing_that_runs(root: Path) -> None:
+    old_s = 1_000_000_000
+    for name in ("killed", "running"):
+        git(root, "worktree", "add", "--detach", str(root / ".worktrees" / name), "HEAD")
+        (root / ".worktrees" / name / ".ratchet").mkdir()
+        os.utime(root / ".worktrees" / name, (old_s, old_s))
+    with (root / ".worktrees" / "running" / ".ratchet" / workspace.RUN_LOCK).open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        workspace.sweep(root)
+    assert [path.name for path in (root / ".worktrees").iterdir()] == ["running"]
+
+
+def test_without_a_commit_the_error_says_what_to_do(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    with pytest.raises(UsageError, match="git commit"), workspace.worktree(tmp_path, "r1", recipe()):
+        pass
+
+
+def test_outside_a_project_the_error_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not inside a Ratchet project"):
+        workspace.find_root(tmp_path)
