@@ -4,13 +4,14 @@
 # With --cached it builds nothing: it prints the path of a wheel that is there, or leaves with 1.
 #
 # Horovod 0.28.1 does not compile on TensorFlow >= 2.16: xla_mpi_ops.cc includes XLA headers that TensorFlow no longer
-# ships. That file holds optional XLA operations; we leave it out of the build (see docs/decisions/horovod.md).
+# ships. That file holds optional XLA operations; we leave it out of the build (see docs/decisions/0008-horovod.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
 cache=${RATCHET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ratchet}
 version=$(sed -n 's/^horovod==\([0-9.]*\).*/\1/p' requirements/horovod.txt)
-built_against=$("$python" -c 'import importlib.metadata as m, sys; print("tensorflow_cpu-%s-cp%d%d" % (m.version("tensorflow-cpu"), *sys.version_info[:2]))')
+built_against=$("$python" -c 'import importlib.metadata as m, sys; print("tensorflow_cpu-%s-cp%d%d" % (m.version("tensorflow-cpu"), *sys.version_info[:2]))' 2>/dev/null) ||
+  { echo "ratchet: .venv has no TensorFlow to build Horovod against: run scripts/setup.sh" >&2; exit 70; }
 shelf=$cache/wheels/horovod-$version-$built_against-$(uname -m)
 find_wheel() { find "$shelf" -name 'horovod-*.whl' 2>/dev/null | grep .; }
 if find_wheel; then exit 0; fi

@@ -1,0 +1,37 @@
+# Each target works alone, on a fresh clone too: it sets up what is missing first.
+# PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lock clean
+in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
+slow_tests := tests/system
+fast_tests = $(filter-out $(slow_tests) %/__pycache__ %/conftest.py %/__init__.py,$(patsubst %/,%,$(wildcard tests/*/ tests/*.py)))
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## set up what is missing (nothing the second time)
+	@scripts/setup.sh
+
+demo: setup ## retrain on the sample of Fashion-MNIST, judge and register the model
+	@$(in_venv) ratchet run
+
+test: setup ## every test, the fast ones first
+	@$(in_venv) python -m pytest $(fast_tests) $(wildcard $(slow_tests))
+
+check: setup ## lint, format, types, import contracts and the fast tests: under a minute
+	@$(in_venv) ruff check .
+	@$(in_venv) ruff format --check .
+	@$(in_venv) mypy
+	@$(in_venv) lint-imports
+	@$(in_venv) python -m pytest -q $(fast_tests)
+
+bench: setup ## every comparison in benchmarks/, each printing its ratio
+	@for one in $$(grep -l __main__ benchmarks/*.py); do echo "== $$one"; $(in_venv) python $$one || exit; done
+
+lock: ## rewrite requirements/*.txt from *.in; UPGRADE=1 moves versions
+	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## remove caches of the tools; data, models, runs and .venv stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -path ./.venv -prune -o -path ./.git -prune -o -name __pycache__ -type d -exec rm -rf {} +
