@@ -1,0 +1,76 @@
+"""Random numbers that are a function of a key and a counter, with no state: any batch, any order, the same numbers.
+
+The generator is SplitMix64: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014,
+figures 16 and 17 (mix64, variant 13 of D. Stafford). Number `n` of a stream is `mix64(key + (n + 1) × gamma)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+Keys = npt.NDArray[np.uint64]
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+
+
+def mix64(words: Keys) -> Keys:
+    """Mix 64-bit words in place and return them: every bit of the result depends on every bit of the word."""
+    scratch = np.right_shift(words, _SHIFTS[0])
+    for shift, multiplier in zip(_SHIFTS[1:], _MULTIPLIERS, strict=True):
+        words ^= scratch
+        words *= multiplier
+        np.right_shift(words, shift, out=scratch)
+    words ^= scratch
+    return words
+
+
+def row_keys(ids: Sequence[str], seed: int) -> Keys:
+    """Return the key of each row, `[row] uint64`: BLAKE2b of its id, keyed with the seed."""
+    key = struct.pack("<Q", seed)
+    content = b"".join(hashlib.blake2b(row_id.encode(), digest_size=8, key=key).digest() for row_id in ids)
+    return np.frombuffer(content, "<u8").astype(np.uint64)
+
+
+def copy_keys(keys: Keys, copy: int) -> Keys:
+    """Return the keys of a copy of each row, `[row] uint64`."""
+    return mix64(keys + np.full(1, copy, np.uint64) * _GAMMA)  # arrays wrap around; scalars warn
+
+
+def random_words(keys: Keys, first: int, count: int) -> Keys:
+    """Return numbers `first` to `first + count - 1` of each key's stream, `[row, count] uint64`."""
+    steps = np.arange(first + 1, first + count + 1, dtype=np.uint64) * _GAMMA
+    return mix64(keys[:, None] + steps)
+
+
+def uniform(keys: Keys, first: int, count: int) -> npt.NDArray[np.float64]:
+    """Return `[row, count]` numbers of [0, 1), multiples of 2^-53."""
+    return (random_words(keys, first, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+@lru_cache(maxsize=4)
+def normal_levels(deviation: float) -> npt.NDArray[np.int16]:
+    """Return the 65 536 quantiles of a normal distribution around 0, rounded, `[65536] int16`.
+
+    Picking one by 16 random bits draws rounded noise of this standard deviation, out to 4.3 deviations.
+    """
+    lower = [NormalDist().inv_cdf((rank + 0.5) / 2**16) for rank in range(2**15)]
+    quantiles = np.array(lower)
+    levels = np.rint(np.concatenate([quantiles, -quantiles[::-1]]) * deviation).astype(np.int16)
+    levels.flags.writeable = False
+    return levels
+
+
+def normal(keys: Keys, first: int, count: int, deviation: float) -> npt.NDArray[np.int16]:
+    """Return `[row, count] int16` normal numbers rounded to integers; four are made of each number of the stream."""
+    words = random_words(keys, first, -(-count // 4))
+    picks = words.astype("<u8", copy=False).view("<u2")[:, :count]
+    return normal_levels(deviation).take(picks)

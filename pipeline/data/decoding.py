@@ -1,0 +1,62 @@
+"""From payloads to pixels. Encodings: raw (row-major uint8), png, jpeg. Payload bytes are not trusted."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.data.identity import payload_views
+from pipeline.errors import Bug
+from pipeline.shards import Shape
+
+ENCODINGS = ("raw", "png", "jpeg")
+# What a picture's file may hold, by the channels it is declared to have. Nothing is guessed: no alpha, no 16 bits.
+_MODES = {1: ("L", {"L", "1"}), 3: ("RGB", {"RGB", "P"})}
+
+
+def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> npt.NDArray[np.uint8] | None:
+    """Return a png's or jpeg's pixels, `[height, width, channel] uint8`, or None unless it decodes to exactly `shape`.
+
+    The size in the file's header is compared before any pixel is decoded, so a small file cannot ask for much memory.
+    """
+    from PIL import Image
+
+    height, width, channels = shape
+    mode, accepted = _MODES.get(channels, ("", set()))
+    try:
+        with Image.open(io.BytesIO(payload), formats=[encoding.upper()]) as picture:
+            if picture.size != (width, height) or picture.mode not in accepted:
+                return None
+            return np.asarray(picture.convert(mode), np.uint8).reshape(shape)
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
+        return (
+            None  # what Pillow raises for damaged bytes: https://pillow.readthedocs.io/en/stable/reference/Image.html
+        )
+
+
+def decode_payloads(table: pa.Table, shape: Shape) -> npt.NDArray[np.uint8]:
+    """Return the pixels of raw rows that were cleaned, `[row, height, width, channel] uint8`.
+
+    Raises Bug for a payload that is not an image of `shape`.
+    """
+    views = payload_views(table["payload"])
+    size = int(np.prod(shape))
+    if pc.all(pc.equal(table["encoding"], "raw")).as_py() in (True, None):
+        if any(len(view) != size for view in views):
+            raise Bug(f"a cleaned row's payload is not {size} bytes long")
+        return np.frombuffer(b"".join(views), np.uint8).reshape(-1, *shape)
+    pixels = np.empty((len(views), *shape), np.uint8)
+    for row, (view, encoding) in enumerate(zip(views, table["encoding"].to_pylist(), strict=True)):
+        picture = (
+            np.frombuffer(view, np.uint8).reshape(shape) if encoding == "raw" else decode_picture(view, encoding, shape)
+        )
+        if picture is None:
+            raise Bug(f"a cleaned row's {encoding} payload does not decode to an image of {shape}")
+        pixels[row] = picture
+    return pixels

@@ -1,0 +1,91 @@
+"""Mean and standard deviation of grey levels (0 to 255), from exact integer sums.
+
+Integers add up to the same in any order, so no figure here depends on how rows were divided among tasks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.shards import image_schema, pixel_column
+
+_INT32_PIXELS = (2**31 - 1) // 255**2  # as many squares fit into 32 bits
+
+
+@dataclass(frozen=True)
+class ImageSums:
+    """Sums over each image's pixels: `total` and `squares` are `[image, channel] int64`; `pixels` a channel has."""
+
+    total: npt.NDArray[np.int64]
+    squares: npt.NDArray[np.int64]
+    pixels: int
+
+    def mean_and_std(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return mean and (population) standard deviation of each image over all channels, `[image] float32`."""
+        count = self.pixels * self.total.shape[1]
+        total, squares = self.total.sum(axis=1), self.squares.sum(axis=1)
+        variance = (squares * count - total * total) / count**2  # the numerator is exact, so a flat image has 0
+        return (total / count).astype(np.float32), np.sqrt(variance).astype(np.float32)
+
+
+def image_sums(pixels: npt.NDArray[np.uint8]) -> ImageSums:
+    """Add up `[image, height, width, channel] uint8`."""
+    images, height, width, channels = pixels.shape
+    flat = pixels.reshape(images, height * width, channels)
+    wide = flat.astype(np.int32) if height * width <= _INT32_PIXELS else flat.astype(np.int64)
+    squares: npt.NDArray[np.int64] = np.einsum("ipc,ipc->ic", wide, wide).astype(np.int64)
+    return ImageSums(total=wide.sum(axis=1, dtype=np.int64), squares=squares, pixels=height * width)
+
+
+def image_table(
+    ids: pa.ChunkedArray, labels: pa.ChunkedArray, pixels: npt.NDArray[np.uint8], sums: ImageSums
+) -> pa.Table:
+    """Return prepared rows of shards.image_schema. Pixels are `[row, height, width, channel] uint8`."""
+    mean, std = sums.mean_and_std()
+    _, height, width, channels = pixels.shape
+    return pa.table([ids, labels, pixel_column(pixels), mean, std], schema=image_schema((height, width, channels)))
+
+
+@dataclass(frozen=True)
+class ChannelSums:
+    """Sums over many images, one Python integer a channel: of any size, exact."""
+
+    images: int
+    pixels: int
+    total: tuple[int, ...]
+    squares: tuple[int, ...]
+
+    @classmethod
+    def of(cls, sums: ImageSums) -> ChannelSums:
+        """Add up the images."""
+        total, squares = sums.total.sum(axis=0).tolist(), sums.squares.sum(axis=0).tolist()
+        return cls(len(sums.total), len(sums.total) * sums.pixels, tuple(total), tuple(squares))
+
+    def __add__(self, other: ChannelSums) -> ChannelSums:
+        return ChannelSums(
+            self.images + other.images,
+            self.pixels + other.pixels,
+            _added(self.total, other.total),
+            _added(self.squares, other.squares),
+        )
+
+    def statistics(self) -> dict[str, Any]:
+        """Return `rows`, and `mean` and population `std` of each channel in grey levels."""
+        count = self.pixels
+        variances = (square * count - total * total for total, square in zip(self.total, self.squares, strict=True))
+        return {
+            "rows": self.images,
+            "mean": [total / count for total in self.total],
+            "std": [math.sqrt(variance / count**2) for variance in variances],
+        }
+
+
+def _added(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True))

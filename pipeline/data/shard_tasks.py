@@ -1,0 +1,114 @@
+"""How shards are worked on by Spark: it hands out shard numbers, and the executors read and write the files themselves.
+
+Pixels so never pass through the JVM. What an executor needs is the same folder under the same path as the driver: given
+on one machine, and on a cluster when the workspace lies on a file system that all of its machines mount.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import shards
+from pipeline.artifacts import FileEntry
+from pipeline.errors import RatchetError, StorageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_POLL_S = 0.1
+
+
+def run_tasks(
+    session: SparkSession,
+    work: Callable[[Task], Result],
+    tasks: Sequence[tuple[Task, int]],
+    on_progress: Callable[[int, int], None],
+) -> list[Result]:
+    """Run `work(task)` for each `(task, rows)` on Spark's executors and return the results in the order of the tasks.
+
+    `on_progress(rows done, rows in all)` is called in this thread while tasks finish. `work` and its results must be
+    picklable. An error of pipeline.errors, or of a file, that `work` raises is raised here as it was: the first task's.
+    """
+    if not tasks:
+        return []
+    context = session.sparkContext
+    total = sum(rows for _, rows in tasks)
+    done = context.accumulator(0)
+
+    def run(task_and_rows: tuple[Task, int]) -> tuple[Result | None, RatchetError | None]:
+        task, rows = task_and_rows
+        try:
+            result = work(task)
+        except RatchetError as error:
+            return None, error  # as a value: raised, Spark would try again and then bury it in a Java trace
+        except OSError as error:
+            return None, StorageError(f"{error.filename or 'data'}: cannot be read or written: {error.strerror}")
+        done.add(rows)
+        return result, None
+
+    job = context.parallelize(tasks, len(tasks)).map(run)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        outcome = thread.submit(job.collect)
+        try:
+            last = 0
+            while wait([outcome], _POLL_S).not_done:
+                if last < done.value < total:  # a task run twice counts twice
+                    on_progress(last := done.value, total)
+        except BaseException:
+            context.cancelAllJobs()  # else leaving the block would wait for the job that nobody wants any more
+            raise
+    pairs = outcome.result()
+    for _, error in pairs:
+        if error is not None:
+            raise error
+    on_progress(total, total)
+    return [result for result, _ in pairs]
+
+
+def place_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> FileEntry:
+    """Write a shard so that running the task twice, even at the same time, or killing it does no harm.
+
+    Every attempt writes in a folder of its own and renames: the bytes are a function of the rows, so it does not matter
+    which attempt comes last.
+    """
+    attempt = folder / f".attempt-{uuid.uuid4().hex}"
+    attempt.mkdir(parents=True)
+    try:
+        entry = shards.write_shard(attempt, number, schema, tables)
+        (attempt / entry.path).replace(folder / entry.path)
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
+    return entry
+
+
+def sweep_attempts(folder: Path) -> None:
+    """Remove what attempts that were killed have left, so that only whole shards are published."""
+    for attempt in folder.glob(".attempt-*"):
+        shutil.rmtree(attempt)
+
+
+def slices(table: pa.Table, rows: int) -> Iterator[pa.Table]:
+    """Cut a table into pieces of `rows` rows."""
+    for start in range(0, table.num_rows, rows):
+        yield table.slice(start, rows)
+
+
+def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one shard whole. Shards are bounded when they are taken in (see sources.rows), so it fits."""
+    tables = list(shards.iter_shard(path, columns))
+    if tables:
+        return pa.concat_tables(tables)
+    schema = pq.read_schema(path)
+    empty = schema.empty_table()
+    return empty if columns is None else empty.select(list(columns))

@@ -1,0 +1,117 @@
+"""Which row belongs to the training, the validation and the test part, and the proof that nothing stands in two.
+
+What decides is a hash of the seed and the payload's digest, never a row's place: shuffling the source changes nothing,
+and equal payloads always fall together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import DataError
+from pipeline.params import SplitParams
+
+PARTS = ("train", "validation", "test")  # a part's code is its index
+Codes = npt.NDArray[np.int8]
+
+
+def stable_hash(digests: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
+    """Return 64 well-mixed bits for each payload digest, `[row] uint64`: the first of sha256 over seed and digest."""
+    prefix = f"split {seed} ".encode()
+    content = b"".join(hashlib.sha256(prefix + digest.encode()).digest()[:8] for digest in digests)
+    return np.frombuffer(content, ">u8").astype(np.uint64)
+
+
+def assign(
+    source_parts: Sequence[str],
+    labels: npt.NDArray[np.int32],
+    digests: Sequence[str],
+    params: SplitParams,
+    seed: int,
+) -> Codes:
+    """Return each row's part, `[row] int8`, an index into PARTS. All arguments are `[row]`.
+
+    Raises DataError if method `source` finds no test rows in the source.
+    """
+    keys = stable_hash(digests, seed)
+    if params.method == "hash":
+        # The bounds are on the whole 64-bit range, so a row's part depends on nothing but its own key.
+        bounds = [round(share * 2**64) for share in (params.train, params.train + params.validation)]
+        return np.searchsorted(np.array([min(b, 2**64 - 1) for b in bounds], np.uint64), keys, side="right").astype(
+            np.int8
+        )
+    if params.method == "stratified":
+        return _stratified(labels, keys, digests, (params.train, params.validation, params.test))
+    is_test = np.array([part == "test" for part in source_parts], np.bool_)
+    if not is_test.any():
+        raise DataError(
+            "data/clean: the source has no test files of its own; "
+            "set split.method to stratified or hash, and split.test above 0, in params.yaml"
+        )
+    codes = np.full(len(keys), PARTS.index("test"), np.int8)
+    rest = np.flatnonzero(~is_test)
+    shares = (params.train, params.validation, 0.0)
+    codes[rest] = _stratified(labels[rest], keys[rest], [digests[row] for row in rest.tolist()], shares)
+    return codes
+
+
+def largest_remainder(rows: int, shares: Sequence[float]) -> list[int]:
+    """Return how many of `rows` each share gets: they add up, and none is off by one or more (Hamilton's method)."""
+    quotas = [rows * share for share in shares]
+    counts = [int(quota) for quota in quotas]
+    by_remainder = sorted(range(len(shares)), key=lambda part: (counts[part] - quotas[part], part))
+    for part in by_remainder[: rows - sum(counts)]:
+        counts[part] += 1
+    return counts
+
+
+def _stratified(
+    labels: npt.NDArray[np.int32], keys: npt.NDArray[np.uint64], digests: Sequence[str], shares: Sequence[float]
+) -> Codes:
+    """Within each class, in the order of the keys: the first share is training, the next validation, the rest test."""
+    codes = np.empty(len(keys), np.int8)
+    by_key = np.lexsort((np.asarray(digests), keys)) if len(keys) else np.empty(0, np.int64)
+    for label in np.unique(labels):
+        rows = by_key[labels[by_key] == label]
+        codes[rows] = np.repeat(np.arange(len(PARTS), dtype=np.int8), largest_remainder(len(rows), shares))
+    return codes
+
+
+def class_counts(codes: Codes, labels: npt.NDArray[np.int32], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return rows by part and class; raise DataError naming the class and the part where there are none."""
+    counts = {}
+    for code, part in enumerate(PARTS):
+        rows = np.bincount(labels[codes == code], minlength=len(classes))
+        for name, count in zip(classes, rows.tolist(), strict=True):
+            if not count:
+                in_all = int((labels == classes.index(name)).sum())
+                raise DataError(
+                    f"split: class '{name}' has no rows in the {part} part, of {in_all} in all; "
+                    "change split in params.yaml or add rows of that class"
+                )
+        counts[part] = dict(zip(classes, rows.tolist(), strict=True))
+    return counts
+
+
+def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Mapping[str, Any]:
+    """Return the proof that no id and no payload digest stands in two parts; raise DataError naming one that does."""
+    for what, names in (("id", ids), ("payload digest", digests)):
+        part_of: dict[str, int] = {}
+        for name, code in zip(names, codes.tolist(), strict=True):
+            if part_of.setdefault(name, code) != code:
+                raise DataError(
+                    f"split: {what} {name} stands in the {PARTS[part_of[name]]} and in the {PARTS[code]} part; "
+                    "run stage clean again"
+                )
+    return {
+        "rows": len(codes),
+        "distinct_ids": len(set(ids)),
+        "distinct_payload_digests": len(set(digests)),
+        "ids_in_two_parts": 0,
+        "payload_digests_in_two_parts": 0,
+    }

@@ -1,0 +1,106 @@
+"""Sorts rows into kept and rejected, each rejected one with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import artifacts, shards
+from pipeline.data import cleaning
+from pipeline.data.shard_tasks import run_tasks, sweep_attempts
+from pipeline.errors import Bug, DataError
+from pipeline.params import ImageShape
+from pipeline.spark import spark_session
+from pipeline.stages.context import StageContext
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+
+def run(stage: StageContext) -> str:
+    """Publish `data/clean` and `data/quarantine`: shard n of either holds rows of shard n of `data/raw`, in order."""
+    raw = stage.dep("data/raw")
+    manifest = artifacts.read_manifest(raw)
+    classes: tuple[str, ...] = stage.param("data.classes", tuple)
+    image = stage.param("data.image", ImageShape)
+    stage.progress.step("starting Spark")
+    with (
+        spark_session(stage.execution.spark, stage.name) as session,
+        artifacts.published_folder(stage.out("data/clean")) as clean,
+        artifacts.published_folder(stage.out("data/quarantine")) as quarantine,
+    ):
+        stage.progress.step(f"examining {manifest.rows} images")
+        tasks = _shards_to_sift(session, raw, manifest, len(classes), (image.height, image.width, image.channels))
+        sifted = run_tasks(
+            session,
+            partial(cleaning.sift_shard, raw=raw, clean=clean, quarantine=quarantine),
+            [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
+            lambda done, total: stage.progress.advance(done, total, "images"),
+        )
+        counts = _count(sifted, manifest.rows, classes)
+        for folder in (clean, quarantine):
+            sweep_attempts(folder)
+        shards.finish_dataset(clean, [shard.clean for shard in sifted], shards.RAW_SCHEMA, counts=counts)
+        rejected_entries = [shard.quarantine for shard in sifted if shard.quarantine]
+        shards.finish_dataset(
+            quarantine, rejected_entries, cleaning.QUARANTINE_SCHEMA, counts={"rejected": counts["reasons"]}
+        )
+    return f"{counts['kept']:_} of {counts['in']:_} images kept, {counts['rejected']:_} rejected".replace("_", " ")
+
+
+def _shards_to_sift(
+    session: SparkSession, raw: Path, manifest: artifacts.Manifest, classes: int, image: shards.Shape
+) -> list[cleaning.ShardToSift]:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    numbers = range(len(manifest.files))
+    examine = partial(cleaning.examine_shards, raw=raw, classes=classes, image=image)
+    facts = session.range(0, len(numbers), 1, len(numbers)).mapInArrow(
+        examine, from_arrow_schema(cleaning.FACTS_SCHEMA)
+    )
+    rejected = cleaning.rejected_rows(facts).toArrow().cast(cleaning.REJECTED_SCHEMA)
+    rejected = rejected.sort_by([("shard", "ascending"), ("position", "ascending")])
+    shard_column = rejected["shard"].to_numpy()
+    bounds = np.searchsorted(shard_column, np.arange(len(numbers) + 1))
+    return [
+        cleaning.ShardToSift(
+            number=number,
+            positions=rejected["position"].slice(begin, end - begin).to_numpy(),
+            reasons=rejected["reason"].slice(begin, end - begin).to_pylist(),
+        )
+        for number, begin, end in zip(numbers, bounds[:-1], bounds[1:], strict=True)
+    ]
+
+
+def _count(sifted: list[cleaning.SiftedShard], rows: int, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Add the shards up; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
+    labels: Counter[int] = Counter()
+    reasons: Counter[str] = Counter()
+    for shard in sifted:
+        labels.update(shard.labels)
+        reasons.update(shard.reasons)
+    kept = sum(shard.clean.rows for shard in sifted)
+    rejected = sum(shard.quarantine.rows for shard in sifted if shard.quarantine)
+    if kept + rejected != rows or labels.total() != kept or reasons.total() != rejected:
+        raise Bug(f"clean: {rows} rows in, but {kept} kept and {rejected} rejected; please report it")
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none rejected"
+    if not kept:
+        raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.image and data.classes")
+    for label, name in enumerate(classes):
+        if not labels[label]:
+            raise DataError(
+                f"data/raw: class '{name}' (label {label}) has no rows left of {rows} ({why}); "
+                "check data.classes in params.yaml against the source"
+            )
+    return {
+        "in": rows,
+        "kept": kept,
+        "rejected": rejected,
+        "reasons": {reason: reasons[reason] for reason in cleaning.REASONS if reasons[reason]},
+        "classes": {name: labels[label] for label, name in enumerate(classes)},
+    }

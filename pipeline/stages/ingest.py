@@ -1,0 +1,30 @@
+"""Takes the source in as Parquet shards with stable ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pipeline import artifacts, shards
+from pipeline.data.sources import open_source
+from pipeline.data.sources.rows import raw_shards
+from pipeline.stages.context import StageContext
+
+
+def run(stage: StageContext) -> str:
+    """Publish `data/raw`: rows of shards.RAW_SCHEMA, counted by the source's part and by label."""
+    source = open_source(stage.param("data.source", str), stage.dep(stage.param("data.path", str)))
+    parts: Counter[str] = Counter()
+    labels: Counter[int] = Counter()
+    with artifacts.published_folder(stage.out("data/raw")) as folder:
+        entries: list[artifacts.FileEntry] = []
+        for table in raw_shards(source.tables):
+            entries.append(shards.write_shard(folder, len(entries), shards.RAW_SCHEMA, [table]))
+            parts.update(table["part"].to_pylist())
+            labels.update(table["label"].to_pylist())
+            stage.progress.advance(parts.total(), source.rows, "images")
+        counts = {
+            "parts": dict(sorted(parts.items(), reverse=True)),
+            "labels": {str(label): rows for label, rows in sorted(labels.items())},
+        }
+        manifest = shards.finish_dataset(folder, entries, shards.RAW_SCHEMA, counts=counts)
+    return f"{manifest.rows:_} images, {len(labels)} labels".replace("_", " ")
