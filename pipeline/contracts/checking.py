@@ -1,0 +1,271 @@
+"""Evaluates a contract on a Spark table with Great Expectations.
+
+One graph of metrics for the whole suite, so that Great Expectations bundles what it can into one Spark aggregation.
+Expectations about rows are asked for yes or no only; ids and values are fetched for those that fail. No data context
+is made: nothing is stored, sent or looked up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.contracts.suites import Expectation, Suite
+from pipeline.contracts.verdicts import OFFENDING_IDS_SHOWN, CheckResult, ExpectationVerdict, Outcome, stable
+from pipeline.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_DETAILS = {"result_format": "BASIC", "partial_unexpected_count": OFFENDING_IDS_SHOWN}
+_BOOLEAN_ONLY = {"result_format": "BOOLEAN_ONLY"}
+
+
+def load_library() -> Any:
+    """Import Great Expectations, which takes seconds, with its telemetry off; return the module."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations
+
+    return great_expectations
+
+
+def bind(suite: Suite) -> list[Any]:
+    """Return the suite's expectations as Great Expectations' own objects, in the same order.
+
+    Raises UsageError naming file, expectation and argument if one of them is wrong.
+    """
+    load_library()
+    from great_expectations.compatibility import pydantic
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    bound = []
+    for expectation in suite.expectations:
+        kind = get_expectation_impl(expectation.type)
+        try:
+            bound.append(kind(**expectation.kwargs, meta=dict(expectation.meta) or None, notes=expectation.notes))
+        except pydantic.ValidationError as error:
+            raise UsageError(f"{expectation.where}: {_first_problem(kind, error.errors())}") from error
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{expectation.where}: {error}") from error
+    return bound
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The result of a check, and Great Expectations' results for the documents, in the same order."""
+
+    result: CheckResult
+    validations: Sequence[Any]
+
+
+def check(frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_digest: str) -> Checked:
+    """Evaluate a suite, bound by `bind`, on a table with a column `id`; never raises for what the data is like."""
+    kept = frame.persist()
+    try:
+        evaluation = _Evaluation(kept)
+        judged = evaluation.evaluate(expectations)
+        verdicts = []
+        for declared, bound, outcome in zip(suite.expectations, expectations, judged, strict=True):
+            if outcome.is_row_wise and not outcome.error and not outcome.success:
+                verdicts.append(evaluation.verdict_with_ids(declared, bound, outcome))
+            else:
+                verdicts.append(_verdict(declared, outcome))
+        result = CheckResult(suite, evaluation.rows, tuple(verdicts), data_digest)
+        return Checked(result, [outcome.validation for outcome in judged])
+    finally:
+        kept.unpersist()
+
+
+@dataclass(frozen=True)
+class _Question:
+    """An expectation, how much is asked of it, and the metrics that answer it."""
+
+    expectation: Any
+    result_format: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    @property
+    def is_row_wise(self) -> bool:
+        """Whether it counts rows. One of the kind may not: a column's type is a matter of the schema."""
+        return f"{getattr(self.expectation, 'map_metric', None)}.unexpected_count" in self.metrics
+
+
+@dataclass
+class _Outcome:
+    """What Great Expectations made of one expectation."""
+
+    validation: Any
+    is_row_wise: bool
+    unexpected_rows: int | None = None
+    asked_rows: int | None = None
+    error: str = ""
+
+    @property
+    def success(self) -> bool:
+        # `is True`: whatever else an expectation may return is not a pass.
+        return not self.error and self.validation.success is True
+
+
+class _Evaluation:
+    """The metrics of one table."""
+
+    def __init__(self, frame: DataFrame) -> None:
+        from great_expectations.execution_engine import SparkDFExecutionEngine
+        from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+        self.rows = 0
+        self._engine = SparkDFExecutionEngine(spark=frame.sparkSession, persist=False)
+        self._engine.load_batch_data(batch_id="table", batch_data=frame)
+        self._calculator = MetricsCalculator(self._engine, show_progress_bars=False)
+
+    def evaluate(self, expectations: Sequence[Any]) -> list[_Outcome]:
+        """Evaluate expectations in one graph of metrics; sets `rows`."""
+        questions = [self._question(expectation) for expectation in expectations]
+        wanted = {metric.id: metric for question in questions for metric in question.metrics.values()}
+        row_count = self._metric("table.row_count", {}, {})
+        wanted[row_count.id] = row_count
+        resolved, aborted = self._calculator.compute_metrics(list(wanted.values()))
+        self.rows = int(resolved.get(row_count.id, 0))
+        return [self._judge(question, resolved, aborted) for question in questions]
+
+    def verdict_with_ids(self, declared: Expectation, bound: Any, outcome: _Outcome) -> ExpectationVerdict:
+        """Fetch what a failed expectation about rows left out: sample values for the documents, and ids."""
+        question = self._question(bound, _DETAILS)
+        resolved, aborted = self._calculator.compute_metrics(list(question.metrics.values()))
+        detailed = self._judge(question, resolved, aborted)
+        if not detailed.error:
+            outcome.validation = detailed.validation
+        return _verdict(declared, outcome, self._offending_ids(bound))
+
+    def _judge(self, question: _Question, resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> _Outcome:
+        from great_expectations.core import ExpectationValidationResult
+
+        error, validation = _abortion(question.metrics, resolved, aborted), None
+        if not error:
+            try:
+                validation = question.expectation.metrics_validate(
+                    metrics=resolved,
+                    execution_engine=self._engine,
+                    runtime_configuration={"result_format": dict(question.result_format), "catch_exceptions": False},
+                )
+            except Exception as raised:  # noqa: BLE001 - its code may raise anything, and none of it is a pass
+                error = f"{type(raised).__name__}: {raised}"
+        if validation is None:
+            validation = ExpectationValidationResult(
+                success=False,
+                expectation_config=question.expectation.configuration,
+                result={},
+                exception_info={"raised_exception": True, "exception_message": error, "exception_traceback": None},
+            )
+        outcome = _Outcome(validation, question.is_row_wise, error=" ".join(error.split()))
+        if question.is_row_wise and not error:
+            _count_rows(outcome, question, resolved)
+        return outcome
+
+    def _question(self, expectation: Any, result_format: Mapping[str, Any] | None = None) -> _Question:
+        """Find what metrics an expectation needs; by default no more than yes or no for one about rows."""
+        asked = result_format or _BOOLEAN_ONLY
+        needed = expectation.get_validation_dependencies(
+            execution_engine=self._engine, runtime_configuration={"result_format": dict(asked)}
+        )
+        question = _Question(expectation, asked, dict(needed.metric_configurations))
+        return question if question.is_row_wise or result_format else self._question(expectation, _DETAILS)
+
+    def _offending_ids(self, expectation: Any) -> tuple[str, ...]:
+        from great_expectations.expectations.registry import get_metric_kwargs
+        from pyspark.sql import functions
+
+        name = f"{expectation.map_metric}.condition"
+        kwargs = get_metric_kwargs(metric_name=name, configuration=expectation.configuration)
+        metric = self._metric(name, kwargs["metric_domain_kwargs"], kwargs["metric_value_kwargs"])
+        condition, compute, accessor = self._calculator.get_metric(metric)
+        # As Great Expectations itself does: a condition over a window cannot stand in a filter, only in a column;
+        # and rules about several columns filter their rows by the accessor too (`ignore_row_if`).
+        domain = compute if "column" in accessor else {**compute, **accessor}
+        found = (
+            self._engine.get_domain_records(domain_kwargs=domain)
+            .withColumn("__unexpected", condition)
+            .filter("__unexpected")
+            .select(functions.col("id").cast("string").alias("id"))
+            .orderBy("id")
+            .limit(OFFENDING_IDS_SHOWN)
+        )
+        return tuple("null" if row["id"] is None else row["id"] for row in found.collect())
+
+    @staticmethod
+    def _metric(name: str, domain: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+        from great_expectations.validator.metric_configuration import MetricConfiguration
+
+        return MetricConfiguration(metric_name=name, metric_domain_kwargs=domain, metric_value_kwargs=values)
+
+
+def _abortion(metrics: Mapping[str, Any], resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> str:
+    """Say why a metric is missing, or nothing if none is."""
+    missing = [metric for metric in metrics.values() if metric.id not in resolved]
+    if not missing:
+        return ""
+    causes = {cause for metric in missing for cause in _causes(metric, aborted)}
+    return "; ".join(sorted(causes)) or f"metric {missing[0].metric_name} was not computed"
+
+
+def _causes(metric: Any, aborted: Mapping[Any, Any]) -> set[str]:
+    # A metric that was given up, or one below it that was.
+    found = {aborted[metric.id]["exception_info"].exception_message} if metric.id in aborted else set()
+    for below in metric.metric_dependencies.values():
+        found |= _causes(below, aborted)
+    return found
+
+
+def _count_rows(outcome: _Outcome, question: _Question, resolved: Mapping[Any, Any]) -> None:
+    map_metric = question.expectation.map_metric
+
+    def value(name: str) -> int:
+        found = resolved[question.metrics[name].id] if name in question.metrics else 0
+        return int(found or 0)  # Spark's sum over no rows is null
+
+    rows, unexpected = value("table.row_count"), value(f"{map_metric}.unexpected_count")
+    if f"{map_metric}.filtered_row_count" in question.metrics:
+        asked = value(f"{map_metric}.filtered_row_count")
+    else:  # nulls are not asked, save by the expectations about nulls
+        is_about_nulls = map_metric in ("column_values.nonnull", "column_values.null")
+        asked = rows - (0 if is_about_nulls else value("column_values.nonnull.unexpected_count"))
+    outcome.unexpected_rows, outcome.asked_rows = unexpected, asked
+    if not outcome.validation.result and asked:
+        # Yes or no was asked for; the counts are there all the same, and the documents show them.
+        outcome.validation.result = {
+            "element_count": rows,
+            "unexpected_count": unexpected,
+            "unexpected_percent": 100 * unexpected / asked,
+            "partial_unexpected_list": [],
+        }
+
+
+def _verdict(declared: Expectation, outcome: _Outcome, ids: tuple[str, ...] = ()) -> ExpectationVerdict:
+    from great_expectations.util import convert_to_json_serializable
+
+    if outcome.error:
+        return ExpectationVerdict(declared, "error", error=outcome.error)
+    verdict: Outcome = "pass" if outcome.success else "fail"
+    if outcome.is_row_wise:
+        observed = f"{outcome.unexpected_rows} of {outcome.asked_rows} rows unexpected"
+        return ExpectationVerdict(declared, verdict, observed, outcome.unexpected_rows, ids)
+    is_ordered = "set" not in declared.type.split("_")
+    result = stable(convert_to_json_serializable(dict(outcome.validation.result)), is_ordered=is_ordered)
+    outcome.validation.result = result  # so that the documents show the same figures in the same order
+    details = {} if outcome.success else {k: v for k, v in (result.get("details") or {}).items() if v}
+    return ExpectationVerdict(declared, verdict, result.get("observed_value"), details=details)
+
+
+def _first_problem(kind: Any, problems: Sequence[Mapping[str, Any]]) -> str:
+    # An unknown argument explains a missing one (a misspelling): say it first.
+    problem = next((p for p in problems if p["type"] == "value_error.extra"), problems[0])
+    argument = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "value_error.extra":
+        common = {"id", "meta", "notes", "description", "rendered_content", "severity", "windows", "batch_id"}
+        valid = set(kind.__fields__) - common - {"result_format", "catch_exceptions", "condition_parser"}
+        return f"unknown argument '{argument}'{nearest(argument, valid)}"
+    if problem["type"] == "value_error.missing":
+        return f"argument '{argument}' is missing"
+    return f"{problem['msg']}" if argument == "__root__" else f"argument '{argument}': {problem['msg']}"

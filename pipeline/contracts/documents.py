@@ -1,0 +1,114 @@
+"""Great Expectations' data documents as pages that stay the same and need no network.
+
+Great Expectations' renderers make the content; the frame around it is ours, because theirs loads its styles from the
+network, prints the time and numbers its elements at random.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.contracts.checking import Checked
+
+RESULTS_PAGE, SUITE_PAGE = "index.html", "suite.html"
+
+
+def render(checked: Checked) -> dict[str, bytes]:
+    """Return file name → page: the results and the suite in words. The bytes depend on the result alone."""
+    from great_expectations import ExpectationSuite
+    from great_expectations.render.renderer.page_renderer import (
+        ExpectationSuitePageRenderer,
+        ValidationResultsPageRenderer,
+    )
+
+    result = checked.result
+    suite = ExpectationSuite(
+        name=result.suite.name,
+        expectations=[validation.expectation_config for validation in checked.validations],
+        notes=result.suite.notes,
+    )
+    facts = {"suite": result.suite.name, "rows": result.rows, "data": result.data_digest, "outcome": result.outcome}
+    results_page = ValidationResultsPageRenderer(run_info_at_end=True).render(_validation(checked))
+    results_page.sections = results_page.sections[:-1]  # the last one tells of the run
+    status = results_page.sections[0].content_blocks[0].subheader.string_template
+    status["template"] = "${suite_title} ${expectation_suite_name}\n ${status_title} ${html_success_icon} ${success}"
+    status["styling"]["params"]["expectation_suite_name"]["attributes"]["href"] = SUITE_PAGE
+    return {
+        RESULTS_PAGE: _page(results_page, facts, {"href": SUITE_PAGE, "text": "the contract in words"}),
+        SUITE_PAGE: _page(
+            ExpectationSuitePageRenderer().render(suite), facts, {"href": RESULTS_PAGE, "text": "the results"}
+        ),
+    }
+
+
+def write(folder: Path, checked: Checked) -> None:
+    """Write `result.json` and the pages into a folder."""
+    for name, page in render(checked).items():
+        artifacts.write_file(folder / name, page)
+    artifacts.write_json(folder / "result.json", checked.result.to_json())
+
+
+class _ShownZero(float):
+    """A zero that the renderers do not take for a missing value (a divergence of 0 was shown as infinite)."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _validation(checked: Checked) -> Any:
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+
+    for validation in checked.validations:
+        if validation.result.get("observed_value") == 0.0:
+            validation.result["observed_value"] = _ShownZero()
+    passed = sum(verdict.outcome == "pass" for verdict in checked.result.verdicts)
+    total = len(checked.result.verdicts)
+    return ExpectationSuiteValidationResult(
+        success=checked.result.outcome == "pass",
+        results=list(checked.validations),
+        suite_name=checked.result.suite.name,
+        statistics={
+            "evaluated_expectations": total,
+            "successful_expectations": passed,
+            "unsuccessful_expectations": total - passed,
+            "success_percent": 100 * passed / total,
+        },
+        meta={},
+    )
+
+
+def _page(document: Any, facts: dict[str, Any], link: dict[str, str]) -> bytes:
+    from great_expectations.render.view import DefaultJinjaPageView
+    from jinja2 import ChoiceLoader, FileSystemLoader
+
+    class Page(DefaultJinjaPageView):  # type: ignore[misc]
+        """Great Expectations' page with our frame, and elements numbered in their order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.env.loader = ChoiceLoader([FileSystemLoader(Path(__file__).parent / "templates"), self.env.loader])
+            self.env.filters["as_bars"] = _as_bars
+            self._numbers = itertools.count(1)
+
+        def generate_html_element_uuid(self, prefix: str | None = None) -> str:
+            return f"{prefix or ''}{next(self._numbers)}"
+
+    html: str = Page().render(document, facts=facts, link=link)
+    return "\n".join(line.rstrip() for line in html.splitlines() if line.strip()).encode() + b"\n"
+
+
+def _as_bars(graph: Any) -> list[dict[str, Any]]:
+    """Return the bars of one of Great Expectations' Vega charts: label and height as a share of the highest."""
+    chart = json.loads(graph) if isinstance(graph, str) else graph
+    rows = next(iter(chart.get("datasets", {}).values()), None) or chart.get("data", {}).get("values", [])
+    shares = [
+        (next((str(value) for name, value in row.items() if name != "fraction"), ""), float(row["fraction"]))
+        for row in rows
+        if isinstance(row.get("fraction"), int | float)
+    ]
+    highest = max((share for _, share in shares), default=0.0) or 1.0
+    return [{"label": label, "share": share, "height": share / highest} for label, share in shares]

@@ -1,0 +1,147 @@
+"""Contracts as files: Great Expectations' own suite format, read and refused before anything heavy starts.
+
+    name: fashion_mnist.raw
+    expectations:
+      - type: expect_table_row_count_to_be_between
+        kwargs: {min_value: 10000}
+        notes: why this must hold
+
+Closed by default: a suite without expectations, or without one that bounds the row count, promises nothing and is
+refused. A contract has no warnings: every expectation counts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError, nearest
+from pipeline.params import parse_yaml
+
+ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
+
+_SUITE_KEYS = frozenset({"name", "expectations", "meta", "notes", "id"})
+_EXPECTATION_KEYS = frozenset({"type", "kwargs", "meta", "notes", "description", "severity", "id"})
+_COLUMN_KWARGS = ("column", "column_A", "column_B")
+# How an expectation is run is decided here, not in the contract.
+_RUNTIME_KWARGS = frozenset({"result_format", "catch_exceptions", "batch_id"})
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One declared expectation; `where` names its file and its place in it, for errors."""
+
+    type: str
+    kwargs: Mapping[str, Any]
+    where: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    notes: str | None = None
+
+    @property
+    def column(self) -> str | list[str] | None:
+        """The column it is about, the columns, or None where it is about the whole table."""
+        if "column" in self.kwargs:
+            return str(self.kwargs["column"])
+        columns = _columns_of(self.kwargs)
+        return columns or None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A contract: its name, its expectations in the order of the file, and the file."""
+
+    name: str
+    expectations: tuple[Expectation, ...]
+    path: Path
+    notes: str | None = None
+
+
+def read_suite(path: Path, columns: Iterable[str]) -> Suite:
+    """Read a contract about a table with these columns.
+
+    Raises StorageError if the file cannot be read; UsageError, naming file and expectation, if it is not a suite, has
+    an unknown type or column, or declares too little. The arguments of each expectation are checked by
+    `checking.bind`, because only Great Expectations knows them.
+    """
+    values = parse_yaml(path)
+    if not isinstance(values.get("expectations"), list):
+        raise UsageError(f"{path}: not a suite: it needs 'name' and a list of 'expectations'")
+    _refuse_unknown(values, _SUITE_KEYS, str(path))
+    name = values.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise UsageError(f"{path}: not a suite: 'name' must be text")
+    types, known = expectation_types(), tuple(columns)
+    expectations = tuple(
+        _expectation(value, f"{path}: expectation {number}", types, known)
+        for number, value in enumerate(values["expectations"], start=1)
+    )
+    if not expectations:
+        raise UsageError(f"{path}: the suite has no expectations, so it would let everything through")
+    if not any(expectation.type in ROW_COUNT_TYPES for expectation in expectations):
+        raise UsageError(
+            f"{path}: no expectation bounds the row count, so an empty table could pass; "
+            "add expect_table_row_count_to_be_between"
+        )
+    return Suite(name, expectations, path, _notes(values, str(path)))
+
+
+def expectation_types() -> frozenset[str]:
+    """Return every expectation type of the installed Great Expectations, without importing it (which takes seconds)."""
+    found = importlib.util.find_spec("great_expectations")
+    if found is None or not found.submodule_search_locations:
+        raise UsageError("Great Expectations is not installed in this environment; run `make setup`")
+    core = Path(found.submodule_search_locations[0]) / "expectations" / "core"
+    return frozenset(path.stem for path in core.glob("*expect*.py"))
+
+
+def _expectation(value: object, where: str, types: frozenset[str], columns: tuple[str, ...]) -> Expectation:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where}: must be a mapping with 'type' and 'kwargs', not {type(value).__name__}")
+    _refuse_unknown(value, _EXPECTATION_KEYS, where)
+    kind, kwargs, meta = value.get("type"), value.get("kwargs", {}), value.get("meta") or {}
+    if not isinstance(kind, str):
+        raise UsageError(
+            f"{where}: 'type' is missing; it names an expectation, as in expect_column_values_to_be_in_set"
+        )
+    if kind not in types:
+        raise UsageError(f"{where}: unknown type '{kind}'{_suggestion(kind, types)}")
+    where = f"{where}, {kind}"
+    if not isinstance(kwargs, Mapping) or not isinstance(meta, Mapping):
+        raise UsageError(f"{where}: 'kwargs' and 'meta' must be mappings")
+    if value.get("severity", "critical") != "critical":
+        raise UsageError(f"{where}: a contract has no warnings; leave 'severity' out or remove the expectation")
+    for name in sorted(_RUNTIME_KWARGS & set(kwargs)):
+        raise UsageError(f"{where}: '{name}' is set by the check itself; remove it from kwargs")
+    if any(isinstance(argument, Mapping) and "$PARAMETER" in argument for argument in kwargs.values()):
+        raise UsageError(f"{where}: suite parameters are not used here; write the value itself")
+    for column in _columns_of(kwargs):
+        if column not in columns:
+            raise UsageError(f"{where}: unknown column '{column}'{nearest(str(column), columns)}")
+    return Expectation(kind, dict(kwargs), where, dict(meta), _notes(value, where))
+
+
+def _notes(values: Mapping[str, Any], where: str) -> str | None:
+    notes = values.get("notes")
+    if notes is not None and not isinstance(notes, str):
+        raise UsageError(f"{where}: 'notes' must be text")
+    return notes
+
+
+def _columns_of(kwargs: Mapping[str, Any]) -> list[str]:
+    listed = kwargs.get("column_list", [])
+    named = [kwargs[name] for name in _COLUMN_KWARGS if name in kwargs]
+    return [str(column) for column in [*named, *(listed if isinstance(listed, list) else [listed])]]
+
+
+def _refuse_unknown(values: Mapping[str, Any], valid: frozenset[str], where: str) -> None:
+    for key in values:
+        if key not in valid:
+            raise UsageError(f"{where}: unknown key '{key}'{nearest(str(key), valid)}")
+
+
+def _suggestion(kind: str, types: frozenset[str]) -> str:
+    suggestion = nearest(kind, types)
+    return suggestion if "did you mean" in suggestion else "; see Great Expectations' gallery of expectations"

@@ -1,0 +1,23 @@
+"""Holds the raw data against its contract."""
+
+from __future__ import annotations
+
+from pipeline.contracts import frames, suites
+from pipeline.contracts.holding import hold
+from pipeline.stages.context import StageContext
+
+
+def run(stage: StageContext) -> str:
+    """Publish `reports/contracts/raw`: `result.json` and the documents. Raises ContractError if it is not kept."""
+    contracts = stage.param("data.contracts", str)
+    suite = suites.read_suite(stage.dep(f"{contracts}/raw.yaml"), frames.RAW_COLUMNS)
+    raw = frames.open_raw(stage.dep("data/raw"))
+    result = hold(
+        suite,
+        lambda spark: frames.raw_frame(spark, raw),
+        data_digest=raw.manifest.digest,
+        out=stage.out("reports/contracts/raw"),
+        spark=stage.execution.spark,
+        progress=stage.progress,
+    )
+    return f"{len(result.verdicts)} expectations kept by {result.rows:,} rows".replace(",", " ")
