@@ -1,0 +1,190 @@
+"""Throughput of two Horovod ranks, against the most that two cores can give and against one process on both.
+
+    python benchmarks/training_throughput.py
+
+Three groups train the shipped recipe's network on the same synthetic images and stay alive throughout:
+
+    horovod      two ranks of one thread, exact synchronous training, as `train` runs them
+    independent  two processes of one thread, same images a process and step, no communication: the ceiling
+    threads      one process of two threads, same global batch
+
+They take turns in short segments, in a changing order, the others stopped (SIGSTOP: an idle Horovod still polls). A
+round's ratio is between neighbours in time; the medians over the rounds are printed. Asked: at least 0.95 of the
+ceiling, at least 1.2 × one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline.execution import HorovodSettings
+from pipeline.params import ModelParams, TrainParams
+from pipeline.training.hosts import assign_slots, parse_hosts
+from pipeline.training.launch import base_environment, rendezvous
+
+ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
+SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
+ROWS, CLASSES = 16_384, 10
+
+
+def work(batch_size: int, threads: int) -> None:
+    """Be one process of a group: for each number of steps read from standard input, train them and say the seconds."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    import numpy as np
+    import tensorflow as tf
+
+    from pipeline.models import stored
+    from pipeline.training import loop
+    from pipeline.training.batches import Part, epoch_order, training_batches
+    from pipeline.training.collective import join
+    from pipeline.training.job import Job
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    group = join()
+    job = Job(
+        model=ModelParams(name="cnn", settings=SETTINGS),
+        train=TrainParams(epochs=1, batch_size=batch_size, learning_rate=0.001),
+        seed=1,
+        classes=tuple(str(label) for label in range(CLASSES)),
+        prepared="",
+        augmented="",
+        work="",
+        tensorboard="",
+        workers=group.size,
+        threads=threads,
+    )
+    loop.make_deterministic(job.seed, threads)
+    numbers = np.random.default_rng(1)
+    images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
+    part = Part(images, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
+    statistics = {"mean": [72.0], "std": [90.0]}
+    model = stored.build(stored.Architecture("cnn", SETTINGS, (28, 28, 1), job.classes, statistics))
+    optimizer = loop.make_optimizer(job.train, model)
+    step = loop.make_step(model, optimizer, job, [0.001] * 1_000_000, group)
+    group.broadcast(model.variables + optimizer.variables)
+    number = 0
+    order = epoch_order(ROWS, 1, 1)
+    for line in sys.stdin:
+        wanted = int(line)
+        begun_s = time.perf_counter()
+        done = 0
+        while done < wanted:
+            for pixels, labels in training_batches(part, order, batch_size, group.rank, group.size):
+                float(step(pixels, labels, np.int64(number))[0])
+                number += 1
+                done += 1
+                if done == wanted:
+                    break
+        print(json.dumps(time.perf_counter() - begun_s), file=channel, flush=True)
+
+
+class Group:
+    """Processes that train together or side by side, stopped between their segments."""
+
+    def __init__(self, name: str, images_per_step: int, environments: Sequence[dict[str, str]], arguments: list[str]):
+        self.name = name
+        self.images_per_step = images_per_step  # of the whole group
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the group
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, __file__, "--work", *arguments],
+                env=os.environ | environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                text=True,
+            )
+            for environment in environments
+        ]
+
+    def measure(self, steps: int) -> float:
+        """Let every process train so many steps; return the group's images a second."""
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{steps}\n")
+            process.stdin.flush()
+        seconds = []
+        for process in self.processes:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                self.errors.seek(0)
+                raise SystemExit(f"{self.name}: a process ended:\n{self.errors.read().decode()[-2000:]}")
+            seconds.append(float(json.loads(line)))
+        for process in self.processes:
+            process.send_signal(signal.SIGSTOP)
+        share = self.images_per_step / len(self.processes)
+        return sum(steps * share / spent_s for spent_s in seconds)
+
+    def end(self) -> None:
+        """Kill the processes."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch-size", type=int, default=256, help="global batch (256, the recipe's)")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--segment-s", type=float, default=1.0, help="length of a segment, seconds")
+    parser.add_argument("--cycle-time-ms", type=float, default=HorovodSettings().cycle_time_ms)
+    parser.add_argument("--work", nargs=2, type=int, metavar=("BATCH", "THREADS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.work:
+        work(*arguments.work)
+        return
+
+    size = arguments.batch_size
+    settings = HorovodSettings(cycle_time_ms=arguments.cycle_time_ms)
+    slots = assign_slots(parse_hosts(settings.hosts, 2), 2)
+    one, two = base_environment(1), base_environment(2)
+    with ExitStack() as stack:
+        meeting = stack.enter_context(rendezvous(settings, slots))
+        ranks = [one | meeting | slot.environment() for slot in slots]
+        groups = []
+        for name, images, environments, work_arguments in (
+            ("horovod", size, ranks, [str(size), "1"]),
+            ("independent", size, [one, one], [str(size // 2), "1"]),
+            ("threads", size, [two], [str(size), "2"]),
+        ):
+            groups.append(Group(name, images, environments, work_arguments))
+            stack.callback(groups[-1].end)
+            groups[-1].measure(5)  # trace the graph, reach the pace
+        steps = {g.name: max(3, round(arguments.segment_s * g.measure(10) / size)) for g in groups}
+        rounds = []
+        for number in range(arguments.rounds):
+            turn = random.Random(number).sample(groups, len(groups))
+            rounds.append({group.name: group.measure(steps[group.name]) for group in turn})
+
+    medians = {group.name: statistics.median(r[group.name] for r in rounds) for group in groups}
+    of_ceiling = statistics.median(r["horovod"] / r["independent"] for r in rounds)
+    of_process = statistics.median(r["horovod"] / r["threads"] for r in rounds)
+    print(f"global batch {size}, {arguments.rounds} rounds of {arguments.segment_s:g} s a group")
+    for name, images_per_s in medians.items():
+        print(f"  {name:<12} {images_per_s:8,.0f} images/s")
+    print(f"two Horovod ranks: {of_ceiling:.3f} × two processes without communication (asked: {ASKED_OF_CEILING})")
+    print(f"two Horovod ranks: {of_process:.3f} × one process of two threads (asked: {ASKED_OF_PROCESS})")
+
+
+if __name__ == "__main__":
+    main()

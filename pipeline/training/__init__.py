@@ -1,0 +1,1 @@
+"""Training: workers started and supervised by us, one straight loop, exact synchronous gradient descent."""

@@ -1,0 +1,105 @@
+"""Checkpoints: one folder an epoch, published whole, from which a killed run continues as if nothing had happened.
+
+`epoch-00003/` holds the state after three finished epochs: `last.safetensors`, `best.safetensors` (of the epoch with
+the lowest validation loss so far), `optimizer.safetensors`, and `state.json` with the history and the files' digests.
+Only the newest is kept. It is written before the older one is removed, so there is a whole one at any moment.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.errors import DataError, StorageError
+from pipeline.models.stored import Weights, load_arrays
+
+_STATE_FILE = "state.json"
+_PATTERN = "epoch-[0-9]*"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One row of the training history. Losses are cross-entropies in nats; accuracies reach from 0 to 1."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after the epochs of `history`. `optimizer` holds its variables by position and name."""
+
+    history: tuple[EpochRecord, ...]
+    last: Weights
+    best: Weights
+    optimizer: Weights
+
+    @property
+    def epochs(self) -> int:
+        """The number of finished epochs."""
+        return len(self.history)
+
+
+def best_epoch(history: tuple[EpochRecord, ...]) -> int:
+    """Return the epoch with the lowest validation loss, the earliest of equals."""
+    return min(history, key=lambda record: (record.validation_loss, record.epoch)).epoch
+
+
+def save(work: Path, checkpoint: Checkpoint) -> None:
+    """Publish a checkpoint and remove the older ones."""
+    from safetensors.numpy import save as serialise
+
+    target = work / f"epoch-{checkpoint.epochs:05d}"
+    arrays: Mapping[str, Weights] = {
+        "last.safetensors": checkpoint.last,
+        "best.safetensors": checkpoint.best,
+        "optimizer.safetensors": checkpoint.optimizer,
+    }
+    digests = {}
+    with artifacts.published_folder(target) as aside:
+        for name, weights in arrays.items():
+            content = serialise(weights)
+            digests[name] = artifacts.digest_bytes(content)
+            artifacts.write_file(aside / name, content)
+        state = {"history": [asdict(record) for record in checkpoint.history], "files": digests}
+        artifacts.write_json(aside / _STATE_FILE, state)
+    for older in sorted(work.glob(_PATTERN))[:-1]:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+def newest(work: Path) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole, or None; a damaged one is passed over, and its work done again."""
+    for folder in sorted(work.glob(_PATTERN), reverse=True):
+        try:
+            return _read(folder)
+        except (DataError, StorageError):
+            continue
+    return None
+
+
+def finished_epochs(work: Path) -> int:
+    """Return how many epochs the newest whole checkpoint has finished; 0 without one."""
+    checkpoint = newest(work)
+    return checkpoint.epochs if checkpoint else 0
+
+
+def _read(folder: Path) -> Checkpoint:
+    state = artifacts.read_json(folder / _STATE_FILE)
+    try:
+        history = tuple(EpochRecord(**record) for record in state["history"])
+        digests = dict(state["files"])
+        names = [f"{name}.safetensors" for name in ("last", "best", "optimizer")]
+        for name in names:
+            if artifacts.digest_file(folder / name) != digests[name]:
+                raise DataError(f"{folder / name}: its bytes do not match the digest in {_STATE_FILE}")
+    except (KeyError, TypeError, OSError) as error:
+        raise DataError(f"{folder}: not a checkpoint: {error!r}") from error
+    last, best, optimizer = (load_arrays(folder / name) for name in names)
+    return Checkpoint(history, last, best, optimizer)

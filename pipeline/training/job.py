@@ -1,0 +1,114 @@
+"""One training job: what it is made of, where it keeps its work, and the key under which it is resumed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+import pipeline
+from pipeline import artifacts, shards
+from pipeline.errors import DataError, UsageError
+from pipeline.models import stored
+from pipeline.params import ModelParams, Settings, TrainParams
+
+STATISTICS_FILE = "statistics.json"
+_DECIDING_CODE = ("training", "models")
+_DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy", "horovod")
+
+
+class Job(Settings):
+    """What every worker is told, as JSON. Paths are absolute; on several hosts they must lead to the same files."""
+
+    model: ModelParams
+    train: TrainParams
+    seed: int
+    classes: tuple[str, ...] = Field(strict=False)
+    prepared: str = Field(description="folder with train, validation and statistics.json")
+    augmented: str = Field(description="folder with the changed copies of the training images; may be empty")
+    work: str = Field(description="folder of the checkpoints of this very job")
+    tensorboard: str = Field(description="folder of the TensorBoard logs")
+    workers: int = Field(ge=1)
+    threads: int = Field(ge=1, description="TensorFlow threads of one worker")
+
+    @property
+    def training_folders(self) -> tuple[Path, ...]:
+        """The data sets whose rows are trained on, in their order."""
+        return Path(self.prepared, "train"), Path(self.augmented)
+
+    @property
+    def validation_folder(self) -> Path:
+        """The data set that chooses the best epoch."""
+        return Path(self.prepared, "validation")
+
+
+def read_statistics(prepared: Path) -> dict[str, list[float]]:
+    """Read mean and deviation by channel, in grey levels of 0 to 255; raise DataError if they are not there."""
+    path = prepared / STATISTICS_FILE
+    value = artifacts.read_json(path)
+    try:
+        return {key: [float(level) for level in value[key]] for key in ("mean", "std")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: must hold mean and std by channel: {error!r}; run `dvc repro normalize`") from error
+
+
+def architecture_of(job: Job) -> stored.Architecture:
+    """Return the architecture that a job trains, with the shape and the statistics of its data."""
+    shape = shards.image_shape(artifacts.read_manifest(job.training_folders[0], verify=False))
+    return stored.Architecture(
+        name=job.model.name,
+        settings=job.model.settings,
+        input_shape=shape,
+        classes=job.classes,
+        statistics=read_statistics(Path(job.prepared)),
+    )
+
+
+def job_key(job: Job) -> str:
+    """Return the key of a job: a digest of everything that decides its result, down to the code and its libraries.
+
+    A checkpoint is continued only under the same key, so that the end is the same as without an interruption.
+    """
+    folders = (*job.training_folders, job.validation_folder)
+    decides: dict[str, Any] = {
+        "model": job.model.model_dump(mode="json"),
+        "train": job.train.model_dump(mode="json"),
+        "seed": job.seed,
+        "classes": list(job.classes),
+        "data": [artifacts.read_manifest(folder, verify=False).digest for folder in folders],
+        "statistics": read_statistics(Path(job.prepared)),
+        "workers": [job.workers, job.threads],  # rounding depends on them
+        "code": _code_digests(),
+        "packages": _versions(),
+    }
+    return artifacts.digest_json(decides).removeprefix("sha256:")[:16]
+
+
+def check_job(job: Job) -> None:
+    """Refuse what cannot be trained before any work is done: UsageError for the recipe, DataError for the data."""
+    stored.checked_settings(job.model.name, job.model.settings)
+    if job.train.batch_size % job.workers:
+        fits = max(job.workers, job.train.batch_size - job.train.batch_size % job.workers)
+        raise UsageError(
+            f"train.batch_size: {job.train.batch_size} images cannot be shared equally by {job.workers} workers; "
+            f"use {fits}, or another horovod.workers"
+        )
+    rows = sum(artifacts.read_manifest(folder, verify=False).rows for folder in job.training_folders)
+    if rows < job.train.batch_size:
+        raise UsageError(f"train.batch_size: {job.train.batch_size} is more than the {rows} training images; use fewer")
+    if artifacts.read_manifest(job.validation_folder, verify=False).rows == 0:
+        raise DataError(f"{job.validation_folder}: no rows, so no epoch can be called the best; raise split.validation")
+
+
+def _code_digests() -> Mapping[str, str]:
+    package = Path(pipeline.__file__).parent
+    files = sorted(path for name in _DECIDING_CODE for path in (package / name).rglob("*.py"))
+    return {path.relative_to(package).as_posix(): artifacts.digest_file(path) for path in files}
+
+
+def _versions() -> Mapping[str, str]:
+    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
+    return {name: installed.get(name, "absent") for name in _DECIDING_PACKAGES}

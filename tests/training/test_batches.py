@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import DataError
+from pipeline.training.batches import (
+    Part,
+    epoch_order,
+    rank_rows,
+    rank_share,
+    read_part,
+    step_count,
+    training_batches,
+    validation_batches,
+)
+
+WriteImages = Callable[..., Path]
+seeds = st.integers(0, 2**63 - 1)
+
+
+@given(rows=st.integers(0, 500), seed=seeds, epoch=st.integers(1, 10_000))
+def test_an_epoch_visits_every_row_exactly_once(rows: int, seed: int, epoch: int) -> None:
+    assert sorted(epoch_order(rows, seed, epoch)) == list(range(rows))
+
+
+@given(seed=seeds, epoch=st.integers(1, 10_000))
+def test_the_order_is_a_function_of_seed_and_epoch(seed: int, epoch: int) -> None:
+    order = epoch_order(300, seed, epoch)
+    assert np.array_equal(order, epoch_order(300, seed, epoch))
+    assert not np.array_equal(order, epoch_order(300, seed, epoch + 1))
+    assert not np.array_equal(order, epoch_order(300, (seed + 1) % 2**63, epoch))
+
+
+@given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20), seed=seeds)
+def test_any_number_of_workers_sees_the_same_global_batches(rows: int, workers: int, share: int, seed: int) -> None:
+    order, size = epoch_order(rows, seed, 1), workers * share
+    for step in range(step_count(rows, size)):
+        together = np.concatenate([rank_rows(order, step, size, rank, workers) for rank in range(workers)])
+        assert np.array_equal(together, rank_rows(order, step, size, 0, 1))
+
+
+@given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20))
+def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: int, share: int) -> None:
+    part = Part(np.zeros((rows, 1, 1, 1), np.uint8), np.zeros(rows, np.int32))
+    order = epoch_order(rows, 1, 1)
+    lengths = [
+        [len(labels) for _, labels in training_batches(part, order, workers * share, rank, workers)]
+        for rank in range(workers)
+    ]
+    assert all(rank == [share] * step_count(rows, workers * share) for rank in lengths)
+
+
+@given(rows=st.integers(0, 300), workers=st.integers(1, 12), batch=st.integers(1, 64))
+def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, batch: int) -> None:
+    part = Part(np.zeros((rows, 1, 1, 1), np.uint8), np.arange(rows, dtype=np.int32))
+    seen = [
+        label
+        for rank in range(workers)
+        for _, labels in validation_batches(part, batch, rank, workers)
+        for label in labels
+    ]
+    assert seen == list(range(rows))
+    lengths = [len(rank_share(rows, rank, workers)) for rank in range(workers)]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_a_batch_holds_each_row_with_its_own_label(write_images: WriteImages) -> None:
+    part = read_part([write_images("train", 250, shards_=3)], 3)
+    order = epoch_order(250, 7, 1)
+    for pixels, labels in training_batches(part, order, 50, 1, 2):
+        assert np.array_equal(pixels[:, 0, 0, 0] % 3, labels)
+
+
+def test_data_sets_follow_each_other_in_their_order(write_images: WriteImages) -> None:
+    part = read_part([write_images("train", 30, shards_=2), write_images("more", 5), write_images("none", 0)], 3)
+    assert part.pixels.shape == (35, 8, 8, 1)
+    assert part.pixels[:, 3, 4, 0].tolist() == [*range(30), *range(5)]
+
+
+def test_a_label_without_a_class_is_refused(write_images: WriteImages) -> None:
+    with pytest.raises(DataError, match=r"labels reach from 3 to 3, but data\.classes names 3"):
+        read_part([write_images("train", 4, label=3)], 3)
+
+
+def test_images_of_two_shapes_are_refused(write_images: WriteImages) -> None:
+    with pytest.raises(DataError, match=r"more: images of \(8, 9, 1\)"):
+        read_part([write_images("train", 4), write_images("more", 4, shape=(8, 9, 1))], 3)
+
+
+def test_a_damaged_shard_is_refused(write_images: WriteImages) -> None:
+    folder = write_images("train", 40)
+    shard = folder / "part-00000.parquet"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match="do not match the digest"):
+        read_part([folder], 3)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import Bug
+from pipeline.models import stored
+from pipeline.training import candidate, checkpoints
+from pipeline.training.checkpoints import Checkpoint, EpochRecord
+from pipeline.training.job import Job
+
+LAST = {"dense/kernel": np.zeros((2, 2), np.float32)}
+BEST = {"dense/kernel": np.ones((2, 2), np.float32)}
+
+
+@pytest.fixture
+def finished(job: Job) -> Job:
+    history = (EpochRecord(1, 0.01, 1.0, 0.5, 0.25, 0.9), EpochRecord(2, 1e-9, 0.5, 0.75, 0.5, 1 / 3))
+    checkpoints.save(Path(job.work), Checkpoint(history, LAST, BEST, {"0000/iteration": np.asarray(14)}))
+    return job
+
+
+def test_the_best_epochs_weights_are_published(finished: Job, tmp_path: Path) -> None:
+    best = candidate.write(tmp_path / "candidate", finished)
+    assert best.epoch == 1
+    assert np.array_equal(stored.read_weights(tmp_path / "candidate")["dense/kernel"], BEST["dense/kernel"])
+
+
+def test_history_and_account_are_stable_text(finished: Job, tmp_path: Path) -> None:
+    candidate.write(tmp_path / "candidate", finished)
+    assert (tmp_path / "candidate/history.csv").read_text() == (
+        "epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy\n"
+        "1,0.01,1,0.5,0.25,0.9\n"
+        "2,1e-09,0.5,0.75,0.5,0.33333333\n"
+    )
+    assert json.loads((tmp_path / "candidate/training.json").read_text()) == {
+        "best_epoch": 1,
+        "chosen_by": "lowest validation loss",
+        "epochs": 2,
+        "steps_per_epoch": 7,
+        "images_per_epoch": 56,
+        "rows": {"train": 40, "augmented": 20, "validation": 10},
+    }
+
+
+def test_an_unfinished_training_is_not_published(finished: Job, tmp_path: Path) -> None:
+    longer = finished.model_copy(update={"train": finished.train.model_copy(update={"epochs": 3})})
+    with pytest.raises(Bug, match="without finishing 3 epochs"):
+        candidate.write(tmp_path / "candidate", longer)

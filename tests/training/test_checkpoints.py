@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.training import checkpoints
+from pipeline.training.checkpoints import Checkpoint, EpochRecord, best_epoch
+
+
+def record(epoch: int, validation_loss: float = 0.5) -> EpochRecord:
+    return EpochRecord(epoch, 0.001, 0.1 + 0.2, 0.9, validation_loss, 0.8)
+
+
+def checkpoint(epochs: int) -> Checkpoint:
+    weights = {"dense/kernel": np.full((2, 3), epochs, np.float32)}
+    optimizer = {"0000/iteration": np.asarray(epochs * 7), "0001/rate": np.asarray(0.1, np.float32)}
+    return Checkpoint(tuple(record(epoch + 1) for epoch in range(epochs)), weights, weights, optimizer)
+
+
+def test_what_was_saved_is_read_to_the_last_bit(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, checkpoint(2))
+    found = checkpoints.newest(tmp_path)
+    assert found is not None
+    assert found.history == checkpoint(2).history
+    assert found.last["dense/kernel"].tobytes() == checkpoint(2).last["dense/kernel"].tobytes()
+    assert {name: (a.dtype, a.item()) for name, a in found.optimizer.items()} == {
+        name: (a.dtype, a.item()) for name, a in checkpoint(2).optimizer.items()
+    }
+
+
+def test_only_the_newest_is_kept(tmp_path: Path) -> None:
+    for epochs in (1, 2, 3):
+        checkpoints.save(tmp_path, checkpoint(epochs))
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-00003"]
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, checkpoint(1))
+    (tmp_path / "epoch-00001").rename(tmp_path / "kept")
+    checkpoints.save(tmp_path, checkpoint(2))
+    (tmp_path / "kept").rename(tmp_path / "epoch-00001")
+    path = tmp_path / "epoch-00002" / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    assert checkpoints.finished_epochs(tmp_path) == 1
+
+
+def test_a_checkpoint_cut_off_while_it_was_written_is_not_seen(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, checkpoint(1))
+    (tmp_path / "epoch-00001").rename(tmp_path / ".epoch-00002.partial")
+    assert checkpoints.newest(tmp_path) is None
+
+
+def test_no_folder_means_no_checkpoint(tmp_path: Path) -> None:
+    assert checkpoints.finished_epochs(tmp_path / "none") == 0
+
+
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=1, max_size=8))
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss(losses: list[float]) -> None:
+    history = tuple(record(number + 1, loss) for number, loss in enumerate(losses))
+    assert best_epoch(history) == losses.index(min(losses)) + 1

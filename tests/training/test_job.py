@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import artifacts
+from pipeline.errors import DataError, UsageError
+from pipeline.training.job import Job, architecture_of, check_job, job_key
+
+
+def changed(job: Job, **groups: Any) -> Job:
+    values = job.model_dump()
+    for name, value in groups.items():
+        values[name] = {**values[name], **value} if isinstance(value, dict) else value
+    return Job.model_validate(values)
+
+
+def test_a_job_survives_its_way_to_the_worker(job: Job, tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    artifacts.write_json(path, job.model_dump(mode="json"))
+    assert Job.model_validate_json(path.read_bytes()) == job
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused(job: Job) -> None:
+    with pytest.raises(UsageError, match="9 images cannot be shared equally by 2 workers; use 8"):
+        check_job(changed(job, train={"batch_size": 9}))
+
+
+def test_a_batch_of_more_than_all_images_is_refused(job: Job) -> None:
+    with pytest.raises(UsageError, match="62 is more than the 60 training images"):
+        check_job(changed(job, train={"batch_size": 62}))
+
+
+def test_an_unknown_architecture_is_refused_with_the_nearest(job: Job) -> None:
+    with pytest.raises(UsageError, match=r"no architecture 'cn' in pipeline/models.*did you mean 'cnn'"):
+        check_job(changed(job, model={"name": "cn"}))
+
+
+def test_an_empty_validation_part_is_refused(job: Job, write_images: Any) -> None:
+    write_images("prepared/validation", 0)
+    with pytest.raises(DataError, match="validation: no rows"):
+        check_job(job)
+
+
+def test_no_augmented_rows_are_fine(job: Job, write_images: Any) -> None:
+    write_images("augmented", 0)
+    check_job(job)
+
+
+@pytest.mark.parametrize("content", [{"rows": 1}, {"mean": 3.0, "std": [1.0]}, {"mean": ["x"], "std": [1.0]}, []])
+def test_statistics_that_are_none_are_refused(job: Job, content: Any) -> None:
+    artifacts.write_json(Path(job.prepared) / "statistics.json", content)
+    with pytest.raises(DataError, match=r"statistics\.json: must hold mean and std"):
+        architecture_of(job)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train": {"epochs": 3}},
+        {"train": {"learning_rate": 0.02}},
+        {"model": {"settings": {"units": [5], "dropout": 0.0}}},
+        {"seed": 2},
+        {"classes": ("bright", "dark", "dotted")},
+        {"workers": 1},
+        {"threads": 2},
+    ],
+)
+def test_whatever_decides_the_result_changes_the_key(job: Job, change: dict[str, Any]) -> None:
+    assert job_key(changed(job, **change)) != job_key(job)
+
+
+def test_other_data_changes_the_key(job: Job, write_images: Any) -> None:
+    before = job_key(job)
+    write_images("augmented", 21)
+    assert job_key(job) != before
+
+
+def test_where_it_is_kept_does_not_change_the_key(job: Job) -> None:
+    assert job_key(changed(job, work="/elsewhere", tensorboard="/elsewhere")) == job_key(job)
