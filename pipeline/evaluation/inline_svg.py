@@ -1,0 +1,77 @@
+"""An SVG file made fit to stand inside a page, next to others.
+
+Ids get a prefix of their own, so that pictures do not reach into each other; everything that could run, load or style
+what lies outside of the picture is left out: only drawing elements, and references that begin with `#`, are taken over.
+"""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from pipeline.errors import DataError
+
+# fmt: off
+_ELEMENTS = {
+    "svg", "g", "defs", "clipPath", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text",
+    "tspan", "use", "title", "desc",
+}
+_ATTRIBUTES = {
+    "id", "class", "d", "x", "y", "dx", "dy", "cx", "cy", "r", "rx", "ry", "x1", "y1", "x2", "y2", "width",
+    "height", "points", "transform", "viewBox", "preserveAspectRatio", "fill", "fill-opacity", "stroke",
+    "stroke-opacity", "stroke-width", "text-anchor", "opacity", "clip-path", "style", "href",
+}
+# fmt: on
+_REFERENCE = re.compile(r"url\(#([^)]*)\)")
+_LEFT_OUT_OF_STYLE = re.compile(r"font-family:[^;]*;?\s*")  # the page's own type is used
+_UNSAFE_STYLE = re.compile(r"url\((?!#)|@|expression|\\", re.IGNORECASE)
+
+
+def inline_svg(content: bytes, prefix: str) -> str:
+    """Return the picture as an `<svg>` element with ids `<prefix>-…` and no size of its own.
+
+    Raises DataError if it is not SVG.
+    """
+    if b"<!ENTITY" in content:
+        raise DataError("the picture declares entities; evaluate writes none: run evaluate again")
+    try:
+        root = ElementTree.fromstring(content)  # noqa: S314 - entities are refused above
+    except ElementTree.ParseError as error:
+        raise DataError(f"the picture is not SVG ({error}); run evaluate again") from error
+    if _local(root.tag) != "svg":
+        raise DataError(f"the picture is not SVG but <{_local(root.tag)}>; run evaluate again")
+    element = _taken_over(root, prefix)
+    for size in ("width", "height"):
+        element.attrib.pop(size, None)
+    element.set("aria-hidden", "true")  # the figure around it carries the words
+    return ElementTree.tostring(element, encoding="unicode", method="xml")
+
+
+def _taken_over(source: ElementTree.Element, prefix: str) -> ElementTree.Element:
+    element = ElementTree.Element(_local(source.tag))
+    for name, value in source.attrib.items():
+        taken = _attribute(_local(name), value, prefix)
+        if taken is not None:
+            element.set(_local(name), taken)
+    element.text, element.tail = source.text, source.tail
+    for child in source:
+        if isinstance(child.tag, str) and _local(child.tag) in _ELEMENTS:  # comments have no name
+            element.append(_taken_over(child, prefix))
+    return element
+
+
+def _attribute(name: str, value: str, prefix: str) -> str | None:
+    if name not in _ATTRIBUTES:
+        return None
+    if name == "id":
+        return f"{prefix}-{value}"
+    if name == "href":
+        return f"#{prefix}-{value[1:]}" if value.startswith("#") else None
+    if _UNSAFE_STYLE.search(value):
+        return None
+    value = _REFERENCE.sub(lambda match: f"url(#{prefix}-{match[1]})", value)
+    return _LEFT_OUT_OF_STYLE.sub("", value) if name == "style" else value
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]

@@ -1,0 +1,213 @@
+"""The real evaluate stage, over a small model that was really trained, as the command line and DVC see it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.datasets import load_digits
+
+from pipeline import artifacts, shards
+from pipeline.errors import DataError
+from pipeline.evaluation.page import render
+from pipeline.evaluation.predictions import read_predictions
+
+ROOT = Path(__file__).parents[2]
+CLASSES = [f"digit {number}" for number in range(10)]
+TRAINED = """
+import pathlib, sys
+import numpy as np
+from pipeline.models import stored
+root = pathlib.Path(sys.argv[1])
+data = np.load(root / "digits.npz")
+architecture = stored.Architecture(
+    "mlp", {"units": [32]}, (8, 8, 1), tuple(f"digit {n}" for n in range(10)), {"mean": [78.0], "std": [96.0]}
+)
+import keras
+keras.utils.set_random_seed(1)
+model = stored.build(architecture)
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(data["train"], data["train_labels"], batch_size=32, epochs=4, verbose=0)
+folder = root / "models" / "candidate"
+folder.mkdir(parents=True)
+stored.save(folder, architecture, model)
+np.save(root / "expected.npy", model.predict(data["test"], verbose=0))
+"""
+ASKED = """
+import pathlib, sys
+import numpy as np
+from pipeline.errors import DataError
+from pipeline.evaluation.predict import predict
+root = pathlib.Path(sys.argv[1])
+pixels = np.load(root / "digits.npz")["test"]
+said = []
+whole = predict(root / "models" / "candidate", pixels, progress=lambda done, total: said.append((done, total)))
+part = predict(root / "models" / "candidate", pixels[:300])
+assert part.tobytes() == whole[:300].tobytes(), "a row's answer depends on how many rows are asked"
+assert said[-1] == (len(pixels), len(pixels)) and said == sorted(said)
+assert predict(root / "models" / "candidate", pixels[:0]).shape == (0, 10)
+try:
+    predict(root / "models" / "candidate", pixels[:, :7])
+except DataError as error:
+    assert "takes images of [8, 8, 1], got [7, 8, 1]" in str(error)
+else:
+    raise AssertionError("a wrong shape was taken")
+"""
+
+
+def call(root: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=check)
+
+
+def evaluate(root: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return call(root, sys.executable, "-m", "pipeline", "stage", "evaluate", check=check)
+
+
+def published(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted((root / "reports").rglob("*"))
+        if path.is_file()
+    }
+
+
+def write_part(folder: Path, pixels: Any, labels: Any) -> None:
+    import pyarrow as pa
+
+    schema = shards.image_schema(pixels.shape[1:])
+    flat = pixels.reshape(len(pixels), -1)
+    columns = {
+        "id": [f"{folder.name}-{row:04}" for row in range(len(pixels))],
+        "label": labels.astype(np.int32),
+        "pixels": shards.pixel_column(pixels),
+        "pixel_mean": flat.mean(axis=1).astype(np.float32),
+        "pixel_std": flat.std(axis=1).astype(np.float32),
+    }
+    with artifacts.published_folder(folder) as aside:
+        entry = shards.write_shard(aside, 0, schema, [pa.table(columns, schema=schema)])
+        shards.finish_dataset(aside, [entry], schema, shape=pixels.shape[1:])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a trained candidate and its data, not evaluated."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("dvc.yaml", "execution.yaml"):
+        shutil.copy(ROOT / name, root)
+    shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    recipe = yaml.safe_load((ROOT / "params.yaml").read_bytes())
+    recipe["data"] |= {"classes": CLASSES, "image": {"height": 8, "width": 8, "channels": 1}}
+    (root / "params.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+
+    digits = load_digits()
+    pixels, labels = (digits.images[..., np.newaxis] * 255 / 16).astype(np.uint8), digits.target
+    write_part(root / "data" / "prepared" / "train", pixels[:1200], labels[:1200])
+    write_part(root / "data" / "prepared" / "test", pixels[1200:], labels[1200:])
+    np.savez(root / "digits.npz", train=pixels[:1200], train_labels=labels[:1200], test=pixels[1200:])
+    call(root, sys.executable, "-c", TRAINED, str(root))
+    header = "epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
+    history = [f"{epoch},0.001,{1 / epoch},{1 - 0.5 / epoch},{1.1 / epoch},{1 - 0.6 / epoch}" for epoch in range(1, 5)]
+    (root / "models" / "candidate" / "history.csv").write_text("\n".join([header, *history, ""]))
+    return root
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Path) -> Path:
+    evaluate(trained)
+    return trained
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "project", ignore=shutil.ignore_patterns("reports", ".dvc"))
+
+
+def test_the_stage_writes_all_that_dvc_yaml_declares_and_no_more(evaluated: Path) -> None:
+    stage = yaml.safe_load((evaluated / "dvc.yaml").read_bytes())["stages"]["evaluate"]
+    declared = [*stage["outs"], *stage["metrics"], *(path for plot in stage["plots"] for path in plot)]
+
+    assert all((evaluated / path).exists() for path in declared)
+    assert all(any(path == out or path.startswith(out + "/") for out in declared) for path in published(evaluated))
+
+
+def test_predictions_are_the_models_own_answers_row_by_row(evaluated: Path) -> None:
+    predictions = read_predictions(evaluated / "reports" / "predictions")
+
+    assert predictions.ids == [f"test-{row:04}" for row in range(597)]
+    np.testing.assert_allclose(predictions.probabilities, np.load(evaluated / "expected.npy"), atol=1e-6)
+
+
+def test_metrics_are_those_of_the_predictions_and_better_than_chance(evaluated: Path) -> None:
+    predictions = read_predictions(evaluated / "reports" / "predictions")
+    report = json.loads((evaluated / "reports" / "metrics.json").read_bytes())
+    accuracy = (predictions.probabilities.argmax(axis=1) == predictions.labels).mean()
+
+    assert report["test"]["accuracy"] == pytest.approx(accuracy)
+    assert report["test"]["accuracy"] > 0.7
+    assert (report["test"]["rows"], report["train"]["rows"]) == (597, 1200)
+    assert list(report["classes"]) == CLASSES
+
+
+def test_evaluating_again_writes_the_same_bytes(evaluated: Path, copied: Path) -> None:
+    evaluate(copied)
+
+    assert published(copied) == published(evaluated)
+
+
+def test_dvc_shows_the_metrics_and_the_plots(evaluated: Path) -> None:
+    call(evaluated, "dvc", "init", "--no-scm", "-q", "-f")
+    shown = json.loads(call(evaluated, "dvc", "metrics", "show", "--json").stdout)
+    figures = shown[""]["data"]["reports/metrics.json"]["data"]
+    plots = json.loads(call(evaluated, "dvc", "plots", "show", "--json", "-o", "plots").stdout)
+
+    assert figures == json.loads((evaluated / "reports" / "metrics.json").read_bytes())
+    assert not plots.get("errors")
+    names = {"learning_curves", "confusion", "roc", "precision_recall", "calibration"}
+    assert set(plots["data"]) == {f"reports/plots/{name}.csv" for name in names}
+    for name, (plot,) in plots["data"].items():
+        drawn = json.loads(plot["content"]) if isinstance(plot["content"], str) else plot["content"]
+        with (evaluated / name).open(newline="") as rows:
+            assert len(drawn["data"]["values"]) == len(list(csv.DictReader(rows))), name
+
+
+def test_answers_do_not_depend_on_how_many_rows_are_asked(trained: Path) -> None:
+    asked = call(trained, sys.executable, "-c", ASKED, str(trained), check=False)
+
+    assert asked.returncode == 0, asked.stderr
+
+
+def test_the_page_shows_what_the_stage_found(evaluated: Path) -> None:
+    page = render(evaluated).decode()
+
+    assert page.count("<svg ") == 5
+    assert "Not judged yet" in page
+    assert "digit 9" in page
+
+
+def test_a_class_without_test_rows_is_one_line_and_nothing_is_written(copied: Path) -> None:
+    recipe = yaml.safe_load((copied / "params.yaml").read_bytes())
+    pixels = np.load(copied / "digits.npz")["test"]
+    shutil.rmtree(copied / "data" / "prepared" / "test")
+    write_part(copied / "data" / "prepared" / "test", pixels[:90], np.arange(90) % 9)
+    assert recipe["data"]["classes"][9] == "digit 9"
+
+    failed = evaluate(copied, check=False)
+
+    assert failed.returncode == DataError.exit_code
+    assert "test part: class 'digit 9' has no rows" in failed.stderr.splitlines()[-1]
+    assert "Traceback" not in failed.stderr
+    assert published(copied) == {}
