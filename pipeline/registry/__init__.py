@@ -1,0 +1,1 @@
+"""The gate, the model registry, and what is exported from it."""

@@ -1,0 +1,29 @@
+"""Who does something to the registry, and when: the one place of this phase that looks at a clock and a user."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The user's name and the moment, ISO 8601 in UTC."""
+
+    by: str
+    at_utc: str
+
+    @classmethod
+    def here(cls) -> Actor:
+        """Return the user of this process, now."""
+        try:
+            by = getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            by = f"uid {os.getuid()}"
+        return cls(by, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def event(self, what: str, reason: str, replaced: str) -> dict[str, str]:
+        """Return an entry of a version's history; `replaced` is the champion before, as in the tag `ratchet.met`."""
+        return {"event": what, "at_utc": self.at_utc, "by": self.by, "reason": reason, "champion_before": replaced}

@@ -1,0 +1,74 @@
+"""A stored model as a MLflow model: the folder that a registered version holds.
+
+    MLmodel, requirements.txt, conda.yaml, python_env.yaml    MLflow's own: signature, flavors, what to install
+    input_example.json …                                      a few images of the test part
+    tf2model/                                                 the SavedModel, also for TensorFlow Serving
+    architecture.json, weights.safetensors                    the stored model, which the digest is of
+
+Users load it by `mlflow.pyfunc.load_model` or `mlflow.tensorflow.load_model`; Ratchet by its stored form.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import Bug
+from pipeline.models import stored
+from pipeline.registry import export, tracking
+
+SAVED_MODEL_FOLDER = "tf2model"  # where mlflow.tensorflow keeps it
+_TOLERANCE = 1e-5
+
+
+def write_bundle(model_folder: Path, target: Path, example: npt.NDArray[np.uint8]) -> None:
+    """Write the MLflow model of a stored model into the new folder `target`; `example [row, height, width, channel]`.
+
+    The folder is then loaded as its users will, and asked. Raises Bug if it answers otherwise than the stored model.
+    """
+    tracking.prepare()
+    module = export.serving_module(model_folder)
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Schema, TensorSpec
+
+    expected = module(example).numpy()
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *example.shape[1:]))]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, expected.shape[1]))]),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's and TensorFlow's own deprecations
+        mlflow.tensorflow.save_model(
+            module,
+            str(target),
+            signature=signature,
+            input_example=example,
+            pip_requirements=_requirements(),
+            saved_model_kwargs={"signatures": export.signatures(module)},
+            metadata={"digest": stored.digest(model_folder)},
+        )
+        for name in (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE):
+            shutil.copyfile(model_folder / name, target / name)
+        answered: Any = mlflow.pyfunc.load_model(str(target)).predict(example)
+    if answered.shape != expected.shape or not np.allclose(answered, expected, rtol=0, atol=_TOLERANCE):
+        raise Bug("register: the MLflow model answers otherwise than the model it was made of")
+
+
+def _requirements() -> list[str]:
+    """Return what a user has to install to load the model, at the versions it was made with."""
+    installed = {name: _version(name) for name in ("tensorflow", "tensorflow-cpu", "numpy")}
+    return [f"{name}=={version}" for name, version in installed.items() if version]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,53 @@
+"""The champion a candidate has to meet, brought into the graph as files.
+
+`models/champion/` is a function of the registry's content and the candidate: `champion.json`, and the champion's own
+two files where there is one. A model does not challenge itself: where the candidate *is* the registry's champion, the
+one it has to meet is still the one it met when it was promoted, so that a second run with nothing changed finds nothing
+changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import artifacts
+from pipeline.errors import DataError
+from pipeline.registry.fetch import FILES, fetch
+from pipeline.registry.peek import Reader, champion_of
+from pipeline.registry.records import CHAMPION_FILE, Champion, Identity, Version
+from pipeline.registry.store import Store
+
+
+def champion_to_meet(reader: Reader, name: str, candidate: str) -> Identity | None:
+    """Return the version that a candidate of this digest has to meet; None if it is the first model."""
+    champion = champion_of(reader, name)
+    if champion is None:
+        return None
+    return champion.met if champion.digest == candidate else champion.identity
+
+
+def write_champion(folder: Path, store: Store, reader: Reader, champion: Identity | None) -> Champion:
+    """Write the champion's files, if it can still be had, and `champion.json` into an empty folder.
+
+    A champion that is gone, damaged or foreign is not an error here: it is a fact for the gate, which refuses.
+    """
+    problem = None
+    if champion is not None:
+        version = reader.version(champion.name, champion.version)
+        try:
+            _fetch_same(store, reader, version, champion, folder)
+        except DataError as error:
+            problem = str(error)
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+    written = Champion(champion, store.label, problem)
+    artifacts.write_json(folder / CHAMPION_FILE, written.to_json())
+    return written
+
+
+def _fetch_same(store: Store, reader: Reader, version: Version | None, champion: Identity, folder: Path) -> None:
+    if version is None:
+        raise DataError(f"{champion.name} v{champion.version} is no longer in the registry")
+    if version.digest != champion.digest:
+        raise DataError(f"{champion.name} v{champion.version} is another model now than the one that was met")
+    fetch(store, reader, version, folder)

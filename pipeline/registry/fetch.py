@@ -1,0 +1,92 @@
+"""Takes a version's two files out of the registry, and trusts them only when they have the version's digest.
+
+Plain folders and files that a MLflow server keeps itself are read without MLflow; anything else by MLflow's client.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from pipeline.errors import DataError, StorageError
+from pipeline.models import stored
+from pipeline.registry.peek import Reader
+from pipeline.registry.records import Version
+from pipeline.registry.rest import RestReader
+from pipeline.registry.store import Store
+
+FILES = (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE)
+_FILE_LIMIT_BYTES = 16 * 2**30
+_CHUNK_BYTES = 2**20
+
+
+def fetch(store: Store, reader: Reader, version: Version, target: Path) -> None:
+    """Copy a version's architecture and weights into the folder `target` and check them against its digest.
+
+    Raises DataError, with a sentence that holds no path, if they are gone, damaged or not Ratchet's; StorageError if
+    the store cannot be reached.
+    """
+    named = f"{version.name} v{version.version}"
+    if not version.digest:
+        raise DataError(f"{named} was not registered by Ratchet, so it has no digest to be trusted by")
+    fetch_files(store, reader, reader.location(version), target, named)
+    if digest_of(target) != version.digest:
+        raise DataError(f"{named} is damaged: its files no longer have the digest they were registered with")
+
+
+def fetch_files(store: Store, reader: Reader, location: str, target: Path, named: str) -> None:
+    """Copy the two files of a stored model from a location into the folder `target`, unchecked; errors as `fetch`."""
+    folder = _local_folder(location)
+    parts = urlsplit(location)
+    target.mkdir(parents=True, exist_ok=True)
+    if folder is not None:
+        _copy_folder(folder, target, named)
+    elif isinstance(reader, RestReader) and parts.scheme == "mlflow-artifacts" and not parts.netloc:
+        for name in FILES:
+            with reader.open_artifact(f"{unquote(parts.path)}/{name}") as stream:
+                _copy_stream(stream, target / name, named)
+    else:
+        from pipeline.registry import tracking
+
+        scratch = target / ".download"
+        for name in FILES:
+            shutil.move(tracking.download(store, f"{location.rstrip('/')}/{name}", scratch), target / name)
+        shutil.rmtree(scratch)
+
+
+def digest_of(folder: Path) -> str:
+    """Return the digest of a stored model, or "" if what the folder holds is not a whole one."""
+    try:
+        return stored.digest(folder)
+    except (DataError, StorageError):
+        return ""
+
+
+def _local_folder(location: str) -> Path | None:
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(location) if parts.scheme == "" and location else None
+
+
+def _copy_folder(folder: Path, target: Path, named: str) -> None:
+    for name in FILES:
+        try:
+            with (folder / name).open("rb") as stream:
+                _copy_stream(stream, target / name, named)
+        except FileNotFoundError as error:
+            raise DataError(f"{named} is damaged: {name} is no longer in the registry") from error
+        except OSError as error:
+            raise StorageError(f"model registry: {folder / name} cannot be read: {error.strerror}") from error
+
+
+def _copy_stream(stream: IO[bytes], path: Path, named: str) -> None:
+    size_bytes = 0
+    with path.open("wb") as output:
+        while chunk := stream.read(_CHUNK_BYTES):
+            size_bytes += len(chunk)
+            if size_bytes > _FILE_LIMIT_BYTES:
+                raise DataError(f"{named} is damaged: {path.name} is above {_FILE_LIMIT_BYTES} bytes")
+            output.write(chunk)

@@ -1,0 +1,208 @@
+"""Registers a judged candidate: at most one new version for a digest, and the alias only on a verdict that lets it.
+
+A refused candidate becomes a version too, without an alias: the registry shows that it was refused and why, and a
+person who overrules the gate (`ratchet registry promote`) finds its bytes there. Ratchet moves one alias, `champion`.
+It sets no `challenger`: serving tools send traffic to that one, and what the gate has refused must get none.
+
+Killed at any moment, the registry stays whole. The bytes are uploaded to a MLflow run, read back and held against the
+digest before a version is made; a version is made with all its tags in one step; the alias is moved last. What a killed
+process leaves is a run without a version, which the next registration removes, or a version without its alias, which
+it completes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import TryAgain
+from pipeline.registry import records, runs
+from pipeline.registry.actor import Actor
+from pipeline.registry.bundle import write_bundle
+from pipeline.registry.gate import Verdict
+from pipeline.registry.peek import Reader, champion_of, open_reader, with_digest
+from pipeline.registry.records import Identity, Version
+from pipeline.registry.store import LOCK_TIMEOUT_S, Store, locked
+
+Outcome = Literal["promoted", "refused", "kept"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a new version says of itself: tags, test metrics, the recipe by dotted key, a few test images."""
+
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    recipe: Mapping[str, str]
+    example: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A judged candidate. `describe` is asked only if a version has to be made."""
+
+    name: str
+    folder: Path
+    verdict: Verdict
+    describe: Callable[[], Description]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What came of it: `reports/registration.json`."""
+
+    outcome: Outcome
+    name: str
+    version: int | None
+    champion: Identity | None
+    sentence: str
+    registry: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it stands in `registration.json`."""
+        return {**vars(self), "champion": self.champion.to_json() if self.champion else None}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done: make a version, move the alias, both, or nothing."""
+
+    outcome: Outcome
+    sentence: str
+    makes_version: bool = False
+    moves_alias: bool = False
+
+
+def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> Step:
+    """Say what a verdict asks for, given the version that holds the candidate and the champion, as they are now.
+
+    Raises TryAgain if the verdict lets the candidate through but was passed against another champion.
+    """
+    if champion is not None and champion.digest == verdict.candidate:
+        return Step("kept", f"v{champion.version} is the champion already")
+    in_use = f"champion v{champion.version} stays" if champion else "there is no champion yet"
+    if not verdict.lets_through:
+        return Step("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
+    if own is not None and own.is_rolled_back:
+        return Step(
+            "kept",
+            f"v{own.version} was rolled back by a person and is not promoted again by itself; {in_use}; "
+            f'`ratchet registry promote {own.name} {own.version} --reason "…"` does it',
+        )
+    if (champion.identity if champion else None) != verdict.champion:
+        met = f"v{verdict.champion.version}" if verdict.champion else "no champion"
+        now = f"v{champion.version}" if champion else "nobody"
+        raise TryAgain(
+            f"model registry: the candidate was judged against {met}, but by now the champion is {now}; run again"
+        )
+    replaced = f"replaces v{champion.version}" if champion else "is the first champion"
+    return Step("promoted", replaced, makes_version=own is None, moves_alias=True)
+
+
+def register(
+    store: Store,
+    candidate: Candidate,
+    actor: Actor,
+    scratch: Path,
+    *,
+    announce: Callable[[str], None] = lambda _: None,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+) -> Registration:
+    """Do what the verdict asks for, once. Nothing is imported, locked or written when there is nothing to do.
+
+    `scratch` is a folder for the MLflow model on its way; `announce` is told what is being done. Raises StorageError,
+    or TryAgain: see `decide` and `locked`.
+    """
+    reader = open_reader(store)
+    step, own, champion = _look(reader, candidate)
+    if step.makes_version or step.moves_alias:
+        announce(f"waiting for the registry {store.label}")
+        with locked(store, lock_timeout_s):
+            announce(f"writing to the registry {store.label}")
+            step, own, champion = _look(reader, candidate)  # another process may have been quicker
+            if step.makes_version or step.moves_alias:
+                own = _act(store, reader, candidate, step, own, champion, actor, scratch)
+            if step.moves_alias:
+                champion = own
+    if own is None and champion is not None and champion.digest == candidate.verdict.candidate:
+        own = champion
+    version = own.version if own else None
+    sentence = f"v{version} {step.sentence}" if step.outcome == "promoted" else step.sentence
+    return Registration(
+        step.outcome, candidate.name, version, champion.identity if champion else None, sentence, store.label
+    )
+
+
+def _look(reader: Reader, candidate: Candidate) -> tuple[Step, Version | None, Version | None]:
+    champion = champion_of(reader, candidate.name)
+    own = with_digest(reader, candidate.name, candidate.verdict.candidate)
+    return decide(candidate.verdict, own, champion), own, champion
+
+
+def _act(
+    store: Store,
+    reader: Reader,
+    candidate: Candidate,
+    step: Step,
+    own: Version | None,
+    champion: Version | None,
+    actor: Actor,
+    scratch: Path,
+) -> Version | None:
+    from pipeline.registry import tracking
+
+    client = tracking.open_client(store)
+    verdict, name = candidate.verdict, candidate.name
+    met = records.met_tag(champion.identity if champion else None)
+    judged = {records.OUTCOME: verdict.outcome, records.REASON: verdict.reason}
+    with tracking.failures_named(store):
+        if own is None:
+            history = records.history_tag([], actor.event("registered", verdict.reason, met))
+            own = _make_version(store, client, reader, candidate, {**judged, records.HISTORY: history}, scratch)
+        if step.moves_alias:
+            promoted = records.history_tag(own.history, actor.event("promoted", verdict.reason, met))
+            tracking.move_alias(client, own, {**judged, records.MET: met, records.HISTORY: promoted})
+    return reader.version(name, own.version)
+
+
+def _make_version(
+    store: Store, client: Any, reader: Reader, candidate: Candidate, tags: Mapping[str, str], scratch: Path
+) -> Version:
+    description = candidate.describe()
+    digest = candidate.verdict.candidate
+    shutil.rmtree(scratch, ignore_errors=True)  # what a killed registration left; the lock is held
+    scratch.mkdir(parents=True)
+    try:
+        bundle = scratch / "bundle"
+        write_bundle(candidate.folder, bundle, description.example)
+        run = runs.open_run(
+            store,
+            client,
+            reader,
+            candidate.name,
+            digest,
+            recipe=description.recipe,
+            metrics=description.metrics,
+            tags=description.tags,
+        )
+        source = runs.upload(store, client, reader, run, bundle, candidate.verdict, digest)
+        made = client.create_model_version(
+            candidate.name,
+            source,
+            run_id=run,
+            tags={**description.tags, **tags, records.DIGEST: digest},
+            await_creation_for=0,
+        )
+        runs.close_run(client, run, candidate.verdict.outcome)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    version = reader.version(candidate.name, int(made.version))
+    if version is None:
+        raise TryAgain(f"model registry: {candidate.name} v{made.version} was removed while it was made; run again")
+    return version

@@ -1,0 +1,123 @@
+"""The MLflow run that carries a candidate's bytes, recipe and metrics; its version points into it.
+
+A server accepts a version only if its source lies within its run, so this is the way that works for every store.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import artifacts
+from pipeline.errors import StorageError
+from pipeline.registry.fetch import digest_of, fetch_files
+from pipeline.registry.gate import Verdict
+from pipeline.registry.peek import Reader
+from pipeline.registry.records import DIGEST, OUTCOME
+from pipeline.registry.store import Store
+
+MODEL_PATH = "model"
+_STRAY_AGE_S = 24 * 3600.0
+_PARAMS_PER_BATCH = 100
+_PARAM_LIMIT = 6000  # characters, MLflow's own
+
+
+def open_run(
+    store: Store,
+    client: Any,
+    reader: Reader,
+    name: str,
+    digest: str,
+    *,
+    recipe: Mapping[str, str],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+) -> str:
+    """Start a run in the model's experiment with its recipe and metrics; return its id. The caller holds the lock."""
+    from mlflow.entities import Metric, Param
+
+    _ensure_registered_model(client, name)
+    experiment = _experiment_id(store, client, name)
+    _sweep(store, client, reader, name, experiment)
+    run = client.create_run(experiment, tags={**tags, DIGEST: digest}, run_name=digest.removeprefix("sha256:")[:12])
+    run_id: str = run.info.run_id
+    now_ms = int(time.time() * 1000)
+    client.log_batch(run_id, metrics=[Metric(key, figure, now_ms, 0) for key, figure in metrics.items()])
+    params = [Param(key, text[:_PARAM_LIMIT]) for key, text in recipe.items()]
+    for start in range(0, len(params), _PARAMS_PER_BATCH):
+        client.log_batch(run_id, params=params[start : start + _PARAMS_PER_BATCH])
+    return run_id
+
+
+def upload(store: Store, client: Any, reader: Reader, run_id: str, bundle: Path, verdict: Verdict, digest: str) -> str:
+    """Put the MLflow model and the verdict into the run, read the model back, and return where it lies.
+
+    Raises StorageError if what is read back has not the digest.
+    """
+    client.log_artifacts(run_id, str(bundle), MODEL_PATH)
+    page = bundle.parent / "verdict.json"
+    page.write_bytes(artifacts.dump_json(verdict.to_json()))
+    client.log_artifact(run_id, str(page))
+    source = f"{client.get_run(run_id).info.artifact_uri.rstrip('/')}/{MODEL_PATH}"
+    read_back = bundle.parent / "read-back"
+    fetch_files(store, reader, source, read_back, f"run {run_id}")
+    if digest_of(read_back) != digest:
+        raise StorageError(f"model registry {store.label}: what was uploaded reads back as other bytes; run again")
+    return source
+
+
+def close_run(client: Any, run_id: str, outcome: str) -> None:
+    """Mark the run as finished, with the verdict's outcome."""
+    client.set_tag(run_id, OUTCOME, outcome)
+    client.set_terminated(run_id, status="FINISHED")
+
+
+def _ensure_registered_model(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _experiment_id(store: Store, client: Any, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        location = None if store.artifacts is None else f"{store.artifacts.rstrip('/')}/{name}"
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            experiment = client.get_experiment_by_name(name)
+    if experiment.lifecycle_stage != "active":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def _sweep(store: Store, client: Any, reader: Reader, name: str, experiment: str) -> None:
+    """Remove what killed registrations left: runs without a version. With one, only their end is missing.
+
+    On this machine the lock says that nobody else is registering. A remote store may be in use from another machine, so
+    there a run is left alone for a day.
+    """
+    unfinished = client.search_runs([experiment], f"attributes.status = 'RUNNING' AND tags.`{DIGEST}` LIKE 'sha256:%'")
+    if not unfinished:
+        return
+    outcomes = {version.run_id: version.outcome for version in reader.versions(name)}
+    for run in unfinished:
+        age_s = time.time() - run.info.start_time / 1000
+        if run.info.run_id in outcomes:
+            close_run(client, run.info.run_id, outcomes[run.info.run_id])
+        elif store.is_local or age_s > _STRAY_AGE_S:
+            client.delete_run(run.info.run_id)
+            folder = Path(run.info.artifact_uri.removeprefix("file://"))
+            if store.is_local and folder.is_absolute():
+                shutil.rmtree(folder.parent, ignore_errors=True)

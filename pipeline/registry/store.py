@@ -1,0 +1,150 @@
+"""Where the registry is: `execution.mlflow` resolved once, so that every run of one checkout means the same store.
+
+A relative database or folder stands under the main checkout, whichever worktree a run lives in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.execution import MLflowSettings
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
+_SERVERS = ("http", "https")
+LOCK_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Store:
+    """A model registry and its place for artifacts.
+
+    `uri` may hold a password: it is for MLflow alone. `label` is what may be shown and written: `local`, or
+    scheme, host, port and path. `artifacts` is None where the server decides.
+    """
+
+    uri: str = field(repr=False)
+    label: str
+    artifacts: str | None
+    database: Path | None  # the SQLite file of a local store
+    lock: Path
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine's processes can reach it."""
+        return self.label == "local"
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a MLflow server reached over HTTP."""
+        return urlsplit(self.uri).scheme in _SERVERS
+
+    def scrub(self, text: str) -> str:
+        """Return the text with the store's address and its secrets replaced by its label."""
+        text = text.replace(self.uri, self.label)
+        for secret in (urlsplit(self.uri).password, os.environ.get("MLFLOW_TRACKING_PASSWORD")):
+            if secret:
+                text = text.replace(secret, "•••").replace(unquote(secret), "•••")
+        # Whatever else a library prints of an address: never what stands before the @.
+        return re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)
+
+
+def resolve_store(root: Path, settings: MLflowSettings) -> Store:
+    """Make the store that the settings of a checkout mean. Raises UsageError if the address is not one."""
+    home = main_checkout(root)
+    parts = urlsplit(settings.uri)
+    if parts.scheme == "sqlite":
+        name = settings.uri.partition("?")[0].removeprefix("sqlite://").removeprefix("/")
+        if not name:
+            raise UsageError(
+                f"mlflow.uri: {settings.uri} names no file, and a registry in memory is gone with the process; "
+                "write sqlite:///registry/mlflow.db"
+            )
+        database = home / name
+        return Store(
+            f"sqlite:///{database}", "local", _artifacts(home, settings), database, _beside(database, ".ratchet.lock")
+        )
+    if parts.scheme in ("", "file"):
+        folder = home / unquote(parts.path)
+        return Store(folder.as_uri(), "local", _artifacts(home, settings), None, folder / ".ratchet.lock")
+    if parts.scheme in _SERVERS and not parts.hostname:
+        raise UsageError(f"mlflow.uri: {_label(settings.uri)} names no host; write http://host:port")
+    artifacts = settings.artifacts if _SCHEME.match(settings.artifacts) else None
+    if parts.scheme not in (*_SERVERS, "databricks") and artifacts is None:
+        artifacts = _artifacts(home, settings)
+    label = _label(settings.uri)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    lock = cache / "ratchet" / "locks" / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.lock"
+    return Store(settings.uri.rstrip("/"), label, artifacts, None, lock)
+
+
+def main_checkout(root: Path) -> Path:
+    """Return the folder of the main checkout that answers to `root`; `root` itself outside of git."""
+    asked = subprocess.run(
+        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = asked.stdout.splitlines()
+    if asked.returncode != 0 or len(lines) != 2:
+        return root.resolve()
+    common, top = Path(lines[0]), Path(lines[1])
+    if common.name != ".git":
+        return root.resolve()  # a submodule, or a bare repository: there is no main checkout
+    return common.parent / root.resolve().relative_to(top.resolve())
+
+
+@contextmanager
+def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Hold the store's lock; raise TryAgain if another process holds it for longer than the time-out.
+
+    The lock ends with the process, whatever kills it. For a store on this machine it stands beside it. For a remote one
+    it stands in the user's cache folder, so it serialises the processes of one user on one machine; between machines
+    the check that the champion has not moved, made just before the alias is, is what remains.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        store.lock.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(store.lock, timeout=timeout_s)
+        lock.acquire()
+    except Timeout as error:
+        raise TryAgain(
+            f"model registry {store.label}: another process has been registering for {timeout_s:g} s; run again"
+        ) from error
+    except OSError as error:
+        raise StorageError(f"model registry: {store.lock.parent} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _artifacts(home: Path, settings: MLflowSettings) -> str:
+    if _SCHEME.match(settings.artifacts):
+        return settings.artifacts
+    return str(home / settings.artifacts)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _label(uri: str) -> str:
+    parts = urlsplit(uri)
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise UsageError(f"mlflow.uri: its port is not a number between 0 and 65535: {error}") from error
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path.rstrip('/')}"

@@ -1,0 +1,93 @@
+"""Where the registry is, and that what may be shown of it holds no secret."""
+
+import subprocess
+
+import pytest
+
+from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.execution import MLflowSettings
+from pipeline.registry.store import locked, resolve_store
+
+SECRET = "hunter2"
+
+
+def store(root, uri, artifacts="registry/artifacts"):
+    return resolve_store(root, MLflowSettings(uri=uri, artifacts=artifacts))
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", *arguments], cwd=folder, check=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    main = tmp_path / "main"
+    (main / "sub").mkdir(parents=True)
+    (main / "sub" / "file").touch()
+    git(main, "init", "-q")
+    git(main, "add", ".")
+    git(main, "commit", "-q", "-m", "first")
+    git(main, "worktree", "add", "-q", str(tmp_path / "run"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("inside", [".", "sub"])
+def test_a_worktree_means_the_store_of_the_main_checkout(checkout, inside):
+    from_main = store(checkout / "main" / inside, "sqlite:///registry/mlflow.db")
+    from_run = store(checkout / "run" / inside, "sqlite:///registry/mlflow.db")
+    assert from_run == from_main
+    assert from_main.database == (checkout / "main" / inside).resolve() / "registry" / "mlflow.db"
+    assert from_main.artifacts == str((checkout / "main" / inside).resolve() / "registry" / "artifacts")
+
+
+def test_outside_of_git_the_folder_itself_is_meant(tmp_path):
+    assert store(tmp_path, "sqlite:///registry/mlflow.db").database == tmp_path.resolve() / "registry" / "mlflow.db"
+
+
+def test_an_absolute_store_is_kept(tmp_path):
+    found = store(tmp_path, "sqlite:////srv/mlflow.db", "/srv/artifacts")
+    assert (found.uri, found.artifacts, found.label) == ("sqlite:////srv/mlflow.db", "/srv/artifacts", "local")
+
+
+@pytest.mark.parametrize(
+    ("uri", "label"),
+    [
+        ("sqlite:///registry/mlflow.db", "local"),
+        ("registry/mlruns", "local"),
+        (f"http://ann:{SECRET}@mlflow.example:5000/team/", "http://mlflow.example:5000/team"),
+        (f"postgresql://ann:{SECRET}@db.example/mlflow", "postgresql://db.example/mlflow"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+    ],
+)
+def test_what_may_be_shown_holds_neither_secret_nor_path_of_this_machine(tmp_path, uri, label):
+    found = store(tmp_path, uri)
+    assert found.label == label
+    assert SECRET not in repr(found)
+    said = f"could not connect to {uri}; driver says {uri.partition('@')[0].rpartition(':')[2]}, http://bob:xyz@proxy/"
+    assert [word for word in (SECRET, "ann:", "bob:", "xyz") if word in found.scrub(said)] == []
+
+
+def test_a_server_decides_itself_where_bytes_go_unless_told(tmp_path):
+    assert store(tmp_path, "http://mlflow.example").artifacts is None
+    assert store(tmp_path, "http://mlflow.example", "s3://bucket/models").artifacts == "s3://bucket/models"
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///", "http://", "http://host:99999"])
+def test_an_address_that_is_none_is_refused_in_one_line(tmp_path, uri):
+    with pytest.raises(UsageError, match=r"mlflow\.uri"):
+        store(tmp_path, uri)
+
+
+def test_a_lock_that_is_held_asks_to_try_again(tmp_path):
+    found = store(tmp_path, "sqlite:///registry/mlflow.db")
+    with locked(found), pytest.raises(TryAgain, match="run again"), locked(found, timeout_s=0.05):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "registry").write_text("a file where a folder should be")
+    with (
+        pytest.raises(StorageError, match="registry"),
+        locked(store(tmp_path, "sqlite:///registry/mlflow.db")),
+    ):
+        pass
