@@ -238,12 +238,13 @@ def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
 def _champion_now(root: Path, environment: Mapping[str, str]) -> dict[str, Any] | None:
     from pipeline.execution import load_execution
     from pipeline.params import PARAMS_FILE, parse_yaml
-    from pipeline.registry import peek, store
+    from pipeline.registry.peek import champion_of, open_reader
+    from pipeline.registry.store import resolve_store
 
     name = parse_yaml(root / PARAMS_FILE).get("name")
     if not isinstance(name, str):
         return None  # the recipe is refused in a moment, by name
-    found = peek.champion(store.resolve_store(root, load_execution(root, environment).mlflow), name)
+    found = champion_of(open_reader(resolve_store(root, load_execution(root, environment).mlflow)), name)
     return {"version": found.version, "digest": found.digest, "tags": dict(found.tags)} if found else None
 
 

@@ -29,9 +29,12 @@ _CARRIERS = {
     "pipeline.execution",
     "pipeline.graph",
     "pipeline.params",
+    "pipeline.processes",
+    "pipeline.processes",
     "pipeline.progress",
     "pipeline.stages",
     "pipeline.stages.context",
+    "pipeline.workspace",
 }
 
 

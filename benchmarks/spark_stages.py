@@ -1,0 +1,193 @@
+"""Normalize and augment as built, against the same work written as one pandas UDF a step.
+
+    python benchmarks/spark_stages.py [--repeats 3] [--source FOLDER]
+
+Both run in the same Spark session on the same clean rows (Fashion-MNIST), do the same arithmetic by the same functions
+and write uncompressed Parquet; the rows are compared at the end. They take turns, and each figure is a median.
+
+As built:    Spark hands out shard numbers; a task reads its shard, works on whole Arrow batches and writes its shard.
+pandas UDFs: Spark reads Parquet; a UDF each decodes and resizes, takes the mean, takes the deviation; the result is
+             written, read again, and a UDF each warps, adds noise, erases, takes the mean, takes the deviation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import shards
+from pipeline.data.augmenting import augment_shard, erase_batch, noise_batch, warp_batch
+from pipeline.data.counter_random import copy_keys, row_keys
+from pipeline.data.grey_levels import image_sums
+from pipeline.data.normalizing import ShardToNormalize, normalize_shard
+from pipeline.data.resizing import resize
+from pipeline.data.shard_tasks import run_tasks
+from pipeline.data.sources import open_source
+from pipeline.data.sources.rows import raw_shards
+from pipeline.execution import SparkSettings
+from pipeline.params import AugmentParams
+from pipeline.spark import spark_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ASKED_RATIO = 1.7
+SHAPE = (28, 28, 1)
+SEED = 1
+PARAMS = AugmentParams(copies=1, flip=0.5, shift=0.08, rotate_deg=8.0, scale=0.08, noise=4.0, erase=0.2)
+SOURCES = (Path("/usr/share/datasets/fashion-mnist"), Path(__file__).parent.parent / "samples" / "fashion_mnist")
+
+
+def prepare(source: Path, folder: Path) -> list[int]:
+    """Write clean rows and their parts (all of them training); return the rows of each shard."""
+    rows = []
+    for kind in ("clean", "split"):
+        (folder / kind).mkdir(parents=True)
+    split_schema = pa.schema([("id", pa.string()), ("part", pa.string())])
+    for number, table in enumerate(raw_shards(open_source("idx", source).tables)):
+        shards.write_shard(folder / "clean", number, shards.RAW_SCHEMA, [table])
+        part = table.select(["id"]).append_column("part", pa.repeat("train", table.num_rows))
+        shards.write_shard(folder / "split", number, split_schema, [part])
+        rows.append(table.num_rows)
+    return rows
+
+
+def unseen(_done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+def as_built(session: SparkSession, folder: Path, rows: list[int], out: Path) -> None:
+    """Normalize and augment with the stages' own tasks."""
+    (out / "augmented").mkdir(parents=True)
+    run_tasks(
+        session,
+        partial(
+            normalize_shard,
+            clean=folder / "clean",
+            split=folder / "split",
+            prepared=out / "prepared",
+            image=SHAPE,
+            target=SHAPE,
+        ),
+        [(ShardToNormalize(number, {"train": number}), count) for number, count in enumerate(rows)],
+        unseen,
+    )
+    run_tasks(
+        session,
+        partial(
+            augment_shard,
+            training=out / "prepared" / "train",
+            augmented=out / "augmented",
+            shape=SHAPE,
+            seed=SEED,
+            params=PARAMS,
+        ),
+        list(enumerate(rows)),
+        unseen,
+    )
+
+
+def images_of(column: pd.Series) -> npt.NDArray[np.uint8]:
+    """Return a pandas column of bytes as `[row, height, width, channel] uint8`."""
+    return np.frombuffer(b"".join(column), np.uint8).reshape(-1, *SHAPE)
+
+
+def bytes_of(pixels: npt.NDArray[np.uint8]) -> pd.Series:
+    """Return images as a pandas column of bytes."""
+    return pd.Series([image.tobytes() for image in pixels])
+
+
+def as_pandas_udfs(session: SparkSession, folder: Path, _rows: list[int], out: Path) -> None:
+    """Normalize and augment with one scalar pandas UDF a step, and Spark's own reader and writer."""
+    from pyspark.sql.functions import col, concat, lit, pandas_udf
+
+    def step(work: Callable[..., npt.NDArray[np.uint8]]) -> Any:
+        def run(pixels: pd.Series, ids: pd.Series) -> pd.Series:
+            return bytes_of(work(images_of(pixels), copy_keys(row_keys(ids.tolist(), SEED), 1), PARAMS))
+
+        return pandas_udf(run, "binary")
+
+    def decode(payload: pd.Series) -> pd.Series:
+        return bytes_of(resize(images_of(payload), *SHAPE[:2]))
+
+    def mean(pixels: pd.Series) -> pd.Series:
+        return pd.Series(image_sums(images_of(pixels)).mean_and_std()[0])
+
+    def deviation(pixels: pd.Series) -> pd.Series:
+        return pd.Series(image_sums(images_of(pixels)).mean_and_std()[1])
+
+    decode_udf = pandas_udf(decode, "binary")
+    mean_udf, deviation_udf = pandas_udf(mean, "float"), pandas_udf(deviation, "float")
+
+    clean = session.read.parquet(str(folder / "clean")).select("id", "label", "payload")
+    prepared = clean.withColumn("pixels", decode_udf("payload")).drop("payload")
+    prepared = prepared.withColumn("pixel_mean", mean_udf("pixels")).withColumn("pixel_std", deviation_udf("pixels"))
+    prepared.write.option("compression", "none").parquet(str(out / "prepared"))
+
+    augmented = session.read.parquet(str(out / "prepared")).select("id", "label", "pixels")
+    for work in (warp_batch, noise_batch, erase_batch):
+        augmented = augmented.withColumn("pixels", step(work)("pixels", "id"))
+    augmented = augmented.withColumn("pixel_mean", mean_udf("pixels")).withColumn("pixel_std", deviation_udf("pixels"))
+    augmented = augmented.withColumn("copy", lit(1)).withColumn("source_id", col("id"))
+    augmented.withColumn("id", concat("id", lit("-1"))).write.option("compression", "none").parquet(
+        str(out / "augmented")
+    )
+
+
+def rows_by_id(folder: Path) -> pa.Table:
+    """Return the augmented rows of either way in one order and one type."""
+    columns = ["id", "label", "pixels", "pixel_mean", "pixel_std"]
+    tables = [pq.read_table(path, columns=columns) for path in sorted(folder.glob("*.parquet"))]
+    schema = tables[0].schema.set(2, pa.field("pixels", pa.binary()))
+    return pa.concat_tables([table.cast(schema) for table in tables]).sort_by("id").combine_chunks()
+
+
+def main() -> int:
+    """Measure and print; exit 1 if the two ways do not give the same rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--source", type=Path, default=next(path for path in SOURCES if path.is_dir()))
+    arguments = parser.parse_args()
+    ways = {"as built": as_built, "pandas UDFs": as_pandas_udfs}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    with (
+        tempfile.TemporaryDirectory(prefix="ratchet-benchmark-") as name,
+        spark_session(SparkSettings(), "benchmark") as session,
+    ):
+        folder = Path(name)
+        rows = prepare(arguments.source, folder)
+        for repeat in range(arguments.repeats + 1):
+            for way, run in ways.items():
+                out = folder / way.replace(" ", "_")
+                shutil.rmtree(out, ignore_errors=True)
+                start_s = time.perf_counter()
+                run(session, folder, rows, out)
+                if repeat:  # the first of each warms the workers up
+                    seconds[way].append(time.perf_counter() - start_s)
+        built, udfs = (rows_by_id(folder / way.replace(" ", "_") / "augmented") for way in ways)
+        is_same = built.cast(udfs.schema).equals(udfs)
+    medians = {way: statistics.median(values) for way, values in seconds.items()}
+    for way, median in medians.items():
+        readings = ", ".join(f"{value:.2f}" for value in seconds[way])
+        print(f"{way:12} {median:6.2f} s median of [{readings}]  {sum(rows) / median:9,.0f} images/s")
+    print(f"same rows out of both: {'yes' if is_same else 'NO'}")
+    print(f"spark_stages ratio {medians['pandas UDFs'] / medians['as built']:.2f} (asked: at least {ASKED_RATIO})")
+    return 0 if is_same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
