@@ -281,7 +281,7 @@ def _registry_list(options: argparse.Namespace) -> int:
     from pipeline.registry import registry
 
     store, name = _store_and_name(options)
-    versions = registry.list_versions(store, name)
+    versions = registry.list_versions(store, name)[::-1]
     if options.json:
         _say(json.dumps([version.to_json() for version in versions], indent=2))
     elif not versions:

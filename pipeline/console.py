@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.progress import count
+
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
@@ -128,8 +130,8 @@ def apply_event(row: StageRow, event: dict[str, Any]) -> None:
         row.what, row.total = event["what"], 0
     elif kind == "advance":
         row.done, row.total = event["done"], event["total"]
-        count = f"{row.done:,} of {row.total:,} {event['unit']}".replace(",", " ")
-        row.what = "  ".join(filter(None, (count, event["note"])))
+        done = f"{count(row.done)} of {count(row.total)} {event['unit']}"
+        row.what = "  ".join(filter(None, (done, event["note"])))
     elif kind in ("finish", "fail"):
         row.state, row.what, row.total = ("done" if kind == "finish" else "failed"), event["summary"], 0
         row.seconds = event["at_s"] - row.started_s if row.started_s is not None else None

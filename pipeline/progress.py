@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 EVENTS_VARIABLE = "RATCHET_EVENTS"
 _EVENT_INTERVAL_S = 0.2
@@ -64,10 +65,15 @@ class Progress:
             print(f"{self._stage}: {_as_text(event, values)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _as_text(event: str, values: dict[str, object]) -> str:
+def count(number: int) -> str:
+    """Return a number of things with its thousands apart: `14 000`."""
+    return f"{number:_}".replace("_", " ")
+
+
+def _as_text(event: str, values: dict[str, Any]) -> str:
     if event == "advance":
         note = f"  {values['note']}" if values["note"] else ""
-        return f"{values['done']:,} of {values['total']:,} {values['unit']}{note}".replace(",", " ")
+        return f"{count(values['done'])} of {count(values['total'])} {values['unit']}{note}"
     return str(values.get("what") or values.get("summary") or event)
 
 

@@ -31,6 +31,7 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         .config("spark.sql.shuffle.partitions", "8")
         # Workers import this very package, not one that happens to be installed: runs have work trees of their own.
         .config("spark.executorEnv.PYTHONPATH", str(Path(__file__).resolve().parent.parent))
+        .config("spark.python.daemon.module", "pipeline.spark_workers")
     )
     if settings.master.startswith("local"):
         builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")

@@ -99,7 +99,7 @@ class Expectation(Record):
     """One expectation of a contract and what came of it."""
 
     type: str
-    column: str | None = None
+    column: str | tuple[str, ...] | None = None  # several where it is about their combination
     kwargs: dict[str, Any] = Field(default_factory=dict)
     outcome: str | bool
     observed: Any = None
@@ -112,6 +112,11 @@ class Expectation(Record):
     def has_passed(self) -> bool:
         """Whether it holds."""
         return self.outcome is True or self.outcome in _PASSED
+
+    @property
+    def where(self) -> str:
+        """The column it is about, the columns, or the table."""
+        return self.column or "table" if not isinstance(self.column, tuple) else ", ".join(self.column)
 
     @property
     def words(self) -> str:

@@ -9,6 +9,7 @@ from pipeline import artifacts, shards
 from pipeline.data.augmenting import AugmentedShard, augment_shard, augmented_schema
 from pipeline.data.shard_tasks import run_tasks, sweep_attempts
 from pipeline.params import AugmentParams
+from pipeline.progress import count
 from pipeline.spark import spark_session
 from pipeline.stages.context import StageContext
 
@@ -47,4 +48,4 @@ def run(stage: StageContext) -> str:
         }
         entries = [shard.entry for shard in done]
         manifest = shards.finish_dataset(folder, entries, augmented_schema(shape), shape=shape, counts=counts)
-    return f"{manifest.rows:_} images, {params.copies} of each training image".replace("_", " ")
+    return f"{count(manifest.rows)} images, {params.copies} of each training image"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.contracts import frames, suites
 from pipeline.contracts.holding import hold
+from pipeline.progress import count
 from pipeline.stages.context import StageContext
 
 
@@ -20,4 +21,4 @@ def run(stage: StageContext) -> str:
         spark=stage.execution.spark,
         progress=stage.progress,
     )
-    return f"{len(result.verdicts)} expectations kept by {result.rows:,} rows".replace(",", " ")
+    return f"{len(result.verdicts)} expectations kept by {count(result.rows)} rows"

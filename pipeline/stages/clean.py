@@ -13,6 +13,7 @@ from pipeline.data import cleaning
 from pipeline.data.shard_tasks import run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
 from pipeline.params import ImageShape
+from pipeline.progress import count
 from pipeline.spark import spark_session
 from pipeline.stages.context import StageContext
 
@@ -50,7 +51,7 @@ def run(stage: StageContext) -> str:
         shards.finish_dataset(
             quarantine, rejected_entries, cleaning.QUARANTINE_SCHEMA, counts={"rejected": counts["reasons"]}
         )
-    return f"{counts['kept']:_} of {counts['in']:_} images kept, {counts['rejected']:_} rejected".replace("_", " ")
+    return f"{count(counts['kept'])} of {count(counts['in'])} images kept, {count(counts['rejected'])} rejected"
 
 
 def _shards_to_sift(

@@ -30,7 +30,6 @@ _CARRIERS = {
     "pipeline.graph",
     "pipeline.params",
     "pipeline.processes",
-    "pipeline.processes",
     "pipeline.progress",
     "pipeline.stages",
     "pipeline.stages.context",

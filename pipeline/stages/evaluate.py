@@ -5,13 +5,13 @@ from __future__ import annotations
 from pipeline import artifacts, shards
 from pipeline.evaluation import curves, metrics, pictures, plots, predictions
 from pipeline.evaluation.predict import predict
-from pipeline.params import EvaluateParams
+from pipeline.progress import count
 from pipeline.stages.context import StageContext
 
 
 def run(stage: StageContext) -> str:
     """Publish metrics, plots, pictures, and the test part's answers row by row; return the test accuracy in words."""
-    settings = stage.param("evaluate", EvaluateParams)
+    bins = stage.param("evaluate.calibration_bins", int)
     classes = stage.param("data.classes", tuple)
     history = plots.read_history(stage.dep("models/candidate/history.csv"))
 
@@ -29,7 +29,7 @@ def run(stage: StageContext) -> str:
 
     stage.progress.step("measuring")
     figures = {
-        part: metrics.measure(answer.labels, answer.probabilities, calibration_bins=settings.calibration_bins)
+        part: metrics.measure(answer.labels, answer.probabilities, calibration_bins=bins)
         for part, answer in answers.items()
     }
     test = answers["test"]
@@ -37,7 +37,7 @@ def run(stage: StageContext) -> str:
     by_class = metrics.measure_classes(labels, probabilities, classes)
     roc = curves.roc(labels, probabilities)
     precision_recall = curves.precision_recall(labels, probabilities)
-    calibration = curves.calibration(labels, probabilities, bins=settings.calibration_bins)
+    calibration = curves.calibration(labels, probabilities, bins=bins)
 
     for name, content in {
         "learning_curves": plots.learning_curves(history),
@@ -61,4 +61,4 @@ def run(stage: StageContext) -> str:
     # Last: without metrics nothing is let through.
     report = metrics.as_report(figures["train"], figures["test"], by_class)
     artifacts.write_json(stage.out("reports/metrics.json"), report)
-    return f"test accuracy {figures['test'].accuracy:.3f} on {figures['test'].rows:,} images".replace(",", " ")
+    return f"test accuracy {figures['test'].accuracy:.3f} on {count(figures['test'].rows)} images"

@@ -7,6 +7,7 @@ from collections import Counter
 from pipeline import artifacts, shards
 from pipeline.data.sources import open_source
 from pipeline.data.sources.rows import raw_shards
+from pipeline.progress import count
 from pipeline.stages.context import StageContext
 
 
@@ -27,4 +28,4 @@ def run(stage: StageContext) -> str:
             "labels": {str(label): rows for label, rows in sorted(labels.items())},
         }
         manifest = shards.finish_dataset(folder, entries, shards.RAW_SCHEMA, counts=counts)
-    return f"{manifest.rows:_} images, {len(labels)} labels".replace("_", " ")
+    return f"{count(manifest.rows)} images, {len(labels)} labels"

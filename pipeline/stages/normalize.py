@@ -11,6 +11,7 @@ from pipeline.data.normalizing import NormalizedShard, ShardToNormalize, normali
 from pipeline.data.shard_tasks import read_shard, run_tasks, sweep_attempts
 from pipeline.errors import DataError
 from pipeline.params import ImageShape, NormalizeParams
+from pipeline.progress import count
 from pipeline.spark import spark_session
 from pipeline.stages.context import StageContext
 
@@ -46,7 +47,7 @@ def run(stage: StageContext) -> str:
         training = [shard.sums["train"] for shard in done if "train" in shard.sums]
         artifacts.write_json(prepared / "statistics.json", sum(training[1:], training[0]).statistics())
     height, width, channels = target
-    return f"{rows.rows:_} images of {height} × {width} × {channels}".replace("_", " ")
+    return f"{count(rows.rows)} images of {height} × {width} × {channels}"
 
 
 def _tasks(split: Path, parts: artifacts.Manifest) -> list[ShardToNormalize]:

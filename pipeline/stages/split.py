@@ -9,6 +9,7 @@ from pipeline import artifacts, shards
 from pipeline.data import splitting
 from pipeline.data.shard_tasks import read_shard
 from pipeline.params import SplitParams
+from pipeline.progress import count
 from pipeline.stages.context import StageContext
 
 _COLUMNS = ("id", "label", "part", "payload_digest")
@@ -43,4 +44,4 @@ def run(stage: StageContext) -> str:
             start += table.num_rows
             stage.progress.advance(start, manifest.rows, "images")
         shards.finish_dataset(folder, entries, _SCHEMA, counts=counts)
-    return ", ".join(f"{count:,} {part}".replace(",", " ") for part, count in rows_by_part.items())
+    return ", ".join(f"{count(rows)} {part}" for part, rows in rows_by_part.items())

@@ -20,6 +20,7 @@ from pipeline.errors import DataError
 from pipeline.models import stored
 from pipeline.models.layers import placed_dropout
 from pipeline.params import TrainParams
+from pipeline.progress import count
 from pipeline.training import checkpoints
 from pipeline.training.batches import Part, epoch_order, read_part, step_count, training_batches, validation_batches
 from pipeline.training.checkpoints import Checkpoint, EpochRecord
@@ -234,7 +235,7 @@ class Pace:
             return
         images_per_s = (number - self._first_step) * size / max(now_s - self._begun_s, 1e-9)
         left_s = (self._steps - number) * size / images_per_s
-        speed = f"{images_per_s:,.0f}".replace(",", " ")
+        speed = count(round(images_per_s))
         note = f"epoch {epoch}/{self._train.epochs}  loss {loss:.3f}  {speed} images/s  {left_s:.0f} s left"
         self._report.advance(number * size, self._steps * size, "images", note)
 

@@ -144,7 +144,7 @@ def test_two_hosts_of_this_machine_give_the_same_bytes(
 def test_a_diverging_run_stops_with_one_line_and_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = make_root(tmp_path / "diverging", learning_rate=100.0, optimizer="sgd", warmup_epochs=0.0)
+    root = make_root(tmp_path / "diverging", learning_rate=100.0, optimizer="sgd", weight_decay=10.0)
     with pytest.raises(DataError, match=r"the loss is (nan|inf) in epoch 1, step \d+: .*lower train\.learning_rate"):
         run_stage(root, monkeypatch)
     assert not (root / "models").exists()
