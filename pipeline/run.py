@@ -1,34 +1,28 @@
-"""`ratchet run`: drives `dvc repro` over the one graph, shows how far it is, and says what came of it."""
+"""`ratchet run`: in place or in a worktree of its own, what is checked before, and what is told and kept after."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import re
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from pipeline import freshness, processes, workspace
+from pipeline import freshness, workspace
 from pipeline.artifacts import read_json, write_json
-from pipeline.console import Console, StageRow, apply_event
-from pipeline.errors import Bug, RatchetError, StorageError, TryAgain, UsageError
+from pipeline.console import Console, StageRow
+from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.graph import Graph, load_graph
-from pipeline.progress import EVENTS_VARIABLE
+from pipeline.reproduction import StageFailed, reproduce
 
 VERDICT = Path("reports") / "verdict.json"
 REGISTRATION = Path("reports") / "registration.json"
 RUN_REPORT = Path("reports") / "run.json"
 PAGE = Path("reports") / "index.html"
 _CHAMPION_TRIES = 3
-_POLL_S = 0.1
-_SKIPPED = re.compile(r"^Stage '(?P<stage>[^']+)' (?P<how>didn't change|is cached)")
 
 
 @dataclass(frozen=True)
@@ -55,15 +49,6 @@ class Outcome:
     page: Path
 
 
-class StageFailed(RatchetError):
-    """A stage failed; carries the stage's own line and exit code."""
-
-    def __init__(self, stage: str, message: str, exit_code: int) -> None:
-        super().__init__(f"stage {stage}: {message}")
-        self.stage = stage
-        self.exit_code = exit_code
-
-
 def run(root: Path, request: Request) -> Outcome:
     """Bring the graph up to date: in place, or in a worktree when the run has a recipe of its own.
 
@@ -71,11 +56,13 @@ def run(root: Path, request: Request) -> Outcome:
     the stage's own line and exit code, and TryAgain if another run works in the same place.
     """
     from pipeline.execution import as_variables
+    from pipeline.params import load_recipe
 
     environment = {**os.environ, **as_variables(request.execution)}
     if not request.has_own_recipe:
         with _only_run_in(root):
-            champion = _champion_now(root, environment)
+            recipe = load_recipe(root)
+            champion = _champion_now(root, recipe.name, environment)
             graph = load_graph(root)
             is_current, champion_then = freshness.remembered_champion(root, graph)
             if is_current and champion_then == champion and (root / PAGE).is_file():
@@ -83,7 +70,7 @@ def run(root: Path, request: Request) -> Outcome:
             check_before(root, environment)
             run_id = _run_id(root)
             _drive(root, graph, environment, {"driver": "ratchet", "id": run_id, "overrides": {}})
-            freshness.remember(root, graph, _champion_now(root, environment))
+            freshness.remember(root, graph, _champion_now(root, recipe.name, environment))
             workspace.keep(root, root, run_id)
             return _outcome(root, is_unchanged=False)
     return _run_apart(root, request, environment)
@@ -145,7 +132,7 @@ def _drive(place: Path, graph: Graph, environment: Mapping[str, str], about: dic
         try:
             for attempt in range(1, _CHAMPION_TRIES + 1):
                 try:
-                    _reproduce(place, rows, console, environment)
+                    reproduce(place, rows, console, environment)
                     break
                 except StageFailed as error:
                     # The champion has moved since the verdict: only the gate and what follows it run again.
@@ -157,93 +144,11 @@ def _drive(place: Path, graph: Graph, environment: Mapping[str, str], about: dic
     console.finish()
 
 
-def _reproduce(place: Path, rows: dict[str, StageRow], console: Console, environment: Mapping[str, str]) -> None:
-    """Run `dvc repro` once; follow the stages' events and DVC's own lines until it ends."""
-    folder = place / ".ratchet"
-    folder.mkdir(exist_ok=True)
-    events, log = folder / "events.jsonl", folder / "dvc.log"
-    events.write_bytes(b"")
-    binaries = Path(sys.executable).parent
-    with log.open("wb") as output:
-        process = processes.start(
-            [sys.executable, "-m", "dvc", "repro"],
-            folder=place,
-            environment={
-                **environment,
-                EVENTS_VARIABLE: str(events),
-                "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
-                "PYTHONPATH": str(place),  # the stage's code is this place's, whatever is installed
-                "SHELL": "/bin/sh",
-            },
-            output=output,
-        )
-    failure: StageFailed | None = None
-    try:
-        with events.open() as event_lines, log.open(errors="replace") as log_lines:
-            has_ended = False
-            while not has_ended:
-                has_ended = process.poll() is not None  # before reading: what came last is still read
-                for line in log_lines:
-                    _note_skipped(line, rows, console)
-                for event in _whole_events(event_lines):
-                    row = rows.setdefault(event["stage"], StageRow(event["stage"]))
-                    apply_event(row, event)
-                    console.show(row)
-                    if event["event"] == "fail":
-                        failure = StageFailed(event["stage"], event["summary"], event["exit_code"])
-                if not has_ended:
-                    time.sleep(_POLL_S)
-    except BaseException:
-        processes.end(process)
-        raise
-    if process.returncode != 0:
-        raise failure or _explained(rows, log)
-
-
-def _whole_events(lines: IO[str]) -> Iterator[dict[str, Any]]:
-    while True:
-        position = lines.tell()
-        line = lines.readline()
-        if not line.endswith("\n"):
-            lines.seek(position)  # half a line: the rest comes with the next look
-            return
-        yield json.loads(line)
-
-
-def _note_skipped(line: str, rows: dict[str, StageRow], console: Console) -> None:
-    match = _SKIPPED.match(line)
-    if match and match["stage"] in rows:
-        row = rows[match["stage"]]
-        row.state = "unchanged" if match["how"] == "didn't change" else "cached"
-        row.what = "unchanged" if row.state == "unchanged" else "from the cache"
-        console.show(row)
-
-
-def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
-    """Turn a failure that no stage has explained into one line."""
-    for row in rows.values():
-        if row.state == "running":
-            return StageFailed(row.name, f"its process was killed; see {log}; run again", TryAgain.exit_code)
-    errors = [line.removeprefix("ERROR: ").strip() for line in log.read_text(errors="replace").splitlines()]
-    errors = [line for line in errors if line]
-    last = errors[-1] if errors else "it said nothing"
-    for line in errors:
-        if "Unable to acquire lock" in line or "is busy" in line:
-            return TryAgain("another DVC command works in this folder; wait for it, then run again")
-        if "missing data" in line or "does not exist" in line:
-            return StorageError(f"dvc: {line}")
-    return Bug(f"dvc repro failed: {last}; see {log}")
-
-
-def _champion_now(root: Path, environment: Mapping[str, str]) -> dict[str, Any] | None:
+def _champion_now(root: Path, name: str, environment: Mapping[str, str]) -> dict[str, Any] | None:
     from pipeline.execution import load_execution
-    from pipeline.params import PARAMS_FILE, parse_yaml
     from pipeline.registry.peek import champion_of, open_reader
     from pipeline.registry.store import resolve_store
 
-    name = parse_yaml(root / PARAMS_FILE).get("name")
-    if not isinstance(name, str):
-        return None  # the recipe is refused in a moment, by name
     found = champion_of(open_reader(resolve_store(root, load_execution(root, environment).mlflow)), name)
     return {"version": found.version, "digest": found.digest, "tags": dict(found.tags)} if found else None
 

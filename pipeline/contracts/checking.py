@@ -85,6 +85,7 @@ class _Question:
     expectation: Any
     result_format: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    error: str = ""
 
     @property
     def is_row_wise(self) -> bool:
@@ -142,7 +143,7 @@ class _Evaluation:
     def _judge(self, question: _Question, resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> _Outcome:
         from great_expectations.core import ExpectationValidationResult
 
-        error, validation = _abortion(question.metrics, resolved, aborted), None
+        error, validation = question.error or _abortion(question.metrics, resolved, aborted), None
         if not error:
             try:
                 validation = question.expectation.metrics_validate(
@@ -151,7 +152,7 @@ class _Evaluation:
                     runtime_configuration={"result_format": dict(question.result_format), "catch_exceptions": False},
                 )
             except Exception as raised:  # noqa: BLE001 - its code may raise anything, and none of it is a pass
-                error = f"{type(raised).__name__}: {raised}"
+                error = _as_error(raised)
         if validation is None:
             validation = ExpectationValidationResult(
                 success=False,
@@ -167,9 +168,12 @@ class _Evaluation:
     def _question(self, expectation: Any, result_format: Mapping[str, Any] | None = None) -> _Question:
         """Find what metrics an expectation needs; by default no more than yes or no for one about rows."""
         asked = result_format or _BOOLEAN_ONLY
-        needed = expectation.get_validation_dependencies(
-            execution_engine=self._engine, runtime_configuration={"result_format": dict(asked)}
-        )
+        try:
+            needed = expectation.get_validation_dependencies(
+                execution_engine=self._engine, runtime_configuration={"result_format": dict(asked)}
+            )
+        except Exception as raised:  # noqa: BLE001 - its code may raise anything, and none of it is a pass
+            return _Question(expectation, asked, {}, _as_error(raised))
         question = _Question(expectation, asked, dict(needed.metric_configurations))
         return question if question.is_row_wise or result_format else self._question(expectation, _DETAILS)
 
@@ -199,6 +203,10 @@ class _Evaluation:
         from great_expectations.validator.metric_configuration import MetricConfiguration
 
         return MetricConfiguration(metric_name=name, metric_domain_kwargs=domain, metric_value_kwargs=values)
+
+
+def _as_error(raised: Exception) -> str:
+    return f"{type(raised).__name__}: {raised}"
 
 
 def _abortion(metrics: Mapping[str, Any], resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> str:

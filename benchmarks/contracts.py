@@ -1,0 +1,163 @@
+"""Contract check as the pipeline does it, against Great Expectations as its documentation has it: time, same outcomes.
+
+    python benchmarks/contracts.py [--source FOLDER] [--copies N] [--rounds N]
+
+Both check the shipped contract for raw data on the same Spark session and the same table (all columns but the
+payload), from reading the shards to the results. The other side is an ephemeral context, a Spark data frame asset and
+the default result format. They take turns in each round, the one that begins changing; the first round warms up and is
+printed, not counted. Asked for: at most half of the time. Session start and imports are measured by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import logging
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import shards
+from pipeline.contracts import checking, frames, suites
+from pipeline.execution import SparkSettings
+from pipeline.spark import spark_session
+
+ROOT = Path(__file__).parents[1]
+BOUND = 0.5
+
+
+def main() -> int:
+    arguments = _arguments()
+    with tempfile.TemporaryDirectory() as temporary:
+        suite = _suite(arguments.copies)
+        raw = frames.open_raw(_write_raw(arguments.source, arguments.copies, Path(temporary) / "raw"))
+        begin_s = time.perf_counter()
+        library = checking.load_library()
+        imported_s = time.perf_counter() - begin_s
+        begin_s = time.perf_counter()
+        with spark_session(SparkSettings(), "benchmark") as spark:
+            started_s = time.perf_counter() - begin_s
+            contenders: dict[str, Callable[[], list[bool]]] = {
+                "pipeline": lambda: _pipeline(frames.raw_frame(spark, raw), suite, raw.manifest.digest),
+                "default": lambda: _default(library, frames.raw_frame(spark, raw), suite),
+            }
+            times_s = _race(contenders, arguments.rounds, spark)
+            java_bytes = spark.sparkContext._jvm.java.lang.Runtime.getRuntime().totalMemory()  # type: ignore[union-attr]  # noqa: SLF001
+    medians_s = {name: statistics.median(values) for name, values in times_s.items()}
+    ratio = statistics.median(ours / theirs for ours, theirs in zip(*times_s.values(), strict=True))
+    print(f"table      {raw.manifest.rows} rows, {len(suite.expectations)} expectations, {arguments.rounds} rounds")
+    print(f"medians    pipeline {medians_s['pipeline']:.2f} s, default settings {medians_s['default']:.2f} s")
+    print(f"not in it  import of Great Expectations {imported_s:.1f} s, start of Spark {started_s:.1f} s")
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"memory     Python {peak_mib:.0f} MiB peak, JVM heap {java_bytes / 2**20:.0f} MiB")
+    print(f"ratio      {ratio:.2f} of the time with default settings (asked for: at most {BOUND})")
+    return 0 if ratio <= BOUND else 1
+
+
+def _race(contenders: Mapping[str, Callable[[], list[bool]]], rounds: int, spark: Any) -> dict[str, list[float]]:
+    times_s: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        outcomes = {}
+        for name in list(contenders) if number % 2 else list(contenders)[::-1]:
+            spark.catalog.clearCache()
+            begin_s = time.perf_counter()
+            outcomes[name] = contenders[name]()
+            took_s = time.perf_counter() - begin_s
+            print(f"round {number}    {name} {took_s:.2f} s{'' if number else ' (not counted)'}", flush=True)
+            if number:
+                times_s[name].append(took_s)
+        if outcomes["pipeline"] != outcomes["default"]:
+            raise SystemExit("the outcomes differ: no time is worth comparing")
+    return times_s
+
+
+def _pipeline(frame: Any, suite: suites.Suite, digest: str) -> list[bool]:
+    checked = checking.check(frame, suite, checking.bind(suite), digest)
+    return [verdict.outcome == "pass" for verdict in checked.result.verdicts]
+
+
+def _default(library: Any, frame: Any, suite: suites.Suite) -> list[bool]:
+    context = library.get_context(mode="ephemeral")
+    asset = context.data_sources.add_spark("spark").add_dataframe_asset("raw")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+    declared = [{"type": entry.type, "kwargs": dict(entry.kwargs)} for entry in suite.expectations]
+    found = batch.validate(library.ExpectationSuite(name=suite.name, expectations=declared)).results
+    outcomes = {
+        _key(entry.expectation_config.type, entry.expectation_config.kwargs): bool(entry.success) for entry in found
+    }
+    return [outcomes[_key(entry.type, entry.kwargs)] for entry in suite.expectations]
+
+
+def _key(kind: str, kwargs: Mapping[str, Any]) -> str:
+    named = {name: sorted(value) if isinstance(value, list) else value for name, value in kwargs.items()}
+    return f"{kind} {json.dumps({name: named[name] for name in named if name != 'batch_id'}, sort_keys=True)}"
+
+
+def _suite(copies: int) -> suites.Suite:
+    """Return the shipped contract; with copies, images are no longer unique and rows are many."""
+    suite = suites.read_suite(ROOT / "data_contracts" / "fashion_mnist" / "raw.yaml", frames.RAW_COLUMNS)
+    changes: dict[str, dict[str, Any]] = {}
+    if copies > 1:
+        changes = {
+            "expect_table_row_count_to_be_between": {"max_value": 80_000 * copies},
+            "expect_column_proportion_of_unique_values_to_be_between": {"min_value": 0.9 / copies},
+        }
+    expectations = tuple(
+        suites.Expectation(entry.type, {**entry.kwargs, **changes.get(entry.type, {})}, entry.where)
+        for entry in suite.expectations
+    )
+    return suites.Suite(suite.name, expectations, suite.path)
+
+
+def _write_raw(source: Path, copies: int, folder: Path) -> Path:
+    """Write an idx folder as raw shards, `copies` times over under different ids."""
+    folder.mkdir(parents=True)
+    entries = []
+    for stem, part in (("train", "train"), ("t10k", "test")):
+        name = f"{stem}-images-idx3-ubyte.gz"
+        pixels = np.frombuffer(gzip.decompress((source / name).read_bytes()), np.uint8, offset=16).reshape(-1, 784)
+        content = gzip.decompress((source / f"{stem}-labels-idx1-ubyte.gz").read_bytes())
+        labels = np.frombuffer(content, np.uint8, offset=8).astype(np.int32)
+        rows = len(labels)
+        payloads = [image.tobytes() for image in pixels]
+        digests = [hashlib.sha256(payload).hexdigest() for payload in payloads]
+        for copy in range(copies):
+            columns = {
+                "id": [hashlib.sha256(f"{part} {copy} {row}".encode()).hexdigest()[:32] for row in range(rows)],
+                "label": labels,
+                "part": [part] * rows,
+                "source": [f"{copy}/{name}"] * rows,
+                "row": np.arange(rows),
+                **{size: np.full(rows, 1 if size == "channels" else 28) for size in ("height", "width", "channels")},
+                "encoding": ["raw"] * rows,
+                "payload_digest": digests,
+                "payload": payloads,
+            }
+            table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in shards.RAW_SCHEMA})
+            entries.append(shards.write_shard(folder, len(entries), shards.RAW_SCHEMA, [table]))
+    shards.finish_dataset(folder, entries, shards.RAW_SCHEMA)
+    return folder
+
+
+def _arguments() -> argparse.Namespace:
+    full = Path("/usr/share/datasets/fashion-mnist")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--source", type=Path, default=full if full.exists() else ROOT / "samples" / "fashion_mnist")
+    parser.add_argument("--copies", type=int, default=1, help="times the data is repeated")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    sys.exit(main())

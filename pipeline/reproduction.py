@@ -1,0 +1,110 @@
+"""Drives `dvc repro`: starts it, follows its stages' events and its own lines, and explains its failure in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline import processes
+from pipeline.console import Console, StageRow, apply_event
+from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
+from pipeline.progress import EVENTS_VARIABLE
+
+_POLL_S = 0.1
+_SKIPPED = re.compile(r"^Stage '(?P<stage>[^']+)' (?P<how>didn't change|is cached)")
+
+
+class StageFailed(RatchetError):
+    """A stage failed; carries the stage's own line and exit code."""
+
+    def __init__(self, stage: str, message: str, exit_code: int) -> None:
+        super().__init__(f"stage {stage}: {message}")
+        self.stage = stage
+        self.exit_code = exit_code
+
+
+def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environment: Mapping[str, str]) -> None:
+    """Run `dvc repro` once in `place` and keep `rows` and `console` up to date until it ends.
+
+    Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
+    """
+    folder = place / ".ratchet"
+    folder.mkdir(exist_ok=True)
+    events, log = folder / "events.jsonl", folder / "dvc.log"
+    events.write_bytes(b"")
+    binaries = Path(sys.executable).parent
+    with log.open("wb") as output:
+        process = processes.start(
+            [sys.executable, "-m", "dvc", "repro"],
+            folder=place,
+            environment={
+                **environment,
+                EVENTS_VARIABLE: str(events),
+                "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
+                "PYTHONPATH": str(place),  # the stage's code is this place's, whatever is installed
+                "SHELL": "/bin/sh",
+            },
+            output=output,
+        )
+    failure: StageFailed | None = None
+    try:
+        with events.open() as event_lines, log.open(errors="replace") as log_lines:
+            has_ended = False
+            while not has_ended:
+                has_ended = process.poll() is not None  # before reading: what came last is still read
+                for line in log_lines:
+                    _note_skipped(line, rows, console)
+                for event in _whole_events(event_lines):
+                    row = rows.setdefault(event["stage"], StageRow(event["stage"]))
+                    apply_event(row, event)
+                    console.show(row)
+                    if event["event"] == "fail":
+                        failure = StageFailed(event["stage"], event["summary"], event["exit_code"])
+                if not has_ended:
+                    time.sleep(_POLL_S)
+    except BaseException:
+        processes.end(process)
+        raise
+    if process.returncode != 0:
+        raise failure or _explained(rows, log)
+
+
+def _whole_events(lines: IO[str]) -> Iterator[dict[str, Any]]:
+    while True:
+        position = lines.tell()
+        line = lines.readline()
+        if not line.endswith("\n"):
+            lines.seek(position)  # half a line: the rest comes with the next look
+            return
+        yield json.loads(line)
+
+
+def _note_skipped(line: str, rows: dict[str, StageRow], console: Console) -> None:
+    match = _SKIPPED.match(line)
+    if match and match["stage"] in rows:
+        row = rows[match["stage"]]
+        row.state = "unchanged" if match["how"] == "didn't change" else "cached"
+        row.what = "unchanged" if row.state == "unchanged" else "from the cache"
+        console.show(row)
+
+
+def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
+    """Turn a failure that no stage has explained into one line."""
+    for row in rows.values():
+        if row.state == "running":
+            return StageFailed(row.name, f"its process was killed; see {log}; run again", TryAgain.exit_code)
+    errors = [line.removeprefix("ERROR: ").strip() for line in log.read_text(errors="replace").splitlines()]
+    errors = [line for line in errors if line]
+    last = errors[-1] if errors else "it said nothing"
+    for line in errors:
+        if "Unable to acquire lock" in line or "is busy" in line:
+            return TryAgain("another DVC command works in this folder; wait for it, then run again")
+        if "missing data" in line or "does not exist" in line:
+            return StorageError(f"dvc: {line}")
+    return Bug(f"dvc repro failed: {last}; see {log}")
