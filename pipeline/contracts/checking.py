@@ -61,21 +61,21 @@ class Checked:
 
 
 def check(frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_digest: str) -> Checked:
-    """Evaluate a suite, bound by `bind`, on a table with a column `id`; never raises for what the data is like."""
-    kept = frame.persist()
-    try:
-        evaluation = _Evaluation(kept)
-        judged = evaluation.evaluate(expectations)
-        verdicts = []
-        for declared, bound, outcome in zip(suite.expectations, expectations, judged, strict=True):
-            if outcome.is_row_wise and not outcome.error and not outcome.success:
-                verdicts.append(evaluation.verdict_with_ids(declared, bound, outcome))
-            else:
-                verdicts.append(_verdict(declared, outcome))
-        result = CheckResult(suite, evaluation.rows, tuple(verdicts), data_digest)
-        return Checked(result, [outcome.validation for outcome in judged])
-    finally:
-        kept.unpersist()
+    """Evaluate a suite, bound by `bind`, on a table with a column `id`; never raises for what the data is like.
+
+    The table is read several times, a few columns each: persist one that is costly to make. One that only scans
+    Parquet is better not, as keeping it takes longer than reading it again.
+    """
+    evaluation = _Evaluation(frame)
+    judged = evaluation.evaluate(expectations)
+    verdicts = []
+    for declared, bound, outcome in zip(suite.expectations, expectations, judged, strict=True):
+        if outcome.is_row_wise and not outcome.error and not outcome.success:
+            verdicts.append(evaluation.verdict_with_ids(declared, bound, outcome))
+        else:
+            verdicts.append(_verdict(declared, outcome))
+    result = CheckResult(suite, evaluation.rows, tuple(verdicts), data_digest)
+    return Checked(result, [outcome.validation for outcome in judged])
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,12 @@ class _Evaluation:
     """The metrics of one table."""
 
     def __init__(self, frame: DataFrame) -> None:
-        from great_expectations.execution_engine import SparkDFExecutionEngine
         from great_expectations.validator.metrics_calculator import MetricsCalculator
 
+        from pipeline.contracts.engine import SparkEngine
+
         self.rows = 0
-        self._engine = SparkDFExecutionEngine(spark=frame.sparkSession, persist=False)
+        self._engine = SparkEngine(spark=frame.sparkSession, persist=False)
         self._engine.load_batch_data(batch_id="table", batch_data=frame)
         self._calculator = MetricsCalculator(self._engine, show_progress_bars=False)
 
@@ -127,18 +128,25 @@ class _Evaluation:
         wanted = {metric.id: metric for question in questions for metric in question.metrics.values()}
         row_count = self._metric("table.row_count", {}, {})
         wanted[row_count.id] = row_count
-        resolved, aborted = self._calculator.compute_metrics(list(wanted.values()))
+        resolved, aborted = self._resolve(list(wanted.values()))
         self.rows = int(resolved.get(row_count.id, 0))
         return [self._judge(question, resolved, aborted) for question in questions]
 
     def verdict_with_ids(self, declared: Expectation, bound: Any, outcome: _Outcome) -> ExpectationVerdict:
         """Fetch what a failed expectation about rows left out: sample values for the documents, and ids."""
         question = self._question(bound, _DETAILS)
-        resolved, aborted = self._calculator.compute_metrics(list(question.metrics.values()))
+        resolved, aborted = self._resolve(list(question.metrics.values()))
         detailed = self._judge(question, resolved, aborted)
         if not detailed.error:
             outcome.validation = detailed.validation
         return _verdict(declared, outcome, self._offending_ids(bound))
+
+    def _resolve(self, metrics: list[Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+        """Return the metrics that could be computed, and why others were given up, both by the metric's id."""
+        graph = self._calculator.build_metric_dependency_graph(metrics)
+        # Not compute_metrics, which logs the tracebacks of what was given up over many lines.
+        resolved, aborted = self._calculator.resolve_validation_graph(graph)
+        return resolved, aborted
 
     def _judge(self, question: _Question, resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> _Outcome:
         from great_expectations.core import ExpectationValidationResult
@@ -181,15 +189,15 @@ class _Evaluation:
         from great_expectations.expectations.registry import get_metric_kwargs
         from pyspark.sql import functions
 
+        from pipeline.contracts.engine import domain_of
+
         name = f"{expectation.map_metric}.condition"
         kwargs = get_metric_kwargs(metric_name=name, configuration=expectation.configuration)
         metric = self._metric(name, kwargs["metric_domain_kwargs"], kwargs["metric_value_kwargs"])
         condition, compute, accessor = self._calculator.get_metric(metric)
-        # As Great Expectations itself does: a condition over a window cannot stand in a filter, only in a column;
-        # and rules about several columns filter their rows by the accessor too (`ignore_row_if`).
-        domain = compute if "column" in accessor else {**compute, **accessor}
+        # As Great Expectations itself does: a condition over a window cannot stand in a filter, only in a column.
         found = (
-            self._engine.get_domain_records(domain_kwargs=domain)
+            self._engine.get_domain_records(domain_kwargs=domain_of(compute, accessor))
             .withColumn("__unexpected", condition)
             .filter("__unexpected")
             .select(functions.col("id").cast("string").alias("id"))

@@ -74,7 +74,10 @@ def raw_frame(spark: SparkSession, raw: Dataset) -> DataFrame:
 
 
 def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFrame:
-    """Return all parts as one table with the columns PREPARED_COLUMNS; `parts` maps PARTS to data sets."""
+    """Return all parts as one table with the columns PREPARED_COLUMNS; `parts` maps PARTS to data sets.
+
+    It is kept once made (`persist`): every reading would join the parts anew.
+    """
     from functools import reduce
 
     from pyspark.sql import DataFrame, functions
@@ -98,7 +101,7 @@ def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFra
             )
         )
     frame = reduce(DataFrame.unionByName, frames)
-    return _with_source_part(_with_parts_of_pixels(frame)).select(*PREPARED_COLUMNS)
+    return _with_source_part(_with_parts_of_pixels(frame)).select(*PREPARED_COLUMNS).persist()
 
 
 def _with_parts_of_pixels(frame: DataFrame) -> DataFrame:

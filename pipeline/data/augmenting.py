@@ -68,7 +68,7 @@ def noise_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams
     if not params.noise:
         return pixels
     images = len(pixels)
-    flat = pixels.reshape(images, -1)
+    flat = pixels.reshape(images, int(np.prod(pixels.shape[1:])))
     noisy = np.empty_like(flat)
     block = max(1, _NOISE_BLOCK_BYTES // flat.shape[1])
     for start in range(0, images, block):

@@ -33,6 +33,8 @@ def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> 
         with Image.open(io.BytesIO(payload), formats=[encoding.upper()]) as picture:
             if picture.size != (width, height) or picture.mode not in accepted:
                 return None
+            picture.verify()  # checksums, and that the file is whole; the picture has to be opened again after it
+        with Image.open(io.BytesIO(payload), formats=[encoding.upper()]) as picture:
             return np.asarray(picture.convert(mode), np.uint8).reshape(shape)
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
         return (

@@ -27,6 +27,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _POLL_S = 0.1
+_ROUNDS = 4  # Spark tasks a slot: few enough to be cheap, many enough to even out and to show progress
 
 
 def run_tasks(
@@ -35,7 +36,7 @@ def run_tasks(
     tasks: Sequence[tuple[Task, int]],
     on_progress: Callable[[int, int], None],
 ) -> list[Result]:
-    """Run `work(task)` for each `(task, rows)` on Spark's executors and return the results in the order of the tasks.
+    """Run `work(task)` for each `(task, rows)` on Spark's executors and return the results in the tasks' order.
 
     `on_progress(rows done, rows in all)` is called in this thread while tasks finish. `work` and its results must be
     picklable. An error of pipeline.errors, or of a file, that `work` raises is raised here as it was: the first task's.
@@ -57,7 +58,8 @@ def run_tasks(
         done.add(rows)
         return result, None
 
-    job = context.parallelize(tasks, len(tasks)).map(run)
+    slots = context.defaultParallelism
+    job = context.parallelize(tasks, min(len(tasks), _ROUNDS * slots)).map(run)
     with ThreadPoolExecutor(max_workers=1) as thread:
         outcome = thread.submit(job.collect)
         try:

@@ -121,12 +121,12 @@ def register(
     """
     reader = open_reader(store)
     step, own, champion = _look(reader, candidate)
-    if step.makes_version or step.moves_alias:
+    if step.makes_version or step.moves_alias or scratch.exists():  # the last: left by a registration that was killed
         announce(f"waiting for the registry {store.label}")
         with locked(store, lock_timeout_s):
             announce(f"writing to the registry {store.label}")
             step, own, champion = _look(reader, candidate)  # another process may have been quicker
-            if step.makes_version or step.moves_alias:
+            if step.makes_version or step.moves_alias or scratch.exists():
                 own = _act(store, reader, candidate, step, own, champion, actor, scratch)
             if step.moves_alias:
                 champion = own
@@ -162,13 +162,17 @@ def _act(
     met = records.met_tag(champion.identity if champion else None)
     judged = {records.OUTCOME: verdict.outcome, records.REASON: verdict.reason}
     with tracking.failures_named(store):
-        if own is None:
+        runs.sweep(store, client, reader, name)
+        shutil.rmtree(scratch, ignore_errors=True)
+        if step.makes_version:
             history = records.history_tag([], actor.event("registered", verdict.reason, met))
             own = _make_version(store, client, reader, candidate, {**judged, records.HISTORY: history}, scratch)
-        if step.moves_alias:
+        if step.moves_alias and own is not None:
+            # Once more: making the version took a while, and the lock does not reach other machines.
+            decide(verdict, own, champion_of(reader, name))
             promoted = records.history_tag(own.history, actor.event("promoted", verdict.reason, met))
             tracking.move_alias(client, own, {**judged, records.MET: met, records.HISTORY: promoted})
-    return reader.version(name, own.version)
+    return reader.version(name, own.version) if own else None
 
 
 def _make_version(
@@ -176,7 +180,6 @@ def _make_version(
 ) -> Version:
     description = candidate.describe()
     digest = candidate.verdict.candidate
-    shutil.rmtree(scratch, ignore_errors=True)  # what a killed registration left; the lock is held
     scratch.mkdir(parents=True)
     try:
         bundle = scratch / "bundle"
@@ -184,7 +187,6 @@ def _make_version(
         run = runs.open_run(
             store,
             client,
-            reader,
             candidate.name,
             digest,
             recipe=description.recipe,

@@ -25,10 +25,33 @@ _PARAMS_PER_BATCH = 100
 _PARAM_LIMIT = 6000  # characters, MLflow's own
 
 
+def sweep(store: Store, client: Any, reader: Reader, name: str) -> None:
+    """Remove what killed registrations left: runs without a version. With one, only their end is missing.
+
+    The caller holds the lock. On this machine it says that nobody else is registering. A remote store may be in use
+    from another machine, so there a run is left alone for a day.
+    """
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return
+    unfinished = client.search_runs(
+        [experiment.experiment_id], f"attributes.status = 'RUNNING' AND tags.`{DIGEST}` LIKE 'sha256:%'"
+    )
+    outcomes = {version.run_id: version.outcome for version in reader.versions(name)}
+    for run in unfinished:
+        age_s = time.time() - run.info.start_time / 1000
+        if run.info.run_id in outcomes:
+            close_run(client, run.info.run_id, outcomes[run.info.run_id])
+        elif store.is_local or age_s > _STRAY_AGE_S:
+            client.delete_run(run.info.run_id)
+            folder = Path(run.info.artifact_uri.removeprefix("file://")).parent
+            if store.is_local and folder.is_absolute() and folder.name == run.info.run_id:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def open_run(
     store: Store,
     client: Any,
-    reader: Reader,
     name: str,
     digest: str,
     *,
@@ -36,12 +59,11 @@ def open_run(
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
 ) -> str:
-    """Start a run in the model's experiment with its recipe and metrics; return its id. The caller holds the lock."""
+    """Start a run in the model's experiment with its recipe and metrics; return its id."""
     from mlflow.entities import Metric, Param
 
     _ensure_registered_model(client, name)
     experiment = _experiment_id(store, client, name)
-    _sweep(store, client, reader, name, experiment)
     run = client.create_run(experiment, tags={**tags, DIGEST: digest}, run_name=digest.removeprefix("sha256:")[:12])
     run_id: str = run.info.run_id
     now_ms = int(time.time() * 1000)
@@ -100,24 +122,3 @@ def _experiment_id(store: Store, client: Any, name: str) -> str:
     if experiment.lifecycle_stage != "active":
         client.restore_experiment(experiment.experiment_id)
     return str(experiment.experiment_id)
-
-
-def _sweep(store: Store, client: Any, reader: Reader, name: str, experiment: str) -> None:
-    """Remove what killed registrations left: runs without a version. With one, only their end is missing.
-
-    On this machine the lock says that nobody else is registering. A remote store may be in use from another machine, so
-    there a run is left alone for a day.
-    """
-    unfinished = client.search_runs([experiment], f"attributes.status = 'RUNNING' AND tags.`{DIGEST}` LIKE 'sha256:%'")
-    if not unfinished:
-        return
-    outcomes = {version.run_id: version.outcome for version in reader.versions(name)}
-    for run in unfinished:
-        age_s = time.time() - run.info.start_time / 1000
-        if run.info.run_id in outcomes:
-            close_run(client, run.info.run_id, outcomes[run.info.run_id])
-        elif store.is_local or age_s > _STRAY_AGE_S:
-            client.delete_run(run.info.run_id)
-            folder = Path(run.info.artifact_uri.removeprefix("file://"))
-            if store.is_local and folder.is_absolute():
-                shutil.rmtree(folder.parent, ignore_errors=True)

@@ -79,7 +79,17 @@ class Horovod:
             raise UsageError(
                 f"Horovod cannot be loaded ({error}): run `make setup` to build it, or set horovod.workers to 1"
             ) from error
+        policy = os.environ.get("RATCHET_POLICY", "batch")
+        if policy != "other":
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        before = set(os.listdir("/proc/self/task"))
         hvd.init()
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        new = set(os.listdir("/proc/self/task")) - before
+        print("new threads", new, file=__import__("sys").stderr)
+        if policy == "idle":
+            for t in new:
+                os.sched_setscheduler(int(t), os.SCHED_IDLE, os.sched_param(0))
         self._hvd = hvd
         self.rank = int(hvd.rank())
         self.size = int(hvd.size())

@@ -470,6 +470,7 @@ MlflowClient.{method} = killed
     [run] = client.search_runs([client.get_experiment_by_name(NAME).experiment_id])
     kept = list((workspace.root.parent / "registry" / "artifacts" / NAME).iterdir())
     assert [folder.name for folder in kept] == [run.info.run_id] == [version.run_id]
+    assert run.info.status == "FINISHED"
 
 
 def test_a_store_that_cannot_be_reached_is_one_line_and_nothing_is_written(make_workspace, free_port, monkeypatch):
@@ -490,7 +491,7 @@ def free_port():
 
 
 @pytest.fixture
-def server(tmp_path, free_port):
+def server(tmp_path, free_port, empty_database):
     """A real `mlflow server` that keeps its bytes itself, stopped at the end."""
     command = [
         sys.executable,
@@ -510,6 +511,7 @@ def server(tmp_path, free_port):
         "--artifacts-destination",
         f"{tmp_path}/server",
     ]
+    shutil.copyfile(empty_database, tmp_path / "server.db")
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with (tmp_path / "server.log").open("wb") as log:
         process = subprocess.Popen(
