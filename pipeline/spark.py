@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import UsageError
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
-    """Start Spark as `execution.yaml` says and stop it when the block ends. Python workers run this interpreter."""
+    """Start Spark as `execution.yaml` says and stop it when the block ends. Python workers run this interpreter.
+
+    Raises UsageError if its JVM does not start.
+    """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
     builder = (
@@ -40,7 +46,10 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         builder = builder.config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     for key, value in settings.settings.items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
+    try:
+        session = builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        raise UsageError(f"Spark cannot start: {error}; `ratchet doctor` says what Java lacks") from error
     session.sparkContext.setLogLevel("ERROR")
     try:
         yield session
