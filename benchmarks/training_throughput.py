@@ -8,7 +8,7 @@ Three groups train the shipped recipe's network on the same synthetic images and
     independent  two processes of one thread, same images a process and step, no communication: the ceiling
     threads      one process of two threads, same global batch
 
-They take turns in short segments, in a changing order, the others stopped (SIGSTOP: an idle Horovod still polls). A
+The processes of one thread have a core each, as the ranks of `train` do. They take turns in short segments, in a changing order, the others stopped (SIGSTOP: an idle Horovod still polls). A
 round's ratio is between neighbours in time; the medians over the rounds are printed. Asked: at least 0.95 of the
 ceiling, at least 1.2 × one process.
 """
@@ -39,12 +39,15 @@ from pipeline.training.launch import base_environment, rendezvous
 ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
 SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
 ROWS, CLASSES = 16_384, 10
+ANY_CORE = "-1"
 
 
-def work(batch_size: int, threads: int) -> None:
+def work(batch_size: int, threads: int, core: int) -> None:
     """Be one process of a group: for each number of steps read from standard input, train them and say the seconds."""
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    if core >= 0:
+        os.sched_setaffinity(0, {core})
     import numpy as np
     import tensorflow as tf
 
@@ -86,7 +89,7 @@ def work(batch_size: int, threads: int) -> None:
         done = 0
         while done < wanted:
             for pixels, labels in training_batches(part, order, batch_size, group.rank, group.size):
-                float(step(pixels, labels, np.int64(number))[0])
+                step(pixels, labels, number)
                 number += 1
                 done += 1
                 if done == wanted:
@@ -97,20 +100,22 @@ def work(batch_size: int, threads: int) -> None:
 class Group:
     """Processes that train together or side by side, stopped between their segments."""
 
-    def __init__(self, name: str, images_per_step: int, environments: Sequence[dict[str, str]], arguments: list[str]):
+    def __init__(
+        self, name: str, images_per_step: int, environments: Sequence[dict[str, str]], arguments: Sequence[list[str]]
+    ):
         self.name = name
         self.images_per_step = images_per_step  # of the whole group
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the group
         self.processes = [
             subprocess.Popen(
-                [sys.executable, __file__, "--work", *arguments],
+                [sys.executable, __file__, "--work", *own],
                 env=os.environ | environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
                 text=True,
             )
-            for environment in environments
+            for environment, own in zip(environments, arguments, strict=True)
         ]
 
     def measure(self, steps: int) -> float:
@@ -148,7 +153,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--segment-s", type=float, default=1.0, help="length of a segment, seconds")
     parser.add_argument("--cycle-time-ms", type=float, default=HorovodSettings().cycle_time_ms)
-    parser.add_argument("--work", nargs=2, type=int, metavar=("BATCH", "THREADS"), help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=3, type=int, metavar=("BATCH", "THREADS", "CORE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         work(*arguments.work)
@@ -157,15 +162,16 @@ def main() -> None:
     size = arguments.batch_size
     settings = HorovodSettings(cycle_time_ms=arguments.cycle_time_ms)
     slots = assign_slots(parse_hosts(settings.hosts, 2), 2)
+    cores = [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]
     one, two = base_environment(1), base_environment(2)
     with ExitStack() as stack:
         meeting = stack.enter_context(rendezvous(settings, slots))
         ranks = [one | meeting | slot.environment() for slot in slots]
         groups = []
         for name, images, environments, work_arguments in (
-            ("horovod", size, ranks, [str(size), "1"]),
-            ("independent", size, [one, one], [str(size // 2), "1"]),
-            ("threads", size, [two], [str(size), "2"]),
+            ("horovod", size, ranks, [[str(size), "1", core] for core in cores]),
+            ("independent", size, [one, one], [[str(size // 2), "1", core] for core in cores]),
+            ("threads", size, [two], [[str(size), "2", ANY_CORE]]),
         ):
             groups.append(Group(name, images, environments, work_arguments))
             stack.callback(groups[-1].end)

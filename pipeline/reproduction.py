@@ -17,7 +17,8 @@ from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
 from pipeline.progress import EVENTS_VARIABLE
 
 _POLL_S = 0.1
-_SKIPPED = re.compile(r"^Stage '(?P<stage>[^']+)' (?P<how>didn't change|is cached)")
+_TOLD = re.compile(r"^(?:Stage|(?P<runs>Running) stage) '(?P<stage>[^']+)'(?: (?P<how>didn't change|is cached)|:)")
+_ENDED = re.compile(r"exited with (?P<code>-?\d+)")
 
 
 class StageFailed(RatchetError):
@@ -59,7 +60,7 @@ def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environm
             while not has_ended:
                 has_ended = process.poll() is not None  # before reading: what came last is still read
                 for line in log_lines:
-                    _note_skipped(line, rows, console)
+                    _note(line, rows, console)
                 for event in _whole_events(event_lines):
                     row = rows.setdefault(event["stage"], StageRow(event["stage"]))
                     apply_event(row, event)
@@ -85,21 +86,31 @@ def _whole_events(lines: IO[str]) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _note_skipped(line: str, rows: dict[str, StageRow], console: Console) -> None:
-    match = _SKIPPED.match(line)
-    if match and match["stage"] in rows:
-        row = rows[match["stage"]]
+def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
+    """Learn from a line of DVC's which stages it starts and which it skips."""
+    match = _TOLD.match(line)
+    if not match or match["stage"] not in rows:
+        return
+    row = rows[match["stage"]]
+    if match["runs"]:
+        row.state, row.what, row.started_s = "running", "starting", time.time()
+    else:
         row.state = "unchanged" if match["how"] == "didn't change" else "cached"
         row.what = "unchanged" if row.state == "unchanged" else "from the cache"
-        console.show(row)
+    console.show(row)
 
 
 def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
     """Turn a failure that no stage has explained into one line."""
+    text = log.read_text(errors="replace")
+    ended = _ENDED.search(text)
     for row in rows.values():
-        if row.state == "running":
-            return StageFailed(row.name, f"its process was killed; see {log}; run again", TryAgain.exit_code)
-    errors = [line.removeprefix("ERROR: ").strip() for line in log.read_text(errors="replace").splitlines()]
+        if row.state == "running" and ended:
+            code = int(ended["code"])
+            if code < 0 or code > 128:  # as subprocess, or as a shell, says that a signal ended it
+                return StageFailed(row.name, f"its process was killed; see {log}; run again", TryAgain.exit_code)
+            return StageFailed(row.name, f"its process left with {code} and said nothing; see {log}", Bug.exit_code)
+    errors = [line.removeprefix("ERROR: ").strip() for line in text.splitlines()]
     errors = [line for line in errors if line]
     last = errors[-1] if errors else "it said nothing"
     for line in errors:

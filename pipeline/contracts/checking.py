@@ -166,7 +166,7 @@ class _Evaluation:
                 success=False,
                 expectation_config=question.expectation.configuration,
                 result={},
-                exception_info={"raised_exception": True, "exception_message": error, "exception_traceback": None},
+                exception_info={"raised_exception": True, "exception_message": error, "exception_traceback": ""},
             )
         outcome = _Outcome(validation, question.is_row_wise, error=" ".join(error.split()))
         if question.is_row_wise and not error:

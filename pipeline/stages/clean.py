@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline import artifacts, shards
+from pipeline.contracts.kept import require_kept
 from pipeline.data import cleaning
 from pipeline.data.shard_tasks import run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 def run(stage: StageContext) -> str:
     """Publish `data/clean` and `data/quarantine`: shard n of either holds rows of shard n of `data/raw`, in order."""
+    require_kept(stage.dep("reports/contracts/raw"))
     raw = stage.dep("data/raw")
     manifest = artifacts.read_manifest(raw)
     classes: tuple[str, ...] = stage.param("data.classes", tuple)
@@ -35,7 +37,7 @@ def run(stage: StageContext) -> str:
         artifacts.published_folder(stage.out("data/clean")) as clean,
         artifacts.published_folder(stage.out("data/quarantine")) as quarantine,
     ):
-        stage.progress.step(f"examining {manifest.rows} images")
+        stage.progress.step(f"examining {count(manifest.rows)} images")
         tasks = _shards_to_sift(session, raw, manifest, len(classes), (image.height, image.width, image.channels))
         sifted = run_tasks(
             session,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 
 from pipeline import artifacts
+from pipeline.contracts.kept import require_kept
 from pipeline.params import ModelParams, TrainParams
 from pipeline.stages.context import StageContext
 from pipeline.training import candidate, checkpoints, launch
@@ -17,6 +18,7 @@ from pipeline.training.job import Job, check_job, job_key
 
 def run(stage: StageContext) -> str:
     """Train as the recipe says, on the workers that execution.yaml names, and publish the best epoch."""
+    require_kept(stage.dep("reports/contracts/prepared"))
     settings = stage.execution.horovod
     job = Job(
         model=stage.param("model", ModelParams),

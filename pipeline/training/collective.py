@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import Bug, UsageError
+from pipeline.training.cores import HelperThreads
 
 RANK_VARIABLE = "HOROVOD_RANK"
 
@@ -24,8 +25,8 @@ class Collective(Protocol):
     rank: int
     size: int
 
-    def average(self, tensors: Sequence[Any]) -> list[Any]:
-        """Return each float32 tensor's mean over the ranks. Called while a step's graph is traced."""
+    def average(self, flat: Any) -> Any:
+        """Return the mean over the ranks of one flat float32 tensor: the one exchange of a step."""
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give every rank the values that rank 0 has in these Keras variables."""
@@ -46,9 +47,9 @@ class SingleProcess:
     rank = 0
     size = 1
 
-    def average(self, tensors: Sequence[Any]) -> list[Any]:
-        """Return the tensors."""
-        return list(tensors)
+    def average(self, flat: Any) -> Any:
+        """Return the tensor."""
+        return flat
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Do nothing: there is nobody else."""
@@ -79,29 +80,15 @@ class Horovod:
             raise UsageError(
                 f"Horovod cannot be loaded ({error}): run `make setup` to build it, or set horovod.workers to 1"
             ) from error
-        policy = os.environ.get("RATCHET_POLICY", "batch")
-        if policy != "other":
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        before = set(os.listdir("/proc/self/task"))
-        hvd.init()
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-        new = set(os.listdir("/proc/self/task")) - before
-        print("new threads", new, file=__import__("sys").stderr)
-        if policy == "idle":
-            for t in new:
-                os.sched_setscheduler(int(t), os.SCHED_IDLE, os.sched_param(0))
+        self._threads = HelperThreads(hvd.init)
         self._hvd = hvd
         self.rank = int(hvd.rank())
         self.size = int(hvd.size())
 
-    def average(self, tensors: Sequence[Any]) -> list[Any]:
-        """Flatten all tensors into one, so that a step costs one exchange, and cut the mean up again."""
-        import tensorflow as tf
-
-        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
-        mean = self._hvd.allreduce(flat, op=self._hvd.Sum, name="gradients") / self.size
-        parts = tf.split(mean, [tensor.shape.num_elements() for tensor in tensors])
-        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+    def average(self, flat: Any) -> Any:
+        """Allreduce as a sum, then divide; meanwhile the computation waits, and Horovod's threads come first."""
+        with self._threads.hurried():
+            return self._hvd.allreduce(flat, op=self._hvd.Sum, name="step") / self.size
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Broadcast from rank 0."""

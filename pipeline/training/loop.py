@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.errors import DataError
 from pipeline.models import stored
@@ -30,6 +31,8 @@ from pipeline.training.logs import TensorBoard
 from pipeline.training.schedule import learning_rates
 
 _VALIDATION_BATCH = 256
+
+Step = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int32], int], tuple[float, float]]
 
 
 class Report(Protocol):
@@ -79,7 +82,7 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
         batches = training_batches(training, order, train.batch_size, collective.rank, collective.size)
         sums, number = np.zeros(2), (epoch - 1) * steps
         for pixels, labels in batches:
-            loss, accuracy = (float(mean) for mean in step(pixels, labels, np.int64(number)))
+            loss, accuracy = step(pixels, labels, number)
             if not math.isfinite(loss):
                 raise DataError(
                     f"training: the loss is {loss} in epoch {epoch}, step {number}: the run has diverged; "
@@ -140,35 +143,50 @@ def make_optimizer(train: TrainParams, model: Any) -> Any:
     return optimizer
 
 
-def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collective: Collective) -> Any:
-    """Return the function of one step: `(pixels, labels, number)` → mean loss and accuracy over the global batch."""
+def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collective: Collective) -> Step:
+    """Return the function of one step: `(pixels, labels, number)` → mean loss and accuracy over the global batch.
+
+    Everything that the ranks average goes through one flat tensor: gradients, loss and accuracy in a single exchange.
+    """
     import tensorflow as tf
 
     logits_model = stored.logits_of(model)
     variables = model.trainable_variables
+    shapes = [tuple(variable.shape) for variable in variables]
+    sizes = [math.prod(shape) for shape in shapes]
     share = job.train.batch_size // collective.size
     first_image = collective.rank * share
     classes, smoothing = len(job.classes), job.train.label_smoothing
     rate_of_step = tf.constant(rates, tf.float32)
 
-    def step(pixels: Any, labels: Any, number: Any) -> Any:
+    def differentiate(pixels: Any, labels: Any, number: Any) -> Any:
         with tf.GradientTape() as tape, placed_dropout(logits_model, job.seed, number, first_image):
             logits = logits_model(pixels, training=True)
             targets = tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         accuracy = tf.reduce_mean(tf.cast(_hits(logits, labels), tf.float32))
-        *gradients, loss, accuracy = collective.average([*gradients, loss, accuracy])
+        return tf.concat([*(tf.reshape(gradient, [-1]) for gradient in gradients), [loss, accuracy]], axis=0)
+
+    def update(means: Any, number: Any) -> Any:
+        *gradients, figures = tf.split(means, [*sizes, 2])
+        gradients = [tf.reshape(gradient, shape) for gradient, shape in zip(gradients, shapes, strict=True)]
         optimizer.learning_rate.assign(tf.gather(rate_of_step, number))
         optimizer.apply(gradients, variables)
+        return figures
+
+    step_number = tf.TensorSpec((), tf.int64)
+    images = tf.TensorSpec((share, *model.input_shape[1:]), tf.uint8)
+    differentiate = tf.function(differentiate, [images, tf.TensorSpec((share,), tf.int32), step_number])
+    update = tf.function(update, [tf.TensorSpec((sum(sizes) + 2,), tf.float32), step_number])
+
+    def step(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int32], number: int) -> tuple[float, float]:
+        at = tf.constant(number, tf.int64)
+        means = collective.average(differentiate(pixels, labels, at))
+        loss, accuracy = update(means, at).numpy().tolist()
         return loss, accuracy
 
-    signature = [
-        tf.TensorSpec((share, *model.input_shape[1:]), tf.uint8),
-        tf.TensorSpec((share,), tf.int32),
-        tf.TensorSpec((), tf.int64),
-    ]
-    return tf.function(step, input_signature=signature)
+    return step
 
 
 def make_score(model: Any) -> Any:

@@ -76,21 +76,24 @@ def run(job_path: Path, channel: Channel) -> None:
     import tensorflow as tf
 
     from pipeline.training.collective import is_lost_peer, join
+    from pipeline.training.cores import own_cores
     from pipeline.training.loop import train_model
 
     tf.config.threading.set_intra_op_parallelism_threads(job.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    collective = join()
-    if collective.size != job.workers:
-        raise UsageError(f"training: {collective.size} ranks have met, but the job is for {job.workers} workers")
-    try:
-        train_model(job, collective, channel)
-    except tf.errors.OpError as error:
-        if not is_lost_peer(error):
-            raise
-        channel.send("lost")
-        os._exit(LOST_PEER_CODE)  # without a farewell to a group that is no more
-    collective.close()
+    ranks_here, rank_here = (int(os.environ.get(f"HOROVOD_LOCAL_{name}", n)) for name, n in (("SIZE", 1), ("RANK", 0)))
+    with own_cores(job.threads, ranks_here, rank_here):
+        collective = join()
+        if collective.size != job.workers:
+            raise UsageError(f"training: {collective.size} ranks have met, but the job is for {job.workers} workers")
+        try:
+            train_model(job, collective, channel)
+        except tf.errors.OpError as error:
+            if not is_lost_peer(error):
+                raise
+            channel.send("lost")
+            os._exit(LOST_PEER_CODE)  # without a farewell to a group that is no more
+        collective.close()
 
 
 def main() -> int:
