@@ -1,4 +1,4 @@
-"""A second `ratchet run` with nothing changed, against a no-op `dvc repro`. Asked: at most half, nothing heavy imported.
+"""A second `ratchet run` with nothing changed, against a no-op `dvc repro`. Asked: at most half, nothing heavy loaded.
 
 Run it where `ratchet run` has finished: `python benchmarks/no_op_run.py`.
 """

@@ -156,5 +156,5 @@ def _adapt_contracts(folder: Path) -> None:
             if expectation["type"] == "expect_table_row_count_to_be_between":
                 kwargs |= {"min_value": 1000, "max_value": 5000}
             elif kwargs.get("column") in numbers and "min_value" in kwargs:
-                kwargs |= {bound: numbers[kwargs["column"]] for bound in ("min_value", "max_value")}
+                kwargs |= dict.fromkeys(("min_value", "max_value"), numbers[kwargs["column"]])
         (target / name).write_text(yaml.safe_dump({**suite, "expectations": expectations}, sort_keys=False))

@@ -76,6 +76,7 @@ def make_root(root: Path, **train_changes: Any) -> Path:
     write_part(root / "data/prepared/validation", 301, 2)  # odd: the ranks' shares differ
     write_part(root / "data/augmented", 500, 3)
     artifacts.write_json(root / "data/prepared/statistics.json", {"rows": 1500, "mean": [95.0], "std": [55.0]})
+    artifacts.write_json(root / "reports/contracts/prepared/result.json", {"outcome": "pass"})
     return root
 
 
