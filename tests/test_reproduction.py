@@ -1,0 +1,79 @@
+"""What DVC says, and does not say, becomes rows and one line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline import reproduction
+from pipeline.console import Console, StageRow
+from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
+
+EVENT = {"stage": "clean", "event": "begin", "at_s": 1.0}
+
+
+def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> dict[str, StageRow]:
+    """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in the system tests."""
+    stand_in = tmp_path / "dvc"
+    stand_in.mkdir()
+    (stand_in / "__init__.py").touch()
+    (stand_in / "__main__.py").write_text(script)
+    (tmp_path / ".ratchet").mkdir()
+    rows = {name: StageRow(name) for name in ("ingest", "clean", "split")}
+    with Console(rows.values(), is_quiet=True) as console:
+        reproduction.reproduce(tmp_path, rows, console, os.environ)
+    return rows
+
+
+def say(*lines: str) -> str:
+    return "".join(f"print({line!r}, flush=True)\n" for line in lines)
+
+
+def event(**values: object) -> str:
+    line = json.dumps({**EVENT, **values}) + "\n"
+    return f"import os; open(os.environ['RATCHET_EVENTS'], 'a').write({line!r})\n"
+
+
+def test_rows_tell_what_was_skipped_restored_and_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = (
+        say("Stage 'ingest' didn't change, skipping", "Running stage 'clean':")
+        + event()
+        + event(event="finish", summary="10 rows", at_s=3.0)
+        + say("Stage 'split' is cached - skipping run, checking out outputs")
+    )
+    rows = drive(tmp_path, monkeypatch, script)
+    assert [(row.state, row.what) for row in rows.values()] == [
+        ("unchanged", "unchanged"),
+        ("done", "10 rows"),
+        ("cached", "from the cache"),
+    ]
+    assert rows["clean"].seconds == 2.0
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "code", "words"),
+    [
+        (
+            event() + event(event="fail", summary="3 rows are wrong", exit_code=65),
+            RatchetError,
+            65,
+            "clean: 3 rows are",
+        ),
+        (say("Running stage 'clean':", "ERROR: failed to run: x, exited with -9"), RatchetError, 75, "was killed"),
+        (say("Running stage 'clean':", "ERROR: failed to run: x, exited with 137"), RatchetError, 75, "was killed"),
+        (say("Running stage 'clean':", "ERROR: failed to run: x, exited with 127"), RatchetError, 70, "left with 127"),
+        (say("ERROR: Unable to acquire lock. Most likely another DVC"), TryAgain, 75, "another DVC command"),
+        (say("ERROR: missing data 'source': digits"), StorageError, 74, "missing data 'source'"),
+        (say("ERROR: something new"), Bug, 70, "something new"),
+    ],
+)
+def test_a_failure_is_one_line_with_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, kind: type[RatchetError], code: int, words: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        drive(tmp_path, monkeypatch, script + "raise SystemExit(1)\n")
+    assert caught.value.exit_code == code
+    assert words in str(caught.value)
