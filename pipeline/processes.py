@@ -32,14 +32,21 @@ def die_with_parent(parent_pid: int | None = None) -> None:
 def die_with_driver() -> None:
     """Make this process end when the program that ordered it ends, also across a shell in between.
 
-    DVC starts a stage through `sh -c`; some shells replace themselves by the command, some wait for it.
+    DVC starts a stage through `sh -c`; some shells replace themselves by the command, some wait for it. A driver that
+    ended before this was called has left its shell to init, or to another reaper: one of another session.
     """
     die_with_parent()
-    ancestor = os.getppid()
-    while ancestor > 1 and _command_name(ancestor) in _SHELLS:
-        ancestor = _parent_of(ancestor)
-        if ancestor > 1:
-            threading.Thread(target=_end_with, args=(os.pidfd_open(ancestor),), daemon=True).start()
+    driver = os.getppid()
+    while driver > 0 and _command_name(driver) in _SHELLS:
+        driver = _parent_of(driver)
+    try:
+        descriptor = os.pidfd_open(driver)
+        is_gone = os.getsid(driver) != os.getsid(0)
+    except OSError:  # ended this moment; or there is none that this container can see
+        is_gone = True
+    if is_gone:
+        os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
 
 
 def _end_with(descriptor: int) -> None:

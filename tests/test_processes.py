@@ -44,22 +44,34 @@ def test_a_started_process_dies_when_its_starter_is_killed(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
-def test_a_stage_dies_with_its_driver_across_a_shell(shell: str) -> None:
-    stage = (
-        "import time; from pipeline import processes; processes.die_with_driver();"
-        " print('up', flush=True); time.sleep(1000)"
-    )
-    # The second command keeps the shell from replacing itself by the first.
-    driver = f"import subprocess; subprocess.run([{shell!r}, '-c', '''{sys.executable} -c \"{stage}\"; true'''])"
-    with subprocess.Popen([sys.executable, "-c", driver], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+@pytest.mark.parametrize("is_early", [False, True], ids=["while it works", "before it has begun"])
+def test_a_stage_dies_with_its_driver_across_a_shell(shell: str, is_early: bool) -> None:
+    begin = "from pipeline import processes; processes.die_with_driver()"
+    wait = "sys.stdin.readline()" if is_early else "pass"
+    stage = f"import sys, time; print('up', flush=True); {wait}; {begin}; print('begun', flush=True); time.sleep(1000)"
+    driver = "import os, subprocess; subprocess.run([os.environ['A_SHELL'], '-c', os.environ['ITS_COMMAND']])"
+    with subprocess.Popen(
+        [sys.executable, "-c", driver],
+        cwd=ROOT,
+        # The second command keeps the shell from replacing itself by the first.
+        env={**os.environ, "A_SHELL": shell, "ITS_COMMAND": f'{sys.executable} -c "{stage}"; true'},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdin
         assert parent.stdout
-        assert parent.stdout.readline() == "up\n"
+        for word in ["up\n"] if is_early else ["up\n", "begun\n"]:
+            assert parent.stdout.readline() == word
         family = psutil.Process(parent.pid).children(recursive=True)
-        [python] = [child.pid for child in family if "python" in child.name()]
         parent.kill()
-    assert has_ended(python)
-    for child in family:  # the shell waits for nothing more, and goes
-        assert has_ended(child.pid)
+        parent.wait()
+        if is_early:
+            parent.stdin.write("go on\n")
+            parent.stdin.flush()
+        for child in family:  # the shell waits for nothing more, and goes
+            assert has_ended(child.pid)
 
 
 def test_ending_a_process_ends_its_whole_group() -> None:
