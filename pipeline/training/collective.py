@@ -86,9 +86,9 @@ class Horovod:
         self.size = int(hvd.size())
 
     def average(self, flat: Any) -> Any:
-        """Allreduce as a sum, then divide; meanwhile the computation waits, and Horovod's threads come first."""
+        """Allreduce; meanwhile the computation waits, and Horovod's threads come first."""
         with self._threads.hurried():
-            return self._hvd.allreduce(flat, op=self._hvd.Sum, name="step") / self.size
+            return self._hvd.allreduce(flat, op=self._hvd.Average, name="step")
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Broadcast from rank 0."""

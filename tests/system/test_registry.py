@@ -43,7 +43,6 @@ NAME = "shapes"
 STAGES = {"champion": champion, "gate": gate, "register": register}
 
 # MLflow 3.17, TensorFlow 2.21 and what they import warn of their own deprecations.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
 def pictures(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
