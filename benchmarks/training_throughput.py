@@ -42,7 +42,7 @@ ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
 SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
 ROWS, CLASSES = 16_384, 10
 ANY_CORE = "-1"
-QUIET = 0.03  # share of the processor that other programs may have in a round that counts
+QUIET = 0.08  # share of the processor that other programs may have in a round that counts
 PATIENCE = 4  # times the rounds wanted
 
 

@@ -49,6 +49,14 @@ def die_with_driver() -> None:
     threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
 
 
+def is_running(pid: int, word: str) -> bool:
+    """Say whether a process runs with `word` in its command line. One that has ended and waits to be reaped does not."""
+    try:
+        return word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once a process has ended
+    except OSError:
+        return False
+
+
 def _end_with(descriptor: int) -> None:
     select.select([descriptor], [], [])  # readable when that process has ended
     os.kill(os.getpid(), signal.SIGKILL)

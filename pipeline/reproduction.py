@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline import processes
+from pipeline.artifacts import read_json, write_json
 from pipeline.console import Console, StageRow, apply_event
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
 from pipeline.progress import EVENTS_VARIABLE
@@ -39,6 +40,7 @@ def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environm
     folder.mkdir(exist_ok=True)
     events, log = folder / "events.jsonl", folder / "dvc.log"
     events.write_bytes(b"")
+    drop_dead_locks(place)
     binaries = Path(sys.executable).parent
     with log.open("wb") as output:
         process = processes.start(
@@ -74,6 +76,29 @@ def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environm
         raise
     if process.returncode != 0:
         raise failure or _explained(rows, log)
+
+
+def drop_dead_locks(place: Path) -> None:
+    """Take the locks of killed DVC processes out of DVC's lock file.
+
+    DVC does so itself, but takes a process that has ended and is not yet reaped for a living one: without an init that
+    reaps, as in many containers, a killed run would block the place for good. The caller is the only run in it.
+    """
+    path = place / ".dvc" / "tmp" / "rwlock"
+    if not path.is_file():
+        return
+    locks = read_json(path)
+    living = {
+        "read": {name: [i for i in infos if _is_dvc(i)] for name, infos in locks.get("read", {}).items()},
+        "write": {name: info for name, info in locks.get("write", {}).items() if _is_dvc(info)},
+    }
+    living["read"] = {name: infos for name, infos in living["read"].items() if infos}
+    if living != locks:
+        write_json(path, living)
+
+
+def _is_dvc(info: Mapping[str, Any]) -> bool:
+    return processes.is_running(int(info["pid"]), "dvc")
 
 
 def _whole_events(lines: IO[str]) -> Iterator[dict[str, Any]]:

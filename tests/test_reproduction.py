@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,25 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> dict[
     with Console(rows.values(), is_quiet=True) as console:
         reproduction.reproduce(tmp_path, rows, console, os.environ)
     return rows
+
+
+def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    living = subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE)
+    dead = subprocess.Popen([sys.executable, "-c", "", "dvc"])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # ended, and not reaped
+    other = os.getpid()  # its number has been given to another program
+
+    def info(pid: int) -> dict[str, object]:
+        return {"pid": pid, "cmd": "dvc repro"}
+
+    path = tmp_path / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    read = {"a": [info(dead.pid), info(living.pid)], "b": [info(dead.pid)], "c": [info(other)]}
+    path.write_text(json.dumps({"read": read, "write": {"d": info(dead.pid), "e": info(living.pid)}}))
+    reproduction.drop_dead_locks(tmp_path)
+    assert json.loads(path.read_text()) == {"read": {"a": [info(living.pid)]}, "write": {"e": info(living.pid)}}
+    dead.wait()
+    living.communicate(b"\n")
 
 
 def say(*lines: str) -> str:

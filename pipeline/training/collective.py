@@ -26,7 +26,7 @@ class Collective(Protocol):
     size: int
 
     def average(self, flat: Any) -> Any:
-        """Return the mean over the ranks of one flat float32 tensor: the one exchange of a step."""
+        """Return the mean over the ranks of one flat float32 tensor: the one exchange of a step, while it is traced."""
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Give every rank the values that rank 0 has in these Keras variables."""
@@ -86,9 +86,8 @@ class Horovod:
         self.size = int(hvd.size())
 
     def average(self, flat: Any) -> Any:
-        """Allreduce; meanwhile the computation waits, and Horovod's threads come first."""
-        with self._threads.hurried():
-            return self._hvd.allreduce(flat, op=self._hvd.Average, name="step")
+        """Allreduce; becomes a part of the step's graph."""
+        return self._hvd.allreduce(flat, op=self._hvd.Average, name="step")
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Broadcast from rank 0."""

@@ -159,34 +159,33 @@ def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collecti
     classes, smoothing = len(job.classes), job.train.label_smoothing
     rate_of_step = tf.constant(rates, tf.float32)
 
-    def differentiate(pixels: Any, labels: Any, number: Any) -> Any:
+    def step(pixels: Any, labels: Any, number: Any) -> Any:
         with tf.GradientTape() as tape, placed_dropout(logits_model, job.seed, number, first_image):
             logits = logits_model(pixels, training=True)
             targets = tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         accuracy = tf.reduce_mean(tf.cast(_hits(logits, labels), tf.float32))
-        return tf.concat([*(tf.reshape(gradient, [-1]) for gradient in gradients), [loss, accuracy]], axis=0)
 
-    def update(means: Any, number: Any) -> Any:
-        *gradients, figures = tf.split(means, [*sizes, 2])
-        gradients = [tf.reshape(gradient, shape) for gradient, shape in zip(gradients, shapes, strict=True)]
+        flat = tf.concat([*(tf.reshape(gradient, [-1]) for gradient in gradients), [loss, accuracy]], axis=0)
+        *parts, figures = tf.split(collective.average(flat), [*sizes, 2])
+        gradients = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
         optimizer.learning_rate.assign(tf.gather(rate_of_step, number))
         optimizer.apply(gradients, variables)
         return figures
 
-    step_number = tf.TensorSpec((), tf.int64)
-    images = tf.TensorSpec((share, *model.input_shape[1:]), tf.uint8)
-    differentiate = tf.function(differentiate, [images, tf.TensorSpec((share,), tf.int32), step_number])
-    update = tf.function(update, [tf.TensorSpec((sum(sizes) + 2,), tf.float32), step_number])
+    signature = [
+        tf.TensorSpec((share, *model.input_shape[1:]), tf.uint8),
+        tf.TensorSpec((share,), tf.int32),
+        tf.TensorSpec((), tf.int64),
+    ]
+    graph = tf.function(step, input_signature=signature)
 
-    def step(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int32], number: int) -> tuple[float, float]:
-        at = tf.constant(number, tf.int64)
-        means = collective.average(differentiate(pixels, labels, at))
-        loss, accuracy = update(means, at).numpy().tolist()
+    def run(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int32], number: int) -> tuple[float, float]:
+        loss, accuracy = graph(pixels, labels, np.int64(number)).numpy().tolist()
         return loss, accuracy
 
-    return step
+    return run
 
 
 def make_score(model: Any) -> Any:
