@@ -50,7 +50,7 @@ def die_with_driver() -> None:
 
 
 def is_running(pid: int, word: str) -> bool:
-    """Say whether a process runs with `word` in its command line. One that has ended and waits to be reaped does not."""
+    """Say whether a process runs with `word` in its command line; one that has ended and is not reaped does not."""
     try:
         return word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once a process has ended
     except OSError:
