@@ -10,8 +10,8 @@ Three groups train the shipped recipe's network on the same synthetic images and
 
 The processes of one thread have a core each, as the ranks of `train` do. They take turns in short segments, in a
 changing order, the others stopped (SIGSTOP: an idle Horovod still polls). Each round gives a ratio of neighbours in
-time. Only rounds in which other programs had little of the processor count, if enough of them are found: noise hits a
-group that waits for its slowest member and one that does not in different ways. The medians over the rounds are printed.
+time. Only rounds in which other programs had little of the processor count, if there are enough: noise hits a
+group that waits for its slowest member and one that does not in different ways. The medians are printed.
 Asked: at least 0.95 of the ceiling, at least 1.2 × one process.
 """
 
@@ -136,7 +136,7 @@ class Group:
             line = process.stdout.readline()
             if not line:
                 self.errors.seek(0)
-                raise SystemExit(f"{self.name}: a process ended:\n{self.errors.read().decode()[-2000:]}")
+                raise SystemExit(f"{self.name}: a process ended:\n{self.errors.read().decode()[-8000:]}")
             seconds.append(float(json.loads(line)))
         for process in self.processes:
             process.send_signal(signal.SIGSTOP)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import Bug, UsageError
-from pipeline.training.cores import HelperThreads
+from pipeline.training.cores import yielding_threads
 
 RANK_VARIABLE = "HOROVOD_RANK"
 
@@ -80,7 +80,8 @@ class Horovod:
             raise UsageError(
                 f"Horovod cannot be loaded ({error}): run `make setup` to build it, or set horovod.workers to 1"
             ) from error
-        self._threads = HelperThreads(hvd.init)
+        with yielding_threads():
+            hvd.init()
         self._hvd = hvd
         self.rank = int(hvd.rank())
         self.size = int(hvd.size())

@@ -1,7 +1,7 @@
-"""Cores of its own for each rank, claimed by lock, so that two trainings on one machine never pile up on the same ones.
+"""Cores of its own for each rank, claimed by lock, so that two trainings on a machine never pile up on the same ones.
 
-A rank that stays on its core keeps its caches, and its helper threads cannot take another rank's core in the middle of a
-step: in synchronous training one interrupted rank holds up all. Nothing here changes a result.
+A rank that stays on its core keeps its caches, and its helper threads cannot take another rank's core in the middle of
+a step: in synchronous training one interrupted rank holds up all. Nothing here changes a result.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -44,39 +44,22 @@ def own_cores(count: int, ranks_here: int, first_choice: int) -> Iterator[frozen
             claim.close()
 
 
-class HelperThreads:
-    """The threads that a library starts for itself: made to wait for their turn, except when they are waited for.
+@contextmanager
+def yielding_threads() -> Iterator[None]:
+    """Let the threads that start in the block wait for their turn instead of interrupting (SCHED_BATCH, sched(7)).
 
     Horovod's background thread wakes every cycle, and Gloo's spins while that one holds a connection's lock: as
-    ordinary threads they take 10 to 25 % of a rank's core from the computation. As batch threads (SCHED_BATCH, sched(7))
-    they interrupt nobody. While the computation waits for an exchange they are ordinary threads, so that other
-    programs' work does not come before theirs.
+    ordinary threads they take 10 to 25 % of a rank's core. As batch threads they run when the computation pauses,
+    which it does exactly when it waits for them.
     """
-
-    def __init__(self, start: Callable[[], object]) -> None:
-        before = _threads()
-        start()
-        self._threads = sorted(_threads() - before)
-        self._set(os.SCHED_BATCH)
-
-    @contextmanager
-    def hurried(self) -> Iterator[None]:
-        """Let them interrupt others within the block."""
-        if os.environ.get("HURRY", "1") == "1":
-            self._set(os.SCHED_OTHER)
-        try:
-            yield
-        finally:
-            self._set(os.SCHED_BATCH)
-
-    def _set(self, policy: int) -> None:
-        with suppress(PermissionError, ProcessLookupError):  # a sandbox may forbid it: slower, but no other result
-            for thread in self._threads:
-                os.sched_setscheduler(thread, policy, os.sched_param(0))
-
-
-def _threads() -> set[int]:
-    return {int(name) for name in os.listdir("/proc/self/task")}
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    with suppress(PermissionError):  # a sandbox may forbid it: slower, but no other result
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, policy, parameters)
 
 
 def _claim(core: int) -> IO[bytes] | None:
