@@ -43,7 +43,7 @@ SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
 ROWS, CLASSES = 16_384, 10
 ANY_CORE = "-1"
 QUIET = 0.08  # share of the processor that other programs may have in a round that counts
-PATIENCE = 4  # times the rounds wanted
+LISTEN_S = 0.5
 
 
 def work(batch_size: int, threads: int, core: int) -> None:
@@ -163,6 +163,15 @@ def busy_s() -> float:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def wait_for_quiet(deadline_s: float) -> None:
+    """Wait until other programs let the processor rest, or the time is up. Our own processes are stopped meanwhile."""
+    while time.monotonic() < deadline_s:
+        before_s = busy_s()
+        time.sleep(LISTEN_S)
+        if busy_s() - before_s <= QUIET * 2 * LISTEN_S:
+            return
+
+
 def measure_round(groups: Sequence[Group], steps: Mapping[str, int], number: int) -> tuple[dict[str, float], float]:
     """Let each group have its turn; return images a second by group, and the share of two cores that others used."""
     before, begun_s = busy_s() - sum(group.processor_s() for group in groups), time.perf_counter()
@@ -179,6 +188,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="quiet rounds wanted (20)")
     parser.add_argument("--segment-s", type=float, default=1.0, help="length of a segment, seconds")
     parser.add_argument("--cycle-time-ms", type=float, default=HorovodSettings().cycle_time_ms)
+    parser.add_argument("--patience-s", type=float, default=300.0, help="how long to wait for quiet, seconds (300)")
     parser.add_argument("--verbose", action="store_true", help="print every round")
     parser.add_argument("--work", nargs=3, type=int, metavar=("BATCH", "THREADS", "CORE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -206,7 +216,9 @@ def main() -> None:
         steps = {g.name: max(3, round(arguments.segment_s * g.measure(10) / size)) for g in groups}
         rounds: list[tuple[dict[str, float], float]] = []
         quiet: list[dict[str, float]] = []
-        while len(quiet) < arguments.rounds and len(rounds) < PATIENCE * arguments.rounds:
+        deadline_s = time.monotonic() + arguments.patience_s
+        while len(quiet) < arguments.rounds and (time.monotonic() < deadline_s or len(rounds) < arguments.rounds):
+            wait_for_quiet(deadline_s)
             rounds.append(measure_round(groups, steps, len(rounds)))
             quiet = [speeds for speeds, others in rounds if others <= QUIET]
             if arguments.verbose:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts import digest_json, write_json
+from pipeline.artifacts import digest_file, digest_json, write_json
 from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph
 
 LOCK_FILE = "dvc.lock"
@@ -41,13 +41,15 @@ def remembered_champion(root: Path, graph: Graph) -> tuple[bool, Mapping[str, An
 
 
 def _files_digest(root: Path, graph: Graph) -> str:
-    paths = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
-    for stage in graph.stages:
-        paths.update(stage.deps, stage.outs)
-    return digest_json([entry for path in sorted(paths) for entry in _entries(root / path, path)])
+    # What every `dvc repro` writes anew, whether or not it has changed, goes by its content: it is small.
+    rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
+    rewritten.update(out for stage in graph.stages if stage.is_always_changed for out in stage.outs)
+    paths = {path for stage in graph.stages for path in (*stage.deps, *stage.outs)} - rewritten
+    by_content = [entry for path in sorted(rewritten) for entry in _entries(root / path, path, by_content=True)]
+    return digest_json(by_content + [entry for path in sorted(paths) for entry in _entries(root / path, path)])
 
 
-def _entries(path: Path, name: str) -> Iterator[list[Any]]:
+def _entries(path: Path, name: str, *, by_content: bool = False) -> Iterator[list[Any]]:
     try:
         status = path.stat()
     except OSError:
@@ -58,6 +60,8 @@ def _entries(path: Path, name: str) -> Iterator[list[Any]]:
             names = sorted(entry.name for entry in entries)
         for child in names:
             if child != "__pycache__":
-                yield from _entries(path / child, f"{name}/{child}")
+                yield from _entries(path / child, f"{name}/{child}", by_content=by_content)
+    elif by_content:
+        yield [name, digest_file(path)]
     else:
         yield [name, status.st_size, status.st_mtime_ns, status.st_ino]

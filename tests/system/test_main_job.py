@@ -67,6 +67,7 @@ def test_dvc_repro_agrees_that_there_is_nothing_to_do(first: Project) -> None:
     ran = [line for line in done.stdout.splitlines() if line.startswith("Running stage")]
     assert ran == ["Running stage 'champion':", "Running stage 'register':"]  # they look at the registry, quickly
     assert (first.root / "dvc.lock").read_bytes() == before
+    assert "nothing changed" in first.ratchet("run").stdout
 
 
 def test_dvc_shows_metrics_and_plots(first: Project) -> None:
