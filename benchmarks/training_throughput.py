@@ -197,7 +197,8 @@ def main() -> None:
         return
 
     size = arguments.batch_size
-    settings = HorovodSettings(cycle_time_ms=arguments.cycle_time_ms)
+    # A stopped rank must not be taken for a lost one.
+    settings = HorovodSettings(cycle_time_ms=arguments.cycle_time_ms, start_timeout_s=3600)
     slots = assign_slots(parse_hosts(settings.hosts, 2), 2)
     cores = [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]
     one, two = base_environment(1), base_environment(2)

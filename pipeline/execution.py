@@ -35,7 +35,7 @@ class HorovodSettings(Settings):
     interface: str = Field(default="lo", description="network interface the workers talk through")
     threads_per_worker: int = Field(default=1, ge=1, description="TensorFlow threads of one worker")
     cycle_time_ms: float = Field(
-        default=1.0, gt=0, description="how long Horovod gathers tensors before it exchanges them"
+        default=0.5, gt=0, description="how long Horovod gathers tensors before it exchanges them"
     )
     start_timeout_s: float = Field(default=120.0, gt=0, description="how long the workers may take to find each other")
 

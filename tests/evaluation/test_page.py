@@ -160,7 +160,8 @@ def test_every_part_of_a_whole_run_is_there(whole_project: Path, answers: Any) -
     assert text.count("✓ add up") == 3
     assert b'href="contracts/raw/documents/index.html"' in page
     assert "train.epochs=8" in text
-    assert "train.learning_rate 0.002" in text
+    recipe = yaml.safe_load((whole_project / "params.yaml").read_text())
+    assert f"train.learning_rate {recipe['train']['learning_rate']}" in text
     assert "evaluate 12 000 images, 10 classes 11.1 done" in text
     assert all(name in text for name in answers.classes)
     assert "cannot be shown" not in text
