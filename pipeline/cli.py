@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _fill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, metavar="FILE", help="a file in configs/: recipe changes for this run")
+    command.add_argument("--force", action="store_true", help="run every stage, even what is up to date")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override the recipe for this run"
     )
@@ -159,11 +160,19 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     return pairs
 
 
+def _values(texts: Sequence[str]) -> dict[str, Any]:
+    from pipeline.params import parse_yaml_value
+
+    return {key: parse_yaml_value(text, f"--set {key}") for key, text in _pairs(texts, "--set").items()}
+
+
 def _run(options: argparse.Namespace) -> int:
     from pipeline import run
 
     root = workspace.find_root(Path.cwd())
-    request = run.Request(options.config, _pairs(options.set, "--set"), _pairs(options.execution, "--execution"))
+    request = run.Request(
+        options.config, _values(options.set), _pairs(options.execution, "--execution"), is_forced=options.force
+    )
     outcome = run.run(root, request)
     stages = len(graph.load_graph(root).stages)
     verdict, registration = outcome.verdict, outcome.registration
@@ -237,7 +246,7 @@ def _graph(options: argparse.Namespace) -> int:
 def _report(_: argparse.Namespace) -> int:
     from pipeline.artifacts import write_file
     from pipeline.evaluation.page import render
-    from pipeline.run import PAGE
+    from pipeline.report import PAGE
 
     root = workspace.find_root(Path.cwd())
     write_file(root / PAGE, render(root))
@@ -266,6 +275,78 @@ def _doctor(options: argparse.Namespace) -> int:
             if not check.is_ok:
                 _say(f"  {'':{width}}  → {check.remedy}")
     return 0 if all(check.is_ok for check in checks) else UsageError.exit_code
+
+
+def _fill_runs(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True, parser_class=_Parser)
+    listing = actions.add_parser("list", help="all runs, newest first")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(handler=_runs_list)
+    opening = actions.add_parser("open", help="begin a run that is driven in steps: make its worktree")
+    opening.add_argument("request", type=Path, metavar="FILE", help="what is asked, as JSON; - for standard input")
+    opening.set_defaults(handler=_runs_open)
+    staging = actions.add_parser("stage", help="bring one stage of an open run up to date")
+    staging.add_argument("id", metavar="ID")
+    staging.add_argument("name", metavar="STAGE")
+    staging.set_defaults(handler=_runs_stage)
+    closing = actions.add_parser("close", help="end an open run: keep what it made, remove its worktree")
+    closing.add_argument("id", metavar="ID")
+    closing.add_argument("--state", choices=("success", "failed"), required=True, help="how it ended")
+    closing.add_argument("--because", default="", metavar="TEXT", help="why, in one line")
+    closing.set_defaults(handler=_runs_close)
+    sweeping = actions.add_parser("sweep", help="remove the worktrees that runs have left behind")
+    sweeping.set_defaults(handler=_runs_sweep)
+
+
+def _runs_list(options: argparse.Namespace) -> int:
+    from pipeline import history
+
+    records = history.list_runs(workspace.find_root(Path.cwd()))
+    if options.json:
+        _say(json.dumps([record.to_json() for record in records], indent=2))
+    elif not records:
+        _say("no runs yet; `ratchet run` makes the first")
+    for record in records if not options.json else ():
+        _say(f"{record.start}  {record.driver:7}  {record.state:7}  {record.outcome or '':9}  {record.folder}")
+    return 0
+
+
+def _runs_open(options: argparse.Namespace) -> int:
+    from pipeline import stepwise
+
+    root = workspace.find_root(Path.cwd())
+    record = stepwise.open_run(root, stepwise.read_request(options.request), dict(os.environ))
+    if record.sentence:
+        _say(record.sentence)
+    if record.same_as is None:
+        _say(f"open: {record.id} in {workspace.WORKTREES}/{record.id}")
+    return 0
+
+
+def _runs_stage(options: argparse.Namespace) -> int:
+    from pipeline import processes, stepwise
+
+    if "RATCHET_LIFELINE" in os.environ:
+        processes.die_with_input()
+    stepwise.run_stage(workspace.find_root(Path.cwd()), options.id, options.name)
+    return 0
+
+
+def _runs_close(options: argparse.Namespace) -> int:
+    from pipeline import stepwise
+
+    record = stepwise.close_run(workspace.find_root(Path.cwd()), options.id, options.state, options.because)
+    _say(f"{record.state}: {record.outcome or 'no verdict'}, {record.sentence}")
+    _say(f"kept: {record.folder}")
+    return 0
+
+
+def _runs_sweep(_: argparse.Namespace) -> int:
+    from pipeline import stepwise
+
+    gone = stepwise.sweep(workspace.find_root(Path.cwd()), dict(os.environ))
+    _say(f"removed {len(gone)} worktrees" + (f": {', '.join(gone)}" if gone else ""))
+    return 0
 
 
 def _store_and_name(options: argparse.Namespace) -> tuple[Store, str]:
@@ -342,6 +423,14 @@ _COMMANDS: dict[str, tuple[str, str, _Fill, _Handler | None]] = {
         "  ratchet run --config configs/fashion_mnist_full.yaml --execution horovod.workers=4",
         _fill_run,
         _run,
+    ),
+    "runs": (
+        "look at the runs so far; drive one in steps, as Airflow does",
+        "  ratchet runs list --json\n  ratchet runs sweep\n"
+        '  echo \'{"id": "try-1", "overrides": {"train.epochs": 3}}\' | ratchet runs open -\n'
+        "  ratchet runs stage try-1 ingest\n  ratchet runs close try-1 --state success",
+        _fill_runs,
+        None,
     ),
     "stage": ("run one stage, as dvc.yaml does", "  ratchet stage clean\n  dvc repro clean", _fill_stage, _stage),
     "graph": (

@@ -11,12 +11,22 @@ from pipeline.errors import UsageError, nearest
 from pipeline.params import PARAMS_FILE, Settings, merge, parse_yaml, validate
 
 
+class Approval(Settings):
+    """A person's yes before a candidate that has passed the gate is published."""
+
+    deadline_hours: float = Field(gt=0, le=24 * 30, description="no answer within that is a no, hours")
+
+
 class Config(Settings):
     """The content of one file in `configs/`."""
 
     description: str = Field(default="", description="one line for people")
     owner: str = Field(default="ratchet", description="who is called")
     schedule: str | None = Field(default=None, description="cron expression; none: only when asked")
+    watch: str | None = Field(
+        default=None, description="cron expression: how often to look whether the source has changed; none: never"
+    )
+    approval: Approval | None = Field(default=None, description="ask a person before promotion; none: the gate decides")
     tags: tuple[str, ...] = Field(default=(), strict=False, description="labels in Airflow")
     recipe: dict[str, Any] = Field(default_factory=dict, description="changes to params.yaml")
 

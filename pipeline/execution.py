@@ -47,12 +47,20 @@ class MLflowSettings(Settings):
     artifacts: str = Field(default="registry/artifacts", description="folder or URI of the models' bytes")
 
 
+class WorktreeSettings(Settings):
+    """How long the worktrees of runs that Airflow drives are kept for whoever looks for the cause."""
+
+    failed_hours: float = Field(default=72.0, ge=0, description="after a run has failed, hours")
+    forgotten_hours: float = Field(default=168.0, ge=0, description="of a run that never came to an end, hours")
+
+
 class Execution(Settings):
     """Everything in `execution.yaml`."""
 
     spark: SparkSettings = Field(default_factory=SparkSettings)
     horovod: HorovodSettings = Field(default_factory=HorovodSettings)
     mlflow: MLflowSettings = Field(default_factory=MLflowSettings)
+    worktrees: WorktreeSettings = Field(default_factory=WorktreeSettings)
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:

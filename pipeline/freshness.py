@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifacts import digest_file, digest_json, write_json
-from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph
+from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph, covers
 
 LOCK_FILE = "dvc.lock"
 _PICTURE = Path(".ratchet") / "complete.json"
+_ANSWERS = Path(".ratchet") / "complete"
+_DIGITS = 32
 
 
 def remember(root: Path, graph: Graph, champion: Mapping[str, Any] | None) -> None:
@@ -38,6 +40,35 @@ def remembered_champion(root: Path, graph: Graph) -> tuple[bool, Mapping[str, An
     except (OSError, ValueError, KeyError, TypeError):
         return False, None  # no picture, or none that can be read: DVC decides
     return files == _files_digest(root, graph), champion
+
+
+def inputs_digest(root: Path, graph: Graph, recipe: Mapping[str, Any]) -> str:
+    """Return what a run with a recipe of its own would start from: the recipe, and what no stage makes.
+
+    `graph` is the one that the recipe resolves. The files are those under `root`, from which its worktree is made.
+    """
+    made = [out for stage in graph.stages for out in stage.outs]
+    paths = {dep for stage in graph.stages for dep in stage.deps if not any(covers(out, dep) for out in made)}
+    entries = [entry for path in sorted(paths) for entry in _entries(root / path, path)]
+    return digest_json([dict(recipe), digest_file(root / GRAPH_FILE), entries])
+
+
+def remember_run(root: Path, inputs: str, run_id: str, champion: Mapping[str, Any] | None) -> None:
+    """Keep that a complete run has answered these inputs, and the champion after it."""
+    write_json(_answer(root, inputs), {"run": run_id, "champion": champion})
+
+
+def standing_run(root: Path, inputs: str, champion: Mapping[str, Any] | None) -> str | None:
+    """Return the run that has answered these inputs already, if the champion is still the one it left."""
+    try:
+        answer = json.loads(_answer(root, inputs).read_bytes())
+        return str(answer["run"]) if answer["champion"] == champion else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no answer, or none that can be read: DVC decides
+
+
+def _answer(root: Path, inputs: str) -> Path:
+    return root / _ANSWERS / f"{inputs.rpartition(':')[2][:_DIGITS]}.json"
 
 
 def _files_digest(root: Path, graph: Graph) -> str:

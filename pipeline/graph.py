@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,18 @@ class Graph:
 
     def parents(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs this stage reads."""
-        return tuple(
-            other
-            for other in self.stages
-            if other is not stage and any(_overlaps(dep, out) for dep in stage.deps for out in other.outs)
-        )
+        return self._parents[stage.name]
+
+    @cached_property
+    def _parents(self) -> dict[str, tuple[Stage, ...]]:
+        return {
+            stage.name: tuple(
+                other
+                for other in self.stages
+                if other is not stage and any(_overlaps(dep, out) for dep in stage.deps for out in other.outs)
+            )
+            for stage in self.stages
+        }
 
     @property
     def edges(self) -> frozenset[tuple[str, str]]:

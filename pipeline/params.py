@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -60,6 +61,24 @@ class DataParams(Settings):
         if len(set(self.classes)) != len(self.classes):
             twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
             raise ValueError(f"class names must be unique: {', '.join(twice)} stands twice")
+        return self
+
+
+class IngestParams(Settings):
+    """What ingest takes of the source."""
+
+    as_of: str | None = Field(
+        default=None,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="take the source as it was at the end of this date, where it keeps dated snapshots; "
+        "null: the newest",
+        json_schema_extra={"format": "date"},
+    )
+
+    @model_validator(mode="after")
+    def _is_a_date(self) -> Self:
+        if self.as_of is not None:
+            date.fromisoformat(self.as_of)
         return self
 
 
@@ -185,6 +204,7 @@ class Recipe(Settings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="the registered model's name")
     seed: int = Field(ge=0, lt=2**63, description="one seed for everything random")
     data: DataParams
+    ingest: IngestParams = Field(default_factory=IngestParams)
     split: SplitParams
     normalize: NormalizeParams
     augment: AugmentParams
@@ -197,7 +217,10 @@ class Recipe(Settings):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-class _StrictLoader(yaml.SafeLoader):
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads some ten times as fast
+
+
+class _StrictLoader(_SafeLoader):  # type: ignore[misc]
     """YAML without duplicate keys and without tags of its own."""
 
 
@@ -212,7 +235,8 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
         seen.add(key)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
+    mapping: dict[Any, Any] = _SafeLoader.construct_mapping(loader, node, deep=deep)
+    return mapping
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
@@ -319,13 +343,16 @@ def set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = value
 
 
-def apply_overrides(values: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
-    """Return the recipe's plain values with `{"train.epochs": "3"}` set; each text is read as a YAML value."""
+def apply_overrides(values: dict[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the recipe's plain values with `{"train.epochs": 3}` set.
+
+    Raises UsageError, naming the nearest key, for one that no recipe has; `where` says who gave it (`--set`).
+    """
     changed = _copy(values)
-    for key, text in overrides.items():
+    for key, value in overrides.items():
         if key not in dotted_keys(Recipe) and not key.startswith("model.settings."):
-            raise UsageError(f"--set {key}: unknown key{nearest(key, dotted_keys(Recipe))}")
-        set_dotted(changed, key, parse_yaml_value(text, f"--set {key}"))
+            raise UsageError(f"{where} {key:.80}: unknown key{nearest(key, dotted_keys(Recipe))}")
+        set_dotted(changed, key, value)
     return changed
 
 

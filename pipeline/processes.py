@@ -38,7 +38,7 @@ def die_with_driver() -> None:
     die_with_parent()
     driver = os.getppid()
     while driver > 0 and _command_name(driver) in _SHELLS:
-        driver = _parent_of(driver)
+        driver = parent_of(driver)
     try:
         descriptor = os.pidfd_open(driver)
         is_gone = os.getsid(driver) != os.getsid(0)
@@ -47,6 +47,17 @@ def die_with_driver() -> None:
     if is_gone:
         os.kill(os.getpid(), signal.SIGKILL)
     threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
+
+
+def die_with_input() -> None:
+    """Make this process end when its standard input closes: in a container, the only tie to the one that ordered it."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def is_running(pid: int, word: str) -> bool:
@@ -66,7 +77,8 @@ def _command_name(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
-def _parent_of(pid: int) -> int:
+def parent_of(pid: int) -> int:
+    """Return the id of a process's parent; 0 where this container sees none."""
     # The name, in brackets, may hold blanks; what follows the last bracket is state, parent, …
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
@@ -77,6 +89,7 @@ def start(
     folder: Path,
     environment: Mapping[str, str],
     output: IO[bytes] | int = subprocess.PIPE,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
     """Start a command in a process group of its own that dies with this process. Its two outputs go to `output`."""
     parent_pid = os.getpid()
@@ -84,7 +97,7 @@ def start(
         command,
         cwd=folder,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,

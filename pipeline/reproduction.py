@@ -31,9 +31,19 @@ class StageFailed(RatchetError):
         self.exit_code = exit_code
 
 
-def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environment: Mapping[str, str]) -> None:
+def reproduce(
+    place: Path,
+    rows: dict[str, StageRow],
+    console: Console,
+    environment: Mapping[str, str],
+    *,
+    stage: str | None = None,
+    is_single: bool = False,
+    is_forced: bool = False,
+) -> None:
     """Run `dvc repro` once in `place` and keep `rows` and `console` up to date until it ends.
 
+    With a `stage`, only what it needs is run, or with `is_single` only itself; `is_forced`: even what is up to date.
     Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
     """
     folder = place / ".ratchet"
@@ -44,7 +54,7 @@ def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environm
     binaries = Path(sys.executable).parent
     with log.open("wb") as output:
         process = processes.start(
-            [sys.executable, "-m", "dvc", "repro"],
+            [sys.executable, "-m", "dvc", "repro", *_arguments(stage, is_single=is_single, is_forced=is_forced)],
             folder=place,
             environment={
                 **environment,
@@ -76,6 +86,11 @@ def reproduce(place: Path, rows: dict[str, StageRow], console: Console, environm
         raise
     if process.returncode != 0:
         raise failure or _explained(rows, log)
+
+
+def _arguments(stage: str | None, *, is_single: bool, is_forced: bool) -> list[str]:
+    words = [*(["--single-item"] if is_single else []), *(["--force"] if is_forced else [])]
+    return [*words, stage] if stage else words
 
 
 def drop_dead_locks(place: Path) -> None:

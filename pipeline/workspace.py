@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import configparser
 import fcntl
+import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,13 @@ from typing import Any
 import yaml
 
 from pipeline.artifacts import write_file
-from pipeline.errors import StorageError, UsageError
+from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.graph import PARAMS_FILE
 
 WORKTREES = ".worktrees"
-RUNS = "runs"
-RUN_LOCK = "run.lock"
+_RUN_LOCK = "run.lock"
 _NEW_S = 60.0
-_KEPT = (PARAMS_FILE, "dvc.lock", "reports")
+_LOOK_S = 0.1
 
 
 def find_root(start: Path) -> Path:
@@ -37,65 +37,99 @@ def find_root(start: Path) -> Path:
     raise UsageError(f"{start}: not inside a Ratchet project (no dvc.yaml here or above); change to its folder first")
 
 
+def place_of(root: Path, run_id: str) -> Path:
+    """Return where a run's worktree stands, or would stand."""
+    return root / WORKTREES / run_id
+
+
 @contextmanager
 def worktree(root: Path, run_id: str, recipe: dict[str, Any]) -> Iterator[Path]:
     """Give a run's worktree with its own `params.yaml`; remove it when the block ends.
 
-    Raises UsageError where git has no commit to start from. Nothing is lost with it that `keep` has not copied or the
+    Raises UsageError where git has no commit to start from. Nothing is lost with it that has not been kept or that the
     DVC cache does not hold.
     """
-    place = root / WORKTREES / run_id
+    try:
+        yield make(root, run_id, recipe)
+    finally:
+        remove(root, place_of(root, run_id))
+
+
+def make(root: Path, run_id: str, recipe: dict[str, Any]) -> Path:
+    """Make a run's worktree with its own `params.yaml` and return its folder; it stays until `remove`, or a `sweep`."""
+    place = place_of(root, run_id)
     if _git(root, "rev-parse", "--verify", "--quiet", "HEAD").returncode != 0:
         raise UsageError(f"{root}: a run with its own recipe needs a git repository with a commit; `git commit` first")
-    _git_or_fail(root, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
     try:
+        _git_or_fail(root, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
         _overlay_uncommitted(root, place)
         write_file(place / PARAMS_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).encode())
         _share_cache(root, place)
         _link_source(root, place, str(recipe["data"]["path"]))
-        yield place
-    finally:
-        _remove(root, place)
+    except OSError as error:
+        remove(root, place)
+        raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from error
+    except BaseException:
+        remove(root, place)
+        raise
+    return place
 
 
-def sweep(root: Path) -> None:
-    """Remove the worktrees that killed runs have left: those whose lock nobody holds."""
+def remove(root: Path, place: Path) -> None:
+    """Remove a worktree; nothing happens if it is gone."""
+    shutil.rmtree(place, ignore_errors=True)
+    _git(root, "worktree", "prune")
+
+
+def sweep(root: Path, is_wanted: Callable[[str], bool] = lambda _: False) -> list[str]:
+    """Remove the worktrees that nobody works in and whose run is not wanted any more; return those runs' ids."""
+    gone = []
     for place in (root / WORKTREES).glob("*/"):
-        if time.time() - place.stat().st_mtime < _NEW_S:
-            continue  # perhaps made this moment, and not locked yet
+        if is_wanted(place.name) or time.time() - place.stat().st_mtime < _NEW_S:
+            continue  # the last: perhaps made this moment, and not locked yet
         try:
-            with (place / ".ratchet" / RUN_LOCK).open("a") as handle:
+            with (place / ".ratchet" / _RUN_LOCK).open("a") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue  # its run goes on
         except FileNotFoundError:
             pass  # killed before it took the lock
-        _remove(root, place)
+        remove(root, place)
+        gone.append(place.name)
+    return gone
 
 
-def keep(root: Path, place: Path, run_id: str) -> Path:
-    """Copy a run's recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
-    kept = root / RUNS / run_id
-    aside = kept.with_name(f".{run_id}.partial")
+@contextmanager
+def only_run_in(place: Path, *, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold a folder's run lock: two stages at once in one workspace are not possible.
+
+    Raises TryAgain if another process still holds it after `patience_s`.
+    """
+    folder = place / ".ratchet"
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for name in _KEPT:
-            source = place / name
-            if source.is_dir():
-                shutil.copytree(source, aside / name)
-            elif source.exists():
-                shutil.copy2(source, aside / name)
-        aside.rename(kept)
+        folder.mkdir(exist_ok=True)
+        handle = (folder / _RUN_LOCK).open("a+")
     except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise StorageError(f"{kept}: cannot be written: {error.strerror or error}") from error
-    return kept
-
-
-def _remove(root: Path, place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    _git(root, "worktree", "prune")
+        raise StorageError(f"{folder}: cannot be written: {error.strerror}; run in a folder of your own") from error
+    give_up_s = time.monotonic() + patience_s
+    with handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go when the process ends, however
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= give_up_s:
+                    handle.seek(0)
+                    holder = handle.read().strip() or "unknown"
+                    raise TryAgain(
+                        f"another run (process {holder}) works in {place}; wait for it, or use --set"
+                    ) from error
+                time.sleep(_LOOK_S)
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
 
 
 def _overlay_uncommitted(root: Path, place: Path) -> None:

@@ -114,7 +114,8 @@ def test_any_bytes_are_a_mapping_or_one_line(content: bytes) -> None:
 def test_an_override_is_a_value_and_never_more_than_its_key(text: str) -> None:
     values = params.parse_yaml(ROOT / "params.yaml")
     try:
-        changed = params.apply_overrides(values, {"train.epochs": text})
+        value = params.parse_yaml_value(text, "--set train.epochs")
+        changed = params.apply_overrides(values, {"train.epochs": value}, "--set")
     except UsageError:
         return
     assert {key: value for key, value in changed.items() if key != "train"} == {
@@ -124,13 +125,14 @@ def test_an_override_is_a_value_and_never_more_than_its_key(text: str) -> None:
 
 
 def test_numbers_in_exponent_form_are_numbers_as_dvc_reads_them(values: dict[str, Any]) -> None:
-    changed = params.apply_overrides(values, {"train.learning_rate": "1e-6"})
+    value = params.parse_yaml_value("1e-6", "--set")
+    changed = params.apply_overrides(values, {"train.learning_rate": value}, "--set")
     assert params.validate(params.Recipe, changed, "x").train.learning_rate == 1e-6
 
 
 def test_an_unknown_override_names_the_nearest_key(values: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r"--set train\.epocs: unknown key \(did you mean 'train\.epochs'\?\)"):
-        params.apply_overrides(values, {"train.epocs": "3"})
+        params.apply_overrides(values, {"train.epocs": 3}, "--set")
 
 
 def test_an_overlay_merges_groups_and_replaces_lists() -> None:

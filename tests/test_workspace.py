@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import workspace
-from pipeline.errors import UsageError
+from pipeline.errors import TryAgain, UsageError
 from pipeline.params import parse_yaml
 
 
@@ -77,26 +77,32 @@ def test_the_worktree_goes_when_the_run_fails(root: Path) -> None:
     assert not place.exists()
 
 
-def test_a_finished_run_is_kept_with_its_recipe_lock_and_reports(root: Path) -> None:
-    with workspace.worktree(root, "r1", recipe()) as place:
-        (place / "reports").mkdir()
-        (place / "reports" / "verdict.json").write_text("{}")
-        (place / "dvc.lock").write_text("lock")
-        kept = workspace.keep(root, place, "r1")
-    assert kept == root / "runs" / "r1"
-    assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "params.yaml", "reports"]
-
-
 def test_the_sweep_removes_what_killed_runs_left_and_nothing_that_runs(root: Path) -> None:
     old_s = 1_000_000_000
     for name in ("killed", "running"):
         git(root, "worktree", "add", "--detach", str(root / ".worktrees" / name), "HEAD")
         (root / ".worktrees" / name / ".ratchet").mkdir()
         os.utime(root / ".worktrees" / name, (old_s, old_s))
-    with (root / ".worktrees" / "running" / ".ratchet" / workspace.RUN_LOCK).open("w") as handle:
+    with (root / ".worktrees" / "running" / ".ratchet" / "run.lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        workspace.sweep(root)
+        assert workspace.sweep(root) == ["killed"]
     assert [path.name for path in (root / ".worktrees").iterdir()] == ["running"]
+
+
+def test_the_sweep_leaves_what_is_still_wanted(root: Path) -> None:
+    old_s = 1_000_000_000
+    for name in ("failed", "forgotten"):
+        os.utime(workspace.make(root, name, recipe()), (old_s, old_s))
+    assert workspace.sweep(root, lambda run_id: run_id == "failed") == ["forgotten"]
+    assert (root / ".worktrees" / "failed" / "params.yaml").is_file()
+
+
+def test_two_runs_never_work_in_one_place(root: Path) -> None:
+    refused = pytest.raises(TryAgain, match=f"process {os.getpid()}")
+    with workspace.only_run_in(root), refused, workspace.only_run_in(root, patience_s=0.3):
+        pass
+    with workspace.only_run_in(root):
+        pass
 
 
 def test_without_a_commit_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pipeline.stages.context import StageContext
 
 def run(stage: StageContext) -> str:
     """Publish `data/raw`: rows of shards.RAW_SCHEMA, counted by the source's part and by label."""
-    source = open_source(stage.param("data.source", str), stage.dep(stage.param("data.path", str)))
+    as_of = stage.param("ingest", dict).get("as_of")
+    source = open_source(stage.param("data.source", str), stage.dep(stage.param("data.path", str)), as_of)
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
     with artifacts.published_folder(stage.out("data/raw")) as folder:

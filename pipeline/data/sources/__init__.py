@@ -10,16 +10,17 @@ from pathlib import Path
 
 from pipeline.data.sources import idx
 from pipeline.data.sources.rows import Source
+from pipeline.data.sources.snapshots import snapshot
 from pipeline.errors import StorageError, UsageError, nearest
 
 _FORMATS: dict[str, Callable[[Path], Source]] = {"idx": idx.open_source}
 
 
-def open_source(name: str, path: Path) -> Source:
-    """Open the source at `path` in the named format.
+def open_source(name: str, path: Path, as_of: str | None = None) -> Source:
+    """Open the source at `path` in the named format, as it was at the end of a date (`None`: as it is).
 
-    Raises UsageError for an unknown format, StorageError if the folder is missing or unreadable, DataError if its
-    files are not what the format says.
+    Raises UsageError for an unknown format or a date the source knows nothing of, StorageError if the folder is missing
+    or unreadable, DataError if its files are not what the format says.
     """
     if name not in _FORMATS:
         raise UsageError(f"data.source: unknown format '{name}'{nearest(name, _FORMATS)}")
@@ -28,4 +29,4 @@ def open_source(name: str, path: Path) -> Source:
         raise StorageError(
             f"{path}: the source folder {what}; set data.path in params.yaml to the folder that holds it"
         )
-    return _FORMATS[name](path)
+    return _FORMATS[name](snapshot(path, as_of))

@@ -1,0 +1,84 @@
+"""Stages → tasks: what Airflow has to know of each stage, from dvc.yaml alone. No Airflow here.
+
+A stage's `meta` may hold hints for whoever schedules it:
+
+    group             the box it is drawn in (data, contracts, training, verdict, publication)
+    timeout_minutes   after which the task is ended and has failed (360)
+    retries           how often it is tried again where that can help (2)
+    pool              Airflow's pool that it takes a slot of (default_pool)
+    image             a container image to run it in instead of the worker's own environment
+    asset             what its success makes known: prepared, or champion
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import UsageError, nearest
+from pipeline.graph import GRAPH_FILE, Graph, Stage
+
+ASSETS = ("prepared", "champion")
+_HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
+    "group": (str, "stages"),
+    "timeout_minutes": ((int, float), 360),
+    "retries": (int, 2),
+    "pool": (str, "default_pool"),
+    "image": (str, None),
+    "asset": (str, None),
+}
+_NOT_OURS = {"volatile"}
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task: the stage it runs, the stages it waits for, and its hints."""
+
+    stage: str
+    description: str
+    parents: tuple[str, ...]
+    group: str
+    timeout_minutes: float
+    retries: int
+    pool: str
+    image: str | None
+    asset: str | None
+
+
+def task_specs(graph: Graph) -> tuple[TaskSpec, ...]:
+    """Return one task a stage, parents before children; raise UsageError for a hint that is unknown or of no use."""
+    return tuple(
+        TaskSpec(
+            stage=stage.name,
+            description=stage.description,
+            parents=tuple(parent.name for parent in graph.parents(stage)),
+            **_hints(stage),
+        )
+        for stage in graph.stages
+    )
+
+
+def groups(specs: tuple[TaskSpec, ...]) -> list[str]:
+    """Return the groups in the order in which their first stage stands."""
+    return list(dict.fromkeys(spec.group for spec in specs))
+
+
+def _hints(stage: Stage) -> Mapping[str, Any]:
+    where = f"{GRAPH_FILE}: stage '{stage.name}': meta"
+    hints = {name: default for name, (_, default) in _HINTS.items()}
+    for name, value in stage.meta.items():
+        if name in _NOT_OURS:
+            continue
+        if name not in _HINTS:
+            raise UsageError(f"{where}.{name}: unknown hint{nearest(name, _HINTS)}")
+        kind = _HINTS[name][0]
+        is_number = isinstance(value, int | float)
+        if not isinstance(value, kind) or isinstance(value, bool) or (is_number and value < 0) or value == "":
+            raise UsageError(f"{where}.{name}: {value!r:.80} is of no use there")
+        hints[name] = value
+    if hints["timeout_minutes"] == 0:
+        raise UsageError(f"{where}.timeout_minutes: must be above 0")
+    if hints["asset"] not in (None, *ASSETS):
+        raise UsageError(f"{where}.asset: no asset '{hints['asset']}'{nearest(hints['asset'], ASSETS)}")
+    return hints

@@ -1,0 +1,164 @@
+"""Being told: a message when a run fails, a candidate is refused, or a new champion is in use.
+
+Off until configured. Each way is one of Airflow's own connections, by its id; one that does not exist is not used:
+
+    ratchet_email     SMTP; the addresses stand in its extra: {"to": ["oncall@example.org"]}
+    ratchet_slack     Slack incoming webhook
+    ratchet_webhook   HTTP; gets the message as a JSON object by POST
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseHook, BaseNotifier, conf
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
+
+from pipeline import history
+from pipeline.artifacts import read_json
+from pipeline.errors import RatchetError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection, Context
+
+EMAIL, SLACK, WEBHOOK = "ratchet_email", "ratchet_slack", "ratchet_webhook"
+REPORT = "reports/index.html"
+_SHOWN = ("accuracy", "macro_f1", "cross_entropy", "calibration_error")
+
+
+class TellFailure(BaseNotifier):
+    """Tells that a task has failed for good, with the one line that says why."""
+
+    def notify(self, context: Context) -> None:
+        """Send the message."""
+        run, task = context["dag_run"], context["ti"].task_id
+        why = str(context.get("exception") or "it ended without a word: see its log")
+        send(
+            {
+                "event": "failed",
+                "title": f"{run.dag_id} failed at {task}",
+                "sentence": why,
+                "figures": {},
+                "links": {"run": run_url(run.dag_id, run.run_id), "log": str(context["ti"].log_url)},
+                "run": run.run_id,
+            }
+        )
+
+
+class TellVerdict(BaseNotifier):
+    """Tells what came of a run: a new champion, or a refused candidate. Says nothing where nothing has changed."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__()
+        self.root = root
+
+    def notify(self, context: Context) -> None:
+        """Send the message."""
+        from pathlib import Path
+
+        run = context["dag_run"]
+        message = verdict_message(Path(self.root), run.dag_id, run.run_id)
+        if message:
+            send(message)
+
+
+def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | None:
+    """Return the message about a finished run; None where there is nothing to tell."""
+    try:
+        record = history.read(root, history.id_for(dag_id, run_id))
+    except RatchetError:
+        return None
+    titles = {
+        "promote": "has a new champion",
+        "refuse": "refused its candidate",
+        "rejected": "has a candidate that was not approved",
+    }
+    if record.state != "success" or record.outcome not in titles:
+        return None
+    reports = root / record.folder / "reports"
+    figures = read_json(reports / "metrics.json").get("test", {})
+    registration = reports / "registration.json"
+    told = read_json(registration)["sentence"] if registration.is_file() else ""
+    return {
+        "event": record.outcome,
+        "title": f"{dag_id} {titles[record.outcome]}",
+        "sentence": "; ".join(dict.fromkeys(filter(None, (record.sentence, told)))),
+        "figures": {name: round(float(figures[name]), 4) for name in _SHOWN if name in figures},
+        "links": {"run": run_url(dag_id, run_id), "report": report_url(dag_id, run_id)},
+        "run": run_id,
+    }
+
+
+def send(message: dict[str, Any]) -> None:
+    """Send a message every way that is configured; one that fails does not keep the others from being tried."""
+    problems = []
+    for name, way in ((EMAIL, _by_email), (SLACK, _by_slack), (WEBHOOK, _by_webhook)):
+        connection = _connection(name)
+        if connection is None:
+            continue
+        try:
+            way(connection, message)
+        except Exception as error:  # noqa: BLE001 - whatever a mail server or a webhook answers
+            problems.append(f"{name}: {type(error).__name__}: {error}")
+    if problems:
+        raise RuntimeError(f"not everybody was told: {'; '.join(problems)}")
+
+
+def as_text(message: dict[str, Any]) -> str:
+    """Return a message as lines of plain text."""
+    figures = ", ".join(f"{name} {value}" for name, value in message["figures"].items())
+    links = [f"{name}: {address}" for name, address in message["links"].items()]
+    return "\n".join(filter(None, (message["title"], message["sentence"], figures, *links)))
+
+
+def run_url(dag_id: str, run_id: str) -> str:
+    """Return the address of a run in Airflow's UI."""
+    return f"{_base()}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+
+
+def report_url(dag_id: str, run_id: str, path: str = REPORT) -> str:
+    """Return the address of a run's report, or of another file kept with it, as the plugin serves it."""
+    return f"{_base()}/ratchet/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/{path}"
+
+
+def _base() -> str:
+    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+
+
+def _connection(name: str) -> Connection | None:
+    try:
+        return BaseHook.get_connection(name)
+    except AirflowNotFoundException:
+        return None
+    except AirflowRuntimeError as error:
+        if "NOT_FOUND" in str(error):
+            return None
+        raise
+
+
+def _by_email(connection: Connection, message: dict[str, Any]) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    to = connection.extra_dejson.get("to")
+    if not to:
+        raise ValueError(f'its extra names nobody: {{"to": ["oncall@example.org"]}} is missing in connection {EMAIL}')
+    with SmtpHook(smtp_conn_id=EMAIL) as hook:
+        hook.send_email_smtp(
+            to=to, subject=message["title"], html_content=f"<pre>{html.escape(as_text(message))}</pre>"
+        )
+
+
+def _by_slack(_: Connection, message: dict[str, Any]) -> None:
+    from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
+
+    SlackWebhookHook(slack_webhook_conn_id=SLACK).send(text=as_text(message))
+
+
+def _by_webhook(_: Connection, message: dict[str, Any]) -> None:
+    from airflow.providers.http.hooks.http import HttpHook
+
+    hook = HttpHook(method="POST", http_conn_id=WEBHOOK)
+    hook.run(endpoint="", data=json.dumps(message), headers={"Content-Type": "application/json"})

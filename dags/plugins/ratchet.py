@@ -1,0 +1,95 @@
+"""What Ratchet adds to Airflow's own processes: a run's reports under its page, and a note of what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+from pipeline import history, workspace
+from pipeline.errors import RatchetError
+
+ROOT = Path(__file__).resolve().parents[2]
+_PREFIX = "/ratchet"
+# A report is one self-contained page, and Great Expectations' documents are made elsewhere: neither may reach out.
+_POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
+    "font-src 'self' data:; frame-ancestors 'self'; sandbox allow-scripts allow-popups allow-same-origin"
+)
+
+
+def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
+    """Return a file of a run's reports, kept or still in its worktree; None if there is none, or it lies elsewhere."""
+    name = history.id_for(dag_id, run_id)
+    for folder in (root / history.RUNS / name, workspace.place_of(root, name)):
+        found = (folder / path).resolve()
+        if found.is_file() and found.is_relative_to((folder / "reports").resolve()):
+            return found
+    return None
+
+
+def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
+    """Return what stands beside a finished run in Airflow's list of runs; None for a run that is not ours."""
+    try:
+        record = history.read(root, history.id_for(dag_id, run_id))
+    except RatchetError:
+        return None
+    verdicts = {"promote": "promoted", "refuse": "refused", "rejected": "not approved", "unchanged": "nothing to do"}
+    told = verdicts.get(record.outcome or "", record.state)
+    return f"{told}: {record.sentence}"[:1000] if record.sentence else told
+
+
+def _application() -> Any:
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from fastapi import Depends, FastAPI, HTTPException
+    from fastapi.responses import FileResponse
+
+    application = FastAPI(title="Ratchet", docs_url=None, redoc_url=None, openapi_url=None)
+    may_read = Depends(requires_access_dag("GET", DagAccessEntity.RUN))
+
+    @application.get("/dags/{dag_id}/runs/{run_id}/{path:path}", dependencies=[may_read])
+    def report(dag_id: str, run_id: str, path: str) -> FileResponse:
+        found = kept_file(ROOT, dag_id, run_id, path)
+        if found is None:
+            raise HTTPException(404, f"run {run_id} has kept no {path}")
+        headers = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        return FileResponse(found, headers=headers)
+
+    return application
+
+
+class _Notes:
+    """Writes the note beside a run when it is over; in the scheduler, which holds the run at that moment."""
+
+    @hookimpl
+    def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the names are Airflow's
+        self._write(dag_run)
+
+    @hookimpl
+    def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the names are Airflow's
+        self._write(dag_run)
+
+    @staticmethod
+    def _write(dag_run: Any) -> None:
+        note = note_of(ROOT, dag_run.dag_id, dag_run.run_id)
+        if note:
+            dag_run.note = note
+
+
+class RatchetPlugin(AirflowPlugin):
+    """Registered by its place: the plugins folder."""
+
+    name = "ratchet"
+    listeners = [_Notes()]  # noqa: RUF012 - Airflow's own form
+    fastapi_apps = [{"app": _application(), "url_prefix": _PREFIX, "name": "ratchet"}]  # noqa: RUF012
+    external_views = [  # noqa: RUF012
+        {
+            "name": "Report",
+            "href": _PREFIX + "/dags/{DAG_ID}/runs/{RUN_ID}/reports/index.html",
+            "destination": "dag_run",
+            "url_route": "report",
+        }
+    ]

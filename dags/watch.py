@@ -1,0 +1,112 @@
+"""Watching the sources: `watch_<config>` updates the asset of a source that has really changed.
+
+A look costs a listing of the source's files (name, size, time). Only where that differs from the last event are the
+bytes read, so that a file which was merely touched starts nothing. What was seen last stands in the asset's last event.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from airflow.sdk import DAG, BaseOperator  # noqa: E402
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  # noqa: E402
+
+from dags import assets  # noqa: E402
+from pipeline.artifacts import digest_file, digest_json  # noqa: E402
+from pipeline.configs import load_config, recipe_values  # noqa: E402
+from pipeline.errors import RatchetError  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Context
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Look(BaseOperator):
+    """Looks at a source; succeeds, and so updates its asset, only if the content is another than the last time."""
+
+    def __init__(self, *, config: str, path: str, **arguments: Any) -> None:
+        self.asset = assets.source(config)
+        super().__init__(inlets=[self.asset], outlets=[self.asset], **arguments)
+        self.path = path
+
+    def execute(self, context: Context) -> None:
+        """Look once."""
+        last: Mapping[str, Any] = {}
+        for event in context["inlet_events"][self.asset].ascending(False).limit(1):
+            last = event.extra
+        seen = look(ROOT / self.path, last)
+        if seen is None:
+            raise AirflowSkipException(f"{self.path} has not changed")
+        self.log.info("%s has changed: %d files, %d bytes", self.path, seen["files"], seen["bytes"])
+        context["outlet_events"][self.asset].extra = seen
+
+
+def look(folder: Path, last: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a source's folder holds now, by listing and by content; None if that is what was seen last."""
+    if not folder.is_dir():
+        raise AirflowFailException(f"{folder} does not exist; name the folder that holds the source in data.path")
+    listing = sorted(_entries(folder, folder))
+    by_listing = digest_json(listing)
+    if by_listing == last.get("listing"):
+        return None
+    by_content = digest_json([[name, digest_file(folder / name)] for name, *_ in listing])
+    if by_content == last.get("content"):
+        return None
+    return {
+        "listing": by_listing,
+        "content": by_content,
+        "version": by_content,
+        "files": len(listing),
+        "bytes": sum(size for _, size, _ in listing),
+    }
+
+
+def _entries(top: Path, folder: Path) -> list[tuple[str, int, int]]:
+    found: list[tuple[str, int, int]] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                found += _entries(top, Path(entry.path))
+            else:
+                status = entry.stat()
+                found.append((str(Path(entry.path).relative_to(top)), status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _build_all() -> list[DAG]:
+    built = []
+    for path in sorted((ROOT / "configs").glob("*.yaml")):
+        try:
+            config = load_config(path)
+            source = str(recipe_values(ROOT, config)["data"]["path"])
+        except (RatchetError, KeyError, TypeError):
+            continue  # retrain.py says what is wrong with it
+        if config.watch is None:
+            continue
+        dag = DAG(
+            f"watch_{path.stem}",
+            schedule=config.watch,
+            start_date=_START,
+            catchup=False,
+            max_active_runs=1,
+            description=f"updates the asset {path.stem}_source when {source} has changed",
+            tags=[*config.tags, "ratchet"],
+            default_args={"owner": config.owner},
+        )
+        Look(task_id="look", config=path.stem, path=source, dag=dag)
+        built.append(dag)
+    return built
+
+
+globals().update({f"dag_{index}": dag for index, dag in enumerate(_build_all())})

@@ -1,0 +1,46 @@
+"""A source that keeps what it held: subfolders named by date (`2026-11-22`), each a whole source of its format."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+from pipeline.errors import DataError, StorageError, UsageError
+
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def dates(path: Path) -> list[date]:
+    """Return the dates for which a source folder has a snapshot, oldest first; none where it keeps no snapshots."""
+    if not path.is_dir():
+        return []
+    try:
+        return sorted(_date(entry.name) for entry in path.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
+    except ValueError as error:
+        raise DataError(f"{path}: a folder is named like a date and is none: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def snapshot(path: Path, as_of: str | None) -> Path:
+    """Return the folder that holds the source as of the end of a date (`None`: the newest).
+
+    Raises UsageError if the source keeps no snapshots and a date is asked for, DataError if it has none that old.
+    """
+    kept = dates(path)
+    if not kept:
+        if as_of is not None:
+            raise UsageError(
+                f"ingest.as_of: {path} has no snapshots (folders named like {as_of}), so it cannot say what it held "
+                "then; set it to null"
+            )
+        return path
+    chosen = [day for day in kept if as_of is None or day <= _date(as_of)]
+    if not chosen:
+        raise DataError(f"ingest.as_of: {path} holds nothing as old as {as_of}; its first snapshot is {kept[0]}")
+    return path / chosen[-1].isoformat()
+
+
+def _date(text: str) -> date:
+    return date.fromisoformat(text)

@@ -1,0 +1,285 @@
+"""A run in steps, each a process of its own, as Airflow drives it: open, one stage after the other, close.
+
+Between the steps the run lives in its worktree and in `runs/<run id>/record.json`. Every step can be killed and done
+again: opening an open run keeps it, a stage that is up to date is skipped by DVC, closing twice keeps the same files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline import freshness, history, out_of_memory, workspace
+from pipeline.artifacts import read_json, write_json
+from pipeline.configs import load_config, recipe_values
+from pipeline.console import Console, StageRow
+from pipeline.errors import RatchetError, StorageError, TryAgain, UsageError
+from pipeline.execution import load_execution
+from pipeline.graph import GRAPH_FILE, PARAMS_FILE, load_graph, parse_graph
+from pipeline.history import Record, State
+from pipeline.params import Recipe, Settings, apply_overrides, parse_yaml, validate
+from pipeline.preflight import champion_now, check_before
+from pipeline.report import REGISTRATION, VERDICT, render_page, write_run_report
+from pipeline.reproduction import StageFailed, reproduce
+
+_INPUTS = Path(".ratchet") / "inputs.json"
+_CHAMPION_TRIES = 3
+_REQUEST_LIMIT_BYTES = 2**20
+_PATIENCE_S = 24 * 3600.0  # a stage of the same run may be at work; how long this one may take is its own limit
+
+
+class Request(Settings):
+    """What is asked of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
+
+    `as_of` (a date, `2026-11-22`) is used where the source can say what it held then, and told where it cannot.
+    """
+
+    id: str = Field(max_length=200)
+    driver: history.Driver = "airflow"
+    config: str = Field(default="", max_length=500)
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    reason: str = Field(default="", max_length=2000)
+    asked_by: str = Field(default="", max_length=200)
+    is_forced: bool = False
+    as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+def read_request(path: Path) -> Request:
+    """Read a request as JSON from a file, or from standard input for `-`; raise UsageError if it is not one."""
+    where = "request" if str(path) == "-" else str(path)
+    try:
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as stream:
+            content = stream.read(_REQUEST_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(content) > _REQUEST_LIMIT_BYTES:
+        raise UsageError(f"{where}: larger than {_REQUEST_LIMIT_BYTES} bytes")
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{where}: not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f'{where}: must be a JSON object, like {{"id": "try-1"}}')
+    return validate(Request, values, where)
+
+
+def open_run(root: Path, request: Request, environment: Mapping[str, str]) -> Record:
+    """Make a run's worktree, unless an earlier run has answered the same question; return its record.
+
+    Raises UsageError or StorageError, with nothing written, where the recipe, the source or the set-up is wrong.
+    """
+    history.check_id(request.id)
+    place = workspace.place_of(root, request.id)
+    if (place / PARAMS_FILE).is_file() and (place / GRAPH_FILE).is_file():
+        return history.write(root, replace(history.read(root, request.id), state="running", end=None))
+    workspace.remove(root, place)  # half made, by a process that was killed
+    sweep(root, environment)
+
+    config = load_config(root / request.config) if request.config else None
+    overrides, note = _dated(root, recipe_values(root, config), request)
+    values = apply_overrides(
+        recipe_values(root, config), overrides, "--set" if request.driver == "ratchet" else "override"
+    )
+    where = " with ".join(filter(None, (PARAMS_FILE, request.config, "overrides" if overrides else "")))
+    recipe = validate(Recipe, values, where)
+    plain = recipe.model_dump(mode="json", exclude_unset=True)
+    check_before(root, recipe, environment)
+
+    graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
+    inputs = freshness.inputs_digest(root, graph, plain)
+    champion = champion_now(root, recipe.name, environment)
+    record = Record(
+        request.id,
+        request.driver,
+        "running",
+        history.now(),
+        sentence=note,
+        config=request.config,
+        overrides=dict(overrides),
+        reason=request.reason,
+        asked_by=request.asked_by,
+        is_forced=request.is_forced,
+    )
+    standing = None if request.is_forced else freshness.standing_run(root, inputs, champion)
+    if standing and (root / history.RUNS / standing / VERDICT).is_file():
+        return _unchanged(root, record, standing)
+    history.write(root, record)
+    place = workspace.make(root, request.id, plain)
+    history.keep(root, place, request.id)
+    if (
+        freshness.inputs_digest(root, graph, plain) == inputs
+    ):  # else somebody edits: what runs is not what was looked at
+        write_json(place / _INPUTS, {"inputs": inputs})
+    return record
+
+
+def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
+    """Bring one stage of an open run up to date; return what happened.
+
+    Raises StageFailed with the stage's own line and exit code. A stage that ran out of memory is worth one more try:
+    that one works with half the parallelism.
+    """
+    record = history.read(root, run_id)
+    place = workspace.place_of(root, run_id)
+    is_whole = (place / GRAPH_FILE).is_file()
+    if not is_whole:
+        _make_again(root, place, run_id)
+    graph = load_graph(place)
+    wanted = graph[stage]
+    with workspace.only_run_in(place, patience_s=_PATIENCE_S):
+        execution = load_execution(place)
+        has_run_out = bool(_row(place, stage).readings.get("out_of_memory"))
+        environment = {**os.environ, **(out_of_memory.less_parallel(execution) if has_run_out else {})}
+        rows = {each.name: _row(place, each.name) for each in graph.stages} if not is_whole else {}
+        rows[stage] = StageRow(stage)
+        before = out_of_memory.kills()
+        try:
+            _reproduce(place, rows, environment, record, None if not is_whole else wanted.name, stage)
+        except RatchetError as error:
+            row = rows[stage]
+            row.state, row.what = "failed", str(error)
+            if out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before:
+                row.readings["out_of_memory"] = 1.0
+                if has_run_out:
+                    raise UsageError(
+                        f"stage {stage}: ran out of memory again, with half the parallelism; "
+                        f"give the machine more memory, or the stage less to hold at once ({error})"
+                    ) from error
+                raise TryAgain(
+                    f"stage {stage}: ran out of memory; the next try works with half the parallelism"
+                ) from error
+            raise
+        finally:
+            for row in rows.values():
+                write_json(place / history.ROWS / f"{row.name}.json", vars(row))
+    return rows[stage]
+
+
+def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> Record:
+    """Keep the run's recipe, `dvc.lock`, reports and page, and write that it is over.
+
+    The worktree of a successful run is removed; that of a failed one stays for as long as `execution.yaml` says.
+    """
+    record = history.read(root, run_id)
+    place = workspace.place_of(root, run_id)
+    if record.state != "running" and not place.exists():
+        return record
+    if not place.exists():
+        lost = "its worktree was removed while it ran"
+        return history.write(root, replace(record, state="failed", sentence=sentence or lost, end=history.now()))
+    graph = load_graph(place)
+    rows = [_row(place, stage.name) for stage in graph.stages]
+    write_run_report(place, rows, record)
+    render_page(place)
+    outcome, why = _came_of_it(place) if state == "success" else (None, "")
+    if state == "failed" and not sentence:
+        sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
+    done = history.finish(root, place, record, state, outcome, sentence or why)
+    if state == "success":
+        remember(root, place, run_id, os.environ)
+        workspace.remove(root, place)
+    return done
+
+
+def remember(root: Path, place: Path, run_id: str, environment: Mapping[str, str]) -> None:
+    """Keep that a run is complete: the next one that starts from the same has nothing to do."""
+    if (place / _INPUTS).is_file():
+        champion = champion_now(root, str(parse_yaml(place / PARAMS_FILE)["name"]), environment)
+        freshness.remember_run(root, read_json(place / _INPUTS)["inputs"], run_id, champion)
+
+
+def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Remove the worktrees of runs that are over, or forgotten, for longer than `execution.yaml` says."""
+    keep = load_execution(root, environment).worktrees
+
+    def is_wanted(run_id: str) -> bool:
+        try:
+            record = history.read(root, run_id)
+        except RatchetError:
+            return False  # killed before it had a record
+        if record.driver != "airflow":
+            return False  # one process drives it: its lock says whether it goes on
+        hours = keep.forgotten_hours if record.state == "running" else keep.failed_hours
+        since = datetime.fromisoformat(record.end or record.start)
+        return record.state != "success" and datetime.now(UTC) - since < timedelta(hours=hours)
+
+    return workspace.sweep(root, is_wanted)
+
+
+def _dated(root: Path, values: Mapping[str, Any], request: Request) -> tuple[dict[str, Any], str]:
+    overrides = dict(request.overrides)
+    if request.as_of is None or "ingest.as_of" in overrides:
+        return overrides, ""
+    from pipeline.data.sources.snapshots import dates
+
+    path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
+    if dates(root / path):
+        return {**overrides, "ingest.as_of": request.as_of}, ""
+    return overrides, f"{path} cannot say what it held on {request.as_of}: the data of today"
+
+
+def _unchanged(root: Path, record: Record, standing: str) -> Record:
+    verdict = read_json(root / history.RUNS / standing / VERDICT)
+    sentence = f"nothing changed since run {standing}: {verdict['outcome']!s}, {verdict['reason']}"
+    unchanged = replace(record, same_as=standing)
+    history.write(root, unchanged)
+    return history.finish(root, root / history.RUNS / standing, unchanged, "success", "unchanged", sentence)
+
+
+def _make_again(root: Path, place: Path, run_id: str) -> None:
+    kept = root / history.RUNS / run_id / PARAMS_FILE
+    if not kept.is_file():
+        raise StorageError(f"{place}: the run's worktree is gone and so is its recipe; start a new run")
+    print(f"worktree {place.name} is gone: made again, the stages before this one come from the cache", flush=True)  # noqa: T201
+    workspace.remove(root, place)
+    workspace.make(root, run_id, parse_yaml(kept))
+
+
+def _reproduce(
+    place: Path,
+    rows: dict[str, StageRow],
+    environment: Mapping[str, str],
+    record: Record,
+    single: str | None,
+    stage: str,
+) -> None:
+    with Console(rows.values()) as console:
+        for attempt in range(1, _CHAMPION_TRIES + 1):
+            try:
+                reproduce(
+                    place,
+                    rows,
+                    console,
+                    environment,
+                    stage=stage,
+                    is_single=single is not None,
+                    is_forced=record.is_forced,
+                )
+                return
+            except StageFailed as error:
+                # The champion has moved since the verdict: what looks at it runs again, and so does the gate.
+                if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
+                    raise
+                single = None
+
+
+def _row(place: Path, stage: str) -> StageRow:
+    path = place / history.ROWS / f"{stage}.json"
+    return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
+
+
+def _came_of_it(place: Path) -> tuple[history.Outcome | None, str]:
+    if not (place / VERDICT).is_file():
+        return None, ""
+    verdict = read_json(place / VERDICT)
+    if verdict["outcome"] == "promote" and not (place / REGISTRATION).is_file():
+        return "rejected", f"passed the gate, but a person did not approve it: {verdict['reason']}"
+    return verdict["outcome"], str(verdict["reason"])
