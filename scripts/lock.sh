@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=$(scripts/uv.sh)
-for name in bootstrap build horovod pipeline; do
+for name in bootstrap build horovod pipeline airflow; do
   # Horovod's own requirements are in pipeline.in: its lock is the one source archive that build_horovod.sh builds.
   only=(); [ "$name" = horovod ] && only=(--no-deps --no-binary horovod)
   echo "locking requirements/$name.txt"

@@ -13,71 +13,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$(pwd -P)
 inputs=(pyproject.toml requirements/{bootstrap,build,horovod,pipeline}.txt
-  scripts/{setup,find_python,uv,build_horovod}.sh scripts/prove_horovod.py)
-stamp=.venv/setup.sha256
-unfinished=.venv/setup-unfinished
+  scripts/{setup,set_up_steps,find_python,uv,build_horovod}.sh scripts/prove_horovod.py)
 log=.ratchet/setup.log
+# shellcheck source=scripts/set_up_steps.sh
+. scripts/set_up_steps.sh
 
 java_command() { if [ -n "${JAVA_HOME:-}" ]; then echo "$JAVA_HOME/bin/java"; else echo java; fi; } # as Spark chooses it
 
 is_set_up() {
-  local line
-  [ -x .venv/bin/python ] && [ -x .venv/bin/ratchet ] && [ -e .venv/lib/python3.11/site-packages/horovod ] || return 1
-  # An environment holds its own path: a checkout that was moved or copied needs a new one.
-  { read -r line <"$stamp"; } 2>/dev/null && [ "$line" = "# $root" ] || return 1
-  sha256sum --check --status --strict "$stamp" 2>/dev/null && command -v "$(java_command)" >/dev/null
+  [ -x .venv/bin/python ] && [ -x .venv/bin/ratchet ] && [ -e .venv/lib/python3.11/site-packages/horovod ] &&
+    is_stamped .venv && command -v "$(java_command)" >/dev/null
 }
 if is_set_up; then exit 0; fi
 
-say() { printf 'set-up: %s\n' "$*"; }
-fail() { printf 'ratchet: %s\n' "$2" >&2; exit "$1"; }
-
-# step WHAT COMMAND…: says what it does, keeps the output in the log, and says every 15 s that it is still at work.
-step() {
-  local what=$1 began=$SECONDS ticker status=0
-  shift
-  say "$what"
-  printf '\n== %s\n' "$what" >>"$log"
-  (
-    exec 9>&-
-    nap=
-    trap 'kill $nap; exit' TERM
-    while kill -0 $$ 2>/dev/null; do
-      sleep 15 >/dev/null 2>&1 & nap=$!
-      wait $nap
-      say "  still at it after $((SECONDS - began)) s"
-    done
-  ) &
-  ticker=$!
-  "$@" >>"$log" 2>&1 || status=$?
-  { kill $ticker && wait $ticker; } 2>/dev/null || true
-  if [ "$status" = 0 ]; then
-    if [ $((SECONDS - began)) -ge 2 ]; then say "  done in $((SECONDS - began)) s"; fi
-  else
-    tail -n 20 "$log" >&2
-  fi
-  return "$status"
-}
-
-# download COMMAND…: networks fail for a moment; three tries, some seconds apart.
-download() {
-  local pause
-  for pause in 3 10 ""; do
-    if "$@"; then return 0; fi
-    if [ -n "$pause" ]; then echo "failed; again in $pause s"; sleep "$pause"; fi
-  done
-  return 75
-}
-
-# -- one set-up at a time in this checkout. Whatever this script starts holds the lock too: what outlives it is waited for.
-mkdir -p .ratchet || fail 74 "$root is not writable: set-up needs to write .venv and .ratchet there"
-exec 9>.ratchet/setup.lock
-if ! flock --nonblock 9; then
-  say "another set-up is at work in this checkout: waiting for it"
-  flock 9
-  if is_set_up; then exit 0; fi
-fi
-: >"$log"
+take_turn .ratchet/setup.lock
 digests=$(sha256sum "${inputs[@]}") # before any of them is read: one that changes meanwhile makes the stamp stale
 
 # -- what the system must have
@@ -138,22 +87,8 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 # -- the environment
-if ! uv=$(scripts/uv.sh --cached); then
-  step "fetching uv, which installs the rest" download scripts/uv.sh || fail 75 "uv could not be fetched (log: $log)"
-  uv=$(scripts/uv.sh --cached)
-fi
-export RATCHET_UV=$uv UV_HTTP_RETRIES=${UV_HTTP_RETRIES:-5}
-uv() { env -u VIRTUAL_ENV "$RATCHET_UV" "$@"; }
-
-is_sound() { .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) or sys.prefix != sys.argv[1])' "$root/.venv"; }
-if [ -e .venv ] && { [ -e "$unfinished" ] || ! is_sound 2>/dev/null; }; then
-  # A killed install can leave a package that looks whole and is not. All of it comes from uv's cache again, in seconds.
-  say "an earlier set-up was interrupted, or this checkout was moved: making .venv anew"
-  rm -rf .venv
-fi
-if [ ! -e .venv ]; then step "making .venv with $("$python" -V)" uv venv --python "$python" .venv; fi
-rm -f "$stamp"
-: >"$unfinished"
+need_uv
+open_environment .venv "$python"
 
 # `uv pip sync` also removes what the lock does not name, and those two are not in it: they are put back below. So that they
 # do not vanish under a running job for nothing, it runs only when something else is out of step.
@@ -163,11 +98,7 @@ is_in_step() {
   other=$(grep -E '^ +[-+~] ' <<<"$plan" | grep -vE '^ +- (horovod|ratchet)==' || true)
   [ -z "$other" ]
 }
-if ! is_in_step; then
-  step "installing $(grep -c '^[a-z0-9].*==' requirements/pipeline.txt) locked packages (some minutes the first time)" \
-    download uv pip sync --compile-bytecode --python .venv/bin/python --require-hashes requirements/pipeline.txt ||
-    fail 75 "the locked packages could not be installed (log: $log)"
-fi
+if ! is_in_step; then install_locked .venv requirements/pipeline.txt; fi
 if ! wheel=$(scripts/build_horovod.sh --cached); then
   step "building Horovod for the locked TensorFlow (two to six minutes, once on this machine)" scripts/build_horovod.sh ||
     fail 70 "Horovod could not be built (log: $log)"
@@ -175,10 +106,9 @@ if ! wheel=$(scripts/build_horovod.sh --cached); then
 fi
 step "installing Horovod and Ratchet" uv pip install --no-deps --no-build-isolation --compile-bytecode \
   --python .venv/bin/python "$wheel" --editable . || fail 70 "Horovod or Ratchet could not be installed (log: $log)"
-rm "$unfinished"
+close_environment .venv
 
 step "proving Horovod: an allreduce between two processes" .venv/bin/python scripts/prove_horovod.py ||
   fail 70 "Horovod does not work here: remove $(dirname "$wheel") and run this again to build it anew (log: $log)"
-{ echo "# $root"; echo "$digests"; sha256sum .venv/pyvenv.cfg; } >"$stamp.new"
-mv "$stamp.new" "$stamp"
+stamp .venv "$digests"
 say "ready in $SECONDS s"
