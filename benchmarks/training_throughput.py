@@ -184,7 +184,7 @@ def measure_round(groups: Sequence[Group], steps: Mapping[str, int], number: int
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=256, help="global batch (256, the recipe's)")
+    parser.add_argument("--batch-size", type=int, default=512, help="global batch (512, the recipe's)")
     parser.add_argument("--rounds", type=int, default=20, help="quiet rounds wanted (20)")
     parser.add_argument("--segment-s", type=float, default=1.0, help="length of a segment, seconds")
     parser.add_argument("--cycle-time-ms", type=float, default=HorovodSettings().cycle_time_ms)

@@ -15,8 +15,8 @@ from typing import Any
 
 from pipeline.artifacts import digest_file, digest_json, write_json
 from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph, covers
+from pipeline.lockfile import LOCK_FILE
 
-LOCK_FILE = "dvc.lock"
 _PICTURE = Path(".ratchet") / "complete.json"
 _ANSWERS = Path(".ratchet") / "complete"
 _DIGITS = 32

@@ -20,11 +20,12 @@ from pipeline import processes
 from pipeline.artifacts import read_json, write_json
 from pipeline.errors import RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import PARAMS_FILE
+from pipeline.lockfile import LOCK_FILE
 
 RUNS = "runs"
 RECORD = "record.json"
 ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
-_KEPT = (PARAMS_FILE, "dvc.lock", "reports")
+_KEPT = (PARAMS_FILE, LOCK_FILE, "reports")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _READABLE = 80  # characters of a foreign id that stay readable in ours
 

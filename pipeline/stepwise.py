@@ -17,14 +17,15 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline import freshness, history, out_of_memory, workspace
-from pipeline.artifacts import read_json, write_json
+from pipeline import freshness, history, lockfile, out_of_memory, workspace
+from pipeline.artifacts import read_json, write_file, write_json
 from pipeline.configs import load_config, recipe_values
 from pipeline.console import Console, StageRow
 from pipeline.errors import RatchetError, StorageError, TryAgain, UsageError
 from pipeline.execution import load_execution
-from pipeline.graph import GRAPH_FILE, PARAMS_FILE, load_graph, parse_graph
+from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph, load_graph, parse_graph
 from pipeline.history import Record, State
+from pipeline.lockfile import LOCK_FILE
 from pipeline.params import Recipe, Settings, apply_overrides, parse_yaml, validate
 from pipeline.preflight import champion_now, check_before
 from pipeline.report import REGISTRATION, VERDICT, render_page, write_run_report
@@ -114,10 +115,10 @@ def open_run(root: Path, request: Request, environment: Mapping[str, str]) -> Re
     history.write(root, record)
     place = workspace.make(root, request.id, plain)
     history.keep(root, place, request.id)
-    if (
-        freshness.inputs_digest(root, graph, plain) == inputs
-    ):  # else somebody edits: what runs is not what was looked at
-        write_json(place / _INPUTS, {"inputs": inputs})
+    is_still = freshness.inputs_digest(root, graph, plain) == inputs  # else what runs is not what was looked at
+    lock = place / LOCK_FILE
+    known = lockfile.stage_names(lock.read_text()) if lock.is_file() else []
+    write_json(place / _INPUTS, {"inputs": inputs if is_still else None, "known": known})
     return record
 
 
@@ -177,6 +178,7 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> Reco
         return history.write(root, replace(record, state="failed", sentence=sentence or lost, end=history.now()))
     graph = load_graph(place)
     rows = [_row(place, stage.name) for stage in graph.stages]
+    _order_lock(place, graph)
     write_run_report(place, rows, record)
     render_page(place)
     outcome, why = _came_of_it(place) if state == "success" else (None, "")
@@ -191,9 +193,10 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> Reco
 
 def remember(root: Path, place: Path, run_id: str, environment: Mapping[str, str]) -> None:
     """Keep that a run is complete: the next one that starts from the same has nothing to do."""
-    if (place / _INPUTS).is_file():
+    inputs = _inputs(place).get("inputs")
+    if inputs:
         champion = champion_now(root, str(parse_yaml(place / PARAMS_FILE)["name"]), environment)
-        freshness.remember_run(root, read_json(place / _INPUTS)["inputs"], run_id, champion)
+        freshness.remember_run(root, inputs, run_id, champion)
 
 
 def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]:
@@ -269,6 +272,18 @@ def _reproduce(
                 if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
                     raise
                 single = None
+
+
+def _inputs(place: Path) -> dict[str, Any]:
+    # Absent where the worktree was removed and made again: nobody knows what it was then made from.
+    return dict(read_json(place / _INPUTS)) if (place / _INPUTS).is_file() else {}
+
+
+def _order_lock(place: Path, graph: Graph) -> None:
+    path = place / LOCK_FILE
+    if path.is_file():
+        known = _inputs(place).get("known", [])
+        write_file(path, lockfile.in_order(path.read_text(), known, [stage.name for stage in graph.stages]).encode())
 
 
 def _row(place: Path, stage: str) -> StageRow:

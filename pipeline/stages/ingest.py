@@ -7,14 +7,15 @@ from collections import Counter
 from pipeline import artifacts, shards
 from pipeline.data.sources import open_source
 from pipeline.data.sources.rows import raw_shards
+from pipeline.params import IngestParams
 from pipeline.progress import count
 from pipeline.stages.context import StageContext
 
 
 def run(stage: StageContext) -> str:
     """Publish `data/raw`: rows of shards.RAW_SCHEMA, counted by the source's part and by label."""
-    as_of = stage.param("ingest", dict).get("as_of")
-    source = open_source(stage.param("data.source", str), stage.dep(stage.param("data.path", str)), as_of)
+    folder = stage.dep(stage.param("data.path", str))
+    source = open_source(stage.param("data.source", str), folder, stage.param("ingest", IngestParams).as_of)
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
     with artifacts.published_folder(stage.out("data/raw")) as folder:
