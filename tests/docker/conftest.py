@@ -1,0 +1,19 @@
+"""The files in docker/, read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
+
+
+@pytest.fixture(scope="session")
+def compose() -> dict[str, Any]:
+    """The team's set-up, anchors merged and variables as they are written."""
+    parsed: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+    return parsed
