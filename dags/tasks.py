@@ -21,7 +21,7 @@ from pipeline import history, processes, workspace
 from pipeline.artifacts import read_json, write_json
 from pipeline.configs import load_config, recipe_values
 from pipeline.errors import RatchetError, TryAgain, UsageError
-from pipeline.history import ROWS
+from pipeline.history import ROWS, Record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -108,26 +108,16 @@ class OpenRun(Step):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the run; where nothing has changed, skip all the rest."""
-        run = context["dag_run"]
         run_id = run_id_of(context)
         try:
-            values = recipe_values(ROOT, load_config(ROOT / self.config))
-            overrides = asked(context["params"], recipe_of(values, self.config), run.conf or {})
-            request = {
-                "id": run_id,
-                "driver": "airflow",
-                "config": self.config,
-                "overrides": overrides,
-                "reason": str(context["params"].get(REASON) or ""),
-                "asked_by": str(run.triggering_user_name or run.run_type.value)[:200],
-                "is_forced": bool(context["params"].get(FORCE)),
-                "as_of": f"{run.logical_date:%Y-%m-%d}" if run.run_type == "backfill" and run.logical_date else None,
-            }
-            path = ROOT / history.RUNS / run_id / _REQUEST
-            write_json(path, request)
-        except RatchetError as error:
+            request = ROOT / history.RUNS / run_id / _REQUEST
+            write_json(request, self._request(run_id, context))
+            self.call("runs", "open", str(request))
+        except (RatchetError, StepFailed) as error:
+            # A run that never began has no worktree and no close: its record says why.
+            refused = Record(run_id, "airflow", "failed", history.now(), end=history.now(), sentence=str(error))
+            history.write(ROOT, refused)
             raise StepFailed(str(error)) from None
-        self.call("runs", "open", str(path))
         record = history.read(ROOT, run_id)
         told = {"run": run_id, "folder": record.folder, "note": record.sentence}
         if record.outcome == "unchanged":
@@ -135,6 +125,20 @@ class OpenRun(Step):
             self.log.info("skipping every stage: %s", record.sentence)
             raise DownstreamTasksSkipped(tasks=[name for name in self.dag.task_ids if name != self.task_id])
         return told
+
+    def _request(self, run_id: str, context: Context) -> dict[str, Any]:
+        run = context["dag_run"]
+        recipe = recipe_of(recipe_values(ROOT, load_config(ROOT / self.config)), self.config)
+        return {
+            "id": run_id,
+            "driver": "airflow",
+            "config": self.config,
+            "overrides": asked(context["params"], recipe, run.conf or {}),
+            "reason": str(context["params"].get(REASON) or ""),
+            "asked_by": str(run.triggering_user_name or run.run_type.value)[:200],
+            "is_forced": bool(context["params"].get(FORCE)),
+            "as_of": f"{run.logical_date:%Y-%m-%d}" if run.run_type == "backfill" and run.logical_date else None,
+        }
 
 
 class RunStage(Step):

@@ -30,8 +30,10 @@ def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
 def _entries(text: str) -> tuple[str, list[tuple[str, str]]]:
     head, separator, body = text.partition(_STAGES)
     starts = [*_NAME.finditer(body)]
+    if not starts:
+        return text, []
     ends = [match.start() for match in starts[1:]] + [len(body)]
     entries = [(match[1], body[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
-    if entries and not entries[-1][1].endswith("\n"):
+    if not entries[-1][1].endswith("\n"):
         entries[-1] = (entries[-1][0], entries[-1][1] + "\n")
-    return head + separator + body[: starts[0].start() if starts else len(body)], entries
+    return head + separator + body[: starts[0].start()], entries

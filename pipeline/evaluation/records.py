@@ -163,7 +163,10 @@ class Run(Record):
     started_at: str = ""
     finished_at: str = ""
     driver: str = ""
+    id: str = ""
     config: str = ""
+    reason: str = ""
+    asked_by: str = ""
     overrides: dict[str, Any] = Field(default_factory=dict)
     stages: tuple[StageRun, ...] = ()
 
