@@ -141,6 +141,8 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
         environment = {**os.environ, **(out_of_memory.less_parallel(execution) if has_run_out else {})}
         rows = {each.name: _row(place, each.name) for each in graph.stages} if not is_whole else {}
         rows[stage] = StageRow(stage)
+        if has_run_out:
+            print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
         before = out_of_memory.kills()
         try:
             _reproduce(place, rows, environment, record, None if not is_whole else wanted.name, stage)
