@@ -21,7 +21,7 @@ from pipeline import freshness, history, lockfile, out_of_memory, workspace
 from pipeline.artifacts import read_json, write_file, write_json
 from pipeline.configs import load_config, recipe_values
 from pipeline.console import Console, StageRow
-from pipeline.errors import RatchetError, StorageError, TryAgain, UsageError
+from pipeline.errors import Bug, RatchetError, StorageError, TryAgain, UsageError
 from pipeline.execution import load_execution
 from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph, load_graph, parse_graph
 from pipeline.history import Record, State
@@ -134,7 +134,7 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     if not is_whole:
         _make_again(root, place, run_id)
     graph = load_graph(place)
-    wanted = graph[stage]
+    graph[stage]  # raises with the nearest name
     with workspace.only_run_in(place, patience_s=_PATIENCE_S):
         execution = load_execution(place)
         has_run_out = bool(_row(place, stage).readings.get("out_of_memory"))
@@ -145,11 +145,12 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
             print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
         before = out_of_memory.kills()
         try:
-            _reproduce(place, rows, environment, record, None if not is_whole else wanted.name, stage)
+            _reproduce(place, rows, environment, stage, is_single=is_whole, is_forced=record.is_forced)
         except RatchetError as error:
             row = rows[stage]
             row.state, row.what = "failed", str(error)
-            if out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before:
+            was_ended = error.exit_code in (Bug.exit_code, TryAgain.exit_code)  # else it has said itself what is wrong
+            if was_ended and (out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before):
                 row.readings["out_of_memory"] = 1.0
                 if has_run_out:
                     raise UsageError(
@@ -252,28 +253,21 @@ def _reproduce(
     place: Path,
     rows: dict[str, StageRow],
     environment: Mapping[str, str],
-    record: Record,
-    single: str | None,
     stage: str,
+    *,
+    is_single: bool,
+    is_forced: bool,
 ) -> None:
     with Console(rows.values()) as console:
         for attempt in range(1, _CHAMPION_TRIES + 1):
             try:
-                reproduce(
-                    place,
-                    rows,
-                    console,
-                    environment,
-                    stage=stage,
-                    is_single=single is not None,
-                    is_forced=record.is_forced,
-                )
+                reproduce(place, rows, console, environment, stage=stage, is_single=is_single, is_forced=is_forced)
                 return
             except StageFailed as error:
                 # The champion has moved since the verdict: what looks at it runs again, and so does the gate.
                 if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
                     raise
-                single = None
+                is_single, is_forced = False, False
 
 
 def _inputs(place: Path) -> dict[str, Any]:
