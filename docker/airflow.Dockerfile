@@ -48,6 +48,6 @@ USER root
 RUN install -d -o ratchet -g ratchet /opt/airflow /opt/airflow/logs
 COPY --from=environment /opt/airflow/venv /opt/airflow/venv
 ENV AIRFLOW_HOME=/opt/airflow \
-    PATH=/opt/airflow/venv/bin:/opt/ratchet/.venv/bin:/usr/local/bin:/usr/bin:/bin
+    PATH=/opt/airflow/venv/bin:/opt/ratchet-venv/bin:/usr/local/bin:/usr/bin:/bin
 USER ratchet
 CMD ["airflow", "celery", "worker"]

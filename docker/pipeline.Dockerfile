@@ -18,7 +18,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && useradd --uid "$RATCHET_UID" --create-home --shell /bin/bash ratchet \
     && install -d -o ratchet -g ratchet /opt/ratchet /opt/ratchet-venv
-ENV PATH=/opt/ratchet/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+ENV PATH=/opt/ratchet-venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/ratchet \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1
@@ -30,7 +30,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && apt-get -qq update \
     && apt-get -qq install -y --no-install-recommends g++ make python3.11-venv >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
-ENV RATCHET_CACHE=/var/cache/ratchet UV_CACHE_DIR=/var/cache/ratchet/uv UV_LINK_MODE=copy
+ENV HOME=/root RATCHET_CACHE=/var/cache/ratchet UV_CACHE_DIR=/var/cache/ratchet/uv UV_LINK_MODE=copy
 COPY pyproject.toml README.md LICENSE ./
 COPY requirements requirements
 COPY scripts scripts

@@ -5,14 +5,19 @@
 #
 # Horovod 0.28.1 does not compile on TensorFlow >= 2.16: xla_mpi_ops.cc includes XLA headers that TensorFlow no longer
 # ships. That file holds optional XLA operations; we leave it out of the build (see docs/decisions/0008-horovod.md).
+# HOROVOD_GPU_OPERATIONS=NCCL in the environment builds for GPUs, against the TensorFlow that has them (docker/environment_gpu.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$PWD/.venv/bin/python
 cache=${RATCHET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ratchet}
 version=$(sed -n 's/^horovod==\([0-9.]*\).*/\1/p' requirements/horovod.txt)
-built_against=$("$python" -c 'import importlib.metadata as m, sys; print("tensorflow_cpu-%s-cp%d%d" % (m.version("tensorflow-cpu"), *sys.version_info[:2]))' 2>/dev/null) ||
+distribution=tensorflow-cpu
+if [ -n "${HOROVOD_GPU_OPERATIONS:-}" ]; then distribution=tensorflow; fi
+built_against=$("$python" -c 'import importlib.metadata as m, sys
+name = sys.argv[1]
+print("%s-%s-cp%d%d" % (name.replace("-", "_"), m.version(name), *sys.version_info[:2]))' "$distribution" 2>/dev/null) ||
   { echo "ratchet: .venv has no TensorFlow to build Horovod against: run scripts/setup.sh" >&2; exit 70; }
-shelf=$cache/wheels/horovod-$version-$built_against-$(uname -m)
+shelf=$cache/wheels/horovod-$version-$built_against-$(uname -m)${HOROVOD_GPU_OPERATIONS:+-${HOROVOD_GPU_OPERATIONS,,}}
 find_wheel() { find "$shelf" -name 'horovod-*.whl' 2>/dev/null | grep .; }
 if find_wheel; then exit 0; fi
 if [ "${1:-}" = --cached ]; then exit 1; fi
@@ -37,6 +42,15 @@ echo "building Horovod $version for $built_against: two to six minutes, once (lo
   tar -xzf "$work"/sdist/horovod-*.tar.gz -C "$work/source" --strip-components=1
   # The one obstacle: the line that appends the XLA operations to the sources.
   sed -i '/xla_mpi_ops\.cc/d' "$work/source/horovod/tensorflow/CMakeLists.txt"
+  # With GPUs there are two more: a header has moved, and the function that gave CUDA's own stream is gone; a stream knows it.
+  sed -i -e '/^\/\/ Forward declaration of AsGpuStreamValue$/,/^} \/\/ namespace gpu$/d' \
+    -e 's|"tensorflow/compiler/xla/stream_executor/stream\.h"|"xla/stream_executor/stream.h"|' \
+    -e '/^#endif \/\/ TENSORFLOW_VERSION >= 2011000000$/a\
+namespace stream_executor::gpu {\
+inline GpuStreamHandle AsGpuStreamValue(Stream* stream) {\
+  return static_cast<GpuStreamHandle>(stream->platform_specific_handle().stream);\
+}\
+}' "$work/source/horovod/tensorflow/mpi_ops.cc"
   (
     cd "$work/source"
     export HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1

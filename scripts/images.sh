@@ -72,8 +72,9 @@ if docker info >/dev/null 2>&1; then
   say "building with Docker"
   engine_base() { :; }
   engine_build() {
+    local below=(); [ "$1" != airflow ] || below=(--build-arg "PIPELINE=ratchet-pipeline:$tag")
     DOCKER_BUILDKIT=1 docker build --file "docker/$1.Dockerfile" --target "$2" --tag "$3:$tag" \
-      --build-arg "PIPELINE=ratchet-pipeline:$tag" ${secret[@]+"${secret[@]}"} .
+      ${below[@]+"${below[@]}"} ${secret[@]+"${secret[@]}"} .
   }
   engine_has() { docker image inspect "$1:$tag" >/dev/null 2>&1; }
   engine_start() { docker run --detach --init --network host --entrypoint sleep "$1:$tag" infinity; }
@@ -93,18 +94,20 @@ else
   fi
   say "no Docker engine answers: building with $(buildah --version)"
   export TMPDIR=$cache/tmp BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
+  # --uts host: a container's own host name does not resolve under chroot isolation, and Horovod's Gloo then crashes.
   buildah=(buildah --root "$cache/storage" --runroot "$cache/run")
   engine_base() {
     if "${buildah[@]}" inspect --type image "$base" >/dev/null 2>&1; then return 0; fi
     step "making the base with debootstrap, in place of $base" make_base || fail 75 "debootstrap failed (log: $log)"
   }
   engine_build() {
-    "${buildah[@]}" build --format docker --layers=false --pull-never --file "docker/$1.Dockerfile" --target "$2" \
-      --ignorefile "docker/$1.Dockerfile.dockerignore" --build-arg "PIPELINE=localhost/ratchet-pipeline:$tag" \
+    local below=(); [ "$1" != airflow ] || below=(--build-arg "PIPELINE=localhost/ratchet-pipeline:$tag")
+    "${buildah[@]}" build --format docker --layers=false --pull-never --uts host --file "docker/$1.Dockerfile" --target "$2" \
+      --ignorefile "docker/$1.Dockerfile.dockerignore" ${below[@]+"${below[@]}"} \
       ${secret[@]+"${secret[@]}"} --tag "$3:$tag" .
   }
   engine_has() { "${buildah[@]}" inspect --type image "localhost/$1:$tag" >/dev/null 2>&1; }
-  engine_start() { "${buildah[@]}" from --pull-never "localhost/$1:$tag"; }
+  engine_start() { "${buildah[@]}" from --pull-never --uts host "localhost/$1:$tag"; }
   engine_run() { local container=$1; shift; "${buildah[@]}" run "$container" -- "$@"; }
   engine_size() { "${buildah[@]}" images --format '{{.Size}}' "localhost/$1:$tag"; }
   engine_remove() { "${buildah[@]}" rm "$1"; }

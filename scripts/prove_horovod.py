@@ -127,6 +127,14 @@ def prove(timeout_s: float) -> str | None:
                 process.wait()
 
 
+def tensorflow_version() -> str:
+    """Return the version of the TensorFlow that is installed, with or without GPUs."""
+    try:
+        return importlib.metadata.version("tensorflow-cpu")
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.metadata.version("tensorflow")
+
+
 def main() -> int:
     """Prove it; return the exit code."""
     parser = argparse.ArgumentParser(description="Prove Horovod with a real two-process allreduce.")
@@ -139,13 +147,13 @@ def main() -> int:
     began = time.monotonic()
     try:
         failure = prove(arguments.timeout_s)
-        versions = {name: importlib.metadata.version(name) for name in ("horovod", "tensorflow-cpu")}
+        versions = importlib.metadata.version("horovod"), tensorflow_version()
     except ImportError as error:
         failure = f"{error} (run make setup)"
     if failure is not None:
         print(f"Horovod is not to be trusted: {failure}", file=sys.stderr)
         return 70
-    built = f"Horovod {versions['horovod']} on TensorFlow {versions['tensorflow-cpu']}"
+    built = f"Horovod {versions[0]} on TensorFlow {versions[1]}"
     print(f"{built}: two processes agree on {LARGE:,} sums, {time.monotonic() - began:.1f} s")
     return 0
 
