@@ -2,7 +2,7 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/system
 fast_tests = $(filter-out $(slow_tests) %/__pycache__ %/conftest.py %/__init__.py,$(patsubst %/,%,$(wildcard tests/*/ tests/*.py)))
@@ -25,6 +25,9 @@ check: setup ## lint, format, types, import contracts and the fast tests: under 
 	@$(in_venv) mypy
 	@$(in_venv) lint-imports
 	@$(in_venv) python -m pytest -q $(fast_tests)
+
+images: ## build the CPU images and try each: slow, some 15 GB (docs/docker.md)
+	@scripts/images.sh
 
 bench: setup ## every comparison in benchmarks/, each printing its ratio
 	@for one in $$(grep -l __main__ benchmarks/*.py); do echo "== $$one"; $(in_venv) python $$one || exit; done
