@@ -12,7 +12,8 @@ A stage's `meta` may hold hints for whoever schedules it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.errors import UsageError, nearest
 from pipeline.graph import GRAPH_FILE, Graph, Stage
 
 ASSETS = ("prepared", "champion")
+OPEN, CLOSE, APPROVE = "open", "close", "approve"  # the tasks that are no stage
 _HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "group": (str, "stages"),
     "timeout_minutes": ((int, float), 360),
@@ -29,6 +31,8 @@ _HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "asset": (str, None),
 }
 _NOT_OURS = {"volatile"}
+_GROUP = re.compile(r"[\w.-]{1,100}", re.ASCII)
+_YEAR_MINUTES = 366 * 24 * 60
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,17 @@ class TaskSpec:
 
 def task_specs(graph: Graph) -> tuple[TaskSpec, ...]:
     """Return one task a stage, parents before children; raise UsageError for a hint that is unknown or of no use."""
+    taken = {OPEN, CLOSE, APPROVE}
+    for stage in graph.stages:
+        if stage.name in taken:
+            raise UsageError(f"{GRAPH_FILE}: stage '{stage.name}': Airflow has a task of its own with that name")
+    taken.update(stage.name for stage in graph.stages)
     return tuple(
         TaskSpec(
             stage=stage.name,
             description=stage.description,
             parents=tuple(parent.name for parent in graph.parents(stage)),
-            **_hints(stage),
+            **_hints(stage, taken),
         )
         for stage in graph.stages
     )
@@ -64,7 +73,7 @@ def groups(specs: tuple[TaskSpec, ...]) -> list[str]:
     return list(dict.fromkeys(spec.group for spec in specs))
 
 
-def _hints(stage: Stage) -> Mapping[str, Any]:
+def _hints(stage: Stage, taken: Collection[str]) -> Mapping[str, Any]:
     where = f"{GRAPH_FILE}: stage '{stage.name}': meta"
     hints = {name: default for name, (_, default) in _HINTS.items()}
     for name, value in stage.meta.items():
@@ -77,8 +86,12 @@ def _hints(stage: Stage) -> Mapping[str, Any]:
         if not isinstance(value, kind) or isinstance(value, bool) or (is_number and value < 0) or value == "":
             raise UsageError(f"{where}.{name}: {value!r:.80} is of no use there")
         hints[name] = value
-    if hints["timeout_minutes"] == 0:
-        raise UsageError(f"{where}.timeout_minutes: must be above 0")
+    if not 0 < hints["timeout_minutes"] <= _YEAR_MINUTES:  # NaN is neither
+        raise UsageError(f"{where}.timeout_minutes: must be above 0 and at most {_YEAR_MINUTES}, a year")
+    if not _GROUP.fullmatch(hints["group"]):
+        raise UsageError(f"{where}.group: {hints['group']!r:.80}: letters, digits, '_', '.' and '-' only, at most 100")
+    if hints["group"] in taken:
+        raise UsageError(f"{where}.group: a task is called '{hints['group']}' already")
     if hints["asset"] not in (None, *ASSETS):
         raise UsageError(f"{where}.asset: no asset '{hints['asset']}'{nearest(hints['asset'], ASSETS)}")
     return hints

@@ -5,13 +5,14 @@ pydantic's JSON schema of a field is what Airflow's `Param` takes: ranges, choic
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pipeline.errors import UsageError, nearest
-from pipeline.params import Recipe, dotted_keys, validate
+from pipeline.params import Recipe, dotted_keys, parse_yaml_value, validate
 
 OVERRIDES, REASON, FORCE = "overrides", "reason", "force"
 _RUN = "This run"
@@ -71,11 +72,9 @@ def _own() -> dict[str, Field]:
 def asked(params: Mapping[str, Any], recipe: Recipe, conf: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a filled-in form differs from the recipe: values by dotted key.
 
-    Raises UsageError, naming the nearest key, for a key of the trigger's `conf` that the form does not have, and for
-    a free-form line that is not KEY=VALUE.
+    Raises UsageError, naming the nearest key, for a key of the trigger's `conf` that the form does not have, for
+    a free-form line that is not KEY=VALUE, and for a value that is none of JSON's: JSON Schema lets NaN through.
     """
-    from pipeline.params import parse_yaml_value
-
     form = fields(recipe)
     for key in conf:
         if key not in form:
@@ -93,6 +92,11 @@ def asked(params: Mapping[str, Any], recipe: Recipe, conf: Mapping[str, Any]) ->
         if key not in dotted_keys(Recipe) and not key.startswith("model.settings."):
             raise UsageError(f"overrides {key:.80}: unknown key{nearest(key[:80], dotted_keys(Recipe))}")
         changed[key] = parse_yaml_value(text, f"overrides {key}")
+    for key, value in changed.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise UsageError(f"{key}: a finite number or a text in quotes is needed, not {value!s:.80}") from None
     return changed
 
 
@@ -112,10 +116,17 @@ def _leaves(
             found += _leaves(whole, own, values[name], f"{key}.", section if prefix else name)
             continue
         kept = {word: own[word] for word in _KEPT if word in own}
-        if "string" in _types(kept) and "enum" not in kept:
-            kept.setdefault("maxLength", _LONGEST)
-        found.append((key, Field(values[name], own.get("description", ""), {**kept, "section": section, "title": key})))
+        if "items" in kept:
+            kept["items"] = _bounded(kept["items"])
+        of_key = {**_bounded(kept), "section": section, "title": key}
+        found.append((key, Field(values[name], own.get("description", ""), of_key)))
     return found
+
+
+def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema whose texts have an end."""
+    is_free_text = "string" in _types(schema) and "enum" not in schema
+    return {"maxLength": _LONGEST, **schema} if is_free_text else dict(schema)
 
 
 def _resolved(whole: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,28 +11,21 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from airflow.sdk import DAG, Param, TaskGroup, get_parsing_context  # noqa: E402
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TaskGroup, get_parsing_context  # noqa: E402
+from airflow.sdk.exceptions import AirflowException  # noqa: E402
 
 from dags import assets, derive, form  # noqa: E402
+from dags.derive import APPROVE, CLOSE, OPEN  # noqa: E402
 from dags.notify import TellFailure, TellVerdict  # noqa: E402
-from dags.tasks import APPROVE, CLOSE, OPEN, CloseRun, OpenRun, RunStage  # noqa: E402
+from dags.schedules import cron  # noqa: E402
+from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.configs import Config, load_config  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
 from pipeline.graph import GRAPH_FILE, PARAMS_FILE, parse_graph  # noqa: E402
-from pipeline.params import merge, parse_yaml  # noqa: E402
+from pipeline.params import Recipe, merge, parse_yaml  # noqa: E402
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _RUNS_AT_ONCE = 4
-
-
-class BrokenConfigs(DAG):
-    """Holds what is wrong with the configs that make no DAG: Airflow shows it as this file's import error."""
-
-    problems: tuple[str, ...] = ()
-
-    def validate(self) -> None:
-        """Refuse to be loaded, and say why."""
-        raise UsageError(" | ".join(self.problems))
 
 
 def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
@@ -40,26 +33,31 @@ def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
 
     Raises UsageError or StorageError naming the file and the key.
     """
-    name = path.stem
     where = str(path.relative_to(ROOT))
+    if not path.stem.isidentifier():
+        raise UsageError(f"{where}: a config's name is made of letters, digits and '_'")
     config = load_config(path)
     values = merge(shipped, config.recipe)
     recipe = form.recipe_of(values, where)
     specs = derive.task_specs(parse_graph(declared, values))
     try:
-        dag = DAG(
-            f"retrain_{name}",
-            schedule=_schedule(name, config),
-            start_date=_START,
-            catchup=False,
-            max_active_runs=_RUNS_AT_ONCE,
-            description=config.description,
-            doc_md=_document(name, config, specs),
-            tags=[*config.tags, "ratchet"],
-            default_args={"owner": config.owner, "on_failure_callback": TellFailure()},
-        )
-    except (TypeError, ValueError) as error:
+        return _dag(path.stem, where, config, recipe, specs)
+    except (TypeError, ValueError, AirflowException) as error:  # what only Airflow knows to be wrong
         raise UsageError(f"{where}: {error}") from error
+
+
+def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[derive.TaskSpec, ...]) -> DAG:
+    dag = DAG(
+        f"retrain_{name}",
+        schedule=_schedule(name, where, config),
+        start_date=_START,
+        catchup=False,
+        max_active_runs=_RUNS_AT_ONCE,
+        description=config.description,
+        doc_md=_document(name, config, specs),
+        tags=[*config.tags, "ratchet"],
+        default_args={"owner": config.owner, "on_failure_callback": TellFailure()},
+    )
     opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's worktree").as_setup()
     closing = CloseRun(
         task_id=CLOSE,
@@ -93,19 +91,16 @@ def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
     )
     last = [task for task in tasks.values() if not task.downstream_task_ids]
     last >> closing
+    dag.validate()
     return dag
 
 
-def _schedule(name: str, config: Config) -> Any:
+def _schedule(name: str, where: str, config: Config) -> Any:
+    timetable = cron(config.schedule, f"{where}: schedule") if config.schedule is not None else None
     if config.watch is None:
-        return config.schedule
+        return timetable
     updated = assets.source(name)
-    if config.schedule is None:
-        return [updated]
-    from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
-
-    timetable = CronTriggerTimetable(config.schedule, timezone="UTC")
-    return AssetOrTimeSchedule(timetable=timetable, assets=updated)
+    return AssetOrTimeSchedule(timetable=timetable, assets=updated) if timetable else [updated]
 
 
 def _approval(config: Config, model: str, spec: derive.TaskSpec, dag: DAG, box: TaskGroup) -> Any:
@@ -143,25 +138,38 @@ def _document(name: str, config: Config, specs: tuple[derive.TaskSpec, ...]) -> 
     )
 
 
-def _build_all() -> dict[str, DAG]:
-    built: dict[str, DAG] = {}
-    problems = []
-    shipped, declared = parse_yaml(ROOT / PARAMS_FILE), parse_yaml(ROOT / GRAPH_FILE)
+def _build_all() -> tuple[list[DAG], list[str]]:
+    """Return the DAGs, and what is wrong with the configs that make none: problems.py makes Airflow show it."""
+    built: list[DAG] = []
+    wrong: list[str] = []
     only = get_parsing_context().dag_id  # a worker that runs one task needs one DAG
-    for path in sorted((ROOT / "configs").glob("*.yaml")):
-        if only not in (None, f"retrain_{path.stem}"):
-            continue
-        try:
-            if not path.stem.isidentifier():
-                raise UsageError(f"{path.relative_to(ROOT)}: a config's name is made of letters, digits and '_'")
-            built[path.stem] = build(path, shipped, declared)
-        except RatchetError as error:
-            problems.append(str(error).replace(f"{ROOT}/", ""))
-    if problems:
-        broken = BrokenConfigs("retrain_broken_configs", schedule=None)
-        broken.problems = tuple(problems)
-        built["broken configs"] = broken
-    return built
+    try:
+        shipped, declared = parse_yaml(ROOT / PARAMS_FILE), parse_yaml(ROOT / GRAPH_FILE)
+        _check_shared(shipped, declared)
+        for path in sorted((ROOT / "configs").glob("*.yaml")):
+            if only not in (None, f"retrain_{path.stem}"):
+                continue
+            try:
+                built.append(build(path, shipped, declared))
+            except RatchetError as error:
+                wrong.append(_line(error))
+    except RatchetError as error:
+        wrong.append(_line(error))
+    return built, wrong
 
 
-globals().update({f"dag_{index}": dag for index, dag in enumerate(_build_all().values())})
+def _check_shared(shipped: dict[str, Any], declared: dict[str, Any]) -> None:
+    """Refuse what is wrong for every config once, and by its own file."""
+    form.recipe_of(shipped, PARAMS_FILE)
+    try:
+        derive.task_specs(parse_graph(declared, shipped))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{GRAPH_FILE}: not what DVC reads either; `dvc dag` says where: {error}") from error
+
+
+def _line(error: RatchetError) -> str:
+    return str(error).replace(f"{ROOT}/", "")
+
+
+_built, problems = _build_all()
+globals().update({f"dag_{index}": dag for index, dag in enumerate(_built)})

@@ -20,8 +20,9 @@ from airflow.sdk import DAG, BaseOperator  # noqa: E402
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  # noqa: E402
 
 from dags import assets  # noqa: E402
+from dags.schedules import cron  # noqa: E402
 from pipeline.artifacts import digest_file, digest_json  # noqa: E402
-from pipeline.configs import load_config, recipe_values  # noqa: E402
+from pipeline.configs import Config, load_config, recipe_values  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
 
 if TYPE_CHECKING:
@@ -84,29 +85,41 @@ def _entries(top: Path, folder: Path) -> list[tuple[str, int, int]]:
     return found
 
 
-def _build_all() -> list[DAG]:
-    built = []
+def _build_all() -> tuple[list[DAG], list[str]]:
+    """Return the DAGs, and which `watch` is no cron expression; what else is wrong with a config, retrain.py says."""
+    built: list[DAG] = []
+    wrong: list[str] = []
     for path in sorted((ROOT / "configs").glob("*.yaml")):
         try:
             config = load_config(path)
             source = str(recipe_values(ROOT, config)["data"]["path"])
         except (RatchetError, KeyError, TypeError):
-            continue  # retrain.py says what is wrong with it
-        if config.watch is None:
             continue
-        dag = DAG(
-            f"watch_{path.stem}",
-            schedule=config.watch,
-            start_date=_START,
-            catchup=False,
-            max_active_runs=1,
-            description=f"updates the asset {path.stem}_source when {source} has changed",
-            tags=[*config.tags, "ratchet"],
-            default_args={"owner": config.owner},
-        )
-        Look(task_id="look", config=path.stem, path=source, dag=dag)
-        built.append(dag)
-    return built
+        if config.watch is None or not path.stem.isidentifier():
+            continue
+        try:
+            built.append(_dag(path.stem, source, config, config.watch))
+        except RatchetError as error:
+            wrong.append(str(error))
+        except ValueError:
+            continue
+    return built, wrong
 
 
-globals().update({f"dag_{index}": dag for index, dag in enumerate(_build_all())})
+def _dag(name: str, source: str, config: Config, watch: str) -> DAG:
+    dag = DAG(
+        f"watch_{name}",
+        schedule=cron(watch, f"configs/{name}.yaml: watch"),
+        start_date=_START,
+        catchup=False,
+        max_active_runs=1,
+        description=f"updates the asset {name}_source when {source} has changed",
+        tags=[*config.tags, "ratchet"],
+        default_args={"owner": config.owner},
+    )
+    Look(task_id="look", config=name, path=source, dag=dag)
+    return dag
+
+
+_built, problems = _build_all()
+globals().update({f"dag_{index}": dag for index, dag in enumerate(_built)})

@@ -1,0 +1,118 @@
+"""What the tests of `dags/` share; they run in Airflow's own environment, `.venv-airflow` (`make check`)."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# The pipeline's environment holds no Airflow: `pytest tests` there passes these by, `make test` runs them here.
+collect_ignore_glob = [] if find_spec("airflow") else ["test_*.py"]
+
+# Before Airflow is imported: a home that is nobody's, and nothing of the Airflow or the proxies somebody uses here.
+_HOME = tempfile.mkdtemp(prefix="ratchet-airflow-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _name in list(os.environ):
+    if _name.lstrip("_").startswith(("AIRFLOW", "RATCHET")) or _name.lower().endswith("_proxy"):
+        del os.environ[_name]
+os.environ |= {
+    "AIRFLOW_HOME": _HOME,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__API__BASE_URL": "http://airflow.example:8080",
+}
+
+_THIRD_PARTY_WARNINGS = (
+    # Airflow 3.3 reads .airflowignore through pathspec's older name.
+    "ignore:GitWildMatchPattern:DeprecationWarning",
+    # starlette 1.10 would rather have httpx2; httpx is what Airflow brings.
+    "ignore:Using `httpx` with `starlette.testclient` is deprecated",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in _THIRD_PARTY_WARNINGS:
+        config.addinivalue_line("filterwarnings", line)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of what makes DAGs: dags/, configs/, dvc.yaml and params.yaml."""
+
+    root: Path
+
+    def write(self, name: str, text: str) -> None:
+        (self.root / name).write_text(text)
+
+    def edit(self, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change one of the YAML files as plain values."""
+        values = yaml.safe_load((self.root / name).read_text())
+        change(values)
+        self.write(name, yaml.safe_dump(values, sort_keys=False))
+
+    def bag(self) -> Any:
+        """Read the DAG files as Airflow's DAG processor does, in a process that has not read any."""
+        from airflow.dag_processing.dagbag import BundleDagBag
+
+        _forget_dags()
+        folder = self.root / "dags"
+        return BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
+
+    def dag(self, name: str) -> Any:
+        """Return one DAG, and insist that nothing is wrong."""
+        bag = self.bag()
+        assert bag.import_errors == {}
+        return bag.dags[name]
+
+
+def _forget_dags() -> dict[str, Any]:
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "dags"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a DAG file puts its root there, and Airflow its folder
+    root = tmp_path / "project"
+    for name in ("dags", "configs"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy2(ROOT / name, root / name)
+    ours = _forget_dags()
+    yield Checkout(root)
+    _forget_dags()
+    sys.modules.update(ours)
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[None]:
+    """Airflow's tables, empty, in a file of SQLite."""
+    from airflow import models, settings
+    from airflow.models.base import Base
+
+    models.import_all_models()
+    Base.metadata.create_all(settings.engine)
+    yield
+    settings.engine.dispose()
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the tasks write to their log."""
+    from dags.tasks import Step
+
+    lines: list[str] = []
+    log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))
+    monkeypatch.setattr(Step, "log", log)
+    return lines
