@@ -312,10 +312,10 @@ def _runs_list(options: argparse.Namespace) -> int:
 
 
 def _runs_open(options: argparse.Namespace) -> int:
-    from pipeline import stepwise
+    from pipeline import opening
 
     root = workspace.find_root(Path.cwd())
-    record = stepwise.open_run(root, stepwise.read_request(options.request), dict(os.environ))
+    record = opening.open_run(root, opening.read_request(options.request), dict(os.environ))
     if record.sentence:
         _say(record.sentence)
     if record.same_as is None:

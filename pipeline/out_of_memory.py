@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pipeline.execution import Execution, as_variables
+if TYPE_CHECKING:
+    from pipeline.execution import Execution
 
 _SIGNS: Final = re.compile(
     r"OutOfMemoryError|MemoryError|Java heap space|Cannot allocate memory|OOM when allocating|ResourceExhausted"
@@ -40,6 +41,8 @@ def kills() -> int:
 
 def less_parallel(execution: Execution) -> dict[str, str]:
     """Return the environment of a try with half the Spark threads and half the Horovod workers, at least one each."""
+    from pipeline.execution import as_variables
+
     changes = {"horovod.workers": str(max(1, execution.horovod.workers // 2))}
     local = _LOCAL_SPARK.fullmatch(execution.spark.master)
     if local:

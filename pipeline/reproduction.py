@@ -17,7 +17,7 @@ from pipeline.console import Console, StageRow, apply_event
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
 from pipeline.progress import EVENTS_VARIABLE
 
-_POLL_S = 0.1
+_POLL_S = 0.03
 _TOLD = re.compile(r"^(?:Stage|(?P<runs>Running) stage) '(?P<stage>[^']+)'(?: (?P<how>didn't change|is cached)|:)")
 _ENDED = re.compile(r"exited with (?P<code>-?\d+)")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import freshness, history, stepwise, workspace
+from pipeline import freshness, history, workspace
 from pipeline.artifacts import read_json
 from pipeline.console import Console, StageRow
 from pipeline.errors import RatchetError, TryAgain
@@ -76,14 +76,16 @@ def run(root: Path, request: Request) -> Outcome:
 
 
 def _run_apart(root: Path, request: Request, environment: dict[str, str]) -> Outcome:
-    asked = stepwise.Request(
+    from pipeline import opening, stepwise
+
+    asked = opening.Request(
         id=history.new_id(root),
         driver="ratchet",
         config=str(request.config or ""),
         overrides=dict(request.overrides),
         is_forced=request.is_forced,
     )
-    record = stepwise.open_run(root, asked, environment)
+    record = opening.open_run(root, asked, environment)
     if record.same_as is None:
         place = workspace.place_of(root, record.id)
         try:

@@ -6,120 +6,27 @@ again: opening an open run keeps it, a stage that is up to date is skipped by DV
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from pipeline import freshness, history, lockfile, out_of_memory, workspace
 from pipeline.artifacts import read_json, write_file, write_json
-from pipeline.configs import load_config, recipe_values
 from pipeline.console import Console, StageRow
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain, UsageError
-from pipeline.execution import load_execution
-from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph, load_graph, parse_graph
+from pipeline.graph import GRAPH_FILE, PARAMS_FILE, Graph, load_graph
 from pipeline.history import Record, State
 from pipeline.lockfile import LOCK_FILE
-from pipeline.params import Recipe, Settings, apply_overrides, parse_yaml, validate
-from pipeline.preflight import champion_now, check_before
+from pipeline.preflight import champion_now
 from pipeline.report import REGISTRATION, VERDICT, render_page, write_run_report
 from pipeline.reproduction import StageFailed, reproduce
 
-_INPUTS = Path(".ratchet") / "inputs.json"
+INPUTS = Path(".ratchet") / "inputs.json"  # what the run was made from
 _CHAMPION_TRIES = 3
-_REQUEST_LIMIT_BYTES = 2**20
 _PATIENCE_S = 24 * 3600.0  # a stage of the same run may be at work; how long this one may take is its own limit
-
-
-class Request(Settings):
-    """What is asked of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
-
-    `as_of` (a date, `2026-11-22`) is used where the source can say what it held then, and told where it cannot.
-    """
-
-    id: str = Field(max_length=200)
-    driver: history.Driver = "airflow"
-    config: str = Field(default="", max_length=500)
-    overrides: dict[str, Any] = Field(default_factory=dict)
-    reason: str = Field(default="", max_length=2000)
-    asked_by: str = Field(default="", max_length=200)
-    is_forced: bool = False
-    as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
-
-
-def read_request(path: Path) -> Request:
-    """Read a request as JSON from a file, or from standard input for `-`; raise UsageError if it is not one."""
-    where = "request" if str(path) == "-" else str(path)
-    try:
-        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as stream:
-            content = stream.read(_REQUEST_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(content) > _REQUEST_LIMIT_BYTES:
-        raise UsageError(f"{where}: larger than {_REQUEST_LIMIT_BYTES} bytes")
-    try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise UsageError(f"{where}: not valid JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f'{where}: must be a JSON object, like {{"id": "try-1"}}')
-    return validate(Request, values, where)
-
-
-def open_run(root: Path, request: Request, environment: Mapping[str, str]) -> Record:
-    """Make a run's worktree, unless an earlier run has answered the same question; return its record.
-
-    Raises UsageError or StorageError, with nothing written, where the recipe, the source or the set-up is wrong.
-    """
-    history.check_id(request.id)
-    place = workspace.place_of(root, request.id)
-    if (place / PARAMS_FILE).is_file() and (place / GRAPH_FILE).is_file():
-        return history.write(root, replace(history.read(root, request.id), state="running", end=None))
-    workspace.remove(root, place)  # half made, by a process that was killed
-    sweep(root, environment)
-
-    config = load_config(root / request.config) if request.config else None
-    overrides, note = _dated(root, recipe_values(root, config), request)
-    values = apply_overrides(
-        recipe_values(root, config), overrides, "--set" if request.driver == "ratchet" else "override"
-    )
-    where = " with ".join(filter(None, (PARAMS_FILE, request.config, "overrides" if overrides else "")))
-    recipe = validate(Recipe, values, where)
-    plain = recipe.model_dump(mode="json", exclude_unset=True)
-    check_before(root, recipe, environment)
-
-    graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
-    inputs = freshness.inputs_digest(root, graph, plain)
-    champion = champion_now(root, recipe.name, environment)
-    record = Record(
-        request.id,
-        request.driver,
-        "running",
-        history.now(),
-        sentence=note,
-        config=request.config,
-        overrides=dict(overrides),
-        reason=request.reason,
-        asked_by=request.asked_by,
-        is_forced=request.is_forced,
-    )
-    standing = None if request.is_forced else freshness.standing_run(root, inputs, champion)
-    if standing and (root / history.RUNS / standing / VERDICT).is_file():
-        return _unchanged(root, record, standing)
-    history.write(root, record)
-    place = workspace.make(root, request.id, plain)
-    history.keep(root, place, request.id)
-    is_still = freshness.inputs_digest(root, graph, plain) == inputs  # else what runs is not what was looked at
-    lock = place / LOCK_FILE
-    known = lockfile.stage_names(lock.read_text()) if lock.is_file() else []
-    write_json(place / _INPUTS, {"inputs": inputs if is_still else None, "known": known})
-    return record
 
 
 def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
@@ -136,9 +43,8 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     graph = load_graph(place)
     graph[stage]  # raises with the nearest name
     with workspace.only_run_in(place, patience_s=_PATIENCE_S):
-        execution = load_execution(place)
         has_run_out = bool(_row(place, stage).readings.get("out_of_memory"))
-        environment = {**os.environ, **(out_of_memory.less_parallel(execution) if has_run_out else {})}
+        environment = {**os.environ, **(_lighter(place) if has_run_out else {})}
         rows = {each.name: _row(place, each.name) for each in graph.stages} if not is_whole else {}
         rows[stage] = StageRow(stage)
         if has_run_out:
@@ -198,12 +104,16 @@ def remember(root: Path, place: Path, run_id: str, environment: Mapping[str, str
     """Keep that a run is complete: the next one that starts from the same has nothing to do."""
     inputs = _inputs(place).get("inputs")
     if inputs:
-        champion = champion_now(root, str(parse_yaml(place / PARAMS_FILE)["name"]), environment)
+        from pipeline.params import load_recipe
+
+        champion = champion_now(root, load_recipe(place).name, environment)
         freshness.remember_run(root, inputs, run_id, champion)
 
 
 def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]:
     """Remove the worktrees of runs that are over, or forgotten, for longer than `execution.yaml` says."""
+    from pipeline.execution import load_execution
+
     keep = load_execution(root, environment).worktrees
 
     def is_wanted(run_id: str) -> bool:
@@ -220,33 +130,21 @@ def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]
     return workspace.sweep(root, is_wanted)
 
 
-def _dated(root: Path, values: Mapping[str, Any], request: Request) -> tuple[dict[str, Any], str]:
-    overrides = dict(request.overrides)
-    if request.as_of is None or "ingest.as_of" in overrides:
-        return overrides, ""
-    from pipeline.data.sources.snapshots import dates
-
-    path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
-    if dates(root / path):
-        return {**overrides, "ingest.as_of": request.as_of}, ""
-    return overrides, f"{path} cannot say what it held on {request.as_of}: the data of today"
-
-
-def _unchanged(root: Path, record: Record, standing: str) -> Record:
-    verdict = read_json(root / history.RUNS / standing / VERDICT)
-    sentence = f"nothing changed since run {standing}: {verdict['outcome']!s}, {verdict['reason']}"
-    unchanged = replace(record, same_as=standing)
-    history.write(root, unchanged)
-    return history.finish(root, root / history.RUNS / standing, unchanged, "success", "unchanged", sentence)
-
-
 def _make_again(root: Path, place: Path, run_id: str) -> None:
     kept = root / history.RUNS / run_id / PARAMS_FILE
     if not kept.is_file():
         raise StorageError(f"{place}: the run's worktree is gone and so is its recipe; start a new run")
     print(f"worktree {place.name} is gone: made again, the stages before this one come from the cache", flush=True)  # noqa: T201
     workspace.remove(root, place)
+    from pipeline.params import parse_yaml
+
     workspace.make(root, run_id, parse_yaml(kept))
+
+
+def _lighter(place: Path) -> dict[str, str]:
+    from pipeline.execution import load_execution
+
+    return out_of_memory.less_parallel(load_execution(place))
 
 
 def _reproduce(
@@ -272,7 +170,7 @@ def _reproduce(
 
 def _inputs(place: Path) -> dict[str, Any]:
     # Absent where the worktree was removed and made again: nobody knows what it was then made from.
-    return dict(read_json(place / _INPUTS)) if (place / _INPUTS).is_file() else {}
+    return dict(read_json(place / INPUTS)) if (place / INPUTS).is_file() else {}
 
 
 def _order_lock(place: Path, graph: Graph) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +54,16 @@ def test_without_a_run_progress_is_plain_lines(
         "train: 12 000 of 12 000 images  epoch 1/3",
         "train: 12 000 images",
     ]
+
+
+def test_a_stage_begins_when_its_process_does(tmp_path: Path) -> None:
+    code = (
+        "import time; time.sleep(0.5)\n"
+        "from pipeline.progress import Progress; progress = Progress('train'); progress.begin(); progress.finish('done')"
+    )
+    before_s = time.time()
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "RATCHET_EVENTS": str(tmp_path / "events")}, check=True
+    )
+    begin, finish = (json.loads(line) for line in (tmp_path / "events").read_text().splitlines())
+    assert before_s - 0.1 <= begin["at_s"] <= finish["at_s"] - 0.5

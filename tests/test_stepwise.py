@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import history, stepwise, workspace
+from pipeline import history, opening, stepwise, workspace
 from pipeline.console import StageRow
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.history import Record
@@ -208,13 +208,13 @@ def test_a_request_that_is_none_is_refused_in_one_line(tmp_path: Path, content: 
     path = tmp_path / "request.json"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=said) as caught:
-        stepwise.read_request(path)
+        opening.read_request(path)
     assert "\n" not in str(caught.value)
 
 
 def test_opening_an_open_run_keeps_it(root: Path) -> None:
     place = opened(root, state="failed", end=history.now())
     (place / "made").write_text("by an earlier stage")
-    record = stepwise.open_run(root, stepwise.Request(id="r1"), dict(os.environ))
+    record = opening.open_run(root, opening.Request(id="r1"), dict(os.environ))
     assert (record.state, record.end) == ("running", None)
     assert (place / "made").is_file()
