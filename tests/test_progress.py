@@ -59,7 +59,8 @@ def test_without_a_run_progress_is_plain_lines(
 def test_a_stage_begins_when_its_process_does(tmp_path: Path) -> None:
     code = (
         "import time; time.sleep(0.5)\n"
-        "from pipeline.progress import Progress; progress = Progress('train'); progress.begin(); progress.finish('done')"
+        "from pipeline.progress import Progress\n"
+        "progress = Progress('train'); progress.begin(); progress.finish('done')"
     )
     before_s = time.time()
     subprocess.run(
