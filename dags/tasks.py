@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from dags.derive import TaskSpec
 
 ROOT = Path(__file__).resolve().parents[1]
-OPEN, CLOSE, APPROVE = "open", "close", "approve"
 VENV_VARIABLE = "RATCHET_VENV"
 _GRACE_S = 3.0
 _RETRY_DELAY = timedelta(seconds=10)
@@ -65,12 +64,16 @@ class Step(BaseOperator):
         """
         _die_with_the_scheduler()
         line = ""
-        self._process = process = processes.start(
-            command or [str(pipeline_python()), "-m", "pipeline", *words],
-            folder=ROOT,
-            environment={**_environment(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.PIPE if command else subprocess.DEVNULL,
-        )
+        command_line = command or [str(pipeline_python()), "-m", "pipeline", *words]
+        try:
+            self._process = process = processes.start(
+                command_line,
+                folder=ROOT,
+                environment={**_environment(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE if command else subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise StepFailed(f"{command_line[0]}: cannot be started on this worker: {error.strerror}") from error
         try:
             assert process.stdout is not None
             for raw in process.stdout:
@@ -83,11 +86,13 @@ class Step(BaseOperator):
             processes.end(process, grace_s=_GRACE_S)
             raise
         finally:
-            process.stdout.close() if process.stdout else None
+            for pipe in (process.stdout, process.stdin):  # what waits for its input to close must not wait for us
+                pipe.close() if pipe else None
         if code == 0:
             return
-        if code < 0:
-            raise TryLater(f"{' '.join(words)}: its process was ended by {signal.Signals(-code).name}; {line}")
+        ended_by = -code if code < 0 else code - 128 if command else 0  # docker tells a container's signal in this way
+        if ended_by in set(signal.Signals):
+            raise TryLater(f"{' '.join(words)}: its process was ended by {signal.Signals(ended_by).name}; {line}")
         message = line.removeprefix("ratchet: ") or f"{' '.join(words)}: left with {code} and said nothing"
         raise (TryLater if code == TryAgain.exit_code else StepFailed)(message)
 
@@ -257,7 +262,7 @@ def pipeline_python() -> Path:
 
 def _environment() -> Mapping[str, str]:
     # Airflow's settings, secrets among them, and its interpreter's are no business of the pipeline's.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON", "_AIRFLOW"))}
+    kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("AIRFLOW", "PYTHON"))}
     return {name: value for name, value in kept.items() if name not in ("VIRTUAL_ENV", "FORKED_BY_MULTIPROCESSING")}
 
 
