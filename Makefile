@@ -2,28 +2,43 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench images lock clean
+.PHONY: help setup setup-airflow demo airflow airflow-stop test check bench images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
+PORT ?= 8080
 slow_tests := tests/system
-fast_tests = $(filter-out $(slow_tests) %/__pycache__ %/conftest.py %/__init__.py,$(patsubst %/,%,$(wildcard tests/*/ tests/*.py)))
+dag_tests := tests/dags
+# What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
+run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
+fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__ %/conftest.py %/__init__.py,$(patsubst %/,%,$(wildcard tests/*/ tests/*.py)))
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## set up what is missing (nothing the second time)
 	@scripts/setup.sh
 
+setup-airflow: setup ## set up Airflow's own environment too
+	@scripts/setup_airflow.sh
+
 demo: setup ## retrain on the sample of Fashion-MNIST, judge and register the model
 	@$(in_venv) ratchet run
 
-test: setup ## every test, the fast ones first
+airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080
+	@scripts/airflow.sh start --port $(PORT)
+
+airflow-stop: ## stop it
+	@scripts/airflow.sh stop
+
+test: setup-airflow ## every test, the fast ones first
+	@$(run_dag_tests)
 	@$(in_venv) python -m pytest $(fast_tests) $(wildcard $(slow_tests))
 
-check: setup ## lint, format, types, import contracts and the fast tests: under a minute
+check: setup-airflow ## lint, format, types, import contracts and the fast tests: under a minute
 	@$(in_venv) ruff check .
 	@$(in_venv) ruff format --check .
 	@$(in_venv) mypy
 	@$(in_venv) lint-imports
+	@$(run_dag_tests) -q
 	@$(in_venv) python -m pytest -q $(fast_tests)
 
 images: ## build the CPU images and try each: slow, some 15 GB (docs/docker.md)

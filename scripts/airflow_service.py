@@ -1,0 +1,260 @@
+"""Starts, stops and asks after this checkout's Airflow. Called by scripts/airflow.sh, which says how.
+
+`start` hands over to a process that leads a session of its own, records itself and becomes `airflow standalone`: at no
+moment does something run that is not recorded. Then it waits until Airflow answers and has read every DAG file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import airflow_processes
+import airflow_settings
+from airflow_processes import MARK, Started
+from airflow_readiness import ImportFailed, Readiness
+from airflow_settings import DAGS, HOME, PASSWORDS, ROOT, USER, settings
+
+RECORD = HOME / "standalone.json"
+LOG = HOME / "standalone.log"
+VENV = Path(os.environ.get("RATCHET_AIRFLOW_VENV", ROOT / ".venv-airflow"))
+
+PORT = 8080
+TIMEOUT_S = 180.0
+GRACE_S = 15.0
+_LOOK_S = 0.2
+_STILL_S = 15.0
+
+USAGE, DATA, BUG, INPUT_OUTPUT = 2, 65, 70, 74
+
+
+class Refused(Exception):
+    """One line for the user, and the exit code."""
+
+    def __init__(self, code: int, line: str) -> None:
+        super().__init__(line)
+        self.code = code
+
+
+def main() -> int:
+    """Do what was asked."""
+    parser = argparse.ArgumentParser(prog="scripts/airflow.sh", add_help=False)
+    parser.add_argument("verb", choices=["start", "stop", "status", "env", "become"])
+    parser.add_argument("--port", type=int, default=None)
+    parser.add_argument("--timeout-s", type=float, default=TIMEOUT_S)
+    parser.add_argument("--grace-s", type=float, default=GRACE_S)
+    parser.add_argument("--log-ports", type=int, nargs=2, default=(0, 0), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.port is not None and not 0 < asked.port < 1 << 16:
+        parser.error(f"--port {asked.port}: a port is a number from 1 to 65535")
+    try:
+        match asked.verb:
+            case "start":
+                start(asked.port, asked.timeout_s, asked.grace_s)
+            case "stop":
+                stop(asked.grace_s)
+            case "status":
+                return status()
+            case "env":
+                print_environment(asked.port)
+            case "become":
+                become(asked.port, tuple(asked.log_ports))
+    except Refused as refused:
+        print(f"ratchet: {refused}", file=sys.stderr)
+        return refused.code
+    return 0
+
+
+def start(port: int | None, timeout_s: float, grace_s: float) -> None:
+    """Start Airflow, or join a start that is under way, and return when it is ready.
+
+    A failed start leaves nothing running and raises `Refused`.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    with _turn():
+        started = Started.read(RECORD)
+        if started and started.is_alive:
+            is_new = False
+            if port not in (None, started.port):
+                say(f"Airflow runs on port {started.port} already, not on {port}")
+        else:
+            is_new = True
+            if ended := _end(started, grace_s):
+                say(f"something was left of an Airflow that was killed: {ended}")
+            try:
+                started = _spawn(port or PORT)
+            except BaseException:
+                _end(Started.read(RECORD), grace_s)
+                raise
+    try:
+        _wait_until_ready(started, timeout_s)
+    except BaseException as error:
+        # Whoever joined and lost patience with Ctrl-C does not end what another one is starting.
+        if is_new or isinstance(error, Refused):
+            with _turn():
+                _end(started, grace_s)
+        raise
+    is_so = "is ready" if is_new else "is running already"
+    say(f"Airflow {is_so}: {started.address}  user {USER}, password in {PASSWORDS.relative_to(ROOT)}")
+
+
+def stop(grace_s: float) -> None:
+    """End every process of it, by force what is left after `grace_s`. Raises `Refused` if one cannot be killed."""
+    if not HOME.exists():
+        say("Airflow is not running")
+        return
+    with _turn():
+        ended = _end(Started.read(RECORD), grace_s)
+    say(f"Airflow has ended: {ended}" if ended else "Airflow is not running")
+
+
+def status() -> int:
+    """Say whether it runs and how its parts are."""
+    started = Started.read(RECORD)
+    if not (started and started.is_alive):
+        left = airflow_processes.find(ROOT, started)
+        say(f"Airflow is not running{f', but {len(left)} processes of it are: stop ends them' if left else ''}")
+        return 1
+    readiness = Readiness(started, DAGS, USER, PASSWORDS)
+    lacks = readiness.lacks_health()
+    say(f"Airflow at {started.address}: {lacks or 'healthy'} (pid {started.pid}, log {LOG.relative_to(ROOT)})")
+    return 1 if lacks else 0
+
+
+def print_environment(port: int | None) -> None:
+    """Print the settings for a shell: those of the Airflow that runs, else those that it would have."""
+    started = Started.read(RECORD)
+    if started and started.is_alive and port in (None, started.port):
+        found = settings(started.port, started.log_ports)
+    else:
+        found = settings(port or PORT, ())
+    for key, value in found.items():
+        print(f"export {key}={shlex.quote(value)}")
+
+
+def become(port: int, log_ports: tuple[int, ...]) -> None:
+    """Record this process and turn it into `airflow standalone`. It leads its session already."""
+    worker, trigger = log_ports
+    ticks = airflow_processes.start_ticks(os.getpid())
+    Started(os.getpid(), ticks, airflow_processes.boot(), time.time(), port, (worker, trigger)).write(RECORD)
+    # It stops its parts when it is interrupted. A shell that started us in the background would have it ignore that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Not for a task: this environment, and what belongs to the make that started us.
+    strange = {"VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+    environment = {key: value for key, value in os.environ.items() if key not in strange}
+    path = [str(ROOT / "scripts" / "loopback"), str(VENV / "bin"), os.environ.get("PATH", os.defpath)]
+    environment |= settings(port, log_ports)
+    environment |= {"PATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}  # so that its log is not behind
+    os.execve(VENV / "bin" / "airflow", ["airflow", "standalone"], environment)
+
+
+def _spawn(port: int) -> Started:
+    """Start it and return what it recorded. Raises `Refused` if the port is taken."""
+    if refusal := airflow_settings.refuse(port):
+        raise Refused(USAGE, refusal)
+    airflow_settings.make_secrets()
+    if LOG.exists():
+        LOG.replace(LOG.with_suffix(".log.1"))
+    worker, trigger = airflow_settings.free_ports(2)
+    command = [sys.executable, __file__, "become", "--port", str(port), "--log-ports", str(worker), str(trigger)]
+    with os.fdopen(os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
+        child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, MARK: str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    while child.poll() is None:
+        started = Started.read(RECORD)
+        if started and started.pid == child.pid:
+            say(f"starting Airflow at {started.address} (log: {LOG.relative_to(ROOT)})")
+            return started
+        time.sleep(0.02)
+    raise Refused(BUG, f"Airflow could not be started{_end_of_log()}")
+
+
+def _wait_until_ready(started: Started, timeout_s: float) -> None:
+    began_s = told_s = time.monotonic()
+    readiness = Readiness(started, DAGS, USER, PASSWORDS)
+    said = ""
+    while True:
+        is_alive = started.is_alive  # asked before the rest: one that ends meanwhile is found dead the next time
+        try:
+            lacks = readiness.lacks()
+        except ImportFailed as failed:
+            raise Refused(DATA, str(failed)) from None
+        waited_s = time.monotonic() - began_s
+        if not is_alive:
+            raise Refused(BUG, f"Airflow ended while it started{_end_of_log()}")
+        if not lacks:
+            return
+        if waited_s > timeout_s:
+            raise Refused(BUG, f"Airflow is not ready after {timeout_s:.0f} s: {lacks}{_end_of_log()}")
+        if lacks != said or time.monotonic() - told_s > _STILL_S:
+            say(f"  {lacks} ({waited_s:.0f} s)")
+            said, told_s = lacks, time.monotonic()
+        time.sleep(_LOOK_S)
+
+
+def _end(started: Started | None, grace_s: float) -> str | None:
+    """End every process of it and forget the record; say what was done, or nothing if there was none."""
+    try:
+        ended = airflow_processes.end(ROOT, started, grace_s=grace_s, say=say)
+    except TimeoutError as error:
+        raise Refused(BUG, f"Airflow cannot be ended: {error}") from None
+    RECORD.unlink(missing_ok=True)
+    return ended
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let one start or stop at a time begin or end something. The lock goes with the process, however it ends."""
+    try:
+        HOME.mkdir(mode=0o700, exist_ok=True)
+        lock = (HOME / "lock").open("w")
+    except OSError as error:
+        raise Refused(INPUT_OUTPUT, f"{HOME} cannot be written: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another start or stop is at work in this checkout: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _end_of_log(count: int = 20) -> str:
+    try:
+        lines = LOG.read_text(errors="replace").splitlines()[-count:]
+    except OSError:
+        return ""
+    return "\n".join([f"; the end of {LOG.relative_to(ROOT)}:", *lines])
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def say(line: str) -> None:
+    """Tell the user, at once."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
