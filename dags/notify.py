@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -33,9 +34,13 @@ class TellFailure(BaseNotifier):
     """Tells that a task has failed for good, with the one line that says why."""
 
     def notify(self, context: Context) -> None:
-        """Send the message."""
+        """Send the message; nothing where a run is closed that has failed: the task that failed has told."""
+        from dags.tasks import RunFailed
+
+        if isinstance(context.get("exception"), RunFailed):
+            return
         run, task = context["dag_run"], context["ti"].task_id
-        why = str(context.get("exception") or "it ended without a word: see its log")
+        why = str(context.get("exception") or "") or "it ended without a word: see its log"
         send(
             {
                 "event": "failed",
@@ -96,13 +101,14 @@ def send(message: dict[str, Any]) -> None:
     """Send a message every way that is configured; one that fails does not keep the others from being tried."""
     problems = []
     for name, way in ((EMAIL, _by_email), (SLACK, _by_slack), (WEBHOOK, _by_webhook)):
-        connection = _connection(name)
-        if connection is None:
-            continue
+        connection = None
         try:
-            way(connection, message)
+            connection = _connection(name)
+            if connection is not None:
+                way(connection, message)
         except Exception as error:  # noqa: BLE001 - whatever a mail server or a webhook answers
-            problems.append(f"{name}: {type(error).__name__}: {error}")
+            secret = connection.password if connection else None
+            problems.append(f"{name}: {type(error).__name__}: {error}".replace(secret or "\0", "***"))
     if problems:
         raise RuntimeError(f"not everybody was told: {'; '.join(problems)}")
 
@@ -154,7 +160,9 @@ def _by_email(connection: Connection, message: dict[str, Any]) -> None:
 def _by_slack(_: Connection, message: dict[str, Any]) -> None:
     from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 
-    SlackWebhookHook(slack_webhook_conn_id=SLACK).send(text=as_text(message))
+    quiet = logging.getLogger(f"{__name__}.slack")
+    quiet.setLevel(logging.WARNING)  # Slack's client tells at INFO the address it tries again, and that is the secret
+    SlackWebhookHook(slack_webhook_conn_id=SLACK, logger=quiet).send(text=as_text(message))
 
 
 def _by_webhook(_: Connection, message: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ class Look(BaseOperator):
         """Look once."""
         last: Mapping[str, Any] = {}
         for event in context["inlet_events"][self.asset].ascending(False).limit(1):
-            last = event.extra
+            last = event.extra or {}
         seen = look(ROOT / self.path, last)
         if seen is None:
             raise AirflowSkipException(f"{self.path} has not changed")
@@ -57,11 +57,14 @@ def look(folder: Path, last: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a source's folder holds now, by listing and by content; None if that is what was seen last."""
     if not folder.is_dir():
         raise AirflowFailException(f"{folder} does not exist; name the folder that holds the source in data.path")
-    listing = sorted(_entries(folder, folder))
-    by_listing = digest_json(listing)
-    if by_listing == last.get("listing"):
-        return None
-    by_content = digest_json([[name, digest_file(folder / name)] for name, *_ in listing])
+    try:
+        listing = sorted(_entries(folder, folder))
+        by_listing = digest_json(listing)
+        if by_listing == last.get("listing"):
+            return None
+        by_content = digest_json([[name, digest_file(folder / name)] for name, *_ in listing])
+    except OSError as error:  # a link that leads nowhere; a file that went while we looked
+        raise AirflowFailException(f"{error.filename}: {error.strerror}; {folder} is not read as a whole") from error
     if by_content == last.get("content"):
         return None
     return {

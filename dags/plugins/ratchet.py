@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from airflow.listeners import hookimpl
-from airflow.plugins_manager import AirflowPlugin
-
-from pipeline import history, workspace
-from pipeline.errors import RatchetError
-
 ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from airflow.listeners import hookimpl  # noqa: E402
+from airflow.plugins_manager import AirflowPlugin  # noqa: E402
+
+from pipeline import history, workspace  # noqa: E402
+from pipeline.errors import RatchetError  # noqa: E402
+
 _PREFIX = "/ratchet"
 # A report is one self-contained page, and Great Expectations' documents are made elsewhere: neither may reach out.
 _POLICY = (
@@ -24,9 +29,12 @@ def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
     """Return a file of a run's reports, kept or still in its worktree; None if there is none, or it lies elsewhere."""
     name = history.id_for(dag_id, run_id)
     for folder in (root / history.RUNS / name, workspace.place_of(root, name)):
-        found = (folder / path).resolve()
-        if found.is_file() and found.is_relative_to((folder / "reports").resolve()):
-            return found
+        try:
+            found = (folder / path).resolve()
+            if found.is_relative_to(folder.resolve() / "reports") and found.is_file():
+                return found
+        except (OSError, ValueError, RuntimeError):  # no name of a file: too long, with a zero byte, a link to itself
+            continue
     return None
 
 
@@ -41,6 +49,12 @@ def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
     return f"{told}: {record.sentence}"[:1000] if record.sentence else told
 
 
+async def _serve(scope: Any, receive: Any, send: Any) -> None:
+    """Answer a request; what that takes is loaded by the web server alone, not by each process that has the plugin."""
+    await _application()(scope, receive, send)
+
+
+@cache
 def _application() -> Any:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -84,7 +98,7 @@ class RatchetPlugin(AirflowPlugin):
 
     name = "ratchet"
     listeners = [_Notes()]  # noqa: RUF012 - Airflow's own form
-    fastapi_apps = [{"app": _application(), "url_prefix": _PREFIX, "name": "ratchet"}]  # noqa: RUF012
+    fastapi_apps = [{"app": _serve, "url_prefix": _PREFIX, "name": "ratchet"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Report",
