@@ -39,6 +39,10 @@ class StepFailed(AirflowException):
     """A command of the pipeline has failed, and trying again would fail again. Its text is the command's one line."""
 
 
+class RunFailed(StepFailed):
+    """A run has been closed that had failed. Red like its run, so that clearing the failed tasks closes it again."""
+
+
 class TryLater(AirflowException):
     """A command of the pipeline has failed for a reason that passes: a lock, a lost worker, memory once."""
 
@@ -212,7 +216,7 @@ class CloseRun(Step):
         self.config = config
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Close the run as its tasks have ended."""
+        """Close the run as its tasks have ended; raise RunFailed if one of them has failed."""
         run_id = run_id_of(context)
         run = context["dag_run"]
         states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
@@ -221,6 +225,8 @@ class CloseRun(Step):
         )
         self.call("runs", "close", run_id, "--state", "failed" if is_failed else "success")
         record = history.read(ROOT, run_id)
+        if is_failed:
+            raise RunFailed(f"the run failed: {record.sentence}")
         if record.outcome in ("promote", "refuse", "rejected"):
             reports = ROOT / record.folder / "reports"
             verdict = read_json(reports / "verdict.json")
