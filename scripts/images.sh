@@ -5,6 +5,7 @@
 #   RATCHET_CACHE=…            where base image, layers and caches are kept without Docker (default ~/.cache/ratchet)
 #   RATCHET_DEBIAN_MIRROR=…    where the base image's packages come from (default http://deb.debian.org/debian)
 #   RATCHET_CA=…               certificates to trust while building, if not the machine's own
+#   STORAGE_DRIVER=vfs         for buildah, where it does not see for itself that the kernel has no overlay (a storage of its own)
 #
 # With a Docker engine, it builds and runs. Without one, Debian's buildah does, as root, with chroot isolation, on a base that
 # debootstrap makes and that is tagged as the image which the Dockerfiles name: the same steps, in the same files.
@@ -93,9 +94,9 @@ else
       fail 75 "${lacks[*]} could not be installed (log: $log)"
   fi
   say "no Docker engine answers: building with $(buildah --version)"
-  export TMPDIR=$cache/tmp BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
+  export TMPDIR=$cache/tmp BUILDAH_ISOLATION=chroot
   # --uts host: a container's own host name does not resolve under chroot isolation, and Horovod's Gloo then crashes.
-  buildah=(buildah --root "$cache/storage" --runroot "$cache/run")
+  buildah=(buildah --root "$cache/storage" --runroot "$cache/run" ${STORAGE_DRIVER:+--storage-driver "$STORAGE_DRIVER"})
   engine_base() {
     if "${buildah[@]}" inspect --type image "$base" >/dev/null 2>&1; then return 0; fi
     step "making the base with debootstrap, in place of $base" make_base || fail 75 "debootstrap failed (log: $log)"
