@@ -124,7 +124,8 @@ def end(checkout: Path, started: Started | None, *, grace_s: float, say: Callabl
         time.sleep(_LOOK_S)
     killed = set()
     if left:
-        say(f"{len(left)} processes are still there after {grace_s:.0f} s: killing them")
+        titles = {_title(process) for process in left.values()}
+        say(f"still there after {grace_s:.0f} s, to be killed: {len(left)} ({', '.join(sorted(titles))})")
     deadline_s = time.monotonic() + _KILL_S
     while left := find(checkout, started):
         if time.monotonic() > deadline_s:
@@ -134,6 +135,12 @@ def end(checkout: Path, started: Started | None, *, grace_s: float, say: Callabl
         time.sleep(_LOOK_S / 2)
     by_force = f", {len(killed)} of them by force" if killed else ""
     return f"{len(seen)} processes ended in {time.monotonic() - began_s:.1f} s{by_force}"
+
+
+def _title(process: Process) -> str:
+    words = _command(process.pid).replace(b"\0", b" ").decode(errors="replace").split()
+    parts = (words[at + 1 : at + 2] for at, word in enumerate(words) if Path(word).name == "airflow")
+    return next((" ".join(["airflow", *part]) for part in parts), "a task")
 
 
 def _send(process: Process, number: signal.Signals) -> bool:
@@ -156,13 +163,14 @@ def _is_session_of(started: Started, table: dict[int, Process]) -> bool:
     # The number is given out again only when nothing of the session is left. Should that have happened: Airflow's
     # processes say what they are, in their command line or in the title that they replace it with.
     members = [process for process in table.values() if process.session == started.pid]
-    return any(process.start_ticks >= started.start_ticks and _names_airflow(process.pid) for process in members)
+    later = [process.pid for process in members if process.start_ticks >= started.start_ticks]
+    return any(b"airflow" in _command(pid) for pid in later)
 
 
-def _names_airflow(pid: int) -> bool:
+def _command(pid: int) -> bytes:
     with suppress(OSError):
-        return b"airflow" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _carries_mark(pid: int, checkout: Path) -> bool:

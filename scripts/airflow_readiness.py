@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import airflow_processes
 from airflow_processes import Started
+from airflow_settings import DAGS, PARSE_LOGS, PASSWORDS, ROOT, USER
 
 _PARTS = ("scheduler", "dag_processor", "triggerer")
 _PAGE = 100  # Airflow's [api] maximum_page_limit
-_NO_DAG_S = 60.0  # a file in which no DAG has turned up after that time has none
 _ANSWER_S = 10.0
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy does not know our loopback
 
@@ -32,14 +33,11 @@ class ImportFailed(Exception):
 class Readiness:
     """Asks one Airflow until nothing is lacking."""
 
-    def __init__(self, started: Started, folder: Path, user: str, passwords: Path) -> None:
-        """Take what was started, the folder with the DAG files, and who asks."""
+    def __init__(self, started: Started) -> None:
+        """Take what was started."""
         self._started = started
-        self._folder = folder
-        self._user = user
-        self._passwords = passwords
         self._token: str | None = None
-        self._healthy_since_s: float | None = None
+        self._closed: set[str] = set()
 
     def lacks_health(self) -> str | None:
         """Say which part is not up, or None."""
@@ -60,7 +58,6 @@ class Readiness:
         """Say what is not ready, or None. Raises `ImportFailed` when a DAG file cannot be read."""
         if health := self.lacks_health():
             return health
-        self._healthy_since_s = self._healthy_since_s or time.monotonic()
         try:
             errors = list(self._all("/api/v2/importErrors", "import_errors"))
             dags = list(self._all("/api/v2/dags", "dags"))
@@ -68,15 +65,23 @@ class Readiness:
             return f"the web server does not tell of its DAGs yet ({error})"
         read = {dag["relative_fileloc"] for dag in dags if self._is_since_start(dag["last_parsed_time"])}
         failed = {error["filename"]: error for error in errors if self._is_since_start(error["timestamp"])}
-        files = {str(path.relative_to(self._folder)) for path in dag_files(self._folder)}
-        unread = sorted(files - read - failed.keys())
-        if unread and time.monotonic() - self._healthy_since_s < _NO_DAG_S:
-            return f"not read yet: {', '.join(unread)} in {self._folder.name}/"
+        files = {str(path.relative_to(DAGS)) for path in dag_files(DAGS)}
+        unread = sorted(files - read - failed.keys() - self._read_without_a_dag(files))
+        if unread:
+            return f"not read yet: {', '.join(unread)} in {DAGS.name}/"
         if failed:
             why = {name: _last_line(error["stack_trace"]) for name, error in sorted(failed.items())}
-            lines = (f"{self._folder.name}/{name}: {line}" for name, line in why.items())
+            lines = (f"{DAGS.name}/{name}: {line}" for name, line in why.items())
             raise ImportFailed("Airflow cannot read a DAG file: " + "\n".join(lines))
         return None
+
+    def _read_without_a_dag(self, files: set[str]) -> set[str]:
+        """Return the files whose reading has ended: until then the DAG processor holds the file's log open."""
+        logs = {file: list(PARSE_LOGS.glob(f"*/*/{file}.log")) for file in files}
+        held = _open_files(airflow_processes.find(ROOT, self._started))
+        closed = {file for file, found in logs.items() if found and not held.intersection(found)}
+        known, self._closed = closed & self._closed, closed  # twice in a row: it is made a moment before it is opened
+        return known
 
     def _is_since_start(self, moment: str | None) -> bool:
         return moment is not None and datetime.fromisoformat(moment).timestamp() >= self._started.began
@@ -92,8 +97,8 @@ class Readiness:
 
     def _get_token(self) -> str:
         if self._token is None:
-            password = json.loads(self._passwords.read_text())[self._user]
-            body = json.dumps({"username": self._user, "password": password}).encode()
+            password = json.loads(PASSWORDS.read_text())[USER]
+            body = json.dumps({"username": USER, "password": password}).encode()
             self._token = str(self._get("/auth/token", body=body)["access_token"])
         return self._token
 
@@ -130,6 +135,16 @@ def dag_files(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if is_kept(here / name, "/")]
         found += [here / name for name in names if name.endswith(".py") and is_kept(here / name)]
     return sorted(path for path in found if _might_hold_a_dag(path.read_bytes().lower()))
+
+
+def _open_files(pids: Iterable[int]) -> set[Path]:
+    found = set()
+    for pid in pids:
+        with suppress(OSError):  # it has ended meanwhile
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    found.add(link.readlink())
+    return found
 
 
 def _might_hold_a_dag(text: bytes) -> bool:

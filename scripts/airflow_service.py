@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import airflow_processes
 import airflow_settings
 from airflow_processes import MARK, Started
 from airflow_readiness import ImportFailed, Readiness
-from airflow_settings import DAGS, HOME, PASSWORDS, ROOT, USER, settings
+from airflow_settings import HOME, PARSE_LOGS, PASSWORDS, ROOT, USER, settings
 
 RECORD = HOME / "standalone.json"
 LOG = HOME / "standalone.log"
@@ -125,7 +126,7 @@ def status() -> int:
         left = airflow_processes.find(ROOT, started)
         say(f"Airflow is not running{f', but {len(left)} processes of it are: stop ends them' if left else ''}")
         return 1
-    readiness = Readiness(started, DAGS, USER, PASSWORDS)
+    readiness = Readiness(started)
     lacks = readiness.lacks_health()
     say(f"Airflow at {started.address}: {lacks or 'healthy'} (pid {started.pid}, log {LOG.relative_to(ROOT)})")
     return 1 if lacks else 0
@@ -165,6 +166,7 @@ def _spawn(port: int) -> Started:
     airflow_settings.make_secrets()
     if LOG.exists():
         LOG.replace(LOG.with_suffix(".log.1"))
+    shutil.rmtree(PARSE_LOGS, ignore_errors=True)  # what is there afterwards was read since this start
     worker, trigger = airflow_settings.free_ports(2)
     command = [sys.executable, __file__, "become", "--port", str(port), "--log-ports", str(worker), str(trigger)]
     with os.fdopen(os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
@@ -188,7 +190,7 @@ def _spawn(port: int) -> Started:
 
 def _wait_until_ready(started: Started, timeout_s: float) -> None:
     began_s = told_s = time.monotonic()
-    readiness = Readiness(started, DAGS, USER, PASSWORDS)
+    readiness = Readiness(started)
     said = ""
     while True:
         is_alive = started.is_alive  # asked before the rest: one that ends meanwhile is found dead the next time

@@ -17,6 +17,7 @@ HOME = ROOT / ".airflow"
 DAGS = ROOT / "dags"
 SECRETS = HOME / "airflow.cfg"  # the file that Airflow would write itself, with every default and shorter keys
 PASSWORDS = HOME / "simple_auth_manager_passwords.json.generated"  # the name that Airflow gives it
+PARSE_LOGS = HOME / "logs" / "dag_processor"  # one for each DAG file that is read
 USER = "admin"  # the one user of Airflow's default [core] simple_auth_manager_users
 
 
@@ -29,6 +30,7 @@ def settings(port: int, log_ports: tuple[int, ...]) -> dict[str, str]:
     place = {
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW_CONFIG": str(SECRETS),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(PARSE_LOGS),
         "PYTHONPATH": str(ROOT),  # `import pipeline` and `import dags`
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(DAGS / "plugins"),

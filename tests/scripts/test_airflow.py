@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,15 @@ if way == "with a task":
     part = f"import subprocess, sys; subprocess.run([{sys.executable!r}, '-c', {task!r}])"
     subprocess.Popen(["airflow supervisor", "-c", part], executable=sys.executable)
 now = datetime.now(timezone.utc).isoformat()
-read = [] if way == "slow to read" else [path.name for path in dags.glob("*dag.py")]
+read = [path.name for path in dags.glob("*dag.py")]
+if way in ("without a DAG", "slow to read"):
+    parse_log = Path(os.environ["AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY"], *"day folder".split())
+    parse_log.mkdir(parents=True)
+    for path in read:
+        reading = (parse_log / f"{path}.log").open("a")
+        if way == "without a DAG":
+            reading.close()
+    read = []
 parts = ("scheduler", "dag_processor", "triggerer")
 answers = {
     "/api/v2/monitor/health": {
@@ -230,6 +239,10 @@ def test_what_is_not_ready_in_time_is_ended(checkout: Checkout, way: str, lacks:
     assert checkout.call("status").returncode == 1
 
 
+def test_a_file_that_has_been_read_counts_also_if_no_dag_was_in_it(checkout: Checkout) -> None:
+    assert checkout.start("without a DAG", "--timeout-s", "5").returncode == 0
+
+
 def test_a_dag_file_that_cannot_be_read_is_one_line(checkout: Checkout) -> None:
     (checkout.root / "dags" / "broken.py").write_text("from airflow.sdk import DAG\nraise ValueError\n")
     failed = checkout.start("with a broken DAG")
@@ -239,10 +252,18 @@ def test_a_dag_file_that_cannot_be_read_is_one_line(checkout: Checkout) -> None:
     assert checkout.processes() == []
 
 
-def test_stop_finds_what_a_killed_standalone_left_behind(checkout: Checkout) -> None:
+def start_with_a_task(checkout: Checkout) -> None:
+    """Start it and return when the task has left the session."""
     assert checkout.start("with a task").returncode == 0
+    deadline_s = time.monotonic() + 10
+    while len({os.getsid(process.pid) for process in checkout.processes()}) < 2:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def test_stop_finds_what_a_killed_standalone_left_behind(checkout: Checkout) -> None:
+    start_with_a_task(checkout)
     assert len(checkout.processes()) == 3
-    assert len({os.getsid(process.pid) for process in checkout.processes()}) == 2
     os.kill(checkout.pid, signal.SIGKILL)
     stopped = checkout.stop("--grace-s", "0.5")
     assert stopped.returncode == 0, stopped.stderr
@@ -251,7 +272,7 @@ def test_stop_finds_what_a_killed_standalone_left_behind(checkout: Checkout) -> 
 
 
 def test_start_ends_what_a_killed_standalone_left_behind(checkout: Checkout) -> None:
-    assert checkout.start("with a task").returncode == 0
+    start_with_a_task(checkout)
     left = {process.pid for process in checkout.processes()}
     os.kill(checkout.pid, signal.SIGKILL)
     started = checkout.start("well", "--grace-s", "0.5")
