@@ -66,9 +66,14 @@ class Checkout:
         """Read the DAG files as Airflow's DAG processor does, in a process that has not read any."""
         from airflow.dag_processing.dagbag import BundleDagBag
 
-        _forget_dags()
         folder = self.root / "dags"
-        return BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
+        ours, path = _forget_dags(), [*sys.path]
+        try:
+            return BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
+        finally:
+            _forget_dags()
+            sys.modules.update(ours)
+            sys.path[:] = path  # a DAG file puts its root there, and Airflow its folder
 
     def dag(self, name: str) -> Any:
         """Return one DAG, and insist that nothing is wrong."""
@@ -81,18 +86,29 @@ def _forget_dags() -> dict[str, Any]:
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "dags"}
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
-    monkeypatch.setattr(sys, "path", [*sys.path])  # a DAG file puts its root there, and Airflow its folder
-    root = tmp_path / "project"
+def check_out(root: Path, *, is_plain: bool) -> Checkout:
+    """Copy what makes DAGs to a folder; with one config that says nothing, instead of those that are shipped."""
     for name in ("dags", "configs"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy2(ROOT / name, root / name)
-    ours = _forget_dags()
-    yield Checkout(root)
-    _forget_dags()
-    sys.modules.update(ours)
+    if is_plain:
+        shutil.rmtree(root / "configs")
+        (root / "configs").mkdir()
+        (root / "configs" / "plain.yaml").touch()
+    return Checkout(root)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A copy with one plain config, to change."""
+    return check_out(tmp_path / "project", is_plain=True)
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The DAGs as they are shipped, to look at."""
+    return check_out(tmp_path_factory.mktemp("shipped") / "project", is_plain=False).bag()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags import notify
+from dags.tasks import RunFailed
 from pipeline import history
 
 PASSWORD = "pass-w0rd-of-nobody"
@@ -338,6 +339,12 @@ def test_a_failure_is_told_with_the_line_that_says_why(posts: Server, connection
         "links": {"run": f"{HOME}/dags/retrain_one/runs/manual__1", "log": f"{HOME}/log"},
         "run": "manual__1",
     }
+
+
+def test_a_run_that_is_closed_as_failed_is_not_told_again(posts: Server, connections: Connections) -> None:
+    connections.webhook(posts.port)
+    notify.TellFailure()(context(exception=RunFailed("the run failed: data/raw: no such file")))
+    assert posts.got == []
 
 
 @pytest.mark.parametrize("values", [{}, {"exception": None}, {"exception": ValueError()}])

@@ -31,7 +31,7 @@ from airflow.sdk.execution_time.timeout import timeout
 
 from dags import assets, form, tasks
 from dags.derive import TaskSpec
-from dags.tasks import CloseRun, OpenRun, RunStage, Step, StepFailed, Sweep, TryLater
+from dags.tasks import CloseRun, OpenRun, RunFailed, RunStage, Step, StepFailed, Sweep, TryLater
 from pipeline import history, workspace
 from pipeline.configs import load_config, recipe_values
 from pipeline.params import Recipe, validate
@@ -295,6 +295,7 @@ def test_a_task_ends_with_the_scheduler_and_so_does_its_command(project: Path, m
     [
         (TryLater("a lock"), "retry"),
         (StepFailed("no such file"), "fail"),
+        (RunFailed("the run failed"), "fail"),
         (AirflowTaskTimeout("too long"), "fail"),
         (ValueError("a bug"), "fail"),
         (KeyError("a bug"), "fail"),
@@ -619,22 +620,33 @@ def test_a_champion_that_stays_is_no_news(project: Path, said: list[str], answer
 
 
 @pytest.mark.parametrize(
-    ("states", "state"),
+    "states",
     [
-        ({"open": "success", "train": "success", "register": "success", "close": "running"}, "success"),
-        ({"open": "success", "train": "success", "register": "skipped"}, "success"),
-        ({"open": "success", "train": "failed", "register": "upstream_failed"}, "failed"),
-        ({"train": "success", "close": "failed"}, "success"),  # an earlier try of closing
+        {"open": "success", "train": "success", "register": "success", "close": "running"},
+        {"open": "success", "train": "success", "register": "skipped"},
+        {"train": "success", "close": "failed"},  # an earlier try of closing
     ],
 )
-def test_a_run_is_closed_as_its_stages_have_ended(
-    project: Path, said: list[str], answer: Callable[..., None], states: dict[str, str], state: str
+def test_a_run_whose_stages_have_not_failed_is_closed_as_a_success(
+    project: Path, said: list[str], answer: Callable[..., None], states: dict[str, str]
 ) -> None:
-    answer({f"runs/{RUN}/record.json": record(state=state, sentence="why")})
+    answer({f"runs/{RUN}/record.json": record(state="success", sentence="why")})
     asked = context(states=states)
     told = execute(CloseRun(task_id="close", config="one"), asked)
-    assert said[0] == f"called: -m pipeline runs close {RUN} --state {state}"
+    assert said[0] == f"called: -m pipeline runs close {RUN} --state success"
     assert told == {"run": RUN, "folder": f"runs/{RUN}", "outcome": None, "note": "why"}
+    assert len(asked["outlet_events"]) == 0
+
+
+@pytest.mark.parametrize("states", [{"train": "failed", "register": "upstream_failed"}, {"train": "upstream_failed"}])
+def test_a_run_with_a_failed_stage_is_closed_as_a_failure_and_red_itself(
+    project: Path, said: list[str], answer: Callable[..., None], states: dict[str, str]
+) -> None:
+    answer({f"runs/{RUN}/record.json": record(state="failed", sentence="why")})
+    asked = context(states=states)
+    with pytest.raises(RunFailed, match=r"^the run failed: why$"):
+        execute(CloseRun(task_id="close", config="one"), asked)
+    assert said[0] == f"called: -m pipeline runs close {RUN} --state failed"
     assert len(asked["outlet_events"]) == 0
 
 
