@@ -205,7 +205,7 @@ def _wait_until_ready(started: Started, timeout_s: float) -> None:
             return
         if waited_s > timeout_s:
             raise Refused(BUG, f"Airflow is not ready after {timeout_s:.0f} s: {lacks}{_end_of_log()}")
-        if lacks != said or time.monotonic() - told_s > _STILL_S:
+        if waited_s > 1 and (lacks != said or time.monotonic() - told_s > _STILL_S):
             say(f"  {lacks} ({waited_s:.0f} s)")
             said, told_s = lacks, time.monotonic()
         time.sleep(_LOOK_S)
