@@ -11,7 +11,7 @@ fail() { printf 'ratchet: %s\n' "$1" >&2; exit 2; }
 
 cd "$root" 2>/dev/null || fail "$root does not exist"
 if [ ! -f dvc.yaml ] || [ ! -d pipeline ]; then fail "$root holds no Ratchet project (no dvc.yaml and pipeline/): clone yours into it"; fi
-[ -w . ] || fail "$root is not writable for uid $(id -u): build the images with --build-arg RATCHET_UID=$(stat -c %u .)"
+[ -w . ] || fail "$root is not writable for uid $(id -u): build the images with RATCHET_UID=$(stat -c %u .)"
 if [ -d .venv ] && [ ! -L .venv ]; then
   fail "$root/.venv was set up outside of these images and would hide theirs: mount a checkout that has none"
 fi

@@ -4,6 +4,7 @@
 #   --only pipeline|airflow|worker|mlflow   that image alone (a worker stands on a pipeline image that is there already)
 #   RATCHET_CACHE=…            where base image, layers and caches are kept without Docker (default ~/.cache/ratchet)
 #   RATCHET_DEBIAN_MIRROR=…    where the base image's packages come from (default http://deb.debian.org/debian)
+#   RATCHET_UID=…              the user inside (default 1000): the owner of the checkout that will be mounted
 #   RATCHET_CA=…               certificates to trust while building, if not the machine's own
 #   STORAGE_DRIVER=vfs         for buildah, where it does not see for itself that the kernel has no overlay (a storage of its own)
 #
@@ -73,9 +74,9 @@ if docker info >/dev/null 2>&1; then
   say "building with Docker"
   engine_base() { :; }
   engine_build() {
-    local below=(); [ "$1" != airflow ] || below=(--build-arg "PIPELINE=ratchet-pipeline:$tag")
+    local below=(--build-arg "RATCHET_UID=${RATCHET_UID:-1000}"); [ "$1" != airflow ] || below+=(--build-arg "PIPELINE=ratchet-pipeline:$tag")
     DOCKER_BUILDKIT=1 docker build --file "docker/$1.Dockerfile" --target "$2" --tag "$3:$tag" \
-      ${below[@]+"${below[@]}"} ${secret[@]+"${secret[@]}"} .
+      "${below[@]}" ${secret[@]+"${secret[@]}"} .
   }
   engine_has() { docker image inspect "$1:$tag" >/dev/null 2>&1; }
   engine_start() { docker run --detach --init --network host --entrypoint sleep "$1:$tag" infinity; }
@@ -102,9 +103,9 @@ else
     step "making the base with debootstrap, in place of $base" make_base || fail 75 "debootstrap failed (log: $log)"
   }
   engine_build() {
-    local below=(); [ "$1" != airflow ] || below=(--build-arg "PIPELINE=localhost/ratchet-pipeline:$tag")
+    local below=(--build-arg "RATCHET_UID=${RATCHET_UID:-1000}"); [ "$1" != airflow ] || below+=(--build-arg "PIPELINE=localhost/ratchet-pipeline:$tag")
     "${buildah[@]}" build --format docker --layers=false --pull-never --uts host --file "docker/$1.Dockerfile" --target "$2" \
-      --ignorefile "docker/$1.Dockerfile.dockerignore" ${below[@]+"${below[@]}"} \
+      --ignorefile "docker/$1.Dockerfile.dockerignore" "${below[@]}" \
       ${secret[@]+"${secret[@]}"} --tag "$3:$tag" .
   }
   engine_has() { "${buildah[@]}" inspect --type image "localhost/$1:$tag" >/dev/null 2>&1; }

@@ -1,7 +1,7 @@
 """The files in docker/, read.
 
-`compose-spec.json` is the schema of the Compose Specification (its authors', Apache-2.0), byte for byte as Docker Compose
-2.40.3 carries it.
+`compose-spec.json` is the schema of the Compose Specification (its authors', Apache-2.0), byte for byte as Docker
+Compose 2.40.3 carries it.
 """
 
 from __future__ import annotations
