@@ -10,7 +10,7 @@
 # Settings are in dags/airflow.env; what Airflow keeps is in .airflow/ (database, logs, password); remove that folder while it
 # is stopped to begin anew. Several checkouts can run one each, on ports of their own.
 #   RATCHET_AIRFLOW_VENV=…   Airflow's environment, if it is not .venv-airflow
-# Exit codes: 0 done, 1 see status, 2 usage or a port that is taken, 65 a DAG file cannot be imported, 70 Airflow did not start.
+# Exit codes: 0 done, 1 see status, 2 usage or a port that is taken, 70 Airflow did not start.
 set -euo pipefail
 self=$(readlink -f "$0")
 root=${self%/*/*}
