@@ -161,7 +161,7 @@ def _by_slack(_: Connection, message: dict[str, Any]) -> None:
     from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 
     quiet = logging.getLogger(f"{__name__}.slack")
-    quiet.setLevel(logging.WARNING)  # Slack's client tells at INFO the address it tries again, and that is the secret
+    quiet.setLevel(logging.CRITICAL)  # Slack's client logs the address it fails at, and that is the secret
     SlackWebhookHook(slack_webhook_conn_id=SLACK, logger=quiet).send(text=as_text(message))
 
 

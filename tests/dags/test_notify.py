@@ -222,11 +222,14 @@ def test_all_ways_that_fail_are_named(mail: Server, posts: Server, connections: 
     assert PASSWORD not in str(caught.value)
 
 
-def test_an_address_that_is_none_does_not_tell_the_secret_in_it(connections: Connections) -> None:
+def test_an_address_that_is_none_does_not_tell_the_secret_in_it(
+    connections: Connections, caplog: pytest.LogCaptureFixture
+) -> None:
     connections._add("ratchet_slack", "slackwebhook", None, "ftp://127.0.0.1", password=f"T0/{PASSWORD}")
     with pytest.raises(RuntimeError, match="ratchet_slack: ") as caught:
         notify.send(MESSAGE)
     assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in caplog.text
 
 
 def test_a_mail_to_nobody_says_what_is_missing(mail: Server, connections: Connections) -> None:

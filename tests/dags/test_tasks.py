@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from pathlib import Path
@@ -278,13 +279,19 @@ def test_a_task_ends_with_the_scheduler_and_so_does_its_command(project: Path, m
         started(task).join()
 
     scheduler = started(lambda: started(supervisor).join())
-    wait_for((project / "pid").exists)
-    family = [child.pid for child in psutil.Process(scheduler.pid).children(recursive=True)]
-    assert int((project / "pid").read_text()) in family
-    assert len(family) >= 3
-    scheduler.kill()
-    scheduler.join()
-    wait_for(lambda: all(is_gone(pid) for pid in family))
+    family: list[int] = []
+    try:
+        wait_for((project / "pid").exists)
+        family = [child.pid for child in psutil.Process(scheduler.pid).children(recursive=True)]
+        assert int((project / "pid").read_text()) in family
+        assert len(family) >= 3
+        scheduler.kill()
+        scheduler.join()
+        wait_for(lambda: all(is_gone(pid) for pid in family))
+    finally:
+        for pid in [scheduler.pid, *family]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 # -- what is worth another try
