@@ -57,14 +57,23 @@ class Graph:
 
     @cached_property
     def _parents(self) -> dict[str, tuple[Stage, ...]]:
-        return {
-            stage.name: tuple(
-                other
-                for other in self.stages
-                if other is not stage and any(_overlaps(dep, out) for dep in stage.deps for out in other.outs)
-            )
-            for stage in self.stages
-        }
+        # By path and by each folder above it, instead of every dep against every out: Airflow asks on each parse.
+        made: dict[str, set[str]] = {}  # a path → the stages that make it, or something in it
+        whole: dict[str, set[str]] = {}  # a path → the stages that make exactly it
+        for stage in self.stages:
+            for out in stage.outs:
+                whole.setdefault(out.rstrip("/"), set()).add(stage.name)
+                for path in _with_folders(out):
+                    made.setdefault(path, set()).add(stage.name)
+        found: dict[str, tuple[Stage, ...]] = {}
+        for stage in self.stages:
+            names: set[str] = set()
+            for dep in stage.deps:
+                names |= made.get(dep.rstrip("/"), set())
+                for folder in _with_folders(dep):
+                    names |= whole.get(folder, set())
+            found[stage.name] = tuple(other for other in self.stages if other.name in names and other is not stage)
+        return found
 
     @property
     def edges(self) -> frozenset[tuple[str, str]]:
@@ -125,8 +134,10 @@ def covers(declared: str, path: str) -> bool:
     return path == declared or path.startswith(declared.rstrip("/") + "/")
 
 
-def _overlaps(one: str, other: str) -> bool:
-    return covers(one, other) or covers(other, one)
+def _with_folders(path: str) -> list[str]:
+    """Return a path and every folder above it."""
+    parts = path.rstrip("/").split("/")
+    return ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 def _name(entry: str | Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ is what they see.
 
 from __future__ import annotations
 
-import configparser
 import fcntl
 import os
 import shutil
@@ -150,6 +149,8 @@ def _share_cache(root: Path, place: Path) -> None:
 
 
 def _dvc_cache(root: Path) -> Path:
+    import configparser
+
     for config in (root / ".dvc" / "config.local", root / ".dvc" / "config"):
         parser = configparser.ConfigParser()
         parser.read(config)

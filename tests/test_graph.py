@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.graph import load_graph, parse_graph, resolve
+from pipeline.graph import Graph, Stage, covers, load_graph, parse_graph, resolve
 
 ROOT = Path(__file__).parents[1]
+PATHS = ["data", "data/raw", "data/raw/part", "data/rawer", "data/clean", "models/x", "/usr/share/x"]
 
 
 def test_the_shipped_graph_has_every_stage_in_an_order_that_respects_its_edges() -> None:
@@ -76,3 +77,29 @@ def test_the_graph_needs_nothing_heavy() -> None:
     code = "import sys, pipeline.graph; print([m for m in ('pydantic', 'dvc', 'numpy', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(PATHS), max_size=3, unique=True),
+            st.lists(st.sampled_from(PATHS), max_size=2, unique=True),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_stage_waits_for_exactly_those_whose_outputs_lie_in_its_way(
+    declared: list[tuple[list[str], list[str]]],
+) -> None:
+    stages = tuple(
+        Stage(f"s{number}", "x", deps=tuple(deps), outs=tuple(outs)) for number, (deps, outs) in enumerate(declared)
+    )
+    whole = Graph(stages)
+    for stage in stages:
+        expected = [
+            other
+            for other in stages
+            if other is not stage and any(covers(a, b) or covers(b, a) for a in stage.deps for b in other.outs)
+        ]
+        assert list(whole.parents(stage)) == expected

@@ -21,7 +21,8 @@ _PREFIX = "/ratchet"
 # A report is one self-contained page, and Great Expectations' documents are made elsewhere: neither may reach out.
 _POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
-    "font-src 'self' data:; frame-ancestors 'self'; sandbox allow-scripts allow-popups allow-same-origin"
+    "font-src 'self' data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; sandbox allow-scripts allow-popups allow-same-origin"
 )
 
 
