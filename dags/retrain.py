@@ -114,6 +114,7 @@ def _approval(config: Config, model: str, spec: derive.TaskSpec, dag: DAG, box: 
         subject=f"Publish the candidate of {model}?",
         body="\n\n".join(f"**{name}**: {{{{ ti.xcom_pull(task_ids='{name}') }}}}" for name in spec.parents),
         defaults="Reject",
+        retries=1,  # asked again where Airflow itself loses the question
         response_timeout=timedelta(hours=config.approval.deadline_hours),
         doc_md="asks a person; no answer within the deadline is a no",
     )

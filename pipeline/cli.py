@@ -207,6 +207,8 @@ def _stage(options: argparse.Namespace) -> int:
         context.progress.fail(_as_bug(error), _BUG_EXIT_CODE)
         raise
     context.progress.finish(summary, **_peak_memory_mib())
+    if "DVC_STAGE" in os.environ:
+        processes.leave(0)
     return 0
 
 

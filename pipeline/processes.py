@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
@@ -47,6 +50,19 @@ def die_with_driver() -> None:
     if is_gone:
         os.kill(os.getpid(), signal.SIGKILL)
     threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process at once, after its exit handlers and with its outputs flushed, and without taking it apart.
+
+    CPython's finalization of a process that has loaded TensorFlow, Spark or MLflow takes it a second, and whoever waits
+    for the process waits for that too. The kernel takes back all it held in no time.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter itself calls first
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed by whoever read it: nobody is left to tell
+            stream.flush()
+    os._exit(code)
 
 
 def die_with_input() -> None:

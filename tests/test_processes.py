@@ -100,3 +100,16 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace() -> None:
         assert output.readline() == b"up\n"
         processes.end(process, grace_s=0.2)
     assert process.returncode == -signal.SIGKILL
+
+
+def test_leaving_runs_exit_handlers_and_loses_no_output() -> None:
+    code = (
+        "import atexit, sys\n"
+        "from pipeline import processes\n"
+        "atexit.register(lambda: print('handled'))\n"
+        "class Slow:\n    def __del__(self): import time; time.sleep(30)\n"
+        "kept = Slow()\n"
+        "print('said', end=''); processes.leave(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (3, "saidhandled\n")

@@ -10,6 +10,8 @@ import sys
 
 import numpy as np
 
+from pipeline import processes
+
 _BATCH_ROWS = 256
 
 
@@ -29,3 +31,4 @@ def main(saved_model: str, images_path: str, answers_path: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    processes.leave(0)
