@@ -260,16 +260,17 @@ def test_parts_that_lost_standalone_end_by_themselves(running: Airflow) -> None:
     assert running.script("status").returncode == 1
 
 
-def test_a_dag_file_that_cannot_be_read_fails_the_start(installed: Airflow) -> None:
+def test_a_dag_file_that_cannot_be_read_is_told_and_the_others_run(installed: Airflow) -> None:
     broken = installed.project.root / "dags" / "broken.py"
     broken.write_text("from airflow.sdk import DAG\n\nimport tensorflow_of_another_environment\n")
     installed.script("stop")
     try:
-        failed = installed.start()
+        started = installed.start()
     finally:
         broken.unlink()
-    assert failed.returncode == 65, failed.stdout
-    [line] = failed.stderr.splitlines()
+        installed.script("stop")
+    assert started.returncode == 0, started.stderr
+    [line] = [line for line in started.stdout.splitlines() if line.startswith("warning")]
     assert "dags/broken.py: ModuleNotFoundError: No module named 'tensorflow_of_another_environment'" in line
     assert installed.project.processes() == []
 
