@@ -18,6 +18,7 @@ from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
 from pipeline.progress import EVENTS_VARIABLE
 
 _POLL_S = 0.03
+_CHAMPION_TRIES = 3
 _TOLD = re.compile(r"^(?:Stage|(?P<runs>Running) stage) '(?P<stage>[^']+)'(?: (?P<how>didn't change|is cached)|:)")
 _ENDED = re.compile(r"exited with (?P<code>-?\d+)")
 
@@ -41,11 +42,31 @@ def reproduce(
     is_single: bool = False,
     is_forced: bool = False,
 ) -> None:
-    """Run `dvc repro` once in `place` and keep `rows` and `console` up to date until it ends.
+    """Run `dvc repro` in `place` and keep `rows` and `console` up to date until it ends.
 
     With a `stage`, only what it needs is run, or with `is_single` only itself; `is_forced`: even what is up to date.
+    If the champion has moved since the verdict, what looks at it runs again, and so does the gate; nothing else.
     Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
     """
+    for attempt in range(1, _CHAMPION_TRIES + 1):
+        try:
+            _reproduce_once(
+                place, rows, console, environment, _arguments(stage, is_single=is_single, is_forced=is_forced)
+            )
+            return
+        except StageFailed as error:
+            if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
+                raise
+            is_single = is_forced = False
+
+
+def _reproduce_once(
+    place: Path,
+    rows: dict[str, StageRow],
+    console: Console,
+    environment: Mapping[str, str],
+    arguments: list[str],
+) -> None:
     folder = place / ".ratchet"
     folder.mkdir(exist_ok=True)
     events, log = folder / "events.jsonl", folder / "dvc.log"
@@ -54,7 +75,7 @@ def reproduce(
     binaries = Path(sys.executable).parent
     with log.open("wb") as output:
         process = processes.start(
-            [sys.executable, "-m", "dvc", "repro", *_arguments(stage, is_single=is_single, is_forced=is_forced)],
+            [sys.executable, "-m", "dvc", "repro", *arguments],
             folder=place,
             environment={
                 **environment,

@@ -12,14 +12,12 @@ from typing import Any
 from pipeline import freshness, history, workspace
 from pipeline.artifacts import read_json
 from pipeline.console import Console, StageRow
-from pipeline.errors import RatchetError, TryAgain
+from pipeline.errors import RatchetError
 from pipeline.graph import Graph, load_graph
 from pipeline.history import Record
 from pipeline.preflight import champion_now, check_before
 from pipeline.report import PAGE, REGISTRATION, VERDICT, render_page, write_run_report
-from pipeline.reproduction import StageFailed, reproduce
-
-_CHAMPION_TRIES = 3
+from pipeline.reproduction import reproduce
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def _run_apart(root: Path, request: Request, environment: dict[str, str]) -> Out
     asked = opening.Request(
         id=history.new_id(root),
         driver="ratchet",
-        config=str(request.config or ""),
+        config=os.path.relpath(request.config, root) if request.config else "",
         overrides=dict(request.overrides),
         is_forced=request.is_forced,
     )
@@ -117,14 +115,7 @@ def _drive(
     rows = {stage.name: StageRow(stage.name) for stage in graph.stages}
     with Console(rows.values()) as console:
         try:
-            for attempt in range(1, _CHAMPION_TRIES + 1):
-                try:
-                    reproduce(place, rows, console, environment, is_forced=is_forced)
-                    break
-                except StageFailed as error:
-                    # The champion has moved since the verdict: only the gate and what follows it run again.
-                    if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
-                        raise
+            reproduce(place, rows, console, environment, is_forced=is_forced)
         finally:
             write_run_report(place, rows.values(), record)
             render_page(place)

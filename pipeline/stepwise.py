@@ -22,10 +22,9 @@ from pipeline.history import Record, State
 from pipeline.lockfile import LOCK_FILE
 from pipeline.preflight import champion_now
 from pipeline.report import REGISTRATION, VERDICT, render_page, write_run_report
-from pipeline.reproduction import StageFailed, reproduce
+from pipeline.reproduction import reproduce
 
 INPUTS = Path(".ratchet") / "inputs.json"  # what the run was made from
-_CHAMPION_TRIES = 3
 _PATIENCE_S = 24 * 3600.0  # a stage of the same run may be at work; how long this one may take is its own limit
 
 
@@ -51,7 +50,10 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
             print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
         before = out_of_memory.kills()
         try:
-            _reproduce(place, rows, environment, stage, is_single=is_whole, is_forced=record.is_forced)
+            with Console(rows.values()) as console:
+                reproduce(
+                    place, rows, console, environment, stage=stage, is_single=is_whole, is_forced=record.is_forced
+                )
         except RatchetError as error:
             row = rows[stage]
             row.state, row.what = "failed", str(error)
@@ -145,27 +147,6 @@ def _lighter(place: Path) -> dict[str, str]:
     from pipeline.execution import load_execution
 
     return out_of_memory.less_parallel(load_execution(place))
-
-
-def _reproduce(
-    place: Path,
-    rows: dict[str, StageRow],
-    environment: Mapping[str, str],
-    stage: str,
-    *,
-    is_single: bool,
-    is_forced: bool,
-) -> None:
-    with Console(rows.values()) as console:
-        for attempt in range(1, _CHAMPION_TRIES + 1):
-            try:
-                reproduce(place, rows, console, environment, stage=stage, is_single=is_single, is_forced=is_forced)
-                return
-            except StageFailed as error:
-                # The champion has moved since the verdict: what looks at it runs again, and so does the gate.
-                if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
-                    raise
-                is_single, is_forced = False, False
 
 
 def _inputs(place: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 #
 #   --only pipeline|airflow|worker|mlflow   that image alone (a worker stands on a pipeline image that is there already)
 #   RATCHET_CACHE=…            where base image, layers and caches are kept without Docker (default ~/.cache/ratchet)
-#   RATCHET_DEBIAN_MIRROR=…    where the base image's packages come from (default http://deb.debian.org/debian)
+#   RATCHET_DEBIAN_MIRROR=…    where the base image's packages come from (default: debootstrap's own)
 #   RATCHET_UID=…              the user inside (default 1000): the owner of the checkout that will be mounted
 #   RATCHET_CA=…               certificates to trust while building, if not the machine's own
 #   STORAGE_DRIVER=vfs         for buildah, where it does not see for itself that the kernel has no overlay (a storage of its own)
@@ -120,8 +120,9 @@ secret=()
 if [ -r "$certificates" ]; then secret=(--secret "id=ca,src=$certificates"); fi
 
 make_base() { # a Debian 12 as slim as the official one: the smallest variant, without manuals, with updates and fixes
-  local root=$work/base mirror=${RATCHET_DEBIAN_MIRROR:-http://deb.debian.org/debian} container
-  debootstrap --variant=minbase bookworm "$root" "$mirror" || return
+  local root=$work/base mirror container
+  debootstrap --variant=minbase bookworm "$root" ${RATCHET_DEBIAN_MIRROR:+"$RATCHET_DEBIAN_MIRROR"} || return
+  mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p;T;q' "$root/etc/apt/sources.list") # the one that debootstrap used
   cat >"$root/etc/dpkg/dpkg.cfg.d/docker" <<'CFG'
 path-exclude /usr/share/doc/*
 path-include /usr/share/doc/*/copyright

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,3 +99,34 @@ def test_a_failure_is_one_line_with_its_exit_code(
         drive(tmp_path, monkeypatch, script + "raise SystemExit(1)\n")
     assert caught.value.exit_code == code
     assert words in str(caught.value)
+
+
+def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[list[str]] = []
+
+    def once(*arguments: Any) -> None:
+        given.append(arguments[-1])
+        if len(given) == 1:
+            raise reproduction.StageFailed("register", "by now the champion is v3", 75)
+
+    monkeypatch.setattr(reproduction, "_reproduce_once", once)
+    rows = {"register": StageRow("register")}
+    with Console(rows.values(), is_quiet=True) as console:
+        reproduction.reproduce(tmp_path, rows, console, {}, stage="register", is_single=True, is_forced=True)
+    assert given == [["--single-item", "--force", "register"], ["register"]]
+
+
+def test_a_champion_that_moves_every_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    def once(*_: Any) -> None:
+        nonlocal tries
+        tries += 1
+        raise reproduction.StageFailed("register", "by now the champion is another", 75)
+
+    monkeypatch.setattr(reproduction, "_reproduce_once", once)
+    with Console([], is_quiet=True) as console, pytest.raises(reproduction.StageFailed):
+        reproduction.reproduce(tmp_path, {}, console, {})
+    assert tries == 3
