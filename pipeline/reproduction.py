@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline import processes
+from pipeline import processes, workspace
 from pipeline.artifacts import read_json, write_json
 from pipeline.console import Console, StageRow, apply_event
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
@@ -48,11 +48,11 @@ def reproduce(
     If the champion has moved since the verdict, what looks at it runs again, and so does the gate; nothing else.
     Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
     """
+    folder = workspace.stage_folder(place, stage) if stage else place / workspace.WORK
     for attempt in range(1, _CHAMPION_TRIES + 1):
         try:
-            _reproduce_once(
-                place, rows, console, environment, _arguments(stage, is_single=is_single, is_forced=is_forced)
-            )
+            arguments = _arguments(stage, is_single=is_single, is_forced=is_forced)
+            _reproduce_once(place, rows, console, environment, folder, arguments)
             return
         except StageFailed as error:
             if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
@@ -65,17 +65,16 @@ def _reproduce_once(
     rows: dict[str, StageRow],
     console: Console,
     environment: Mapping[str, str],
+    folder: Path,
     arguments: list[str],
 ) -> None:
-    folder = place / ".ratchet"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     events, log = folder / "events.jsonl", folder / "dvc.log"
     events.write_bytes(b"")
-    drop_dead_locks(place)
     binaries = Path(sys.executable).parent
     with log.open("wb") as output:
         process = processes.start(
-            [sys.executable, "-m", "dvc", "repro", *arguments],
+            [sys.executable, "-m", "pipeline.dvc_repro", *arguments],
             folder=place,
             environment={
                 **environment,
@@ -110,15 +109,17 @@ def _reproduce_once(
 
 
 def _arguments(stage: str | None, *, is_single: bool, is_forced: bool) -> list[str]:
-    words = [*(["--single-item"] if is_single else []), *(["--force"] if is_forced else [])]
+    # A stage alone may have others beside it, and waits for its turn at DVC's lock; a run that finds somebody says so.
+    words = [*(["--single-item", "--wait"] if is_single else []), *(["--force"] if is_forced else [])]
     return [*words, stage] if stage else words
 
 
 def drop_dead_locks(place: Path) -> None:
-    """Take the locks of killed DVC processes out of DVC's lock file.
+    """Take the locks of killed DVC processes out of DVC's lock file. Only for a caller who holds the place alone.
 
     DVC does so itself, but takes a process that has ended and is not yet reaped for a living one: without an init that
-    reaps, as in many containers, a killed run would block the place for good. The caller is the only run in it.
+    reaps, as in many containers, a killed run would block the place for good.
+    One of another container or host, beside this one, would seem dead too.
     """
     path = place / ".dvc" / "tmp" / "rwlock"
     if not path.is_file():

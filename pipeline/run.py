@@ -17,7 +17,7 @@ from pipeline.graph import Graph, load_graph
 from pipeline.history import Record
 from pipeline.preflight import champion_now, check_before
 from pipeline.report import PAGE, REGISTRATION, VERDICT, render_page, write_run_report
-from pipeline.reproduction import reproduce
+from pipeline.reproduction import drop_dead_locks, reproduce
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def _drive(
     place: Path, graph: Graph, environment: Mapping[str, str], record: Record, *, is_forced: bool = False
 ) -> None:
     freshness.forget(place)
+    drop_dead_locks(place)
     rows = {stage.name: StageRow(stage.name) for stage in graph.stages}
     with Console(rows.values()) as console:
         try:

@@ -1,13 +1,15 @@
 """A run in steps, each a process of its own, as Airflow drives it: open, one stage after the other, close.
 
-Between the steps the run lives in its worktree and in `runs/<run id>/record.json`. Every step can be killed and done
-again: opening an open run keeps it, a stage that is up to date is skipped by DVC, closing twice keeps the same files.
+Between the steps the run lives in its worktree and in `runs/<run id>/record.json`. Stages that do not need each other
+may be at work side by side: DVC keeps their paths apart. Every step can be killed and done again: opening an open run
+keeps it, a stage that is up to date is skipped by DVC, closing twice keeps the same files.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,10 +24,10 @@ from pipeline.history import Record, State
 from pipeline.lockfile import LOCK_FILE
 from pipeline.preflight import champion_now
 from pipeline.report import REGISTRATION, VERDICT, render_page, write_run_report
-from pipeline.reproduction import reproduce
+from pipeline.reproduction import drop_dead_locks, reproduce
 
 INPUTS = Path(".ratchet") / "inputs.json"  # what the run was made from
-_PATIENCE_S = 24 * 3600.0  # a stage of the same run may be at work; how long this one may take is its own limit
+_PATIENCE_S = 24 * 3600.0  # an earlier try may still be at work; how long this one may take is its own limit
 
 
 def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
@@ -36,12 +38,8 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     """
     record = history.read(root, run_id)
     place = workspace.place_of(root, run_id)
-    is_whole = (place / GRAPH_FILE).is_file()
-    if not is_whole:
-        _make_again(root, place, run_id)
-    graph = load_graph(place)
-    graph[stage]  # raises with the nearest name
-    with workspace.only_run_in(place, patience_s=_PATIENCE_S):
+    with _at_work(root, place, run_id, stage) as is_whole:
+        graph = load_graph(place)
         has_run_out = bool(_row(place, stage).readings.get("out_of_memory"))
         environment = {**os.environ, **(_lighter(place) if has_run_out else {})}
         rows = {each.name: _row(place, each.name) for each in graph.stages} if not is_whole else {}
@@ -130,6 +128,23 @@ def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]
         return record.state != "success" and datetime.now(UTC) - since < timedelta(hours=hours)
 
     return workspace.sweep(root, is_wanted)
+
+
+@contextmanager
+def _at_work(root: Path, place: Path, run_id: str, stage: str) -> Iterator[bool]:
+    """Hold a run's worktree for one stage, made again if it is gone. Gives whether it was there, with all in it."""
+    with ExitStack() as locks:
+        with workspace.only_maker(root):
+            is_whole = (place / GRAPH_FILE).is_file()
+            if not is_whole:
+                _make_again(root, place, run_id)
+                locks.enter_context(workspace.only_run_in(place))  # until the stages before this one are there again
+        load_graph(place)[stage]  # raises with the nearest name
+        if is_whole:
+            with suppress(TryAgain), workspace.only_run_in(place):  # nobody else is there: what is locked was killed
+                drop_dead_locks(place)
+            locks.enter_context(workspace.one_stage_in(place, stage, patience_s=_PATIENCE_S))
+        yield is_whole
 
 
 def _make_again(root: Path, place: Path, run_id: str) -> None:

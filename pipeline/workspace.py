@@ -23,7 +23,10 @@ from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.graph import PARAMS_FILE
 
 WORKTREES = ".worktrees"
+WORK = Path(".ratchet")  # in each workspace: locks, logs, and what is in hand
 _RUN_LOCK = "run.lock"
+_MAKER_LOCK = "worktrees.lock"
+_MAKING_S = 600.0  # a checkout on a slow disk, several times
 _NEW_S = 60.0
 _LOOK_S = 0.1
 
@@ -34,6 +37,11 @@ def find_root(start: Path) -> Path:
         if (folder / "dvc.yaml").is_file() and (folder / "pipeline").is_dir():
             return folder
     raise UsageError(f"{start}: not inside a Ratchet project (no dvc.yaml here or above); change to its folder first")
+
+
+def stage_folder(place: Path, stage: str) -> Path:
+    """Return where a stage that is run alone keeps its lock, its events and what DVC says."""
+    return place / WORK / "stages" / stage
 
 
 def place_of(root: Path, run_id: str) -> Path:
@@ -87,7 +95,7 @@ def sweep(root: Path, is_wanted: Callable[[str], bool] = lambda _: False) -> lis
         if is_wanted(place.name) or time.time() - place.stat().st_mtime < _NEW_S:
             continue  # the last: perhaps made this moment, and not locked yet
         try:
-            with (place / ".ratchet" / _RUN_LOCK).open("a") as handle:
+            with (place / WORK / _RUN_LOCK).open("a") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue  # its run goes on
@@ -100,21 +108,49 @@ def sweep(root: Path, is_wanted: Callable[[str], bool] = lambda _: False) -> lis
 
 @contextmanager
 def only_run_in(place: Path, *, patience_s: float = 0.0) -> Iterator[None]:
-    """Hold a folder's run lock: two stages at once in one workspace are not possible.
+    """Hold a folder's run lock: two runs at once in one workspace are not possible.
 
     Raises TryAgain if another process still holds it after `patience_s`.
     """
-    folder = place / ".ratchet"
+    with _held(place, place / WORK / _RUN_LOCK, patience_s=patience_s):
+        yield
+
+
+@contextmanager
+def one_stage_in(place: Path, stage: str, *, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold a folder for one stage of its run: beside other stages, whose paths DVC keeps apart; never beside itself.
+
+    Raises TryAgain if a whole run, or the same stage, still works there after `patience_s`.
+    """
+    with (
+        _held(place, place / WORK / _RUN_LOCK, is_shared=True, patience_s=patience_s),
+        _held(place, stage_folder(place, stage) / "lock", patience_s=patience_s),
+    ):
+        yield
+
+
+@contextmanager
+def only_maker(root: Path) -> Iterator[None]:
+    """Hold the right to look whether a worktree is there, and to make it; raise TryAgain if that does not come."""
+    with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
+        yield
+
+
+@contextmanager
+def _held(place: Path, path: Path, *, is_shared: bool = False, patience_s: float = 0.0) -> Iterator[None]:
     try:
-        folder.mkdir(exist_ok=True)
-        handle = (folder / _RUN_LOCK).open("a+")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a+")
     except OSError as error:
-        raise StorageError(f"{folder}: cannot be written: {error.strerror}; run in a folder of your own") from error
+        raise StorageError(
+            f"{path.parent}: cannot be written: {error.strerror}; run in a folder of your own"
+        ) from error
     give_up_s = time.monotonic() + patience_s
     with handle:
         while True:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go when the process ends, however
+                kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+                fcntl.flock(handle, kind | fcntl.LOCK_NB)  # the kernel lets go when the process ends, however
                 break
             except BlockingIOError as error:
                 if time.monotonic() >= give_up_s:

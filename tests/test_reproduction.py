@@ -20,11 +20,10 @@ EVENT = {"stage": "clean", "event": "begin", "at_s": 1.0}
 
 def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> dict[str, StageRow]:
     """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in the system tests."""
-    stand_in = tmp_path / "dvc"
+    stand_in = tmp_path / "pipeline"
     stand_in.mkdir()
     (stand_in / "__init__.py").touch()
-    (stand_in / "__main__.py").write_text(script)
-    (tmp_path / ".ratchet").mkdir()
+    (stand_in / "dvc_repro.py").write_text(script)
     rows = {name: StageRow(name) for name in ("ingest", "clean", "split")}
     with Console(rows.values(), is_quiet=True) as console:
         reproduction.reproduce(tmp_path, rows, console, os.environ)
@@ -115,7 +114,7 @@ def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
     rows = {"register": StageRow("register")}
     with Console(rows.values(), is_quiet=True) as console:
         reproduction.reproduce(tmp_path, rows, console, {}, stage="register", is_single=True, is_forced=True)
-    assert given == [["--single-item", "--force", "register"], ["register"]]
+    assert given == [["--single-item", "--wait", "--force", "register"], ["register"]]
 
 
 def test_a_champion_that_moves_every_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

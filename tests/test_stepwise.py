@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +26,13 @@ from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.history import Record
 from pipeline.reproduction import StageFailed
 
-DVC = {"stages": {"ingest": {"cmd": "ratchet stage ingest", "outs": ["data/raw"]}}}
+DVC = {
+    "stages": {
+        "ingest": {"cmd": "ratchet stage ingest", "outs": ["data/raw"]},
+        "label": {"cmd": "ratchet stage label", "outs": ["data/labels"]},
+    }
+}
+_WAIT_S = 30.0
 
 
 @pytest.fixture
@@ -86,6 +94,61 @@ def test_a_forced_run_forces_its_stages(root: Path, monkeypatch: pytest.MonkeyPa
     calls = dvc_that(monkeypatch, succeed)
     stepwise.run_stage(root, "r1", "ingest")
     assert calls[0]["is_forced"]
+
+
+def test_stages_that_do_not_need_each_other_work_side_by_side(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+    both = threading.Barrier(2)
+    dvc_that(monkeypatch, lambda *_: both.wait(_WAIT_S) and None)  # neither goes on before the other has come
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda stage: stepwise.run_stage(root, "r1", stage), ("ingest", "label")))
+
+
+def test_a_stage_waits_for_an_earlier_try_of_itself(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+    begun, may_end = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def work(*_: Any) -> None:
+        order.append("begin")
+        begun.set()
+        assert may_end.wait(_WAIT_S)
+        order.append("end")
+
+    dvc_that(monkeypatch, work)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(stepwise.run_stage, root, "r1", "ingest")
+        assert begun.wait(_WAIT_S)
+        second = threads.submit(stepwise.run_stage, root, "r1", "ingest")
+        with pytest.raises(TimeoutError):
+            second.result(0.5)
+        may_end.set()
+        first.result(_WAIT_S)
+        second.result(_WAIT_S)
+    assert order == ["begin", "end"] * 2
+
+
+def test_nobody_works_in_a_worktree_that_is_being_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace.remove(root, opened(root))
+    begun, may_end = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def work(_: Path, rows: dict[str, StageRow]) -> None:
+        told.append(" ".join(rows))
+        begun.set()
+        assert may_end.wait(_WAIT_S)
+
+    dvc_that(monkeypatch, work)
+    with ThreadPoolExecutor() as threads:
+        whole = threads.submit(stepwise.run_stage, root, "r1", "ingest")
+        assert begun.wait(_WAIT_S)
+        beside = threads.submit(stepwise.run_stage, root, "r1", "label")
+        with pytest.raises(TimeoutError):
+            beside.result(0.5)
+        may_end.set()
+        whole.result(_WAIT_S)
+        beside.result(_WAIT_S)
+    assert told == ["ingest label", "label"]
 
 
 def test_an_unknown_stage_names_the_nearest(root: Path) -> None:

@@ -105,6 +105,26 @@ def test_two_runs_never_work_in_one_place(root: Path) -> None:
         pass
 
 
+def test_stages_share_a_place_with_each_other_and_not_with_a_run(root: Path) -> None:
+    with workspace.one_stage_in(root, "train"), workspace.one_stage_in(root, "champion"):
+        with pytest.raises(TryAgain), workspace.one_stage_in(root, "train"):
+            pass
+        with pytest.raises(TryAgain), workspace.only_run_in(root):
+            pass
+    with workspace.only_run_in(root), pytest.raises(TryAgain), workspace.one_stage_in(root, "train"):
+        pass
+    with workspace.one_stage_in(root, "train"):
+        pass
+
+
+def test_the_sweep_leaves_a_place_in_which_a_stage_works(root: Path) -> None:
+    place = workspace.make(root, "stepping", recipe())
+    with workspace.one_stage_in(place, "train"):
+        os.utime(place, (1_000_000_000, 1_000_000_000))
+        assert workspace.sweep(root) == []
+    assert workspace.sweep(root) == ["stepping"]
+
+
 def test_without_a_commit_the_error_says_what_to_do(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     with pytest.raises(UsageError, match="git commit"), workspace.worktree(tmp_path, "r1", recipe()):
