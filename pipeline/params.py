@@ -29,7 +29,13 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Settings(BaseModel):
     """Base of all settings: frozen, strict about unknown keys, finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        strict=True,
+        defer_build=True,  # a group is mostly built as a part of the whole; Airflow pays for it at every parse
+    )
 
 
 class ImageShape(Settings):
@@ -239,6 +245,7 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool
     return mapping
 
 
+_SIGNS = re.compile(rb"[&*!]")  # of an anchor, an alias, a tag
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 # PyYAML follows YAML 1.1, where 1e-6 is text; DVC reads the same file by YAML 1.2, where it is a number. So do we.
 _StrictLoader.add_implicit_resolver(
@@ -273,7 +280,9 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
     if len(text) > _YAML_LIMIT_BYTES:
         raise UsageError(f"{where}: larger than {_YAML_LIMIT_BYTES} bytes")
     try:
-        for token in yaml.scan(text, Loader=_StrictLoader):
+        # Without one of their three characters there is none of them, and a second look at the text is saved.
+        signs = _SIGNS.search(text if isinstance(text, bytes) else text.encode(errors="replace"))
+        for token in yaml.scan(text, Loader=_StrictLoader) if signs else ():
             if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
                 raise UsageError(f"{where}:{token.start_mark.line + 1}: anchors and aliases are not used here")
             if isinstance(token, yaml.TagToken):

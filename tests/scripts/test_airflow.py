@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes_in import processes_in
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # $AS says how it does. It answers as Airflow's REST API does, as far as it is asked: test_airflow_standalone.py.
@@ -114,15 +116,8 @@ class Checkout:
         return int(json.loads((self.root / ".airflow" / "standalone.json").read_text())["pid"])
 
     def processes(self) -> list[psutil.Process]:
-        """Those that work in this checkout's folder, whoever started them."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(self.root):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-                continue
-        return found
+        """Return the processes that work in this project's folder."""
+        return processes_in(self.root)
 
 
 def make_checkout(folder: Path) -> Checkout:

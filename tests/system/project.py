@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import yaml
 
+from tests.processes_in import processes_in
+
 ROOT = Path(__file__).parents[2]
 TEST_ROWS = 360
 
@@ -76,15 +78,8 @@ class Project:
         path.write_text(yaml.safe_dump(recipe, sort_keys=False))
 
     def processes(self) -> list[psutil.Process]:
-        """Return the processes that work in this project's folder, whoever started them."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(self.root):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-                continue
-        return found
+        """Return the processes that work in this project's folder."""
+        return processes_in(self.root)
 
 
 def make_project(folder: Path) -> Project:

@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ class Airflow:
 
     def listeners(self) -> set[tuple[str, int]]:
         """Return the addresses that its processes listen on."""
-        connections = (one for process in self.project.processes() for one in process.net_connections("inet"))
+        connections = []
+        for process in self.project.processes():
+            with suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+                connections += process.net_connections("inet")
         return {(one.laddr.ip, one.laddr.port) for one in connections if one.status == psutil.CONN_LISTEN}
 
     def sleepers(self) -> list[psutil.Process]:
