@@ -2,7 +2,11 @@
 
 import sys
 
-from pipeline.cli import main
-
 if __name__ == "__main__":
+    if sys.argv[1:3] == ["runs", "stage"]:
+        from pipeline import dvc_repro
+
+        dvc_repro.warm_up()  # while we load, and look what there is to do, DVC loads beside us
+    from pipeline.cli import main
+
     sys.exit(main())

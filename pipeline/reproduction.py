@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline import processes, workspace
+from pipeline import dvc_repro, processes, workspace
 from pipeline.artifacts import read_json, write_json
 from pipeline.console import Console, StageRow, apply_event
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
@@ -51,8 +51,9 @@ def reproduce(
     folder = workspace.stage_folder(place, stage) if stage else place / workspace.WORK
     for attempt in range(1, _CHAMPION_TRIES + 1):
         try:
-            arguments = _arguments(stage, is_single=is_single, is_forced=is_forced)
-            _reproduce_once(place, rows, console, environment, folder, arguments)
+            _reproduce_once(
+                place, rows, console, environment, folder, stage=stage, is_single=is_single, is_forced=is_forced
+            )
             return
         except StageFailed as error:
             if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
@@ -66,25 +67,24 @@ def _reproduce_once(
     console: Console,
     environment: Mapping[str, str],
     folder: Path,
-    arguments: list[str],
+    **what: Any,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     events, log = folder / "events.jsonl", folder / "dvc.log"
     events.write_bytes(b"")
     binaries = Path(sys.executable).parent
-    with log.open("wb") as output:
-        process = processes.start(
-            [sys.executable, "-m", "pipeline.dvc_repro", *arguments],
-            folder=place,
-            environment={
-                **environment,
-                EVENTS_VARIABLE: str(events),
-                "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
-                "PYTHONPATH": str(place),  # the stage's code is this place's, whatever is installed
-                "SHELL": "/bin/sh",
-            },
-            output=output,
-        )
+    process = dvc_repro.start(
+        place,
+        {
+            **environment,
+            EVENTS_VARIABLE: str(events),
+            "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
+            "PYTHONPATH": str(place),  # the stage's code is this place's, whatever is installed
+            "SHELL": "/bin/sh",
+        },
+        log,
+        **what,
+    )
     failure: StageFailed | None = None
     try:
         with events.open() as event_lines, log.open(errors="replace") as log_lines:
@@ -106,12 +106,6 @@ def _reproduce_once(
         raise
     if process.returncode != 0:
         raise failure or _explained(rows, log)
-
-
-def _arguments(stage: str | None, *, is_single: bool, is_forced: bool) -> list[str]:
-    # A stage alone may have others beside it, and waits for its turn at DVC's lock; a run that finds somebody says so.
-    words = [*(["--single-item", "--wait"] if is_single else []), *(["--force"] if is_forced else [])]
-    return [*words, stage] if stage else words
 
 
 def drop_dead_locks(place: Path) -> None:

@@ -6,13 +6,16 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from pipeline import dvc_repro, processes
+
 _WAIT_S = 60.0
 # Each of the two ends only when the other has begun.
 _MEET = "touch {own}.begun; while [ ! -e {other}.begun ]; do sleep 0.02; done; echo {own} > {own}.txt"
@@ -32,20 +35,26 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(project: Path, *words: str, module: str = "pipeline.dvc_repro") -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *module.split(), *words],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+Running = tuple[subprocess.Popen[bytes], Path]
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    output, _ = process.communicate(timeout=_WAIT_S)
-    return process.returncode, output.splitlines()
+def start(project: Path, stage: str | None = None, **what: Any) -> Running:
+    log = project / f"{stage}.log"
+    return dvc_repro.start(project, os.environ, log, stage=stage, **what), log
+
+
+def finish(running: Running) -> tuple[int, list[str]]:
+    process, log = running
+    return process.wait(_WAIT_S), log.read_text().splitlines()
+
+
+def dvc(project: Path, *words: str) -> tuple[int, list[str]]:
+    """Run DVC's own command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", *words],
+        cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout.splitlines()
 
 
 @pytest.fixture
@@ -63,37 +72,69 @@ def test_it_says_and_leaves_what_the_command_does(project: Path) -> None:
     again = finish(start(project, "base"))
     for name in ("dvc.lock", "base.txt"):
         (project / name).unlink()
-    dvc = finish(start(project, "--no-run-cache", "base", module="dvc repro"))
+    theirs = dvc(project, "--no-run-cache", "base")
     assert (project / "dvc.lock").read_bytes() == lock
-    assert ours[0] == dvc[0] == 0
-    assert [line for line in dvc[1] if line.startswith(("Running", "> "))] == [
-        "Running stage 'base':",
-        "> echo base > base.txt",
-    ]
-    assert ours[1][:2] == dvc[1][:2]
+    assert ours[0] == theirs[0] == 0
+    assert ours[1][:2] == theirs[1][:2] == ["Running stage 'base':", "> echo base > base.txt"]
     assert again == (0, ["Stage 'base' didn't change, skipping"])
+
+
+def test_a_process_that_was_warmed_up_takes_the_order(project: Path) -> None:
+    dvc_repro.warm_up()
+    [warm] = dvc_repro._warm
+    running = start(project, "base")
+    assert running[0] is warm
+    assert finish(running)[0] == 0
+    assert finish(start(project, "base"))[0] == 0  # and the next one is its own
+
+
+def test_a_process_without_an_order_ends_with_the_one_that_warmed_it_up(tmp_path: Path) -> None:
+    script = "from pipeline import dvc_repro; dvc_repro.warm_up(); print(dvc_repro._warm[0].pid)"
+    pid = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    give_up_s = time.monotonic() + _WAIT_S
+    while processes.is_running(int(pid), "dvc") and time.monotonic() < give_up_s:
+        time.sleep(0.05)
+    assert not processes.is_running(int(pid), "dvc")
+
+
+def test_it_works_in_the_environment_that_it_is_given(project: Path) -> None:
+    stages = {"tell": {"cmd": "env > told.txt; cat", "outs": ["told.txt"]}}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    environment = {"PATH": os.environ["PATH"], "RATCHET_TOLD": "züri"}
+    process = dvc_repro.start(project, environment, project / "log", stage="tell")
+    assert process.wait(_WAIT_S) == 0  # and `cat` has found its input closed
+    told = (project / "told.txt").read_text().splitlines()
+    assert "RATCHET_TOLD=züri" in told
+    assert not [line for line in told if line.startswith("PYTEST")]
 
 
 def test_force_runs_what_is_up_to_date(project: Path) -> None:
     finish(start(project, "base"))
-    code, lines = finish(start(project, "--single-item", "--force", "base"))
+    code, lines = finish(start(project, "base", is_single=True, is_forced=True))
     assert code == 0
     assert lines[0] == "Running stage 'base':"
 
 
-def test_a_single_item_runs_nothing_before_it(project: Path) -> None:
-    code, lines = finish(start(project, "--single-item", "broken"))
+def test_everything_is_brought_up_to_date_without_a_stage(project: Path) -> None:
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"base": STAGES["base"]}}))
+    assert finish(start(project))[1][0] == "Running stage 'base':"
+
+
+def test_a_single_stage_runs_nothing_before_it(project: Path) -> None:
+    code, lines = finish(start(project, "broken", is_single=True))
     assert code == 255
     assert "Running stage 'base':" not in lines
     assert any("missing data" in line or "does not exist" in line for line in lines), lines
 
 
 def test_a_stage_that_fails_is_told_in_dvcs_own_line(project: Path) -> None:
-    ours, dvc = finish(start(project, "broken")), finish(start(project, "broken", module="dvc repro"))
-    assert ours[0] == dvc[0] == 255
+    ours, theirs = finish(start(project, "broken")), dvc(project, "broken")
+    assert ours[0] == theirs[0] == 255
     told = "ERROR: failed to reproduce 'broken': failed to run: exit 3, exited with 3"
     assert told in ours[1]
-    assert told in dvc[1]
+    assert told in theirs[1]
 
 
 def test_a_broken_dvc_yaml_is_one_error(project: Path) -> None:
@@ -105,20 +146,20 @@ def test_a_broken_dvc_yaml_is_one_error(project: Path) -> None:
 
 def test_two_stages_that_do_not_need_each_other_run_side_by_side(project: Path) -> None:
     finish(start(project, "base"))
-    both = [start(project, "--single-item", "--wait", name) for name in ("left", "right")]
+    both = [start(project, name, is_single=True) for name in ("left", "right")]
     assert [finish(one)[0] for one in both] == [0, 0]
     assert set(yaml.safe_load((project / "dvc.lock").read_text())["stages"]) == {"base", "left", "right"}
 
 
-def test_without_wait_a_held_lock_is_told(project: Path, held_lock: int) -> None:
+def test_a_run_that_finds_the_lock_held_says_so(project: Path, held_lock: int) -> None:
     code, lines = finish(start(project, "base"))
     assert code == 255
     assert any("Unable to acquire lock" in line for line in lines)
 
 
-def test_with_wait_a_held_lock_is_waited_for(project: Path, held_lock: int) -> None:
-    waiting = start(project, "--wait", "base")
+def test_a_stage_alone_waits_for_the_lock(project: Path, held_lock: int) -> None:
+    waiting = start(project, "base", is_single=True)
     with pytest.raises(subprocess.TimeoutExpired):
-        waiting.wait(5.0)  # longer than DVC waits of itself
+        waiting[0].wait(5.0)  # longer than DVC waits of itself
     fcntl.flock(held_lock, fcntl.LOCK_UN)
     assert finish(waiting)[0] == 0
