@@ -12,8 +12,8 @@ one with nothing changed; in another clone `ratchet run` runs the same stages fr
                share; DVC's and Python's start for each stage are in it. The same for `ratchet run`
     no-op      wall time of a run that finds nothing to do, from its start to its end
 
-Airflow's workers have each had a small task before (the sweep): they load what they need with their first, and then live
-for weeks.
+Airflow's workers have each had a small task before (the sweep): they load what they need with their first, and then
+live for weeks.
 
 Asked: at most 50 ms a file, 1.5 s a task, 10 % of a run of two minutes, 10 s.
 """
