@@ -6,9 +6,8 @@ Standard library and PyYAML only: Airflow's DAG processor imports it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,7 @@ class Graph:
     """All stages, in an order that respects their edges."""
 
     stages: tuple[Stage, ...]
+    parent_names: Mapping[str, frozenset[str]]
 
     def __getitem__(self, name: str) -> Stage:
         for stage in self.stages:
@@ -53,27 +53,7 @@ class Graph:
 
     def parents(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs this stage reads."""
-        return self._parents[stage.name]
-
-    @cached_property
-    def _parents(self) -> dict[str, tuple[Stage, ...]]:
-        # By path and by each folder above it, instead of every dep against every out: Airflow asks on each parse.
-        made: dict[str, set[str]] = {}  # a path → the stages that make it, or something in it
-        whole: dict[str, set[str]] = {}  # a path → the stages that make exactly it
-        for stage in self.stages:
-            for out in stage.outs:
-                whole.setdefault(out.rstrip("/"), set()).add(stage.name)
-                for path in _with_folders(out):
-                    made.setdefault(path, set()).add(stage.name)
-        found: dict[str, tuple[Stage, ...]] = {}
-        for stage in self.stages:
-            names: set[str] = set()
-            for dep in stage.deps:
-                names |= made.get(dep.rstrip("/"), set())
-                for folder in _with_folders(dep):
-                    names |= whole.get(folder, set())
-            found[stage.name] = tuple(other for other in self.stages if other.name in names and other is not stage)
-        return found
+        return tuple(other for other in self.stages if other.name in self.parent_names[stage.name])
 
     @property
     def edges(self) -> frozenset[tuple[str, str]]:
@@ -91,7 +71,9 @@ def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any]) -> Graph
     stages = declared.get("stages")
     if not isinstance(stages, Mapping) or not stages:
         raise UsageError(f"{GRAPH_FILE}: declares no stages")
-    return Graph(_in_order([_stage(name, body, params) for name, body in stages.items()]))
+    declared_stages = [_stage(name, body, params) for name, body in stages.items()]
+    parent_names = _parent_names(declared_stages)
+    return Graph(_in_order(declared_stages, parent_names), parent_names)
 
 
 def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Stage:
@@ -144,20 +126,36 @@ def _name(entry: str | Mapping[str, Any]) -> str:
     return entry if isinstance(entry, str) else str(next(iter(entry)))
 
 
-def _in_order(stages: list[Stage]) -> tuple[Stage, ...]:
-    graph, ordered, placed = Graph(tuple(stages)), list[Stage](), set[str]()
+def _parent_names(stages: Sequence[Stage]) -> dict[str, frozenset[str]]:
+    # By path and by each folder above it, instead of every dep against every out: Airflow asks on each parse.
+    made: dict[str, set[str]] = {}  # a path → the stages that make it, or something in it
+    whole: dict[str, set[str]] = {}  # a path → the stages that make exactly it
+    for stage in stages:
+        for out in stage.outs:
+            whole.setdefault(out.rstrip("/"), set()).add(stage.name)
+            for path in _with_folders(out):
+                made.setdefault(path, set()).add(stage.name)
+    found = {}
+    for stage in stages:
+        names: set[str] = set()
+        for dep in stage.deps:
+            names |= made.get(dep.rstrip("/"), set())
+            for folder in _with_folders(dep):
+                names |= whole.get(folder, set())
+        found[stage.name] = frozenset(names - {stage.name})
+    return found
+
+
+def _in_order(stages: Sequence[Stage], parent_names: Mapping[str, frozenset[str]]) -> tuple[Stage, ...]:
+    ordered, placed = list[Stage](), set[str]()
     while len(ordered) < len(stages):
-        ready = [s for s in stages if s.name not in placed and _names(graph.parents(s)) <= placed]
-        if not ready:
+        ready = next((s for s in stages if s.name not in placed and parent_names[s.name] <= placed), None)
+        if ready is None:
             rest = ", ".join(s.name for s in stages if s.name not in placed)
             raise UsageError(f"{GRAPH_FILE}: these stages wait for each other in a circle: {rest}")
-        ordered.append(ready[0])  # one at a time: otherwise the order of dvc.yaml is kept
-        placed.add(ready[0].name)
+        ordered.append(ready)  # one at a time: otherwise the order of dvc.yaml is kept
+        placed.add(ready.name)
     return tuple(ordered)
-
-
-def _names(stages: Iterable[Stage]) -> set[str]:
-    return {stage.name for stage in stages}
 
 
 def _load(path: Path) -> dict[str, Any]:

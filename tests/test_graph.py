@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.graph import Graph, Stage, covers, load_graph, parse_graph, resolve
+from pipeline.graph import Graph, Stage, _parent_names, covers, load_graph, parse_graph, resolve
 
 ROOT = Path(__file__).parents[1]
 PATHS = ["data", "data/raw", "data/raw/part", "data/rawer", "data/clean", "models/x", "/usr/share/x"]
@@ -95,7 +95,7 @@ def test_a_stage_waits_for_exactly_those_whose_outputs_lie_in_its_way(
     stages = tuple(
         Stage(f"s{number}", "x", deps=tuple(deps), outs=tuple(outs)) for number, (deps, outs) in enumerate(declared)
     )
-    whole = Graph(stages)
+    whole = Graph(stages, _parent_names(stages))
     for stage in stages:
         expected = [
             other
