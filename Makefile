@@ -2,14 +2,14 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-airflow demo airflow airflow-stop test check bench images lock clean
+.PHONY: help setup setup-airflow demo airflow airflow-stop test check check-code check-tests bench images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PORT ?= 8080
 slow_tests := tests/system
 dag_tests := tests/dags
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
-fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__ %/conftest.py %/__init__.py,$(patsubst %/,%,$(wildcard tests/*/ tests/*.py)))
+fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,13 +33,19 @@ test: setup-airflow ## every test, the fast ones first
 	@$(run_dag_tests)
 	@$(in_venv) python -m pytest $(fast_tests) $(wildcard $(slow_tests))
 
-check: setup-airflow ## lint, format, types, import contracts and the fast tests: under a minute
+check: setup-airflow ## lint, format, types, import contracts and the fast tests, on two cores: under a minute
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check-code check-tests
+
+check-code: # and the tests that wait more than they work
 	@$(in_venv) ruff check .
 	@$(in_venv) ruff format --check .
 	@$(in_venv) mypy
 	@$(in_venv) lint-imports
 	@$(run_dag_tests) -q
-	@$(in_venv) python -m pytest -q $(fast_tests)
+	@$(in_venv) python -m pytest -q tests/scripts
+
+check-tests:
+	@$(in_venv) python -m pytest -q $(filter-out tests/scripts,$(fast_tests))
 
 images: ## build the CPU images and try each: slow, some 15 GB (docs/docker.md)
 	@scripts/images.sh

@@ -20,7 +20,7 @@ EVENT = {"stage": "clean", "event": "begin", "at_s": 1.0}
 
 
 def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> dict[str, StageRow]:
-    """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in test_dvc_repro.py."""
+    """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in tests/system/."""
     stand_in = tmp_path / "dvc.py"
     stand_in.write_text(AS_ORDERED + script)
     monkeypatch.setattr(dvc_repro, "_COMMAND", [sys.executable, str(stand_in)])
