@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from dags.form import FORCE, REASON, asked, recipe_of
 from pipeline import history, processes, workspace
 from pipeline.artifacts import read_json, write_json
 from pipeline.configs import load_config, recipe_values
-from pipeline.errors import RatchetError, TryAgain, UsageError
+from pipeline.errors import RatchetError, StorageError, TryAgain, UsageError
 from pipeline.history import ROWS, Record
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class OpenRun(Step):
         except (RatchetError, StepFailed) as error:
             # A run that never began has no worktree and no close: its record says why.
             refused = Record(run_id, "airflow", "failed", history.now(), end=history.now(), sentence=str(error))
-            history.write(ROOT, refused)
+            with suppress(StorageError):  # on a full disk this one says the same
+                history.write(ROOT, refused)
             raise StepFailed(str(error)) from None
         record = history.read(ROOT, run_id)
         told = {"run": run_id, "folder": record.folder, "note": record.sentence}

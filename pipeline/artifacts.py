@@ -112,6 +112,12 @@ def write_file(path: Path, content: bytes) -> None:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+def is_disk_full(folder: Path) -> bool:
+    """Say whether the disk that holds a folder has less than a MiB left for us."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < 2**20
+
+
 def write_json(path: Path, value: Any) -> None:
     """Publish a value as a JSON file, atomically."""
     write_file(path, dump_json(value))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeline import graph, workspace
-from pipeline.errors import RatchetError, UsageError, nearest
+from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
 
 if TYPE_CHECKING:
     from pipeline.registry.store import Store
@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last resort: a bug becomes one line, and its traceback a file
         if is_debug:
             raise
+        if full := as_full_disk(error):
+            return _complain(str(full), full.exit_code)
         return _complain(_as_bug(error), _BUG_EXIT_CODE)
 
 
@@ -204,6 +206,9 @@ def _stage(options: argparse.Namespace) -> int:
         context.progress.fail(str(error), error.exit_code)
         raise
     except Exception as error:
+        if full := as_full_disk(error):
+            context.progress.fail(str(full), full.exit_code)
+            raise full from error
         context.progress.fail(_as_bug(error), _BUG_EXIT_CODE)
         raise
     context.progress.finish(summary, **_peak_memory_mib())

@@ -7,11 +7,12 @@ and it can be started before it is known what it will have to do, so that it loa
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -73,7 +74,9 @@ def main() -> NoReturn:
     gc.set_threshold(_OBJECTS_BEFORE_A_LOOK)
     from dvc.repo import Repo
     from dvc.ui import ui
+    from dvc.utils.serialize import _common
 
+    _common._dump_data = _dump_aside  # noqa: SLF001 - DVC is pinned, and a test sees whether it is still called
     told = sys.stdin.buffer.read()
     if not told:
         processes.leave(0)  # nobody needs us
@@ -87,6 +90,19 @@ def main() -> NoReturn:
         logging.getLogger("dvc").exception("")  # DVC's own handler makes its one line of it: ERROR: what: why
         processes.leave(_FAILED)
     processes.leave(0)
+
+
+def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = None, **arguments: Any) -> None:  # noqa: ARG001
+    """Write a YAML file as DVC does, but replace it as a whole or not at all.
+
+    DVC empties the file first: killed in the tenth of a second that it then takes, or on a full disk, it would leave an
+    empty dvc.lock, and every later run would fail.
+    """
+    from pipeline.artifacts import write_file
+
+    text = io.StringIO()
+    dumper(data, text, **arguments)
+    write_file(Path(path), text.getvalue().encode())
 
 
 def _become(order: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ The numbers are those of BSD's sysexits.h. Any other exception is a bug: it leav
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 
@@ -53,10 +54,20 @@ class StorageError(RatchetError):
     exit_code = 74
 
 
+FULL_DISK = "no space left; make room, then run again: what was finished is kept"
+
+
 class TryAgain(RatchetError):
     """The same command may succeed later: a lock is held, a worker was lost, the champion has moved."""
 
     exit_code = 75
+
+
+def as_full_disk(error: BaseException) -> StorageError | None:
+    """Return the line for an error that says that a disk is full, wherever it was met; None for any other error."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(f"{error.filename or 'a disk that is written to'}: {FULL_DISK}")
+    return None
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline import dvc_repro, processes, workspace
-from pipeline.artifacts import read_json, write_json
+from pipeline.artifacts import is_disk_full, read_json, write_json
 from pipeline.console import Console, StageRow, apply_event
-from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
+from pipeline.errors import FULL_DISK, Bug, DataError, RatchetError, StorageError, TryAgain
 from pipeline.progress import EVENTS_VARIABLE
 
 _POLL_S = 0.03
@@ -118,7 +118,11 @@ def drop_dead_locks(place: Path) -> None:
     path = place / ".dvc" / "tmp" / "rwlock"
     if not path.is_file():
         return
-    locks = read_json(path)
+    try:
+        locks = read_json(path)
+    except DataError:  # killed while it wrote them: whoever held one is dead
+        path.unlink()
+        return
     living = {
         "read": {name: [i for i in infos if _is_dvc(i)] for name, infos in locks.get("read", {}).items()},
         "write": {name: info for name, info in locks.get("write", {}).items() if _is_dvc(info)},
@@ -158,6 +162,8 @@ def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
 
 def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
     """Turn a failure that no stage has explained into one line."""
+    if is_disk_full(log.parent):  # then neither a stage nor DVC could say so
+        return StorageError(f"{log.parent}: {FULL_DISK}")
     text = log.read_text(errors="replace")
     ended = _ENDED.search(text)
     for row in rows.values():
@@ -169,6 +175,11 @@ def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
     errors = [line.removeprefix("ERROR: ").strip() for line in text.splitlines()]
     errors = [line for line in errors if line]
     last = errors[-1] if errors else "it said nothing"
+    if any("dvc.lock' validation failed" in line or "dvc.lock' is invalid" in line for line in errors):
+        return StorageError(
+            "dvc.lock: damaged; take it back with `git checkout dvc.lock`, or remove it, then run again: "
+            "what was computed comes from the cache"
+        )
     for line in errors:
         if "Unable to acquire lock" in line or "is busy" in line:
             return TryAgain("another DVC command works in this folder; wait for it, then run again")

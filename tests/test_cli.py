@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
+from pipeline.errors import FULL_DISK
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,6 +70,18 @@ def test_a_source_that_is_missing_is_said_before_anything_runs(
     code, error = answer(capsys, "run")
     assert (code, "data.path: samples/fashion_mnist does not exist" in error) == (74, True)
     assert not (project / "data").exists()
+
+
+def test_a_full_disk_is_one_line_and_no_bug_wherever_it_is_met(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "reports/run.json")
+
+    monkeypatch.setattr("pipeline.run.run", fill)
+    code, error = answer(capsys, "run")
+    assert code == 74
+    assert error == f"ratchet: reports/run.json: {FULL_DISK}\n"
 
 
 def test_outside_a_project_the_line_says_so(

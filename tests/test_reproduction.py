@@ -50,6 +50,14 @@ def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path
     other.communicate(b"\n")
 
 
+def test_locks_that_dvc_was_killed_over_are_no_locks(tmp_path: Path) -> None:
+    path = tmp_path / ".dvc" / "tmp" / "rwlock"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"read": {"a": [{"pi')
+    reproduction.drop_dead_locks(tmp_path)
+    assert not path.exists()
+
+
 def say(*lines: str) -> str:
     return "".join(f"print({line!r}, flush=True)\n" for line in lines)
 
@@ -89,6 +97,8 @@ def test_rows_tell_what_was_skipped_restored_and_done(tmp_path: Path, monkeypatc
         (say("Running stage 'clean':", "ERROR: failed to run: x, exited with 127"), RatchetError, 70, "left with 127"),
         (say("ERROR: Unable to acquire lock. Most likely another DVC"), TryAgain, 75, "another DVC command"),
         (say("ERROR: missing data 'source': digits"), StorageError, 74, "missing data 'source'"),
+        (say("'./dvc.lock' validation failed.", "", "required key not provided"), StorageError, 74, "git checkout"),
+        (say("'./dvc.lock' is invalid.", "", "While parsing a flow node"), StorageError, 74, "git checkout"),
         (say("ERROR: something new"), Bug, 70, "something new"),
     ],
 )
@@ -99,6 +109,12 @@ def test_a_failure_is_one_line_with_its_exit_code(
         drive(tmp_path, monkeypatch, script + "raise SystemExit(1)\n")
     assert caught.value.exit_code == code
     assert words in str(caught.value)
+
+
+def test_a_full_disk_is_named_where_nobody_else_could_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reproduction, "is_disk_full", lambda _: True)
+    with pytest.raises(StorageError, match="no space left; make room"):
+        drive(tmp_path, monkeypatch, "raise SystemExit(1)\n")
 
 
 def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
+_LEFT_S = 3600.0  # a database in the making that is older was left by a process that was killed
 
 
 def prepare() -> None:
@@ -37,17 +39,40 @@ def open_client(store: Store) -> Any:
     """Return a MlflowClient of the store; a local store that does not exist yet is made. Raises StorageError."""
     prepare()
     with failures_named(store):
-        if store.database is not None:
-            store.database.parent.mkdir(parents=True, exist_ok=True)
         import mlflow
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         # Logged models, pip requirements and `models:/` addresses ask the global store, not the client's.
+        if store.database is not None and not store.database.exists():
+            _make(store.database, store.artifacts)
         mlflow.set_tracking_uri(store.uri)
         mlflow.set_registry_uri(store.uri)
         return MlflowClient(tracking_uri=store.uri, registry_uri=store.uri)
+
+
+def _make(database: Path, artifacts: str | None) -> None:
+    """Make MLflow's database aside and publish it whole: its hundred steps take seconds, and are not one transaction.
+
+    MLflow would take a database that was killed in between for a damaged one, for good.
+    """
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for left in database.parent.glob(f".{database.name}.partial-*"):
+        if time.time() - left.stat().st_mtime > _LEFT_S:
+            left.unlink(missing_ok=True)
+    aside = database.with_name(f".{database.name}.partial-{os.getpid()}")
+    try:
+        SqlAlchemyStore(f"sqlite:///{aside}", artifacts or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        with suppress(FileExistsError):  # another process was quicker, and its one is as good
+            os.link(aside, database)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -151,6 +151,17 @@ def test_two_stages_that_do_not_need_each_other_run_side_by_side(project: Path) 
     assert set(yaml.safe_load((project / "dvc.lock").read_text())["stages"]) == {"base", "left", "right"}
 
 
+def test_the_lock_file_is_replaced_as_a_whole(project: Path) -> None:
+    # Written over, as DVC's command does it, it would be empty for a moment: killed in it, no later run could read it.
+    finish(start(project, "base"))
+    before = (project / "dvc.lock").stat()
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"base": {"cmd": "echo 2 > base.txt"}}}))
+    assert finish(start(project, "base"))[0] == 0
+    after = (project / "dvc.lock").stat()
+    assert after.st_ino != before.st_ino
+    assert after.st_mode == before.st_mode
+
+
 def test_a_run_that_finds_the_lock_held_says_so(project: Path, held_lock: int) -> None:
     code, lines = finish(start(project, "base"))
     assert code == 255

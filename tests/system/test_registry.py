@@ -472,6 +472,29 @@ MlflowClient.{method} = killed
     assert run.info.status == "FINISHED"
 
 
+def test_killed_while_it_makes_its_database_the_next_run_makes_another(workspace):
+    workspace.rule("first")
+    database = workspace.store.database
+    database.unlink()  # the workspace was given one, to save its making
+    kill = f"""
+import threading, time
+def kill_half_way():
+    while not list(Path({str(database.parent)!r}).glob('.{database.name}.partial-*')):
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+threading.Thread(target=kill_half_way, daemon=True).start()
+"""
+    with workspace.process("register", before=kill) as process:
+        said, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
+    assert not database.exists()
+    assert workspace.versions() == []
+    workspace.run("register")
+    [version] = workspace.versions()
+    assert version.is_champion
+
+
 def test_a_store_that_cannot_be_reached_is_one_line_and_nothing_is_written(make_workspace, free_port, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter3")
     place = make_workspace(uri=f"http://ann:hunter2@127.0.0.1:{free_port}")
