@@ -35,6 +35,7 @@ from dags.derive import TaskSpec
 from dags.tasks import CloseRun, OpenRun, RunFailed, RunStage, Step, StepFailed, Sweep, TryLater
 from pipeline import history, workspace
 from pipeline.configs import load_config, recipe_values
+from pipeline.errors import StorageError
 from pipeline.params import Recipe, validate
 from tests.dags.conftest import ROOT
 
@@ -554,6 +555,18 @@ def test_a_run_that_is_refused_at_its_head_is_recorded(
     with pytest.raises(StepFailed, match=r"^samples/x does not exist$"):
         execute(open_task(), context())
     assert history.read(project, RUN).sentence == "samples/x does not exist"
+
+
+def test_a_record_that_cannot_be_written_hides_no_cause(
+    project: Path, said: list[str], answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageError("record.json: no space left")
+
+    monkeypatch.setattr(history, "write", refuse)
+    answer(says="ratchet: .ratchet: no space left", leaves_with=74)
+    with pytest.raises(StepFailed, match=r"^\.ratchet: no space left$"):
+        execute(open_task(), context())
 
 
 def test_a_broken_config_fails_its_run_by_file_and_key(project: Path, said: list[str]) -> None:
