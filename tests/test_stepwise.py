@@ -104,6 +104,19 @@ def test_stages_that_do_not_need_each_other_work_side_by_side(root: Path, monkey
         list(threads.map(lambda stage: stepwise.run_stage(root, "r1", stage), ("ingest", "label")))
 
 
+def run_while_one_is_at_work(root: Path, stage: str, begun: threading.Event, may_end: threading.Event) -> None:
+    """Run `ingest`, and a stage that has to wait until it has ended."""
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(stepwise.run_stage, root, "r1", "ingest")
+        assert begun.wait(_WAIT_S)
+        second = threads.submit(stepwise.run_stage, root, "r1", stage)
+        with pytest.raises(TimeoutError):
+            second.result(0.5)
+        may_end.set()
+        first.result(_WAIT_S)
+        second.result(_WAIT_S)
+
+
 def test_a_stage_waits_for_an_earlier_try_of_itself(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(root)
     begun, may_end = threading.Event(), threading.Event()
@@ -116,15 +129,7 @@ def test_a_stage_waits_for_an_earlier_try_of_itself(root: Path, monkeypatch: pyt
         order.append("end")
 
     dvc_that(monkeypatch, work)
-    with ThreadPoolExecutor() as threads:
-        first = threads.submit(stepwise.run_stage, root, "r1", "ingest")
-        assert begun.wait(_WAIT_S)
-        second = threads.submit(stepwise.run_stage, root, "r1", "ingest")
-        with pytest.raises(TimeoutError):
-            second.result(0.5)
-        may_end.set()
-        first.result(_WAIT_S)
-        second.result(_WAIT_S)
+    run_while_one_is_at_work(root, "ingest", begun, may_end)
     assert order == ["begin", "end"] * 2
 
 
@@ -139,15 +144,7 @@ def test_nobody_works_in_a_worktree_that_is_being_made_again(root: Path, monkeyp
         assert may_end.wait(_WAIT_S)
 
     dvc_that(monkeypatch, work)
-    with ThreadPoolExecutor() as threads:
-        whole = threads.submit(stepwise.run_stage, root, "r1", "ingest")
-        assert begun.wait(_WAIT_S)
-        beside = threads.submit(stepwise.run_stage, root, "r1", "label")
-        with pytest.raises(TimeoutError):
-            beside.result(0.5)
-        may_end.set()
-        whole.result(_WAIT_S)
-        beside.result(_WAIT_S)
+    run_while_one_is_at_work(root, "label", begun, may_end)
     assert told == ["ingest label", "label"]
 
 
