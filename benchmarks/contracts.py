@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, shards
 from pipeline.contracts import checking, frames, suites
-from pipeline.execution import SparkSettings
-from pipeline.spark import spark_session
+from pipeline.recipe.execution import SparkSettings
+from pipeline.records.manifest import FileEntry
+from pipeline.runtime.spark import spark_session
+from pipeline.storage import shards
 
 ROOT = Path(__file__).parents[1]
 BOUND = 0.5
@@ -117,7 +118,7 @@ def _suite(copies: int) -> suites.Suite:
 def _write_raw(source: Path, copies: int, folder: Path) -> Path:
     """Write an idx folder as raw shards, `copies` times over under different ids."""
     folder.mkdir(parents=True)
-    entries: list[artifacts.FileEntry] = []
+    entries: list[FileEntry] = []
     for stem, part in (("train", "train"), ("t10k", "test")):
         name = f"{stem}-images-idx3-ubyte.gz"
         pixels = np.frombuffer(gzip.decompress((source / name).read_bytes()), np.uint8, offset=16).reshape(-1, 784)

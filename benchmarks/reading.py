@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, shards
+from pipeline.storage import artifacts, shards
 from pipeline.training.batches import epoch_order, read_part, training_batches
 
 ASKED, ROWS, BATCH, SHAPE = 10.0, 60_000, 128, (28, 28, 1)

@@ -29,7 +29,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import shards
 from pipeline.data.augmenting import augment_shard, erase_batch, noise_batch, warp_batch
 from pipeline.data.counter_random import copy_keys, row_keys
 from pipeline.data.grey_levels import image_sums
@@ -38,9 +37,10 @@ from pipeline.data.resizing import resize
 from pipeline.data.shard_tasks import run_tasks
 from pipeline.data.sources import open_source
 from pipeline.data.sources.rows import raw_shards
-from pipeline.execution import SparkSettings
-from pipeline.params import AugmentParams
-from pipeline.spark import spark_session
+from pipeline.recipe.execution import SparkSettings
+from pipeline.recipe.recipe import AugmentParams
+from pipeline.runtime.spark import spark_session
+from pipeline.storage import shards
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -33,10 +33,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from pipeline.execution import HorovodSettings
-from pipeline.params import ModelParams, TrainParams
-from pipeline.training.hosts import assign_slots, parse_hosts
-from pipeline.training.launch import base_environment, rendezvous
+from pipeline.launching.hosts import assign_slots, parse_hosts
+from pipeline.launching.launch import base_environment, rendezvous
+from pipeline.recipe.execution import HorovodSettings
+from pipeline.recipe.recipe import ModelParams, TrainParams
 
 ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
 SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
@@ -55,9 +55,10 @@ def work(batch_size: int, threads: int, core: int) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from pipeline.models import stored
+    from pipeline.models.build import build
+    from pipeline.records.architecture import Architecture
     from pipeline.training import loop
-    from pipeline.training.batches import Part, epoch_order, training_batches
+    from pipeline.training.batches import PartInMemory, epoch_order, training_batches
     from pipeline.training.collective import join
     from pipeline.training.job import Job
 
@@ -79,9 +80,9 @@ def work(batch_size: int, threads: int, core: int) -> None:
     loop.make_deterministic(job.seed, threads=1)  # the process of two threads need not use the slower kernels
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
-    part = Part(images, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
+    part = PartInMemory(images, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
     statistics = {"mean": [72.0], "std": [90.0]}
-    model = stored.build(stored.Architecture("cnn", SETTINGS, (28, 28, 1), job.classes, statistics))
+    model = build(Architecture("cnn", SETTINGS, (28, 28, 1), job.classes, statistics))
     optimizer = loop.make_optimizer(job.train, model)
     step = loop.make_step(model, optimizer, job, [0.001] * 1_000_000, group)
     group.broadcast(model.variables + optimizer.variables)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from dags.tasks import ROOT, run_id_of
-from pipeline import workspace
-from pipeline.artifacts import read_json
+from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.runs import workspaces
+from pipeline.storage.record_files import read_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,8 +20,8 @@ class Approve(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, and wait for the answer; go on at once where the gate has said no already."""
-        verdict = read_json(workspace.place_of(ROOT, run_id_of(context)) / "reports" / "verdict.json")
-        if verdict["outcome"] != "promote":
-            self.log.info("nothing to approve: %s", verdict["reason"])
+        verdict = read_record(workspaces.place_of(ROOT, run_id_of(context)) / VERDICT_FILE, Verdict)
+        if not verdict.lets_through:
+            self.log.info("nothing to approve: %s", verdict.reason)
             return None
         return super().execute(context)

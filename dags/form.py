@@ -16,10 +16,12 @@ from typing import Any
 
 import pydantic
 
-from pipeline import params as recipe_types
-from pipeline.artifacts import read_json, write_file
 from pipeline.errors import RatchetError, UsageError, nearest
-from pipeline.params import Recipe, dotted_keys, parse_yaml_value, validate
+from pipeline.recipe import recipe as recipe_types
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.settings import dotted_keys, validate
+from pipeline.recipe.strict_yaml import parse_yaml_value
+from pipeline.storage.artifacts import read_json, write_file
 
 OVERRIDES, REASON, FORCE = "overrides", "reason", "force"
 _RUN = "This run"

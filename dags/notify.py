@@ -18,9 +18,11 @@ from urllib.parse import quote
 from airflow.sdk import BaseHook, BaseNotifier, conf
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
-from pipeline import history
-from pipeline.artifacts import read_json
 from pipeline.errors import RatchetError
+from pipeline.records.metrics import METRICS_FILE, MetricsReport
+from pipeline.records.registration import REGISTRATION_FILE, Registration
+from pipeline.runs import history
+from pipeline.storage.record_files import find_record, read_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
@@ -35,7 +37,7 @@ class TellFailure(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Send the message; nothing where a run is closed that has failed: the task that failed has told."""
-        from dags.tasks import RunFailed
+        from dags.operator import RunFailed
 
         if isinstance(context.get("exception"), RunFailed):
             return
@@ -83,15 +85,16 @@ def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | Non
     }
     if record.state != "success" or record.outcome not in titles:
         return None
-    reports = root / record.folder / "reports"
-    figures = read_json(reports / "metrics.json").get("test", {})
-    registration = reports / "registration.json"
-    told = read_json(registration)["sentence"] if registration.is_file() else ""
+    folder = root / record.folder
+    figures = read_record(folder / METRICS_FILE, MetricsReport).test_figures
+    registration = find_record(folder / REGISTRATION_FILE, Registration)
     return {
         "event": record.outcome,
         "title": f"{dag_id} {titles[record.outcome]}",
-        "sentence": "; ".join(dict.fromkeys(filter(None, (record.sentence, told)))),
-        "figures": {name: round(float(figures[name]), 4) for name in _SHOWN if name in figures},
+        "sentence": "; ".join(
+            dict.fromkeys(filter(None, (record.sentence, registration.sentence if registration else "")))
+        ),
+        "figures": {name: round(figures[name], 4) for name in _SHOWN},
         "links": {"run": run_url(dag_id, run_id), "report": report_url(dag_id, run_id)},
         "run": run_id,
     }

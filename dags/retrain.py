@@ -19,10 +19,12 @@ from dags.derive import APPROVE, CLOSE, OPEN  # noqa: E402
 from dags.notify import TellFailure, TellVerdict  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
-from pipeline.configs import Config, load_config  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
-from pipeline.graph import GRAPH_FILE, PARAMS_FILE, parse_graph  # noqa: E402
-from pipeline.params import Recipe, merge, parse_yaml  # noqa: E402
+from pipeline.graph import GRAPH_FILE, parse_graph  # noqa: E402
+from pipeline.recipe.configs import Config, load_config  # noqa: E402
+from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
+from pipeline.recipe.settings import merge  # noqa: E402
+from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _RUNS_AT_ONCE = 4

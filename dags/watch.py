@@ -21,9 +21,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  #
 
 from dags import assets  # noqa: E402
 from dags.schedules import cron  # noqa: E402
-from pipeline.artifacts import digest_file, digest_json  # noqa: E402
-from pipeline.configs import Config, load_config, recipe_values  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
+from pipeline.recipe.configs import Config, load_config, recipe_values  # noqa: E402
+from pipeline.records.digests import digest_json  # noqa: E402
+from pipeline.storage.artifacts import digest_file  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The one graph: `dvc.yaml` read as Stage objects.
 
-Standard library and PyYAML only: Airflow's DAG processor imports it.
+Airflow's DAG processor imports it: standard library, PyYAML and pydantic only.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.errors import StorageError, UsageError, nearest
+from pipeline.errors import UsageError, nearest
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.strict_yaml import parse_yaml
 
 GRAPH_FILE = "dvc.yaml"
-PARAMS_FILE = "params.yaml"
+LOCK_FILE = "dvc.lock"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 
@@ -61,9 +61,17 @@ class Graph:
         return frozenset((parent.name, stage.name) for stage in self.stages for parent in self.parents(stage))
 
 
+def find_root(start: Path) -> Path:
+    """Return the project's folder: the nearest one upwards that holds dvc.yaml and pipeline/."""
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "pipeline").is_dir():
+            return folder
+    raise UsageError(f"{start}: not inside a Ratchet project (no dvc.yaml here or above); change to its folder first")
+
+
 def load_graph(root: Path) -> Graph:
     """Read `dvc.yaml` and resolve it against `params.yaml`, both under `root`."""
-    return parse_graph(_load(root / GRAPH_FILE), _load(root / PARAMS_FILE))
+    return parse_graph(parse_yaml(root / GRAPH_FILE), parse_yaml(root / PARAMS_FILE))
 
 
 def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any]) -> Graph:
@@ -156,15 +164,3 @@ def _in_order(stages: Sequence[Stage], parent_names: Mapping[str, frozenset[str]
         ordered.append(ready)  # one at a time: otherwise the order of dvc.yaml is kept
         placed.add(ready.name)
     return tuple(ordered)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}; run from the project's folder") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: must be a mapping")
-    return content

@@ -14,8 +14,9 @@ if str(ROOT) not in sys.path:
 from airflow.listeners import hookimpl  # noqa: E402
 from airflow.plugins_manager import AirflowPlugin  # noqa: E402
 
-from pipeline import history, workspace  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
+from pipeline.records.run import RUNS  # noqa: E402
+from pipeline.runs import history, workspaces  # noqa: E402
 
 _PREFIX = "/ratchet"
 # A report is one self-contained page, and Great Expectations' documents are made elsewhere: neither may reach out.
@@ -29,7 +30,7 @@ _POLICY = (
 def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
     """Return a file of a run's reports, kept or still in its worktree; None if there is none, or it lies elsewhere."""
     name = history.id_for(dag_id, run_id)
-    for folder in (root / history.RUNS / name, workspace.place_of(root, name)):
+    for folder in (root / RUNS / name, workspaces.place_of(root, name)):
         try:
             found = (folder / path).resolve()
             if found.is_relative_to(folder.resolve() / "reports") and found.is_file():

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.contracts.results import OFFENDING_IDS_SHOWN, contract_result, expectation_result, stable
 from pipeline.contracts.suites import Expectation, Suite
-from pipeline.contracts.verdicts import OFFENDING_IDS_SHOWN, CheckResult, ExpectationVerdict, Outcome, stable
 from pipeline.errors import UsageError, nearest
+from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,7 +57,8 @@ def bind(suite: Suite) -> list[Any]:
 class Checked:
     """The result of a check, and Great Expectations' results for the documents, in the same order."""
 
-    result: CheckResult
+    suite: Suite
+    result: ContractResult
     validations: Sequence[Any]
 
 
@@ -68,14 +70,14 @@ def check(frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_dige
     """
     evaluation = _Evaluation(frame)
     judged = evaluation.evaluate(expectations)
-    verdicts = []
+    results = []
     for declared, bound, outcome in zip(suite.expectations, expectations, judged, strict=True):
         if outcome.is_row_wise and not outcome.error and not outcome.success:
-            verdicts.append(evaluation.verdict_with_ids(declared, bound, outcome))
+            results.append(evaluation.result_with_ids(declared, bound, outcome))
         else:
-            verdicts.append(_verdict(declared, outcome))
-    result = CheckResult(suite, evaluation.rows, tuple(verdicts), data_digest)
-    return Checked(result, [outcome.validation for outcome in judged])
+            results.append(_result(declared, outcome))
+    result = contract_result(suite, evaluation.rows, results, data_digest)
+    return Checked(suite, result, [outcome.validation for outcome in judged])
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class _Question:
 
 
 @dataclass
-class _Outcome:
+class _Evaluated:
     """What Great Expectations made of one expectation."""
 
     validation: Any
@@ -122,7 +124,7 @@ class _Evaluation:
         self._engine.load_batch_data(batch_id="table", batch_data=frame)
         self._calculator = MetricsCalculator(self._engine, show_progress_bars=False)
 
-    def evaluate(self, expectations: Sequence[Any]) -> list[_Outcome]:
+    def evaluate(self, expectations: Sequence[Any]) -> list[_Evaluated]:
         """Evaluate expectations in one graph of metrics; sets `rows`."""
         questions = [self._question(expectation) for expectation in expectations]
         wanted = {metric.id: metric for question in questions for metric in question.metrics.values()}
@@ -132,14 +134,14 @@ class _Evaluation:
         self.rows = int(resolved.get(row_count.id, 0))
         return [self._judge(question, resolved, aborted) for question in questions]
 
-    def verdict_with_ids(self, declared: Expectation, bound: Any, outcome: _Outcome) -> ExpectationVerdict:
+    def result_with_ids(self, declared: Expectation, bound: Any, outcome: _Evaluated) -> ExpectationResult:
         """Fetch what a failed expectation about rows left out: sample values for the documents, and ids."""
         question = self._question(bound, _DETAILS)
         resolved, aborted = self._resolve(list(question.metrics.values()))
         detailed = self._judge(question, resolved, aborted)
         if not detailed.error:
             outcome.validation = detailed.validation
-        return _verdict(declared, outcome, self._offending_ids(bound))
+        return _result(declared, outcome, self._offending_ids(bound))
 
     def _resolve(self, metrics: list[Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
         """Return the metrics that could be computed, and why others were given up, both by the metric's id."""
@@ -148,7 +150,7 @@ class _Evaluation:
         resolved, aborted = self._calculator.resolve_validation_graph(graph)
         return resolved, aborted
 
-    def _judge(self, question: _Question, resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> _Outcome:
+    def _judge(self, question: _Question, resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> _Evaluated:
         from great_expectations.core import ExpectationValidationResult
 
         error, validation = question.error or _abortion(question.metrics, resolved, aborted), None
@@ -168,7 +170,7 @@ class _Evaluation:
                 result={},
                 exception_info={"raised_exception": True, "exception_message": error, "exception_traceback": ""},
             )
-        outcome = _Outcome(validation, question.is_row_wise, error=" ".join(error.split()))
+        outcome = _Evaluated(validation, question.is_row_wise, error=" ".join(error.split()))
         if question.is_row_wise and not error:
             _count_rows(outcome, question, resolved)
         return outcome
@@ -234,7 +236,7 @@ def _causes(metric: Any, aborted: Mapping[Any, Any]) -> set[str]:
     return found
 
 
-def _count_rows(outcome: _Outcome, question: _Question, resolved: Mapping[Any, Any]) -> None:
+def _count_rows(outcome: _Evaluated, question: _Question, resolved: Mapping[Any, Any]) -> None:
     map_metric = question.expectation.map_metric
 
     def value(name: str) -> int:
@@ -258,20 +260,22 @@ def _count_rows(outcome: _Outcome, question: _Question, resolved: Mapping[Any, A
         }
 
 
-def _verdict(declared: Expectation, outcome: _Outcome, ids: tuple[str, ...] = ()) -> ExpectationVerdict:
+def _result(declared: Expectation, outcome: _Evaluated, ids: tuple[str, ...] = ()) -> ExpectationResult:
     from great_expectations.util import convert_to_json_serializable
 
     if outcome.error:
-        return ExpectationVerdict(declared, "error", error=outcome.error)
-    verdict: Outcome = "pass" if outcome.success else "fail"
+        return expectation_result(declared, "error", error=outcome.error)
+    judged: ExpectationOutcome = "pass" if outcome.success else "fail"
     if outcome.is_row_wise:
         observed = f"{outcome.unexpected_rows} of {outcome.asked_rows} rows unexpected"
-        return ExpectationVerdict(declared, verdict, observed, outcome.unexpected_rows, ids)
+        return expectation_result(
+            declared, judged, observed, unexpected_rows=outcome.unexpected_rows, offending_ids=ids
+        )
     is_ordered = "set" not in declared.type.split("_")
     result = stable(convert_to_json_serializable(dict(outcome.validation.result)), is_ordered=is_ordered)
     outcome.validation.result = result  # so that the documents show the same figures in the same order
     details = {} if outcome.success else {k: v for k, v in (result.get("details") or {}).items() if v}
-    return ExpectationVerdict(declared, verdict, result.get("observed_value"), details=details)
+    return expectation_result(declared, judged, result.get("observed_value"), details=details)
 
 
 def _first_problem(kind: Any, problems: Sequence[Mapping[str, Any]]) -> str:

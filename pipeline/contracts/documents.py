@@ -11,8 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
 from pipeline.contracts.checking import Checked
+from pipeline.records.contract_result import RESULT_FILE
+from pipeline.storage import artifacts
+from pipeline.storage.record_files import write_record
 
 RESULTS_PAGE, SUITE_PAGE = "index.html", "suite.html"
 
@@ -27,11 +29,11 @@ def render(checked: Checked) -> dict[str, bytes]:
 
     result = checked.result
     suite = ExpectationSuite(
-        name=result.suite.name,
+        name=checked.suite.name,
         expectations=[validation.expectation_config for validation in checked.validations],
-        notes=result.suite.notes,
+        notes=checked.suite.notes,
     )
-    facts = {"suite": result.suite.name, "rows": result.rows, "data": result.data_digest, "outcome": result.outcome}
+    facts = {"suite": result.suite, "rows": result.rows, "data": result.data_digest, "outcome": result.outcome}
     results_page = ValidationResultsPageRenderer(run_info_at_end=True).render(_validation(checked))
     results_page.sections = results_page.sections[:-1]  # the last one tells of the run
     status = results_page.sections[0].content_blocks[0].subheader.string_template
@@ -49,7 +51,7 @@ def write(folder: Path, checked: Checked) -> None:
     """Write `result.json` and the pages into a folder."""
     for name, page in render(checked).items():
         artifacts.write_file(folder / name, page)
-    artifacts.write_json(folder / "result.json", checked.result.to_json())
+    write_record(folder / RESULT_FILE, checked.result)
 
 
 class _ShownZero(float):
@@ -65,12 +67,11 @@ def _validation(checked: Checked) -> Any:
     for validation in checked.validations:
         if validation.result.get("observed_value") == 0.0:
             validation.result["observed_value"] = _ShownZero()
-    passed = sum(verdict.outcome == "pass" for verdict in checked.result.verdicts)
-    total = len(checked.result.verdicts)
+    passed, total = len(checked.result.passed), len(checked.result.expectations)
     return ExpectationSuiteValidationResult(
-        success=checked.result.outcome == "pass",
+        success=checked.result.has_passed,
         results=list(checked.validations),
-        suite_name=checked.result.suite.name,
+        suite_name=checked.suite.name,
         statistics={
             "evaluated_expectations": total,
             "successful_expectations": passed,

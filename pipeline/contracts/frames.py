@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from pipeline import artifacts, shards
 from pipeline.errors import DataError
+from pipeline.records.manifest import Manifest
+from pipeline.storage import shards
+from pipeline.storage.manifests import read_manifest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -42,7 +44,7 @@ class Dataset:
     """A published data set whose manifest and digests have been checked."""
 
     folder: Path
-    manifest: artifacts.Manifest
+    manifest: Manifest
 
     @property
     def paths(self) -> list[str]:
@@ -52,14 +54,14 @@ class Dataset:
 
 def open_raw(folder: Path) -> Dataset:
     """Check the manifest of `data/raw` and its columns, those of `shards.RAW_SCHEMA`; raise DataError if wrong."""
-    dataset = Dataset(folder, artifacts.read_manifest(folder))
+    dataset = Dataset(folder, read_manifest(folder))
     _check_columns(dataset, shards.describe_schema(shards.RAW_SCHEMA))
     return dataset
 
 
 def open_part(folder: Path) -> Dataset:
     """Check the manifest of a prepared part or of `data/augmented`, and its columns; raise DataError if wrong."""
-    dataset = Dataset(folder, artifacts.read_manifest(folder))
+    dataset = Dataset(folder, read_manifest(folder))
     shape = shards.image_shape(dataset.manifest)
     _check_columns(dataset, shards.describe_schema(shards.image_schema(shape), shape))
     return dataset
@@ -145,7 +147,7 @@ def _read(spark: SparkSession, dataset: Dataset, schema: pa.Schema) -> DataFrame
 
 
 def _check_columns(dataset: Dataset, expected: Mapping[str, str]) -> None:
-    found = dataset.manifest.schema
+    found = dataset.manifest.columns
     for name, kind in expected.items():
         if found.get(name) != kind:
             raise DataError(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError, nearest
-from pipeline.params import parse_yaml
+from pipeline.recipe.strict_yaml import parse_yaml
 
 ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 

@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.artifacts import FileEntry
 from pipeline.data.counter_random import Keys, copy_keys, normal, row_keys, uniform
 from pipeline.data.grey_levels import image_sums, image_table
 from pipeline.data.shard_tasks import place_shard, read_shard, slices
 from pipeline.data.warping import affine, warp
-from pipeline.shards import Shape, image_schema, pixels_of, shard_name
+from pipeline.records.manifest import FileEntry
+from pipeline.storage.shards import Shape, image_schema, pixels_of, shard_name
 
 if TYPE_CHECKING:
-    from pipeline.params import AugmentParams
+    from pipeline.recipe.recipe import AugmentParams
 
 # The places of each change's numbers in a copy's stream: a new change gets new places, the others keep theirs.
 _FLIP, _SCALE, _ANGLE, _SHIFT_X, _SHIFT_Y = range(5)

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.artifacts import FileEntry
 from pipeline.data.decoding import ENCODINGS, decode_picture
 from pipeline.data.identity import payload_digests, payload_views, shape_digest
 from pipeline.data.shard_tasks import place_shard, read_shard
 from pipeline.errors import DataError
-from pipeline.shards import RAW_SCHEMA, Shape, shard_name
+from pipeline.records.manifest import FileEntry
+from pipeline.storage.shards import RAW_SCHEMA, Shape, shard_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

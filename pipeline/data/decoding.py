@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.data.identity import payload_views
 from pipeline.errors import Bug
-from pipeline.shards import Shape
+from pipeline.storage.shards import Shape
 
 ENCODINGS = ("raw", "png", "jpeg")
 # What a picture's file may hold, by the channels it is declared to have. Nothing is guessed: no alpha, no 16 bits.

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.shards import image_schema, pixel_column
+from pipeline.records.statistics import ChannelStatistics
+from pipeline.storage.shards import image_schema, pixel_column
 
 _INT32_PIXELS = (2**31 - 1) // 255**2  # as many squares fit into 32 bits
 
@@ -76,15 +76,15 @@ class ChannelSums:
             _added(self.squares, other.squares),
         )
 
-    def statistics(self) -> dict[str, Any]:
-        """Return `rows`, and `mean` and population `std` of each channel in grey levels."""
+    def statistics(self) -> ChannelStatistics:
+        """Return mean and population standard deviation of each channel."""
         count = self.pixels
         variances = (square * count - total * total for total, square in zip(self.total, self.squares, strict=True))
-        return {
-            "rows": self.images,
-            "mean": [total / count for total in self.total],
-            "std": [math.sqrt(variance / count**2) for variance in variances],
-        }
+        return ChannelStatistics(
+            rows=self.images,
+            mean=tuple(total / count for total in self.total),
+            std=tuple(math.sqrt(variance / count**2) for variance in variances),
+        )
 
 
 def _added(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:

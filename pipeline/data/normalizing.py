@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.artifacts import FileEntry
 from pipeline.data.decoding import decode_payloads
 from pipeline.data.grey_levels import ChannelSums, image_sums, image_table
 from pipeline.data.resizing import resize
 from pipeline.data.shard_tasks import place_shard, read_shard, slices
 from pipeline.errors import DataError
-from pipeline.shards import Shape, image_schema, shard_name
+from pipeline.records.manifest import FileEntry
+from pipeline.storage.shards import Shape, image_schema, shard_name
 
 _BLOCK_BYTES = 16 * 2**20  # pixels made at a time
 

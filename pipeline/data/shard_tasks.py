@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import shards
-from pipeline.artifacts import FileEntry
 from pipeline.errors import RatchetError, StorageError
+from pipeline.records.manifest import FileEntry
+from pipeline.storage import shards
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

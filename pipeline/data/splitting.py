@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
-from pipeline.params import SplitParams
+from pipeline.recipe.recipe import SplitParams
 
 PARTS = ("train", "validation", "test")  # a part's code is its index
 Codes = npt.NDArray[np.int8]

@@ -1,5 +1,5 @@
-"""The evaluation phase: what the candidate's answers are worth, and the page that says so to people.
+"""The evaluation phase: what the candidate's answers are worth.
 
-`predict` asks a stored model, `metrics` and `curves` measure its answers (pure), `plots` and `pictures` draw them,
-`predictions` keeps them for the gate, `page` gathers everything a run has left into one file.
+`predict` asks a stored model, `predictions` keeps its answers for the gate and the page, `metrics` and `curves` measure
+them (pure), `plot_data` and `plots` write and draw them, `findings` gathers what is shown.
 """

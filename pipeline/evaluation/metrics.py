@@ -11,13 +11,14 @@ correlation 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
+from pipeline.evaluation.predictions import Predictions
+from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
 
 Labels = npt.NDArray[np.integer[Any]]
 Probabilities = npt.NDArray[np.floating[Any]]
@@ -25,32 +26,6 @@ Probabilities = npt.NDArray[np.floating[Any]]
 # Keras clips probabilities at the same value, so the figures are those of training.
 _SMALLEST_PROBABILITY = 1e-7
 _SUM_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """The figures of one part of the data. All but `rows` and `cross_entropy` (nats a row) are fractions; mcc in ±1."""
-
-    rows: int
-    accuracy: float
-    macro_precision: float
-    macro_recall: float
-    macro_f1: float
-    auc: float
-    mcc: float
-    cross_entropy: float
-    calibration_error: float
-
-
-@dataclass(frozen=True)
-class ClassMetrics:
-    """The figures of one class: its rows, and how well they are told from all others."""
-
-    rows: int
-    precision: float
-    recall: float
-    f1: float
-    auc: float
 
 
 def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequence[str], part: str) -> None:
@@ -148,14 +123,12 @@ def calibration_bins(
     return confidence, is_right, bin_of
 
 
-def as_report(train: Metrics, test: Metrics, by_class: dict[str, ClassMetrics]) -> dict[str, Any]:
-    """Return what stands in `reports/metrics.json`; `overfit` is training accuracy less test accuracy."""
-    return {
-        "test": asdict(test),
-        "train": asdict(train),
-        "overfit": train.accuracy - test.accuracy,
-        "classes": {name: asdict(figures) for name, figures in by_class.items()},
-    }
+def report(train: Predictions, test: Predictions, classes: Sequence[str], *, calibration_bins: int) -> MetricsReport:
+    """Return what stands in `reports/metrics.json`, from answers that have passed `check_answers`."""
+    of_train = measure(train.labels, train.probabilities, calibration_bins=calibration_bins)
+    of_test = measure(test.labels, test.probabilities, calibration_bins=calibration_bins)
+    by_class = measure_classes(test.labels, test.probabilities, classes)
+    return MetricsReport(test=of_test, train=of_train, overfit=of_train.accuracy - of_test.accuracy, classes=by_class)
 
 
 def _per_class(labels: Labels, probabilities: Probabilities) -> list[ClassMetrics]:

@@ -5,7 +5,6 @@ Columns: `id`, `label` (the true class) and `probabilities` (`[class] float32`),
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import shards
-from pipeline.artifacts import Manifest
+from pipeline.records.manifest import Manifest
+from pipeline.storage import shards
 
 _Number = TypeVar("_Number", np.int32, np.float32)
 
@@ -46,7 +45,7 @@ def write_predictions(folder: Path, part: str, predictions: Predictions, classes
     )
     entry = shards.write_shard(folder, 0, schema, [table])
     (folder / entry.path).rename(folder / f"{part}.parquet")
-    entry = dataclasses.replace(entry, path=f"{part}.parquet")
+    entry = entry.changed(path=f"{part}.parquet")
     return shards.finish_dataset(folder, [entry], schema, counts={"classes": list(classes)})
 
 

@@ -21,24 +21,34 @@ import numpy.typing as npt
 
 from pipeline.errors import Bug
 from pipeline.models import stored
-from pipeline.registry import export, tracking
+from pipeline.registry import tracking
 
 SAVED_MODEL_FOLDER = "tf2model"  # where mlflow.tensorflow keeps it
 _TOLERANCE = 1e-5
 
 
-def write_bundle(model_folder: Path, target: Path, example: npt.NDArray[np.uint8]) -> None:
-    """Write the MLflow model of a stored model into the new folder `target`; `example [row, height, width, channel]`.
+def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.NDArray[np.uint8]) -> None:
+    """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    The folder is then loaded as its users will, and asked. Raises Bug if it answers otherwise than the stored model.
+    `example [row, height, width, channel] uint8` stands in it. What is registered is the very export that the gate has
+    asked, byte for byte. The folder is then loaded as its users will load it, and asked. Raises Bug if it answers
+    otherwise than the stored model.
     """
     tracking.prepare()
-    module = export.serving_module(model_folder)
     import mlflow
+    import tensorflow as tf
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Schema, TensorSpec
 
-    expected = module(example).numpy()
+    class Exported(tf.Module):  # type: ignore[misc]
+        """A SavedModel as MLflow wants to be given one."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.saved = tf.saved_model.load(str(exported))
+
+    module = Exported()
+    expected = stored.load(model_folder)(example, training=False).numpy()
     signature = ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *example.shape[1:]))]),
         outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, expected.shape[1]))]),
@@ -51,9 +61,11 @@ def write_bundle(model_folder: Path, target: Path, example: npt.NDArray[np.uint8
             signature=signature,
             input_example=example,
             pip_requirements=_requirements(),
-            saved_model_kwargs={"signatures": export.signatures(module)},
+            saved_model_kwargs={"signatures": dict(module.saved.signatures)},
             metadata={"digest": stored.digest(model_folder)},
         )
+        shutil.rmtree(target / SAVED_MODEL_FOLDER)
+        shutil.copytree(exported, target / SAVED_MODEL_FOLDER)
         for name in (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE):
             shutil.copyfile(model_folder / name, target / name)
         answered: Any = mlflow.pyfunc.load_model(str(target)).predict(example)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline import artifacts
 from pipeline.errors import DataError
+from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.identity import Identity
 from pipeline.registry.fetch import FILES, fetch
-from pipeline.registry.peek import Reader, champion_of
-from pipeline.registry.records import CHAMPION_FILE, Champion, Identity, Version
+from pipeline.registry.reader import Reader, champion_of
 from pipeline.registry.store import Store
+from pipeline.registry.versions import Version
+from pipeline.storage.record_files import write_record
 
 
 def champion_to_meet(reader: Reader, name: str, candidate: str) -> Identity | None:
@@ -40,8 +42,8 @@ def write_champion(folder: Path, store: Store, reader: Reader, champion: Identit
             problem = str(error)
             for name in FILES:
                 (folder / name).unlink(missing_ok=True)
-    written = Champion(champion, store.label, problem)
-    artifacts.write_json(folder / CHAMPION_FILE, written.to_json())
+    written = Champion(identity=champion, registry=store.label, problem=problem)
+    write_record(folder / CHAMPION_FILE, written)
     return written
 
 

@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import DataError, StorageError
 from pipeline.models import stored
-from pipeline.registry.peek import Reader
-from pipeline.registry.records import Version
-from pipeline.registry.rest import RestReader
+from pipeline.registry.reader import Reader
+from pipeline.registry.rest_reader import RestReader
 from pipeline.registry.store import Store
+from pipeline.registry.versions import Version
 
 FILES = (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE)
 _FILE_LIMIT_BYTES = 16 * 2**30

@@ -12,35 +12,37 @@ it completes.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import TryAgain
-from pipeline.registry import records, runs
+from pipeline.errors import DataError, TryAgain
+from pipeline.models import stored
+from pipeline.records.registration import Registration, RegistrationOutcome
+from pipeline.records.verdict import Verdict
+from pipeline.registry import runs, versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
-from pipeline.registry.gate import Verdict
-from pipeline.registry.peek import Reader, champion_of, open_reader, with_digest
-from pipeline.registry.records import Identity, Version
+from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store, locked
-
-Outcome = Literal["promoted", "refused", "kept"]
+from pipeline.registry.versions import Version
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a new version says of itself: tags, test metrics, the recipe by dotted key, a few test images."""
+    """What a new version says of itself: lineage, test metrics, recipe by dotted key, a few test images, its export."""
 
-    tags: Mapping[str, str]
+    lineage: Mapping[str, str]
     metrics: Mapping[str, float]
     recipe: Mapping[str, str]
     example: npt.NDArray[np.uint8]
+    exported: Path
 
 
 @dataclass(frozen=True)
@@ -54,43 +56,35 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Registration:
-    """What came of it: `reports/registration.json`."""
-
-    outcome: Outcome
-    name: str
-    version: int | None
-    champion: Identity | None
-    sentence: str
-    registry: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in `registration.json`."""
-        return {**vars(self), "champion": self.champion.to_json() if self.champion else None}
-
-
-@dataclass(frozen=True)
-class Step:
+class RegistryAction:
     """What is to be done: make a version, move the alias, both, or nothing."""
 
-    outcome: Outcome
+    outcome: RegistrationOutcome
     sentence: str
     makes_version: bool = False
     moves_alias: bool = False
 
 
-def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> Step:
+def require_judged(candidate: Candidate) -> None:
+    """Raise DataError unless the verdict is about the very model that the candidate's folder holds."""
+    if stored.digest(candidate.folder) != candidate.verdict.candidate:
+        raise DataError(
+            f"the verdict judges another model than {candidate.folder.name}; run `dvc repro` to judge this one"
+        )
+
+
+def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> RegistryAction:
     """Say what a verdict asks for, given the version that holds the candidate and the champion, as they are now.
 
     Raises TryAgain if the verdict lets the candidate through but was passed against another champion.
     """
     if champion is not None and champion.digest == verdict.candidate:
-        return Step("kept", f"v{champion.version} is the champion already")
+        return RegistryAction("kept", f"v{champion.version} is the champion already")
     in_use = f"champion v{champion.version} stays" if champion else "there is no champion yet"
     if not verdict.lets_through:
-        return Step("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
+        return RegistryAction("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
     if own is not None and own.is_rolled_back:
-        return Step(
+        return RegistryAction(
             "kept",
             f"v{own.version} was rolled back by a person and is not promoted again by itself; {in_use}; "
             f'`ratchet registry promote {own.name} {own.version} --reason "…"` does it',
@@ -102,7 +96,7 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> S
             f"model registry: the candidate was judged against {met}, but by now the champion is {now}; run again"
         )
     replaced = f"replaces v{champion.version}" if champion else "is the first champion"
-    return Step("promoted", replaced, makes_version=own is None, moves_alias=True)
+    return RegistryAction("promoted", replaced, makes_version=own is None, moves_alias=True)
 
 
 def register(
@@ -120,26 +114,33 @@ def register(
     or TryAgain: see `decide` and `locked`.
     """
     reader = open_reader(store)
-    step, own, champion = _look(reader, candidate)
-    if step.makes_version or step.moves_alias or scratch.exists():  # the last: left by a registration that was killed
+    action, own, champion = _look(reader, candidate)
+    if (
+        action.makes_version or action.moves_alias or scratch.exists()
+    ):  # the last: left by a registration that was killed
         announce(f"waiting for the registry {store.label}")
         with locked(store, lock_timeout_s):
             announce(f"writing to the registry {store.label}")
-            step, own, champion = _look(reader, candidate)  # another process may have been quicker
-            if step.makes_version or step.moves_alias or scratch.exists():
-                own = _act(store, reader, candidate, step, own, champion, actor, scratch)
-            if step.moves_alias:
+            action, own, champion = _look(reader, candidate)  # another process may have been quicker
+            if action.makes_version or action.moves_alias or scratch.exists():
+                own = _act(store, reader, candidate, action, own, champion, actor, scratch)
+            if action.moves_alias:
                 champion = own
     if own is None and champion is not None and champion.digest == candidate.verdict.candidate:
         own = champion
     version = own.version if own else None
-    sentence = f"v{version} {step.sentence}" if step.outcome == "promoted" else step.sentence
+    sentence = f"v{version} {action.sentence}" if action.outcome == "promoted" else action.sentence
     return Registration(
-        step.outcome, candidate.name, version, champion.identity if champion else None, sentence, store.label
+        outcome=action.outcome,
+        name=candidate.name,
+        version=version,
+        champion=champion.identity if champion else None,
+        sentence=sentence,
+        registry=store.label,
     )
 
 
-def _look(reader: Reader, candidate: Candidate) -> tuple[Step, Version | None, Version | None]:
+def _look(reader: Reader, candidate: Candidate) -> tuple[RegistryAction, Version | None, Version | None]:
     champion = champion_of(reader, candidate.name)
     own = with_digest(reader, candidate.name, candidate.verdict.candidate)
     return decide(candidate.verdict, own, champion), own, champion
@@ -149,7 +150,7 @@ def _act(
     store: Store,
     reader: Reader,
     candidate: Candidate,
-    step: Step,
+    action: RegistryAction,
     own: Version | None,
     champion: Version | None,
     actor: Actor,
@@ -159,19 +160,19 @@ def _act(
 
     client = tracking.open_client(store)
     verdict, name = candidate.verdict, candidate.name
-    met = records.met_tag(champion.identity if champion else None)
-    judged = {records.OUTCOME: verdict.outcome, records.REASON: verdict.reason}
+    met = versions.met_tag(champion.identity if champion else None)
+    judged = {versions.OUTCOME: verdict.outcome, versions.REASON: verdict.reason}
     with tracking.failures_named(store):
         runs.sweep(store, client, reader, name)
         shutil.rmtree(scratch, ignore_errors=True)
-        if step.makes_version:
-            history = records.history_tag([], actor.event("registered", verdict.reason, met))
-            own = _make_version(store, client, reader, candidate, {**judged, records.HISTORY: history}, scratch)
-        if step.moves_alias and own is not None:
+        if action.makes_version:
+            history = versions.history_tag([], actor.event("registered", verdict.reason, met))
+            own = _make_version(store, client, reader, candidate, {**judged, versions.HISTORY: history}, scratch)
+        if action.moves_alias and own is not None:
             # Once more: making the version took a while, and the lock does not reach other machines.
             decide(verdict, own, champion_of(reader, name))
-            promoted = records.history_tag(own.history, actor.event("promoted", verdict.reason, met))
-            tracking.move_alias(client, own, {**judged, records.MET: met, records.HISTORY: promoted})
+            promoted = versions.history_tag(own.history, actor.event("promoted", verdict.reason, met))
+            tracking.move_alias(client, own, {**judged, versions.MET: met, versions.HISTORY: promoted})
     return reader.version(name, own.version) if own else None
 
 
@@ -179,11 +180,12 @@ def _make_version(
     store: Store, client: Any, reader: Reader, candidate: Candidate, tags: Mapping[str, str], scratch: Path
 ) -> Version:
     description = candidate.describe()
+    described = {**description.lineage, versions.METRICS: json.dumps(dict(description.metrics))}
     digest = candidate.verdict.candidate
     scratch.mkdir(parents=True)
     try:
         bundle = scratch / "bundle"
-        write_bundle(candidate.folder, bundle, description.example)
+        write_bundle(candidate.folder, description.exported, bundle, description.example)
         run = runs.open_run(
             store,
             client,
@@ -191,14 +193,14 @@ def _make_version(
             digest,
             recipe=description.recipe,
             metrics=description.metrics,
-            tags=description.tags,
+            tags=described,
         )
         source = runs.upload(store, client, reader, run, bundle, candidate.verdict, digest)
         made = client.create_model_version(
             candidate.name,
             source,
             run_id=run,
-            tags={**description.tags, **tags, records.DIGEST: digest},
+            tags={**described, **tags, versions.DIGEST: digest},
             await_creation_for=0,
         )
         runs.close_run(client, run, candidate.verdict.outcome)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import artifacts
 from pipeline.errors import StorageError
+from pipeline.records.verdict import Verdict
 from pipeline.registry.fetch import digest_of, fetch_files
-from pipeline.registry.gate import Verdict
-from pipeline.registry.peek import Reader
-from pipeline.registry.records import DIGEST, OUTCOME
+from pipeline.registry.reader import Reader
 from pipeline.registry.store import Store
+from pipeline.registry.versions import DIGEST, OUTCOME
+from pipeline.storage import artifacts
 
 MODEL_PATH = "model"
 _STRAY_AGE_S = 24 * 3600.0

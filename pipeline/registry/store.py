@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError
-from pipeline.execution import MLflowSettings
+from pipeline.recipe.execution import MLflowSettings
+from pipeline.runtime.git import main_checkout
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _SERVERS = ("http", "https")
@@ -84,24 +84,6 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     lock = cache / "ratchet" / "locks" / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.lock"
     return Store(settings.uri.rstrip("/"), label, artifacts, None, lock)
-
-
-def main_checkout(root: Path) -> Path:
-    """Return the folder of the main checkout that answers to `root`; `root` itself outside of git."""
-    asked = subprocess.run(
-        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = asked.stdout.splitlines()
-    if asked.returncode != 0 or len(lines) != 2:
-        return root.resolve()
-    common, top = Path(lines[0]), Path(lines[1])
-    if common.name != ".git":
-        return root.resolve()  # a submodule, or a bare repository: there is no main checkout
-    return common.parent / root.resolve().relative_to(top.resolve())
 
 
 @contextmanager

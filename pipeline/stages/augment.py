@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from pipeline import artifacts, shards
 from pipeline.data.augmenting import AugmentedShard, augment_shard, augmented_schema
 from pipeline.data.shard_tasks import run_tasks, sweep_attempts
-from pipeline.params import AugmentParams
-from pipeline.progress import count
-from pipeline.spark import spark_session
+from pipeline.recipe.recipe import AugmentParams
+from pipeline.runtime.progress import count
+from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import read_manifest
 
 
 def run(stage: StageContext) -> str:
     """Publish `data/augmented`: `copies` changed copies of each training image; with none, a data set without rows."""
     prepared = stage.dep("data/prepared")
-    training = artifacts.read_manifest(prepared / "train")
+    training = read_manifest(prepared / "train")
     shape = shards.image_shape(training)
     params, seed = stage.param("augment", AugmentParams), stage.param("seed", int)
     with artifacts.published_folder(stage.out("data/augmented")) as folder:

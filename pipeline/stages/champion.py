@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pipeline import artifacts
 from pipeline.models import stored
 from pipeline.registry.champion import champion_to_meet, write_champion
-from pipeline.registry.peek import open_reader
-from pipeline.registry.store import resolve_store
+from pipeline.registry.reader import open_reader
 from pipeline.stages.context import StageContext
+from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
     """Publish `models/champion`; return whom the candidate has to meet, in words."""
     candidate = stored.digest(stage.dep("models/candidate"))
-    store = resolve_store(stage.root, stage.execution.mlflow)
+    store = stage.store()
     reader = open_reader(store)
     to_meet = champion_to_meet(reader, stage.param("name", str), candidate)
-    with artifacts.published_folder(stage.out("models/champion")) as folder:
+    with published_folder(stage.out("models/champion")) as folder:
         written = write_champion(folder, store, reader, to_meet)
-    if written.champion is None:
+    if written.identity is None:
         return "no champion yet: this is the first model"
-    return written.problem or f"{written.champion.name} v{written.champion.version} is to be met"
+    return written.problem or f"{written.identity.name} v{written.identity.version} is to be met"

@@ -1,19 +1,19 @@
-"""Holds the raw data against its contract."""
+"""Validates the raw data against its contract."""
 
 from __future__ import annotations
 
 from pipeline.contracts import frames, suites
-from pipeline.contracts.holding import hold
-from pipeline.progress import count
+from pipeline.contracts.validation import validate
+from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
 
 
 def run(stage: StageContext) -> str:
-    """Publish `reports/contracts/raw`: `result.json` and the documents. Raises ContractError if it is not kept."""
+    """Publish `reports/contracts/raw`: `result.json` and the documents. Raises ContractError if it does not hold."""
     contracts = stage.param("data.contracts", str)
     suite = suites.read_suite(stage.dep(f"{contracts}/raw.yaml"), frames.RAW_COLUMNS)
     raw = frames.open_raw(stage.dep("data/raw"))
-    result = hold(
+    result = validate(
         suite,
         lambda spark: frames.raw_frame(spark, raw),
         data_digest=raw.manifest.digest,
@@ -21,4 +21,4 @@ def run(stage: StageContext) -> str:
         spark=stage.execution.spark,
         progress=stage.progress,
     )
-    return f"{len(result.verdicts)} expectations kept by {count(result.rows)} rows"
+    return f"{len(result.expectations)} expectations hold for {count(result.rows)} rows"

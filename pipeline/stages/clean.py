@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline import artifacts, shards
-from pipeline.contracts.kept import require_kept
 from pipeline.data import cleaning
 from pipeline.data.shard_tasks import run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
-from pipeline.params import ImageShape
-from pipeline.progress import count
-from pipeline.spark import spark_session
+from pipeline.recipe.recipe import ImageShape
+from pipeline.records.contract_result import ContractResult
+from pipeline.records.manifest import Manifest
+from pipeline.runtime.progress import count
+from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.record_files import read_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
 
 def run(stage: StageContext) -> str:
     """Publish `data/clean` and `data/quarantine`: shard n of either holds rows of shard n of `data/raw`, in order."""
-    require_kept(stage.dep("reports/contracts/raw"))
+    contract = stage.dep("reports/contracts/raw/result.json")
+    read_record(contract, ContractResult).require_passed(contract)
     raw = stage.dep("data/raw")
-    manifest = artifacts.read_manifest(raw)
+    manifest = read_manifest(raw)
     classes: tuple[str, ...] = stage.param("data.classes", tuple)
     image = stage.param("data.image", ImageShape)
     stage.progress.step("starting Spark")
@@ -57,7 +61,7 @@ def run(stage: StageContext) -> str:
 
 
 def _shards_to_sift(
-    session: SparkSession, raw: Path, manifest: artifacts.Manifest, classes: int, image: shards.Shape
+    session: SparkSession, raw: Path, manifest: Manifest, classes: int, image: shards.Shape
 ) -> list[cleaning.ShardToSift]:
     from pyspark.sql.pandas.types import from_arrow_schema
 

@@ -1,52 +1,62 @@
 """What a stage may see of the world: exactly what dvc.yaml declares for it.
 
 Asking for an undeclared path or parameter fails and names the line to add. When the stage is done, the modules of this
-package that it has imported are held against its declared dependencies too: code that decides a result and is not
-declared would leave a stale cache. So a cache can never be silently stale.
+package that it and its processes have imported are held against its declared dependencies too: code that decides a
+result and is not declared would leave a stale cache. So a cache can never be silently stale.
 """
 
 from __future__ import annotations
 
-import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import graph
-from pipeline.errors import Bug
-from pipeline.execution import Execution, load_execution
-from pipeline.params import Recipe, load_recipe
-from pipeline.progress import Progress
+from pipeline.errors import Bug, StorageError, UsageError
+from pipeline.recipe.execution import Execution, load_execution
+from pipeline.recipe.recipe import Recipe, load_recipe
+from pipeline.recipe.strict_yaml import parse_yaml
+from pipeline.records.digests import digest_json
+from pipeline.runtime.git import Commit, commit_of
+from pipeline.runtime.imports import collect_imports, imported_modules
+from pipeline.runtime.progress import Progress
+
+if TYPE_CHECKING:
+    from pipeline.registry.store import Store
+
+_IMPORTS = Path(".ratchet") / "imports"
 
 T = TypeVar("T")
 
-# Modules that carry a stage but do not decide its result.
-_CARRIERS = {
-    "pipeline",
+# What carries a stage and decides nothing of its result: reading the command and the recipe, whose values DVC tracks as
+# parameters; driving a run; processes, progress and Spark's session; starting the ranks of a training. The names are
+# prefixes: a room stands for all of its modules.
+_CARRIERS = (
     "pipeline.cli",
-    "pipeline.__main__",
     "pipeline.doctor",
     "pipeline.errors",
-    "pipeline.execution",
     "pipeline.graph",
-    "pipeline.params",
-    "pipeline.processes",
-    "pipeline.progress",
-    "pipeline.stages",
+    "pipeline.launching",
+    "pipeline.recipe",
+    "pipeline.runs",
+    "pipeline.runtime",
     "pipeline.stages.context",
-    "pipeline.workspace",
-}
+    "pipeline.__main__",
+)
 
 
 class StageContext:
     """The declared dependencies, outputs and parameters of one stage, and where and how it runs."""
 
     def __init__(self, root: Path, stage: graph.Stage, recipe: Recipe, execution: Execution) -> None:
-        self.root = root
+        self._root = root
         self.name = stage.name
         self.execution = execution
         self.progress = Progress(stage.name)
         self._stage = stage
         self._recipe = recipe
+        self._imports = root / _IMPORTS / f"{stage.name}.txt"
 
     @classmethod
     def load(cls, root: Path, name: str) -> StageContext:
@@ -78,19 +88,57 @@ class StageContext:
             raise Bug(f"stage {self.name}: parameter '{key}' is {type(value).__name__}, not {kind.__name__}")
         return value
 
+    def parameters(self) -> dict[str, Any]:
+        """Return every parameter that dvc.yaml declares for this stage, as plain values by its declared key."""
+        values = self._recipe.model_dump(mode="json")
+        return {key: reduce(getitem, key.split("."), values) for key in self._stage.params}
+
+    def store(self) -> Store:
+        """Return the model registry that execution.yaml names: one for all of a checkout's worktrees."""
+        from pipeline.registry.store import resolve_store
+
+        return resolve_store(self._root, self.execution.mlflow)
+
+    def lock_digest(self) -> str | None:
+        """Return a digest of what DVC has recorded of the other stages; None where it has recorded nothing.
+
+        This stage's own entry is left out, for DVC writes it only once the stage is done: so the digest is the same
+        however the graph is driven.
+        """
+        path = self._root / graph.LOCK_FILE
+        if not path.is_file():
+            return None
+        return digest_json({k: v for k, v in parse_yaml(path).get("stages", {}).items() if k != self.name})
+
+    def commit(self) -> Commit | None:
+        """Return the commit of the code, and whether it was changed; None outside of git."""
+        try:
+            return commit_of(self._root, ignored=graph.LOCK_FILE)
+        except (StorageError, UsageError):
+            return None
+
+    def without_root(self, error: Exception) -> str:
+        """Return an error's text as it may stand in a tracked file: without the folder that this checkout lies in."""
+        return " ".join(str(error).replace(f"{self._root}/", "").split())
+
+    def watch_imports(self) -> None:
+        """Have the processes of this stage (ranks, Spark's Python workers …) report what they import from now on."""
+        collect_imports(self._imports)
+
     def check_imports(self) -> None:
-        """Raise Bug if the stage imported a module of this package that its deps do not cover."""
-        for name, module in sorted(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if name in _CARRIERS or not name.startswith("pipeline.") or not file:
+        """Raise Bug if the stage, or a process of it, imported a module of this package that its deps do not cover."""
+        for name in sorted(imported_modules(self._imports)):
+            if any(name == carrier or name.startswith(f"{carrier}.") for carrier in _CARRIERS):
                 continue
-            path = Path(file).relative_to(self.root).as_posix()
-            if Path(file).name == "__init__.py" and not Path(file).read_text().partition('"""\n')[2].strip():
+            file = self._root.joinpath(*name.split("."))
+            path = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+            if path.name == "__init__.py" and not path.read_text().partition('"""\n')[2].strip():
                 continue  # a package's docstring decides nothing
-            if not any(graph.covers(declared, path) for declared in self._stage.deps):
-                raise Bug(f"stage {self.name} used {path}: add it under deps of stage {self.name} in dvc.yaml")
+            relative = path.relative_to(self._root).as_posix()
+            if not any(graph.covers(declared, relative) for declared in self._stage.deps):
+                raise Bug(f"stage {self.name} used {relative}: add it under deps of stage {self.name} in dvc.yaml")
 
     def _declared(self, where: str, declared: tuple[str, ...], path: str) -> Path:
         if not any(graph.covers(entry, path) for entry in declared):
             raise Bug(f"stage {self.name} asks for {path}: add it under {where} of stage {self.name} in dvc.yaml")
-        return self.root / path
+        return self._root / path

@@ -2,63 +2,42 @@
 
 from __future__ import annotations
 
-from pipeline import artifacts, shards
-from pipeline.evaluation import curves, metrics, pictures, plots, predictions
+from functools import partial
+
+from pipeline.evaluation import metrics
+from pipeline.evaluation.findings import find
 from pipeline.evaluation.predict import predict
-from pipeline.progress import count
+from pipeline.evaluation.predictions import Predictions, write_predictions
+from pipeline.records.training_history import parse_history
+from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
+from pipeline.storage.artifacts import published_folder, read_text, write_file
+from pipeline.storage.record_files import write_record
+from pipeline.storage.shards import read_images
 
 
 def run(stage: StageContext) -> str:
-    """Publish metrics, plots, pictures, and the test part's answers row by row; return the test accuracy in words."""
-    bins = stage.param("evaluate.calibration_bins", int)
-    classes = stage.param("data.classes", tuple)
-    history = plots.read_history(stage.dep("models/candidate/history.csv"))
-
+    """Publish metrics, plots, and the test part's answers row by row; return the test accuracy in words."""
+    bins, classes = stage.param("evaluate.calibration_bins", int), stage.param("data.classes", tuple)
+    candidate, path = stage.dep("models/candidate"), stage.dep("models/candidate/history.csv")
+    history = parse_history(read_text(path), str(path))
     answers = {}
     for part in ("train", "test"):
-        images = shards.read_images(stage.dep(f"data/prepared/{part}"))
+        images = read_images(stage.dep(f"data/prepared/{part}"))
         stage.progress.step(f"asking the candidate about the {part} part")
-        probabilities = predict(
-            stage.dep("models/candidate"),
-            images.pixels,
-            progress=lambda done, total: stage.progress.advance(done, total, "images"),
-        )
+        probabilities = predict(candidate, images.pixels, progress=partial(stage.progress.advance, unit="images"))
         metrics.check_answers(images.labels, probabilities, classes, part)
-        answers[part] = predictions.Predictions(images.ids, images.labels, probabilities)
+        answers[part] = Predictions(images.ids, images.labels, probabilities)
 
     stage.progress.step("measuring")
-    figures = {
-        part: metrics.measure(answer.labels, answer.probabilities, calibration_bins=bins)
-        for part, answer in answers.items()
-    }
-    test = answers["test"]
-    labels, probabilities = test.labels, test.probabilities
-    by_class = metrics.measure_classes(labels, probabilities, classes)
-    roc = curves.roc(labels, probabilities)
-    precision_recall = curves.precision_recall(labels, probabilities)
-    calibration = curves.calibration(labels, probabilities, bins=bins)
-
-    for name, content in {
-        "learning_curves": plots.learning_curves(history),
-        "confusion": plots.confusion(labels, probabilities, classes),
-        "roc": plots.roc(roc, classes),
-        "precision_recall": plots.precision_recall(precision_recall, classes),
-        "calibration": plots.calibration(calibration),
-    }.items():
-        artifacts.write_file(stage.out(f"reports/plots/{name}.csv"), content)
-    with artifacts.published_folder(stage.out("reports/pictures")) as folder:
-        for name, content in {
-            "learning_curves": pictures.learning_curves(history),
-            "confusion": pictures.confusion(metrics.confusion_matrix(labels, probabilities), classes),
-            "roc": pictures.roc(roc, classes),
-            "precision_recall": pictures.precision_recall(precision_recall, classes),
-            "calibration": pictures.calibration(calibration),
-        }.items():
-            (folder / f"{name}.svg").write_bytes(content)
-    with artifacts.published_folder(stage.out("reports/predictions")) as folder:
-        predictions.write_predictions(folder, "test", test, classes)
-    # Last: without metrics nothing is let through.
-    report = metrics.as_report(figures["train"], figures["test"], by_class)
-    artifacts.write_json(stage.out("reports/metrics.json"), report)
-    return f"test accuracy {figures['test'].accuracy:.3f} on {count(figures['test'].rows)} images"
+    report = metrics.report(answers["train"], answers["test"], classes, calibration_bins=bins)
+    findings = find(history, answers["test"], classes, calibration_bins=bins)
+    for name, table in findings.tables().items():
+        write_file(stage.out(f"reports/plot_data/{name}"), table)
+    with published_folder(stage.out("reports/plots")) as folder:
+        for name, drawing in findings.drawings().items():
+            (folder / name).write_bytes(drawing)
+    with published_folder(stage.out("reports/predictions")) as folder:
+        write_predictions(folder, "test", answers["test"], classes)
+    write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is let through
+    return f"test accuracy {report.test.accuracy:.3f} on {count(report.test.rows)} images"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline import artifacts, shards
 from pipeline.data.sources import open_source
 from pipeline.data.sources.rows import raw_shards
-from pipeline.params import IngestParams
-from pipeline.progress import count
+from pipeline.recipe.recipe import IngestParams
+from pipeline.records.manifest import FileEntry
+from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
 
 
 def run(stage: StageContext) -> str:
@@ -19,7 +20,7 @@ def run(stage: StageContext) -> str:
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
     with artifacts.published_folder(stage.out("data/raw")) as folder:
-        entries: list[artifacts.FileEntry] = []
+        entries: list[FileEntry] = []
         for table in raw_shards(source.tables):
             entries.append(shards.write_shard(folder, len(entries), shards.RAW_SCHEMA, [table]))
             parts.update(table["part"].to_pylist())

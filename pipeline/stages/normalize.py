@@ -6,20 +6,22 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from pipeline import artifacts, shards
 from pipeline.data.normalizing import NormalizedShard, ShardToNormalize, normalize_shard
 from pipeline.data.shard_tasks import read_shard, run_tasks, sweep_attempts
 from pipeline.errors import DataError
-from pipeline.params import ImageShape, NormalizeParams
-from pipeline.progress import count
-from pipeline.spark import spark_session
+from pipeline.recipe.recipe import ImageShape, NormalizeParams
+from pipeline.records.manifest import Manifest
+from pipeline.runtime.progress import count
+from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import read_manifest
 
 
 def run(stage: StageContext) -> str:
     """Publish `data/prepared`: a data set of shards.image_schema for each part, and `statistics.json`."""
     clean, split = stage.dep("data/clean"), stage.dep("data/split")
-    rows, parts = artifacts.read_manifest(clean), artifacts.read_manifest(split)
+    rows, parts = read_manifest(clean), read_manifest(split)
     if [(entry.path, entry.rows) for entry in rows.files] != [(entry.path, entry.rows) for entry in parts.files]:
         raise DataError(f"{split}: its shards are not those of {clean}; run stage split again")
     image, size = stage.param("data.image", ImageShape), stage.param("normalize", NormalizeParams)
@@ -50,7 +52,7 @@ def run(stage: StageContext) -> str:
     return f"{count(rows.rows)} images of {height} × {width} × {channels}"
 
 
-def _tasks(split: Path, parts: artifacts.Manifest) -> list[ShardToNormalize]:
+def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
     """Number each part's shards without gaps: a shard of `data/clean` need not have rows of every part."""
     used: Counter[str] = Counter()
     tasks = []

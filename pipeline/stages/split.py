@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, shards
 from pipeline.data import splitting
 from pipeline.data.shard_tasks import read_shard
-from pipeline.params import SplitParams
-from pipeline.progress import count
+from pipeline.recipe.recipe import SplitParams
+from pipeline.records.manifest import FileEntry
+from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import read_manifest
 
 _COLUMNS = ("id", "label", "part", "payload_digest")
 _SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
@@ -19,7 +21,7 @@ _SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
 def run(stage: StageContext) -> str:
     """Publish `data/split`: the part of each row of `data/clean`, shard by shard and row by row, with the proof."""
     clean = stage.dep("data/clean")
-    manifest = artifacts.read_manifest(clean)
+    manifest = read_manifest(clean)
     classes: tuple[str, ...] = stage.param("data.classes", tuple)
     tables = [read_shard(clean / entry.path, _COLUMNS) for entry in manifest.files]
     rows = pa.concat_tables(tables)
@@ -36,7 +38,7 @@ def run(stage: StageContext) -> str:
     }
     parts = rows.select(["id"]).append_column("part", pa.array(np.asarray(splitting.PARTS, np.object_)[codes]))
     with artifacts.published_folder(stage.out("data/split")) as folder:
-        entries: list[artifacts.FileEntry] = []
+        entries: list[FileEntry] = []
         start = 0
         for table in tables:
             piece = parts.slice(start, table.num_rows)

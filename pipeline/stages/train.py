@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import shutil
 
-from pipeline import artifacts
-from pipeline.contracts.kept import require_kept
-from pipeline.params import ModelParams, TrainParams
+from pipeline.launching import launch
+from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.records.contract_result import ContractResult
 from pipeline.stages.context import StageContext
-from pipeline.training import candidate, checkpoints, launch
+from pipeline.storage import artifacts
+from pipeline.storage.record_files import read_record
+from pipeline.training import candidate, checkpoints
 from pipeline.training.job import Job, check_job, job_key
 
 
 def run(stage: StageContext) -> str:
     """Train as the recipe says, on the workers that execution.yaml names, and publish the best epoch."""
-    require_kept(stage.dep("reports/contracts/prepared"))
+    contract = stage.dep("reports/contracts/prepared/result.json")
+    read_record(contract, ContractResult).require_passed(contract)
     settings = stage.execution.horovod
     job = Job(
         model=stage.param("model", ModelParams),

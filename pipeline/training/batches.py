@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import artifacts, shards
 from pipeline.errors import DataError
+from pipeline.storage import shards
+from pipeline.storage.manifests import read_manifest
 
 Order = npt.NDArray[np.int64]
 Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]  # pixels [image, h, w, c], labels [image]
 
 
 @dataclass(frozen=True)
-class Part:
+class PartInMemory:
     """Images in memory: `pixels [row, height, width, channel] uint8`, `labels [row] int32`."""
 
     pixels: npt.NDArray[np.uint8]
@@ -33,13 +34,13 @@ class Part:
         return len(self.labels)
 
 
-def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> Part:
+def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> PartInMemory:
     """Read data sets of one image shape, one after the other, into one block of memory.
 
     A row group is a view of its Parquet page and is copied once, to its place. Raises DataError for another shape, a
     label outside 0 … `classes` − 1, or bytes that do not match their manifest.
     """
-    manifests = [artifacts.read_manifest(folder, verify=verify) for folder in folders]
+    manifests = [read_manifest(folder, verify=verify) for folder in folders]
     shape = shards.image_shape(manifests[0])
     rows = sum(manifest.rows for manifest in manifests)
     pixels, labels = np.empty((rows, *shape), np.uint8), np.empty(rows, np.int32)
@@ -61,7 +62,7 @@ def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> 
         raise DataError(
             f"{folders[0]}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
         )
-    return Part(pixels, labels)
+    return PartInMemory(pixels, labels)
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> Order:
@@ -81,7 +82,7 @@ def rank_rows(order: Order, step: int, batch_size: int, rank: int, workers: int)
     return order[begin : begin + share]
 
 
-def training_batches(part: Part, order: Order, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
+def training_batches(part: PartInMemory, order: Order, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
     """Yield a rank's share of each global batch of an epoch. Gathering 64 images of 28 × 28 takes some 10 µs."""
     for step in range(step_count(len(order), batch_size)):
         rows = rank_rows(order, step, batch_size, rank, workers)
@@ -93,7 +94,7 @@ def rank_share(rows: int, rank: int, workers: int) -> range:
     return range(rows * rank // workers, rows * (rank + 1) // workers)
 
 
-def validation_batches(part: Part, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
+def validation_batches(part: PartInMemory, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
     """Yield a rank's share of the rows in order, without copying; the last batch may be smaller."""
     share = rank_share(len(part), rank, workers)
     for begin in range(share.start, share.stop, batch_size):

@@ -6,21 +6,17 @@ how much data. Both are functions of recipe, data and code: no times.
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import fields
 from pathlib import Path
 
-from pipeline import artifacts
 from pipeline.errors import Bug
 from pipeline.models import stored
+from pipeline.records.training_history import HISTORY_FILE, TRAINING_FILE, EpochRecord, Training, history_csv
+from pipeline.storage import artifacts
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.record_files import write_record
 from pipeline.training import checkpoints
 from pipeline.training.batches import step_count
-from pipeline.training.checkpoints import EpochRecord
 from pipeline.training.job import Job, architecture_of
-
-HISTORY_FILE = "history.csv"
-TRAINING_FILE = "training.json"
 
 
 def write(folder: Path, job: Job) -> EpochRecord:
@@ -32,27 +28,16 @@ def write(folder: Path, job: Job) -> EpochRecord:
     stored.save_weights(folder, architecture_of(job), checkpoint.best)
     artifacts.write_file(folder / HISTORY_FILE, history_csv(checkpoint.history).encode())
     training, augmented, validation = (
-        artifacts.read_manifest(path, verify=False).rows for path in (*job.training_folders, job.validation_folder)
+        read_manifest(path, verify=False).rows for path in (*job.training_folders, job.validation_folder)
     )
     steps = step_count(training + augmented, job.train.batch_size)
-    described = {
-        "best_epoch": best,
-        "chosen_by": "lowest validation loss",
-        "epochs": checkpoint.epochs,
-        "steps_per_epoch": steps,
-        "images_per_epoch": steps * job.train.batch_size,
-        "rows": {"train": training, "augmented": augmented, "validation": validation},
-    }
-    artifacts.write_json(folder / TRAINING_FILE, described)
+    described = Training(
+        best_epoch=best,
+        chosen_by="lowest validation loss",
+        epochs=checkpoint.epochs,
+        steps_per_epoch=steps,
+        images_per_epoch=steps * job.train.batch_size,
+        rows={"train": training, "augmented": augmented, "validation": validation},
+    )
+    write_record(folder / TRAINING_FILE, described)
     return checkpoint.history[best - 1]
-
-
-def history_csv(history: tuple[EpochRecord, ...]) -> str:
-    """Return the history as CSV: epoch, then figures with eight significant digits."""
-    names = [field.name for field in fields(EpochRecord)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for record in history:
-        writer.writerow([record.epoch, *(f"{getattr(record, name):.8g}" for name in names[1:])])
-    return text.getvalue()

@@ -9,27 +9,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import artifacts
 from pipeline.errors import DataError, StorageError
-from pipeline.models.stored import Weights, load_arrays
+from pipeline.models.build import Weights
+from pipeline.models.stored import load_arrays
+from pipeline.records.digests import digest_bytes
+from pipeline.records.training_history import EpochRecord
+from pipeline.storage import artifacts
 
 _STATE_FILE = "state.json"
 _PATTERN = "epoch-[0-9]*"
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One row of the training history. Losses are cross-entropies in nats; accuracies reach from 0 to 1."""
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -66,9 +57,9 @@ def save(work: Path, checkpoint: Checkpoint) -> None:
     with artifacts.published_folder(target) as aside:
         for name, weights in arrays.items():
             content = serialise(weights)
-            digests[name] = artifacts.digest_bytes(content)
+            digests[name] = digest_bytes(content)
             artifacts.write_file(aside / name, content)
-        state = {"history": [asdict(record) for record in checkpoint.history], "files": digests}
+        state = {"history": [record.to_json() for record in checkpoint.history], "files": digests}
         artifacts.write_json(aside / _STATE_FILE, state)
     for older in sorted(work.glob(_PATTERN))[:-1]:
         shutil.rmtree(older, ignore_errors=True)
@@ -93,7 +84,7 @@ def finished_epochs(work: Path) -> int:
 def _read(folder: Path) -> Checkpoint:
     state = artifacts.read_json(folder / _STATE_FILE)
     try:
-        history = tuple(EpochRecord(**record) for record in state["history"])
+        history = tuple(EpochRecord.from_json(record, str(folder)) for record in state["history"])
         digests = dict(state["files"])
         names = [f"{name}.safetensors" for name in ("last", "best", "optimizer")]
         for name in names:

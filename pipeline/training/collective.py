@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import Bug, UsageError
-from pipeline.training.cores import yielding_threads
+from pipeline.runtime.cores import yielding_threads
 
 RANK_VARIABLE = "HOROVOD_RANK"
 
@@ -113,6 +113,10 @@ class Horovod:
 def join() -> Collective:
     """Join the group that the launcher's environment names, or be a group of one."""
     return Horovod() if RANK_VARIABLE in os.environ else SingleProcess()
+
+
+class PeerLost(Exception):
+    """Another rank is gone: the group cannot go on."""
 
 
 def is_lost_peer(error: BaseException) -> bool:

@@ -10,13 +10,18 @@ from typing import Any
 from pydantic import Field
 
 import pipeline
-from pipeline import artifacts, shards
 from pipeline.errors import DataError, UsageError
-from pipeline.models import stored
-from pipeline.params import ModelParams, Settings, TrainParams
+from pipeline.models.lookup import checked_settings
+from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.recipe.settings import Settings
+from pipeline.records.architecture import Architecture
+from pipeline.records.digests import digest_json
+from pipeline.records.statistics import STATISTICS_FILE, ChannelStatistics
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.record_files import read_record
 
-STATISTICS_FILE = "statistics.json"
-_DECIDING_CODE = ("training", "models")
+_DECIDING_CODE = ("training", "models/build.py", "models/layers.py", "models/stored.py", "storage", "records")
 _DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy", "horovod")
 
 
@@ -45,20 +50,16 @@ class Job(Settings):
         return Path(self.prepared, "validation")
 
 
-def read_statistics(prepared: Path) -> dict[str, list[float]]:
+def read_statistics(prepared: Path) -> dict[str, tuple[float, ...]]:
     """Read mean and deviation by channel, in grey levels of 0 to 255; raise DataError if they are not there."""
-    path = prepared / STATISTICS_FILE
-    value = artifacts.read_json(path)
-    try:
-        return {key: [float(level) for level in value[key]] for key in ("mean", "std")}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: must hold mean and std by channel: {error!r}; run `dvc repro normalize`") from error
+    statistics = read_record(prepared / STATISTICS_FILE, ChannelStatistics)
+    return {"mean": statistics.mean, "std": statistics.std}
 
 
-def architecture_of(job: Job) -> stored.Architecture:
+def architecture_of(job: Job) -> Architecture:
     """Return the architecture that a job trains, with the shape and the statistics of its data."""
-    shape = shards.image_shape(artifacts.read_manifest(job.training_folders[0], verify=False))
-    return stored.Architecture(
+    shape = shards.image_shape(read_manifest(job.training_folders[0], verify=False))
+    return Architecture(
         name=job.model.name,
         settings=job.model.settings,
         input_shape=shape,
@@ -78,35 +79,36 @@ def job_key(job: Job) -> str:
         "train": job.train.model_dump(mode="json"),
         "seed": job.seed,
         "classes": list(job.classes),
-        "data": [artifacts.read_manifest(folder, verify=False).digest for folder in folders],
+        "data": [read_manifest(folder, verify=False).digest for folder in folders],
         "statistics": read_statistics(Path(job.prepared)),
         "workers": [job.workers, job.threads],  # rounding depends on them
-        "code": _code_digests(),
+        "code": _code_digests(job.model.name),
         "packages": _versions(),
     }
-    return artifacts.digest_json(decides).removeprefix("sha256:")[:16]
+    return digest_json(decides).removeprefix("sha256:")[:16]
 
 
 def check_job(job: Job) -> None:
     """Refuse what cannot be trained before any work is done: UsageError for the recipe, DataError for the data."""
-    stored.checked_settings(job.model.name, job.model.settings)
+    checked_settings(job.model.name, job.model.settings)
     if job.train.batch_size % job.workers:
         fits = max(job.workers, job.train.batch_size - job.train.batch_size % job.workers)
         raise UsageError(
             f"train.batch_size: {job.train.batch_size} images cannot be shared equally by {job.workers} workers; "
             f"use {fits}, or another horovod.workers"
         )
-    rows = sum(artifacts.read_manifest(folder, verify=False).rows for folder in job.training_folders)
+    rows = sum(read_manifest(folder, verify=False).rows for folder in job.training_folders)
     if rows < job.train.batch_size:
         raise UsageError(f"train.batch_size: {job.train.batch_size} is more than the {rows} training images; use fewer")
-    if artifacts.read_manifest(job.validation_folder, verify=False).rows == 0:
+    if read_manifest(job.validation_folder, verify=False).rows == 0:
         raise DataError(f"{job.validation_folder}: no rows, so no epoch can be called the best; raise split.validation")
 
 
-def _code_digests() -> Mapping[str, str]:
+def _code_digests(architecture: str) -> Mapping[str, str]:
     package = Path(pipeline.__file__).parent
-    files = sorted(path for name in _DECIDING_CODE for path in (package / name).rglob("*.py"))
-    return {path.relative_to(package).as_posix(): artifacts.digest_file(path) for path in files}
+    places = [package / name for name in (*_DECIDING_CODE, f"models/architectures/{architecture}.py")]
+    files = sorted(file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place]))
+    return {file.relative_to(package).as_posix(): artifacts.digest_file(file) for file in files}
 
 
 def _versions() -> Mapping[str, str]:

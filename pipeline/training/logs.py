@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.training.checkpoints import EpochRecord
+from pipeline.records.training_history import EpochRecord
 
 
 class TensorBoard:
@@ -35,7 +34,7 @@ class TensorBoard:
     def write_epoch(self, record: EpochRecord, model: Any) -> None:
         """Write an epoch's figures and the distribution of every weight."""
         with self._writer.as_default(step=record.epoch):
-            for name, value in asdict(record).items():
+            for name, value in record.to_json().items():
                 if name != "epoch":
                     self._tf.summary.scalar(name, value)
             for variable in model.trainable_variables:

@@ -18,13 +18,21 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
-from pipeline.models import stored
+from pipeline.models.build import Weights, build, logits_of, set_weights, weights_of
 from pipeline.models.layers import placed_dropout
-from pipeline.params import TrainParams
-from pipeline.progress import count
+from pipeline.recipe.recipe import TrainParams
+from pipeline.records.training_history import EpochRecord
+from pipeline.runtime.progress import count
 from pipeline.training import checkpoints
-from pipeline.training.batches import Part, epoch_order, read_part, step_count, training_batches, validation_batches
-from pipeline.training.checkpoints import Checkpoint, EpochRecord
+from pipeline.training.batches import (
+    PartInMemory,
+    epoch_order,
+    read_part,
+    step_count,
+    training_batches,
+    validation_batches,
+)
+from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.collective import Collective, prove_identical
 from pipeline.training.job import Job, architecture_of
 from pipeline.training.logs import TensorBoard
@@ -32,7 +40,7 @@ from pipeline.training.schedule import learning_rates
 
 _VALIDATION_BATCH = 256
 
-Step = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int32], int], tuple[float, float]]
+TrainingStep = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int32], int], tuple[float, float]]
 
 
 class Report(Protocol):
@@ -59,7 +67,7 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
 
     report.step("building the model")
     make_deterministic(job.seed, job.threads)
-    model = stored.build(architecture)
+    model = build(architecture)
     optimizer = make_optimizer(train, model)
     rates = learning_rates(train, steps)
     step = make_step(model, optimizer, job, rates, collective)
@@ -76,7 +84,7 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
     logs = TensorBoard(Path(job.tensorboard), first_epoch=len(history) + 1) if collective.rank == 0 else None
     if logs and not history:
         logs.write_graph(model)
-    pace = Pace(report, train, steps, first_epoch=len(history) + 1)
+    pace = Throughput(report, train, steps, first_epoch=len(history) + 1)
     for epoch in range(len(history) + 1, train.epochs + 1):
         order = epoch_order(len(training), job.seed, epoch)
         batches = training_batches(training, order, train.batch_size, collective.rank, collective.size)
@@ -105,9 +113,9 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
         )
         history = (*history, record)
         if checkpoints.best_epoch(history) == epoch:
-            best = stored.weights_of(model)
+            best = weights_of(model)
         if collective.rank == 0:
-            checkpoints.save(work, Checkpoint(history, stored.weights_of(model), best, optimizer_state(optimizer)))
+            checkpoints.save(work, Checkpoint(history, weights_of(model), best, optimizer_state(optimizer)))
         if logs:
             logs.write_epoch(record, model)
 
@@ -143,14 +151,14 @@ def make_optimizer(train: TrainParams, model: Any) -> Any:
     return optimizer
 
 
-def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collective: Collective) -> Step:
+def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collective: Collective) -> TrainingStep:
     """Return the function of one step: `(pixels, labels, number)` → mean loss and accuracy over the global batch.
 
     Everything that the ranks average goes through one flat tensor: gradients, loss and accuracy in a single exchange.
     """
     import tensorflow as tf
 
-    logits_model = stored.logits_of(model)
+    logits_model = logits_of(model)
     variables = model.trainable_variables
     shapes = [tuple(variable.shape) for variable in variables]
     sizes = [math.prod(shape) for shape in shapes]
@@ -192,7 +200,7 @@ def make_score(model: Any) -> Any:
     """Return the function that judges a batch: `(pixels, labels)` → summed cross-entropy and number of hits."""
     import tensorflow as tf
 
-    logits_model = stored.logits_of(model)
+    logits_model = logits_of(model)
 
     def score(pixels: Any, labels: Any) -> Any:
         logits = logits_model(pixels, training=False)
@@ -203,7 +211,7 @@ def make_score(model: Any) -> Any:
     return tf.function(score, input_signature=signature)
 
 
-def validate(score: Any, part: Part, collective: Collective) -> tuple[float, float]:
+def validate(score: Any, part: PartInMemory, collective: Collective) -> tuple[float, float]:
     """Return mean cross-entropy (nats) and accuracy over all rows; each rank judges its share of them once."""
     sums = np.zeros(2)
     for pixels, labels in validation_batches(part, _VALIDATION_BATCH, collective.rank, collective.size):
@@ -212,14 +220,14 @@ def validate(score: Any, part: Part, collective: Collective) -> tuple[float, flo
     return float(loss), float(hits)
 
 
-def optimizer_state(optimizer: Any) -> stored.Weights:
+def optimizer_state(optimizer: Any) -> Weights:
     """Return the optimizer's variables by position and name."""
     return {f"{number:04d}/{v.path}": np.asarray(v) for number, v in enumerate(optimizer.variables)}
 
 
 def restore(checkpoint: Checkpoint, model: Any, optimizer: Any, where: str) -> None:
     """Put model and optimizer where a checkpoint left them; raise DataError if it is another model's."""
-    stored.set_weights(model, checkpoint.last, where)
+    set_weights(model, checkpoint.last, where)
     if list(optimizer_state(optimizer)) != sorted(checkpoint.optimizer):
         raise DataError(f"{where}: the checkpoint is another optimizer's; remove the folder and run again")
     for variable, name in zip(optimizer.variables, sorted(checkpoint.optimizer), strict=True):
@@ -234,7 +242,7 @@ def state_digest(model: Any, optimizer: Any) -> bytes:
     return digest.digest()
 
 
-class Pace:
+class Throughput:
     """Says how far the training is, how quick, and how long it will take."""
 
     def __init__(self, report: Report, train: TrainParams, steps_per_epoch: int, first_epoch: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.params import TrainParams
+from pipeline.recipe.recipe import TrainParams
 
 
 def learning_rates(train: TrainParams, steps_per_epoch: int) -> list[float]:

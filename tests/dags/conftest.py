@@ -126,9 +126,9 @@ def database() -> Iterator[None]:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the tasks write to their log."""
-    from dags.tasks import Step
+    from dags.operator import RatchetOperator
 
     lines: list[str] = []
     log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))
-    monkeypatch.setattr(Step, "log", log)
+    monkeypatch.setattr(RatchetOperator, "log", log)
     return lines

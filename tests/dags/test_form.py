@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dags import form
-from pipeline.configs import load_config, recipe_values
 from pipeline.errors import UsageError
-from pipeline.params import Recipe, apply_overrides, dotted_keys, validate
+from pipeline.recipe.configs import load_config, recipe_values
+from pipeline.recipe.recipe import Recipe, apply_overrides
+from pipeline.recipe.settings import dotted_keys, validate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

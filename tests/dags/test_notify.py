@@ -20,8 +20,9 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags import notify
-from dags.tasks import RunFailed
-from pipeline import history
+from dags.operator import RunFailed
+from pipeline.records.run import RunRecord
+from pipeline.runs import history
 
 PASSWORD = "pass-w0rd-of-nobody"
 MESSAGE: dict[str, Any] = {
@@ -269,7 +270,7 @@ def test_no_connection_is_what_airflow_says_of_one_that_does_not_exist() -> None
 
 def keep(root: Path, outcome: str | None, state: str = "success", **reports: Any) -> None:
     run_id = history.id_for("retrain_one", "manual__1")
-    kept = history.Record(run_id, "airflow", state, history.now(), outcome=outcome, sentence="0.893 ≥ 0.85")
+    kept = RunRecord(run_id, "airflow", state, history.now(), outcome=outcome, sentence="0.893 ≥ 0.85")
     history.write(root, kept)
     for name, content in reports.items():
         path = root / "runs" / run_id / "reports" / f"{name}.json"

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import history, workspace
+from pipeline.records.run import RunRecord
+from pipeline.runs import history, workspaces
 from tests.dags.conftest import ROOT
 
 DAG, RUN_ID = "retrain_one", "manual__2026-11-22T03:00:00+00:00"
@@ -58,7 +59,7 @@ def test_a_file_of_a_kept_runs_reports_is_found(plugin: Any, root: Path) -> None
 
 
 def test_a_run_that_goes_on_shows_what_its_worktree_holds(plugin: Any, root: Path) -> None:
-    reports = workspace.place_of(root, RUN) / "reports"
+    reports = workspaces.place_of(root, RUN) / "reports"
     reports.mkdir(parents=True)
     (reports / "live.json").write_text("so far")
     (reports / "index.html").write_text("not kept yet")
@@ -134,7 +135,7 @@ def test_a_run_that_is_not_there_has_no_files(plugin: Any, root: Path, dag: str,
     ],
 )
 def test_a_note_says_what_came_of_a_run(plugin: Any, root: Path, record: dict[str, Any], note: str) -> None:
-    history.write(root, history.Record(RUN, "airflow", start=history.now(), **record))
+    history.write(root, RunRecord(RUN, "airflow", start=history.now(), **record))
     run = SimpleNamespace(dag_id=DAG, run_id=RUN_ID, note=None)
     [listener] = plugin.RatchetPlugin.listeners
     told = listener.on_dag_run_success if record["state"] == "success" else listener.on_dag_run_failed
@@ -151,7 +152,7 @@ def test_a_run_that_is_not_ours_keeps_its_note(plugin: Any, root: Path) -> None:
 def test_airflow_calls_the_listener_by_its_own_hooks(plugin: Any, root: Path) -> None:
     from airflow.listeners.listener import get_listener_manager
 
-    history.write(root, history.Record(RUN, "airflow", "failed", history.now()))
+    history.write(root, RunRecord(RUN, "airflow", "failed", history.now()))
     manager = get_listener_manager()
     [listener] = plugin.RatchetPlugin.listeners
     run = SimpleNamespace(dag_id=DAG, run_id=RUN_ID, note=None)

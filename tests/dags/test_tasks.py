@@ -32,15 +32,19 @@ from airflow.sdk.execution_time.timeout import timeout
 
 from dags import assets, form, tasks
 from dags.derive import TaskSpec
-from dags.tasks import CloseRun, OpenRun, RunFailed, RunStage, Step, StepFailed, Sweep, TryLater
-from pipeline import history, workspace
-from pipeline.configs import load_config, recipe_values
+from dags.operator import RatchetOperator, RunFailed, StepFailed, TryLater, _die_with_the_scheduler
+from dags.tasks import CloseRun, OpenRun, RunStage, Sweep
 from pipeline.errors import StorageError
-from pipeline.params import Recipe, validate
+from pipeline.recipe.configs import load_config, recipe_values
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.settings import validate
+from pipeline.records.run import RunRecord
+from pipeline.runs import history, workspaces
+from pipeline.runs.locks import only_run_in
 from tests.dags.conftest import ROOT
 
 _WAIT_S = 20.0
-DIE_WITH_THE_SCHEDULER = tasks._die_with_the_scheduler
+DIE_WITH_THE_SCHEDULER = _die_with_the_scheduler
 RUN = history.id_for("retrain_one", "manual__1")
 
 # Stands in for the pipeline's interpreter: shows its arguments, writes the files and leaves as $ANSWER says.
@@ -108,8 +112,8 @@ def execute(task: Any, context: Any) -> Any:
     return own.run(task.execute, context)
 
 
-def step() -> Step:
-    return Step(task_id="t")
+def step() -> RatchetOperator:
+    return RatchetOperator(task_id="t")
 
 
 def run_shell(script: str) -> None:
@@ -381,13 +385,13 @@ def test_a_stage_in_a_container_ends_when_its_tasks_side_is_gone(
 ) -> None:
     # The real command waits for another stage of the same run, whose lock this test holds.
     root = tmp_path / "project"
-    place = workspace.place_of(root, RUN)
+    place = workspaces.place_of(root, RUN)
     place.mkdir(parents=True)
     for folder in (root, place):
         (folder / "pipeline").symlink_to(ROOT / "pipeline")
         for name in ("dvc.yaml", "params.yaml"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
-    history.write(root, history.Record(RUN, "airflow", "running", history.now()))
+    history.write(root, RunRecord(RUN, "airflow", "running", history.now()))
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "docker").write_text(DOCKER)
@@ -397,7 +401,7 @@ def test_a_stage_in_a_container_ends_when_its_tasks_side_is_gone(
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr(tasks, "ROOT", root)
     one = stage_task("ingest", image="ratchet:gpu")
-    with workspace.only_run_in(place):
+    with only_run_in(place):
         going: Future[None] = background.submit(one.call, "runs", command=one._in_container(RUN))
         pid = int(wait_for(lambda: said and said[0]).split()[1])
         lock = place / ".ratchet" / "run.lock"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.data.augmenting import augment_batch, erase_batch, noise_batch, warp_batch
 from pipeline.data.counter_random import copy_keys, mix64, random_words, row_keys, uniform
 from pipeline.data.warping import affine, warp
-from pipeline.params import AugmentParams
+from pipeline.recipe.recipe import AugmentParams
 
 NOTHING = {"copies": 1, "flip": 0.0, "shift": 0.0, "rotate_deg": 0.0, "scale": 0.0, "noise": 0.0, "erase": 0.0}
 EVERYTHING = AugmentParams(copies=1, flip=0.5, shift=0.1, rotate_deg=20.0, scale=0.2, noise=5.0, erase=0.5)

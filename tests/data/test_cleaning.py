@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.data.cleaning import UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE, examine, sift
 from pipeline.data.identity import payload_digests
 from pipeline.errors import DataError
-from pipeline.shards import RAW_SCHEMA
+from pipeline.storage.shards import RAW_SCHEMA
 
 IMAGE = (2, 3, 1)
 PIXELS = bytes(range(6))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipeline.data.sources import open_source
 from pipeline.data.sources.idx import open_idx
 from pipeline.errors import DataError, StorageError, UsageError
-from pipeline.shards import Shape
+from pipeline.storage.shards import Shape
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 5, 4), np.uint8)
 LABELS = np.arange(7, dtype=np.uint8)

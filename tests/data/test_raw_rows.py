@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import shards
 from pipeline.data.sources import rows as raw_rows
 from pipeline.data.sources.rows import SOURCE_SCHEMA, raw_shards
+from pipeline.storage import shards
 
 
 def source_table(payloads: list[bytes], labels: list[int]) -> pa.Table:

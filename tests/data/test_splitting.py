@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.data.splitting import PARTS, assign, class_counts, largest_remainder, prove_apart
 from pipeline.errors import DataError
-from pipeline.params import SplitParams
+from pipeline.recipe.recipe import SplitParams
 
 HASH = SplitParams(method="hash", train=0.7, validation=0.1, test=0.2)
 STRATIFIED = SplitParams(method="stratified", train=0.7, validation=0.1, test=0.2)

@@ -145,7 +145,7 @@ def test_all_that_work_on_runs_share_one_project_and_see_the_same_services(compo
 
 
 def test_the_pipeline_understands_what_the_workers_are_told(compose: dict[str, Any]) -> None:
-    from pipeline.execution import load_execution
+    from pipeline.recipe.execution import load_execution
 
     told = services(compose)["airflow-worker"]["environment"]
     variables = {

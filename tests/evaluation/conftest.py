@@ -15,9 +15,12 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from pipeline import artifacts, shards
-from pipeline.evaluation import curves, metrics, pictures, plots, predictions
+from pipeline.evaluation import curves, metrics, plot_data, plots, predictions
 from pipeline.models import stored
+from pipeline.records.architecture import Architecture
+from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import write_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 BINS = 15
@@ -101,21 +104,21 @@ def write_evaluation(reports: Path, test: Answers, train: Answers) -> None:
     roc, precision_recall = curves.roc(labels, probabilities), curves.precision_recall(labels, probabilities)
     calibration = curves.calibration(labels, probabilities, bins=BINS)
     for name, picture in {
-        "learning_curves": pictures.learning_curves(HISTORY),
-        "confusion": pictures.confusion(metrics.confusion_matrix(labels, probabilities), classes),
-        "roc": pictures.roc(roc, classes),
-        "precision_recall": pictures.precision_recall(precision_recall, classes),
-        "calibration": pictures.calibration(calibration),
-    }.items():
-        artifacts.write_file(reports / "pictures" / f"{name}.svg", picture)
-    for name, table in {
         "learning_curves": plots.learning_curves(HISTORY),
-        "confusion": plots.confusion(labels, probabilities, classes),
+        "confusion": plots.confusion(metrics.confusion_matrix(labels, probabilities), classes),
         "roc": plots.roc(roc, classes),
         "precision_recall": plots.precision_recall(precision_recall, classes),
         "calibration": plots.calibration(calibration),
     }.items():
-        artifacts.write_file(reports / "plots" / f"{name}.csv", table)
+        artifacts.write_file(reports / "plots" / f"{name}.svg", picture)
+    for name, table in {
+        "learning_curves": plot_data.learning_curves(HISTORY),
+        "confusion": plot_data.confusion(labels, probabilities, classes),
+        "roc": plot_data.roc(roc, classes),
+        "precision_recall": plot_data.precision_recall(precision_recall, classes),
+        "calibration": plot_data.calibration(calibration),
+    }.items():
+        artifacts.write_file(reports / "plot_data" / f"{name}.csv", table)
     with artifacts.published_folder(reports / "predictions") as folder:
         kept = predictions.Predictions(test.ids, labels, probabilities)
         predictions.write_predictions(folder, "test", kept, classes)
@@ -151,14 +154,14 @@ def _write_data(data: Path, test: Answers, train: Answers) -> None:
         "augmented": (len(train.labels), {}),
     }
     for name, (rows, counts) in sets.items():
-        entry = artifacts.FileEntry("part-00000.parquet", rows, 1, "sha256:0")
-        artifacts.write_manifest(data / name, artifacts.Manifest(rows, (entry,), {"id": "string"}, counts))
+        entry = FileEntry("part-00000.parquet", rows, 1, "sha256:0")
+        write_manifest(data / name, Manifest(rows, (entry,), {"id": "string"}, counts))
     write_images(data / "prepared" / "train", train)
     write_images(data / "prepared" / "test", test)
 
 
 def _write_model(folder: Path, answers: Answers) -> str:
-    architecture = stored.Architecture(
+    architecture = Architecture(
         name="mlp",
         settings={},
         input_shape=answers.pixels.shape[1:],

@@ -1,90 +1,69 @@
 from __future__ import annotations
 
-import csv
-import io
-from pathlib import Path
+import re
+from collections.abc import Callable
 from typing import Any
+from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pytest
-import yaml
 
-from pipeline.errors import DataError, StorageError
-from pipeline.evaluation import curves, plots
+from pipeline.evaluation import curves, metrics, plots
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def rows_of(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode())))
-
-
-@pytest.fixture
-def tables(whole_project: Path) -> dict[str, bytes]:
-    return {path.stem: path.read_bytes() for path in (whole_project / "reports" / "plots").iterdir()}
-
-
-def test_every_plot_that_dvc_declares_has_the_columns_of_its_axes(tables: dict[str, bytes]) -> None:
-    declared = yaml.safe_load((ROOT / "dvc.yaml").read_bytes())["stages"]["evaluate"]["plots"]
-    axes = {Path(path).stem: options for entry in declared for path, options in entry.items()}
-
-    assert axes.keys() == tables.keys()
-    for name, options in axes.items():
-        columns = rows_of(tables[name])[0].keys()
-        assert {options[axis] for axis in ("x", "y") if axis in options} <= columns, name
+HISTORY = [
+    {"epoch": 1.0, "train_loss": 2.0, "train_accuracy": 0.3, "validation_loss": 2.0, "validation_accuracy": 0.3},
+    {"epoch": 2.0, "train_loss": 1.0, "train_accuracy": 0.6, "validation_loss": 1.2, "validation_accuracy": 0.5},
+]
+DRAWN: dict[str, Callable[[Any], bytes]] = {
+    "learning_curves": lambda _: plots.learning_curves(HISTORY),
+    "one epoch": lambda _: plots.learning_curves(HISTORY[:1]),
+    "confusion": lambda a: plots.confusion(metrics.confusion_matrix(a.labels, a.probabilities), a.classes),
+    "roc": lambda a: plots.roc(curves.roc(a.labels, a.probabilities), a.classes),
+    "precision_recall": lambda a: plots.precision_recall(curves.precision_recall(a.labels, a.probabilities), a.classes),
+    "calibration": lambda a: plots.calibration(curves.calibration(a.labels, a.probabilities, bins=15)),
+}
 
 
-def test_dvc_draws_validation_accuracy_when_no_column_is_asked_for(tables: dict[str, bytes]) -> None:
-    assert list(rows_of(tables["learning_curves"])[0])[-1] == "validation_accuracy"
-    assert [row["epoch"] for row in rows_of(tables["learning_curves"])] == [str(epoch) for epoch in range(1, 9)]
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_same_figures_are_drawn_in_the_same_bytes_whatever_the_users_settings(name: str, answers: Any) -> None:
+    first = DRAWN[name](answers)
+    with mpl.rc_context({"font.size": 30, "axes.grid": True, "svg.hashsalt": "mine", "figure.facecolor": "pink"}):
+        second = DRAWN[name](answers)
+
+    assert first == second
+    assert not re.search(rb"<dc:date>|20\d\d-\d\d-\d\d", first)
 
 
-def test_confusion_has_a_row_for_each_test_row(tables: dict[str, bytes], answers: Any) -> None:
-    rows = rows_of(tables["confusion"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_picture_takes_the_colour_of_the_text_around_it(name: str, answers: Any) -> None:
+    drawn = DRAWN[name](answers)
 
-    assert [row["actual"] for row in rows] == [answers.classes[label] for label in answers.labels]
-    right = sum(row["actual"] == row["predicted"] for row in rows)
-    assert right == (answers.probabilities.argmax(axis=1) == answers.labels).sum()
-
-
-def test_a_class_cannot_take_the_name_of_an_axis() -> None:
-    two = curves.Curves(np.array([0.0, 1.0]), np.array([[0.0, 1.0], [0.5, 1.0]]))
-
-    columns = plots.roc(two, ["true_positive_rate", 'a,"b"\n']).decode()
-
-    names = next(csv.reader(io.StringIO(columns)))
-    assert names == [
-        "false_positive_rate",
-        "true_positive_rate",
-        "true_positive_rate of true_positive_rate",
-        'true_positive_rate of a,"b"\n',
-    ]
+    assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    assert b"currentColor" in drawn
+    assert not re.search(rb"#000000|#ffffff|#010203", drawn)
 
 
-def test_history_is_read_as_it_was_written(tmp_path: Path, tables: dict[str, bytes]) -> None:
-    (tmp_path / "history.csv").write_bytes(tables["learning_curves"])
+def test_class_names_are_drawn_as_they_are_and_escaped() -> None:
+    names = ["$\\frac", "<b>&", "_hidden", "a very long name of a class"]
+    labels = np.arange(40) % 4
+    probabilities = np.full((40, 4), 0.25)
 
-    assert plots.learning_curves(plots.read_history(tmp_path / "history.csv")) == tables["learning_curves"]
+    drawn = plots.roc(curves.roc(labels, probabilities), names).decode()
+    texts = "".join(ElementTree.fromstring(drawn).itertext())
 
-
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
-        ("epoch,learning_rate\n1,2\n", "column train_loss is missing"),
-        ("", "column epoch is missing"),
-        (",".join(plots.HISTORY_COLUMNS) + "\n1,2\n", "not a training history"),
-        (",".join(plots.HISTORY_COLUMNS) + "\n1,x,1,1,1,1\n", "not a training history"),
-        (",".join(plots.HISTORY_COLUMNS) + "\n", "no epoch"),
-        (",".join(plots.HISTORY_COLUMNS) + "\n1,1,nan,1,1,1\n", "not finite"),
-    ],
-)
-def test_what_is_no_history_is_refused(tmp_path: Path, content: str, named: str) -> None:
-    (tmp_path / "history.csv").write_text(content)
-
-    with pytest.raises(DataError, match=named):
-        plots.read_history(tmp_path / "history.csv")
+    assert "class $\\frac" in texts
+    assert "class <b>&" in texts
+    assert "class _hidden" in texts
+    matrix = plots.confusion(metrics.confusion_matrix(labels, probabilities), names)
+    assert "a very long nam…" in matrix.decode()
 
 
-def test_a_missing_history_is_a_storage_error(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"history\.csv: cannot be read"):
-        plots.read_history(tmp_path / "history.csv")
+def test_of_many_classes_the_ones_with_the_lowest_recall_are_drawn() -> None:
+    matrix = np.full((40, 40), 1, np.int64) + 60 * np.diag(np.arange(40) >= 24).astype(np.int64)
+
+    drawn = plots.confusion(matrix, [f"name{number:02}" for number in range(40)]).decode()
+
+    assert "name23" in drawn
+    assert "name24" not in drawn
+    assert "the 24 worst" in drawn

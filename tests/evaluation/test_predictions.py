@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import artifacts
 from pipeline.errors import DataError
 from pipeline.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pipeline.storage.manifests import read_manifest
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_predictions_come_back_bit_for_bit(written: Path, answers: Any) -> None:
 
 
 def test_the_manifest_names_part_and_classes(written: Path, answers: Any) -> None:
-    manifest = artifacts.read_manifest(written)
+    manifest = read_manifest(written)
 
     assert [entry.path for entry in manifest.files] == ["test.parquet"]
     assert manifest.rows == len(answers.labels)

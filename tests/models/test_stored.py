@@ -13,7 +13,9 @@ import pytest
 
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.models import stored
-from pipeline.models.stored import Architecture
+from pipeline.models.build import build
+from pipeline.models.lookup import architecture_names, checked_settings
+from pipeline.records.architecture import Architecture
 
 WEIGHTS = {"dense/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "dense/bias": np.zeros(3, np.float32)}
 
@@ -36,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_architectures_are_the_files_that_build_one() -> None:
-    assert stored.architecture_names() == ["cnn", "mlp"]
+    assert architecture_names() == ["cnn", "mlp"]
 
 
 def test_equal_models_are_equal_bytes(folder: Path, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_an_architecture_without_a_key_is_refused(folder: Path, key: str) -> Non
 )
 def test_what_cannot_be_built_is_refused_in_one_line(name: str, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        stored.checked_settings(name, settings)
+        checked_settings(name, settings)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +134,4 @@ def test_what_cannot_be_built_is_refused_in_one_line(name: str, settings: dict[s
 )
 def test_statistics_that_do_not_fit_the_images_are_refused(statistics: dict[str, list[float]]) -> None:
     with pytest.raises(DataError, match="do not fit 1 channels of grey levels"):
-        stored.build(architecture(statistics=statistics))
+        build(architecture(statistics=statistics))

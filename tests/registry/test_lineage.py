@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.artifacts import Manifest, write_manifest
-from pipeline.params import load_recipe
+from pipeline.recipe.recipe import load_recipe
+from pipeline.records.manifest import Manifest
 from pipeline.registry.lineage import lineage_tags
+from pipeline.storage.manifests import write_manifest
 
 PROJECT = Path(__file__).parents[2]
 LOCK = "schema: '2.0'\nstages:\n  gate:\n    cmd: ratchet stage gate\n"

@@ -5,20 +5,21 @@ import json
 import pytest
 
 from pipeline.errors import TryAgain
-from pipeline.registry import records
-from pipeline.registry.gate import Check, Verdict
+from pipeline.records.identity import Identity
+from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry import versions
 from pipeline.registry.publish import decide
-from pipeline.registry.records import Identity, Version
+from pipeline.registry.versions import Version
 
 NEW = "sha256:new"
 
 
 def version(number, digest, aliases=(), **tags):
-    return Version("pets", number, "2026-11-01T00:00:00Z", "run", {records.DIGEST: digest, **tags}, aliases)
+    return Version("pets", number, "2026-11-01T00:00:00Z", "run", {versions.DIGEST: digest, **tags}, aliases)
 
 
 def verdict(outcome="promote", champion=None):
-    check = Check("predictions", 1, 1, "pass" if outcome == "promote" else "fail", "seen")
+    check = GateCheck("predictions", 1, 1, "pass" if outcome == "promote" else "fail", "seen")
     return Verdict(outcome, "the reason", (check,), NEW, champion)
 
 
@@ -74,15 +75,15 @@ def test_a_refusal_does_not_care_whether_the_champion_moved():
 
 
 def test_a_version_that_a_person_rolled_back_is_not_promoted_again():
-    left = version(2, NEW, **{records.ROLLED_BACK: json.dumps({"by": "ann", "reason": "wrong labels"})})
+    left = version(2, NEW, **{versions.ROLLED_BACK: json.dumps({"by": "ann", "reason": "wrong labels"})})
     step = decide(verdict(champion=CHAMPION.identity), left, CHAMPION)
     assert (step.outcome, step.makes_version, step.moves_alias) == ("kept", False, False)
     assert "rolled back by a person" in step.sentence
 
 
 def test_the_same_event_twice_in_a_row_is_told_once():
-    once = records.history_tag([], {"event": "promoted", "at_utc": "1", "by": "ann"})
-    twice = records.history_tag(json.loads(once), {"event": "promoted", "at_utc": "2", "by": "ann"})
-    other = records.history_tag(json.loads(once), {"event": "promoted", "at_utc": "2", "by": "bob"})
+    once = versions.history_tag([], {"event": "promoted", "at_utc": "1", "by": "ann"})
+    twice = versions.history_tag(json.loads(once), {"event": "promoted", "at_utc": "2", "by": "ann"})
+    other = versions.history_tag(json.loads(once), {"event": "promoted", "at_utc": "2", "by": "bob"})
     assert json.loads(twice) == json.loads(once)
     assert len(json.loads(other)) == 2

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from pipeline.errors import StorageError, TryAgain, UsageError
-from pipeline.execution import MLflowSettings
+from pipeline.recipe.execution import MLflowSettings
 from pipeline.registry.store import locked, resolve_store
 
 SECRET = "hunter2"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import Bug
-from pipeline.execution import Execution
 from pipeline.graph import Stage
-from pipeline.params import TrainParams, load_recipe
+from pipeline.recipe.execution import Execution
+from pipeline.recipe.recipe import TrainParams, load_recipe
 from pipeline.stages.context import StageContext
 
 ROOT = Path(__file__).parents[2]

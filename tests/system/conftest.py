@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.execution import SparkSettings
-from pipeline.spark import spark_session
+from pipeline.recipe.execution import SparkSettings
+from pipeline.runtime.spark import spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -266,7 +266,7 @@ def test_a_task_killed_in_the_ui_leaves_nothing_and_the_next_try_succeeds(airflo
     wait_for(
         lambda: list(place.glob(".ratchet/checkpoints/*/*")), 90, "a checkpoint", lambda: airflow.told(DAG, run_id)
     )
-    ranks = [process for process in airflow.processes() if "pipeline.training.worker" in " ".join(process.cmdline())]
+    ranks = [process for process in airflow.processes() if "pipeline.launching.worker" in " ".join(process.cmdline())]
     ranks[0].send_signal(signal.SIGKILL)
 
     # The scheduler is killed while the model is judged.

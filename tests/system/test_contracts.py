@@ -18,10 +18,10 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from pipeline import shards
 from pipeline.contracts import checking, documents, frames
 from pipeline.contracts.suites import Suite, read_suite
 from pipeline.errors import ContractError, DataError, UsageError
+from pipeline.storage import shards
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

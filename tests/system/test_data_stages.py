@@ -22,11 +22,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipeline import artifacts, shards
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE
 from pipeline.data.shard_tasks import run_tasks
 from pipeline.data.sources.rows import SOURCE_SCHEMA, raw_shards
 from pipeline.errors import DataError, StorageError
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import read_manifest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -173,8 +174,8 @@ def done(tmp_path_factory: pytest.TempPathFactory, faulty: tuple[list[Row], Coun
 
 def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, faulty):
     rows, expected = faulty
-    clean = artifacts.read_manifest(done / "data/clean")
-    quarantine = artifacts.read_manifest(done / "data/quarantine")
+    clean = read_manifest(done / "data/clean")
+    quarantine = read_manifest(done / "data/quarantine")
 
     assert Counter(table_of(done / "data/quarantine")["reason"].to_pylist()) == expected
     assert quarantine.counts == {"rejected": dict(expected)}
@@ -226,7 +227,7 @@ def test_every_training_image_gets_its_copies(done):
     }
     assert {(c["id"], c["label"], c["copy"], c["source_id"]) for c in copies} == expected
     assert len(copies) == len(expected)
-    counts = artifacts.read_manifest(done / "data/augmented").counts
+    counts = read_manifest(done / "data/augmented").counts
     assert counts["copies"] == 2
     assert sum(counts["classes"].values()) == len(copies)
 
@@ -260,7 +261,7 @@ def test_no_copies_give_a_data_set_without_rows(done, tmp_path):
 
     assert "0 images" in run_stages(root, "augment")
 
-    assert artifacts.read_manifest(root / "data/augmented").rows == 0
+    assert read_manifest(root / "data/augmented").rows == 0
     assert shards.read_images(root / "data/augmented").pixels.shape == (0, 16, 10, 1)
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline import dvc_repro, processes
+from pipeline.runs import dvc_repro
+from pipeline.runtime import processes
 
 _WAIT_S = 60.0
 # Each of the two ends only when the other has begun.
@@ -89,7 +90,7 @@ def test_a_process_that_was_warmed_up_takes_the_order(project: Path) -> None:
 
 
 def test_a_process_without_an_order_ends_with_the_one_that_warmed_it_up(tmp_path: Path) -> None:
-    script = "from pipeline import dvc_repro; dvc_repro.warm_up(); print(dvc_repro._warm[0].pid)"
+    script = "from pipeline.runs import dvc_repro; dvc_repro.warm_up(); print(dvc_repro._warm[0].pid)"
     pid = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()

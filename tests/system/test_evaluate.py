@@ -16,10 +16,10 @@ import pytest
 import yaml
 from sklearn.datasets import load_digits
 
-from pipeline import artifacts, shards
 from pipeline.errors import DataError
-from pipeline.evaluation.page import render
 from pipeline.evaluation.predictions import read_predictions
+from pipeline.report.page import render
+from pipeline.storage import artifacts, shards
 
 ROOT = Path(__file__).parents[2]
 CLASSES = [f"digit {number}" for number in range(10)]

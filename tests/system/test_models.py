@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.models import stored
-from pipeline.models.stored import Architecture
+from pipeline.models.build import build, set_weights
+from pipeline.records.architecture import Architecture
 
 CLASSES = ("one", "two", "three")
 RGB = Architecture(
@@ -34,7 +35,7 @@ def images(architecture: Architecture, rows: int = 5) -> npt.NDArray[np.uint8]:
 
 @pytest.mark.parametrize("architecture", SMALL, ids=lambda a: f"{a.name}-{a.input_shape[0]}")
 def test_raw_pixels_go_in_and_probabilities_come_out(architecture: Architecture) -> None:
-    model = stored.build(architecture)
+    model = build(architecture)
     answer = model(images(architecture)).numpy()
     assert answer.shape == (5, len(CLASSES))
     assert answer.dtype == np.float32
@@ -45,14 +46,14 @@ def test_raw_pixels_go_in_and_probabilities_come_out(architecture: Architecture)
 def test_the_normalisation_is_inside_and_a_flat_channel_is_not_divided_by_zero() -> None:
     import keras
 
-    model = stored.build(RGB)
+    model = build(RGB)
     normalised = keras.Model(model.input, model.get_layer("normalise").output)
     pixel = np.full((1, 12, 10, 3), [15, 200, 201], np.uint8)
     assert normalised(pixel).numpy()[0, 0, 0] == pytest.approx([1.0, 2.0, 1.0], abs=1e-5)
 
 
 def test_a_stored_model_answers_as_it_did(tmp_path: Path) -> None:
-    model = stored.build(RGB)
+    model = build(RGB)
     stored.save(tmp_path / "model", RGB, model)
     again = stored.load(tmp_path / "model")
     assert again(images(RGB)).numpy().tobytes() == model(images(RGB)).numpy().tobytes()
@@ -61,9 +62,9 @@ def test_a_stored_model_answers_as_it_did(tmp_path: Path) -> None:
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
-    stored.save(tmp_path, RGB, stored.build(RGB))
+    stored.save(tmp_path, RGB, build(RGB))
     with pytest.raises(DataError, match=r"weight convolution_0/kernel has shape .*train it again"):
-        stored.set_weights(stored.build(SMALL[1]), stored.read_weights(tmp_path), "here")
+        set_weights(build(SMALL[1]), stored.read_weights(tmp_path), "here")
 
 
 def dropped(model: Any, rows: int, *, seed: int = 5, step: int = 3, first_image: int = 0) -> npt.NDArray[np.float32]:

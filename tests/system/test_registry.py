@@ -21,20 +21,22 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from pipeline import artifacts, shards
 from pipeline.errors import DataError, StorageError, TryAgain, UsageError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.predictions import Predictions, write_predictions
-from pipeline.execution import MLflowSettings
 from pipeline.models import stored
-from pipeline.registry import registry
-from pipeline.registry.gate import Check, Verdict
-from pipeline.registry.peek import open_reader
-from pipeline.registry.records import read_champion
+from pipeline.models.build import build
+from pipeline.recipe.execution import MLflowSettings
+from pipeline.records.architecture import Architecture
+from pipeline.records.champion import read_champion
+from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry import by_hand
+from pipeline.registry.reader import open_reader
 from pipeline.registry.store import resolve_store
 from pipeline.stages import champion, gate, register
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
 
 PROJECT = Path(__file__).parents[2]
 CLASSES = ("circle", "square", "star")
@@ -82,11 +84,11 @@ def zoo(tmp_path_factory):
     train_pixels, train_labels = pictures(1500, seed=1)
     for number, name in enumerate(("first", "second", "bad", "other")):
         classes = ("cat", "dog", "cow") if name == "other" else CLASSES
-        architecture = stored.Architecture(
+        architecture = Architecture(
             "mlp", {"units": [16], "dropout": 0.0}, SHAPE, classes, {"mean": [100.0], "std": [50.0]}
         )
         keras.utils.set_random_seed(number)
-        model = stored.build(architecture)
+        model = build(architecture)
         if name != "bad":
             model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
             model.fit(train_pixels, train_labels, epochs=4, verbose=0)
@@ -140,7 +142,9 @@ class Workspace:
         self.candidate(name)
         self.run("champion")
         met = read_champion(self.root / "models" / "champion").champion
-        check = Check("minimum.accuracy", 0.9, 0.8, "pass" if outcome == "promote" else "fail", "as the test wants it")
+        check = GateCheck(
+            "minimum.accuracy", 0.9, 0.8, "pass" if outcome == "promote" else "fail", "as the test wants it"
+        )
         verdict = Verdict(outcome, check.sentence, (check,), self.zoo.digest(name), met)
         artifacts.write_json(self.root / "reports" / "verdict.json", verdict.to_json())
 
@@ -177,10 +181,10 @@ except RatchetError as error:
         )
 
     def versions(self):
-        return registry.list_versions(self.store, NAME)
+        return by_hand.list_versions(self.store, NAME)
 
     def champion(self):
-        return registry.show(self.store, NAME, "champion")
+        return by_hand.show(self.store, NAME, "champion")
 
 
 @pytest.fixture(scope="session")
@@ -311,7 +315,7 @@ def test_users_load_the_champion_by_mlflow_and_get_the_trained_models_answers(wo
 
 
 def test_the_quick_reader_and_mlflows_client_give_one_answer(workspace):
-    from pipeline.registry.tracking import ClientReader
+    from pipeline.registry.client_reader import ClientReader
 
     workspace.publish("first")
     workspace.publish("bad", "refuse")
@@ -350,7 +354,7 @@ def test_nothing_to_do_imports_no_mlflow_and_no_tensorflow(workspace):
 def test_a_rollback_restores_the_champion_before_and_is_not_undone_by_register(workspace):
     workspace.publish("first")
     workspace.publish("second")
-    registry.rollback(workspace.store, NAME, "worse on the new cameras")
+    by_hand.rollback(workspace.store, NAME, "worse on the new cameras")
     first, second = workspace.versions()
     assert first.is_champion
     assert second.is_rolled_back
@@ -358,9 +362,9 @@ def test_a_rollback_restores_the_champion_before_and_is_not_undone_by_register(w
     assert workspace.publish("second")["outcome"] == "kept"
     assert workspace.champion().version == 1
     with pytest.raises(UsageError, match="no champion before it"):
-        registry.rollback(workspace.store, NAME, "again")
+        by_hand.rollback(workspace.store, NAME, "again")
 
-    registry.rollback(workspace.store, NAME, "the cameras were at fault", to="2")
+    by_hand.rollback(workspace.store, NAME, "the cameras were at fault", to="2")
     assert workspace.champion().version == 2
     assert not workspace.champion().is_rolled_back
 
@@ -369,8 +373,8 @@ def test_a_person_overrules_the_gate_with_a_reason_that_is_kept(workspace):
     workspace.publish("first")
     workspace.publish("bad", "refuse")
     with pytest.raises(UsageError, match="a reason is needed"):
-        registry.promote(workspace.store, NAME, "2", "  ")
-    registry.promote(workspace.store, NAME, "2", "a demonstration")
+        by_hand.promote(workspace.store, NAME, "2", "  ")
+    by_hand.promote(workspace.store, NAME, "2", "a demonstration")
     champion_now = workspace.champion()
     assert champion_now.version == 2
     assert (champion_now.history[-1]["event"], champion_now.history[-1]["reason"]) == (
@@ -379,7 +383,7 @@ def test_a_person_overrules_the_gate_with_a_reason_that_is_kept(workspace):
     )
     assert workspace.publish("bad", "refuse")["outcome"] == "kept"
     with pytest.raises(UsageError, match=r"has no version '9' \(it has 1, 2\)"):
-        registry.show(workspace.store, NAME, "9")
+        by_hand.show(workspace.store, NAME, "9")
 
 
 def test_an_old_champion_of_other_classes_is_a_refusal_that_says_what_to_do(workspace, make_workspace):
@@ -401,7 +405,7 @@ def test_an_old_champion_of_other_classes_is_a_refusal_that_says_what_to_do(work
     assert "it was trained for 3 other classes: cat, dog, cow" in verdict["reason"]
     assert "ratchet registry promote" in verdict["reason"]
     workspace.run("register")
-    registry.promote(workspace.store, NAME, "2", "the old one knows other classes")
+    by_hand.promote(workspace.store, NAME, "2", "the old one knows other classes")
     assert workspace.champion().version == 2
 
 
@@ -410,7 +414,7 @@ def test_a_champion_that_moved_since_the_verdict_asks_for_another_run(workspace,
     workspace.publish("first")
     workspace.rule("second")
     elsewhere.publish("bad", "refuse")
-    registry.promote(workspace.store, NAME, "2", "meanwhile")
+    by_hand.promote(workspace.store, NAME, "2", "meanwhile")
     with pytest.raises(TryAgain, match="judged against v1, but by now the champion is v2"):
         workspace.run("register")
     assert len(workspace.versions()) == 2
@@ -559,7 +563,7 @@ def answers(uri: str) -> bool:
 
 
 def test_a_server_over_http_is_as_good_as_a_local_store(make_workspace, server):
-    from pipeline.registry.tracking import ClientReader
+    from pipeline.registry.client_reader import ClientReader
 
     place = make_workspace(uri=server)
     assert place.publish("first")["outcome"] == "promoted"
@@ -569,5 +573,5 @@ def test_a_server_over_http_is_as_good_as_a_local_store(make_workspace, server):
     assert second["registry"] == server
     assert (place.root / "models" / "champion" / "weights.safetensors").is_file()
     assert_same_answers(open_reader(place.store), ClientReader(place.store))
-    registry.rollback(place.store, NAME, "as a drill")
+    by_hand.rollback(place.store, NAME, "as a drill")
     assert place.champion().version == 1

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from pipeline import artifacts, shards
 from pipeline.errors import DataError
 from pipeline.models import stored
 from pipeline.stages import train
 from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts, shards
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (12, 12, 1)
@@ -174,7 +174,9 @@ def wait_for_an_epoch(root: Path, process: subprocess.Popen[str]) -> list[psutil
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         assert time.monotonic() < deadline_s, "no epoch was finished"
         time.sleep(0.01)
-    ranks = [child for child in psutil.Process(process.pid).children() if "pipeline.training.worker" in child.cmdline()]
+    ranks = [
+        child for child in psutil.Process(process.pid).children() if "pipeline.launching.worker" in child.cmdline()
+    ]
     return sorted(ranks, key=lambda rank: rank.environ()["HOROVOD_RANK"])
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import artifacts, shards
-from pipeline.params import ModelParams, TrainParams
+from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.storage import artifacts, shards
 from pipeline.training.job import Job
 
 SHAPE = (8, 8, 1)

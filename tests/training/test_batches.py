@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError
 from pipeline.training.batches import (
-    Part,
+    PartInMemory,
     epoch_order,
     rank_rows,
     rank_share,
@@ -47,7 +47,7 @@ def test_any_number_of_workers_sees_the_same_global_batches(rows: int, workers: 
 
 @given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20))
 def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: int, share: int) -> None:
-    part = Part(np.zeros((rows, 1, 1, 1), np.uint8), np.zeros(rows, np.int32))
+    part = PartInMemory(np.zeros((rows, 1, 1, 1), np.uint8), np.zeros(rows, np.int32))
     order = epoch_order(rows, 1, 1)
     lengths = [
         [len(labels) for _, labels in training_batches(part, order, workers * share, rank, workers)]
@@ -58,7 +58,7 @@ def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: i
 
 @given(rows=st.integers(0, 300), workers=st.integers(1, 12), batch=st.integers(1, 64))
 def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, batch: int) -> None:
-    part = Part(np.zeros((rows, 1, 1, 1), np.uint8), np.arange(rows, dtype=np.int32))
+    part = PartInMemory(np.zeros((rows, 1, 1, 1), np.uint8), np.arange(rows, dtype=np.int32))
     seen = [
         label
         for rank in range(workers)

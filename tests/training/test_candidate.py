@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.errors import Bug
 from pipeline.models import stored
+from pipeline.records.training_history import EpochRecord
 from pipeline.training import candidate, checkpoints
-from pipeline.training.checkpoints import Checkpoint, EpochRecord
+from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.job import Job
 
 LAST = {"dense/kernel": np.zeros((2, 2), np.float32)}

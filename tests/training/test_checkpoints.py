@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.records.training_history import EpochRecord
 from pipeline.training import checkpoints
-from pipeline.training.checkpoints import Checkpoint, EpochRecord, best_epoch
+from pipeline.training.checkpoints import Checkpoint, best_epoch
 
 
 def record(epoch: int, validation_loss: float = 0.5) -> EpochRecord:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import artifacts
 from pipeline.errors import DataError, UsageError
+from pipeline.storage import artifacts
 from pipeline.training.job import Job, architecture_of, check_job, job_key
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.params import TrainParams
+from pipeline.recipe.recipe import TrainParams
 from pipeline.training.schedule import learning_rates
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import shards
 from pipeline.data.identity import RowNames, payload_digests
+from pipeline.storage import shards
 
 # Many shards give Spark parallel work, and a bound on their bytes bounds the memory of every task after this one.
 ROWS_PER_SHARD = 4096

@@ -1,0 +1,131 @@
+"""An Airflow task that runs a command of the pipeline's own environment, streams its output and explains its end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from pipeline.errors import TryAgain, UsageError
+from pipeline.runtime import processes
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV_VARIABLE = "RATCHET_VENV"
+_GRACE_S = 3.0
+_RETRY_DELAY = timedelta(seconds=10)
+
+
+class StepFailed(AirflowException):
+    """A command of the pipeline has failed, and trying again would fail again. Its text is the command's one line."""
+
+
+class RunFailed(StepFailed):
+    """A run has been closed that had failed. Red like its run, so that clearing the failed tasks closes it again."""
+
+
+class TryLater(AirflowException):
+    """A command of the pipeline has failed for a reason that passes: a lock, a lost worker, memory once."""
+
+
+# A time-out, a contract that does not hold, a wrong configuration, a bug: none of them gets better by itself.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[RetryRule(exception=TryLater, action=RetryAction.RETRY, reason="may succeed later (exit code 75)")],
+    default=RetryAction.FAIL,
+)
+
+
+class RatchetOperator(BaseOperator):
+    """A task that runs `ratchet runs …` in the pipeline's environment."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(retry_policy=RETRY_POLICY, retry_delay=_RETRY_DELAY, **arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def call(self, *words: str, command: Sequence[str] | None = None) -> None:
+        """Run a command to its end; raise TryLater or StepFailed with its own last words.
+
+        Its processes end when this task ends, however it ends, and when the executor or the scheduler above it does.
+        """
+        _die_with_the_scheduler()
+        line = ""
+        command_line = command or [str(pipeline_python()), "-m", "pipeline", *words]
+        try:
+            self._process = process = processes.start(
+                command_line,
+                folder=ROOT,
+                environment={**_environment(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE if command else subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise StepFailed(f"{command_line[0]}: cannot be started on this worker: {error.strerror}") from error
+        try:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                text = raw.decode(errors="replace").rstrip()
+                if text:
+                    line = text
+                    self.log.info(text)
+            code = process.wait()
+        except BaseException:  # a time-out and a kill are told by exceptions of that kind
+            processes.end(process, grace_s=_GRACE_S)
+            raise
+        finally:
+            for pipe in (process.stdout, process.stdin):  # what waits for its input to close must not wait for us
+                pipe.close() if pipe else None
+        if code == 0:
+            return
+        ended_by = -code if code < 0 else code - 128 if command else 0  # docker tells a container's signal in this way
+        if ended_by in set(signal.Signals):
+            raise TryLater(f"{' '.join(words)}: its process was ended by {signal.Signals(ended_by).name}; {line}")
+        message = line.removeprefix("ratchet: ") or f"{' '.join(words)}: left with {code} and said nothing"
+        raise (TryLater if code == TryAgain.exit_code else StepFailed)(message)
+
+    def on_kill(self) -> None:
+        """End the command and everything it has started: somebody has ended this task."""
+        if self._process is not None:
+            processes.end(self._process, grace_s=_GRACE_S)
+
+
+def pipeline_python() -> Path:
+    """Return the interpreter of the pipeline's environment; fail at once, saying what to run, if there is none."""
+    python = Path(os.environ.get(VENV_VARIABLE) or ROOT / ".venv") / "bin" / "python"
+    if not python.is_file():
+        raise AirflowFailException(f"{python.parents[1]} is missing: run `make setup` in {ROOT}, then clear this task")
+    return python
+
+
+def _environment() -> Mapping[str, str]:
+    # Airflow's settings, secrets among them, and its interpreter's are no business of the pipeline's.
+    kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("AIRFLOW", "PYTHON"))}
+    return {name: value for name, value in kept.items() if name not in ("VIRTUAL_ENV", "FORKED_BY_MULTIPROCESSING")}
+
+
+def _die_with_the_scheduler() -> None:
+    """End this task, and so everything it has started, when its supervisor or the executor above it ends.
+
+    Airflow's own processes outlive a killed scheduler; what works under them would go on with nobody to hear of it.
+    """
+    ancestor = os.getpid()
+    for _ in range(2):
+        ancestor = processes.parent_of(ancestor)
+        if ancestor <= 1:
+            return
+        try:
+            descriptor = os.pidfd_open(ancestor)
+        except OSError:
+            raise UsageError("the process that started this task is gone") from None
+        threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
+
+
+def _end_with(descriptor: int) -> None:
+    select.select([descriptor], [], [])  # readable when that process has ended
+    os.kill(os.getpid(), signal.SIGKILL)  # the kernel ends our commands with us

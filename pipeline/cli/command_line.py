@@ -1,0 +1,87 @@
+"""From the words of a command line to a command, and from whatever it raises to one line and an exit code.
+
+Each command imports what it needs when it runs: start-up and the no-op run stay quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from pipeline.cli import project, registry, run, runs, stage
+from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
+from pipeline.cli.command import Command, Parser
+from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
+
+_COMMANDS: dict[str, Command] = {
+    command.name: command
+    for command in (
+        run.COMMAND, runs.COMMAND, stage.COMMAND, project.GRAPH, project.REPORT, project.DOCTOR, registry.COMMAND
+    )
+}  # fmt: skip
+_EXIT_CODES = """\
+exit codes: 0 done (a refused candidate is a normal outcome) · 2 usage, recipe or set-up · 65 data or contract ·
+            70 bug · 74 input/output · 75 try again · 130 interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    is_debug = "--debug" in given
+    try:
+        options = _parser().parse_args(_corrected([word for word in given if word != "--debug"]))
+        return int(options.handler(options))
+    except RatchetError as error:
+        if is_debug:
+            traceback.print_exc()
+        return _complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted; what was finished is kept, run again to go on", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+        return 0
+    except Exception as error:  # the last resort: a bug becomes one line, and its traceback a file
+        if is_debug:
+            raise
+        if full := as_full_disk(error):
+            return _complain(str(full), full.exit_code)
+        return _complain(as_bug(error), BUG_EXIT_CODE)
+
+
+def _complain(message: str, exit_code: int) -> int:
+    print(f"ratchet: {message}", file=sys.stderr)  # noqa: T201
+    return exit_code
+
+
+def _corrected(words: list[str]) -> list[str]:
+    """Refuse an unknown command with the nearest one, which argparse does not name."""
+    commands = list(_COMMANDS)
+    if words and not words[0].startswith("-") and words[0] not in commands:
+        raise UsageError(f"no command '{words[0]}'{nearest(words[0], commands)}")
+    return words
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="ratchet",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Retrain a model; replace the one in use only when the new one is provably at least as good.",
+        epilog="examples:\n  ratchet run                          bring everything up to date\n"
+        "  ratchet run --set train.epochs=3     try a change in a run of its own\n"
+        "  ratchet registry list                the models published so far\n\n"
+        "Every command takes --debug: a traceback instead of one line.\n" + _EXIT_CODES,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    for command in _COMMANDS.values():
+        subparser = commands.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
+            epilog=f"examples:\n{command.examples}\n\n{_EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.fill(subparser)
+    return parser

@@ -1,0 +1,100 @@
+"""`ratchet registry`: look at the published models, promote one by hand, or roll back."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from pipeline.cli.command import Command, add_actions, add_json, project_root, say
+
+if TYPE_CHECKING:
+    from pipeline.registry.store import Store
+
+
+def _fill_registry(command: argparse.ArgumentParser) -> None:
+    actions = add_actions(command)
+    listing = actions.add_parser("list", help="all versions, newest first")
+    add_json(listing)
+    listing.set_defaults(handler=_list)
+    showing = actions.add_parser("show", help="one version: its figures and where it comes from")
+    showing.add_argument("version", nargs="?", default="champion", help="a version number or an alias (champion)")
+    add_json(showing)
+    showing.set_defaults(handler=_show)
+    promoting = actions.add_parser("promote", help="make a version the champion by hand; kept with who, when and why")
+    promoting.add_argument("version", help="a version number")
+    promoting.add_argument("--reason", required=True, help="why the gate is overridden; kept with the version")
+    promoting.set_defaults(handler=_promote)
+    rolling = actions.add_parser("rollback", help="give the champion's place back to the one before")
+    rolling.add_argument("--to", metavar="VERSION", help="a certain version instead of the one before")
+    rolling.add_argument("--reason", required=True, help="why; kept with the version")
+    rolling.set_defaults(handler=_rollback)
+    for action in (listing, showing, promoting, rolling):
+        action.add_argument("--name", help="registered model (default: the recipe's name)")
+
+
+def _store_and_name(options: argparse.Namespace) -> tuple[Store, str]:
+    from pipeline.recipe.execution import load_execution
+    from pipeline.recipe.recipe import load_recipe
+    from pipeline.registry.store import resolve_store
+
+    root = project_root()
+    return resolve_store(root, load_execution(root).mlflow), options.name or load_recipe(root).name
+
+
+def _list(options: argparse.Namespace) -> int:
+    from pipeline.registry import by_hand
+
+    store, name = _store_and_name(options)
+    versions = by_hand.list_versions(store, name)[::-1]
+    if options.json:
+        say(json.dumps([version.to_json() for version in versions], indent=2))
+    elif not versions:
+        say(f"{name}: nothing published yet")
+    for version in versions if not options.json else ():
+        accuracy = version.metrics.get("accuracy")
+        figures = f"accuracy {accuracy:.4f}" if accuracy is not None else ""
+        say(
+            f"v{version.version:<4} {', '.join(version.aliases):10}  {version.outcome:8}  {figures:16}  "
+            f"{version.digest[:19]}  {version.created_at_utc}"
+        )
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from pipeline.registry import by_hand
+
+    store, name = _store_and_name(options)
+    version = by_hand.show(store, name, options.version).to_json()
+    if options.json:
+        say(json.dumps(version, indent=2))
+        return 0
+    for key, value in version.items():
+        say(f"{key:16}  {json.dumps(value) if isinstance(value, dict | list) else value}")
+    return 0
+
+
+def _promote(options: argparse.Namespace) -> int:
+    from pipeline.registry import by_hand
+
+    store, name = _store_and_name(options)
+    say(by_hand.promote(store, name, options.version, reason=options.reason))
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from pipeline.registry import by_hand
+
+    store, name = _store_and_name(options)
+    say(by_hand.rollback(store, name, reason=options.reason, to=options.to))
+    return 0
+
+
+COMMAND = Command(
+    "registry",
+    "look at the published models, promote one by hand, or roll back",
+    "  ratchet registry list --json\n  ratchet registry show champion\n"
+    '  ratchet registry promote 3 --reason "approved by the on-call"\n'
+    '  ratchet registry rollback --reason "worse on the new cameras"',
+    _fill_registry,
+)

@@ -1,0 +1,57 @@
+"""`ratchet run`: bring the graph up to date."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import graph
+from pipeline.cli.command import Command, pairs, project_root, relative, say
+
+
+def _fill_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="a file in configs/: recipe changes for this run")
+    command.add_argument("--force", action="store_true", help="run every stage, even what is up to date")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override the recipe for this run"
+    )
+    command.add_argument(
+        "--execution", action="append", default=[], metavar="KEY=VALUE", help="override execution.yaml for this run"
+    )
+    command.set_defaults(handler=_run)
+
+
+def _values(texts: Sequence[str]) -> dict[str, Any]:
+    from pipeline.recipe.strict_yaml import parse_yaml_value
+
+    return {key: parse_yaml_value(text, f"--set {key}") for key, text in pairs(texts, "--set").items()}
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipeline.runs import in_one_process
+
+    root = project_root()
+    request = in_one_process.RunOptions(
+        options.config, _values(options.set), pairs(options.execution, "--execution"), is_forced=options.force
+    )
+    outcome = in_one_process.run(root, request)
+    stages = len(graph.load_graph(root).stages)
+    verdict, registration = outcome.verdict, outcome.registration
+    if outcome.is_unchanged:
+        say(f"nothing changed: {stages} stages up to date")
+    say(f"verdict: {verdict.outcome.upper()}  {verdict.reason}")
+    if registration:
+        say(f"registry: {registration.sentence}")
+    say(f"report: {relative(outcome.page)}")
+    return 0
+
+
+COMMAND = Command(
+    "run",
+    "bring the graph up to date: train, judge and, if it is at least as good, publish",
+    "  ratchet run\n  ratchet run --set train.epochs=3 --set train.learning_rate=1e-3\n"
+    "  ratchet run --config configs/fashion_mnist_full.yaml --execution horovod.workers=4",
+    _fill_run,
+)

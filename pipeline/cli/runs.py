@@ -1,0 +1,100 @@
+"""`ratchet runs`: look at the runs so far; drive one in steps, as Airflow does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli.command import Command, add_actions, add_json, project_root, say
+from pipeline.records.run import RunRecord
+
+
+def _fill_runs(command: argparse.ArgumentParser) -> None:
+    actions = add_actions(command)
+    listing = actions.add_parser("list", help="all runs, newest first")
+    add_json(listing)
+    listing.set_defaults(handler=_list)
+    opening = actions.add_parser("open", help="begin a run that is driven in steps: make its worktree")
+    opening.add_argument("request", type=Path, metavar="FILE", help="what is asked, as JSON; - for standard input")
+    opening.set_defaults(handler=_open)
+    staging = actions.add_parser("stage", help="bring one stage of an open run up to date")
+    staging.add_argument("id", metavar="ID")
+    staging.add_argument("name", metavar="STAGE")
+    staging.set_defaults(handler=_stage)
+    closing = actions.add_parser("close", help="end an open run: keep what it made, remove its worktree")
+    closing.add_argument("id", metavar="ID")
+    closing.add_argument("--state", choices=("success", "failed"), required=True, help="how it ended")
+    closing.add_argument("--because", default="", metavar="TEXT", help="why, in one line")
+    closing.set_defaults(handler=_close)
+    sweeping = actions.add_parser("sweep", help="remove the worktrees that runs have left behind")
+    sweeping.set_defaults(handler=_sweep)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from pipeline.runs import history
+
+    records = history.list_runs(project_root())
+    if options.json:
+        say(json.dumps([_described(record) for record in records], indent=2))
+    elif not records:
+        say("no runs yet; `ratchet run` makes the first")
+    for record in records if not options.json else ():
+        say(f"{record.start}  {record.driver:7}  {record.state:7}  {record.outcome or '':9}  {record.folder}")
+    return 0
+
+
+def _described(record: RunRecord) -> dict[str, Any]:
+    first = {key: getattr(record, key) for key in ("id", "driver", "state", "outcome", "start", "folder")}
+    return first | record.to_json()
+
+
+def _open(options: argparse.Namespace) -> int:
+    from pipeline.runs import opening, workspaces
+
+    root = project_root()
+    record = opening.open_run(root, opening.read_request(options.request), dict(os.environ))
+    if record.sentence:
+        say(record.sentence)
+    if record.same_as is None:
+        say(f"open: {record.id} in {workspaces.WORKTREES}/{record.id}")
+    return 0
+
+
+def _stage(options: argparse.Namespace) -> int:
+    from pipeline.runs import steps
+    from pipeline.runtime import processes
+
+    if "RATCHET_LIFELINE" in os.environ:
+        processes.die_with_input()
+    steps.run_stage(project_root(), options.id, options.name)
+    return 0
+
+
+def _close(options: argparse.Namespace) -> int:
+    from pipeline.runs import steps
+
+    record = steps.close_run(project_root(), options.id, options.state, options.because)
+    say(f"{record.state}: {record.outcome or 'no verdict'}, {record.sentence}")
+    say(f"kept: {record.folder}")
+    return 0
+
+
+def _sweep(_: argparse.Namespace) -> int:
+    from pipeline.runs import sweeping
+
+    gone = sweeping.sweep(project_root(), dict(os.environ))
+    say(f"removed {len(gone)} worktrees" + (f": {', '.join(gone)}" if gone else ""))
+    return 0
+
+
+COMMAND = Command(
+    "runs",
+    "look at the runs so far; drive one in steps, as Airflow does",
+    "  ratchet runs list --json\n  ratchet runs sweep\n"
+    '  echo \'{"id": "try-1", "overrides": {"train.epochs": 3}}\' | ratchet runs open -\n'
+    "  ratchet runs stage try-1 ingest\n  ratchet runs close try-1 --state success",
+    _fill_runs,
+)

@@ -1,0 +1,68 @@
+"""`ratchet stage`: run one stage, as dvc.yaml does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+from pathlib import Path
+
+import pipeline
+from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
+from pipeline.cli.command import Command, project_root
+from pipeline.errors import RatchetError, UsageError, as_full_disk
+
+
+def _fill_stage(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="a stage of dvc.yaml")
+    command.set_defaults(handler=_stage)
+
+
+def _stage(options: argparse.Namespace) -> int:
+    import importlib
+
+    from pipeline.runtime import processes
+    from pipeline.stages.context import StageContext
+
+    if "DVC_STAGE" in os.environ:
+        processes.die_with_driver()
+    root = project_root()
+    _require_code_of(root)
+    context = StageContext.load(root, options.name)
+    context.progress.begin()
+    context.watch_imports()
+    try:
+        summary = importlib.import_module(f"pipeline.stages.{options.name}").run(context)
+        context.check_imports()
+    except RatchetError as error:
+        context.progress.fail(str(error), error.exit_code)
+        raise
+    except Exception as error:
+        if full := as_full_disk(error):
+            context.progress.fail(str(full), full.exit_code)
+            raise full from error
+        context.progress.fail(as_bug(error), BUG_EXIT_CODE)
+        raise
+    context.progress.finish(summary, **_peak_memory_mib())
+    if "DVC_STAGE" in os.environ:
+        processes.leave(0)
+    return 0
+
+
+def _require_code_of(root: Path) -> None:
+    code = Path(pipeline.__file__).resolve().parent
+    if code != (root / "pipeline").resolve():
+        raise UsageError(
+            f"this `ratchet` runs the code in {code}, but the folder is {root}: use that folder's own .venv, "
+            f"or set PYTHONPATH={root}"
+        )
+
+
+def _peak_memory_mib() -> dict[str, float]:
+    # ru_maxrss is in KiB on Linux; of the children (JVM, ranks) it is the largest single one.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"peak_memory_mib": round(own, 1), "peak_memory_of_children_mib": round(children, 1)}
+
+
+COMMAND = Command("stage", "run one stage, as dvc.yaml does", "  ratchet stage clean\n  dvc repro clean", _fill_stage)

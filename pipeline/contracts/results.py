@@ -1,0 +1,118 @@
+"""What came of a check, as a record for later stages and as lines for people.
+
+Everything here is a function of contract and data: no times, no ids of a run. Figures are cut to nine significant
+digits, because Spark adds partial sums in the order in which they arrive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.contracts.suites import Expectation, Suite
+from pipeline.errors import ContractError
+from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult
+
+OFFENDING_IDS_SHOWN = 10
+_TEXT_LIMIT = 200
+
+
+def expectation_result(
+    expectation: Expectation,
+    outcome: ExpectationOutcome,
+    observed: Any = None,
+    *,
+    unexpected_rows: int | None = None,
+    offending_ids: tuple[str, ...] = (),
+    details: Mapping[str, Any] | None = None,
+    error: str = "",
+) -> ExpectationResult:
+    """Return what came of a declared expectation; see ExpectationResult."""
+    return ExpectationResult(
+        type=expectation.type,
+        column=expectation.column,
+        kwargs=dict(expectation.kwargs),
+        outcome=outcome,
+        observed=observed,
+        unexpected_rows=unexpected_rows,
+        offending_ids=offending_ids,
+        details=dict(details or {}),
+        error=error,
+    )
+
+
+def contract_result(
+    suite: Suite, rows: int, expectations: Sequence[ExpectationResult], data_digest: str
+) -> ContractResult:
+    """Return what came of a contract: a pass only for rows that keep every declared expectation."""
+    return ContractResult(
+        suite=suite.name,
+        rows=rows,
+        outcome="fail" if problems(suite, rows, expectations) else "pass",
+        expectations=tuple(expectations),
+        data_digest=data_digest,
+    )
+
+
+def problems(suite: Suite, rows: int, expectations: Sequence[ExpectationResult]) -> tuple[str, ...]:
+    """Return what keeps the data from passing, a line each; none for rows that keep every declared expectation."""
+    found = [] if rows else ["the table has no rows, so nothing was checked"]
+    declared = [(each.type, dict(each.kwargs)) for each in suite.expectations]
+    if [(each.type, each.kwargs) for each in expectations] != declared:
+        found.append(f"{len(expectations)} of {len(declared)} declared expectations were evaluated")
+    return (*found, *(sentence(each) for each in expectations if not each.has_passed))
+
+
+def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
+    """Raise ContractError with the first problem in full, how many there are, and where all of them stand."""
+    found = problems(suite, result.rows, result.expectations)
+    if found:
+        more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+        raise ContractError(f"{suite.path}: does not hold: {found[0]}{more}; see {documents}")
+
+
+def sentence(result: ExpectationResult) -> str:
+    """Say what was observed and what was expected, on which column, with the offending ids."""
+    expected = {name: value for name, value in result.kwargs.items() if not name.startswith("column")}
+    if "column_set" in result.kwargs or "column_list" in result.kwargs:
+        expected = {name: value for name, value in result.kwargs.items() if name != "column"}
+    found = f"could not be evaluated: {_short(result.error)}" if result.outcome == "error" else _short(result.observed)
+    text = f"{result.type}{_on(result.column)}: {'' if result.error else 'observed '}{found}"
+    if expected:
+        text += f", expected {_short(expected)}"
+    if result.details:
+        text += f" ({_short(result.details)})"
+    if result.offending_ids:
+        more = (result.unexpected_rows or 0) - len(result.offending_ids)
+        text += f"; ids {', '.join(result.offending_ids)}" + (f" and {more} more" if more > 0 else "")
+    return text
+
+
+def stable(value: Any, *, is_ordered: bool = True) -> Any:
+    """Return a JSON value: floats cut to nine significant digits, NaN and infinity as text, unordered lists sorted."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if abs(value) < float("inf") else str(value)
+    if isinstance(value, Mapping):
+        return {str(name): stable(item, is_ordered=is_ordered) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [stable(item, is_ordered=is_ordered) for item in value]
+        return items if is_ordered else sorted(items, key=_order)
+    return value
+
+
+def _order(item: Any) -> tuple[str, Any]:
+    is_plain = isinstance(item, int | float | str)
+    return ("number" if isinstance(item, int | float) else "text", item if is_plain else str(item))
+
+
+def _on(column: str | list[str] | None) -> str:
+    if column is None:
+        return ""
+    return f" on column '{column}'" if isinstance(column, str) else f" on columns {', '.join(column)}"
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"

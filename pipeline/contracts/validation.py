@@ -1,0 +1,51 @@
+"""Validates a data set against its contract: what both contract stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.contracts import checking, documents
+from pipeline.contracts.results import require_pass
+from pipeline.contracts.suites import Suite
+from pipeline.recipe.execution import SparkSettings
+from pipeline.records.contract_result import ContractResult
+from pipeline.runtime.progress import Progress
+from pipeline.runtime.spark import spark_session
+from pipeline.storage import artifacts
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def validate(
+    suite: Suite,
+    table: Callable[[SparkSession], DataFrame],
+    *,
+    data_digest: str,
+    out: Path,
+    spark: SparkSettings,
+    progress: Progress,
+) -> ContractResult:
+    """Check a table against a suite and publish what came of it as the folder `out`, whether it holds or not.
+
+    Raises UsageError if an expectation's arguments are wrong, ContractError, after publishing, if the contract does not
+    hold.
+    """
+    import pyspark.sql  # before the thread below, which imports it too  # noqa: F401
+
+    progress.step("starting Spark and Great Expectations")
+    # Importing Great Expectations keeps Python busy for seconds while the JVM starts: side by side.
+    with ThreadPoolExecutor(1) as aside:
+        binding = aside.submit(checking.bind, suite)
+        with spark_session(spark, suite.name) as session:
+            expectations = binding.result()
+            progress.step(f"checking {len(expectations)} expectations")
+            checked = checking.check(table(session), suite, expectations, data_digest)
+    progress.step("writing the documents")
+    with artifacts.published_folder(out) as folder:
+        documents.write(folder, checked)
+    require_pass(suite, checked.result, out / documents.RESULTS_PAGE)
+    return checked.result

@@ -1,0 +1,60 @@
+"""Examines everything; refuses a run whose machine lacks something.
+
+`examine` is behind `ratchet doctor`; `require_java` and `require_horovod` stand first in what would otherwise fail
+minutes later with a stack trace. Nothing heavy is imported: versions come from the installed packages' metadata, so the
+whole examination takes well under a second and works where TensorFlow does not even load.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.doctor.health import HealthCheck
+from pipeline.doctor.machine import check_cores, check_disk, check_memory, check_work_tree
+from pipeline.doctor.project import check_dvc, check_spark_master, check_store
+from pipeline.doctor.software import (
+    check_compiler,
+    check_environment,
+    check_git,
+    check_horovod,
+    check_java,
+    check_package,
+    check_python,
+)
+from pipeline.errors import UsageError
+
+
+def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> list[HealthCheck]:
+    """Check everything a run under `root` with these execution settings needs. Never raises: a failure is a Check."""
+    return [
+        check_python(),
+        check_environment(root),
+        check_java(),
+        check_compiler(),
+        check_git(),
+        check_package("tensorflow", "tensorflow-cpu", "tensorflow"),
+        check_horovod(workers),
+        check_package("pyspark", "pyspark"),
+        check_package("great expectations", "great-expectations"),
+        check_dvc(root),
+        check_store(root, mlflow_uri),
+        check_spark_master(spark_master),
+        check_cores(workers),
+        check_memory(workers),
+        check_disk(root),
+        check_work_tree(root),
+    ]
+
+
+def require_java() -> None:
+    """Raise UsageError if Spark could not start a Java that it runs on."""
+    check = check_java()
+    if not check.is_ok:
+        raise UsageError(f"Spark cannot start: {check.found}. To mend it: {check.remedy}")
+
+
+def require_horovod() -> None:
+    """Raise UsageError if Horovod is missing or was built against another TensorFlow than the one installed."""
+    check = check_horovod(workers=2)
+    if not check.is_ok:
+        raise UsageError(f"training with several workers cannot start: {check.found}. To mend it: {check.remedy}")

@@ -1,0 +1,98 @@
+"""Whether the MLflow store that a URI names can be used: found out without importing MLflow, and within a second."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import sqlite3
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ANSWER_TIMEOUT_S = 0.5
+
+
+@dataclass(frozen=True)
+class StoreProblem:
+    """Why a store cannot be used, and one line to paste that shows more."""
+
+    what: str
+    remedy: str
+
+
+def probe(root: Path, uri: str) -> StoreProblem | None:
+    """Return what keeps the store at `uri` (relative paths: from `root`) from being used, or None.
+
+    A folder or a SQLite file counts as usable when it can be created. A scheme that names no host and no file
+    (`databricks`, `uc:…`) cannot be examined from here and is believed.
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme in {"http", "https"}:
+        return _probe_server(uri)
+    if scheme.startswith("sqlite"):
+        return _probe_file(root / unquote(uri.partition(":///")[2]), is_database=True)
+    if scheme in {"", "file"} and uri not in {"databricks", "databricks-uc"}:
+        return _probe_file(root / unquote(urlsplit(uri).path), is_database=False)
+    return _probe_port(uri)
+
+
+def without_password(uri: str) -> str:
+    """Return `uri` as it may be printed."""
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", uri)
+
+
+def _probe_server(uri: str) -> StoreProblem | None:
+    health = uri.rstrip("/") + "/health"
+    try:
+        with urllib.request.urlopen(health, timeout=ANSWER_TIMEOUT_S):  # noqa: S310  the scheme is http or https
+            return None
+    except urllib.error.HTTPError as error:
+        # A server that wants a log-in, or whose proxy hides /health, is there all the same.
+        what = f"the server answers {error.code}" if error.code >= 500 else None
+        error.close()
+    except (OSError, ValueError) as error:
+        what = f"no answer ({getattr(error, 'reason', error)})"
+    return StoreProblem(what, f"curl -fsS {shlex.quote(without_password(health))}") if what else None
+
+
+def _probe_port(uri: str) -> StoreProblem | None:
+    try:
+        host, port = urlsplit(uri).hostname, urlsplit(uri).port
+    except ValueError as error:
+        return StoreProblem(str(error), "ratchet run --execution mlflow.uri=sqlite:///registry/mlflow.db")
+    if not host or not port:
+        return None
+    try:
+        socket.create_connection((host, port), timeout=ANSWER_TIMEOUT_S).close()
+    except OSError as error:
+        return StoreProblem(f"no answer ({error})", f"nc -vz {shlex.quote(host)} {port}")
+    return None
+
+
+def _probe_file(path: Path, *, is_database: bool) -> StoreProblem | None:
+    what = _trouble_with_database(path) if is_database and path.exists() else _trouble_with_folder(path, is_database)
+    return StoreProblem(what, f"ls -ld {shlex.quote(str(path))} {shlex.quote(str(path.parent))}") if what else None
+
+
+def _trouble_with_database(path: Path) -> str | None:
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=ANSWER_TIMEOUT_S)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if os.access(path, os.W_OK) else "not writable"
+
+
+def _trouble_with_folder(path: Path, is_database: bool) -> str | None:
+    start = path.parent if is_database else path
+    nearest = next(folder for folder in (start, *start.parents) if folder.exists())
+    if not nearest.is_dir():
+        return f"{nearest} is not a folder"
+    return None if os.access(nearest, os.W_OK | os.X_OK) else f"{nearest} is not writable"

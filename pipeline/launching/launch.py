@@ -1,0 +1,134 @@
+"""Starts the ranks of a training, watches over them, and ends them all when one is lost.
+
+The ranks meet through Horovod's own rendezvous server, which runs here; on one machine they talk over the loopback
+interface. Every rank dies with this process, even by SIGKILL: on this machine the kernel sees to it, on another host
+the end of its standard input. There is no TensorFlow in this process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pipeline
+from pipeline.errors import UsageError, nearest
+from pipeline.launching.hosts import LOOPBACK, Slot, assign_slots, is_local, parse_hosts, remote_command, worker_command
+from pipeline.launching.supervision import Rank, supervise
+from pipeline.recipe.execution import HorovodSettings
+from pipeline.runtime.progress import Progress
+from pipeline.storage import artifacts
+from pipeline.training.job import Job
+from pipeline.training.rank import rank_environment
+
+JOB_FILE = "job.json"
+_CODE_FOLDER = Path(pipeline.__file__).parent.parent
+
+
+def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
+    """Run a job on as many workers as the settings say, until all its epochs are done.
+
+    Raises what a rank raised; TryAgain if a rank was lost; UsageError if the workers cannot be started.
+    """
+    slots = assign_slots(parse_hosts(settings.hosts, settings.workers), settings.workers)
+    path = Path(job.work, JOB_FILE)
+    artifacts.write_json(path, job.model_dump(mode="json"))
+    with rendezvous(settings, slots) as meeting, _ranks(slots, path, rank_environment(job.threads) | meeting) as ranks:
+        supervise(ranks, progress)
+
+
+@contextmanager
+def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dict[str, str]]:
+    """Run Horovod's rendezvous server within the block; give the variables that lead ranks to it.
+
+    None for a single worker, who trains without Horovod. Raises UsageError if Horovod is not installed.
+    """
+    if settings.workers == 1:
+        yield {}
+        return
+    if importlib.util.find_spec("horovod") is None:
+        raise UsageError(
+            f"Horovod is not installed, and horovod.workers is {settings.workers}: "
+            "run `make setup` to build it, or set horovod.workers to 1"
+        )
+    from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
+
+    address = _interface_address(settings.interface)
+    # Horovod's RendezvousServer listens on every interface; this one on the one that is used.
+    with RendezvousHTTPServer((address, 0), RendezvousHandler, 0) as server:
+        server.init([_slot_info(slot) for slot in slots])
+        listener = threading.Thread(target=server.serve_forever, daemon=True)
+        listener.start()
+        try:
+            yield {
+                "HOROVOD_CONTROLLER": "gloo",
+                "HOROVOD_CPU_OPERATIONS": "gloo",
+                "HOROVOD_GLOO_IFACE": settings.interface,
+                "HOROVOD_GLOO_RENDEZVOUS_ADDR": address,
+                "HOROVOD_GLOO_RENDEZVOUS_PORT": str(server.server_address[1]),
+                "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(1, round(settings.start_timeout_s))),
+                "HOROVOD_CYCLE_TIME": f"{settings.cycle_time_ms:g}",
+                "HOROVOD_FUSION_THRESHOLD": "0",  # what belongs together is fused by us, the same way every time
+            }
+        finally:
+            server.shutdown()
+            listener.join()
+
+
+@contextmanager
+def _ranks(slots: Sequence[Slot], job: Path, environment: Mapping[str, str]) -> Iterator[list[Rank]]:
+    """Start a process for each slot; whatever happens in the block, none is left when it ends."""
+    ranks: list[Rank] = []
+    try:
+        ranks.extend(_start(slot, job, environment) for slot in slots)
+        yield ranks
+    finally:
+        for rank in ranks:
+            rank.end()
+
+
+def _start(slot: Slot, job: Path, environment: Mapping[str, str]) -> Rank:
+    settings = {**environment, **(slot.environment() if slot.size > 1 else {})}
+    errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Rank.end
+    here = is_local(slot.host)
+    if here:
+        command = worker_command(["--parent", str(os.getpid()), str(job)])
+    else:
+        command = remote_command(slot.host, _CODE_FOLDER, settings, [str(job)])
+    process = subprocess.Popen(
+        command,
+        cwd=_CODE_FOLDER,
+        env=os.environ | settings,
+        stdin=subprocess.DEVNULL if here else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        process_group=0,  # Ctrl-C is for the launcher, which then ends the ranks
+    )
+    return Rank(slot.rank, slot.host, process, errors)
+
+
+def _slot_info(slot: Slot) -> object:
+    from horovod.runner.common.util.hosts import SlotInfo
+
+    return SlotInfo(slot.host, slot.rank, slot.local_rank, slot.cross_rank, slot.size, slot.local_size, slot.cross_size)
+
+
+def _interface_address(interface: str) -> str:
+    if interface == "lo":
+        return LOOPBACK
+    import psutil
+
+    addresses = psutil.net_if_addrs()
+    if interface not in addresses:
+        close = nearest(interface, addresses)
+        raise UsageError(f"horovod.interface: no interface '{interface}' on this machine{close}")
+    for entry in addresses[interface]:
+        if entry.family.name == "AF_INET":
+            return str(entry.address)
+    raise UsageError(f"horovod.interface: '{interface}' has no IPv4 address; choose another")

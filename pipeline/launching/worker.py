@@ -1,0 +1,105 @@
+"""One rank of a training, as the launcher starts it: `python -m pipeline.launching.worker --parent PID JOB`.
+
+Its standard output is a channel of JSON lines to the launcher (progress, and at the end why it failed, if it did);
+whatever else is printed goes to standard error, whose last lines the launcher keeps for its report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.errors import RatchetError
+from pipeline.runtime import processes
+from pipeline.runtime.imports import report_imports
+
+LOST_PEER_CODE = 75
+_INTERVAL_S = 0.2
+
+
+class Channel:
+    """Writes events to the launcher, and says how far the training is."""
+
+    def __init__(self, stream: TextIO, *, is_reporting: bool = True) -> None:
+        self._stream = stream
+        self._last_s = float("-inf")
+        self.is_reporting = is_reporting
+
+    def send(self, event: str, **values: object) -> None:
+        """Send one event."""
+        self._stream.write(json.dumps({"event": event, **values}) + "\n")
+        self._stream.flush()
+
+    def step(self, what: str) -> None:
+        """Say what is being done now."""
+        if self.is_reporting:
+            self.send("step", what=what)
+
+    def advance(self, done: int, total: int, unit: str, note: str) -> None:
+        """Say that `done` of `total` units are done; throttled."""
+        now_s = time.monotonic()
+        if self.is_reporting and (done >= total or now_s - self._last_s >= _INTERVAL_S):
+            self._last_s = now_s
+            self.send("advance", done=done, total=total, unit=unit, note=note)
+
+
+def die_with_standard_input() -> None:
+    """Leave when standard input ends: how a rank on another host learns that its launcher is gone."""
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(LOST_PEER_CODE)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def take_standard_output() -> TextIO:
+    """Keep standard output for the channel alone; what libraries print goes to standard error from now on."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return channel
+
+
+def run(job_path: Path, channel: Channel) -> None:
+    """Train as one rank of the job in a JSON file."""
+    from pipeline.training.collective import PeerLost
+    from pipeline.training.job import Job
+    from pipeline.training.rank import train_rank
+
+    job = Job.model_validate_json(job_path.read_bytes())
+    channel.is_reporting = os.environ.get("HOROVOD_RANK", "0") == "0"
+    try:
+        train_rank(job, channel)
+    except PeerLost:
+        channel.send("lost")
+        os._exit(LOST_PEER_CODE)  # without a farewell to a group that is no more
+
+
+def main() -> int:
+    """Run one rank; return its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parent", type=int, default=0, help="process to die with; 0: die when standard input ends")
+    parser.add_argument("job", type=Path, help="file of the job, JSON")
+    arguments = parser.parse_args()
+    if arguments.parent:
+        processes.die_with_parent(arguments.parent)
+    else:
+        die_with_standard_input()
+    channel = Channel(take_standard_output())
+    try:
+        run(arguments.job, channel)
+    except RatchetError as error:
+        channel.send("failed", kind=type(error).__name__, message=str(error))
+        os._exit(error.exit_code)  # at once: the other ranks wait for this one, and Horovod would wait for them
+    return 0
+
+
+if __name__ == "__main__":
+    report_imports()
+    processes.leave(main())

@@ -1,0 +1,1 @@
+"""Network architectures, one file each: a `Settings` class and `build(settings, images, classes)`."""

@@ -1,0 +1,34 @@
+"""A multilayer perceptron: flat pixels through dense layers with dropout. Quick; a floor for anything better.
+
+Recipe: `model: {name: mlp, settings: {units: [128, 64], dropout: 0.2}}`: 109 386 weights on 28 × 28 × 1.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pipeline.recipe.settings import Fraction, Settings
+
+
+class MlpSettings(Settings):
+    """What the recipe may say of it."""
+
+    units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
+        default=(128, 64), strict=False, min_length=1, max_length=16, description="units of each dense layer"
+    )
+    dropout: Fraction = Field(default=0.2, description="share of units silenced after each layer while training")
+
+
+def build(settings: MlpSettings, images: Any, classes: int) -> Any:
+    """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
+    from keras import layers
+
+    from pipeline.models.layers import position_dropout
+
+    x = layers.Flatten(name="flatten")(images)
+    for number, units in enumerate(settings.units):
+        x = layers.Dense(units, activation="relu", name=f"dense_{number}")(x)
+        x = position_dropout(settings.dropout, name=f"dropout_{number}")(x)
+    return layers.Dense(classes, name="logits")(x)

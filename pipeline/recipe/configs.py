@@ -1,0 +1,47 @@
+"""One file per model in `configs/`: recipe changes on top of `params.yaml`, and how Airflow is to schedule them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.errors import UsageError, nearest
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.settings import Settings, merge, validate
+from pipeline.recipe.strict_yaml import parse_yaml
+
+
+class Approval(Settings):
+    """A person's yes before a candidate that has passed the gate is published."""
+
+    deadline_hours: float = Field(gt=0, le=24 * 30, description="no answer within that is a no, hours")
+
+
+class Config(Settings):
+    """The content of one file in `configs/`."""
+
+    description: str = Field(default="", description="one line for people")
+    owner: str = Field(default="ratchet", description="who is called")
+    schedule: str | None = Field(default=None, description="cron expression; none: only when asked")
+    watch: str | None = Field(
+        default=None, description="cron expression: how often to look whether the source has changed; none: never"
+    )
+    approval: Approval | None = Field(default=None, description="ask a person before promotion; none: the gate decides")
+    tags: tuple[str, ...] = Field(default=(), strict=False, description="labels in Airflow")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="changes to params.yaml")
+
+
+def load_config(path: Path) -> Config:
+    """Read one config file; raise UsageError naming the nearest file in its folder if it does not exist."""
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path("configs")
+        raise UsageError(f"{path}: no such config{nearest(path.name, (file.name for file in folder.glob('*.yaml')))}")
+    return validate(Config, parse_yaml(path), str(path))
+
+
+def recipe_values(root: Path, config: Config | None) -> dict[str, Any]:
+    """Return the plain recipe: `params.yaml`, with a config's changes on top."""
+    values = parse_yaml(root / PARAMS_FILE)
+    return merge(values, config.recipe) if config else values

@@ -1,0 +1,82 @@
+"""Where and how the pipeline runs. Nothing here decides a result, so nothing here is a DVC parameter.
+
+`execution.yaml` says it; `RATCHET_<GROUP>__<KEY>` in the environment overrides a key
+(`RATCHET_SPARK__MASTER=local[4]`), and `ratchet run --execution spark.master=local[4]` sets that variable for one run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.recipe.settings import Settings, set_dotted, validate
+from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_value
+
+EXECUTION_FILE = "execution.yaml"
+_PREFIX = "RATCHET_"
+
+
+class SparkSettings(Settings):
+    """The Spark that the data stages and the contracts use."""
+
+    master: str = Field(default="local[2]", description="Spark master: local[N], spark://host:port, k8s://…, yarn")
+    driver_memory_mb: int = Field(default=1024, ge=512, description="heap of the JVM driver, MiB")
+    settings: dict[str, str] = Field(default_factory=dict, description="further Spark settings, passed on as they are")
+
+
+class HorovodSettings(Settings):
+    """The workers that training uses."""
+
+    workers: int = Field(default=2, ge=1, le=1024, description="worker processes; 1 trains without Horovod")
+    hosts: str = Field(default="localhost", description="host:slots,… for several hosts; localhost for this one")
+    interface: str = Field(default="lo", description="network interface the workers talk through")
+    threads_per_worker: int = Field(default=1, ge=1, description="TensorFlow threads of one worker")
+    cycle_time_ms: float = Field(
+        default=0.5, gt=0, description="how long Horovod gathers tensors before it exchanges them"
+    )
+    start_timeout_s: float = Field(default=120.0, gt=0, description="how long the workers may take to find each other")
+
+
+class MLflowSettings(Settings):
+    """The model registry."""
+
+    uri: str = Field(default="sqlite:///registry/mlflow.db", description="MLflow tracking and registry address")
+    artifacts: str = Field(default="registry/artifacts", description="folder or URI of the models' bytes")
+
+
+class WorktreeSettings(Settings):
+    """How long the worktrees of runs that Airflow drives are kept for whoever looks for the cause."""
+
+    failed_hours: float = Field(default=72.0, ge=0, description="after a run has failed, hours")
+    forgotten_hours: float = Field(default=168.0, ge=0, description="of a run that never came to an end, hours")
+
+
+class Execution(Settings):
+    """Everything in `execution.yaml`."""
+
+    spark: SparkSettings = Field(default_factory=SparkSettings)
+    horovod: HorovodSettings = Field(default_factory=HorovodSettings)
+    mlflow: MLflowSettings = Field(default_factory=MLflowSettings)
+    worktrees: WorktreeSettings = Field(default_factory=WorktreeSettings)
+
+
+def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:
+    """Read `execution.yaml` under `root` (defaults where it is absent) and apply the environment's overrides."""
+    path = root / EXECUTION_FILE
+    values: dict[str, Any] = parse_yaml(path) if path.exists() else {}
+    where = EXECUTION_FILE
+    for variable, text in sorted((os.environ if environment is None else environment).items()):
+        if variable.startswith(_PREFIX) and "__" in variable:
+            key = variable.removeprefix(_PREFIX).lower().replace("__", ".")
+            set_dotted(values, key, parse_yaml_value(text, variable))
+            where = f"{EXECUTION_FILE} with {variable}"
+    return validate(Execution, values, where)
+
+
+def as_variables(overrides: Mapping[str, str]) -> dict[str, str]:
+    """Turn `{"spark.master": "local[4]"}` into the environment variables that stages read."""
+    return {_PREFIX + key.upper().replace(".", "__"): value for key, value in overrides.items()}

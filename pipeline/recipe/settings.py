@@ -1,0 +1,99 @@
+"""The base of all settings: frozen, strict types, and plain values by dotted key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import UsageError, nearest
+
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, strict about unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        strict=True,
+        defer_build=True,  # a group is mostly built as a part of the whole; Airflow pays for it at every parse
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def validate(kind: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
+    """Make settings of a kind from plain values; raise UsageError naming file, key, value and what is valid."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{where}: {_first_problem(kind, error)}") from error
+
+
+def _first_problem(kind: type[Settings], error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    # An unknown key explains a missing one (a misspelling): say it first.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{nearest(key, dotted_keys(kind))}"
+    if problem["type"] == "missing":
+        return f"'{key}' is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not location:
+        return message
+    return f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f", got {problem['input']!r:.80}")
+
+
+def dotted_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
+    """List every key of a settings class with its groups: `train.epochs`."""
+    keys = []
+    for name, info in kind.model_fields.items():
+        keys.append(prefix + name)
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            keys += dotted_keys(annotation, prefix + name + ".")
+    return keys
+
+
+def set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
+    """Set `a.b.c` in nested mappings, making those that are missing; raise UsageError if the way is blocked."""
+    *groups, last = key.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+        if not isinstance(values, dict):
+            raise UsageError(f"{key}: '{group}' is a value, not a group of keys")
+    values[last] = value
+
+
+def merge(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain values with an overlay's on top; groups are merged, values and lists replaced."""
+    merged = _copy(values)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as dotted keys, in their order: `train.epochs` → 8. An empty group stays a value."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, dict) else value for key, value in values.items()}

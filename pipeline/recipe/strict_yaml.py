@@ -1,0 +1,96 @@
+"""Reads YAML as DVC reads it, under limits: no tags, no aliases, no duplicate keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import StorageError, UsageError
+
+_YAML_LIMIT_BYTES = 2**20
+
+
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads some ten times as fast
+
+
+class _StrictLoader(_SafeLoader):  # type: ignore[misc]
+    """YAML without duplicate keys and without tags of its own."""
+
+
+def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            raise yaml.constructor.ConstructorError(None, None, "merge keys are not used here", key_node.start_mark)
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+        seen.add(key)
+    mapping: dict[Any, Any] = _SafeLoader.construct_mapping(loader, node, deep=deep)
+    return mapping
+
+
+_SIGNS = re.compile(rb"[&*!]")  # of an anchor, an alias, a tag
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+# PyYAML follows YAML 1.1, where 1e-6 is text; DVC reads the same file by YAML 1.2, where it is a number. So do we.
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping. Duplicate keys, tags, aliases, files over 1 MiB are refused.
+
+    Raises StorageError if the file cannot be read, UsageError with file and line if it is not such a mapping.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_yaml_text(text, str(path))
+
+
+def parse_yaml_text(text: bytes | str, where: str) -> dict[str, Any]:
+    """Parse a YAML mapping from text, as `parse_yaml` does from a file."""
+    value = parse_yaml_value(text, where)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: must be a mapping of keys to values, not {type(value).__name__}")
+    return value
+
+
+def parse_yaml_value(text: bytes | str, where: str) -> Any:
+    """Parse any single YAML value from text, under the same limits; raise UsageError naming the line."""
+    if len(text) > _YAML_LIMIT_BYTES:
+        raise UsageError(f"{where}: larger than {_YAML_LIMIT_BYTES} bytes")
+    try:
+        # Without one of their three characters there is none of them, and a second look at the text is saved.
+        signs = _SIGNS.search(text if isinstance(text, bytes) else text.encode(errors="replace"))
+        for token in yaml.scan(text, Loader=_StrictLoader) if signs else ():
+            if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
+                raise UsageError(f"{where}:{token.start_mark.line + 1}: anchors and aliases are not used here")
+            if isinstance(token, yaml.TagToken):
+                raise UsageError(
+                    f"{where}:{token.start_mark.line + 1}: YAML tags are not allowed; write the value plainly"
+                )
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that allows less
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where}: not UTF-8 text") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{where}{line}: {error.problem or error}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: nested too deeply") from error

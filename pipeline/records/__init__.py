@@ -1,0 +1,1 @@
+"""Every JSON file that one phase writes and another reads, declared once. Values only: `storage` reads and writes."""

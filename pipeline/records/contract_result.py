@@ -1,0 +1,85 @@
+"""`reports/contracts/<data set>/result.json`: what came of a contract, expectation by expectation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline.errors import ContractError
+from pipeline.records.record import Record
+
+RESULT_FILE = "result.json"
+ExpectationOutcome = Literal["pass", "fail", "error"]
+
+
+class ExpectationResult(Record):
+    """One expectation and what came of it. `error`: it could not be evaluated, which is never a pass.
+
+    `observed` is the value it looked at; for an expectation about rows, how many of them do not keep to it, which
+    `unexpected_rows` has as a number, with the ids of the first of them in `offending_ids`.
+    """
+
+    type: str
+    column: str | list[str] | None  # several where it is about their combination; None where it is about the table
+    kwargs: dict[str, Any]
+    outcome: ExpectationOutcome
+    observed: Any
+    unexpected_rows: int | None = None
+    offending_ids: tuple[str, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it holds."""
+        return self.outcome == "pass"
+
+    @property
+    def where(self) -> str:
+        """The column it is about, the columns, or the table."""
+        return ", ".join(self.column) if isinstance(self.column, list) else self.column or "table"
+
+    @property
+    def words(self) -> str:
+        """The expectation's type as words: `column values to not be null`."""
+        return self.type.removeprefix("expect_").replace("_", " ")
+
+
+class ContractResult(Record):
+    """What came of a contract on `rows` rows: one result for each declared expectation, in its order."""
+
+    suite: str
+    rows: int
+    outcome: Literal["pass", "fail"]
+    expectations: tuple[ExpectationResult, ...]
+    data_digest: str
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the contract holds."""
+        return self.outcome == "pass"
+
+    @property
+    def failed(self) -> list[ExpectationResult]:
+        """The expectations that do not hold."""
+        return [expectation for expectation in self.expectations if not expectation.has_passed]
+
+    @property
+    def passed(self) -> list[ExpectationResult]:
+        """The expectations that hold."""
+        return [expectation for expectation in self.expectations if expectation.has_passed]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as it stands in its file, without what an expectation has nothing to say of."""
+        expectations = [each.model_dump(mode="json", exclude_defaults=True) for each in self.expectations]
+        return {**super().to_json(), "expectations": expectations}
+
+    def require_passed(self, where: Path) -> None:
+        """Raise ContractError unless the contract holds.
+
+        DVC does not run a stage after one that failed, unless told to (`--single-item`): this holds even then.
+        """
+        if not self.has_passed:
+            raise ContractError(f"{where}: the contract does not hold; mend the data or the contract, then `dvc repro`")

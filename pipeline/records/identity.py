@@ -1,0 +1,13 @@
+"""A registered version and the digest of its model."""
+
+from __future__ import annotations
+
+from pipeline.records.record import Record
+
+
+class Identity(Record):
+    """The name of a registered model, the number of one of its versions, and the digest of what that version holds."""
+
+    name: str
+    version: int
+    digest: str

@@ -1,0 +1,49 @@
+"""`manifest.json` of a data set: what it holds, file by file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.records.digests import digest_json
+from pipeline.records.record import Record
+
+MANIFEST_FILE = "manifest.json"
+
+
+class FileEntry(Record):
+    """One file of a data set: its path inside the set, its rows, its size and the digest of its bytes."""
+
+    path: str
+    rows: int
+    size_bytes: int
+    digest: str
+
+
+class Manifest(Record):
+    """What a data set holds.
+
+    `columns` maps each column to its type (`schema` in the file). `counts` holds whatever the stage that made the set
+    wants to be counted (rows per class, rows rejected by reason …): JSON, and a function of the content alone.
+    """
+
+    rows: int
+    files: tuple[FileEntry, ...]
+    columns: dict[str, str] = Field(validation_alias="schema", serialization_alias="schema")
+    counts: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The identity of the data set: a digest over its columns and its files' digests."""
+        return digest_json([self.columns, [[file.path, file.rows, file.digest] for file in self.files]])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as it stands in its file, with its digest."""
+        values = super().to_json()
+        return {"rows": values.pop("rows"), "digest": self.digest, **values}
+
+    @classmethod
+    def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Leave the digest out: it follows from the rest. `storage.manifests` holds the two against each other."""
+        return {key: value for key, value in super().upgraded(values, version).items() if key != "digest"}

@@ -1,0 +1,57 @@
+"""The base of all records: frozen, strict, and versioned.
+
+A record's file carries its version as `record_version`, from version 2 on: a file without it is of version 1. A change
+of a record's shape raises its class's VERSION and teaches `upgraded` to read the earlier one, so that what an earlier
+Ratchet wrote is still read. What a later one wrote is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import DataError
+
+_VERSION_KEY = "record_version"
+
+
+class Record(BaseModel):
+    """What a JSON file holds, declared once for who writes it and who reads it. It refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True)
+    VERSION: ClassVar[int] = 1
+
+    def changed(self, **values: Any) -> Self:
+        """Return the record with some of its values replaced."""
+        return type(self).model_validate({**dict(self), **values})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as it stands in its file."""
+        version = {_VERSION_KEY: self.VERSION} if self.VERSION > 1 else {}
+        return {**version, **self.model_dump(mode="json", by_alias=True)}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> Self:
+        """Make the record from a JSON value; raise DataError, led by `where`, if it is none or of a later version."""
+        if not isinstance(value, dict):
+            raise DataError(f"{where}: must be a JSON object, not {type(value).__name__}; make it again")
+        values = dict(value)
+        version = values.pop(_VERSION_KEY, 1)
+        if not isinstance(version, int) or version < 1:
+            raise DataError(f"{where}: {_VERSION_KEY} is {version!r:.40}, not a whole number above 0; make it again")
+        if version > cls.VERSION:
+            raise DataError(f"{where}: written by a later Ratchet ({_VERSION_KEY} {version}); use that one, or update")
+        try:
+            return cls.model_validate_json(json.dumps(cls.upgraded(values, version)), strict=True)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            key = ".".join(map(str, problem["loc"]))
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            raise DataError(f"{where}: {f'{key}: ' if key else ''}{message}; make it again") from error
+
+    @classmethod
+    def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003 - for records that have changed
+        """Return the values of an earlier version in the shape of this one."""
+        return values

@@ -1,0 +1,98 @@
+"""What is known of a run: `runs/<run id>/record.json`, and stage by stage `reports/run.json`; what is asked of one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pipeline.recipe.settings import Settings
+from pipeline.records.record import Record
+
+Driver = Literal["airflow", "ratchet"]
+State = Literal["running", "success", "failed"]
+RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
+RUN_REPORT_FILE = "reports/run.json"
+RUNS = "runs"  # the folder that keeps them
+
+
+class RunRequest(Settings):
+    """What is asked of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
+
+    `as_of` (a date, `2026-11-22`) is used where the source can say what it held then, and told where it cannot.
+    """
+
+    id: str = Field(max_length=200)
+    driver: Driver = "airflow"
+    config: str = Field(default="", max_length=500)
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    reason: str = Field(default="", max_length=2000)
+    asked_by: str = Field(default="", max_length=200)
+    is_forced: bool = False
+    as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+class RunRecord(Record):
+    """What is known of one run.
+
+    `outcome` is the verdict, or `rejected` where a person has said no to a passing verdict, or `unchanged` where there
+    was nothing to do. `sentence` says why. `same_as` is the earlier run that an unchanged one found standing.
+    """
+
+    id: str
+    driver: Driver
+    state: State
+    start: str  # ISO 8601, UTC
+    outcome: RunOutcome | None = None
+    end: str | None = None
+    sentence: str = ""
+    config: str = ""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    reason: str = ""
+    asked_by: str = ""
+    is_forced: bool = False
+    same_as: str | None = None
+    pid: int | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where the run is kept, relative to the project."""
+        return f"{RUNS}/{self.id}"
+
+
+class StageRun(Record):
+    """What happened in one stage of a run: how it ended, in words, and its readings."""
+
+    name: str
+    what: str = ""
+    seconds: float | None = None
+    outcome: str = ""
+    peak_memory_mib: float | None = None  # of the stage's own process
+    peak_memory_of_children_mib: float | None = None  # of the largest of its processes
+    out_of_memory: float | None = None  # 1 where the stage ran out of it
+
+
+class RunReport(Record):
+    """Who asked for what, and what happened in each stage."""
+
+    driver: str = ""
+    id: str = ""
+    config: str = ""
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    reason: str = ""
+    asked_by: str = ""
+    started_at: str = ""  # ISO 8601, UTC
+    finished_at: str = ""
+    stages: tuple[StageRun, ...] = ()
+
+    @property
+    def failed(self) -> StageRun | None:
+        """The stage at which the run stopped, if it did."""
+        return next((stage for stage in self.stages if stage.outcome == "failed"), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as it stands in its file, without readings that there are none of."""
+        stages = [
+            stage.model_dump(mode="json", exclude_none=True) | {"seconds": stage.seconds} for stage in self.stages
+        ]
+        return {**super().to_json(), "stages": stages}

@@ -1,0 +1,67 @@
+"""`reports/verdict.json`: every check of the gate with its figure, its bound and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from pipeline.records.identity import Identity
+from pipeline.records.record import Record
+
+VERDICT_FILE = "reports/verdict.json"
+PROMOTE: Literal["promote"] = "promote"
+REFUSE: Literal["refuse"] = "refuse"
+VerdictOutcome = Literal["promote", "refuse"]
+
+
+class GateCheck(Record):
+    """One check of a verdict. `figure` and `bound` are None where there is none."""
+
+    name: str
+    figure: float | None
+    bound: float | None
+    outcome: Literal["pass", "fail"]
+    sentence: str
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the candidate passed it."""
+        return self.outcome == "pass"
+
+
+class Verdict(Record):
+    """What the gate says of a candidate, by its digest, against the champion it was compared with."""
+
+    outcome: VerdictOutcome
+    reason: str
+    checks: tuple[GateCheck, ...]
+    candidate: str
+    champion: Identity | None
+
+    @classmethod
+    def of(cls, checks: Sequence[GateCheck], reason: str, candidate: str, champion: Identity | None) -> Self:
+        """Return the verdict that follows from the checks: a candidate is let through only if every one has passed."""
+        outcome = PROMOTE if _all_pass(checks) else REFUSE
+        return cls(outcome=outcome, reason=reason, checks=tuple(checks), candidate=candidate, champion=champion)
+
+    @model_validator(mode="after")
+    def _outcome_follows_from_checks(self) -> Self:
+        if self.outcome != (PROMOTE if _all_pass(self.checks) else REFUSE):
+            raise ValueError(f"its outcome '{self.outcome}' contradicts its checks")
+        return self
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether the candidate may be promoted."""
+        return self.outcome == PROMOTE
+
+    @property
+    def in_order_of_interest(self) -> list[GateCheck]:
+        """The checks, those that failed first."""
+        return sorted(self.checks, key=lambda check: check.has_passed)
+
+
+def _all_pass(checks: Sequence[GateCheck]) -> bool:
+    return bool(checks) and all(check.has_passed for check in checks)

@@ -1,0 +1,152 @@
+"""What people do with the registry: list, show, promote against the gate, roll back. Every change says who and why.
+
+Reading needs no MLflow; changing takes the store's lock.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.registry import versions
+from pipeline.registry.actor import Actor
+from pipeline.registry.fetch import fetch
+from pipeline.registry.reader import Reader, champion_of, no_version, open_reader
+from pipeline.registry.store import LOCK_TIMEOUT_S, Store, locked
+from pipeline.registry.versions import Version
+
+
+def list_versions(store: Store, name: str | None = None) -> list[Version]:
+    """Return the versions of one model, or of all, by name and number; an unknown name has none."""
+    reader = open_reader(store)
+    return [version for known in ([name] if name else reader.names()) for version in reader.versions(known)]
+
+
+def show(store: Store, name: str, which: str) -> Version:
+    """Return one version by number (`3`, `v3`) or alias (`champion`); raise UsageError if it is not there."""
+    return _find(open_reader(store), name, which)
+
+
+def promote(
+    store: Store,
+    name: str,
+    which: str,
+    reason: str,
+    *,
+    actor: Actor | None = None,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+) -> str:
+    """Make a version champion by hand, whatever the gate said; return what happened, in a sentence.
+
+    Who, when and why stand in its history. Raises UsageError without a reason, DataError if its bytes are damaged.
+    """
+    reason, actor = _checked(reason), actor or Actor.here()
+    with locked(store, lock_timeout_s):
+        reader = open_reader(store)
+        version, champion = _find(reader, name, which), champion_of(reader, name)
+        if version.is_champion:
+            raise UsageError(f"{name} v{version.version} is the champion already")
+        _verify(store, reader, version)
+        before = versions.met_tag(champion.identity if champion else None)
+        _move(store, version, {versions.MET: before}, actor.event("promoted by hand", reason, before))
+    return f"{name} v{version.version} is champion" + (f", in place of v{champion.version}" if champion else "")
+
+
+def rollback(
+    store: Store,
+    name: str,
+    reason: str,
+    to: str | None = None,
+    *,
+    actor: Actor | None = None,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+) -> str:
+    """Give the alias back to the champion before, or to the earlier champion `to`; return what happened, in a sentence.
+
+    The version that is left is marked: `register` does not promote it again by itself. Raises UsageError without a
+    reason, without a champion, or if there is none before it; DataError if its bytes are damaged.
+    """
+    reason, actor = _checked(reason), actor or Actor.here()
+    with locked(store, lock_timeout_s):
+        reader = open_reader(store)
+        champion = champion_of(reader, name)
+        if champion is None:
+            raise UsageError(f"model registry: {name} has no champion to roll back; see `ratchet registry list`")
+        target = _find(reader, name, to) if to else _champion_before(reader, champion)
+        if target.is_champion:
+            raise UsageError(f"{name} v{target.version} is the champion; name another version")
+        if versions.MET not in target.tags:
+            raise UsageError(
+                f"{name} v{target.version} was never champion, so it cannot be restored; "
+                "`ratchet registry promote` makes it champion against the gate"
+            )
+        _verify(store, reader, target)
+        _mark(store, champion, target, reason, actor)
+        # A restored version keeps the champion that it met when it was promoted: no tag to change but its history.
+        _move(store, target, {}, actor.event("restored", reason, versions.met_tag(champion.identity)))
+    return f"{name} v{target.version} is champion again; v{champion.version} is rolled back"
+
+
+def _mark(store: Store, version: Version, target: Version, reason: str, actor: Actor) -> None:
+    """Say in the version's tags that it was taken out of use: first, so that no kill can leave it unsaid."""
+    from pipeline.registry import tracking
+
+    client = tracking.open_client(store)
+    event = actor.event("rolled back", reason, versions.met_tag(version.identity))
+    mark = {"by": actor.by, "at_utc": actor.at_utc, "reason": reason, "restored": target.version}
+    with tracking.failures_named(store):
+        for key, text in (
+            (versions.ROLLED_BACK, json.dumps(mark, ensure_ascii=False)),
+            (versions.HISTORY, versions.history_tag(version.history, event)),
+        ):
+            client.set_model_version_tag(version.name, str(version.version), key, text)
+
+
+def _move(store: Store, version: Version, tags: dict[str, str], event: dict[str, str]) -> None:
+    from pipeline.registry import tracking
+
+    client = tracking.open_client(store)
+    with tracking.failures_named(store):
+        tracking.move_alias(client, version, {**tags, versions.HISTORY: versions.history_tag(version.history, event)})
+        if version.is_rolled_back:
+            client.delete_model_version_tag(version.name, str(version.version), versions.ROLLED_BACK)
+
+
+def _verify(store: Store, reader: Reader, version: Version) -> None:
+    """Raise DataError unless the version's bytes are there and have its digest."""
+    with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
+        fetch(store, reader, version, Path(folder))
+
+
+def _find(reader: Reader, name: str, which: str) -> Version:
+    number = which.removeprefix("v")
+    found = reader.version(name, int(number)) if number.isdecimal() else reader.by_alias(name, which)
+    if found is None:
+        raise UsageError(no_version(reader, name, which))
+    return found
+
+
+def _champion_before(reader: Reader, champion: Version) -> Version:
+    """Follow who replaced whom to the nearest version that is still there and was not rolled back itself."""
+    seen, met = {champion.version}, champion.met
+    while met is not None and met.version not in seen:
+        seen.add(met.version)
+        version = reader.version(met.name, met.version)
+        if version is None:
+            break
+        if version.digest == met.digest and not version.is_rolled_back:
+            return version
+        met = version.met
+    raise UsageError(
+        f"{champion.name} v{champion.version} has no champion before it that could be restored; "
+        "name one with --to, see `ratchet registry list`"
+    )
+
+
+def _checked(reason: str) -> str:
+    line = " ".join(reason.split())
+    if not line:
+        raise UsageError('a reason is needed: it stands in the history of the version; --reason "…"')
+    return line

@@ -1,0 +1,66 @@
+"""The questions that Ratchet asks a registry, and the quickest way to have them answered."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pipeline.errors import nearest
+from pipeline.registry.store import Store
+from pipeline.registry.versions import CHAMPION, Version
+
+
+class Reader(Protocol):
+    """The questions Ratchet asks a registry. An unknown name or version is an empty answer, not an error."""
+
+    def names(self) -> list[str]:
+        """Return the registered models' names."""
+
+    def versions(self, name: str, digest: str | None = None) -> list[Version]:
+        """Return a model's versions, oldest first; only those of a digest if one is given."""
+
+    def version(self, name: str, number: int) -> Version | None:
+        """Return one version."""
+
+    def by_alias(self, name: str, alias: str) -> Version | None:
+        """Return the version an alias points to."""
+
+    def location(self, version: Version) -> str:
+        """Return where a version's bytes lie: a path or a URI. Not to be trusted: see `records`."""
+
+
+def open_reader(store: Store) -> Reader:
+    """Return the quickest reader for the store. Raises StorageError if the store cannot be reached."""
+    from pipeline.registry import rest_reader
+    from pipeline.registry.sqlite_reader import SQLiteReader
+
+    if store.database is not None:
+        return SQLiteReader(store, store.database, lambda: _client_reader(store))
+    if store.is_server and rest_reader.is_plain():
+        return rest_reader.RestReader(store)
+    return _client_reader(store)
+
+
+def champion_of(reader: Reader, name: str) -> Version | None:
+    """Return the version that is champion, if any."""
+    return reader.by_alias(name, CHAMPION)
+
+
+def with_digest(reader: Reader, name: str, digest: str) -> Version | None:
+    """Return the first version that holds the model of this digest, if any."""
+    found = reader.versions(name, digest)
+    return found[0] if found else None
+
+
+def no_version(reader: Reader, name: str, what: str) -> str:
+    """Say, in one line, that a model has no such version, with what it has."""
+    versions = reader.versions(name)
+    if not versions:
+        return f"model registry: no registered model '{name}'{nearest(name, reader.names())}; `ratchet registry list`"
+    known = ", ".join(str(version.version) for version in versions[-10:])
+    return f"model registry: {name} has no version '{what}' (it has {known}); see `ratchet registry list`"
+
+
+def _client_reader(store: Store) -> Reader:
+    from pipeline.registry.client_reader import ClientReader
+
+    return ClientReader(store)

@@ -1,0 +1,135 @@
+"""What the registry knows of a version: plain values, and the names of the tags they are kept under.
+
+A version is identified by its digest (weights and architecture), never by where its bytes lie: MLflow lets anybody
+write a version's source, so bytes are trusted only when they have the digest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.errors import DataError
+from pipeline.records.identity import Identity
+
+CHAMPION = "champion"  # the one alias Ratchet moves; others belong to people
+PREFIX = "ratchet."
+DIGEST = PREFIX + "digest"
+OUTCOME = PREFIX + "outcome"
+REASON = PREFIX + "reason"
+METRICS = PREFIX + "metrics"
+MET = PREFIX + "met"
+ROLLED_BACK = PREFIX + "rolled_back"
+HISTORY = PREFIX + "history"
+NOBODY = "none"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model. `tags` are as they stand in the registry."""
+
+    name: str
+    version: int
+    created_at_utc: str  # ISO 8601, seconds
+    run_id: str
+    tags: Mapping[str, str] = field(repr=False)
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The digest of the model, or "" if Ratchet did not register this version."""
+        return self.tags.get(DIGEST, "")
+
+    @property
+    def outcome(self) -> str:
+        """`promote` or `refuse`: the latest verdict recorded; "" if there is none."""
+        return self.tags.get(OUTCOME, "")
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether the alias `champion` points here."""
+        return CHAMPION in self.aliases
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Whether a person has taken this version out of use."""
+        return ROLLED_BACK in self.tags
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The test metrics at registration."""
+        value = self._json(METRICS, {})
+        return {str(key): float(figure) for key, figure in value.items()} if isinstance(value, dict) else {}
+
+    @property
+    def history(self) -> list[dict[str, str]]:
+        """What was done with this version, oldest first: `event`, `at_utc`, `by`, `reason`, and what it replaced."""
+        value = self._json(HISTORY, [])
+        return value if isinstance(value, list) else []
+
+    @property
+    def identity(self) -> Identity:
+        """Name, version and digest."""
+        return Identity(name=self.name, version=self.version, digest=self.digest)
+
+    @property
+    def met(self) -> Identity | None:
+        """The champion this version replaced when it was last promoted; None if there was none."""
+        version, _, digest = self.tags.get(MET, NOBODY).partition(" ")
+        return Identity(name=self.name, version=int(version), digest=digest) if version.isdecimal() else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for `--json`: everything but where the bytes lie."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "digest": self.digest,
+            "aliases": list(self.aliases),
+            "outcome": self.outcome,
+            "reason": self.tags.get(REASON, ""),
+            "metrics": self.metrics,
+            "created_at_utc": self.created_at_utc,
+            "git_commit": self.tags.get(PREFIX + "git_commit", ""),
+            "lineage": {
+                key.removeprefix(PREFIX): value
+                for key, value in sorted(self.tags.items())
+                if key.startswith(PREFIX) and key.endswith(("_digest", "_commit", "_dirty"))
+            },
+            "met": self.met.to_json() if self.met else None,
+            "rolled_back": self._json(ROLLED_BACK, None),
+            "history": self.history,
+        }
+
+    def _json(self, tag: str, default: Any) -> Any:
+        text = self.tags.get(tag)
+        if text is None:
+            return default
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise DataError(
+                f"{self.name} v{self.version}: tag {tag} is not JSON: {error}; "
+                "it was changed by hand: mend or remove it"
+            ) from error
+
+
+def met_tag(champion: Identity | None) -> str:
+    """Return how the champion that a version replaced is written."""
+    return NOBODY if champion is None else f"{champion.version} {champion.digest}"
+
+
+def history_tag(history: Sequence[Mapping[str, str]], event: Mapping[str, str]) -> str:
+    """Return the history with one more event, as a tag's text. The same event twice in a row is one."""
+    events = [dict(entry) for entry in history]
+    comparable = {key: value for key, value in event.items() if key != "at_utc"}
+    if not events or {key: value for key, value in events[-1].items() if key != "at_utc"} != comparable:
+        events.append(dict(event))
+    return json.dumps(events, ensure_ascii=False)
+
+
+def as_utc(moment_ms: int) -> str:
+    """Return milliseconds since 1970 as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

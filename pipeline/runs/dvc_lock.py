@@ -1,0 +1,38 @@
+"""The order of `dvc.lock`: DVC appends each stage as it ends, so that stages side by side would leave it to chance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_STAGES = "stages:\n"
+_NAME = re.compile(r"^  (\S.*):$", re.MULTILINE)
+
+
+def stage_names(text: str) -> list[str]:
+    """Return the stages of a lock in the order in which they stand there."""
+    return [name for name, _ in _entries(text)[1]]
+
+
+def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
+    """Return a lock with its stages as one `dvc repro` would have left them.
+
+    Those it `known` before keep their places, as DVC rewrites them where they stand; the others follow in `order`.
+    What is not a stage keeps its place.
+    """
+    head, entries = _entries(text)
+    ranks = {name: rank for rank, name in enumerate(dict.fromkeys([*known, *order]))}
+    entries.sort(key=lambda entry: ranks.get(entry[0], len(ranks)))
+    return head + "".join(body for _, body in entries)
+
+
+def _entries(text: str) -> tuple[str, list[tuple[str, str]]]:
+    head, separator, body = text.partition(_STAGES)
+    starts = [*_NAME.finditer(body)]
+    if not starts:
+        return text, []
+    ends = [match.start() for match in starts[1:]] + [len(body)]
+    entries = [(match[1], body[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
+    if not entries[-1][1].endswith("\n"):
+        entries[-1] = (entries[-1][0], entries[-1][1] + "\n")
+    return head + separator + body[: starts[0].start()], entries

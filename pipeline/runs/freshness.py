@@ -1,0 +1,99 @@
+"""Whether anything has changed since the last complete run, told without DVC and in milliseconds.
+
+After a complete run, what the graph reads and writes is photographed: each file's path, size, modification time and
+inode, the way DVC's own state database recognises files, together with the registry's champion. The same picture later
+means that `dvc repro` would do nothing. Any difference at all, and DVC decides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, covers
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.records.digests import digest_json
+from pipeline.storage.artifacts import digest_file, write_json
+
+_PICTURE = Path(".ratchet") / "complete.json"
+_ANSWERS = Path(".ratchet") / "complete"
+_DIGITS = 32
+
+
+def remember(root: Path, graph: Graph, champion: Mapping[str, Any] | None) -> None:
+    """Keep the picture of a complete run."""
+    write_json(root / _PICTURE, {"files": _files_digest(root, graph), "champion": champion})
+
+
+def forget(root: Path) -> None:
+    """Drop the picture: a run has begun and the next one must look for itself."""
+    (root / _PICTURE).unlink(missing_ok=True)
+
+
+def remembered_champion(root: Path, graph: Graph) -> tuple[bool, Mapping[str, Any] | None]:
+    """Return whether the files are those of the last complete run, and the champion the registry had then."""
+    try:
+        picture = json.loads((root / _PICTURE).read_bytes())
+        files, champion = picture["files"], picture["champion"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False, None  # no picture, or none that can be read: DVC decides
+    return files == _files_digest(root, graph), champion
+
+
+def inputs_digest(root: Path, graph: Graph, recipe: Mapping[str, Any]) -> str:
+    """Return what a run with a recipe of its own would start from: the recipe, and what no stage makes.
+
+    `graph` is the one that the recipe resolves. The files are those under `root`, from which its worktree is made.
+    """
+    made = [out for stage in graph.stages for out in stage.outs]
+    paths = {dep for stage in graph.stages for dep in stage.deps if not any(covers(out, dep) for out in made)}
+    entries = [entry for path in sorted(paths) for entry in _entries(root / path, path)]
+    return digest_json([dict(recipe), digest_file(root / GRAPH_FILE), entries])
+
+
+def remember_run(root: Path, inputs: str, run_id: str, champion: Mapping[str, Any] | None) -> None:
+    """Keep that a complete run has answered these inputs, and the champion after it."""
+    write_json(_answer(root, inputs), {"run": run_id, "champion": champion})
+
+
+def standing_run(root: Path, inputs: str, champion: Mapping[str, Any] | None) -> str | None:
+    """Return the run that has answered these inputs already, if the champion is still the one it left."""
+    try:
+        answer = json.loads(_answer(root, inputs).read_bytes())
+        return str(answer["run"]) if answer["champion"] == champion else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no answer, or none that can be read: DVC decides
+
+
+def _answer(root: Path, inputs: str) -> Path:
+    return root / _ANSWERS / f"{inputs.rpartition(':')[2][:_DIGITS]}.json"
+
+
+def _files_digest(root: Path, graph: Graph) -> str:
+    # What every `dvc repro` writes anew, whether or not it has changed, goes by its content: it is small.
+    rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
+    rewritten.update(out for stage in graph.stages if stage.is_always_changed for out in stage.outs)
+    paths = {path for stage in graph.stages for path in (*stage.deps, *stage.outs)} - rewritten
+    by_content = [entry for path in sorted(rewritten) for entry in _entries(root / path, path, by_content=True)]
+    return digest_json(by_content + [entry for path in sorted(paths) for entry in _entries(root / path, path)])
+
+
+def _entries(path: Path, name: str, *, by_content: bool = False) -> Iterator[list[Any]]:
+    try:
+        status = path.stat()
+    except OSError:
+        yield [name, "missing"]
+        return
+    if path.is_dir():
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries)
+        for child in names:
+            if child != "__pycache__":
+                yield from _entries(path / child, f"{name}/{child}", by_content=by_content)
+    elif by_content:
+        yield [name, digest_file(path)]
+    else:
+        yield [name, status.st_size, status.st_mtime_ns, status.st_ino]

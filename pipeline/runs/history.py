@@ -1,0 +1,127 @@
+"""The runs so far: each has a folder `runs/<run id>/` with its record, whoever drove it.
+
+A record is written when a run begins and again when it ends, after its recipe, its `dvc.lock` and its reports have been
+kept beside it: a record that says that the run is over is the last thing written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from pipeline.errors import RatchetError, StorageError, UsageError, nearest
+from pipeline.graph import LOCK_FILE
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
+from pipeline.runtime import processes
+from pipeline.storage.record_files import read_record, write_record
+
+RECORD = "record.json"
+ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
+_KEPT = (PARAMS_FILE, LOCK_FILE, "reports")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
+_READABLE = 80  # characters of a foreign id that stay readable in ours
+
+
+def now() -> str:
+    """Return the time in UTC, as records hold it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_id(root: Path) -> str:
+    """Return an id for a run that begins now: the time and this process, and a number where that is taken."""
+    base = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+    number = 0
+    while (root / RUNS / (name := f"{base}-{number}" if number else base)).exists():
+        number += 1
+    return name
+
+
+def id_for(*foreign: str) -> str:
+    """Return the id of a run that another system names (a DAG and its run): readable, and the same every time.
+
+    What a folder's name cannot hold is replaced; a digest of the names keeps ids apart that would then be equal.
+    """
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(foreign))[:_READABLE].strip("-._")
+    digest = sha256("\0".join(foreign).encode()).hexdigest()[:10]
+    return f"{readable}-{digest}" if readable else f"run-{digest}"
+
+
+def check_id(run_id: str) -> str:
+    """Return the id if it can name a run's folder; raise UsageError otherwise."""
+    if not _ID.fullmatch(run_id):
+        raise UsageError(f"run id {run_id!r:.80}: letters, digits, '.', '_' and '-' only, at most 151 characters")
+    return run_id
+
+
+def write(root: Path, record: RunRecord) -> RunRecord:
+    """Publish a record."""
+    write_record(root / record.folder / RECORD, record)
+    return record
+
+
+def read(root: Path, run_id: str) -> RunRecord:
+    """Return a run's record; raise UsageError with the nearest id if there is none."""
+    path = root / RUNS / check_id(run_id) / RECORD
+    if not path.is_file():
+        raise UsageError(f"no run '{run_id}'{nearest(run_id, _ids(root)[:20])}")
+    return _from_json(path)
+
+
+def list_runs(root: Path) -> list[RunRecord]:
+    """Return all records, newest first. A run whose process was killed has failed, though nobody could write it."""
+    records = [_seen(_from_json(root / RUNS / name / RECORD)) for name in _ids(root)]
+    return sorted(records, key=lambda record: (record.start, record.id), reverse=True)
+
+
+def finish(
+    root: Path, place: Path, record: RunRecord, state: State, outcome: RunOutcome | None = None, sentence: str = ""
+) -> RunRecord:
+    """Keep a run's recipe, `dvc.lock` and reports, then write that it is over."""
+    keep(root, place, record.id)
+    return write(root, record.changed(state=state, outcome=outcome, sentence=sentence, end=now(), pid=None))
+
+
+def keep(root: Path, place: Path, run_id: str) -> Path:
+    """Copy a run's recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
+    kept = root / RUNS / run_id
+    aside = kept / ".partial"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        for name in _KEPT:
+            source = place / name
+            if source.is_dir():
+                shutil.copytree(source, aside / name)
+            elif source.exists():
+                shutil.copy2(source, aside / name)
+            if (kept / name).is_dir():  # kept by an earlier try of the same run
+                shutil.rmtree(kept / name)
+            if (aside / name).exists():
+                (aside / name).rename(kept / name)
+    except OSError as error:
+        raise StorageError(f"{kept}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return kept
+
+
+def _ids(root: Path) -> list[str]:
+    return [path.parent.name for path in (root / RUNS).glob(f"*/{RECORD}")]
+
+
+def _from_json(path: Path) -> RunRecord:
+    try:
+        return read_record(path, RunRecord)
+    except RatchetError as error:
+        raise StorageError(f"{path}: not a run's record; remove {path.parent} if it is in the way") from error
+
+
+def _seen(record: RunRecord) -> RunRecord:
+    if record.state == "running" and record.pid is not None and not processes.is_running(record.pid, "run"):
+        return record.changed(state="failed", sentence="its process was killed")
+    return record

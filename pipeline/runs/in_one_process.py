@@ -1,0 +1,134 @@
+"""`ratchet run`: in place or in a worktree of its own, what is checked before, and what is told and kept after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import RatchetError
+from pipeline.graph import Graph, load_graph
+from pipeline.records.registration import REGISTRATION_FILE, Registration
+from pipeline.records.run import RunRecord, RunRequest
+from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.runs import freshness, history, workspaces
+from pipeline.runs.console import Console
+from pipeline.runs.locks import only_run_in
+from pipeline.runs.preflight import champion_now, check_before
+from pipeline.runs.reproduction import drop_dead_locks, reproduce
+from pipeline.runs.run_report import PAGE, render_page, write_run_report
+from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.record_files import find_record, read_record
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What was asked of one run: changes to the recipe (values by dotted key) and to the execution (texts by key)."""
+
+    config: Path | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    execution: Mapping[str, str] = field(default_factory=dict)
+    is_forced: bool = False
+
+    @property
+    def has_own_recipe(self) -> bool:
+        """Say whether the run needs a recipe, and so a worktree, of its own."""
+        return bool(self.config or self.overrides)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of a run. `page` is where a person reads why."""
+
+    is_unchanged: bool
+    verdict: Verdict
+    registration: Registration | None
+    page: Path
+
+
+def run(root: Path, request: RunOptions) -> RunResult:
+    """Bring the graph up to date: in place, or in a worktree when the run has a recipe of its own.
+
+    Raises UsageError before anything is written if the recipe, the execution or the set-up is wrong, StageFailed with
+    the stage's own line and exit code, and TryAgain if another run works in the same place.
+    """
+    from pipeline.recipe.execution import as_variables
+    from pipeline.recipe.recipe import load_recipe
+
+    environment = {**os.environ, **as_variables(request.execution)}
+    if request.has_own_recipe:
+        return _run_apart(root, request, environment)
+    with only_run_in(root):
+        recipe = load_recipe(root)
+        champion = champion_now(root, recipe.name, environment)
+        graph = load_graph(root)
+        is_current, champion_then = freshness.remembered_champion(root, graph)
+        is_current = is_current and champion_then == champion and not request.is_forced
+        if is_current and (root / PAGE).is_file():
+            return _outcome(root, is_unchanged=True)
+        check_before(root, recipe, environment)
+        started = RunRecord(
+            id=history.new_id(root), driver="ratchet", state="running", start=history.now(), pid=os.getpid()
+        )
+        with _recorded(root, root, started) as record:
+            _drive(root, graph, environment, record, is_forced=request.is_forced)
+            freshness.remember(root, graph, champion_now(root, recipe.name, environment))
+        return _outcome(root, is_unchanged=False)
+
+
+def _run_apart(root: Path, request: RunOptions, environment: dict[str, str]) -> RunResult:
+    from pipeline.runs import opening, steps
+
+    asked = RunRequest(
+        id=history.new_id(root),
+        driver="ratchet",
+        config=os.path.relpath(request.config, root) if request.config else "",
+        overrides=dict(request.overrides),
+        is_forced=request.is_forced,
+    )
+    record = opening.open_run(root, asked, environment)
+    if record.same_as is None:
+        place = workspaces.place_of(root, record.id)
+        try:
+            with only_run_in(place), _recorded(root, place, record.changed(pid=os.getpid())):
+                _drive(place, load_graph(place), environment, record, is_forced=record.is_forced)
+                steps.remember(root, place, record.id, environment)
+        finally:
+            workspaces.remove(root, place)
+    return _outcome(root / record.folder, is_unchanged=record.same_as is not None)
+
+
+@contextmanager
+def _recorded(root: Path, place: Path, record: RunRecord) -> Iterator[RunRecord]:
+    """Write the run's record when the block begins, and when it ends, keep the run and write what came of it."""
+    history.write(root, record)
+    try:
+        yield record
+    except (RatchetError, KeyboardInterrupt) as error:
+        history.finish(root, place, record, "failed", sentence=str(error) or "interrupted")
+        raise
+    verdict = read_record(place / VERDICT_FILE, Verdict)
+    history.finish(root, place, record, "success", verdict.outcome, verdict.reason)
+
+
+def _drive(
+    place: Path, graph: Graph, environment: Mapping[str, str], record: RunRecord, *, is_forced: bool = False
+) -> None:
+    freshness.forget(place)
+    drop_dead_locks(place)
+    rows = {stage.name: StageRow(stage.name) for stage in graph.stages}
+    with Console(rows.values()) as console:
+        try:
+            reproduce(place, rows, console, environment, is_forced=is_forced)
+        finally:
+            write_run_report(place, rows.values(), record)
+            render_page(place)
+    console.finish()
+
+
+def _outcome(place: Path, *, is_unchanged: bool) -> RunResult:
+    registration = find_record(place / REGISTRATION_FILE, Registration)
+    return RunResult(is_unchanged, read_record(place / VERDICT_FILE, Verdict), registration, place / PAGE)

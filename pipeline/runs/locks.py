@@ -1,0 +1,91 @@
+"""Locks: who may work in a run's folder. The kernel releases them when their process ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import StorageError, TryAgain
+from pipeline.runs.workspaces import WORK, stage_folder
+
+_RUN_LOCK = "run.lock"
+_MAKER_LOCK = "worktrees.lock"
+_MAKING_S = 600.0  # a checkout on a slow disk, several times
+_LOOK_S = 0.1
+
+
+@contextmanager
+def only_run_in(place: Path, *, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold a folder's run lock: two runs at once in one workspace are not possible.
+
+    Raises TryAgain if another process still holds it after `patience_s`.
+    """
+    with _held(place, place / WORK / _RUN_LOCK, patience_s=patience_s):
+        yield
+
+
+@contextmanager
+def one_stage_in(place: Path, stage: str, *, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold a folder for one stage of its run: beside other stages, whose paths DVC keeps apart; never beside itself.
+
+    Raises TryAgain if a whole run, or the same stage, still works there after `patience_s`.
+    """
+    with (
+        _held(place, place / WORK / _RUN_LOCK, is_shared=True, patience_s=patience_s),
+        _held(place, stage_folder(place, stage) / "lock", patience_s=patience_s),
+    ):
+        yield
+
+
+@contextmanager
+def only_maker(root: Path) -> Iterator[None]:
+    """Hold the right to look whether a worktree is there, and to make it; raise TryAgain if that does not come."""
+    with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
+        yield
+
+
+def is_run_going_on(place: Path) -> bool:
+    """Say whether a process holds a folder's run lock; nobody does where there is none."""
+    try:
+        with (place / WORK / _RUN_LOCK).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+@contextmanager
+def _held(place: Path, path: Path, *, is_shared: bool = False, patience_s: float = 0.0) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("a+")
+    except OSError as error:
+        raise StorageError(
+            f"{path.parent}: cannot be written: {error.strerror}; run in a folder of your own"
+        ) from error
+    give_up_s = time.monotonic() + patience_s
+    with handle:
+        while True:
+            try:
+                kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+                fcntl.flock(handle, kind | fcntl.LOCK_NB)  # the kernel lets go when the process ends, however
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= give_up_s:
+                    handle.seek(0)
+                    holder = handle.read().strip() or "unknown"
+                    raise TryAgain(
+                        f"another run (process {holder}) works in {place}; wait for it, or use --set"
+                    ) from error
+                time.sleep(_LOOK_S)
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield

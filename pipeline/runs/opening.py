@@ -1,0 +1,115 @@
+"""Beginning a run with a recipe of its own: what is asked is checked; its worktree is made if there is work to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import StorageError, UsageError
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, parse_graph
+from pipeline.recipe.configs import load_config, recipe_values
+from pipeline.recipe.recipe import PARAMS_FILE, Recipe, apply_overrides
+from pipeline.recipe.settings import validate
+from pipeline.recipe.strict_yaml import parse_yaml
+from pipeline.records.run import RUNS, RunRecord, RunRequest
+from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.runs import dvc_lock, freshness, history, workspaces
+from pipeline.runs.preflight import champion_now, check_before
+from pipeline.runs.steps import INPUTS
+from pipeline.runs.sweeping import sweep
+from pipeline.storage.artifacts import write_json
+from pipeline.storage.record_files import read_record
+
+_REQUEST_LIMIT_BYTES = 2**20
+
+
+def read_request(path: Path) -> RunRequest:
+    """Read a request as JSON from a file, or from standard input for `-`; raise UsageError if it is not one."""
+    where = "request" if str(path) == "-" else str(path)
+    try:
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as stream:
+            content = stream.read(_REQUEST_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(content) > _REQUEST_LIMIT_BYTES:
+        raise UsageError(f"{where}: larger than {_REQUEST_LIMIT_BYTES} bytes")
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{where}: not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f'{where}: must be a JSON object, like {{"id": "try-1"}}')
+    return validate(RunRequest, values, where)
+
+
+def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) -> RunRecord:
+    """Make a run's worktree, unless an earlier run has answered the same question; return its record.
+
+    Raises UsageError or StorageError, with nothing written, where the recipe, the source or the set-up is wrong.
+    """
+    history.check_id(request.id)
+    place = workspaces.place_of(root, request.id)
+    if (place / PARAMS_FILE).is_file() and (place / GRAPH_FILE).is_file():
+        return history.write(root, history.read(root, request.id).changed(state="running", end=None))
+    workspaces.remove(root, place)  # half made, by a process that was killed
+    sweep(root, environment)
+
+    config = load_config(root / request.config) if request.config else None
+    overrides, note = _dated(root, recipe_values(root, config), request)
+    values = apply_overrides(
+        recipe_values(root, config), overrides, "--set" if request.driver == "ratchet" else "override"
+    )
+    where = " with ".join(filter(None, (PARAMS_FILE, request.config, "overrides" if overrides else "")))
+    recipe = validate(Recipe, values, where)
+    plain = recipe.model_dump(mode="json", exclude_unset=True)
+    check_before(root, recipe, environment)
+
+    graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
+    inputs = freshness.inputs_digest(root, graph, plain)
+    champion = champion_now(root, recipe.name, environment)
+    record = RunRecord(
+        id=request.id,
+        driver=request.driver,
+        state="running",
+        start=history.now(),
+        sentence=note,
+        config=request.config,
+        overrides=dict(overrides),
+        reason=request.reason,
+        asked_by=request.asked_by,
+        is_forced=request.is_forced,
+    )
+    standing = None if request.is_forced else freshness.standing_run(root, inputs, champion)
+    if standing and (root / RUNS / standing / VERDICT_FILE).is_file():
+        return _unchanged(root, record, standing)
+    history.write(root, record)
+    place = workspaces.make(root, request.id, plain)
+    history.keep(root, place, request.id)
+    is_still = freshness.inputs_digest(root, graph, plain) == inputs  # else what runs is not what was looked at
+    lock = place / LOCK_FILE
+    known = dvc_lock.stage_names(lock.read_text()) if lock.is_file() else []
+    write_json(place / INPUTS, {"inputs": inputs if is_still else None, "known": known})
+    return record
+
+
+def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[dict[str, Any], str]:
+    overrides = dict(request.overrides)
+    if request.as_of is None or "ingest.as_of" in overrides:
+        return overrides, ""
+    from pipeline.data.sources.snapshots import dates
+
+    path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
+    if dates(root / path):
+        return {**overrides, "ingest.as_of": request.as_of}, ""
+    return overrides, f"{path} cannot say what it held on {request.as_of}: the data of today"
+
+
+def _unchanged(root: Path, record: RunRecord, standing: str) -> RunRecord:
+    verdict = read_record(root / RUNS / standing / VERDICT_FILE, Verdict)
+    sentence = f"nothing changed since run {standing}: {verdict.outcome}, {verdict.reason}"
+    unchanged = record.changed(same_as=standing)
+    history.write(root, unchanged)
+    return history.finish(root, root / RUNS / standing, unchanged, "success", "unchanged", sentence)

@@ -1,0 +1,50 @@
+"""Telling that a stage ran out of memory, and giving its next try less to hold at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pipeline.recipe.execution import Execution
+
+_SIGNS: Final = re.compile(
+    r"OutOfMemoryError|MemoryError|Java heap space|Cannot allocate memory|OOM when allocating|ResourceExhausted"
+    r"|bad_alloc|ENOMEM|oom-kill",
+    re.IGNORECASE,
+)
+_LOCAL_SPARK = re.compile(r"local\[(\d+)\]")
+_COUNTER = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))  # this container's, else the machine's
+
+
+def is_sign(text: str) -> bool:
+    """Say whether a text speaks of memory that ran out: Java's, Python's, TensorFlow's or the kernel's words."""
+    return bool(_SIGNS.search(text))
+
+
+def kills() -> int:
+    """Return how many processes the kernel has killed for memory so far, here; 0 where it does not say.
+
+    Source: the kernel's admin guide, cgroup v2, `memory.events`; proc(5), `vmstat`.
+    """
+    for counter in _COUNTERS:
+        try:
+            found = _COUNTER.search(counter.read_text())
+        except OSError:
+            continue
+        if found:
+            return int(found[1])
+    return 0
+
+
+def less_parallel(execution: Execution) -> dict[str, str]:
+    """Return the environment of a try with half the Spark threads and half the Horovod workers, at least one each."""
+    from pipeline.recipe.execution import as_variables
+
+    changes = {"horovod.workers": str(max(1, execution.horovod.workers // 2))}
+    local = _LOCAL_SPARK.fullmatch(execution.spark.master)
+    if local:
+        changes["spark.master"] = f"local[{max(1, int(local[1]) // 2)}]"
+    return as_variables(changes)

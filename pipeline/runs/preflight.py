@@ -1,0 +1,42 @@
+"""What is looked at before a run begins: what can be refused then, and the champion it would meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.recipe.recipe import Recipe
+
+
+def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> None:
+    """Refuse what can be refused before anything is written: execution, source, contracts, set-up."""
+    from pipeline.doctor.examine import require_horovod, require_java
+    from pipeline.recipe.execution import load_execution
+
+    execution = load_execution(root, environment)
+    if not (root / recipe.data.path).exists():
+        raise StorageError(f"data.path: {recipe.data.path} does not exist; name the folder that holds the source")
+    for name in ("raw.yaml", "prepared.yaml"):
+        contract = Path(recipe.data.contracts) / name
+        if not (root / contract).is_file():
+            raise UsageError(f"data.contracts: {contract} does not exist; every data set needs its contract")
+    if not os.access(root, os.W_OK):
+        raise StorageError(f"{root}: not writable; run in a folder of your own")
+    require_java()
+    if execution.horovod.workers > 1:
+        require_horovod()
+
+
+def champion_now(root: Path, name: str, environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the registry's champion of a name as it is now: version, digest, tags; or None."""
+    from pipeline.recipe.execution import load_execution
+    from pipeline.registry.reader import champion_of, open_reader
+    from pipeline.registry.store import resolve_store
+
+    found = champion_of(open_reader(resolve_store(root, load_execution(root, environment).mlflow)), name)
+    return {"version": found.version, "digest": found.digest, "tags": dict(found.tags)} if found else None

@@ -1,0 +1,190 @@
+"""Drives `dvc repro`: starts it, follows its stages' events and its own lines, and explains its failure in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import FULL_DISK, Bug, DataError, RatchetError, StorageError, TryAgain
+from pipeline.runs import dvc_repro, workspaces
+from pipeline.runs.console import Console
+from pipeline.runs.stage_rows import StageRow, apply_event
+from pipeline.runtime import processes
+from pipeline.runtime.progress import EVENTS_VARIABLE
+from pipeline.storage.artifacts import is_disk_full, read_json, write_json
+
+_POLL_S = 0.03
+_CHAMPION_TRIES = 3
+_TOLD = re.compile(r"^(?:Stage|(?P<runs>Running) stage) '(?P<stage>[^']+)'(?: (?P<how>didn't change|is cached)|:)")
+_ENDED = re.compile(r"exited with (?P<code>-?\d+)")
+
+
+class StageFailed(RatchetError):
+    """A stage failed; carries the stage's own line and exit code."""
+
+    def __init__(self, stage: str, message: str, exit_code: int) -> None:
+        super().__init__(f"stage {stage}: {message}")
+        self.stage = stage
+        self.exit_code = exit_code
+
+
+def reproduce(
+    place: Path,
+    rows: dict[str, StageRow],
+    console: Console,
+    environment: Mapping[str, str],
+    *,
+    stage: str | None = None,
+    is_single: bool = False,
+    is_forced: bool = False,
+) -> None:
+    """Run `dvc repro` in `place` and keep `rows` and `console` up to date until it ends.
+
+    With a `stage`, only what it needs is run, or with `is_single` only itself; `is_forced`: even what is up to date.
+    If the champion has moved since the verdict, what looks at it runs again, and so does the gate; nothing else.
+    Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
+    """
+    folder = workspaces.stage_folder(place, stage) if stage else place / workspaces.WORK
+    for attempt in range(1, _CHAMPION_TRIES + 1):
+        try:
+            _reproduce_once(
+                place, rows, console, environment, folder, stage=stage, is_single=is_single, is_forced=is_forced
+            )
+            return
+        except StageFailed as error:
+            if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
+                raise
+            is_single = is_forced = False
+
+
+def _reproduce_once(
+    place: Path,
+    rows: dict[str, StageRow],
+    console: Console,
+    environment: Mapping[str, str],
+    folder: Path,
+    **what: Any,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    events, log = folder / "events.jsonl", folder / "dvc.log"
+    events.write_bytes(b"")
+    binaries = Path(sys.executable).parent
+    process = dvc_repro.start(
+        place,
+        {
+            **environment,
+            EVENTS_VARIABLE: str(events),
+            "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
+            "PYTHONPATH": str(place),  # the stage's code is this place's, whatever is installed
+            "SHELL": "/bin/sh",
+        },
+        log,
+        **what,
+    )
+    failure: StageFailed | None = None
+    try:
+        with events.open() as event_lines, log.open(errors="replace") as log_lines:
+            has_ended = False
+            while not has_ended:
+                has_ended = process.poll() is not None  # before reading: what came last is still read
+                for line in log_lines:
+                    _note(line, rows, console)
+                for event in _whole_events(event_lines):
+                    row = rows.setdefault(event["stage"], StageRow(event["stage"]))
+                    apply_event(row, event)
+                    console.show(row)
+                    if event["event"] == "fail":
+                        failure = StageFailed(event["stage"], event["summary"], event["exit_code"])
+                if not has_ended:
+                    time.sleep(_POLL_S)
+    except BaseException:
+        processes.end(process)
+        raise
+    if process.returncode != 0:
+        raise failure or _explained(rows, log)
+
+
+def drop_dead_locks(place: Path) -> None:
+    """Take the locks of killed DVC processes out of DVC's lock file. Only for a caller who holds the place alone.
+
+    DVC does so itself, but takes a process that has ended and is not yet reaped for a living one: without an init that
+    reaps, as in many containers, a killed run would block the place for good.
+    One of another container or host, beside this one, would seem dead too.
+    """
+    path = place / ".dvc" / "tmp" / "rwlock"
+    if not path.is_file():
+        return
+    try:
+        locks = read_json(path)
+    except DataError:  # killed while it wrote them: whoever held one is dead
+        path.unlink()
+        return
+    living = {
+        "read": {name: [i for i in infos if _is_dvc(i)] for name, infos in locks.get("read", {}).items()},
+        "write": {name: info for name, info in locks.get("write", {}).items() if _is_dvc(info)},
+    }
+    living["read"] = {name: infos for name, infos in living["read"].items() if infos}
+    if living != locks:
+        write_json(path, living)
+
+
+def _is_dvc(info: Mapping[str, Any]) -> bool:
+    return processes.is_running(int(info["pid"]), "dvc")
+
+
+def _whole_events(lines: IO[str]) -> Iterator[dict[str, Any]]:
+    while True:
+        position = lines.tell()
+        line = lines.readline()
+        if not line.endswith("\n"):
+            lines.seek(position)  # half a line: the rest comes with the next look
+            return
+        yield json.loads(line)
+
+
+def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
+    """Learn from a line of DVC's which stages it starts and which it skips."""
+    match = _TOLD.match(line)
+    if not match or match["stage"] not in rows:
+        return
+    row = rows[match["stage"]]
+    if match["runs"]:
+        row.state, row.what, row.started_s = "running", "starting", time.time()
+    else:
+        row.state = "unchanged" if match["how"] == "didn't change" else "cached"
+        row.what = "unchanged" if row.state == "unchanged" else "from the cache"
+    console.show(row)
+
+
+def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
+    """Turn a failure that no stage has explained into one line."""
+    if is_disk_full(log.parent):  # then neither a stage nor DVC could say so
+        return StorageError(f"{log.parent}: {FULL_DISK}")
+    text = log.read_text(errors="replace")
+    ended = _ENDED.search(text)
+    for row in rows.values():
+        if row.state == "running" and ended:
+            code = int(ended["code"])
+            if code < 0 or code > 128:  # as subprocess, or as a shell, says that a signal ended it
+                return StageFailed(row.name, f"its process was killed; see {log}; run again", TryAgain.exit_code)
+            return StageFailed(row.name, f"its process left with {code} and said nothing; see {log}", Bug.exit_code)
+    errors = [line.removeprefix("ERROR: ").strip() for line in text.splitlines()]
+    errors = [line for line in errors if line]
+    last = errors[-1] if errors else "it said nothing"
+    if any("dvc.lock' validation failed" in line or "dvc.lock' is invalid" in line for line in errors):
+        return StorageError(
+            "dvc.lock: damaged; take it back with `git checkout dvc.lock`, or remove it, then run again: "
+            "what was computed comes from the cache"
+        )
+    for line in errors:
+        if "Unable to acquire lock" in line or "is busy" in line:
+            return TryAgain("another DVC command works in this folder; wait for it, then run again")
+        if "missing data" in line or "does not exist" in line:
+            return StorageError(f"dvc: {line}")
+    return Bug(f"dvc repro failed: {last}; see {log}")

@@ -1,0 +1,40 @@
+"""What a run tells about itself: `reports/run.json` for programs, `reports/index.html` for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.records.run import RUN_REPORT_FILE, RunRecord, RunReport, StageRun
+from pipeline.runs import history
+from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.record_files import write_record
+
+PAGE = Path("reports") / "index.html"
+
+
+def write_run_report(place: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
+    """Write `reports/run.json`: who asked for what, and what happened in each stage, with its readings."""
+    stages = tuple(
+        StageRun(name=row.name, what=row.what, seconds=row.seconds, outcome=row.state, **row.readings) for row in rows
+    )
+    report = RunReport(
+        driver=record.driver,
+        id=record.id,
+        config=record.config,
+        overrides=record.overrides,
+        reason=record.reason,
+        asked_by=record.asked_by,
+        started_at=record.start,
+        finished_at=history.now(),
+        stages=stages,
+    )
+    write_record(place / RUN_REPORT_FILE, report)
+
+
+def render_page(place: Path) -> None:
+    """Write `reports/index.html`, the page for people, from what is there."""
+    from pipeline.report.page import render
+    from pipeline.storage.artifacts import write_file
+
+    write_file(place / PAGE, render(place))

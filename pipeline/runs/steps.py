@@ -1,0 +1,173 @@
+"""A run in steps, each a process of its own, as Airflow drives it: open, one stage after the other, close.
+
+Between the steps the run lives in its worktree and in `runs/<run id>/record.json`. Stages that do not need each other
+may be at work side by side: DVC keeps their paths apart. Every step can be killed and done again: opening an open run
+keeps it, a stage that is up to date is skipped by DVC, closing twice keeps the same files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Bug, RatchetError, StorageError, TryAgain, UsageError
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, load_graph
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.records.registration import REGISTRATION_FILE
+from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
+from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.runs import dvc_lock, freshness, history, out_of_memory, workspaces
+from pipeline.runs.console import Console
+from pipeline.runs.locks import one_stage_in, only_maker, only_run_in
+from pipeline.runs.preflight import champion_now
+from pipeline.runs.reproduction import drop_dead_locks, reproduce
+from pipeline.runs.run_report import render_page, write_run_report
+from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.artifacts import read_json, write_file, write_json
+from pipeline.storage.record_files import read_record
+
+INPUTS = Path(".ratchet") / "inputs.json"  # what the run was made from
+_PATIENCE_S = 24 * 3600.0  # an earlier try may still be at work; how long this one may take is its own limit
+
+
+def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
+    """Bring one stage of an open run up to date; return what happened.
+
+    Raises StageFailed with the stage's own line and exit code. A stage that ran out of memory is worth one more try:
+    that one works with half the parallelism.
+    """
+    record = history.read(root, run_id)
+    place = workspaces.place_of(root, run_id)
+    with _at_work(root, place, run_id, stage) as is_whole:
+        graph = load_graph(place)
+        has_run_out = bool(_row(place, stage).readings.get("out_of_memory"))
+        environment = {**os.environ, **(_lighter(place) if has_run_out else {})}
+        rows = {each.name: _row(place, each.name) for each in graph.stages} if not is_whole else {}
+        rows[stage] = StageRow(stage)
+        if has_run_out:
+            print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
+        before = out_of_memory.kills()
+        try:
+            with Console(rows.values()) as console:
+                reproduce(
+                    place, rows, console, environment, stage=stage, is_single=is_whole, is_forced=record.is_forced
+                )
+        except RatchetError as error:
+            row = rows[stage]
+            row.state, row.what = "failed", str(error)
+            was_ended = error.exit_code in (Bug.exit_code, TryAgain.exit_code)  # else it has said itself what is wrong
+            if was_ended and (out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before):
+                row.readings["out_of_memory"] = 1.0
+                if has_run_out:
+                    raise UsageError(
+                        f"stage {stage}: ran out of memory again, with half the parallelism; "
+                        f"give the machine more memory, or the stage less to hold at once ({error})"
+                    ) from error
+                raise TryAgain(
+                    f"stage {stage}: ran out of memory; the next try works with half the parallelism"
+                ) from error
+            raise
+        finally:
+            for row in rows.values():
+                write_json(place / history.ROWS / f"{row.name}.json", vars(row))
+    return rows[stage]
+
+
+def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunRecord:
+    """Keep the run's recipe, `dvc.lock`, reports and page, and write that it is over.
+
+    The worktree of a successful run is removed; that of a failed one stays for as long as `execution.yaml` says.
+    """
+    record = history.read(root, run_id)
+    place = workspaces.place_of(root, run_id)
+    if record.state != "running" and not place.exists():
+        return record
+    if not place.exists():
+        lost = "its worktree was removed while it ran"
+        return history.write(root, record.changed(state="failed", sentence=sentence or lost, end=history.now()))
+    graph = load_graph(place)
+    rows = [_row(place, stage.name) for stage in graph.stages]
+    _order_lock(place, graph)
+    write_run_report(place, rows, record)
+    render_page(place)
+    outcome, why = _came_of_it(place) if state == "success" else (None, "")
+    if state == "failed" and not sentence:
+        sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
+    done = history.finish(root, place, record, state, outcome, sentence or why)
+    if state == "success":
+        remember(root, place, run_id, os.environ)
+        workspaces.remove(root, place)
+    return done
+
+
+def remember(root: Path, place: Path, run_id: str, environment: Mapping[str, str]) -> None:
+    """Keep that a run is complete: the next one that starts from the same has nothing to do."""
+    inputs = _inputs(place).get("inputs")
+    if inputs:
+        from pipeline.recipe.recipe import load_recipe
+
+        champion = champion_now(root, load_recipe(place).name, environment)
+        freshness.remember_run(root, inputs, run_id, champion)
+
+
+@contextmanager
+def _at_work(root: Path, place: Path, run_id: str, stage: str) -> Iterator[bool]:
+    """Hold a run's worktree for one stage, made again if it is gone. Gives whether it was there, with all in it."""
+    with ExitStack() as locks:
+        with only_maker(root):
+            is_whole = (place / GRAPH_FILE).is_file()
+            if not is_whole:
+                _make_again(root, place, run_id)
+                locks.enter_context(only_run_in(place))  # until the stages before this one are there again
+        load_graph(place)[stage]  # raises with the nearest name
+        if is_whole:
+            with suppress(TryAgain), only_run_in(place):  # nobody else is there: what is locked was killed
+                drop_dead_locks(place)
+            locks.enter_context(one_stage_in(place, stage, patience_s=_PATIENCE_S))
+        yield is_whole
+
+
+def _make_again(root: Path, place: Path, run_id: str) -> None:
+    kept = root / RUNS / run_id / PARAMS_FILE
+    if not kept.is_file():
+        raise StorageError(f"{place}: the run's worktree is gone and so is its recipe; start a new run")
+    print(f"worktree {place.name} is gone: made again, the stages before this one come from the cache", flush=True)  # noqa: T201
+    workspaces.remove(root, place)
+    from pipeline.recipe.strict_yaml import parse_yaml
+
+    workspaces.make(root, run_id, parse_yaml(kept))
+
+
+def _lighter(place: Path) -> dict[str, str]:
+    from pipeline.recipe.execution import load_execution
+
+    return out_of_memory.less_parallel(load_execution(place))
+
+
+def _inputs(place: Path) -> dict[str, Any]:
+    # Absent where the worktree was removed and made again: nobody knows what it was then made from.
+    return dict(read_json(place / INPUTS)) if (place / INPUTS).is_file() else {}
+
+
+def _order_lock(place: Path, graph: Graph) -> None:
+    path = place / LOCK_FILE
+    if path.is_file():
+        known = _inputs(place).get("known", [])
+        write_file(path, dvc_lock.in_order(path.read_text(), known, [stage.name for stage in graph.stages]).encode())
+
+
+def _row(place: Path, stage: str) -> StageRow:
+    path = place / history.ROWS / f"{stage}.json"
+    return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
+
+
+def _came_of_it(place: Path) -> tuple[RunOutcome | None, str]:
+    if not (place / VERDICT_FILE).is_file():
+        return None, ""
+    verdict = read_record(place / VERDICT_FILE, Verdict)
+    if verdict.outcome == "promote" and not (place / REGISTRATION_FILE).is_file():
+        return "rejected", f"passed the gate, but a person did not approve it: {verdict.reason}"
+    return verdict.outcome, verdict.reason

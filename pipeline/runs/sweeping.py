@@ -1,0 +1,41 @@
+"""Removes the worktrees that killed, failed and forgotten runs have left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipeline.errors import RatchetError
+from pipeline.recipe.execution import WorktreeSettings, load_execution
+from pipeline.runs import history, workspaces
+from pipeline.runs.locks import is_run_going_on
+from pipeline.runs.workspaces import WORKTREES
+
+_NEW_S = 60.0  # younger than this, it may have been made this moment, and not be locked yet
+
+
+def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Remove the worktrees of runs that ended or were forgotten longer ago than `execution.yaml` allows; return ids."""
+    settings = load_execution(root, environment).worktrees
+    swept = []
+    for place in sorted((root / WORKTREES).glob("*/")):
+        is_new = time.time() - place.stat().st_mtime < _NEW_S
+        if is_new or _is_wanted(root, place.name, settings) or is_run_going_on(place):
+            continue
+        workspaces.remove(root, place)
+        swept.append(place.name)
+    return swept
+
+
+def _is_wanted(root: Path, run_id: str, settings: WorktreeSettings) -> bool:
+    try:
+        record = history.read(root, run_id)
+    except RatchetError:
+        return False  # killed before it had a record
+    if record.driver != "airflow":
+        return False  # one process drives it: its lock says whether it goes on
+    hours = settings.forgotten_hours if record.state == "running" else settings.failed_hours
+    since = datetime.fromisoformat(record.end or record.start)
+    return record.state != "success" and datetime.now(UTC) - since < timedelta(hours=hours)

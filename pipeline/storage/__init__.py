@@ -1,0 +1,1 @@
+"""How data is published, stored and trusted: atomic files and folders, manifests, shards."""

@@ -1,0 +1,43 @@
+"""One rank of a training: its arithmetic is fixed, it joins the others, and it trains."""
+
+from __future__ import annotations
+
+import os
+
+from pipeline.errors import UsageError
+from pipeline.runtime.cores import own_cores
+from pipeline.training.collective import PeerLost, is_lost_peer, join
+from pipeline.training.job import Job
+from pipeline.training.loop import Report, train_model
+
+
+def rank_environment(threads: int) -> dict[str, str]:
+    """Return the variables that every rank needs before TensorFlow is imported, alone or among others."""
+    return {
+        "CUDA_VISIBLE_DEVICES": "",  # the same rounding on every machine that has a processor
+        "KERAS_BACKEND": "tensorflow",
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def train_rank(job: Job, report: Report) -> None:
+    """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
+    report.step("starting TensorFlow")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(job.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    ranks_here, rank_here = (int(os.environ.get(f"HOROVOD_LOCAL_{name}", n)) for name, n in (("SIZE", 1), ("RANK", 0)))
+    with own_cores(job.threads, ranks_here, rank_here):
+        collective = join()
+        if collective.size != job.workers:
+            raise UsageError(f"training: {collective.size} ranks have met, but the job is for {job.workers} workers")
+        try:
+            train_model(job, collective, report)
+        except tf.errors.OpError as error:
+            if is_lost_peer(error):
+                raise PeerLost from error
+            raise
+        collective.close()

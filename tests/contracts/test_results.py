@@ -1,0 +1,122 @@
+"""What a person and the next stage are told of a check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.contracts.results import CheckResult, ExpectationVerdict, stable
+from pipeline.contracts.suites import Expectation, Suite
+from pipeline.errors import ContractError
+from pipeline.storage import artifacts
+
+ROWS = Expectation("expect_table_row_count_to_be_between", {"min_value": 1}, "raw.yaml: expectation 1")
+LABELS = Expectation("expect_column_values_to_be_in_set", {"column": "label", "value_set": [0, 1]}, "…")
+SUITE = Suite("raw", (ROWS, LABELS), Path("raw.yaml"))
+PASSED = (ExpectationVerdict(ROWS, "pass", 5), ExpectationVerdict(LABELS, "pass", "0 of 5 rows unexpected", 0))
+
+
+def result(*verdicts: ExpectationVerdict, rows: int = 5) -> CheckResult:
+    return CheckResult(SUITE, rows, verdicts, "sha256:00")
+
+
+def failure(found: CheckResult) -> str:
+    with pytest.raises(ContractError) as raised:
+        found.require_pass(Path("reports/index.html"))
+    return str(raised.value)
+
+
+def test_rows_that_keep_every_expectation_pass() -> None:
+    assert result(*PASSED).outcome == "pass"
+    result(*PASSED).require_pass(Path("reports/index.html"))
+
+
+def test_a_failure_says_which_expectation_on_which_column_what_was_observed_and_expected_and_the_ids() -> None:
+    ids = tuple(f"id{number}" for number in range(10))
+    failed = ExpectationVerdict(LABELS, "fail", "12 of 500 rows unexpected", 12, ids)
+    assert failure(result(PASSED[0], failed)) == (
+        "raw.yaml: not kept: expect_column_values_to_be_in_set on column 'label': observed 12 of 500 rows unexpected, "
+        'expected {"value_set": [0, 1]}; ids id0, id1, id2, id3, id4, id5, id6, id7, id8, id9 and 2 more; '
+        "see reports/index.html"
+    )
+
+
+def test_the_first_failure_stands_for_all_and_the_others_are_counted() -> None:
+    failed = (ExpectationVerdict(ROWS, "fail", 0), ExpectationVerdict(LABELS, "fail", "1 of 5 rows unexpected", 1))
+    assert "expect_table_row_count_to_be_between: observed 0" in failure(result(*failed))
+    assert "; and 1 more; see reports/index.html" in failure(result(*failed))
+
+
+def test_a_table_without_rows_does_not_pass_though_every_expectation_does() -> None:
+    assert "the table has no rows" in failure(result(*PASSED, rows=0))
+
+
+@pytest.mark.parametrize("verdicts", [PASSED[:1], (*PASSED, PASSED[1]), PASSED[::-1], ()])
+def test_every_declared_expectation_is_evaluated_exactly_once_or_the_data_does_not_pass(
+    verdicts: tuple[ExpectationVerdict, ...],
+) -> None:
+    assert "declared expectations were evaluated" in failure(result(*verdicts))
+
+
+def test_an_expectation_that_raised_is_not_a_pass() -> None:
+    raised = ExpectationVerdict(LABELS, "error", error="ValueError: no such type")
+    assert "could not be evaluated: ValueError: no such type" in failure(result(PASSED[0], raised))
+
+
+def test_the_json_has_the_stable_schema() -> None:
+    failed = ExpectationVerdict(LABELS, "fail", "1 of 5 rows unexpected", 1, ("a",))
+    assert json.loads(artifacts.dump_json(result(PASSED[0], failed).to_json())) == {
+        "suite": "raw",
+        "rows": 5,
+        "outcome": "fail",
+        "expectations": [
+            {
+                "type": "expect_table_row_count_to_be_between",
+                "column": None,
+                "kwargs": {"min_value": 1},
+                "outcome": "pass",
+                "observed": 5,
+            },
+            {
+                "type": "expect_column_values_to_be_in_set",
+                "column": "label",
+                "kwargs": {"column": "label", "value_set": [0, 1]},
+                "outcome": "fail",
+                "observed": "1 of 5 rows unexpected",
+                "unexpected_rows": 1,
+                "offending_ids": ["a"],
+            },
+        ],
+        "data_digest": "sha256:00",
+    }
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=20,
+)
+
+
+@given(JSON_VALUES, st.booleans())
+def test_any_value_becomes_json_that_stays_as_it_is(value: Any, is_ordered: bool) -> None:
+    once = stable(value, is_ordered=is_ordered)
+    artifacts.dump_json(once)  # raises on NaN and infinity
+    assert stable(once, is_ordered=is_ordered) == once
+
+
+def test_the_order_in_which_a_sum_was_added_does_not_show() -> None:
+    assert 0.1 + 0.2 + 0.3 != 0.3 + 0.2 + 0.1
+    assert stable({"mean": [0.1 + 0.2 + 0.3]}) == stable({"mean": [0.3 + 0.2 + 0.1]}) == {"mean": [0.6]}
+
+
+@given(st.lists(st.integers() | st.text(), unique=True), st.randoms())
+def test_the_order_of_a_set_does_not_show(values: list[Any], random: Any) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)
+    assert stable(shuffled, is_ordered=False) == stable(values, is_ordered=False)

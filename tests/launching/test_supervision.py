@@ -1,0 +1,107 @@
+"""Supervision of real processes: small programs that behave as ranks do, without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import Bug, DataError, TryAgain
+from pipeline.launching.supervision import Rank, supervise
+from pipeline.runtime.progress import Progress
+
+StartRanks = Callable[..., list[Rank]]
+FOREVER = "import signal; signal.pause()"
+LOST = 'import os; print(\'{"event": "lost"}\', flush=True); os._exit(75)'
+
+
+@pytest.fixture
+def start_ranks() -> Iterator[StartRanks]:
+    started: list[Rank] = []
+
+    def start(*programs: str) -> list[Rank]:
+        for number, program in enumerate(programs):
+            errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Rank.end
+            process = subprocess.Popen(
+                [sys.executable, "-S", "-c", program], stdout=subprocess.PIPE, stderr=errors, process_group=0
+            )
+            started.append(Rank(number, "localhost", process, errors))
+        return started
+
+    yield start
+    for rank in started:
+        rank.end()
+
+
+def say(**event: object) -> str:
+    return f"print({json.dumps(event)!r}, flush=True)"
+
+
+def test_ranks_that_end_well_are_waited_for(start_ranks: StartRanks) -> None:
+    ranks = start_ranks("pass", "import time; time.sleep(0.2)")
+    supervise(ranks, Progress("train"))
+    assert [rank.process.returncode for rank in ranks] == [0, 0]
+
+
+def test_progress_is_passed_on(start_ranks: StartRanks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    monkeypatch.setenv("RATCHET_EVENTS", str(events))
+    program = say(event="step", what="building") + ";" + say(event="advance", done=5, total=5, unit="images", note="n")
+    supervise(start_ranks(program), Progress("train"))
+    heard = [json.loads(line) for line in events.read_text().splitlines()]
+    assert [(event["event"], event.get("what"), event.get("done")) for event in heard] == [
+        ("step", "building", None),
+        ("advance", None, 5),
+    ]
+
+
+def test_a_killed_rank_is_named_with_its_signal_at_once(start_ranks: StartRanks) -> None:
+    ranks = start_ranks(FOREVER, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    begun_s = time.monotonic()
+    with pytest.raises(TryAgain, match="rank 1 on localhost was ended by SIGKILL") as caught:
+        supervise(ranks, Progress("train"))
+    assert caught.value.exit_code == 75
+    assert time.monotonic() - begun_s < 5
+
+
+def test_an_error_of_a_rank_comes_out_as_it_was(start_ranks: StartRanks) -> None:
+    failing = say(event="failed", kind="DataError", message="the loss is nan") + "; raise SystemExit(65)"
+    with pytest.raises(DataError, match=r"^the loss is nan$"):
+        supervise(start_ranks(FOREVER, failing), Progress("train"))
+
+
+def test_the_cause_is_reported_though_its_consequence_came_first(start_ranks: StartRanks) -> None:
+    failing = say(event="failed", kind="DataError", message="shard damaged")
+    cause = f"import time; time.sleep(0.5); {failing}; raise SystemExit(65)"
+    with pytest.raises(DataError, match="shard damaged"):
+        supervise(start_ranks(LOST, cause), Progress("train"))
+
+
+def test_ranks_that_only_lost_each_other_may_be_tried_again(
+    start_ranks: StartRanks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.launching.supervision._GRACE_S", 0.2)
+    with pytest.raises(TryAgain, match="rank 0 lost touch with the others"):
+        supervise(start_ranks(LOST, FOREVER), Progress("train"))
+
+
+def test_an_unforeseen_failure_is_a_bug_with_its_last_words(start_ranks: StartRanks) -> None:
+    with pytest.raises(Bug, match=r"rank 0 on localhost left with 1: .*ZeroDivisionError: division by zero"):
+        supervise(start_ranks("1 / 0"), Progress("train"))
+
+
+def test_ending_a_rank_ends_its_whole_group(start_ranks: StartRanks) -> None:
+    program = "import os, signal; child = os.fork(); child and print(child, flush=True); signal.pause()"
+    [rank] = start_ranks(program)
+    assert rank.process.stdout is not None
+    child = os.pidfd_open(int(rank.process.stdout.readline()))
+    rank.end()
+    assert select.select([child], [], [], 5.0)[0], "the child of the rank still runs"

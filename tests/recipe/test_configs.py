@@ -1,0 +1,41 @@
+"""One file per model: recipe changes on top of the recipe in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.recipe.configs import load_config, recipe_values
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.settings import validate
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_config_makes_a_valid_recipe(path: Path) -> None:
+    config = load_config(path)
+    assert config.description
+    validate(Recipe, recipe_values(ROOT, config), path.name)
+
+
+def test_a_config_changes_what_it_names_and_nothing_else() -> None:
+    plain = recipe_values(ROOT, None)
+    full = recipe_values(ROOT, load_config(ROOT / "configs" / "fashion_mnist_full.yaml"))
+    assert full["data"]["path"] != plain["data"]["path"]
+    assert full["data"]["classes"] == plain["data"]["classes"]
+    assert full["gate"]["minimum"]["accuracy"] > plain["gate"]["minimum"]["accuracy"]
+
+
+def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("schedul: '@daily'\n")
+    with pytest.raises(UsageError, match=r"x\.yaml: unknown key 'schedul' \(did you mean 'schedule'\?\)"):
+        load_config(path)
+
+
+def test_a_config_that_is_not_there_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"did you mean 'fashion_mnist\.yaml'\?"):
+        load_config(ROOT / "configs" / "fashion_mnst.yaml")

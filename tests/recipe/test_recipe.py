@@ -1,0 +1,143 @@
+"""The recipe: what is accepted, and the one line that says why something is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import StorageError, UsageError
+from pipeline.recipe import recipe
+from pipeline.recipe.settings import merge, set_dotted, validate
+from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_text, parse_yaml_value
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return parse_yaml(ROOT / "params.yaml")
+
+
+def refused(values: dict[str, Any]) -> str:
+    with pytest.raises(UsageError) as caught:
+        validate(recipe.Recipe, values, "params.yaml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("params.yaml: ")
+    return message
+
+
+def test_the_shipped_recipe_is_valid() -> None:
+    assert recipe.load_recipe(ROOT).name == "fashion_mnist"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("train.epoch", 3, "unknown key 'train.epoch' (did you mean 'train.epochs'?)"),
+        ("trian", {}, "unknown key 'trian' (did you mean 'train'?)"),
+        ("train.epochs", "three", "train.epochs"),
+        ("train.epochs", "3", "train.epochs"),
+        ("train.epochs", True, "train.epochs"),
+        ("train.epochs", 0, "train.epochs"),
+        ("train.learning_rate", -1.0, "train.learning_rate"),
+        ("train.learning_rate", float("nan"), "train.learning_rate"),
+        ("train.learning_rate", float("inf"), "train.learning_rate"),
+        ("seed", -1, "seed"),
+        ("gate.minimum.accuracy", 1.2, "gate.minimum.accuracy"),
+        ("gate.minimum.accuracy", float("nan"), "gate.minimum.accuracy"),
+        ("split.train", 0.8, "split: train + validation + test must be 1"),
+        ("split.test", 0.1, "split: train + validation + test must be 1"),
+        ("data.classes", ["one"], "data.classes"),
+        ("data.classes", ["one", "one"], "one stands twice"),
+        ("data.source", "parquet", "data.source"),
+        ("name", "../evil", "name"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_that_names_the_key(
+    values: dict[str, Any], key: str, value: object, words: str
+) -> None:
+    set_dotted(values, key, value)
+    assert words in refused(values)
+
+
+@pytest.mark.parametrize(
+    "key", ["gate", "gate.minimum", "gate.minimum.accuracy", "gate.champion", "gate.champion.margin"]
+)
+def test_a_recipe_without_its_thresholds_is_refused(values: dict[str, Any], key: str) -> None:
+    *groups, last = key.split(".")
+    inner = values
+    for group in groups:
+        inner = inner[group]
+    del inner[last]
+    assert refused(values) == f"params.yaml: '{key}' is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed: 1\nseed: 2\n", "params.yaml:2: key 'seed' stands twice"),
+        ("data:\n  path: a\n  path: b\n", "params.yaml:3: key 'path' stands twice"),
+        ("seed: !!python/object/apply:os.system [id]\n", "YAML tags are not allowed"),
+        ("seed: !!int 3\n", "YAML tags are not allowed"),
+        ("a: &x 1\nb: *x\n", "anchors and aliases"),
+        ("- 1\n", "must be a mapping"),
+        ("a: [1\n", "params.yaml:"),
+        ("1: x\n", "is not text"),
+    ],
+)
+def test_dangerous_or_ambiguous_yaml_is_refused_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        parse_yaml(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_an_input_output_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"params\.yaml: cannot be read"):
+        recipe.load_recipe(tmp_path)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_mapping_or_one_line(content: bytes) -> None:
+    try:
+        assert isinstance(parse_yaml_text(content, "x"), dict)
+    except UsageError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.text(max_size=60))
+def test_an_override_is_a_value_and_never_more_than_its_key(text: str) -> None:
+    values = parse_yaml(ROOT / "params.yaml")
+    try:
+        value = parse_yaml_value(text, "--set train.epochs")
+        changed = recipe.apply_overrides(values, {"train.epochs": value}, "--set")
+    except UsageError:
+        return
+    assert {key: value for key, value in changed.items() if key != "train"} == {
+        key: value for key, value in values.items() if key != "train"
+    }
+    assert changed["train"].keys() == values["train"].keys()
+
+
+def test_numbers_in_exponent_form_are_numbers_as_dvc_reads_them(values: dict[str, Any]) -> None:
+    value = parse_yaml_value("1e-6", "--set")
+    changed = recipe.apply_overrides(values, {"train.learning_rate": value}, "--set")
+    assert validate(recipe.Recipe, changed, "x").train.learning_rate == 1e-6
+
+
+def test_an_unknown_override_names_the_nearest_key(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"--set train\.epocs: unknown key \(did you mean 'train\.epochs'\?\)"):
+        recipe.apply_overrides(values, {"train.epocs": 3}, "--set")
+
+
+def test_an_overlay_merges_groups_and_replaces_lists() -> None:
+    below = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+    assert merge(below, {"a": {"y": [3]}, "c": 2}) == {"a": {"x": 1, "y": [3]}, "b": 1, "c": 2}
+    assert below == {"a": {"x": 1, "y": [1, 2]}, "b": 1}

@@ -1,0 +1,42 @@
+"""A lock's stages stand where one `dvc repro` would have left them, whoever ended first."""
+
+from __future__ import annotations
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.runs import dvc_lock
+
+NAMES = ["ingest", "clean", "train", "evaluate", "champion", "gate"]
+
+
+def lock(names: list[str]) -> str:
+    entries = "".join(
+        f"  {name}:\n    cmd: ratchet stage {name}\n    deps:\n    - path: data/{name}\n      md5: {name * 2}\n"
+        for name in names
+    )
+    return f"schema: '2.0'\nstages:\n{entries}"
+
+
+@given(st.permutations(NAMES))
+def test_any_order_becomes_the_order_of_the_graph(names: list[str]) -> None:
+    assert dvc_lock.in_order(lock(names), [], NAMES) == lock(NAMES)
+
+
+@given(st.permutations(NAMES), st.integers(0, len(NAMES)))
+def test_stages_known_before_keep_their_places(names: list[str], count: int) -> None:
+    known = names[:count]
+    ordered = dvc_lock.stage_names(dvc_lock.in_order(lock(sorted(names)), known, NAMES))
+    assert ordered == [*known, *(name for name in NAMES if name not in known)]
+
+
+@given(st.permutations(NAMES))
+def test_nothing_but_the_order_changes(names: list[str]) -> None:
+    changed = dvc_lock.in_order(lock(names), [], NAMES)
+    assert yaml.safe_load(changed) == yaml.safe_load(lock(names))
+
+
+def test_a_lock_without_stages_stays_as_it_is() -> None:
+    for text in ("", "schema: '2.0'\n", "schema: '2.0'\nstages:\n"):
+        assert dvc_lock.in_order(text, [], NAMES) == text

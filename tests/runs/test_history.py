@@ -1,0 +1,118 @@
+"""The runs so far: kept whole, told apart, listed newest first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import StorageError, UsageError
+from pipeline.records.run import RunRecord
+from pipeline.runs import history
+
+
+def record(name: str = "r1", **changes: object) -> RunRecord:
+    return replace(RunRecord(name, "airflow", "running", "2026-11-22T10:00:00+00:00"), **changes)
+
+
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "place"
+    (folder / "reports").mkdir(parents=True)
+    (folder / "reports" / "verdict.json").write_text("{}")
+    (folder / "params.yaml").write_text("seed: 1\n")
+    (folder / "dvc.lock").write_text("lock")
+    return folder
+
+
+def test_a_finished_run_is_kept_with_its_recipe_lock_and_reports(tmp_path: Path) -> None:
+    history.write(tmp_path, record())
+    done = history.finish(tmp_path, place(tmp_path), record(), "success", "promote", "good enough")
+    kept = tmp_path / "runs" / "r1"
+    assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "params.yaml", "record.json", "reports"]
+    assert history.read(tmp_path, "r1") == done
+    assert (done.state, done.outcome, done.sentence) == ("success", "promote", "good enough")
+    assert done.end is not None
+
+
+def test_a_second_try_replaces_what_the_first_has_kept(tmp_path: Path) -> None:
+    folder = place(tmp_path)
+    history.finish(tmp_path, folder, record(), "failed")
+    (folder / "reports" / "verdict.json").unlink()
+    (folder / "reports" / "other.json").write_text("{}")
+    history.finish(tmp_path, folder, record(), "success")
+    assert [path.name for path in (tmp_path / "runs" / "r1" / "reports").iterdir()] == ["other.json"]
+
+
+def test_the_list_is_newest_first_and_says_what_every_list_of_runs_says(tmp_path: Path) -> None:
+    history.write(tmp_path, record("old"))
+    history.write(tmp_path, record("new", start="2026-11-22T11:00:00+00:00", driver="ratchet", outcome="refuse"))
+    listed = [run.to_json() for run in history.list_runs(tmp_path)]
+    assert [run["id"] for run in listed] == ["new", "old"]
+    assert (
+        listed[0]
+        | {
+            "id": "new",
+            "driver": "ratchet",
+            "state": "running",
+            "outcome": "refuse",
+            "start": "2026-11-22T11:00:00+00:00",
+            "folder": "runs/new",
+        }
+        == listed[0]
+    )
+    json.dumps(listed)
+
+
+def test_a_run_whose_process_was_killed_has_failed(tmp_path: Path) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    process.kill()
+    process.wait()
+    history.write(tmp_path, record("killed", driver="ratchet", pid=process.pid))
+    history.write(tmp_path, record("steps"))
+    states = {run.id: run.state for run in history.list_runs(tmp_path)}
+    assert states == {"killed": "failed", "steps": "running"}
+
+
+def test_an_unknown_run_names_the_nearest(tmp_path: Path) -> None:
+    history.write(tmp_path, record("retrain-1"))
+    with pytest.raises(UsageError, match="did you mean 'retrain-1'"):
+        history.read(tmp_path, "retrain-2")
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../x", "a/b", "a b", "-x", "x" * 152, "x\n"])
+def test_an_id_that_is_no_folder_of_ours_is_refused(tmp_path: Path, run_id: str) -> None:
+    with pytest.raises(UsageError, match="run id"):
+        history.read(tmp_path, run_id)
+
+
+@given(st.lists(st.text(max_size=300), min_size=1, max_size=3))
+def test_any_foreign_name_gives_an_id_that_can_name_a_folder(names: list[str]) -> None:
+    run_id = history.id_for(*names)
+    assert history.check_id(run_id) == run_id
+    assert history.id_for(*names) == run_id
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_different_foreign_names_give_different_ids(one: str, other: str) -> None:
+    if one != other:
+        assert history.id_for("dag", one) != history.id_for("dag", other)
+
+
+def test_ids_of_new_runs_do_not_meet(tmp_path: Path) -> None:
+    first = history.new_id(tmp_path)
+    (tmp_path / "runs" / first).mkdir(parents=True)
+    assert history.new_id(tmp_path) != first
+    assert str(os.getpid()) in first
+
+
+def test_a_record_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "r1").mkdir(parents=True)
+    (tmp_path / "runs" / "r1" / "record.json").write_text('{"what": 1}')
+    with pytest.raises(StorageError, match=r"not a run's record"):
+        history.read(tmp_path, "r1")

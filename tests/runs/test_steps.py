@@ -1,0 +1,280 @@
+"""A run in steps: what is asked is checked, what is lost is made again, what ran out of memory gets one lighter try.
+
+The stages themselves do not run here: tests/system/ runs the real ones. Memory that runs out cannot be had on purpose
+without taking the machine's, so DVC's run is replaced where that is tested.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.records.run import RunRecord
+from pipeline.runs import history, opening, steps, workspaces
+from pipeline.runs.reproduction import StageFailed
+from pipeline.runs.stage_rows import StageRow
+
+DVC = {
+    "stages": {
+        "ingest": {"cmd": "ratchet stage ingest", "outs": ["data/raw"]},
+        "label": {"cmd": "ratchet stage label", "outs": ["data/labels"]},
+    }
+}
+_WAIT_S = 30.0
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    (root / ".dvc").mkdir(parents=True)
+    (root / "pipeline").mkdir()
+    (root / "dvc.yaml").write_text(yaml.safe_dump(DVC))
+    (root / "params.yaml").write_text(yaml.safe_dump({"name": "digits", "data": {"path": "source"}}))
+    (root / "execution.yaml").write_text("horovod: {workers: 4}\nspark: {master: 'local[2]'}\n")
+    (root / ".gitignore").write_text("/.worktrees/\n/runs/\n/.ratchet/\n.dvc/config.local\n")
+    for command in (
+        ["init", "--quiet"],
+        ["add", "-A"],
+        ["-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "start"],
+    ):
+        subprocess.run(["git", "-C", str(root), *command], check=True)
+    return root
+
+
+def opened(root: Path, run_id: str = "r1", **changes: Any) -> Path:
+    """Make an open run by hand, as `open_run` leaves it, and return its worktree."""
+    history.write(root, replace(RunRecord(run_id, "airflow", "running", history.now()), **changes))
+    place = workspaces.make(root, run_id, yaml.safe_load((root / "params.yaml").read_text()))
+    history.keep(root, place, run_id)
+    return place
+
+
+Reproduced = Callable[..., None]
+
+
+def dvc_that(monkeypatch: pytest.MonkeyPatch, act: Reproduced) -> list[dict[str, Any]]:
+    """Replace DVC's run; return what it was given each time."""
+    calls: list[dict[str, Any]] = []
+
+    def reproduce(place: Path, rows: dict[str, StageRow], _: Any, environment: dict[str, str], **asked: Any) -> None:
+        calls.append({"environment": environment, **asked})
+        act(place, rows)
+
+    monkeypatch.setattr(steps, "reproduce", reproduce)
+    return calls
+
+
+def succeed(place: Path, rows: dict[str, StageRow]) -> None:
+    rows["ingest"].state, rows["ingest"].what, rows["ingest"].seconds = "done", "10 images", 1.0
+    (place / "data").mkdir(exist_ok=True)
+
+
+def test_a_stage_is_run_alone_and_what_happened_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = opened(root)
+    calls = dvc_that(monkeypatch, succeed)
+    assert steps.run_stage(root, "r1", "ingest").what == "10 images"
+    assert (calls[0]["stage"], calls[0]["is_single"], calls[0]["is_forced"]) == ("ingest", True, False)
+    assert json.loads((place / history.ROWS / "ingest.json").read_text())["state"] == "done"
+
+
+def test_a_forced_run_forces_its_stages(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root, is_forced=True)
+    calls = dvc_that(monkeypatch, succeed)
+    steps.run_stage(root, "r1", "ingest")
+    assert calls[0]["is_forced"]
+
+
+def test_stages_that_do_not_need_each_other_work_side_by_side(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+    both = threading.Barrier(2)
+    dvc_that(monkeypatch, lambda *_: both.wait(_WAIT_S) and None)  # neither goes on before the other has come
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(lambda stage: steps.run_stage(root, "r1", stage), ("ingest", "label")))
+
+
+def run_while_one_is_at_work(root: Path, stage: str, begun: threading.Event, may_end: threading.Event) -> None:
+    """Run `ingest`, and a stage that has to wait until it has ended."""
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(steps.run_stage, root, "r1", "ingest")
+        assert begun.wait(_WAIT_S)
+        second = threads.submit(steps.run_stage, root, "r1", stage)
+        with pytest.raises(TimeoutError):
+            second.result(0.5)
+        may_end.set()
+        first.result(_WAIT_S)
+        second.result(_WAIT_S)
+
+
+def test_a_stage_waits_for_an_earlier_try_of_itself(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+    begun, may_end = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def work(*_: Any) -> None:
+        order.append("begin")
+        begun.set()
+        assert may_end.wait(_WAIT_S)
+        order.append("end")
+
+    dvc_that(monkeypatch, work)
+    run_while_one_is_at_work(root, "ingest", begun, may_end)
+    assert order == ["begin", "end"] * 2
+
+
+def test_nobody_works_in_a_worktree_that_is_being_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspaces.remove(root, opened(root))
+    begun, may_end = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def work(_: Path, rows: dict[str, StageRow]) -> None:
+        told.append(" ".join(rows))
+        begun.set()
+        assert may_end.wait(_WAIT_S)
+
+    dvc_that(monkeypatch, work)
+    run_while_one_is_at_work(root, "label", begun, may_end)
+    assert told == ["ingest label", "label"]
+
+
+def test_an_unknown_stage_names_the_nearest(root: Path) -> None:
+    opened(root)
+    with pytest.raises(UsageError, match="no stage 'ingst' \\(did you mean 'ingest'"):
+        steps.run_stage(root, "r1", "ingst")
+
+
+def test_a_worktree_that_is_gone_is_made_again_with_what_stands_before(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = opened(root)
+    (root / "runs" / "r1" / "params.yaml").write_text("name: asked\ndata: {path: source}\n")
+    workspaces.remove(root, place)
+    calls = dvc_that(monkeypatch, succeed)
+    steps.run_stage(root, "r1", "ingest")
+    assert yaml.safe_load((place / "params.yaml").read_text())["name"] == "asked"
+    assert not calls[0]["is_single"]
+    assert "made again" in capsys.readouterr().out
+
+
+def test_a_worktree_that_is_gone_with_its_recipe_is_told_in_one_line(root: Path) -> None:
+    workspaces.remove(root, opened(root))
+    (root / "runs" / "r1" / "params.yaml").unlink()
+    with pytest.raises(StorageError, match="start a new run"):
+        steps.run_stage(root, "r1", "ingest")
+
+
+def test_memory_that_ran_out_gets_one_lighter_try_and_no_third(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+
+    def run_out(_: Path, rows: dict[str, StageRow]) -> None:
+        rows["ingest"].state = "failed"
+        raise StageFailed("ingest", "java.lang.OutOfMemoryError: Java heap space", 70)
+
+    calls = dvc_that(monkeypatch, run_out)
+    with pytest.raises(TryAgain, match="half the parallelism"):
+        steps.run_stage(root, "r1", "ingest")
+    with pytest.raises(UsageError, match="ran out of memory again"):
+        steps.run_stage(root, "r1", "ingest")
+    first, second = (call["environment"] for call in calls)
+    assert "RATCHET_HOROVOD__WORKERS" not in first
+    assert (second["RATCHET_HOROVOD__WORKERS"], second["RATCHET_SPARK__MASTER"]) == ("2", "local[1]")
+
+
+def test_any_other_failure_is_passed_on_as_it_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+
+    def fail(_: Path, rows: dict[str, StageRow]) -> None:
+        raise StageFailed("ingest", "the contract does not hold", 65)
+
+    dvc_that(monkeypatch, fail)
+    with pytest.raises(StageFailed) as caught:
+        steps.run_stage(root, "r1", "ingest")
+    assert caught.value.exit_code == 65
+
+
+def test_a_failed_run_is_kept_with_its_cause_and_its_worktree(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = opened(root)
+
+    def fail(_: Path, rows: dict[str, StageRow]) -> None:
+        rows["ingest"].state = "failed"
+        raise StageFailed("ingest", "no such source", 74)
+
+    dvc_that(monkeypatch, fail)
+    with pytest.raises(StageFailed):
+        steps.run_stage(root, "r1", "ingest")
+    done = steps.close_run(root, "r1", "failed")
+    assert (done.state, done.outcome) == ("failed", None)
+    assert "no such source" in done.sentence
+    assert place.is_dir()
+    assert (root / "runs" / "r1" / "reports" / "run.json").is_file()
+
+
+def test_closing_a_run_whose_worktree_is_gone_says_so(root: Path) -> None:
+    workspaces.remove(root, opened(root))
+    done = steps.close_run(root, "r1", "success")
+    assert done.state == "failed"
+    assert "worktree was removed" in done.sentence
+    assert steps.close_run(root, "r1", "success") == done  # once more changes nothing
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "stays"),
+    [
+        ("failed", 1, True),
+        ("failed", 100, False),
+        ("running", 100, True),
+        ("running", 200, False),
+        ("success", 1, False),
+    ],
+)
+def test_the_sweep_goes_by_what_execution_yaml_says(root: Path, state: str, hours: float, stays: bool) -> None:
+    then = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+    place = opened(root, state=state, start=then, end=None if state == "running" else then)
+    os.utime(place, (1_000_000_000, 1_000_000_000))
+    assert steps.sweep(root) == ([] if stays else ["r1"])
+    assert place.exists() == stays
+
+
+def test_a_worktree_without_a_record_is_swept(root: Path) -> None:
+    place = workspaces.make(root, "lost", yaml.safe_load((root / "params.yaml").read_text()))
+    os.utime(place, (1_000_000_000, 1_000_000_000))
+    assert steps.sweep(root) == ["lost"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "not valid JSON"),
+        (b"[]", "must be a JSON object"),
+        (b'{"id": "x", "who": 1}', "unknown key 'who'"),
+        (b'{"overrides": {}}', "'id' is missing"),
+        (b'{"id": "x", "as_of": "yesterday"}', "as_of"),
+        (b'{"id": "x", "reason": "' + b"x" * 2001 + b'"}', "reason"),
+        (b" " * (2**20 + 1), "larger than"),
+    ],
+)
+def test_a_request_that_is_none_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "request.json"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=said) as caught:
+        opening.read_request(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_opening_an_open_run_keeps_it(root: Path) -> None:
+    place = opened(root, state="failed", end=history.now())
+    (place / "made").write_text("by an earlier stage")
+    record = opening.open_run(root, opening.RunRequest(id="r1"), dict(os.environ))
+    assert (record.state, record.end) == ("running", None)
+    assert (place / "made").is_file()

@@ -1,0 +1,115 @@
+"""No process outlives the one that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.runtime import processes
+
+ROOT = Path(__file__).parents[1]
+_WAIT_S = 10.0
+
+
+def has_ended(pid: int) -> bool:
+    """Wait until a process is gone; say whether it went in time."""
+    deadline_s = time.monotonic() + _WAIT_S
+    while time.monotonic() < deadline_s:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_started_process_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
+    starter = (
+        "import os, subprocess, sys; from pathlib import Path; from pipeline import processes;"
+        "where = {'folder': Path('.'), 'environment': os.environ, 'output': subprocess.DEVNULL};"
+        "child = processes.start(['sleep', '1000'], **where);"
+        "print(child.pid, flush=True); child.wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child_pid = int(parent.stdout.readline())
+        assert psutil.pid_exists(child_pid)
+        parent.kill()
+    assert has_ended(child_pid)
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize("is_early", [False, True], ids=["while it works", "before it has begun"])
+def test_a_stage_dies_with_its_driver_across_a_shell(shell: str, is_early: bool) -> None:
+    begin = "from pipeline import processes; processes.die_with_driver()"
+    wait = "sys.stdin.readline()" if is_early else "pass"
+    stage = f"import sys, time; print('up', flush=True); {wait}; {begin}; print('begun', flush=True); time.sleep(1000)"
+    driver = "import os, subprocess; subprocess.run([os.environ['A_SHELL'], '-c', os.environ['ITS_COMMAND']])"
+    with subprocess.Popen(
+        [sys.executable, "-c", driver],
+        cwd=ROOT,
+        # The second command keeps the shell from replacing itself by the first.
+        env={**os.environ, "A_SHELL": shell, "ITS_COMMAND": f'{sys.executable} -c "{stage}"; true'},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        for word in ["up\n"] if is_early else ["up\n", "begun\n"]:
+            assert parent.stdout.readline() == word
+        family = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+        parent.wait()
+        if is_early:
+            parent.stdin.write("go on\n")
+            parent.stdin.flush()
+        for child in family:  # the shell waits for nothing more, and goes
+            assert has_ended(child.pid)
+
+
+def test_ending_a_process_ends_its_whole_group() -> None:
+    process = processes.start(
+        ["/bin/sh", "-c", "sleep 1000 & sleep 1000; true"],
+        folder=ROOT,
+        environment=os.environ,
+        output=subprocess.DEVNULL,
+    )
+    deadline_s = time.monotonic() + _WAIT_S
+    while len(group := psutil.Process(process.pid).children()) < 2:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    processes.end(process)
+    assert process.returncode == -signal.SIGTERM
+    assert all(has_ended(child.pid) for child in group)
+
+
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace() -> None:
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(1000)"
+    )
+    process = processes.start([sys.executable, "-c", code], folder=ROOT, environment=os.environ)
+    assert process.stdout
+    with process.stdout as output:
+        assert output.readline() == b"up\n"
+        processes.end(process, grace_s=0.2)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_leaving_runs_exit_handlers_and_loses_no_output() -> None:
+    code = (
+        "import atexit, sys\n"
+        "from pipeline import processes\n"
+        "atexit.register(lambda: print('handled'))\n"
+        "class Slow:\n    def __del__(self): import time; time.sleep(30)\n"
+        "kept = Slow()\n"
+        "print('said', end=''); processes.leave(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (3, "saidhandled\n")

@@ -1,0 +1,70 @@
+"""Progress goes to `ratchet run` as events, and to everybody else as readable lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.runtime.progress import EVENTS_VARIABLE, Progress
+
+
+def events(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_events_are_whole_lines_in_the_file_that_the_run_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events"
+    monkeypatch.setenv(EVENTS_VARIABLE, str(path))
+    progress = Progress("clean")
+    progress.begin()
+    progress.advance(10, 10, "images")
+    progress.finish("10 images", peak_memory_mib=3.5)
+    kinds = [(event["stage"], event["event"]) for event in events(path)]
+    assert kinds == [("clean", "begin"), ("clean", "advance"), ("clean", "finish")]
+    assert events(path)[-1]["peak_memory_mib"] == 3.5
+
+
+def test_a_thousand_calls_write_few_events_but_always_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events"
+    monkeypatch.setenv(EVENTS_VARIABLE, str(path))
+    progress = Progress("train")
+    for done in range(1001):
+        progress.advance(done, 1000, "images")
+    assert len(events(path)) < 100
+    assert events(path)[-1]["done"] == 1000
+
+
+def test_without_a_run_progress_is_plain_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(EVENTS_VARIABLE, raising=False)
+    progress = Progress("train")
+    progress.begin()
+    progress.step("starting 2 workers")
+    progress.advance(12_000, 12_000, "images", note="epoch 1/3")
+    progress.finish("12 000 images")
+    assert capsys.readouterr().err.splitlines() == [
+        "train: starting 2 workers",
+        "train: 12 000 of 12 000 images  epoch 1/3",
+        "train: 12 000 images",
+    ]
+
+
+def test_a_stage_begins_when_its_process_does(tmp_path: Path) -> None:
+    code = (
+        "import time; time.sleep(0.5)\n"
+        "from pipeline.runtime.progress import Progress\n"
+        "progress = Progress('train'); progress.begin(); progress.finish('done')"
+    )
+    before_s = time.time()
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "RATCHET_EVENTS": str(tmp_path / "events")}, check=True
+    )
+    begin, finish = (json.loads(line) for line in (tmp_path / "events").read_text().splitlines())
+    assert before_s - 0.1 <= begin["at_s"] <= finish["at_s"] - 0.5
