@@ -214,7 +214,7 @@ def main() -> None:
         ):
             groups.append(Group(name, images, environments, work_arguments))
             stack.callback(groups[-1].end)
-            groups[-1].measure(5)  # trace the graph, reach the pace
+            groups[-1].measure(5)  # trace the graph, reach full speed
         steps = {g.name: max(3, round(arguments.segment_s * g.measure(10) / size)) for g in groups}
         rounds: list[tuple[dict[str, float], float]] = []
         quiet: list[dict[str, float]] = []

@@ -20,7 +20,7 @@ class Approve(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, and wait for the answer; go on at once where the gate has said no already."""
-        verdict = read_record(workspaces.place_of(ROOT, run_id_of(context)) / VERDICT_FILE, Verdict)
+        verdict = read_record(workspaces.workspace_of(ROOT, run_id_of(context)) / VERDICT_FILE, Verdict)
         if not verdict.lets_through:
             self.log.info("nothing to approve: %s", verdict.reason)
             return None

@@ -32,7 +32,7 @@ REPORT = "reports/index.html"
 _SHOWN = ("accuracy", "macro_f1", "cross_entropy", "calibration_error")
 
 
-class TellFailure(BaseNotifier):
+class NotifyFailure(BaseNotifier):
     """Tells that a task has failed for good, with the one line that says why."""
 
     def notify(self, context: Context) -> None:
@@ -55,7 +55,7 @@ class TellFailure(BaseNotifier):
         )
 
 
-class TellVerdict(BaseNotifier):
+class NotifyVerdict(BaseNotifier):
     """Tells what came of a run: a new champion, or a refused candidate. Says nothing where nothing has changed."""
 
     def __init__(self, root: str) -> None:

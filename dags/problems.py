@@ -22,14 +22,14 @@ from pipeline.errors import UsageError  # noqa: E402
 class Problems(DAG):
     """Never becomes a DAG: a refusal while it is checked is shown in one line, without a traceback."""
 
-    told: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
     def validate(self) -> None:
         """Refuse to be loaded, and say why."""
-        raise UsageError(" | ".join(self.told))
+        raise UsageError(" | ".join(self.lines))
 
 
-told = (*retrain.problems, *watch.problems)
-if told:
+lines = (*retrain.problems, *watch.problems)
+if lines:
     problems = Problems("ratchet_problems", schedule=None)
-    problems.told = told
+    problems.lines = lines

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException  # noqa: E402
 
 from dags import assets, derive, form  # noqa: E402
 from dags.derive import APPROVE, CLOSE, OPEN  # noqa: E402
-from dags.notify import TellFailure, TellVerdict  # noqa: E402
+from dags.notify import NotifyFailure, NotifyVerdict  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
@@ -58,7 +58,7 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         description=config.description,
         doc_md=_document(name, config, specs),
         tags=[*config.tags, "ratchet"],
-        default_args={"owner": config.owner, "on_failure_callback": TellFailure()},
+        default_args={"owner": config.owner, "on_failure_callback": NotifyFailure()},
     )
     opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's worktree").as_setup()
     closing = CloseRun(
@@ -66,7 +66,7 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         dag=dag,
         config=name,
         retries=2,
-        on_success_callback=TellVerdict(str(ROOT)),
+        on_success_callback=NotifyVerdict(str(ROOT)),
         doc_md="keeps the reports, removes the worktree",
     ).as_teardown(setups=opening)
     boxes = {

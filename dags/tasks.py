@@ -59,12 +59,12 @@ class OpenRun(RatchetOperator):
                 history.write(ROOT, refused)
             raise StepFailed(str(error)) from None
         record = history.read(ROOT, run_id)
-        told = {"run": run_id, "folder": record.folder, "note": record.sentence}
+        summary = {"run": run_id, "folder": record.folder, "note": record.sentence}
         if record.outcome == "unchanged":
-            context["ti"].xcom_push(key="return_value", value=told)
+            context["ti"].xcom_push(key="return_value", value=summary)
             self.log.info("skipping every stage: %s", record.sentence)
             raise DownstreamTasksSkipped(tasks=[name for name in self.dag.task_ids if name != self.task_id])
-        return told
+        return summary
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
         run = context["dag_run"]
@@ -105,25 +105,25 @@ class RunStage(RatchetOperator):
         """Bring the stage up to date, make known what it has made, and return in a few words what happened."""
         run_id = run_id_of(context)
         self.call("runs", "stage", run_id, self.stage, command=self._in_container(run_id) if self.image else None)
-        place = workspaces.place_of(ROOT, run_id)
-        told = str(read_json(place / ROWS / f"{self.stage}.json")["what"])
+        workspace = workspaces.workspace_of(ROOT, run_id)
+        summary = str(read_json(workspace / ROWS / f"{self.stage}.json")["what"])
         if self.asset == "champion":
-            registration = read_record(place / REGISTRATION_FILE, Registration)
+            registration = read_record(workspace / REGISTRATION_FILE, Registration)
             if registration.outcome != "promoted" or registration.champion is None:
                 raise AirflowSkipException(registration.sentence)
-            extra = {**registration.champion.to_json(), "metrics": _metrics(place)}
+            extra = {**registration.champion.to_json(), "metrics": _metrics(workspace)}
         elif self.asset == "prepared":
-            extra = _prepared(place / "data" / "prepared")
+            extra = _prepared(workspace / "data" / "prepared")
         else:
-            return told
+            return summary
         context["outlet_events"][self._outlet()].extra = {**extra, "run": run_id}
-        return told
+        return summary
 
     def _outlet(self) -> Asset:
         return assets.champion(self.model) if self.asset == "champion" else assets.prepared(self.config)
 
     def _in_container(self, run_id: str) -> list[str]:
-        """Return the command that runs the stage in its image, with this project in the same place.
+        """Return the command that runs the stage in its image, with this project under the same path.
 
         The container's process reads its standard input, which closes when this task's side of it ends.
         """

@@ -30,7 +30,7 @@ _POLICY = (
 def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
     """Return a file of a run's reports, kept or still in its worktree; None if there is none, or it lies elsewhere."""
     name = history.id_for(dag_id, run_id)
-    for folder in (root / RUNS / name, workspaces.place_of(root, name)):
+    for folder in (root / RUNS / name, workspaces.workspace_of(root, name)):
         try:
             found = (folder / path).resolve()
             if found.is_relative_to(folder.resolve() / "reports") and found.is_file():
@@ -47,8 +47,8 @@ def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
     except RatchetError:
         return None
     verdicts = {"promote": "promoted", "refuse": "refused", "rejected": "not approved", "unchanged": "nothing to do"}
-    told = verdicts.get(record.outcome or "", record.state)
-    return f"{told}: {record.sentence}"[:1000] if record.sentence else told
+    outcome = verdicts.get(record.outcome or "", record.state)
+    return f"{outcome}: {record.sentence}"[:1000] if record.sentence else outcome
 
 
 async def _serve(scope: Any, receive: Any, send: Any) -> None:
@@ -96,7 +96,7 @@ class _Notes:
 
 
 class RatchetPlugin(AirflowPlugin):
-    """Registered by its place: the plugins folder."""
+    """Registered by being in the plugins folder."""
 
     name = "ratchet"
     listeners = [_Notes()]  # noqa: RUF012 - Airflow's own form

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from pipeline.data.counter_random import Keys, copy_keys, normal, row_keys, uniform
 from pipeline.data.grey_levels import image_sums, image_table
-from pipeline.data.shard_tasks import place_shard, read_shard, slices
+from pipeline.data.shard_tasks import publish_shard, read_shard, slices
 from pipeline.data.warping import affine, warp
 from pipeline.records.manifest import FileEntry
 from pipeline.storage.shards import Shape, image_schema, pixels_of, shard_name
@@ -122,7 +122,7 @@ def augment_shard(
 ) -> AugmentedShard:
     """Write shard n of the augmented images from shard n of the training part: all first copies, all second copies …"""
     rows = read_shard(training / shard_name(number), ["id", "label", "pixels"])
-    entry = place_shard(augmented, number, augmented_schema(shape), _augmented(rows, shape, seed, params))
+    entry = publish_shard(augmented, number, augmented_schema(shape), _augmented(rows, shape, seed, params))
     labels = Counter(rows["label"].to_pylist())
     return AugmentedShard(entry, Counter({label: count * params.copies for label, count in labels.items()}))
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from pipeline.data.decoding import ENCODINGS, decode_picture
 from pipeline.data.identity import payload_digests, payload_views, shape_digest
-from pipeline.data.shard_tasks import place_shard, read_shard
+from pipeline.data.shard_tasks import publish_shard, read_shard
 from pipeline.errors import DataError
 from pipeline.records.manifest import FileEntry
 from pipeline.storage.shards import RAW_SCHEMA, Shape, shard_name
@@ -128,17 +128,17 @@ def rejected_rows(facts: DataFrame) -> DataFrame:
         "position",
         "reason",
         (sql.min("label").over(equal) != sql.max("label").over(equal)).alias("is_conflict"),
-        sql.row_number().over(in_order).alias("place"),
+        sql.row_number().over(in_order).alias("rank"),
     )
     reason = (
         sql.when(sql.col("reason").isNotNull(), sql.col("reason"))
         .when(sql.col("is_conflict"), sql.lit(CONFLICT))
-        .when(sql.col("place") > 1, sql.lit(DUPLICATE))
+        .when(sql.col("rank") > 1, sql.lit(DUPLICATE))
     )
     return compared.select("shard", "position", reason.alias("reason")).where(sql.col("reason").isNotNull())
 
 
-def sift(table: pa.Table, positions: npt.NDArray[np.int32], reasons: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+def separate(table: pa.Table, positions: npt.NDArray[np.int32], reasons: Sequence[str]) -> tuple[pa.Table, pa.Table]:
     """Divide a shard's raw rows into the kept ones (RAW_SCHEMA) and the rejected ones (QUARANTINE_SCHEMA), in order."""
     is_kept = np.ones(table.num_rows, np.bool_)
     is_kept[positions] = False
@@ -159,7 +159,7 @@ def examine_shards(
 
 
 @dataclass(frozen=True)
-class ShardToSift:
+class ShardToClean:
     """A shard of the raw data with its rejected rows: their positions `[row] int32` and reasons `[row] str`."""
 
     number: int
@@ -168,7 +168,7 @@ class ShardToSift:
 
 
 @dataclass(frozen=True)
-class SiftedShard:
+class CleanedShard:
     """What became of a shard: the written files, the kept rows by label, the rejected rows by reason."""
 
     clean: FileEntry
@@ -177,12 +177,12 @@ class SiftedShard:
     reasons: Counter[str]
 
 
-def sift_shard(task: ShardToSift, raw: Path, clean: Path, quarantine: Path) -> SiftedShard:
+def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path) -> CleanedShard:
     """Write shard n of the clean rows from shard n of `raw`, and shard n of the quarantine if it has rows."""
-    kept, rejected = sift(read_shard(raw / shard_name(task.number)), task.positions, task.reasons)
-    return SiftedShard(
-        clean=place_shard(clean, task.number, RAW_SCHEMA, [kept]),
-        quarantine=place_shard(quarantine, task.number, QUARANTINE_SCHEMA, [rejected]) if rejected.num_rows else None,
+    kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.positions, task.reasons)
+    return CleanedShard(
+        clean=publish_shard(clean, task.number, RAW_SCHEMA, [kept]),
+        quarantine=publish_shard(quarantine, task.number, QUARANTINE_SCHEMA, [rejected]) if rejected.num_rows else None,
         labels=Counter(kept["label"].to_pylist()),
         reasons=Counter(rejected["reason"].to_pylist()),
     )

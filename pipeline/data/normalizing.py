@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.data.decoding import decode_payloads
 from pipeline.data.grey_levels import ChannelSums, image_sums, image_table
 from pipeline.data.resizing import resize
-from pipeline.data.shard_tasks import place_shard, read_shard, slices
+from pipeline.data.shard_tasks import publish_shard, read_shard, slices
 from pipeline.errors import DataError
 from pipeline.records.manifest import FileEntry
 from pipeline.storage.shards import Shape, image_schema, shard_name
@@ -56,7 +56,7 @@ def normalize_shard(
     for part, number in task.number_in_part.items():
         chosen = rows.filter(pa.array(part_of_row == part))
         gathered: list[ChannelSums] = []
-        result.entries[part] = place_shard(
+        result.entries[part] = publish_shard(
             prepared / part, number, image_schema(target), _normalized(chosen, image, target, gathered)
         )
         result.labels[part] = Counter(chosen["label"].to_pylist())

@@ -78,7 +78,7 @@ def run_tasks(
     return [result for result, _ in pairs]
 
 
-def place_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> FileEntry:
+def publish_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> FileEntry:
     """Write a shard so that running the task twice, even at the same time, or killing it does no harm.
 
     Every attempt writes in a folder of its own and renames: the bytes are a function of the rows, so it does not matter

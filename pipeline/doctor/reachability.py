@@ -74,11 +74,11 @@ def _probe_port(uri: str) -> StoreProblem | None:
 
 
 def _probe_file(path: Path, *, is_database: bool) -> StoreProblem | None:
-    what = _trouble_with_database(path) if is_database and path.exists() else _trouble_with_folder(path, is_database)
+    what = _problem_with_database(path) if is_database and path.exists() else _problem_with_folder(path, is_database)
     return StoreProblem(what, f"ls -ld {shlex.quote(str(path))} {shlex.quote(str(path.parent))}") if what else None
 
 
-def _trouble_with_database(path: Path) -> str | None:
+def _problem_with_database(path: Path) -> str | None:
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=ANSWER_TIMEOUT_S)
         try:
@@ -90,7 +90,7 @@ def _trouble_with_database(path: Path) -> str | None:
     return None if os.access(path, os.W_OK) else "not writable"
 
 
-def _trouble_with_folder(path: Path, is_database: bool) -> str | None:
+def _problem_with_folder(path: Path, is_database: bool) -> str | None:
     start = path.parent if is_database else path
     nearest = next(folder for folder in (start, *start.parents) if folder.exists())
     if not nearest.is_dir():

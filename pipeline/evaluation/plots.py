@@ -50,8 +50,8 @@ def learning_curves(history: History) -> bytes:
 
     def draw(figure: Any) -> None:
         epochs = [record.epoch for record in history]
-        for place, (figure_of, title) in enumerate([("loss", "loss (nats a row)"), ("accuracy", "accuracy")]):
-            axes = figure.add_axes((0.075 + 0.5 * place, 0.17, 0.4, 0.7))
+        for column, (figure_of, title) in enumerate([("loss", "loss (nats a row)"), ("accuracy", "accuracy")]):
+            axes = figure.add_axes((0.075 + 0.5 * column, 0.17, 0.4, 0.7))
             for part, colour, line in (("train", _ORANGE, (0, (4, 2))), ("validation", _BLUE, "-")):
                 values = [getattr(record, f"{part}_{figure_of}") for record in history]
                 axes.plot(epochs, values, color=colour, linestyle=line, linewidth=1.6, marker="o", markersize=3)

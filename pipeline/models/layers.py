@@ -24,10 +24,10 @@ def placed_dropout(model: Any, seed: int, step: Any, first_image: int) -> Iterat
     """Within the block, the model's dropout layers know their step and where the images begin in the global batch."""
     layers = [layer for layer in model.layers if isinstance(layer, _position_dropout_class())]
     for layer in layers:
-        layer.place = (seed, step, first_image)
+        layer.position = (seed, step, first_image)
     yield
     for layer in layers:
-        layer.place = None  # a tensor of a graph must not outlive its tracing
+        layer.position = None  # a tensor of a graph must not outlive its tracing
 
 
 @functools.cache
@@ -43,13 +43,13 @@ def _position_dropout_class() -> Any:
         def __init__(self, rate: float, **settings: Any) -> None:
             super().__init__(**settings)
             self.rate = rate
-            self.place: tuple[int, Any, int] | None = None
+            self.position: tuple[int, Any, int] | None = None
 
         def call(self, inputs: Any, training: bool = False) -> Any:
             """Silence units at random and scale the others up, while training."""
-            if not training or self.rate == 0 or self.place is None:
+            if not training or self.rate == 0 or self.position is None:
                 return inputs
-            seed, step, first_image = self.place
+            seed, step, first_image = self.position
             key = tf.constant([(seed ^ zlib.crc32(self.name.encode())) % 2**63], tf.uint64)
             units = 1
             for length in inputs.shape[1:]:

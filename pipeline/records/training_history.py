@@ -51,7 +51,7 @@ def history_csv(history: History) -> str:
 
 
 def parse_history(text: str, where: str) -> History:
-    """Read a history back; raise DataError, led by `where`, for a wrong column, a figure that is not finite, no epoch."""
+    """Read a history back; raise DataError, led by `where`, for a wrong column, figures that are not finite, no row."""
     reader = csv.DictReader(io.StringIO(text))
     try:
         history = tuple(EpochRecord.model_validate(row) for row in reader)

@@ -49,8 +49,8 @@ def promote(
         if version.is_champion:
             raise UsageError(f"{name} v{version.version} is the champion already")
         _verify(store, reader, version)
-        before = versions.met_tag(champion.identity if champion else None)
-        _move(store, version, {versions.MET: before}, actor.event("promoted by hand", reason, before))
+        before = versions.champion_tag(champion.identity if champion else None)
+        _move(store, version, {versions.REPLACED: before}, actor.event("promoted by hand", reason, before))
     return f"{name} v{version.version} is champion" + (f", in place of v{champion.version}" if champion else "")
 
 
@@ -77,7 +77,7 @@ def rollback(
         target = _find(reader, name, to) if to else _champion_before(reader, champion)
         if target.is_champion:
             raise UsageError(f"{name} v{target.version} is the champion; name another version")
-        if versions.MET not in target.tags:
+        if versions.REPLACED not in target.tags:
             raise UsageError(
                 f"{name} v{target.version} was never champion, so it cannot be restored; "
                 "`ratchet registry promote` makes it champion against the gate"
@@ -85,7 +85,7 @@ def rollback(
         _verify(store, reader, target)
         _mark(store, champion, target, reason, actor)
         # A restored version keeps the champion that it met when it was promoted: no tag to change but its history.
-        _move(store, target, {}, actor.event("restored", reason, versions.met_tag(champion.identity)))
+        _move(store, target, {}, actor.event("restored", reason, versions.champion_tag(champion.identity)))
     return f"{name} v{target.version} is champion again; v{champion.version} is rolled back"
 
 
@@ -94,7 +94,7 @@ def _mark(store: Store, version: Version, target: Version, reason: str, actor: A
     from pipeline.registry import tracking
 
     client = tracking.open_client(store)
-    event = actor.event("rolled back", reason, versions.met_tag(version.identity))
+    event = actor.event("rolled back", reason, versions.champion_tag(version.identity))
     mark = {"by": actor.by, "at_utc": actor.at_utc, "reason": reason, "restored": target.version}
     with tracking.failures_named(store):
         for key, text in (
@@ -130,7 +130,7 @@ def _find(reader: Reader, name: str, which: str) -> Version:
 
 def _champion_before(reader: Reader, champion: Version) -> Version:
     """Follow who replaced whom to the nearest version that is still there and was not rolled back itself."""
-    seen, met = {champion.version}, champion.met
+    seen, met = {champion.version}, champion.replaced
     while met is not None and met.version not in seen:
         seen.add(met.version)
         version = reader.version(met.name, met.version)
@@ -138,7 +138,7 @@ def _champion_before(reader: Reader, champion: Version) -> Version:
             break
         if version.digest == met.digest and not version.is_rolled_back:
             return version
-        met = version.met
+        met = version.replaced
     raise UsageError(
         f"{champion.name} v{champion.version} has no champion before it that could be restored; "
         "name one with --to, see `ratchet registry list`"

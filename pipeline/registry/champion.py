@@ -20,12 +20,12 @@ from pipeline.registry.versions import Version
 from pipeline.storage.record_files import write_record
 
 
-def champion_to_meet(reader: Reader, name: str, candidate: str) -> Identity | None:
+def champion_to_challenge(reader: Reader, name: str, candidate: str) -> Identity | None:
     """Return the version that a candidate of this digest has to meet; None if it is the first model."""
     champion = champion_of(reader, name)
     if champion is None:
         return None
-    return champion.met if champion.digest == candidate else champion.identity
+    return champion.replaced if champion.digest == candidate else champion.identity
 
 
 def write_champion(folder: Path, store: Store, reader: Reader, champion: Identity | None) -> Champion:

@@ -160,7 +160,7 @@ def _act(
 
     client = tracking.open_client(store)
     verdict, name = candidate.verdict, candidate.name
-    met = versions.met_tag(champion.identity if champion else None)
+    met = versions.champion_tag(champion.identity if champion else None)
     judged = {versions.OUTCOME: verdict.outcome, versions.REASON: verdict.reason}
     with tracking.failures_named(store):
         runs.sweep(store, client, reader, name)
@@ -172,7 +172,7 @@ def _act(
             # Once more: making the version took a while, and the lock does not reach other machines.
             decide(verdict, own, champion_of(reader, name))
             promoted = versions.history_tag(own.history, actor.event("promoted", verdict.reason, met))
-            tracking.move_alias(client, own, {**judged, versions.MET: met, versions.HISTORY: promoted})
+            tracking.move_alias(client, own, {**judged, versions.REPLACED: met, versions.HISTORY: promoted})
     return reader.version(name, own.version) if own else None
 
 

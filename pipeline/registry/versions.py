@@ -21,7 +21,7 @@ DIGEST = PREFIX + "digest"
 OUTCOME = PREFIX + "outcome"
 REASON = PREFIX + "reason"
 METRICS = PREFIX + "metrics"
-MET = PREFIX + "met"
+REPLACED = PREFIX + "met"
 ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
 NOBODY = "none"
@@ -76,9 +76,9 @@ class Version:
         return Identity(name=self.name, version=self.version, digest=self.digest)
 
     @property
-    def met(self) -> Identity | None:
+    def replaced(self) -> Identity | None:
         """The champion this version replaced when it was last promoted; None if there was none."""
-        version, _, digest = self.tags.get(MET, NOBODY).partition(" ")
+        version, _, digest = self.tags.get(REPLACED, NOBODY).partition(" ")
         return Identity(name=self.name, version=int(version), digest=digest) if version.isdecimal() else None
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Version:
                 for key, value in sorted(self.tags.items())
                 if key.startswith(PREFIX) and key.endswith(("_digest", "_commit", "_dirty"))
             },
-            "met": self.met.to_json() if self.met else None,
+            "met": self.replaced.to_json() if self.replaced else None,
             "rolled_back": self._json(ROLLED_BACK, None),
             "history": self.history,
         }
@@ -116,7 +116,7 @@ class Version:
             ) from error
 
 
-def met_tag(champion: Identity | None) -> str:
+def champion_tag(champion: Identity | None) -> str:
     """Return how the champion that a version replaced is written."""
     return NOBODY if champion is None else f"{champion.version} {champion.digest}"
 

@@ -67,7 +67,7 @@ def common_confusions(predictions: Predictions, classes: Sequence[str], count: i
     rows = matrix.sum(axis=1)
     np.fill_diagonal(matrix, 0)
     order = np.argsort(-matrix, axis=None, kind="stable")[:count]
-    pairs = [(int(place) // size, int(place) % size) for place in order]
+    pairs = [divmod(int(cell), size) for cell in order]
     return [
         Confusion(
             classes[truth], classes[answer], int(matrix[truth, answer]), float(matrix[truth, answer] / rows[truth])

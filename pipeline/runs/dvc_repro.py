@@ -31,7 +31,7 @@ def warm_up() -> None:
 
 
 def start(
-    place: Path,
+    workspace: Path,
     environment: Mapping[str, str],
     log: Path,
     *,
@@ -39,7 +39,7 @@ def start(
     is_single: bool = False,
     is_forced: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Have `dvc repro` run in `place`, in an environment of its own; what it says goes to `log`.
+    """Have `dvc repro` run in `workspace`, in an environment of its own; what it says goes to `log`.
 
     With a `stage`, only what it needs is run, or with `is_single` only itself; `is_forced`: even what is up to date.
     A stage alone may have others beside it and waits for its turn at DVC's lock; anybody else is told after 3 s.
@@ -48,7 +48,7 @@ def start(
     log.write_bytes(b"")
     process = _warm.pop() if _warm else _started()
     order = {
-        "place": str(place),
+        "workspace": str(workspace),
         "environment": dict(environment),
         "log": str(log),
         "may_wait": is_single,
@@ -77,10 +77,10 @@ def main() -> NoReturn:
     from dvc.utils.serialize import _common
 
     _common._dump_data = _dump_aside  # noqa: SLF001 - DVC is pinned, and a test sees whether it is still called
-    told = sys.stdin.buffer.read()
-    if not told:
+    content = sys.stdin.buffer.read()
+    if not content:
         processes.leave(0)  # nobody needs us
-    order = json.loads(told)
+    order = json.loads(content)
     _become(order)
     ui.enable()
     try:
@@ -106,10 +106,10 @@ def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = 
 
 
 def _become(order: Mapping[str, Any]) -> None:
-    """Take place, environment, outputs and name of the process that would have been started for the order alone."""
+    """Take folder, environment, outputs and name of the process that would have been started for the order alone."""
     os.environ.clear()
     os.environ.update(order["environment"])
-    os.chdir(order["place"])
+    os.chdir(order["workspace"])
     for path, descriptors in ((os.devnull, (0,)), (order["log"], (1, 2))):
         opened = os.open(path, os.O_RDWR)
         for descriptor in descriptors:

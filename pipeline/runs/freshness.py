@@ -59,7 +59,7 @@ def remember_run(root: Path, inputs: str, run_id: str, champion: Mapping[str, An
     write_json(_answer(root, inputs), {"run": run_id, "champion": champion})
 
 
-def standing_run(root: Path, inputs: str, champion: Mapping[str, Any] | None) -> str | None:
+def run_with_same_inputs(root: Path, inputs: str, champion: Mapping[str, Any] | None) -> str | None:
     """Return the run that has answered these inputs already, if the champion is still the one it left."""
     try:
         answer = json.loads(_answer(root, inputs).read_bytes())

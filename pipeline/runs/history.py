@@ -79,14 +79,14 @@ def list_runs(root: Path) -> list[RunRecord]:
 
 
 def finish(
-    root: Path, place: Path, record: RunRecord, state: State, outcome: RunOutcome | None = None, sentence: str = ""
+    root: Path, workspace: Path, record: RunRecord, state: State, outcome: RunOutcome | None = None, sentence: str = ""
 ) -> RunRecord:
     """Keep a run's recipe, `dvc.lock` and reports, then write that it is over."""
-    keep(root, place, record.id)
+    keep(root, workspace, record.id)
     return write(root, record.changed(state=state, outcome=outcome, sentence=sentence, end=now(), pid=None))
 
 
-def keep(root: Path, place: Path, run_id: str) -> Path:
+def keep(root: Path, workspace: Path, run_id: str) -> Path:
     """Copy a run's recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
     kept = root / RUNS / run_id
     aside = kept / ".partial"
@@ -94,7 +94,7 @@ def keep(root: Path, place: Path, run_id: str) -> Path:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         for name in _KEPT:
-            source = place / name
+            source = workspace / name
             if source.is_dir():
                 shutil.copytree(source, aside / name)
             elif source.exists():

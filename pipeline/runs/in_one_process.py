@@ -1,4 +1,4 @@
-"""`ratchet run`: in place or in a worktree of its own, what is checked before, and what is told and kept after."""
+"""`ratchet run`: one process drives a whole run, in place or in a worktree of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.records.run import RunRecord, RunRequest
 from pipeline.records.verdict import VERDICT_FILE, Verdict
 from pipeline.runs import freshness, history, workspaces
 from pipeline.runs.console import Console
-from pipeline.runs.locks import only_run_in
+from pipeline.runs.locks import run_lock
 from pipeline.runs.preflight import champion_now, check_before
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import PAGE, render_page, write_run_report
@@ -53,7 +53,7 @@ def run(root: Path, request: RunOptions) -> RunResult:
     """Bring the graph up to date: in place, or in a worktree when the run has a recipe of its own.
 
     Raises UsageError before anything is written if the recipe, the execution or the set-up is wrong, StageFailed with
-    the stage's own line and exit code, and TryAgain if another run works in the same place.
+    the stage's own line and exit code, and TryAgain if another run works in the same workspace.
     """
     from pipeline.recipe.execution import as_variables
     from pipeline.recipe.recipe import load_recipe
@@ -61,7 +61,7 @@ def run(root: Path, request: RunOptions) -> RunResult:
     environment = {**os.environ, **as_variables(request.execution)}
     if request.has_own_recipe:
         return _run_apart(root, request, environment)
-    with only_run_in(root):
+    with run_lock(root):
         recipe = load_recipe(root)
         champion = champion_now(root, recipe.name, environment)
         graph = load_graph(root)
@@ -91,44 +91,44 @@ def _run_apart(root: Path, request: RunOptions, environment: dict[str, str]) -> 
     )
     record = opening.open_run(root, asked, environment)
     if record.same_as is None:
-        place = workspaces.place_of(root, record.id)
+        workspace = workspaces.workspace_of(root, record.id)
         try:
-            with only_run_in(place), _recorded(root, place, record.changed(pid=os.getpid())):
-                _drive(place, load_graph(place), environment, record, is_forced=record.is_forced)
-                steps.remember(root, place, record.id, environment)
+            with run_lock(workspace), _recorded(root, workspace, record.changed(pid=os.getpid())):
+                _drive(workspace, load_graph(workspace), environment, record, is_forced=record.is_forced)
+                steps.remember(root, workspace, record.id, environment)
         finally:
-            workspaces.remove(root, place)
+            workspaces.remove(root, workspace)
     return _outcome(root / record.folder, is_unchanged=record.same_as is not None)
 
 
 @contextmanager
-def _recorded(root: Path, place: Path, record: RunRecord) -> Iterator[RunRecord]:
+def _recorded(root: Path, workspace: Path, record: RunRecord) -> Iterator[RunRecord]:
     """Write the run's record when the block begins, and when it ends, keep the run and write what came of it."""
     history.write(root, record)
     try:
         yield record
     except (RatchetError, KeyboardInterrupt) as error:
-        history.finish(root, place, record, "failed", sentence=str(error) or "interrupted")
+        history.finish(root, workspace, record, "failed", sentence=str(error) or "interrupted")
         raise
-    verdict = read_record(place / VERDICT_FILE, Verdict)
-    history.finish(root, place, record, "success", verdict.outcome, verdict.reason)
+    verdict = read_record(workspace / VERDICT_FILE, Verdict)
+    history.finish(root, workspace, record, "success", verdict.outcome, verdict.reason)
 
 
 def _drive(
-    place: Path, graph: Graph, environment: Mapping[str, str], record: RunRecord, *, is_forced: bool = False
+    workspace: Path, graph: Graph, environment: Mapping[str, str], record: RunRecord, *, is_forced: bool = False
 ) -> None:
-    freshness.forget(place)
-    drop_dead_locks(place)
+    freshness.forget(workspace)
+    drop_dead_locks(workspace)
     rows = {stage.name: StageRow(stage.name) for stage in graph.stages}
     with Console(rows.values()) as console:
         try:
-            reproduce(place, rows, console, environment, is_forced=is_forced)
+            reproduce(workspace, rows, console, environment, is_forced=is_forced)
         finally:
-            write_run_report(place, rows.values(), record)
-            render_page(place)
+            write_run_report(workspace, rows.values(), record)
+            render_page(workspace)
     console.finish()
 
 
-def _outcome(place: Path, *, is_unchanged: bool) -> RunResult:
-    registration = find_record(place / REGISTRATION_FILE, Registration)
-    return RunResult(is_unchanged, read_record(place / VERDICT_FILE, Verdict), registration, place / PAGE)
+def _outcome(workspace: Path, *, is_unchanged: bool) -> RunResult:
+    registration = find_record(workspace / REGISTRATION_FILE, Registration)
+    return RunResult(is_unchanged, read_record(workspace / VERDICT_FILE, Verdict), registration, workspace / PAGE)

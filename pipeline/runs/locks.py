@@ -19,39 +19,39 @@ _LOOK_S = 0.1
 
 
 @contextmanager
-def only_run_in(place: Path, *, patience_s: float = 0.0) -> Iterator[None]:
+def run_lock(workspace: Path, *, patience_s: float = 0.0) -> Iterator[None]:
     """Hold a folder's run lock: two runs at once in one workspace are not possible.
 
     Raises TryAgain if another process still holds it after `patience_s`.
     """
-    with _held(place, place / WORK / _RUN_LOCK, patience_s=patience_s):
+    with _held(workspace, workspace / WORK / _RUN_LOCK, patience_s=patience_s):
         yield
 
 
 @contextmanager
-def one_stage_in(place: Path, stage: str, *, patience_s: float = 0.0) -> Iterator[None]:
+def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Iterator[None]:
     """Hold a folder for one stage of its run: beside other stages, whose paths DVC keeps apart; never beside itself.
 
     Raises TryAgain if a whole run, or the same stage, still works there after `patience_s`.
     """
     with (
-        _held(place, place / WORK / _RUN_LOCK, is_shared=True, patience_s=patience_s),
-        _held(place, stage_folder(place, stage) / "lock", patience_s=patience_s),
+        _held(workspace, workspace / WORK / _RUN_LOCK, is_shared=True, patience_s=patience_s),
+        _held(workspace, stage_folder(workspace, stage) / "lock", patience_s=patience_s),
     ):
         yield
 
 
 @contextmanager
-def only_maker(root: Path) -> Iterator[None]:
+def maker_lock(root: Path) -> Iterator[None]:
     """Hold the right to look whether a worktree is there, and to make it; raise TryAgain if that does not come."""
     with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
         yield
 
 
-def is_run_going_on(place: Path) -> bool:
+def is_run_going_on(workspace: Path) -> bool:
     """Say whether a process holds a folder's run lock; nobody does where there is none."""
     try:
-        with (place / WORK / _RUN_LOCK).open("a") as handle:
+        with (workspace / WORK / _RUN_LOCK).open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -61,7 +61,7 @@ def is_run_going_on(place: Path) -> bool:
 
 
 @contextmanager
-def _held(place: Path, path: Path, *, is_shared: bool = False, patience_s: float = 0.0) -> Iterator[None]:
+def _held(workspace: Path, path: Path, *, is_shared: bool = False, patience_s: float = 0.0) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+")
@@ -81,7 +81,7 @@ def _held(place: Path, path: Path, *, is_shared: bool = False, patience_s: float
                     handle.seek(0)
                     holder = handle.read().strip() or "unknown"
                     raise TryAgain(
-                        f"another run (process {holder}) works in {place}; wait for it, or use --set"
+                        f"another run (process {holder}) works in {workspace}; wait for it, or use --set"
                     ) from error
                 time.sleep(_LOOK_S)
         handle.seek(0)

@@ -51,10 +51,10 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
     Raises UsageError or StorageError, with nothing written, where the recipe, the source or the set-up is wrong.
     """
     history.check_id(request.id)
-    place = workspaces.place_of(root, request.id)
-    if (place / PARAMS_FILE).is_file() and (place / GRAPH_FILE).is_file():
+    workspace = workspaces.workspace_of(root, request.id)
+    if (workspace / PARAMS_FILE).is_file() and (workspace / GRAPH_FILE).is_file():
         return history.write(root, history.read(root, request.id).changed(state="running", end=None))
-    workspaces.remove(root, place)  # half made, by a process that was killed
+    workspaces.remove(root, workspace)  # half made, by a process that was killed
     sweep(root, environment)
 
     config = load_config(root / request.config) if request.config else None
@@ -82,16 +82,16 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
         asked_by=request.asked_by,
         is_forced=request.is_forced,
     )
-    standing = None if request.is_forced else freshness.standing_run(root, inputs, champion)
+    standing = None if request.is_forced else freshness.run_with_same_inputs(root, inputs, champion)
     if standing and (root / RUNS / standing / VERDICT_FILE).is_file():
         return _unchanged(root, record, standing)
     history.write(root, record)
-    place = workspaces.make(root, request.id, plain)
-    history.keep(root, place, request.id)
+    workspace = workspaces.make(root, request.id, plain)
+    history.keep(root, workspace, request.id)
     is_still = freshness.inputs_digest(root, graph, plain) == inputs  # else what runs is not what was looked at
-    lock = place / LOCK_FILE
+    lock = workspace / LOCK_FILE
     known = dvc_lock.stage_names(lock.read_text()) if lock.is_file() else []
-    write_json(place / INPUTS, {"inputs": inputs if is_still else None, "known": known})
+    write_json(workspace / INPUTS, {"inputs": inputs if is_still else None, "known": known})
     return record
 
 

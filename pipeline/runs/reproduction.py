@@ -35,7 +35,7 @@ class StageFailed(RatchetError):
 
 
 def reproduce(
-    place: Path,
+    workspace: Path,
     rows: dict[str, StageRow],
     console: Console,
     environment: Mapping[str, str],
@@ -44,17 +44,17 @@ def reproduce(
     is_single: bool = False,
     is_forced: bool = False,
 ) -> None:
-    """Run `dvc repro` in `place` and keep `rows` and `console` up to date until it ends.
+    """Run `dvc repro` in `workspace` and keep `rows` and `console` up to date until it ends.
 
     With a `stage`, only what it needs is run, or with `is_single` only itself; `is_forced`: even what is up to date.
     If the champion has moved since the verdict, what looks at it runs again, and so does the gate; nothing else.
     Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
     """
-    folder = workspaces.stage_folder(place, stage) if stage else place / workspaces.WORK
+    folder = workspaces.stage_folder(workspace, stage) if stage else workspace / workspaces.WORK
     for attempt in range(1, _CHAMPION_TRIES + 1):
         try:
             _reproduce_once(
-                place, rows, console, environment, folder, stage=stage, is_single=is_single, is_forced=is_forced
+                workspace, rows, console, environment, folder, stage=stage, is_single=is_single, is_forced=is_forced
             )
             return
         except StageFailed as error:
@@ -64,7 +64,7 @@ def reproduce(
 
 
 def _reproduce_once(
-    place: Path,
+    workspace: Path,
     rows: dict[str, StageRow],
     console: Console,
     environment: Mapping[str, str],
@@ -76,12 +76,12 @@ def _reproduce_once(
     events.write_bytes(b"")
     binaries = Path(sys.executable).parent
     process = dvc_repro.start(
-        place,
+        workspace,
         {
             **environment,
             EVENTS_VARIABLE: str(events),
             "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
-            "PYTHONPATH": str(place),  # the stage's code is this place's, whatever is installed
+            "PYTHONPATH": str(workspace),  # the stage's code is this workspace's, whatever is installed
             "SHELL": "/bin/sh",
         },
         log,
@@ -110,14 +110,14 @@ def _reproduce_once(
         raise failure or _explained(rows, log)
 
 
-def drop_dead_locks(place: Path) -> None:
-    """Take the locks of killed DVC processes out of DVC's lock file. Only for a caller who holds the place alone.
+def drop_dead_locks(workspace: Path) -> None:
+    """Take the locks of killed DVC processes out of DVC's lock file. Only for a caller who holds the workspace alone.
 
     DVC does so itself, but takes a process that has ended and is not yet reaped for a living one: without an init that
-    reaps, as in many containers, a killed run would block the place for good.
+    reaps, as in many containers, a killed run would block the workspace for good.
     One of another container or host, beside this one, would seem dead too.
     """
-    path = place / ".dvc" / "tmp" / "rwlock"
+    path = workspace / ".dvc" / "tmp" / "rwlock"
     if not path.is_file():
         return
     try:

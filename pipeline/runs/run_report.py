@@ -13,7 +13,7 @@ from pipeline.storage.record_files import write_record
 PAGE = Path("reports") / "index.html"
 
 
-def write_run_report(place: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
+def write_run_report(workspace: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
     """Write `reports/run.json`: who asked for what, and what happened in each stage, with its readings."""
     stages = tuple(
         StageRun(name=row.name, what=row.what, seconds=row.seconds, outcome=row.state, **row.readings) for row in rows
@@ -29,12 +29,12 @@ def write_run_report(place: Path, rows: Iterable[StageRow], record: RunRecord) -
         finished_at=history.now(),
         stages=stages,
     )
-    write_record(place / RUN_REPORT_FILE, report)
+    write_record(workspace / RUN_REPORT_FILE, report)
 
 
-def render_page(place: Path) -> None:
+def render_page(workspace: Path) -> None:
     """Write `reports/index.html`, the page for people, from what is there."""
     from pipeline.report.page import render
     from pipeline.storage.artifacts import write_file
 
-    write_file(place / PAGE, render(place))
+    write_file(workspace / PAGE, render(workspace))

@@ -21,7 +21,7 @@ from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
 from pipeline.records.verdict import VERDICT_FILE, Verdict
 from pipeline.runs import dvc_lock, freshness, history, out_of_memory, workspaces
 from pipeline.runs.console import Console
-from pipeline.runs.locks import one_stage_in, only_maker, only_run_in
+from pipeline.runs.locks import maker_lock, run_lock, stage_lock
 from pipeline.runs.preflight import champion_now
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import render_page, write_run_report
@@ -40,12 +40,12 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     that one works with half the parallelism.
     """
     record = history.read(root, run_id)
-    place = workspaces.place_of(root, run_id)
-    with _at_work(root, place, run_id, stage) as is_whole:
-        graph = load_graph(place)
-        has_run_out = bool(_row(place, stage).readings.get("out_of_memory"))
-        environment = {**os.environ, **(_lighter(place) if has_run_out else {})}
-        rows = {each.name: _row(place, each.name) for each in graph.stages} if not is_whole else {}
+    workspace = workspaces.workspace_of(root, run_id)
+    with _at_work(root, workspace, run_id, stage) as is_whole:
+        graph = load_graph(workspace)
+        has_run_out = bool(_row(workspace, stage).readings.get("out_of_memory"))
+        environment = {**os.environ, **(_lighter(workspace) if has_run_out else {})}
+        rows = {each.name: _row(workspace, each.name) for each in graph.stages} if not is_whole else {}
         rows[stage] = StageRow(stage)
         if has_run_out:
             print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
@@ -53,7 +53,7 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
         try:
             with Console(rows.values()) as console:
                 reproduce(
-                    place, rows, console, environment, stage=stage, is_single=is_whole, is_forced=record.is_forced
+                    workspace, rows, console, environment, stage=stage, is_single=is_whole, is_forced=record.is_forced
                 )
         except RatchetError as error:
             row = rows[stage]
@@ -72,7 +72,7 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
             raise
         finally:
             for row in rows.values():
-                write_json(place / history.ROWS / f"{row.name}.json", vars(row))
+                write_json(workspace / history.ROWS / f"{row.name}.json", vars(row))
     return rows[stage]
 
 
@@ -82,92 +82,92 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
     The worktree of a successful run is removed; that of a failed one stays for as long as `execution.yaml` says.
     """
     record = history.read(root, run_id)
-    place = workspaces.place_of(root, run_id)
-    if record.state != "running" and not place.exists():
+    workspace = workspaces.workspace_of(root, run_id)
+    if record.state != "running" and not workspace.exists():
         return record
-    if not place.exists():
+    if not workspace.exists():
         lost = "its worktree was removed while it ran"
         return history.write(root, record.changed(state="failed", sentence=sentence or lost, end=history.now()))
-    graph = load_graph(place)
-    rows = [_row(place, stage.name) for stage in graph.stages]
-    _order_lock(place, graph)
-    write_run_report(place, rows, record)
-    render_page(place)
-    outcome, why = _came_of_it(place) if state == "success" else (None, "")
+    graph = load_graph(workspace)
+    rows = [_row(workspace, stage.name) for stage in graph.stages]
+    _order_lock(workspace, graph)
+    write_run_report(workspace, rows, record)
+    render_page(workspace)
+    outcome, why = _came_of_it(workspace) if state == "success" else (None, "")
     if state == "failed" and not sentence:
         sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
-    done = history.finish(root, place, record, state, outcome, sentence or why)
+    done = history.finish(root, workspace, record, state, outcome, sentence or why)
     if state == "success":
-        remember(root, place, run_id, os.environ)
-        workspaces.remove(root, place)
+        remember(root, workspace, run_id, os.environ)
+        workspaces.remove(root, workspace)
     return done
 
 
-def remember(root: Path, place: Path, run_id: str, environment: Mapping[str, str]) -> None:
+def remember(root: Path, workspace: Path, run_id: str, environment: Mapping[str, str]) -> None:
     """Keep that a run is complete: the next one that starts from the same has nothing to do."""
-    inputs = _inputs(place).get("inputs")
+    inputs = _inputs(workspace).get("inputs")
     if inputs:
         from pipeline.recipe.recipe import load_recipe
 
-        champion = champion_now(root, load_recipe(place).name, environment)
+        champion = champion_now(root, load_recipe(workspace).name, environment)
         freshness.remember_run(root, inputs, run_id, champion)
 
 
 @contextmanager
-def _at_work(root: Path, place: Path, run_id: str, stage: str) -> Iterator[bool]:
+def _at_work(root: Path, workspace: Path, run_id: str, stage: str) -> Iterator[bool]:
     """Hold a run's worktree for one stage, made again if it is gone. Gives whether it was there, with all in it."""
     with ExitStack() as locks:
-        with only_maker(root):
-            is_whole = (place / GRAPH_FILE).is_file()
+        with maker_lock(root):
+            is_whole = (workspace / GRAPH_FILE).is_file()
             if not is_whole:
-                _make_again(root, place, run_id)
-                locks.enter_context(only_run_in(place))  # until the stages before this one are there again
-        load_graph(place)[stage]  # raises with the nearest name
+                _make_again(root, workspace, run_id)
+                locks.enter_context(run_lock(workspace))  # until the stages before this one are there again
+        load_graph(workspace)[stage]  # raises with the nearest name
         if is_whole:
-            with suppress(TryAgain), only_run_in(place):  # nobody else is there: what is locked was killed
-                drop_dead_locks(place)
-            locks.enter_context(one_stage_in(place, stage, patience_s=_PATIENCE_S))
+            with suppress(TryAgain), run_lock(workspace):  # nobody else is there: what is locked was killed
+                drop_dead_locks(workspace)
+            locks.enter_context(stage_lock(workspace, stage, patience_s=_PATIENCE_S))
         yield is_whole
 
 
-def _make_again(root: Path, place: Path, run_id: str) -> None:
+def _make_again(root: Path, workspace: Path, run_id: str) -> None:
     kept = root / RUNS / run_id / PARAMS_FILE
     if not kept.is_file():
-        raise StorageError(f"{place}: the run's worktree is gone and so is its recipe; start a new run")
-    print(f"worktree {place.name} is gone: made again, the stages before this one come from the cache", flush=True)  # noqa: T201
-    workspaces.remove(root, place)
+        raise StorageError(f"{workspace}: the run's worktree is gone and so is its recipe; start a new run")
+    print(f"worktree {workspace.name} is gone: made again, the stages before this one come from the cache", flush=True)  # noqa: T201
+    workspaces.remove(root, workspace)
     from pipeline.recipe.strict_yaml import parse_yaml
 
     workspaces.make(root, run_id, parse_yaml(kept))
 
 
-def _lighter(place: Path) -> dict[str, str]:
+def _lighter(workspace: Path) -> dict[str, str]:
     from pipeline.recipe.execution import load_execution
 
-    return out_of_memory.less_parallel(load_execution(place))
+    return out_of_memory.less_parallel(load_execution(workspace))
 
 
-def _inputs(place: Path) -> dict[str, Any]:
+def _inputs(workspace: Path) -> dict[str, Any]:
     # Absent where the worktree was removed and made again: nobody knows what it was then made from.
-    return dict(read_json(place / INPUTS)) if (place / INPUTS).is_file() else {}
+    return dict(read_json(workspace / INPUTS)) if (workspace / INPUTS).is_file() else {}
 
 
-def _order_lock(place: Path, graph: Graph) -> None:
-    path = place / LOCK_FILE
+def _order_lock(workspace: Path, graph: Graph) -> None:
+    path = workspace / LOCK_FILE
     if path.is_file():
-        known = _inputs(place).get("known", [])
+        known = _inputs(workspace).get("known", [])
         write_file(path, dvc_lock.in_order(path.read_text(), known, [stage.name for stage in graph.stages]).encode())
 
 
-def _row(place: Path, stage: str) -> StageRow:
-    path = place / history.ROWS / f"{stage}.json"
+def _row(workspace: Path, stage: str) -> StageRow:
+    path = workspace / history.ROWS / f"{stage}.json"
     return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
 
 
-def _came_of_it(place: Path) -> tuple[RunOutcome | None, str]:
-    if not (place / VERDICT_FILE).is_file():
+def _came_of_it(workspace: Path) -> tuple[RunOutcome | None, str]:
+    if not (workspace / VERDICT_FILE).is_file():
         return None, ""
-    verdict = read_record(place / VERDICT_FILE, Verdict)
-    if verdict.outcome == "promote" and not (place / REGISTRATION_FILE).is_file():
+    verdict = read_record(workspace / VERDICT_FILE, Verdict)
+    if verdict.outcome == "promote" and not (workspace / REGISTRATION_FILE).is_file():
         return "rejected", f"passed the gate, but a person did not approve it: {verdict.reason}"
     return verdict.outcome, verdict.reason

@@ -20,12 +20,12 @@ def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]
     """Remove the worktrees of runs that ended or were forgotten longer ago than `execution.yaml` allows; return ids."""
     settings = load_execution(root, environment).worktrees
     swept = []
-    for place in sorted((root / WORKTREES).glob("*/")):
-        is_new = time.time() - place.stat().st_mtime < _NEW_S
-        if is_new or _is_wanted(root, place.name, settings) or is_run_going_on(place):
+    for workspace in sorted((root / WORKTREES).glob("*/")):
+        is_new = time.time() - workspace.stat().st_mtime < _NEW_S
+        if is_new or _is_wanted(root, workspace.name, settings) or is_run_going_on(workspace):
             continue
-        workspaces.remove(root, place)
-        swept.append(place.name)
+        workspaces.remove(root, workspace)
+        swept.append(workspace.name)
     return swept
 
 

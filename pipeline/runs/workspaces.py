@@ -21,48 +21,48 @@ WORKTREES = ".worktrees"
 WORK = Path(".ratchet")  # in each workspace: locks, logs, and what is in hand
 
 
-def stage_folder(place: Path, stage: str) -> Path:
+def stage_folder(workspace: Path, stage: str) -> Path:
     """Return where a stage that is run alone keeps its lock, its events and what DVC says."""
-    return place / WORK / "stages" / stage
+    return workspace / WORK / "stages" / stage
 
 
-def place_of(root: Path, run_id: str) -> Path:
+def workspace_of(root: Path, run_id: str) -> Path:
     """Return where a run's worktree stands, or would stand."""
     return root / WORKTREES / run_id
 
 
 def make(root: Path, run_id: str, recipe: dict[str, Any]) -> Path:
     """Make a run's worktree with its own `params.yaml` and return its folder; it stays until `remove`, or a `sweep`."""
-    place = place_of(root, run_id)
+    workspace = workspace_of(root, run_id)
     if not has_commit(root):
         raise UsageError(f"{root}: a run with its own recipe needs a git repository with a commit; `git commit` first")
     try:
-        git(root, "worktree", "add", "--quiet", "--detach", str(place), "HEAD")
-        _overlay_uncommitted(root, place)
-        write_file(place / PARAMS_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).encode())
-        _share_cache(root, place)
-        _link_source(root, place, str(recipe["data"]["path"]))
+        git(root, "worktree", "add", "--quiet", "--detach", str(workspace), "HEAD")
+        _overlay_uncommitted(root, workspace)
+        write_file(workspace / PARAMS_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).encode())
+        _share_cache(root, workspace)
+        _link_source(root, workspace, str(recipe["data"]["path"]))
     except OSError as error:
-        remove(root, place)
-        raise StorageError(f"{place}: cannot be written: {error.strerror or error}") from error
+        remove(root, workspace)
+        raise StorageError(f"{workspace}: cannot be written: {error.strerror or error}") from error
     except BaseException:
-        remove(root, place)
+        remove(root, workspace)
         raise
-    return place
+    return workspace
 
 
-def remove(root: Path, place: Path) -> None:
+def remove(root: Path, workspace: Path) -> None:
     """Remove a worktree; nothing happens if it is gone."""
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(workspace, ignore_errors=True)
     if has_commit(root):
         git(root, "worktree", "prune")
 
 
-def _overlay_uncommitted(root: Path, place: Path) -> None:
+def _overlay_uncommitted(root: Path, workspace: Path) -> None:
     changed = git(root, "ls-files", "-z", "--modified", "--others", "--exclude-standard")
     staged = git(root, "diff", "--cached", "--name-only", "-z", "HEAD")
     for name in set(filter(None, (changed + staged).split("\0"))):
-        source, target = root / name, place / name
+        source, target = root / name, workspace / name
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
@@ -70,9 +70,9 @@ def _overlay_uncommitted(root: Path, place: Path) -> None:
             target.unlink(missing_ok=True)
 
 
-def _share_cache(root: Path, place: Path) -> None:
+def _share_cache(root: Path, workspace: Path) -> None:
     cache = _dvc_cache(root)
-    write_file(place / ".dvc" / "config.local", f"[cache]\n    dir = {cache}\n".encode())
+    write_file(workspace / ".dvc" / "config.local", f"[cache]\n    dir = {cache}\n".encode())
 
 
 def _dvc_cache(root: Path) -> Path:
@@ -86,8 +86,8 @@ def _dvc_cache(root: Path) -> Path:
     return root / ".dvc" / "cache"
 
 
-def _link_source(root: Path, place: Path, path: str) -> None:
+def _link_source(root: Path, workspace: Path, path: str) -> None:
     # A source inside the project that git ignores is not in the worktree; it is read where it stands.
-    if not Path(path).is_absolute() and not (place / path).exists() and (root / path).exists():
-        (place / path).parent.mkdir(parents=True, exist_ok=True)
-        (place / path).symlink_to((root / path).resolve())
+    if not Path(path).is_absolute() and not (workspace / path).exists() and (root / path).exists():
+        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / path).symlink_to((root / path).resolve())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.models import stored
-from pipeline.registry.champion import champion_to_meet, write_champion
+from pipeline.registry.champion import champion_to_challenge, write_champion
 from pipeline.registry.reader import open_reader
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
@@ -14,7 +14,7 @@ def run(stage: StageContext) -> str:
     candidate = stored.digest(stage.dep("models/candidate"))
     store = stage.store()
     reader = open_reader(store)
-    to_meet = champion_to_meet(reader, stage.param("name", str), candidate)
+    to_meet = champion_to_challenge(reader, stage.param("name", str), candidate)
     with published_folder(stage.out("models/champion")) as folder:
         written = write_champion(folder, store, reader, to_meet)
     if written.identity is None:

@@ -43,17 +43,17 @@ def run(stage: StageContext) -> str:
     ):
         stage.progress.step(f"examining {count(manifest.rows)} images")
         tasks = _shards_to_sift(session, raw, manifest, len(classes), (image.height, image.width, image.channels))
-        sifted = run_tasks(
+        cleaned = run_tasks(
             session,
-            partial(cleaning.sift_shard, raw=raw, clean=clean, quarantine=quarantine),
+            partial(cleaning.clean_shard, raw=raw, clean=clean, quarantine=quarantine),
             [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
             lambda done, total: stage.progress.advance(done, total, "images"),
         )
-        counts = _count(sifted, manifest.rows, classes)
+        counts = _count(cleaned, manifest.rows, classes)
         for folder in (clean, quarantine):
             sweep_attempts(folder)
-        shards.finish_dataset(clean, [shard.clean for shard in sifted], shards.RAW_SCHEMA, counts=counts)
-        rejected_entries = [shard.quarantine for shard in sifted if shard.quarantine]
+        shards.finish_dataset(clean, [shard.clean for shard in cleaned], shards.RAW_SCHEMA, counts=counts)
+        rejected_entries = [shard.quarantine for shard in cleaned if shard.quarantine]
         shards.finish_dataset(
             quarantine, rejected_entries, cleaning.QUARANTINE_SCHEMA, counts={"rejected": counts["reasons"]}
         )
@@ -62,7 +62,7 @@ def run(stage: StageContext) -> str:
 
 def _shards_to_sift(
     session: SparkSession, raw: Path, manifest: Manifest, classes: int, image: shards.Shape
-) -> list[cleaning.ShardToSift]:
+) -> list[cleaning.ShardToClean]:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     numbers = range(len(manifest.files))
@@ -75,7 +75,7 @@ def _shards_to_sift(
     shard_column = rejected["shard"].to_numpy()
     bounds = np.searchsorted(shard_column, np.arange(len(numbers) + 1))
     return [
-        cleaning.ShardToSift(
+        cleaning.ShardToClean(
             number=number,
             positions=rejected["position"].slice(begin, end - begin).to_numpy(),
             reasons=rejected["reason"].slice(begin, end - begin).to_pylist(),
@@ -84,15 +84,15 @@ def _shards_to_sift(
     ]
 
 
-def _count(sifted: list[cleaning.SiftedShard], rows: int, classes: tuple[str, ...]) -> dict[str, Any]:
+def _count(cleaned: list[cleaning.CleanedShard], rows: int, classes: tuple[str, ...]) -> dict[str, Any]:
     """Add the shards up; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
     labels: Counter[int] = Counter()
     reasons: Counter[str] = Counter()
-    for shard in sifted:
+    for shard in cleaned:
         labels.update(shard.labels)
         reasons.update(shard.reasons)
-    kept = sum(shard.clean.rows for shard in sifted)
-    rejected = sum(shard.quarantine.rows for shard in sifted if shard.quarantine)
+    kept = sum(shard.clean.rows for shard in cleaned)
+    rejected = sum(shard.quarantine.rows for shard in cleaned if shard.quarantine)
     if kept + rejected != rows or labels.total() != kept or reasons.total() != rejected:
         raise Bug(f"clean: {rows} rows in, but {kept} kept and {rejected} rejected; please report it")
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none rejected"

@@ -106,8 +106,8 @@ def check_job(job: Job) -> None:
 
 def _code_digests(architecture: str) -> Mapping[str, str]:
     package = Path(pipeline.__file__).parent
-    places = [package / name for name in (*_DECIDING_CODE, f"models/architectures/{architecture}.py")]
-    files = sorted(file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place]))
+    paths = [package / name for name in (*_DECIDING_CODE, f"models/architectures/{architecture}.py")]
+    files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
     return {file.relative_to(package).as_posix(): artifacts.digest_file(file) for file in files}
 
 

@@ -84,7 +84,7 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
     logs = TensorBoard(Path(job.tensorboard), first_epoch=len(history) + 1) if collective.rank == 0 else None
     if logs and not history:
         logs.write_graph(model)
-    pace = Throughput(report, train, steps, first_epoch=len(history) + 1)
+    throughput = Throughput(report, train, steps, first_epoch=len(history) + 1)
     for epoch in range(len(history) + 1, train.epochs + 1):
         order = epoch_order(len(training), job.seed, epoch)
         batches = training_batches(training, order, train.batch_size, collective.rank, collective.size)
@@ -98,7 +98,7 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
                 )
             sums += loss, accuracy
             number += 1
-            pace.stepped(epoch, number, loss)
+            throughput.stepped(epoch, number, loss)
 
         validation_loss, validation_accuracy = validate(score, validation, collective)
         prove_identical(collective, state_digest(model, optimizer), f"after epoch {epoch}")
@@ -255,7 +255,7 @@ class Throughput:
     def stepped(self, epoch: int, number: int, loss: float) -> None:
         """Report that `number` steps of the whole run are done."""
         size, now_s = self._train.batch_size, time.monotonic()
-        if self._begun_s is None:  # the first step traces the graph: no measure of the pace
+        if self._begun_s is None:  # the first step traces the graph: no measure of the speed
             self._begun_s, self._first_step = now_s, number
             return
         images_per_s = (number - self._first_step) * size / max(now_s - self._begun_s, 1e-9)

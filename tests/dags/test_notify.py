@@ -333,7 +333,7 @@ def context(**values: Any) -> Any:
 
 def test_a_failure_is_told_with_the_line_that_says_why(posts: Server, connections: Connections) -> None:
     connections.webhook(posts.port)
-    notify.TellFailure()(context(exception=ValueError("data/raw: no such file")))
+    notify.NotifyFailure()(context(exception=ValueError("data/raw: no such file")))
     [(*_, body)] = posts.got
     assert body == {
         "event": "failed",
@@ -347,24 +347,24 @@ def test_a_failure_is_told_with_the_line_that_says_why(posts: Server, connection
 
 def test_a_run_that_is_closed_as_failed_is_not_told_again(posts: Server, connections: Connections) -> None:
     connections.webhook(posts.port)
-    notify.TellFailure()(context(exception=RunFailed("the run failed: data/raw: no such file")))
+    notify.NotifyFailure()(context(exception=RunFailed("the run failed: data/raw: no such file")))
     assert posts.got == []
 
 
 @pytest.mark.parametrize("values", [{}, {"exception": None}, {"exception": ValueError()}])
 def test_a_task_that_vanished_is_told_too(posts: Server, connections: Connections, values: dict[str, Any]) -> None:
     connections.webhook(posts.port)
-    notify.TellFailure()(context(**values))
+    notify.NotifyFailure()(context(**values))
     assert posts.got[0][2]["sentence"] == "it ended without a word: see its log"
 
 
 def test_the_end_of_a_run_is_told_if_it_is_news(tmp_path: Path, posts: Server, connections: Connections) -> None:
     connections.webhook(posts.port)
     keep(tmp_path, "unchanged")
-    notify.TellVerdict(str(tmp_path))(context())
+    notify.NotifyVerdict(str(tmp_path))(context())
     assert posts.got == []
     keep(tmp_path, "promote", metrics=METRICS)
-    notify.TellVerdict(str(tmp_path))(context())
+    notify.NotifyVerdict(str(tmp_path))(context())
     assert [body["event"] for *_, body in posts.got] == ["promote"]
 
 
@@ -374,7 +374,7 @@ def test_the_log_of_a_message_that_failed_tells_no_password(
     for add in (connections.email, connections.slack, connections.webhook):
         add(1)
     with pytest.raises(RuntimeError):
-        notify.TellFailure()(context())
+        notify.NotifyFailure()(context())
     written = "".join(capfd.readouterr())
     assert "not everybody was told" in written
     assert PASSWORD not in written

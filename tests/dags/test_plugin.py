@@ -59,7 +59,7 @@ def test_a_file_of_a_kept_runs_reports_is_found(plugin: Any, root: Path) -> None
 
 
 def test_a_run_that_goes_on_shows_what_its_worktree_holds(plugin: Any, root: Path) -> None:
-    reports = workspaces.place_of(root, RUN) / "reports"
+    reports = workspaces.workspace_of(root, RUN) / "reports"
     reports.mkdir(parents=True)
     (reports / "live.json").write_text("so far")
     (reports / "index.html").write_text("not kept yet")

@@ -139,9 +139,9 @@ def test_a_stage_added_to_dvc_yaml_is_a_task(checkout: Checkout) -> None:
 def test_everybody_is_told_once_of_a_failure_and_once_of_the_outcome(shipped: Any) -> None:
     dag = shipped.dags["retrain_fashion_mnist"]
     for task in dag.tasks:
-        assert [kind(one) for one in task.on_failure_callback] == ["TellFailure"]
+        assert [kind(one) for one in task.on_failure_callback] == ["NotifyFailure"]
     told = {task.task_id: task.on_success_callback for task in dag.tasks if task.on_success_callback}
-    assert [kind(one) for one in told.pop("close")] == ["TellVerdict"]
+    assert [kind(one) for one in told.pop("close")] == ["NotifyVerdict"]
     assert told == {}
 
 

@@ -40,7 +40,7 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import validate
 from pipeline.records.run import RunRecord
 from pipeline.runs import history, workspaces
-from pipeline.runs.locks import only_run_in
+from pipeline.runs.locks import run_lock
 from tests.dags.conftest import ROOT
 
 _WAIT_S = 20.0
@@ -385,9 +385,9 @@ def test_a_stage_in_a_container_ends_when_its_tasks_side_is_gone(
 ) -> None:
     # The real command waits for another stage of the same run, whose lock this test holds.
     root = tmp_path / "project"
-    place = workspaces.place_of(root, RUN)
-    place.mkdir(parents=True)
-    for folder in (root, place):
+    workspace = workspaces.workspace_of(root, RUN)
+    workspace.mkdir(parents=True)
+    for folder in (root, workspace):
         (folder / "pipeline").symlink_to(ROOT / "pipeline")
         for name in ("dvc.yaml", "params.yaml"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
@@ -401,10 +401,10 @@ def test_a_stage_in_a_container_ends_when_its_tasks_side_is_gone(
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr(tasks, "ROOT", root)
     one = stage_task("ingest", image="ratchet:gpu")
-    with only_run_in(place):
+    with run_lock(workspace):
         going: Future[None] = background.submit(one.call, "runs", command=one._in_container(RUN))
         pid = int(wait_for(lambda: said and said[0]).split()[1])
-        lock = place / ".ratchet" / "run.lock"
+        lock = workspace / ".ratchet" / "run.lock"
         wait_for(lambda: str(lock) in {file.path for file in psutil.Process(pid).open_files()} or going.done())
         assert not going.done(), said
         one.on_kill()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.data.cleaning import UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE, examine, sift
+from pipeline.data.cleaning import UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE, examine, separate
 from pipeline.data.identity import payload_digests
 from pipeline.errors import DataError
 from pipeline.storage.shards import RAW_SCHEMA
@@ -101,7 +101,7 @@ def test_a_payload_that_is_not_its_digest_s_is_named():
 def test_sifting_keeps_the_order_and_gives_each_rejected_row_its_own_reason():
     table = raw_table(*(row(id=str(n)) for n in range(5)))
 
-    kept, rejected = sift(table, np.array([1, 4], np.int32), ["first", "second"])
+    kept, rejected = separate(table, np.array([1, 4], np.int32), ["first", "second"])
 
     assert kept["id"].to_pylist() == ["0", "2", "3"]
     assert rejected["id"].to_pylist() == ["1", "4"]

@@ -21,8 +21,8 @@ def record(name: str = "r1", **changes: object) -> RunRecord:
     return replace(RunRecord(name, "airflow", "running", "2026-11-22T10:00:00+00:00"), **changes)
 
 
-def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "place"
+def workspace(tmp_path: Path) -> Path:
+    folder = tmp_path / "workspace"
     (folder / "reports").mkdir(parents=True)
     (folder / "reports" / "verdict.json").write_text("{}")
     (folder / "params.yaml").write_text("seed: 1\n")
@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> Path:
 
 def test_a_finished_run_is_kept_with_its_recipe_lock_and_reports(tmp_path: Path) -> None:
     history.write(tmp_path, record())
-    done = history.finish(tmp_path, place(tmp_path), record(), "success", "promote", "good enough")
+    done = history.finish(tmp_path, workspace(tmp_path), record(), "success", "promote", "good enough")
     kept = tmp_path / "runs" / "r1"
     assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "params.yaml", "record.json", "reports"]
     assert history.read(tmp_path, "r1") == done
@@ -41,7 +41,7 @@ def test_a_finished_run_is_kept_with_its_recipe_lock_and_reports(tmp_path: Path)
 
 
 def test_a_second_try_replaces_what_the_first_has_kept(tmp_path: Path) -> None:
-    folder = place(tmp_path)
+    folder = workspace(tmp_path)
     history.finish(tmp_path, folder, record(), "failed")
     (folder / "reports" / "verdict.json").unlink()
     (folder / "reports" / "other.json").write_text("{}")

@@ -56,9 +56,9 @@ def root(tmp_path: Path) -> Path:
 def opened(root: Path, run_id: str = "r1", **changes: Any) -> Path:
     """Make an open run by hand, as `open_run` leaves it, and return its worktree."""
     history.write(root, replace(RunRecord(run_id, "airflow", "running", history.now()), **changes))
-    place = workspaces.make(root, run_id, yaml.safe_load((root / "params.yaml").read_text()))
-    history.keep(root, place, run_id)
-    return place
+    workspace = workspaces.make(root, run_id, yaml.safe_load((root / "params.yaml").read_text()))
+    history.keep(root, workspace, run_id)
+    return workspace
 
 
 Reproduced = Callable[..., None]
@@ -68,25 +68,27 @@ def dvc_that(monkeypatch: pytest.MonkeyPatch, act: Reproduced) -> list[dict[str,
     """Replace DVC's run; return what it was given each time."""
     calls: list[dict[str, Any]] = []
 
-    def reproduce(place: Path, rows: dict[str, StageRow], _: Any, environment: dict[str, str], **asked: Any) -> None:
+    def reproduce(
+        workspace: Path, rows: dict[str, StageRow], _: Any, environment: dict[str, str], **asked: Any
+    ) -> None:
         calls.append({"environment": environment, **asked})
-        act(place, rows)
+        act(workspace, rows)
 
     monkeypatch.setattr(steps, "reproduce", reproduce)
     return calls
 
 
-def succeed(place: Path, rows: dict[str, StageRow]) -> None:
+def succeed(workspace: Path, rows: dict[str, StageRow]) -> None:
     rows["ingest"].state, rows["ingest"].what, rows["ingest"].seconds = "done", "10 images", 1.0
-    (place / "data").mkdir(exist_ok=True)
+    (workspace / "data").mkdir(exist_ok=True)
 
 
 def test_a_stage_is_run_alone_and_what_happened_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = opened(root)
+    workspace = opened(root)
     calls = dvc_that(monkeypatch, succeed)
     assert steps.run_stage(root, "r1", "ingest").what == "10 images"
     assert (calls[0]["stage"], calls[0]["is_single"], calls[0]["is_forced"]) == ("ingest", True, False)
-    assert json.loads((place / history.ROWS / "ingest.json").read_text())["state"] == "done"
+    assert json.loads((workspace / history.ROWS / "ingest.json").read_text())["state"] == "done"
 
 
 def test_a_forced_run_forces_its_stages(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,12 +159,12 @@ def test_an_unknown_stage_names_the_nearest(root: Path) -> None:
 def test_a_worktree_that_is_gone_is_made_again_with_what_stands_before(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = opened(root)
+    workspace = opened(root)
     (root / "runs" / "r1" / "params.yaml").write_text("name: asked\ndata: {path: source}\n")
-    workspaces.remove(root, place)
+    workspaces.remove(root, workspace)
     calls = dvc_that(monkeypatch, succeed)
     steps.run_stage(root, "r1", "ingest")
-    assert yaml.safe_load((place / "params.yaml").read_text())["name"] == "asked"
+    assert yaml.safe_load((workspace / "params.yaml").read_text())["name"] == "asked"
     assert not calls[0]["is_single"]
     assert "made again" in capsys.readouterr().out
 
@@ -204,7 +206,7 @@ def test_any_other_failure_is_passed_on_as_it_is(root: Path, monkeypatch: pytest
 
 
 def test_a_failed_run_is_kept_with_its_cause_and_its_worktree(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = opened(root)
+    workspace = opened(root)
 
     def fail(_: Path, rows: dict[str, StageRow]) -> None:
         rows["ingest"].state = "failed"
@@ -216,7 +218,7 @@ def test_a_failed_run_is_kept_with_its_cause_and_its_worktree(root: Path, monkey
     done = steps.close_run(root, "r1", "failed")
     assert (done.state, done.outcome) == ("failed", None)
     assert "no such source" in done.sentence
-    assert place.is_dir()
+    assert workspace.is_dir()
     assert (root / "runs" / "r1" / "reports" / "run.json").is_file()
 
 
@@ -240,15 +242,15 @@ def test_closing_a_run_whose_worktree_is_gone_says_so(root: Path) -> None:
 )
 def test_the_sweep_goes_by_what_execution_yaml_says(root: Path, state: str, hours: float, stays: bool) -> None:
     then = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-    place = opened(root, state=state, start=then, end=None if state == "running" else then)
-    os.utime(place, (1_000_000_000, 1_000_000_000))
+    workspace = opened(root, state=state, start=then, end=None if state == "running" else then)
+    os.utime(workspace, (1_000_000_000, 1_000_000_000))
     assert steps.sweep(root) == ([] if stays else ["r1"])
-    assert place.exists() == stays
+    assert workspace.exists() == stays
 
 
 def test_a_worktree_without_a_record_is_swept(root: Path) -> None:
-    place = workspaces.make(root, "lost", yaml.safe_load((root / "params.yaml").read_text()))
-    os.utime(place, (1_000_000_000, 1_000_000_000))
+    workspace = workspaces.make(root, "lost", yaml.safe_load((root / "params.yaml").read_text()))
+    os.utime(workspace, (1_000_000_000, 1_000_000_000))
     assert steps.sweep(root) == ["lost"]
 
 
@@ -273,8 +275,8 @@ def test_a_request_that_is_none_is_refused_in_one_line(tmp_path: Path, content: 
 
 
 def test_opening_an_open_run_keeps_it(root: Path) -> None:
-    place = opened(root, state="failed", end=history.now())
-    (place / "made").write_text("by an earlier stage")
+    workspace = opened(root, state="failed", end=history.now())
+    (workspace / "made").write_text("by an earlier stage")
     record = opening.open_run(root, opening.RunRequest(id="r1"), dict(os.environ))
     assert (record.state, record.end) == ("running", None)
-    assert (place / "made").is_file()
+    assert (workspace / "made").is_file()

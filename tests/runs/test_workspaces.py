@@ -14,7 +14,7 @@ from pipeline.errors import TryAgain, UsageError
 from pipeline.graph import find_root
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.runs import workspaces
-from pipeline.runs.locks import one_stage_in, only_run_in
+from pipeline.runs.locks import run_lock, stage_lock
 
 
 def git(root: Path, *arguments: str) -> None:
@@ -43,11 +43,11 @@ def recipe(path: str = "source") -> dict[str, Any]:
 
 
 def test_the_worktree_has_its_own_recipe_and_the_shared_cache(root: Path) -> None:
-    with workspaces.worktree(root, "r1", recipe()) as place:
-        assert parse_yaml(place / "params.yaml") == recipe()
-        assert str(root / ".dvc" / "cache") in (place / ".dvc" / "config.local").read_text()
+    with workspaces.worktree(root, "r1", recipe()) as workspace:
+        assert parse_yaml(workspace / "params.yaml") == recipe()
+        assert str(root / ".dvc" / "cache") in (workspace / ".dvc" / "config.local").read_text()
         assert (root / "params.yaml").read_text() == "seed: 1\n"
-    assert not place.exists()
+    assert not workspace.exists()
     listed = subprocess.run(["git", "-C", str(root), "worktree", "list"], check=True, capture_output=True, text=True)
     assert len(listed.stdout.splitlines()) == 1
 
@@ -58,25 +58,25 @@ def test_what_is_changed_but_not_committed_runs_too(root: Path) -> None:
     (root / "staged.txt").write_text("staged")
     git(root, "add", "staged.txt")
     (root / "gone.txt").unlink()
-    with workspaces.worktree(root, "r1", recipe()) as place:
-        assert (place / "pipeline" / "code.py").read_text() == "changed"
-        assert (place / "new.txt").read_text() == "new"
-        assert (place / "staged.txt").read_text() == "staged"
-        assert not (place / "gone.txt").exists()
+    with workspaces.worktree(root, "r1", recipe()) as workspace:
+        assert (workspace / "pipeline" / "code.py").read_text() == "changed"
+        assert (workspace / "new.txt").read_text() == "new"
+        assert (workspace / "staged.txt").read_text() == "staged"
+        assert not (workspace / "gone.txt").exists()
 
 
 def test_a_source_that_git_ignores_is_read_where_it_stands(root: Path) -> None:
     (root / "ignored").mkdir()
     (root / "ignored" / "data").write_text("x")
-    with workspaces.worktree(root, "r1", recipe("ignored")) as place:
-        assert (place / "ignored" / "data").read_text() == "x"
+    with workspaces.worktree(root, "r1", recipe("ignored")) as workspace:
+        assert (workspace / "ignored" / "data").read_text() == "x"
     assert (root / "ignored" / "data").read_text() == "x"
 
 
 def test_the_worktree_goes_when_the_run_fails(root: Path) -> None:
-    with pytest.raises(RuntimeError), workspaces.worktree(root, "r1", recipe()) as place:
+    with pytest.raises(RuntimeError), workspaces.worktree(root, "r1", recipe()) as workspace:
         raise RuntimeError
-    assert not place.exists()
+    assert not workspace.exists()
 
 
 def test_the_sweep_removes_what_killed_runs_left_and_nothing_that_runs(root: Path) -> None:
@@ -101,28 +101,28 @@ def test_the_sweep_leaves_what_is_still_wanted(root: Path) -> None:
 
 def test_two_runs_never_work_in_one_place(root: Path) -> None:
     refused = pytest.raises(TryAgain, match=f"process {os.getpid()}")
-    with only_run_in(root), refused, only_run_in(root, patience_s=0.3):
+    with run_lock(root), refused, run_lock(root, patience_s=0.3):
         pass
-    with only_run_in(root):
+    with run_lock(root):
         pass
 
 
 def test_stages_share_a_place_with_each_other_and_not_with_a_run(root: Path) -> None:
-    with one_stage_in(root, "train"), one_stage_in(root, "champion"):
-        with pytest.raises(TryAgain), one_stage_in(root, "train"):
+    with stage_lock(root, "train"), stage_lock(root, "champion"):
+        with pytest.raises(TryAgain), stage_lock(root, "train"):
             pass
-        with pytest.raises(TryAgain), only_run_in(root):
+        with pytest.raises(TryAgain), run_lock(root):
             pass
-    with only_run_in(root), pytest.raises(TryAgain), one_stage_in(root, "train"):
+    with run_lock(root), pytest.raises(TryAgain), stage_lock(root, "train"):
         pass
-    with one_stage_in(root, "train"):
+    with stage_lock(root, "train"):
         pass
 
 
 def test_the_sweep_leaves_a_place_in_which_a_stage_works(root: Path) -> None:
-    place = workspaces.make(root, "stepping", recipe())
-    with one_stage_in(place, "train"):
-        os.utime(place, (1_000_000_000, 1_000_000_000))
+    workspace = workspaces.make(root, "stepping", recipe())
+    with stage_lock(workspace, "train"):
+        os.utime(workspace, (1_000_000_000, 1_000_000_000))
         assert workspaces.sweep(root) == []
     assert workspaces.sweep(root) == ["stepping"]
 

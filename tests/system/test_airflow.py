@@ -258,13 +258,13 @@ def test_a_task_killed_in_the_ui_leaves_nothing_and_the_next_try_succeeds(airflo
     )
     assert time.monotonic() - started_s < _GONE_S
     assert airflow.ended(DAG, run_id, 60)["state"] == "failed"
-    [place] = (airflow.project.root / ".worktrees").iterdir()  # kept for whoever looks for the cause
+    [workspace] = (airflow.project.root / ".worktrees").iterdir()  # kept for whoever looks for the cause
     airflow.clear(DAG, run_id)
 
     # One rank of the training is lost: tried again, from the checkpoint.
     wait_for(lambda: airflow.states(DAG, run_id)["train"] == "running", 200, "train", lambda: airflow.told(DAG, run_id))
     wait_for(
-        lambda: list(place.glob(".ratchet/checkpoints/*/*")), 90, "a checkpoint", lambda: airflow.told(DAG, run_id)
+        lambda: list(workspace.glob(".ratchet/checkpoints/*/*")), 90, "a checkpoint", lambda: airflow.told(DAG, run_id)
     )
     ranks = [process for process in airflow.processes() if "pipeline.launching.worker" in " ".join(process.cmdline())]
     ranks[0].send_signal(signal.SIGKILL)
@@ -292,7 +292,7 @@ def test_a_task_killed_in_the_ui_leaves_nothing_and_the_next_try_succeeds(airflo
     airflow.start()
     done = airflow.ended(DAG, run_id, 300)
     assert done["state"] == "success", airflow.told(DAG, run_id)
-    assert not place.exists()
+    assert not workspace.exists()
 
 
 def _airflow_parts(airflow: Airflow) -> list[psutil.Process]:

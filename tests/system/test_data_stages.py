@@ -98,8 +98,8 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
         (CONFLICT, row(picture(9009), 1)),
     ]
     rows = list(good)
-    for place, (_, fault) in enumerate(faults):
-        rows.insert(200 * place + 50, fault)
+    for workspace, (_, fault) in enumerate(faults):
+        rows.insert(200 * workspace + 50, fault)
     return rows, Counter(reason for reason, _ in faults)
 
 

@@ -431,9 +431,9 @@ def test_a_verdict_on_another_model_is_refused(workspace):
 @pytest.mark.parametrize("names", [("first", "first"), ("first", "second")], ids=["the same", "different"])
 def test_two_registering_at_once_leave_one_version_a_model_and_one_champion(make_workspace, names):
     workspaces = [make_workspace("one"), make_workspace("two")]
-    for place, name in zip(workspaces, names, strict=True):
-        place.rule(name)
-    processes = [place.process("register") for place in workspaces]
+    for workspace, name in zip(workspaces, names, strict=True):
+        workspace.rule(name)
+    processes = [workspace.process("register") for workspace in workspaces]
     said = [process.communicate()[0] for process in processes]
     # Who comes second with another model was judged against nobody, and is asked to run again.
     assert sorted(process.returncode for process in processes) == [0, 0 if names[0] == names[1] else 75], said
@@ -501,12 +501,12 @@ threading.Thread(target=kill_half_way, daemon=True).start()
 
 def test_a_store_that_cannot_be_reached_is_one_line_and_nothing_is_written(make_workspace, free_port, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter3")
-    place = make_workspace(uri=f"http://ann:hunter2@127.0.0.1:{free_port}")
-    place.candidate("first")
+    workspace = make_workspace(uri=f"http://ann:hunter2@127.0.0.1:{free_port}")
+    workspace.candidate("first")
     with pytest.raises(StorageError, match="cannot be reached") as raised:
-        place.run("champion")
+        workspace.run("champion")
     assert "hunter" not in str(raised.value)
-    assert not (place.root / "models" / "champion").exists()
+    assert not (workspace.root / "models" / "champion").exists()
 
 
 @pytest.fixture
@@ -565,13 +565,13 @@ def answers(uri: str) -> bool:
 def test_a_server_over_http_is_as_good_as_a_local_store(make_workspace, server):
     from pipeline.registry.client_reader import ClientReader
 
-    place = make_workspace(uri=server)
-    assert place.publish("first")["outcome"] == "promoted"
-    assert place.publish("first")["outcome"] == "kept"
-    second = place.publish("second")
+    workspace = make_workspace(uri=server)
+    assert workspace.publish("first")["outcome"] == "promoted"
+    assert workspace.publish("first")["outcome"] == "kept"
+    second = workspace.publish("second")
     assert second["outcome"] == "promoted"
     assert second["registry"] == server
-    assert (place.root / "models" / "champion" / "weights.safetensors").is_file()
-    assert_same_answers(open_reader(place.store), ClientReader(place.store))
-    by_hand.rollback(place.store, NAME, "as a drill")
-    assert place.champion().version == 1
+    assert (workspace.root / "models" / "champion" / "weights.safetensors").is_file()
+    assert_same_answers(open_reader(workspace.store), ClientReader(workspace.store))
+    by_hand.rollback(workspace.store, NAME, "as a drill")
+    assert workspace.champion().version == 1
