@@ -8,8 +8,9 @@ the order of rows make no difference.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,15 @@ import pyarrow as pa
 
 from pipeline.data.counter_random import Keys, copy_keys, normal, row_keys, uniform
 from pipeline.data.grey_levels import image_sums, image_table
-from pipeline.data.shard_tasks import publish_shard, read_shard, slices
+from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
 from pipeline.data.warping import affine, warp
-from pipeline.records.manifest import FileEntry
-from pipeline.storage.shards import Shape, image_schema, pixels_of, shard_name
+from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import Shape, finish_dataset, image_schema, image_shape, pixels_of, shard_name
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from pipeline.recipe.recipe import AugmentParams
 
 # The places of each change's numbers in a copy's stream: a new change gets new places, the others keep theirs.
@@ -115,6 +119,43 @@ class AugmentedShard:
 
     entry: FileEntry
     labels: Counter[int]
+
+
+def augment_dataset(
+    session: SparkSession | None,
+    training: Path,
+    augmented: Path,
+    *,
+    seed: int,
+    params: AugmentParams,
+    on_progress: Callable[[int, int], None],
+) -> Manifest:
+    """Write `params.copies` changed copies of each training image to `augmented`; with none, a data set without rows.
+
+    A session is needed only if there are copies to be made.
+    """
+    manifest = read_manifest(training)
+    shape = image_shape(manifest)
+    done: list[AugmentedShard] = []
+    if params.copies and session is not None:
+        done = run_tasks(
+            session,
+            partial(augment_shard, training=training, augmented=augmented, shape=shape, seed=seed, params=params),
+            [(number, entry.rows * params.copies) for number, entry in enumerate(manifest.files)],
+            on_progress,
+        )
+        sweep_attempts(augmented)
+    labels: Counter[int] = Counter()
+    for shard in done:
+        labels.update(shard.labels)
+    by_class = {name: labels[label] for label, name in enumerate(manifest.counts["classes"])}
+    return finish_dataset(
+        augmented,
+        [shard.entry for shard in done],
+        augmented_schema(shape),
+        shape=shape,
+        counts={"copies": params.copies, "classes": by_class},
+    )
 
 
 def augment_shard(

@@ -11,10 +11,7 @@ none stays, since nothing says which label is right.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +20,8 @@ import pyarrow as pa
 
 from pipeline.data.decoding import ENCODINGS, decode_picture
 from pipeline.data.identity import payload_digests, payload_views, shape_digest
-from pipeline.data.shard_tasks import publish_shard, read_shard
 from pipeline.errors import DataError
-from pipeline.records.manifest import FileEntry
-from pipeline.storage.shards import RAW_SCHEMA, Shape, shard_name
+from pipeline.storage.shards import RAW_SCHEMA, Shape
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -146,43 +141,3 @@ def separate(table: pa.Table, positions: npt.NDArray[np.int32], reasons: Sequenc
     rejected = table.filter(pa.array(~is_kept))
     why = pa.array([reason_of[position] for position in np.flatnonzero(~is_kept).tolist()], pa.string())
     return table.filter(pa.array(is_kept)), rejected.append_column("reason", why)
-
-
-def examine_shards(
-    batches: Iterable[pa.RecordBatch], raw: Path, classes: int, image: Shape
-) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: from batches whose column `id` holds shard numbers of `raw` to the facts of their rows."""
-    for batch in batches:
-        for shard in batch.column("id").to_pylist():
-            table = read_shard(raw / shard_name(shard))
-            yield from examine(table, shard, classes, image).to_batches()
-
-
-@dataclass(frozen=True)
-class ShardToClean:
-    """A shard of the raw data with its rejected rows: their positions `[row] int32` and reasons `[row] str`."""
-
-    number: int
-    positions: npt.NDArray[np.int32]
-    reasons: list[str]
-
-
-@dataclass(frozen=True)
-class CleanedShard:
-    """What became of a shard: the written files, the kept rows by label, the rejected rows by reason."""
-
-    clean: FileEntry
-    quarantine: FileEntry | None
-    labels: Counter[int]
-    reasons: Counter[str]
-
-
-def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path) -> CleanedShard:
-    """Write shard n of the clean rows from shard n of `raw`, and shard n of the quarantine if it has rows."""
-    kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.positions, task.reasons)
-    return CleanedShard(
-        clean=publish_shard(clean, task.number, RAW_SCHEMA, [kept]),
-        quarantine=publish_shard(quarantine, task.number, QUARANTINE_SCHEMA, [rejected]) if rejected.num_rows else None,
-        labels=Counter(kept["label"].to_pylist()),
-        reasons=Counter(rejected["reason"].to_pylist()),
-    )

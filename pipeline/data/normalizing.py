@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +15,16 @@ import pyarrow as pa
 from pipeline.data.decoding import decode_payloads
 from pipeline.data.grey_levels import ChannelSums, image_sums, image_table
 from pipeline.data.resizing import resize
-from pipeline.data.shard_tasks import publish_shard, read_shard, slices
+from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
 from pipeline.errors import DataError
-from pipeline.records.manifest import FileEntry
-from pipeline.storage.shards import Shape, image_schema, shard_name
+from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.statistics import STATISTICS_FILE
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.record_files import write_record
+from pipeline.storage.shards import Shape, finish_dataset, image_schema, shard_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _BLOCK_BYTES = 16 * 2**20  # pixels made at a time
 
@@ -36,6 +44,37 @@ class NormalizedShard:
     entries: dict[str, FileEntry]
     labels: dict[str, Counter[int]]
     sums: dict[str, ChannelSums]
+
+
+def normalize_dataset(
+    session: SparkSession,
+    clean: Path,
+    split: Path,
+    prepared: Path,
+    *,
+    image: Shape,
+    target: Shape,
+    on_progress: Callable[[int, int], None],
+) -> int:
+    """Write the rows of `clean`, resized from `image` to `target`, to `prepared/<part>/`, and what was fitted on the
+    training part to `statistics.json`; return the rows.
+
+    Raises DataError if `split` is not about the shards of `clean`.
+    """
+    rows, parts = read_manifest(clean), read_manifest(split)
+    if [(entry.path, entry.rows) for entry in rows.files] != [(entry.path, entry.rows) for entry in parts.files]:
+        raise DataError(f"{split}: its shards are not those of {clean}; run stage split again")
+    done = run_tasks(
+        session,
+        partial(normalize_shard, clean=clean, split=split, prepared=prepared, image=image, target=target),
+        [(task, entry.rows) for task, entry in zip(_tasks(split, parts), parts.files, strict=True)],
+        on_progress,
+    )
+    for part, by_class in parts.counts["classes"].items():
+        _finish_part(prepared / part, part, done, target, list(by_class))
+    training = [shard.sums["train"] for shard in done if "train" in shard.sums]
+    write_record(prepared / STATISTICS_FILE, sum(training[1:], training[0]).statistics())
+    return rows.rows
 
 
 def normalize_shard(
@@ -71,3 +110,24 @@ def _normalized(rows: pa.Table, image: Shape, target: Shape, gathered: list[Chan
         sums = image_sums(pixels)
         gathered.append(ChannelSums.of(sums))
         yield image_table(piece["id"], piece["label"], pixels, sums)
+
+
+def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
+    """Number each part's shards without gaps: a shard of `data/clean` need not have rows of every part."""
+    used: Counter[str] = Counter()
+    tasks = []
+    for number, entry in enumerate(parts.files):
+        present = sorted(set(read_shard(split / entry.path, ["part"])["part"].to_pylist()))
+        tasks.append(ShardToNormalize(number, {part: used[part] for part in present}))
+        used.update(present)
+    return tasks
+
+
+def _finish_part(folder: Path, part: str, done: list[NormalizedShard], target: Shape, classes: list[str]) -> None:
+    sweep_attempts(folder)
+    entries = [shard.entries[part] for shard in done if part in shard.entries]
+    labels: Counter[int] = Counter()
+    for shard in done:
+        labels.update(shard.labels.get(part, {}))
+    counts = {"classes": {name: labels[label] for label, name in enumerate(classes)}}
+    finish_dataset(folder, entries, image_schema(target), shape=target, counts=counts)

@@ -7,15 +7,23 @@ and equal payloads always fall together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from pipeline.data.shard_tasks import read_shard
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
+from pipeline.records.manifest import FileEntry
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import finish_dataset, write_shard
 
+SPLIT_SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
+_COLUMNS = ("id", "label", "part", "payload_digest")
 PARTS = ("train", "validation", "test")  # a part's code is its index
 Codes = npt.NDArray[np.int8]
 
@@ -115,3 +123,32 @@ def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Map
         "ids_in_two_parts": 0,
         "payload_digests_in_two_parts": 0,
     }
+
+
+def split_dataset(
+    clean: Path,
+    split: Path,
+    *,
+    classes: Sequence[str],
+    params: SplitParams,
+    seed: int,
+    on_progress: Callable[[int, int], None],
+) -> dict[str, int]:
+    """Write to `split` the part of each row of `clean`, and the proof that parts are apart; return rows by part."""
+    manifest = read_manifest(clean)
+    tables = [read_shard(clean / entry.path, _COLUMNS) for entry in manifest.files]
+    rows = pa.concat_tables(tables)
+    ids, digests, labels = rows["id"].to_pylist(), rows["payload_digest"].to_pylist(), rows["label"].to_numpy()
+    codes = assign(rows["part"].to_pylist(), labels, digests, params, seed)
+    by_class = class_counts(codes, labels, classes)
+    by_part = {part: sum(by_class[part].values()) for part in PARTS}
+    parts = rows.select(["id"]).append_column("part", pa.array(np.asarray(PARTS, np.object_)[codes]))
+    entries: list[FileEntry] = []
+    start = 0
+    for table in tables:
+        entries.append(write_shard(split, len(entries), SPLIT_SCHEMA, [parts.slice(start, table.num_rows)]))
+        start += table.num_rows
+        on_progress(start, manifest.rows)
+    counts = {"parts": by_part, "classes": by_class, "proof": prove_apart(codes, ids, digests)}
+    finish_dataset(split, entries, SPLIT_SCHEMA, counts=counts)
+    return by_part

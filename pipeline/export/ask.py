@@ -13,10 +13,20 @@ import numpy.typing as npt
 
 import pipeline
 from pipeline.errors import DataError, TryAgain
+from pipeline.export.saved_model import exported
 from pipeline.runtime import processes
 
 ASK_TIMEOUT_S = 300.0
 _MESSAGE_LIMIT = 200
+
+
+def ask_export(
+    model_folder: Path, exports: Path, images: npt.NDArray[np.uint8], scratch: Path
+) -> npt.NDArray[np.float32]:
+    """Return what the exported form of a stored model answers to images; see `exported` and `ask`."""
+    if not len(images):
+        raise DataError("there are no rows to ask the exported model about")
+    return ask(exported(model_folder, exports), images, scratch)
 
 
 def ask(

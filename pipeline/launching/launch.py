@@ -24,6 +24,7 @@ from pipeline.launching.supervision import Rank, supervise
 from pipeline.recipe.execution import HorovodSettings
 from pipeline.runtime.progress import Progress
 from pipeline.storage import artifacts
+from pipeline.training.checkpoints import finished_epochs
 from pipeline.training.job import Job
 from pipeline.training.rank import rank_environment
 
@@ -32,10 +33,12 @@ _CODE_FOLDER = Path(pipeline.__file__).parent.parent
 
 
 def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
-    """Run a job on as many workers as the settings say, until all its epochs are done.
+    """Run a job on as many workers as the settings say, until all its epochs are done; do nothing if they are.
 
     Raises what a rank raised; TryAgain if a rank was lost; UsageError if the workers cannot be started.
     """
+    if finished_epochs(Path(job.work)) >= job.train.epochs:
+        return
     slots = assign_slots(parse_hosts(settings.hosts, settings.workers), settings.workers)
     path = Path(job.work, JOB_FILE)
     artifacts.write_json(path, job.model_dump(mode="json"))

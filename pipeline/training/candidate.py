@@ -6,6 +6,7 @@ how much data. Both are functions of recipe, data and code: no times.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from pipeline.errors import Bug
@@ -41,3 +42,17 @@ def write(folder: Path, job: Job) -> EpochRecord:
     )
     write_record(folder / TRAINING_FILE, described)
     return checkpoint.history[best - 1]
+
+
+def forget_work(job: Job) -> None:
+    """Remove a published job's checkpoints."""
+    shutil.rmtree(job.work, ignore_errors=True)
+
+
+def in_words(job: Job, best: EpochRecord) -> str:
+    """Say what a training was and what came of it."""
+    workers = f"{job.workers} worker{'s' if job.workers > 1 else ''}"
+    return (
+        f"{job.train.epochs} epochs on {workers}, best is {best.epoch}: "
+        f"validation accuracy {best.validation_accuracy:.4f}, loss {best.validation_loss:.4f}"
+    )

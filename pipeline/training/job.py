@@ -88,6 +88,12 @@ def job_key(job: Job) -> str:
     return digest_json(decides).removeprefix("sha256:")[:16]
 
 
+def checked_job(job: Job) -> Job:
+    """Return the job with a folder of its own for its checkpoints, inside `job.work`; raises as `check_job`."""
+    check_job(job)
+    return job.model_copy(update={"work": str(Path(job.work) / job_key(job))})
+
+
 def check_job(job: Job) -> None:
     """Refuse what cannot be trained before any work is done: UsageError for the recipe, DataError for the data."""
     checked_settings(job.model.name, job.model.settings)

@@ -1,0 +1,154 @@
+"""Cleans a data set shard by shard on Spark: the facts of every row first, then the files of each shard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.data.cleaning import (
+    FACTS_SCHEMA,
+    QUARANTINE_SCHEMA,
+    REASONS,
+    REJECTED_SCHEMA,
+    examine,
+    rejected_rows,
+    separate,
+)
+from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
+from pipeline.errors import Bug, DataError
+from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import RAW_SCHEMA, Shape, finish_dataset, shard_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def clean_dataset(
+    session: SparkSession,
+    raw: Path,
+    clean: Path,
+    quarantine: Path,
+    *,
+    classes: tuple[str, ...],
+    image: Shape,
+    on_progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Write the kept rows of `raw` to `clean` and the others to `quarantine`; return how many, and why.
+
+    Shard n of either holds rows of shard n of `raw`, in order. Raises DataError if nothing is left of a class.
+    """
+    manifest = read_manifest(raw)
+    tasks = _shards_to_clean(session, raw, manifest, len(classes), image)
+    cleaned = run_tasks(
+        session,
+        partial(clean_shard, raw=raw, clean=clean, quarantine=quarantine),
+        [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
+        on_progress,
+    )
+    counts = _count(cleaned, manifest.rows, classes)
+    for folder in (clean, quarantine):
+        sweep_attempts(folder)
+    finish_dataset(clean, [shard.clean for shard in cleaned], RAW_SCHEMA, counts=counts)
+    rejected = [shard.quarantine for shard in cleaned if shard.quarantine]
+    finish_dataset(quarantine, rejected, QUARANTINE_SCHEMA, counts={"rejected": counts["reasons"]})
+    return counts
+
+
+def examine_shards(
+    batches: Iterable[pa.RecordBatch], raw: Path, classes: int, image: Shape
+) -> Iterator[pa.RecordBatch]:
+    """For mapInArrow: from batches whose column `id` holds shard numbers of `raw` to the facts of their rows."""
+    for batch in batches:
+        for shard in batch.column("id").to_pylist():
+            table = read_shard(raw / shard_name(shard))
+            yield from examine(table, shard, classes, image).to_batches()
+
+
+@dataclass(frozen=True)
+class ShardToClean:
+    """A shard of the raw data with its rejected rows: their positions `[row] int32` and reasons `[row] str`."""
+
+    number: int
+    positions: npt.NDArray[np.int32]
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class CleanedShard:
+    """What became of a shard: the written files, the kept rows by label, the rejected rows by reason."""
+
+    clean: FileEntry
+    quarantine: FileEntry | None
+    labels: Counter[int]
+    reasons: Counter[str]
+
+
+def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path) -> CleanedShard:
+    """Write shard n of the clean rows from shard n of `raw`, and shard n of the quarantine if it has rows."""
+    kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.positions, task.reasons)
+    return CleanedShard(
+        clean=publish_shard(clean, task.number, RAW_SCHEMA, [kept]),
+        quarantine=publish_shard(quarantine, task.number, QUARANTINE_SCHEMA, [rejected]) if rejected.num_rows else None,
+        labels=Counter(kept["label"].to_pylist()),
+        reasons=Counter(rejected["reason"].to_pylist()),
+    )
+
+
+def _shards_to_clean(
+    session: SparkSession, raw: Path, manifest: Manifest, classes: int, image: Shape
+) -> list[ShardToClean]:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    numbers = range(len(manifest.files))
+    examine = partial(examine_shards, raw=raw, classes=classes, image=image)
+    facts = session.range(0, len(numbers), 1, len(numbers)).mapInArrow(examine, from_arrow_schema(FACTS_SCHEMA))
+    rejected = rejected_rows(facts).toArrow().cast(REJECTED_SCHEMA)
+    rejected = rejected.sort_by([("shard", "ascending"), ("position", "ascending")])
+    shard_column = rejected["shard"].to_numpy()
+    bounds = np.searchsorted(shard_column, np.arange(len(numbers) + 1))
+    return [
+        ShardToClean(
+            number=number,
+            positions=rejected["position"].slice(begin, end - begin).to_numpy(),
+            reasons=rejected["reason"].slice(begin, end - begin).to_pylist(),
+        )
+        for number, begin, end in zip(numbers, bounds[:-1], bounds[1:], strict=True)
+    ]
+
+
+def _count(cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Add the shards up; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
+    labels: Counter[int] = Counter()
+    reasons: Counter[str] = Counter()
+    for shard in cleaned:
+        labels.update(shard.labels)
+        reasons.update(shard.reasons)
+    kept = sum(shard.clean.rows for shard in cleaned)
+    rejected = sum(shard.quarantine.rows for shard in cleaned if shard.quarantine)
+    if kept + rejected != rows or labels.total() != kept or reasons.total() != rejected:
+        raise Bug(f"clean: {rows} rows in, but {kept} kept and {rejected} rejected; please report it")
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none rejected"
+    if not kept:
+        raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.image and data.classes")
+    for label, name in enumerate(classes):
+        if not labels[label]:
+            raise DataError(
+                f"data/raw: class '{name}' (label {label}) has no rows left of {rows} ({why}); "
+                "check data.classes in params.yaml against the source"
+            )
+    return {
+        "in": rows,
+        "kept": kept,
+        "rejected": rejected,
+        "reasons": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+        "classes": {name: labels[label] for label, name in enumerate(classes)},
+    }
