@@ -5,23 +5,16 @@ pydantic's JSON schema of a field is what Airflow's `Param` takes: ranges, choic
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pydantic
-
-from pipeline.errors import RatchetError, UsageError, nearest
-from pipeline.recipe import recipe as recipe_types
+from pipeline.errors import UsageError, nearest
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import dotted_keys, validate
 from pipeline.recipe.strict_yaml import parse_yaml_value
-from pipeline.storage.artifacts import read_json, write_file
 
 OVERRIDES, REASON, FORCE = "overrides", "reason", "force"
 _RUN = "This run"
@@ -30,7 +23,6 @@ _KEPT = (
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "minLength", "maxLength", "minItems", "maxItems",
 )  # fmt: skip
-_SCHEMAS = Path(__file__).resolve().parents[1] / ".ratchet" / "recipe-schema"
 _LONGEST = 4096  # characters of a text that has no limit of its own
 
 
@@ -52,24 +44,7 @@ def fields(recipe: Recipe) -> dict[str, Field]:
 
 @cache
 def _schema() -> dict[str, Any]:
-    """Return the recipe's JSON schema as it was kept when pydantic last made it, which takes 8 ms of each parse.
-
-    It is kept under a digest of what it is made from, so that a kept one is never an old one.
-    """
-    made_from = Path(recipe_types.__file__).read_bytes() + pydantic.VERSION.encode()
-    path = _SCHEMAS / f"{hashlib.sha256(made_from).hexdigest()}.json"
-    try:
-        kept = read_json(path)
-        if isinstance(kept, dict):
-            return kept
-    except RatchetError:
-        pass  # none yet, or only a part of one
-    schema = Recipe.model_json_schema()
-    with suppress(RatchetError, OSError):  # where nothing can be written it is made again each time
-        for old in _SCHEMAS.glob("*.json"):
-            old.unlink(missing_ok=True)
-        write_file(path, json.dumps(schema).encode())
-    return schema
+    return Recipe.model_json_schema()
 
 
 def _own() -> dict[str, Field]:

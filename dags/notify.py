@@ -1,4 +1,4 @@
-"""Being told: a message when a run fails, a candidate is refused, or a new champion is in use.
+"""Notifications: a message when a run fails, a candidate is refused, or a new champion is in use.
 
 Off until configured. Each way is one of Airflow's own connections, by its id; one that does not exist is not used:
 
@@ -19,10 +19,6 @@ from airflow.sdk import BaseHook, BaseNotifier, conf
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
 from pipeline.errors import RatchetError
-from pipeline.records.metrics import METRICS_FILE, MetricsReport
-from pipeline.records.registration import REGISTRATION_FILE, Registration
-from pipeline.runs import history
-from pipeline.storage.record_files import find_record, read_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
@@ -74,6 +70,11 @@ class NotifyVerdict(BaseNotifier):
 
 def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | None:
     """Return the message about a finished run; None where there is nothing to tell."""
+    from pipeline.records.metrics import METRICS_FILE, MetricsReport
+    from pipeline.records.registration import REGISTRATION_FILE, Registration
+    from pipeline.runs import history
+    from pipeline.storage.record_files import find_record, read_record
+
     try:
         record = history.read(root, history.id_for(dag_id, run_id))
     except RatchetError:

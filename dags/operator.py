@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from pipeline.errors import TryAgain, UsageError
+from pipeline.errors import TryAgain
 from pipeline.runtime import processes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,13 +117,4 @@ def _die_with_the_scheduler() -> None:
         ancestor = processes.parent_of(ancestor)
         if ancestor <= 1:
             return
-        try:
-            descriptor = os.pidfd_open(ancestor)
-        except OSError:
-            raise UsageError("the process that started this task is gone") from None
-        threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
-
-
-def _end_with(descriptor: int) -> None:
-    select.select([descriptor], [], [])  # readable when that process has ended
-    os.kill(os.getpid(), signal.SIGKILL)  # the kernel ends our commands with us
+        processes.die_with(ancestor)

@@ -1,4 +1,7 @@
-"""The tasks: each runs one command of the pipeline's own environment, streams what it says, and explains its end."""
+"""The tasks of a run: its opening, its stages, its closing; and the sweep.
+
+What only a task at work needs is imported where it is used: Airflow parses this file again and again.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,12 @@ from dags import assets
 from dags.form import FORCE, REASON, asked, recipe_of
 from dags.operator import ROOT, RatchetOperator, RunFailed, StepFailed
 from pipeline.errors import RatchetError, StorageError
-from pipeline.recipe.configs import load_config, recipe_values
-from pipeline.records.metrics import METRICS_FILE, MetricsReport
-from pipeline.records.registration import REGISTRATION_FILE, Registration
-from pipeline.records.run import RUNS, RunRecord, RunRequest
-from pipeline.records.verdict import VERDICT_FILE, Verdict
-from pipeline.runs import history, workspaces
-from pipeline.runs.history import ROWS
-from pipeline.storage.artifacts import read_json, write_json
-from pipeline.storage.manifests import read_manifest
-from pipeline.storage.record_files import find_record, read_record
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from dags.derive import TaskSpec
+    from pipeline.records.run import RunRequest
 
 _REQUEST = "request.json"
 
@@ -45,6 +39,10 @@ class OpenRun(RatchetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the run; where nothing has changed, skip all the rest."""
+        from pipeline.records.run import RUNS, RunRecord
+        from pipeline.runs import history
+        from pipeline.storage.artifacts import write_json
+
         run_id = run_id_of(context)
         try:
             request = ROOT / RUNS / run_id / _REQUEST
@@ -67,6 +65,9 @@ class OpenRun(RatchetOperator):
         return summary
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
+        from pipeline.recipe.configs import load_config, recipe_values
+        from pipeline.records.run import RunRequest
+
         run = context["dag_run"]
         recipe = recipe_of(recipe_values(ROOT, load_config(ROOT / self.config)), self.config)
         return RunRequest(
@@ -103,9 +104,15 @@ class RunStage(RatchetOperator):
 
     def execute(self, context: Context) -> str:
         """Bring the stage up to date, make known what it has made, and return in a few words what happened."""
+        from pipeline.records.registration import REGISTRATION_FILE, Registration
+        from pipeline.runs.history import ROWS
+        from pipeline.runs.workspaces import workspace_of
+        from pipeline.storage.artifacts import read_json
+        from pipeline.storage.record_files import read_record
+
         run_id = run_id_of(context)
         self.call("runs", "stage", run_id, self.stage, command=self._in_container(run_id) if self.image else None)
-        workspace = workspaces.workspace_of(ROOT, run_id)
+        workspace = workspace_of(ROOT, run_id)
         summary = str(read_json(workspace / ROWS / f"{self.stage}.json")["what"])
         if self.asset == "champion":
             registration = read_record(workspace / REGISTRATION_FILE, Registration)
@@ -147,6 +154,11 @@ class CloseRun(RatchetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Close the run as its tasks have ended; raise RunFailed if one of them has failed."""
+        from pipeline.records.registration import REGISTRATION_FILE, Registration
+        from pipeline.records.verdict import VERDICT_FILE, Verdict
+        from pipeline.runs import history
+        from pipeline.storage.record_files import find_record, read_record
+
         run_id = run_id_of(context)
         run = context["dag_run"]
         states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
@@ -185,14 +197,21 @@ class Sweep(RatchetOperator):
 
 def run_id_of(context: Context) -> str:
     """Return Ratchet's id of a DAG run."""
+    from pipeline.runs import history
+
     return history.id_for(context["dag_run"].dag_id, context["dag_run"].run_id)
 
 
 def _metrics(folder: Path) -> dict[str, float]:
+    from pipeline.records.metrics import METRICS_FILE, MetricsReport
+    from pipeline.storage.record_files import read_record
+
     return read_record(folder / METRICS_FILE, MetricsReport).test.to_json()
 
 
 def _prepared(folder: Path) -> dict[str, Any]:
+    from pipeline.storage.manifests import read_manifest
+
     parts = {part.name: read_manifest(part, verify=False) for part in sorted(folder.iterdir()) if part.is_dir()}
     return {
         "rows": {name: manifest.rows for name, manifest in parts.items()},

@@ -22,6 +22,7 @@ from pipeline.errors import UsageError, nearest
 from pipeline.launching.hosts import LOOPBACK, Slot, assign_slots, is_local, parse_hosts, remote_command, worker_command
 from pipeline.launching.supervision import Rank, supervise
 from pipeline.recipe.execution import HorovodSettings
+from pipeline.runtime.imports import IMPORTS_VARIABLE
 from pipeline.runtime.progress import Progress
 from pipeline.storage import artifacts
 from pipeline.training.checkpoints import finished_epochs
@@ -98,6 +99,8 @@ def _ranks(slots: Sequence[Slot], job: Path, environment: Mapping[str, str]) -> 
 
 def _start(slot: Slot, job: Path, environment: Mapping[str, str]) -> Rank:
     settings = {**environment, **(slot.environment() if slot.size > 1 else {})}
+    if IMPORTS_VARIABLE in os.environ:  # on another host too: what a rank imports is held against dvc.yaml
+        settings[IMPORTS_VARIABLE] = os.environ[IMPORTS_VARIABLE]
     errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Rank.end
     here = is_local(slot.host)
     if here:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import threading
-import time
 from pathlib import Path
 from typing import TextIO
 
 from pipeline.errors import RatchetError
 from pipeline.runtime import processes
 from pipeline.runtime.imports import report_imports
+from pipeline.runtime.progress import EVENT_INTERVAL_S, Throttle
 
 LOST_PEER_CODE = 75
-_INTERVAL_S = 0.2
 
 
 class Channel:
@@ -27,7 +25,7 @@ class Channel:
 
     def __init__(self, stream: TextIO, *, is_reporting: bool = True) -> None:
         self._stream = stream
-        self._last_s = float("-inf")
+        self._throttle = Throttle(EVENT_INTERVAL_S)
         self.is_reporting = is_reporting
 
     def send(self, event: str, **values: object) -> None:
@@ -42,21 +40,8 @@ class Channel:
 
     def advance(self, done: int, total: int, unit: str, note: str) -> None:
         """Say that `done` of `total` units are done; throttled."""
-        now_s = time.monotonic()
-        if self.is_reporting and (done >= total or now_s - self._last_s >= _INTERVAL_S):
-            self._last_s = now_s
+        if self.is_reporting and self._throttle.is_due(is_last=done >= total):
             self.send("advance", done=done, total=total, unit=unit, note=note)
-
-
-def die_with_standard_input() -> None:
-    """Leave when standard input ends: how a rank on another host learns that its launcher is gone."""
-
-    def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        os._exit(LOST_PEER_CODE)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def take_standard_output() -> TextIO:
@@ -90,7 +75,7 @@ def main() -> int:
     if arguments.parent:
         processes.die_with_parent(arguments.parent)
     else:
-        die_with_standard_input()
+        processes.die_with_input()
     channel = Channel(take_standard_output())
     try:
         run(arguments.job, channel)

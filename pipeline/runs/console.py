@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
 
 from pipeline.runs.stage_rows import StageRow
+from pipeline.runtime.progress import LINE_INTERVAL_S, Throttle
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-_LINE_INTERVAL_S = 5.0
 _MARKS = {
     "waiting": ("·", "dim"),
     "running": ("▸", "bold cyan"),
@@ -27,15 +27,14 @@ _MARKS = {
 class Console:
     """Draws the rows of a run. Use it as a context manager; call `show` whenever a row has changed."""
 
-    def __init__(self, rows: Iterable[StageRow], *, is_quiet: bool = False) -> None:
+    def __init__(self, rows: Iterable[StageRow]) -> None:
         self._rows = {row.name: row for row in rows}
-        self._is_quiet = is_quiet
         self._live: Live | None = None
-        self._last_line_s: dict[str, float] = {}
+        self._throttles = {name: Throttle(LINE_INTERVAL_S) for name in self._rows}
         self._said: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        if not self._is_quiet and sys.stdout.isatty():
+        if sys.stdout.isatty():
             from rich.live import Live
 
             self._live = Live(self._table(), refresh_per_second=5, transient=False)
@@ -51,25 +50,24 @@ class Console:
         """Draw a row that has changed."""
         if self._live:
             self._live.update(self._table())
-        elif not self._is_quiet:
+        else:
             self._say(row)
 
     def finish(self) -> None:
         """End with the table of all stages, where no terminal has shown it already."""
-        if not self._live and not self._is_quiet:
+        if not self._live:
             width = max(map(len, self._rows), default=0)
             print(f"\n{'stage':{width}}  {'what happened':60}  time")  # noqa: T201
             for row in self._rows.values():
                 print(f"{row.name:{width}}  {_what(row):60}  {_time(row.seconds)}".rstrip())  # noqa: T201
 
     def _say(self, row: StageRow) -> None:
-        now_s = time.monotonic()
         is_end = row.state not in ("waiting", "running")
-        if not is_end and now_s - self._last_line_s.get(row.name, 0.0) < _LINE_INTERVAL_S:
+        if not self._throttles.setdefault(row.name, Throttle(LINE_INTERVAL_S)).is_due(is_last=is_end):
             return
         text = f"{row.name}: {_what(row)}" + (f"  {_time(row.seconds)}" if is_end and row.seconds else "")
         if text != self._said.get(row.name):
-            self._said[row.name], self._last_line_s[row.name] = text, now_s
+            self._said[row.name] = text
             print(text, flush=True)  # noqa: T201
 
     def _table(self) -> Table:

@@ -43,12 +43,21 @@ def die_with_driver() -> None:
     while driver > 0 and _command_name(driver) in _SHELLS:
         driver = parent_of(driver)
     try:
-        descriptor = os.pidfd_open(driver)
         is_gone = os.getsid(driver) != os.getsid(0)
     except OSError:  # ended this moment; or there is none that this container can see
         is_gone = True
     if is_gone:
         os.kill(os.getpid(), signal.SIGKILL)
+    die_with(driver)
+
+
+def die_with(pid: int) -> None:
+    """Make this process end when another one ends, which need not be its parent; at once if it has ended already."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return
     threading.Thread(target=_end_with, args=(descriptor,), daemon=True).start()
 
 

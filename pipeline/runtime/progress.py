@@ -10,13 +10,27 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 EVENTS_VARIABLE = "RATCHET_EVENTS"
-_EVENT_INTERVAL_S = 0.2
-_LINE_INTERVAL_S = 5.0
+EVENT_INTERVAL_S = 0.2  # between events for a program
+LINE_INTERVAL_S = 5.0  # between lines for a person
+
+
+class Throttle:
+    """Lets a report through once an interval, and always the last one."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._last_s = float("-inf")
+
+    def is_due(self, *, is_last: bool = False) -> bool:
+        """Say whether to report now."""
+        now_s = time.monotonic()
+        if not is_last and now_s - self._last_s < self._interval_s:
+            return False
+        self._last_s = now_s
+        return True
 
 
 class Progress:
@@ -25,7 +39,7 @@ class Progress:
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._events_path = os.environ.get(EVENTS_VARIABLE)
-        self._last_s = float("-inf")
+        self._throttle = Throttle(EVENT_INTERVAL_S if self._events_path else LINE_INTERVAL_S)
 
     def begin(self) -> None:
         """Say that the stage has begun: when its process did, so that the interpreter's start is part of its time."""
@@ -37,12 +51,8 @@ class Progress:
 
     def advance(self, done: int, total: int, unit: str, note: str = "") -> None:
         """Say that `done` of `total` units are done; `note` carries figures worth a glance. Throttled."""
-        now_s = time.monotonic()
-        interval_s = _EVENT_INTERVAL_S if self._events_path else _LINE_INTERVAL_S
-        if done < total and now_s - self._last_s < interval_s:
-            return
-        self._last_s = now_s
-        self._emit("advance", done=done, total=total, unit=unit, note=note)
+        if self._throttle.is_due(is_last=done >= total):
+            self._emit("advance", done=done, total=total, unit=unit, note=note)
 
     def finish(self, summary: str, **readings: float) -> None:
         """Say in a few words what came of the stage: `12 000 images, 10 classes`, and its readings (peak memory …)."""
@@ -83,13 +93,3 @@ def _as_text(event: str, values: dict[str, Any]) -> str:
         note = f"  {values['note']}" if values["note"] else ""
         return f"{count(values['done'])} of {count(values['total'])} {values['unit']}{note}"
     return str(values.get("what") or values.get("summary") or event)
-
-
-@contextmanager
-def timed(readings: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds spent in the block to `readings[name]`. For `run.json`: never for what DVC tracks."""
-    start_s = time.perf_counter()
-    try:
-        yield
-    finally:
-        readings[name] = readings.get(name, 0.0) + time.perf_counter() - start_s
