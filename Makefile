@@ -47,7 +47,7 @@ check-code: # and the tests that wait more than they work
 check-tests:
 	@$(in_venv) python -m pytest -q $(filter-out tests/scripts,$(fast_tests))
 
-images: ## build the CPU images and try each: slow, some 15 GB (docs/docker.md)
+images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh
 
 bench: setup ## every comparison in benchmarks/, each printing its ratio

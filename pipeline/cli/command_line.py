@@ -29,7 +29,7 @@ exit codes: 0 done (a refused candidate is a normal outcome) · 2 usage, recipe 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = stage.without_shell(list(sys.argv[1:] if arguments is None else arguments))
     is_debug = "--debug" in given
     try:
         options = _parser().parse_args(_corrected([word for word in given if word != "--debug"]))

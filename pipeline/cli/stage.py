@@ -12,6 +12,21 @@ from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
 from pipeline.cli.command import Command, project_root
 from pipeline.errors import RatchetError, UsageError, as_full_disk
 
+SHELL = "/bin/sh"
+
+
+def without_shell(words: list[str]) -> list[str]:
+    """Return the words of a stage's command that DVC hands to its shell, which in our runs is this very program.
+
+    So no shell stands between DVC and a stage. Any other command than `ratchet stage NAME` is left to /bin/sh.
+    """
+    if words[:1] == ["-c"] and len(words) == 2:
+        command = words[1].split()
+        if command[:2] == ["ratchet", "stage"] and len(command) == 3:
+            return command[1:]
+        os.execv(SHELL, [SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it
+    return words
+
 
 def _fill_stage(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", metavar="NAME", help="a stage of dvc.yaml")

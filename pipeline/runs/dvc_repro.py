@@ -95,7 +95,7 @@ def main() -> NoReturn:
 def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = None, **arguments: Any) -> None:  # noqa: ARG001
     """Write a YAML file as DVC does, but replace it as a whole or not at all.
 
-    DVC empties the file first: killed in the tenth of a second that it then takes, or on a full disk, it would leave an
+    DVC empties the file first: killed in the moment that it then takes, or on a full disk, it would leave an
     empty dvc.lock, and every later run would fail.
     """
     from pipeline.storage.artifacts import write_file

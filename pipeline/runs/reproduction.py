@@ -82,7 +82,7 @@ def _reproduce_once(
             EVENTS_VARIABLE: str(events),
             "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
             "PYTHONPATH": str(workspace),  # the stage's code is this workspace's, whatever is installed
-            "SHELL": "/bin/sh",
+            "SHELL": str(own) if (own := binaries / "ratchet").is_file() else "/bin/sh",  # see cli.stage.without_shell
         },
         log,
         **what,

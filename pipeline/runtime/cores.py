@@ -49,7 +49,7 @@ def yielding_threads() -> Iterator[None]:
     """Let the threads that start in the block wait for their turn instead of interrupting (SCHED_BATCH, sched(7)).
 
     Horovod's background thread wakes every cycle, and Gloo's spins while that one holds a connection's lock: as
-    ordinary threads they take 10 to 25 % of a rank's core. As batch threads they run when the computation pauses,
+    ordinary threads they take a part of the rank's only core. As batch threads they run when the computation pauses,
     which it does exactly when it waits for them.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)

@@ -43,8 +43,8 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
     )
     if settings.master.startswith("local"):
         builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-        # Most of what a local JVM does here is start up; without the optimizing compiler and the parallel collector it
-        # takes a third less processor time. Long SQL jobs may want them back: spark.settings has the last word.
+        # Most of what a local JVM does here is start up: without the optimizing compiler and the parallel collector it
+        # does so with less work. Long SQL jobs may want them back: spark.settings has the last word.
         builder = builder.config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     for key, value in settings.settings.items():
         builder = builder.config(key, value)

@@ -1,7 +1,7 @@
 """What Spark forks its Python workers from: PySpark's own daemon, made cheap. Run by Spark, never imported.
 
-Measured on PySpark 4.1: before every task a worker calls `importlib.invalidate_caches()`, which reads the directories
-of the archives on `sys.path` anew (pyspark.zip and a jar), 0.15 s of processor time a task; and every worker imports
+Seen in PySpark 4.1: before every task a worker calls `importlib.invalidate_caches()`, which reads the directories
+of the archives on `sys.path` anew (pyspark.zip and a jar), in every task; and every worker imports
 pandas for itself, because pyarrow asks for it. So the archives, whose modules the environment holds anyway, leave the
 path, and what all workers need is imported once, before they are forked.
 """

@@ -83,7 +83,7 @@ def rank_rows(order: Order, step: int, batch_size: int, rank: int, workers: int)
 
 
 def training_batches(part: PartInMemory, order: Order, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
-    """Yield a rank's share of each global batch of an epoch. Gathering 64 images of 28 × 28 takes some 10 µs."""
+    """Yield a rank's share of each global batch of an epoch."""
     for step in range(step_count(len(order), batch_size)):
         rows = rank_rows(order, step, batch_size, rank, workers)
         yield part.pixels.take(rows, axis=0), part.labels.take(rows)
