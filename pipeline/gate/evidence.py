@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.gate.comparison import Difference
 from pipeline.records.identity import Identity
 from pipeline.records.metrics import MetricsReport
@@ -28,11 +28,16 @@ class Unknown:
 def known(ask: Callable[[], T], in_words: Callable[[Exception], str]) -> T | Unknown:
     """Return what `ask` returns; if it raises what bad data and bad models raise, why, `in_words`.
 
-    A figure that cannot be had is a fact for the gate, not a crash.
+    A figure that cannot be had is a fact for the gate, not a crash: so is a file that is missing. A disk that fails
+    says nothing about the model, and is raised.
     """
     try:
         return ask()
     except (DataError, UsageError, TypeError, ValueError) as error:
+        return Unknown(in_words(error))
+    except StorageError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
         return Unknown(in_words(error))
 
 

@@ -1,4 +1,4 @@
-"""What a person and the next stage are told of a check."""
+"""What a person and the next stage are told of a contract."""
 
 from __future__ import annotations
 
@@ -10,66 +10,89 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contracts.results import CheckResult, ExpectationVerdict, stable
+from pipeline.contracts.results import contract_result, expectation_result, problems, require_pass, sentence, stable
 from pipeline.contracts.suites import Expectation, Suite
 from pipeline.errors import ContractError
+from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.storage import artifacts
 
 ROWS = Expectation("expect_table_row_count_to_be_between", {"min_value": 1}, "raw.yaml: expectation 1")
 LABELS = Expectation("expect_column_values_to_be_in_set", {"column": "label", "value_set": [0, 1]}, "…")
 SUITE = Suite("raw", (ROWS, LABELS), Path("raw.yaml"))
-PASSED = (ExpectationVerdict(ROWS, "pass", 5), ExpectationVerdict(LABELS, "pass", "0 of 5 rows unexpected", 0))
+PASSED = (expectation_result(ROWS, "pass", 5), expectation_result(LABELS, "pass", "0 of 5 rows unexpected"))
+PAGE = Path("reports/index.html")
 
 
-def result(*verdicts: ExpectationVerdict, rows: int = 5) -> CheckResult:
-    return CheckResult(SUITE, rows, verdicts, "sha256:00")
+def result(*expectations: ExpectationResult, rows: int = 5) -> ContractResult:
+    return contract_result(SUITE, rows, expectations, "sha256:00")
 
 
-def failure(found: CheckResult) -> str:
+def failure(found: ContractResult) -> str:
+    assert found.outcome == "fail"
     with pytest.raises(ContractError) as raised:
-        found.require_pass(Path("reports/index.html"))
+        require_pass(SUITE, found, PAGE)
     return str(raised.value)
 
 
 def test_rows_that_keep_every_expectation_pass() -> None:
     assert result(*PASSED).outcome == "pass"
-    result(*PASSED).require_pass(Path("reports/index.html"))
+    assert problems(SUITE, 5, PASSED) == ()
+    require_pass(SUITE, result(*PASSED), PAGE)
 
 
 def test_a_failure_says_which_expectation_on_which_column_what_was_observed_and_expected_and_the_ids() -> None:
     ids = tuple(f"id{number}" for number in range(10))
-    failed = ExpectationVerdict(LABELS, "fail", "12 of 500 rows unexpected", 12, ids)
+    failed = expectation_result(LABELS, "fail", "12 of 500 rows unexpected", unexpected_rows=12, offending_ids=ids)
     assert failure(result(PASSED[0], failed)) == (
-        "raw.yaml: not kept: expect_column_values_to_be_in_set on column 'label': observed 12 of 500 rows unexpected, "
-        'expected {"value_set": [0, 1]}; ids id0, id1, id2, id3, id4, id5, id6, id7, id8, id9 and 2 more; '
+        "raw.yaml: does not hold: expect_column_values_to_be_in_set on column 'label': observed 12 of 500 rows "
+        'unexpected, expected {"value_set": [0, 1]}; ids id0, id1, id2, id3, id4, id5, id6, id7, id8, id9 and 2 more; '
         "see reports/index.html"
     )
 
 
 def test_the_first_failure_stands_for_all_and_the_others_are_counted() -> None:
-    failed = (ExpectationVerdict(ROWS, "fail", 0), ExpectationVerdict(LABELS, "fail", "1 of 5 rows unexpected", 1))
-    assert "expect_table_row_count_to_be_between: observed 0" in failure(result(*failed))
-    assert "; and 1 more; see reports/index.html" in failure(result(*failed))
+    said = failure(result(expectation_result(ROWS, "fail", 0), expectation_result(LABELS, "fail", "1 of 5 rows")))
+    assert "expect_table_row_count_to_be_between: observed 0" in said
+    assert said.endswith("; and 1 more; see reports/index.html")
 
 
 def test_a_table_without_rows_does_not_pass_though_every_expectation_does() -> None:
     assert "the table has no rows" in failure(result(*PASSED, rows=0))
 
 
-@pytest.mark.parametrize("verdicts", [PASSED[:1], (*PASSED, PASSED[1]), PASSED[::-1], ()])
+@pytest.mark.parametrize("expectations", [PASSED[:1], (*PASSED, PASSED[1]), PASSED[::-1], ()])
 def test_every_declared_expectation_is_evaluated_exactly_once_or_the_data_does_not_pass(
-    verdicts: tuple[ExpectationVerdict, ...],
+    expectations: tuple[ExpectationResult, ...],
 ) -> None:
-    assert "declared expectations were evaluated" in failure(result(*verdicts))
+    assert "declared expectations were evaluated" in failure(result(*expectations))
+
+
+def test_an_expectation_with_other_arguments_is_not_the_declared_one() -> None:
+    other = PASSED[1].changed(kwargs={"column": "label", "value_set": [0, 1, 2]})
+    assert "2 of 2 declared expectations were evaluated" in failure(result(PASSED[0], other))
 
 
 def test_an_expectation_that_raised_is_not_a_pass() -> None:
-    raised = ExpectationVerdict(LABELS, "error", error="ValueError: no such type")
+    raised = expectation_result(LABELS, "error", error="ValueError: no such type")
     assert "could not be evaluated: ValueError: no such type" in failure(result(PASSED[0], raised))
 
 
-def test_the_json_has_the_stable_schema() -> None:
-    failed = ExpectationVerdict(LABELS, "fail", "1 of 5 rows unexpected", 1, ("a",))
+def test_an_expectation_on_several_columns_names_them_all() -> None:
+    columns = {"column_list": ["id", "label"]}
+    declared = Expectation("expect_compound_columns_to_be_unique", columns, "…")
+    said = sentence(expectation_result(declared, "fail", "2 of 5 rows unexpected", unexpected_rows=2))
+    assert said.startswith("expect_compound_columns_to_be_unique on columns id, label: observed 2 of 5 rows")
+    assert '"column_list": ["id", "label"]' in said
+
+
+def test_a_long_observation_is_cut_and_details_are_told() -> None:
+    said = sentence(expectation_result(ROWS, "fail", "x" * 500, details={"missing": ["a"]}))
+    assert "x" * 199 + "…" in said
+    assert said.endswith('({"missing": ["a"]})')
+
+
+def test_the_file_has_no_keys_that_an_expectation_has_nothing_to_say_of() -> None:
+    failed = expectation_result(LABELS, "fail", "1 of 5 rows unexpected", unexpected_rows=1, offending_ids=("a",))
     assert json.loads(artifacts.dump_json(result(PASSED[0], failed).to_json())) == {
         "suite": "raw",
         "rows": 5,

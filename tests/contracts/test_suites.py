@@ -113,7 +113,7 @@ def test_a_wrong_expectation_is_refused_by_its_number(contract: Path, expectatio
 
 def test_the_names_of_all_expectation_types_are_known_without_importing_the_library() -> None:
     program = (
-        "import sys; from pipeline.contracts import suites, frames, checking, documents, holding;"
+        "import sys; from pipeline.contracts import suites, frames, checking, documents, validation;"
         "from pipeline.stages import check_raw, check_prepared;"
         "assert 'expect_column_values_to_be_unique' in suites.expectation_types();"
         "print([name for name in ('great_expectations', 'pyspark', 'pandas', 'tensorflow') if name in sys.modules])"

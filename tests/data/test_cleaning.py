@@ -98,7 +98,7 @@ def test_a_payload_that_is_not_its_digest_s_is_named():
         examine(changed, 0, 2, IMAGE)
 
 
-def test_sifting_keeps_the_order_and_gives_each_rejected_row_its_own_reason():
+def test_separating_keeps_the_order_and_gives_each_rejected_row_its_own_reason():
     table = raw_table(*(row(id=str(n)) for n in range(5)))
 
     kept, rejected = separate(table, np.array([1, 4], np.int32), ["first", "second"])
@@ -106,9 +106,3 @@ def test_sifting_keeps_the_order_and_gives_each_rejected_row_its_own_reason():
     assert kept["id"].to_pylist() == ["0", "2", "3"]
     assert rejected["id"].to_pylist() == ["1", "4"]
     assert rejected["reason"].to_pylist() == ["first", "second"]
-
-
-def test_sifting_a_slice_of_a_table_takes_its_own_payloads():
-    table = raw_table(*(row(id=str(n), payload=bytes([n] * 6)) for n in range(5))).slice(2, 3)
-
-    assert payload_digests(table) == table["payload_digest"].to_pylist()

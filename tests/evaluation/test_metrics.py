@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.predictions import Predictions
+from pipeline.records.metrics import MetricsReport
 
 BINS = 10
 
@@ -63,8 +65,7 @@ def test_figures_do_not_depend_on_how_classes_are_numbered(case: tuple[Any, Any]
     answers = np.sort(probabilities, axis=1)
     probabilities = probabilities[answers[:, -1] > answers[:, -2]]  # where two classes tie, the lower number wins
     labels = labels[answers[:, -1] > answers[:, -2]]
-    if len(np.unique(labels)) < probabilities.shape[1]:
-        return
+    assume(len(np.unique(labels)) == probabilities.shape[1])
     new = list(range(probabilities.shape[1]))
     random.shuffle(new)
     renumbered = np.empty_like(probabilities)
@@ -175,15 +176,27 @@ def test_answers_that_cannot_be_measured_are_refused_in_one_line(labels: Any, pr
     assert str(caught.value).startswith("test part: ")
 
 
-def test_the_report_has_the_keys_that_the_gate_reads() -> None:
-    labels, probabilities = np.array([0, 1]), one_hot([0, 1], 2)
-    figures = metrics.measure(labels, probabilities, calibration_bins=BINS)
-    worse = metrics.measure(labels, one_hot([0, 0], 2), calibration_bins=BINS)
+@pytest.fixture
+def report() -> MetricsReport:
+    """A candidate that is perfect on the training part, and right on one of two test rows."""
+    labels = np.array([0, 1], np.int32)
+    perfect = Predictions(["a", "b"], labels, one_hot([0, 1], 2))
+    worse = Predictions(["c", "d"], labels, one_hot([0, 0], 2))
+    return metrics.report(perfect, worse, ["a", "b"], calibration_bins=BINS)
 
-    report = metrics.as_report(figures, worse, metrics.measure_classes(labels, probabilities, ["a", "b"]))
 
-    keys = {"rows", "accuracy", "macro_precision", "macro_recall", "macro_f1", "auc", "mcc", "cross_entropy"}
-    assert set(report) == {"test", "train", "overfit", "classes"}
-    assert set(report["test"]) == set(report["train"]) == keys | {"calibration_error"}
-    assert report["overfit"] == 0.5
-    assert report["classes"]["a"] == {"rows": 1, "precision": 1, "recall": 1, "f1": 1, "auc": 1}
+def test_the_report_measures_both_parts(report: MetricsReport) -> None:
+    assert (report.train.rows, report.train.accuracy) == (2, 1)
+    assert (report.test.rows, report.test.accuracy) == (2, 0.5)
+
+
+def test_overfit_is_what_the_test_part_falls_behind_the_training_part(report: MetricsReport) -> None:
+    assert report.overfit == 0.5
+
+
+def test_the_classes_of_a_report_are_those_of_the_test_part(report: MetricsReport) -> None:
+    assert {name: one.recall for name, one in report.classes.items()} == {"a": 1, "b": 0}
+
+
+def test_thresholds_are_set_on_the_figures_of_the_test_part_and_on_overfit(report: MetricsReport) -> None:
+    assert report.test_figures == {**report.test.model_dump(), "overfit": 0.5}

@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation import curves, metrics, plots
+from tests.evaluation.made_answers import HISTORY
 
-HISTORY = [
-    {"epoch": 1.0, "train_loss": 2.0, "train_accuracy": 0.3, "validation_loss": 2.0, "validation_accuracy": 0.3},
-    {"epoch": 2.0, "train_loss": 1.0, "train_accuracy": 0.6, "validation_loss": 1.2, "validation_accuracy": 0.5},
-]
 DRAWN: dict[str, Callable[[Any], bytes]] = {
     "learning_curves": lambda _: plots.learning_curves(HISTORY),
     "one epoch": lambda _: plots.learning_curves(HISTORY[:1]),

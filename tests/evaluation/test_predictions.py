@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.storage.manifests import read_manifest
 
 
 @pytest.fixture
 def written(answers: Any, tmp_path: Path) -> Path:
-    predictions = Predictions(answers.ids, answers.labels, answers.probabilities)
-    write_predictions(tmp_path, "test", predictions, answers.classes)
+    write_predictions(tmp_path, "test", answers.predictions, answers.classes)
     return tmp_path
 
 
@@ -32,7 +31,7 @@ def test_the_manifest_names_part_and_classes(written: Path, answers: Any) -> Non
     assert [entry.path for entry in manifest.files] == ["test.parquet"]
     assert manifest.rows == len(answers.labels)
     assert manifest.counts == {"classes": list(answers.classes)}
-    assert manifest.schema["probabilities"] == "fixed_size_list<item: float>[4]"
+    assert manifest.columns["probabilities"] == "fixed_size_list<item: float>[4]"
 
 
 def test_the_same_predictions_have_the_same_bytes(written: Path, answers: Any, tmp_path: Path) -> None:

@@ -1,60 +1,94 @@
 """Where a model comes from, as digests."""
 
-import subprocess
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.recipe.recipe import load_recipe
+from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
 from pipeline.registry.lineage import lineage_tags
+from pipeline.runtime.git import Commit
 from pipeline.storage.manifests import write_manifest
 
-PROJECT = Path(__file__).parents[2]
-LOCK = "schema: '2.0'\nstages:\n  gate:\n    cmd: ratchet stage gate\n"
+RECIPE = {"train": {"epochs": 8}, "seed": 1}
+COMMIT = Commit("c0ffee", is_dirty=False)
 
 
 @pytest.fixture
-def root(tmp_path):
-    (tmp_path / "params.yaml").write_bytes((PROJECT / "params.yaml").read_bytes())
-    (tmp_path / "dvc.lock").write_text(LOCK)
-    (tmp_path / "data" / "test").mkdir(parents=True)
-    write_manifest(tmp_path / "data" / "test", Manifest(0, (), {"id": "string"}))
+def root(tmp_path: Path) -> Path:
+    """Two prepared parts and a lock file of packages."""
+    for part in ("train", "test"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        write_part(tmp_path, part, "string")
+    (tmp_path / "requirements.txt").write_text("numpy==2.4.0\n")
     return tmp_path
 
 
-def tags(root):
-    return lineage_tags(root, load_recipe(root), root / "data", stage="register")
+def write_part(root: Path, part: str, kind: str) -> None:
+    write_manifest(root / "data" / part, Manifest(rows=0, files=(), columns={"id": kind}))
 
 
-def test_the_entry_of_the_asking_stage_does_not_count(root):
-    before = tags(root)
-    (root / "dvc.lock").write_text(LOCK + "  register:\n    cmd: ratchet stage register\n")
-    assert tags(root) == before
-    (root / "dvc.lock").write_text(LOCK.replace("gate:", "evaluate:"))
-    assert tags(root)["ratchet.dvc_lock_digest"] != before["ratchet.dvc_lock_digest"]
+def tags(root: Path, **changes: Any) -> dict[str, str]:
+    given = {"recipe": RECIPE, "lock_digest": "sha256:lock", "commit": COMMIT, **changes}
+    return lineage_tags(data=root / "data", requirements=root / "requirements.txt", **given)
 
 
-def test_another_recipe_and_other_data_have_other_digests(root):
-    before = tags(root)
-    recipe = (root / "params.yaml").read_text()
-    (root / "params.yaml").write_text(recipe.replace("epochs: ", "epochs: 1"))
-    write_manifest(root / "data" / "test", Manifest(0, (), {"id": "int64"}))
-    after = tags(root)
-    assert {key for key in before if before[key] != after[key]} == {"ratchet.recipe_digest", "ratchet.data_digest"}
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {key.removeprefix("ratchet.") for key in before if before[key] != after[key]}
 
 
-def test_what_is_absent_is_none(root):
-    (root / "dvc.lock").unlink()
+def test_a_model_has_a_tag_for_all_it_came_from(root: Path) -> None:
     found = tags(root)
-    assert found["ratchet.dvc_lock_digest"] == found["ratchet.git_commit"] == found["ratchet.git_dirty"] == "none"
-    assert found["ratchet.requirements_digest"] == "none"
+    assert list(found) == [
+        "ratchet.recipe_digest",
+        "ratchet.data_digest",
+        "ratchet.dvc_lock_digest",
+        "ratchet.requirements_digest",
+        "ratchet.git_commit",
+        "ratchet.git_dirty",
+    ]
+    assert (found["ratchet.git_commit"], found["ratchet.git_dirty"]) == ("c0ffee", "false")
 
 
-def test_the_lock_of_the_run_itself_does_not_make_the_checkout_dirty(root):
-    for command in (["init", "-q"], ["add", "params.yaml", "dvc.lock"], ["commit", "-q", "-m", "first"]):
-        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", *command], cwd=root, check=True)
-    (root / "dvc.lock").write_text(LOCK + "  split:\n    cmd: ratchet stage split\n")
-    assert tags(root)["ratchet.git_dirty"] == "false"
-    (root / "params.yaml").write_text((root / "params.yaml").read_text() + "# changed\n")
-    assert tags(root)["ratchet.git_dirty"] == "true"
+@pytest.mark.parametrize(
+    ("changes", "tag"),
+    [
+        ({"recipe": {**RECIPE, "seed": 2}}, "recipe_digest"),
+        ({"lock_digest": "sha256:other"}, "dvc_lock_digest"),
+        ({"commit": Commit("decade", is_dirty=False)}, "git_commit"),
+        ({"commit": Commit("c0ffee", is_dirty=True)}, "git_dirty"),
+    ],
+)
+def test_each_origin_changes_its_own_tag(root: Path, changes: dict[str, Any], tag: str) -> None:
+    assert changed(tags(root), tags(root, **changes)) == {tag}
+
+
+def test_the_order_of_the_recipes_keys_does_not_change_its_digest(root: Path) -> None:
+    assert tags(root, recipe=dict(reversed(RECIPE.items()))) == tags(root)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_other_data_in_any_part_has_another_digest(root: Path, part: str) -> None:
+    before = tags(root)
+    write_part(root, part, "int64")
+    assert changed(before, tags(root)) == {"data_digest"}
+
+
+def test_other_packages_have_another_digest(root: Path) -> None:
+    before = tags(root)
+    (root / "requirements.txt").write_text("numpy==2.4.1\n")
+    assert changed(before, tags(root)) == {"requirements_digest"}
+
+
+def test_what_is_absent_is_none(tmp_path: Path) -> None:
+    found = tags(tmp_path, lock_digest=None, commit=None)
+    assert set(found.values()) - {found["ratchet.recipe_digest"]} == {"none"}
+
+
+def test_a_manifest_that_cannot_be_trusted_has_no_digest(root: Path) -> None:
+    (root / "data" / "test" / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match=r"manifest\.json"):
+        tags(root)

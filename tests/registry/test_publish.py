@@ -1,14 +1,16 @@
-"""What a verdict asks for, given the registry as it is now."""
+"""What a verdict asks for, given the registry as it is now. What is written then: tests/system."""
 
 import json
 
 import pytest
 
-from pipeline.errors import TryAgain
+from pipeline.errors import DataError, TryAgain
+from pipeline.models import stored
 from pipeline.records.identity import Identity
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import versions
-from pipeline.registry.publish import decide
+from pipeline.registry.actor import Actor
+from pipeline.registry.publish import Candidate, decide, register, require_judged
 from pipeline.registry.versions import Version
 
 NEW = "sha256:new"
@@ -18,9 +20,10 @@ def version(number, digest, aliases=(), **tags):
     return Version("pets", number, "2026-11-01T00:00:00Z", "run", {versions.DIGEST: digest, **tags}, aliases)
 
 
-def verdict(outcome="promote", champion=None):
-    check = GateCheck("predictions", 1, 1, "pass" if outcome == "promote" else "fail", "seen")
-    return Verdict(outcome, "the reason", (check,), NEW, champion)
+def verdict(outcome="promote", champion=None, candidate=NEW):
+    passes = "pass" if outcome == "promote" else "fail"
+    check = GateCheck(name="predictions", figure=1, bound=1, outcome=passes, sentence="seen")
+    return Verdict.of([check], "the reason", candidate, champion)
 
 
 CHAMPION = version(1, "sha256:old", ("champion",))
@@ -60,9 +63,9 @@ def test_a_version_left_without_its_alias_by_a_kill_is_completed():
     ("met", "now"),
     [
         (None, CHAMPION),
-        (Identity("pets", 1, "sha256:old"), None),
-        (Identity("pets", 1, "sha256:old"), version(2, "sha256:other", ("champion",))),
-        (Identity("pets", 1, "sha256:forged"), CHAMPION),
+        (Identity(name="pets", version=1, digest="sha256:old"), None),
+        (Identity(name="pets", version=1, digest="sha256:old"), version(2, "sha256:other", ("champion",))),
+        (Identity(name="pets", version=1, digest="sha256:forged"), CHAMPION),
     ],
 )
 def test_a_champion_that_moved_since_the_verdict_asks_for_another_run(met, now):
@@ -81,9 +84,56 @@ def test_a_version_that_a_person_rolled_back_is_not_promoted_again():
     assert "rolled back by a person" in step.sentence
 
 
-def test_the_same_event_twice_in_a_row_is_told_once():
-    once = versions.history_tag([], {"event": "promoted", "at_utc": "1", "by": "ann"})
-    twice = versions.history_tag(json.loads(once), {"event": "promoted", "at_utc": "2", "by": "ann"})
-    other = versions.history_tag(json.loads(once), {"event": "promoted", "at_utc": "2", "by": "bob"})
-    assert json.loads(twice) == json.loads(once)
-    assert len(json.loads(other)) == 2
+def candidate(folder, judged):
+    def describe():
+        raise AssertionError("a candidate is described only if a version has to be made")
+
+    return Candidate("pets", folder, judged, describe)
+
+
+def test_a_verdict_on_this_very_model_is_one(model):
+    require_judged(candidate(model, verdict(candidate=stored.digest(model))))
+
+
+def test_a_verdict_on_another_model_is_none(model):
+    with pytest.raises(DataError, match="the verdict judges another model than model; run `dvc repro`"):
+        require_judged(candidate(model, verdict()))
+
+
+def test_a_model_that_was_damaged_since_is_not_the_one_judged(model):
+    judged = candidate(model, verdict(candidate=stored.digest(model)))
+    (model / stored.WEIGHTS_FILE).write_bytes(b"damaged")
+    with pytest.raises(DataError, match="do not match the digest"):
+        require_judged(judged)
+
+
+def registered(registry, model, judged):
+    """Register where there is nothing to do: no lock is taken, nothing is written, nobody is told to wait."""
+    scratch, said = model.parent / "scratch", []
+    found = register(registry.store, candidate(model, judged), Actor("ann", "now"), scratch, announce=said.append)
+    assert not said
+    assert not scratch.exists()
+    assert not registry.store.lock.exists()
+    return found
+
+
+def test_a_candidate_that_is_the_champion_already_is_kept_without_a_write(registry, model):
+    registry.add(1, NEW, aliases=["champion"])
+    found = registered(registry, model, verdict())
+    assert (found.outcome, found.version, found.sentence) == ("kept", 1, "v1 is the champion already")
+    assert found.champion == Identity(name="pets", version=1, digest=NEW)
+
+
+def test_a_refused_candidate_that_is_a_version_already_is_not_made_one_again(registry, model):
+    registry.add(1, "sha256:old", aliases=["champion"])
+    registry.add(2, NEW)
+    found = registered(registry, model, verdict("refuse"))
+    assert (found.outcome, found.version) == ("refused", 2)
+    assert found.champion == Identity(name="pets", version=1, digest="sha256:old")
+
+
+def test_a_champion_that_moved_is_noticed_before_anything_is_written(registry, model):
+    registry.add(1, "sha256:other", aliases=["champion"])
+    with pytest.raises(TryAgain, match="judged against no champion, but by now the champion is v1"):
+        registered(registry, model, verdict())
+    assert not registry.store.lock.exists()

@@ -12,7 +12,14 @@ from pipeline.training.checkpoints import Checkpoint, best_epoch
 
 
 def record(epoch: int, validation_loss: float = 0.5) -> EpochRecord:
-    return EpochRecord(epoch, 0.001, 0.1 + 0.2, 0.9, validation_loss, 0.8)
+    return EpochRecord(
+        epoch=epoch,
+        learning_rate=0.001,
+        train_loss=0.1 + 0.2,
+        train_accuracy=0.9,
+        validation_loss=validation_loss,
+        validation_accuracy=0.8,
+    )
 
 
 def checkpoint(epochs: int) -> Checkpoint:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.storage import artifacts
 from pipeline.training.job import Job, architecture_of, check_job, job_key
 
@@ -49,10 +49,31 @@ def test_no_augmented_rows_are_fine(job: Job, write_images: Any) -> None:
     check_job(job)
 
 
-@pytest.mark.parametrize("content", [{"rows": 1}, {"mean": 3.0, "std": [1.0]}, {"mean": ["x"], "std": [1.0]}, []])
-def test_statistics_that_are_none_are_refused(job: Job, content: Any) -> None:
+def test_the_architecture_has_the_shape_and_the_statistics_of_the_data(job: Job) -> None:
+    found = architecture_of(job)
+    assert (found.name, found.input_shape, found.classes) == ("mlp", (8, 8, 1), ("bright", "dark", "striped"))
+    assert found.statistics == {"mean": (100.0,), "std": (50.0,)}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"rows": 1, "std": [1.0]}, "mean: Field required"),
+        ({"rows": 1, "mean": 3.0, "std": [1.0]}, "mean: Input should be a valid"),
+        ({"rows": 1, "mean": ["x"], "std": [1.0]}, "mean.0: Input should be a valid number"),
+        ({"mean": [1.0], "std": [1.0]}, "rows: Field required"),
+        ([], "must be a JSON object, not list"),
+    ],
+)
+def test_statistics_that_are_none_are_refused(job: Job, content: Any, said: str) -> None:
     artifacts.write_json(Path(job.prepared) / "statistics.json", content)
-    with pytest.raises(DataError, match=r"statistics\.json: must hold mean and std"):
+    with pytest.raises(DataError, match=rf"statistics\.json: {said}"):
+        architecture_of(job)
+
+
+def test_missing_statistics_are_named(job: Job) -> None:
+    (Path(job.prepared) / "statistics.json").unlink()
+    with pytest.raises(StorageError, match=r"statistics\.json: cannot be read"):
         architecture_of(job)
 
 
@@ -70,6 +91,12 @@ def test_statistics_that_are_none_are_refused(job: Job, content: Any) -> None:
 )
 def test_whatever_decides_the_result_changes_the_key(job: Job, change: dict[str, Any]) -> None:
     assert job_key(changed(job, **change)) != job_key(job)
+
+
+def test_other_statistics_change_the_key(job: Job) -> None:
+    before = job_key(job)
+    artifacts.write_json(Path(job.prepared) / "statistics.json", {"rows": 40, "mean": [100.0], "std": [51.0]})
+    assert job_key(job) != before
 
 
 def test_other_data_changes_the_key(job: Job, write_images: Any) -> None:

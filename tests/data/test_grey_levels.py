@@ -1,0 +1,52 @@
+"""Means and deviations of grey levels, from exact sums."""
+
+from __future__ import annotations
+
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.grey_levels import ChannelSums, image_sums
+
+
+def images(count: int, shape: tuple[int, int, int] = (9, 7, 1)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+@given(st.integers(1, 4), st.sampled_from([1, 3]), st.integers(0, 3))
+def test_statistics_are_the_textbook_s_and_do_not_depend_on_how_rows_are_divided(count, channels, cut):
+    pixels = images(count, (5, 4, channels))
+    one, other = ChannelSums.of(image_sums(pixels[:cut])), ChannelSums.of(image_sums(pixels[cut:]))
+
+    found = (one + other).statistics()
+
+    assert found == ChannelSums.of(image_sums(pixels)).statistics()
+    assert found.rows == count
+    for channel in range(channels):
+        values = pixels[..., channel].ravel().tolist()
+        assert found.mean[channel] == pytest.approx(statistics.fmean(values), rel=1e-12)
+        assert found.std[channel] == pytest.approx(statistics.pstdev(values), rel=1e-12)
+
+
+def test_mean_and_deviation_of_each_image():
+    pixels = images(6, (5, 4, 3))
+    pixels[0] = 77
+
+    mean, std = image_sums(pixels).mean_and_std()
+
+    flat = pixels.reshape(6, -1).astype(float)
+    assert mean == pytest.approx(flat.mean(axis=1), rel=1e-6)
+    assert std == pytest.approx(flat.std(axis=1), rel=1e-6)
+    assert std[0] == 0
+    assert mean.dtype == std.dtype == np.float32
+
+
+def test_large_images_do_not_overflow():
+    white = np.full((1, 300, 300, 1), 255, np.uint8)
+
+    mean, std = image_sums(white).mean_and_std()
+
+    assert (mean[0], std[0]) == (255, 0)

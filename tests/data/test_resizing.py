@@ -1,0 +1,51 @@
+"""Resizing: exact weights, flat stays flat, and no row depends on its neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.data.resizing import resampling_weights, resize
+
+
+def images(count: int, shape: tuple[int, int, int] = (9, 7, 1)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+
+
+def test_resize_to_the_same_size_is_the_identity():
+    pixels = images(4)
+
+    assert resize(pixels, 9, 7) is pixels
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_weights_of_every_target_pixel_add_up_to_one_exactly(source, target):
+    weights = resampling_weights(source, target)
+
+    assert (weights.sum(axis=1) == 1).all()
+    assert (weights >= 0).all()
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 255))
+def test_a_flat_image_stays_flat_at_any_size(height, width, level):
+    assert (resize(np.full((2, 9, 7, 3), level, np.uint8), height, width) == level).all()
+
+
+@pytest.mark.parametrize("size", [(4, 3), (20, 16), (9, 30)])
+def test_resize_is_within_a_grey_level_of_pillow(size):
+    pixels = images(5)
+    pillow = [np.asarray(Image.fromarray(i[..., 0]).resize(size[::-1], Image.Resampling.BILINEAR)) for i in pixels]
+
+    assert np.abs(resize(pixels, *size)[..., 0].astype(int) - np.array(pillow)).max() <= 1
+
+
+@given(st.permutations(range(8)), st.integers(0, 8))
+def test_resize_does_not_depend_on_the_batch(order, cut):
+    pixels = images(8, (13, 11, 3))
+    whole = resize(pixels, 8, 9)
+    parts = [resize(pixels[part], 8, 9) for part in np.split(np.array(order), [cut])]
+
+    assert np.array_equal(np.concatenate(parts), whole[order])

@@ -1,0 +1,168 @@
+"""A figure that cannot be had is a fact for the gate: what is not the file it should be is Unknown, with the reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError, StorageError, TryAgain, UsageError
+from pipeline.gate.evidence import Unknown, finite, known, predictions_problem
+from pipeline.gate.judge import judge
+from pipeline.records.metrics import MetricsReport
+from pipeline.storage.record_files import read_record, write_record
+from tests.gate.given import CLASSES, LABELS, METRICS, ROWS, RULE, answers, evidence, failed, metrics, probabilities
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The metrics of a candidate that holds everywhere."""
+    write_record(tmp_path / "metrics.json", METRICS)
+    return tmp_path / "metrics.json"
+
+
+def read(path: Path) -> MetricsReport | Unknown:
+    return known(lambda: read_record(path, MetricsReport), lambda error: str(error).replace(f"{path.parent}/", ""))
+
+
+def refused(path: Path) -> str:
+    """Return why the metrics are not known, once the gate has refused for it."""
+    found = read(path)
+    assert isinstance(found, Unknown)
+    verdict = judge(evidence(metrics=found), RULE, CLASSES)
+    assert not verdict.lets_through
+    assert "minimum.accuracy" in failed(verdict)
+    assert any(check.sentence.endswith(found.why) for check in verdict.checks)
+    return found.why
+
+
+def test_whole_metrics_are_known_and_let_through(path: Path) -> None:
+    assert read(path) == METRICS
+    assert judge(evidence(metrics=read(path)), RULE, CLASSES).lets_through
+
+
+def test_missing_metrics_refuse(path: Path) -> None:
+    path.unlink()
+    assert refused(path) == "metrics.json: cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"accuracy: 1"])
+def test_metrics_that_are_not_json_refuse(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert refused(path).startswith("metrics.json: not valid JSON")
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 3, True])
+def test_metrics_that_are_no_object_refuse(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value))
+    assert "must be a JSON object" in refused(path)
+
+
+@pytest.mark.parametrize("value", [{}, {"test": None}, {"test": [1]}])
+def test_metrics_of_any_other_shape_refuse(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value))
+    assert refused(path).startswith("metrics.json: test: ")
+
+
+FIGURES = ["accuracy", "macro_f1", "mcc", "cross_entropy", "calibration_error", "overfit"]
+
+
+def damaged(path: Path, name: str, value: Any = None, *, is_absent: bool = False) -> str:
+    """Put something else in the place of a figure; return the key that the refusal must name."""
+    report = json.loads(path.read_bytes())
+    group = report if name == "overfit" else report["test"]
+    group[name] = value
+    if is_absent:
+        del group[name]
+    path.write_text(json.dumps(report))
+    return name if name == "overfit" else f"test.{name}"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_metrics_without_a_figure_refuse(path: Path, name: str) -> None:
+    key = damaged(path, name, is_absent=True)
+    assert refused(path) == f"metrics.json: {key}: Field required; make it again"
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, True, "0.99", [], 10**400], ids=repr)
+@pytest.mark.parametrize("name", FIGURES)
+def test_metrics_with_something_else_for_a_figure_refuse(path: Path, name: str, value: Any) -> None:
+    key = damaged(path, name, value)
+    assert refused(path).startswith(f"metrics.json: {key}: ")
+
+
+def test_metrics_with_a_figure_that_nobody_knows_refuse(path: Path) -> None:
+    damaged(path, "luck", 1.0)
+    assert refused(path).startswith("metrics.json: test.luck: Extra inputs are not permitted")
+
+
+def test_metrics_of_a_later_ratchet_refuse(path: Path) -> None:
+    path.write_text(json.dumps({"record_version": 99} | METRICS.to_json()))
+    assert "written by a later Ratchet" in refused(path)
+
+
+@pytest.mark.parametrize("error", [DataError("why"), UsageError("why"), TypeError("why"), ValueError("why")])
+def test_what_bad_data_and_bad_models_raise_is_unknown(error: Exception) -> None:
+    def ask() -> int:
+        raise error
+
+    assert known(ask, lambda error: f"because: {error}") == Unknown("because: why")
+
+
+@pytest.mark.parametrize(
+    "error", [TryAgain("a worker was lost"), StorageError("x: no space left"), OSError(28, "full")]
+)
+def test_what_says_nothing_about_the_model_is_no_verdict_on_it(error: Exception) -> None:
+    def ask() -> int:
+        raise error
+
+    with pytest.raises(type(error)):
+        known(ask, str)
+
+
+def test_what_can_be_had_is_returned() -> None:
+    assert known(lambda: 3, str) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.5, 0.5), (0, 0), (-1.0, -1.0), (math.nan, None), (math.inf, None), (None, None)]
+)
+def test_only_a_finite_number_is_a_figure(value: float | None, expected: float | None) -> None:
+    assert finite(value) == expected
+
+
+def test_the_candidates_answers_to_the_test_rows_have_no_problem() -> None:
+    assert predictions_problem(evidence(), len(CLASSES)) is None
+
+
+@pytest.mark.parametrize("shape", [(ROWS, 1), (ROWS, 3), (ROWS - 1, 2)])
+def test_predictions_of_another_shape_are_a_problem(shape: tuple[int, int]) -> None:
+    given = answers(probabilities=np.full(shape, 1 / shape[1], np.float32))
+    assert "the test part asks for (8, 2)" in str(predictions_problem(evidence(predictions=given), len(CLASSES)))
+
+
+def test_fewer_labels_than_rows_are_a_problem() -> None:
+    given = answers(labels=LABELS[:-1])
+    assert predictions_problem(evidence(predictions=given), len(CLASSES)) is not None
+
+
+def test_a_single_answer_that_is_no_probability_is_a_problem() -> None:
+    given = probabilities()
+    given[3] = [0.5, 0.6]
+    found = predictions_problem(evidence(predictions=answers(probabilities=given)), len(CLASSES))
+    assert found == "some predictions are not probabilities"
+
+
+@pytest.mark.parametrize("accuracy", [0.75, 1.0])
+def test_metrics_of_other_predictions_are_a_problem(accuracy: float) -> None:
+    found = predictions_problem(evidence(metrics=metrics(accuracy=accuracy)), len(CLASSES))
+    assert found == "the metrics' accuracy is not that of the predictions: 7 of 8 rows are right"
+
+
+def test_without_metrics_the_predictions_cannot_be_held_against_them() -> None:
+    found = predictions_problem(evidence(metrics=Unknown("missing")), len(CLASSES))
+    assert "the metrics' accuracy is not that of the predictions" in str(found)

@@ -1,0 +1,27 @@
+"""What the tests of the registry share: a local one without MLflow, and a stored model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.models import stored
+from pipeline.records.architecture import Architecture
+from tests.registry.local_registry import LocalRegistry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> LocalRegistry:
+    return LocalRegistry(tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The folder of a stored model."""
+    architecture = Architecture(
+        name="mlp", settings={}, input_shape=(2, 2, 1), classes=("a", "b"), statistics={"mean": [1.0], "std": [1.0]}
+    )
+    stored.save_weights(tmp_path / "model", architecture, {"dense/kernel": np.ones((2, 2), np.float32)})
+    return tmp_path / "model"

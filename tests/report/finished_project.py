@@ -1,0 +1,169 @@
+"""A whole project as a run that ended well leaves it: written with the records and the modules that really write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+
+from pipeline.evaluation import metrics
+from pipeline.evaluation.findings import find
+from pipeline.evaluation.predictions import write_predictions
+from pipeline.models import stored
+from pipeline.records.architecture import Architecture
+from pipeline.records.contract_result import ContractResult, ExpectationResult
+from pipeline.records.identity import Identity
+from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.registration import Registration
+from pipeline.records.run import RunReport, StageRun
+from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.storage import artifacts, shards
+from pipeline.storage.manifests import write_manifest
+from pipeline.storage.record_files import write_record
+from tests.evaluation.made_answers import HISTORY, MadeAnswers
+
+ROOT = Path(__file__).resolve().parents[2]
+BINS = 15
+STAGES = [
+    *("ingest", "check_raw", "clean", "split", "normalize", "augment", "check_prepared", "train", "evaluate"),
+    *("champion", "gate", "register"),
+]
+
+
+def make_project(root: Path, answers: MadeAnswers) -> None:
+    """Write everything under a root; the training part holds the same rows as the test part."""
+    recipe = yaml.safe_load((ROOT / "params.yaml").read_bytes())
+    recipe["data"]["classes"] = list(answers.classes)
+    (root / "params.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    _write_data(root / "data", answers)
+    digest = _write_model(root / "models" / "candidate", answers)
+    _write_evaluation(root / "reports", answers)
+    write_record(root / "reports" / "verdict.json", _verdict(digest, answers))
+    write_record(root / "reports" / "registration.json", _registration(digest))
+    for suite, column in (("raw", "label"), ("prepared", "pixel_std")):
+        folder = root / "reports" / "contracts" / suite
+        write_record(folder / "result.json", _contract(suite, column, 2 * len(answers.labels)))
+        artifacts.write_file(folder / "documents" / "index.html", b"<!doctype html>")
+    write_record(root / "reports" / "run.json", _run())
+
+
+def _write_data(data: Path, answers: MadeAnswers) -> None:
+    rows = len(answers.labels)
+    sets: dict[str, tuple[int, dict[str, Any]]] = {
+        "raw": (2 * rows + 15, {}),
+        "clean": (2 * rows, {}),
+        "quarantine": (15, {"rejected": {"exact duplicate": 12, "label outside the declared classes": 3}}),
+        "split": (2 * rows, {"parts": {"train": rows, "test": rows}, "proof": {"rows": 2 * rows}}),
+        "augmented": (rows, {}),
+    }
+    for name, (kept, counts) in sets.items():
+        entry = FileEntry(path="part-00000.parquet", rows=kept, size_bytes=1, digest="sha256:0")
+        write_manifest(data / name, Manifest(rows=kept, files=(entry,), columns={"id": "string"}, counts=counts))
+    for part in ("train", "test"):
+        _write_images(data / "prepared" / part, answers)
+
+
+def _write_images(folder: Path, answers: MadeAnswers) -> None:
+    shape = answers.pixels.shape[1:]
+    schema = shards.image_schema(shape)
+    flat = answers.pixels.reshape(len(answers.pixels), -1)
+    columns = {
+        "id": answers.ids,
+        "label": answers.labels,
+        "pixels": shards.pixel_column(answers.pixels),
+        "pixel_mean": flat.mean(axis=1).astype(np.float32),
+        "pixel_std": flat.std(axis=1).astype(np.float32),
+    }
+    with artifacts.published_folder(folder) as aside:
+        entry = shards.write_shard(aside, 0, schema, [pa.table(columns, schema=schema)])
+        shards.finish_dataset(aside, [entry], schema, shape=shape)
+
+
+def _write_model(folder: Path, answers: MadeAnswers) -> str:
+    architecture = Architecture(
+        name="mlp",
+        settings={},
+        input_shape=answers.pixels.shape[1:],
+        classes=answers.classes,
+        statistics={"mean": [127.0], "std": [70.0]},
+    )
+    stored.save_weights(folder, architecture, {"dense/kernel": np.zeros((4, 2), np.float32)})
+    return stored.digest(folder)
+
+
+def _write_evaluation(reports: Path, answers: MadeAnswers) -> None:
+    given, classes = answers.predictions, answers.classes
+    write_record(reports / "metrics.json", metrics.report(given, given, classes, calibration_bins=BINS))
+    findings = find(HISTORY, given, classes, calibration_bins=BINS)
+    for name, drawing in findings.drawings().items():
+        artifacts.write_file(reports / "plots" / name, drawing)
+    with artifacts.published_folder(reports / "predictions") as folder:
+        write_predictions(folder, "test", given, classes)
+
+
+def _verdict(digest: str, answers: MadeAnswers) -> Verdict:
+    accuracy = float((answers.probabilities.argmax(axis=1) == answers.labels).mean())
+    compared = "against champion v3 on 400 test rows, at worst"
+    checks = [
+        _passed("minimum.accuracy", accuracy, 0.6, f"accuracy {accuracy:.4f} is at least 0.6"),
+        _passed("minimum.macro_f1", accuracy - 0.003, 0.6, f"macro f1 {accuracy - 0.003:.4f} is at least 0.6"),
+        _passed("maximum.cross_entropy", 0.41, 0.6, "cross entropy 0.41 is at most 0.6"),
+        _passed("parity", 1e-6, 1e-4, "the exported model answers 256 rows as the trained one did"),
+        _passed("champion", 0.0035, -0.01, f"accuracy: +0.0120 {compared} +0.0035; 0.01 may be lost"),
+        *(
+            _passed(f"champion.recall.{name}", lower, -0.08, f"recall of {name}: +0.0200 {compared} {lower:+.4f}")
+            for name, lower in zip(answers.classes, (0.01, 0.0, -0.01, -0.02), strict=True)
+        ),
+    ]
+    champion = Identity(name="fashion_mnist", version=3, digest="sha256:" + "c4" * 32)
+    return Verdict.of(checks, f"{checks[0].sentence}; {checks[4].sentence}", digest, champion)
+
+
+def _passed(name: str, figure: float, bound: float, sentence: str) -> GateCheck:
+    return GateCheck(name=name, figure=figure, bound=bound, outcome="pass", sentence=sentence)
+
+
+def _registration(digest: str) -> Registration:
+    return Registration(
+        outcome="promoted",
+        name="fashion_mnist",
+        version=4,
+        champion=Identity(name="fashion_mnist", version=4, digest=digest),
+        sentence="v4 is champion, in place of v3",
+        registry="local",
+    )
+
+
+def _contract(suite: str, column: str, rows: int) -> ContractResult:
+    def held(kind: str, on: str | None, observed: Any, **kwargs: Any) -> ExpectationResult:
+        return ExpectationResult(type=kind, column=on, kwargs=kwargs, outcome="pass", observed=observed)
+
+    return ContractResult(
+        suite=f"fashion_mnist.{suite}",
+        rows=rows,
+        outcome="pass",
+        expectations=(
+            held("expect_table_row_count_to_be_between", None, rows, min_value=100, max_value=100_000),
+            held("expect_column_values_to_be_between", column, {"min": 0, "max": 9}, column=column, max_value=128),
+            held("expect_column_values_to_be_unique", "id", None, column="id"),
+        ),
+        data_digest="sha256:" + "da" * 32,
+    )
+
+
+def _run() -> RunReport:
+    return RunReport(
+        driver="ratchet",
+        id="20261122-132007",
+        overrides={"train.epochs": "8"},
+        started_at="2026-11-22T13:20:07+00:00",
+        finished_at="2026-11-22T13:25:41+00:00",
+        stages=tuple(
+            StageRun(name=name, what="12 000 images, 10 classes", seconds=3.1 + place, outcome="done")
+            for place, name in enumerate(STAGES)
+        ),
+    )

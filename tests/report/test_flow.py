@@ -1,0 +1,80 @@
+"""Rows through the stages: whatever is lost on the way is marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.records.manifest import Manifest
+from pipeline.report.flow import StageFlow, read_flow
+from pipeline.storage.manifests import read_manifest, write_manifest
+
+
+def test_every_stage_of_a_whole_run_has_its_rows(whole_project: Path) -> None:
+    steps = read_flow(whole_project).steps
+
+    assert [(step.name, step.taken_in, step.kept, step.rejected) for step in steps] == [
+        ("ingest", None, 815, 0),
+        ("clean", 815, 800, 15),
+        ("split", 800, 800, 0),
+        ("normalize", 800, 800, 0),
+        ("augment", None, 400, 0),
+    ]
+
+
+def test_rejected_rows_have_their_reasons_and_kept_ones_their_parts(whole_project: Path) -> None:
+    _, clean, split, normalize, _ = read_flow(whole_project).steps
+
+    assert clean.reasons == {"exact duplicate": 12, "label outside the declared classes": 3}
+    assert split.parts == normalize.parts == {"train": 400, "test": 400}
+
+
+def test_shares_are_of_all_source_rows(whole_project: Path) -> None:
+    assert read_flow(whole_project).shares == {"train": 400 / 815, "test": 400 / 815, "rejected": 15 / 815}
+
+
+@pytest.mark.parametrize(
+    ("taken_in", "kept", "rejected", "adds_up"),
+    [(10, 7, 3, True), (10, 7, 2, False), (10, 7, 4, False), (None, 7, 0, None), (10, None, 0, None)],
+)
+def test_rows_add_up_or_not_and_nothing_is_said_of_what_is_not_there(
+    taken_in: int | None, kept: int | None, rejected: int, adds_up: bool | None
+) -> None:
+    assert StageFlow("clean", taken_in, kept, rejected).adds_up is adds_up
+
+
+def test_without_data_there_are_stages_without_rows(tmp_path: Path) -> None:
+    flow = read_flow(tmp_path)
+
+    assert {step.kept for step in flow.steps} == {None}
+    assert (dict(flow.shares), flow.problems) == ({}, ())
+
+
+def test_a_manifest_that_cannot_be_used_is_a_problem_named_from_the_root(project: Path) -> None:
+    (project / "data" / "clean" / "manifest.json").write_text("{")
+    flow = read_flow(project)
+
+    assert flow.problems[0].startswith("data/clean/manifest.json: not valid JSON")
+    assert flow.steps[0].kept == 815
+
+
+def test_the_proof_is_claimed_only_where_it_was_made(project: Path) -> None:
+    split = project / "data" / "split"
+    assert read_flow(project).steps[2].note == "no id and no image stands in two parts"
+
+    write_manifest(split, without_proof(read_manifest(split, verify=False)))
+
+    assert read_flow(project).steps[2].note == ""
+
+
+def without_proof(manifest: Manifest) -> Manifest:
+    return manifest.changed(counts={key: value for key, value in manifest.counts.items() if key != "proof"})
+
+
+def test_counts_that_are_no_counts_are_not_shown(project: Path) -> None:
+    quarantine = project / "data" / "quarantine"
+    manifest = read_manifest(quarantine, verify=False)
+    write_manifest(quarantine, manifest.changed(counts={"rejected": {"a": "many", "b": 0, "c": 4}}))
+
+    assert read_flow(project).steps[1].reasons == {"c": 4}
