@@ -33,7 +33,7 @@ class NotifyFailure(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Send the message; nothing where a run is closed that has failed: the task that failed has told."""
-        from dags.operator import RunFailed
+        from dags.commands import RunFailed
 
         if isinstance(context.get("exception"), RunFailed):
             return

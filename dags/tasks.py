@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import assets
 from dags.form import FORCE, REASON, asked, recipe_of
-from dags.operator import ROOT, RatchetOperator, RunFailed, StepFailed
+from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ def database() -> Iterator[None]:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the tasks write to their log."""
-    from dags.operator import RatchetOperator
+    from dags.commands import RatchetOperator
 
     lines: list[str] = []
     log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))

@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags import notify
-from dags.operator import RunFailed
+from dags.commands import RunFailed
 from pipeline.records.run import RunRecord
 from pipeline.runs import history
 

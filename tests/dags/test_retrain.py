@@ -16,7 +16,7 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.serialization.serialized_objects import DagSerialization
 
 from dags import assets
-from dags.operator import RETRY_POLICY
+from dags.commands import RETRY_POLICY
 from pipeline.graph import load_graph
 from tests.dags.conftest import ROOT, Checkout, check_out
 

@@ -1,4 +1,4 @@
-"""An Airflow task that runs a command of the pipeline's own environment, streams its output and explains its end."""
+"""The operator behind every task: it runs a command of the pipeline's environment, streams its output, explains its end."""
 
 from __future__ import annotations
 
