@@ -1,4 +1,4 @@
-"""The operator behind every task: it runs a command of the pipeline's environment, streams its output, explains its end."""
+"""The operator behind every task: it runs a command of the pipeline's environment and explains how it ended."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import assets
-from dags.form import FORCE, REASON, asked, recipe_of
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
+from dags.form import FORCE, REASON, asked, recipe_of
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:

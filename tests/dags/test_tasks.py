@@ -31,8 +31,8 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.timeout import timeout
 
 from dags import assets, form, tasks
-from dags.derive import TaskSpec
 from dags.commands import RatchetOperator, RunFailed, StepFailed, TryLater, _die_with_the_scheduler
+from dags.derive import TaskSpec
 from dags.tasks import CloseRun, OpenRun, RunStage, Sweep
 from pipeline.errors import StorageError
 from pipeline.recipe.configs import load_config, recipe_values
