@@ -29,11 +29,11 @@ airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080
 airflow-stop: ## stop it
 	@scripts/airflow.sh stop
 
-test: setup-airflow ## every test, the fast ones first
+test: setup-airflow ## every test, the fast ones first: on two quiet cores in 40 minutes
 	@$(run_dag_tests)
 	@$(in_venv) python -m pytest $(fast_tests) $(wildcard $(slow_tests))
 
-check: setup-airflow ## lint, format, types, import contracts and the fast tests, on two cores: under a minute
+check: setup-airflow ## lint, format, types, import contracts and the fast tests, on two quiet cores in 75 s
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check-code check-tests
 
 check-code: # and the tests that wait more than they work
