@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +47,20 @@ _THIRD_PARTY_WARNINGS = (
 def pytest_configure(config: pytest.Config) -> None:
     for line in _THIRD_PARTY_WARNINGS:
         config.addinivalue_line("filterwarnings", line)
+
+
+# Stands in for the pipeline's interpreter: shows its arguments, writes the files and leaves as $ANSWER says.
+STAND_IN = f"""#!{sys.executable} -IS
+import json, os, sys
+from pathlib import Path
+print("called:", *sys.argv[1:])
+answer = json.loads(os.environ.get("ANSWER", "{{}}"))
+for name, content in answer.get("files", {{}}).items():
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(json.dumps(content))
+print(answer.get("says", "done"))
+sys.exit(answer.get("leaves with", 0))
+"""
 
 
 @dataclass(frozen=True)
@@ -132,3 +148,45 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))
     monkeypatch.setattr(Step, "log", log)
     return lines
+
+
+@pytest.fixture(autouse=True)
+def no_ties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is to die with whoever has started pytest; the test of that has other ancestors."""
+    from dags import tasks
+
+    monkeypatch.setattr(tasks, "_die_with_the_scheduler", lambda: None)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder with a recipe, a config, and an environment in which the stand-in works."""
+    from dags import tasks
+
+    root = tmp_path / "project"
+    python = root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    (root / "configs").mkdir()
+    (root / "configs" / "one.yaml").write_text("recipe: {name: one, train: {epochs: 2}}\n")
+    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.setattr(tasks, "ROOT", root)
+    return root
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Say what the stand-in does when it is called."""
+
+    def say(files: dict[str, Any] | None = None, *, says: str = "done", leaves_with: int = 0) -> None:
+        monkeypatch.setenv("ANSWER", json.dumps({"files": files or {}, "says": says, "leaves with": leaves_with}))
+
+    return say
+
+
+@pytest.fixture
+def background() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside the test's own."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
