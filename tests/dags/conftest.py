@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.dags.receivers import Connections, Server, mail_server, post_server
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # The pipeline's environment holds no Airflow: `pytest tests` there passes these by, `make test` runs them here.
@@ -78,6 +80,10 @@ class Checkout:
         change(values)
         self.write(name, yaml.safe_dump(values, sort_keys=False))
 
+    def config(self, name: str = "one", **values: Any) -> None:
+        """Write a config."""
+        self.write(f"configs/{name}.yaml", yaml.safe_dump(values))
+
     def bag(self) -> Any:
         """Read the DAG files as Airflow's DAG processor does, in a process that has not read any."""
         from airflow.dag_processing.dagbag import BundleDagBag
@@ -100,6 +106,13 @@ class Checkout:
 
 def _forget_dags() -> dict[str, Any]:
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "dags"}
+
+
+def kept(dag: Any) -> Any:
+    """A DAG as Airflow's scheduler and server get it from the database."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
 
 
 def check_out(root: Path, *, is_plain: bool) -> Checkout:
@@ -190,3 +203,23 @@ def background() -> Iterator[ThreadPoolExecutor]:
     """A thread beside the test's own."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
+
+
+@pytest.fixture
+def mail() -> Iterator[Server]:
+    """A mail server, and what it has got."""
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def posts() -> Iterator[Server]:
+    """A server that takes posts, and what it has got."""
+    with post_server() as server:
+        yield server
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
+    """Airflow's connections to them: none until a test adds one."""
+    return Connections(monkeypatch)
