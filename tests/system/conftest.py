@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +13,7 @@ import pytest
 from pipeline.execution import SparkSettings
 from pipeline.spark import spark_session
 from pipeline.stages.context import StageContext
+from tests.system.project import Project, make_project
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,3 +44,20 @@ def run_here(spark: SparkSession) -> RunHere:
             ]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose first run has been promoted. What a test changes in it, it puts back."""
+    project = make_project(tmp_path_factory.mktemp("first") / "project")
+    done = project.ratchet("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verdict: PROMOTE" in done.stdout
+    shutil.copyfile(project.root / "dvc.lock", project.root.parent / "first.lock")
+    return project
+
+
+@pytest.fixture(scope="session")
+def first_lock(first: Project) -> bytes:
+    """The lock that the first run has left."""
+    return (first.root.parent / "first.lock").read_bytes()
