@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def wait_for(
-    ask: Callable[[], T],
+    ask: Callable[[], T | None],
     what: str,
     *,
     progress: Callable[[], object] = lambda: None,
