@@ -17,3 +17,11 @@ def processes_in(folder: Path) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
             continue
     return found
+
+
+def is_gone(pid: int) -> bool:
+    """Return whether a process has ended, whether or not somebody has asked after it."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

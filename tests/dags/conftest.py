@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.dags.receivers import Connections, Server, mail_server, post_server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +51,20 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+# Stands in for the pipeline's interpreter: shows its arguments, writes the files and leaves as $ANSWER says.
+STAND_IN = f"""#!{sys.executable} -IS
+import json, os, sys
+from pathlib import Path
+print("called:", *sys.argv[1:])
+answer = json.loads(os.environ.get("ANSWER", "{{}}"))
+for name, content in answer.get("files", {{}}).items():
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(json.dumps(content))
+print(answer.get("says", "done"))
+sys.exit(answer.get("leaves with", 0))
+"""
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A copy of what makes DAGs: dags/, configs/, dvc.yaml and params.yaml."""
@@ -61,6 +79,10 @@ class Checkout:
         values = yaml.safe_load((self.root / name).read_text())
         change(values)
         self.write(name, yaml.safe_dump(values, sort_keys=False))
+
+    def config(self, name: str = "one", **values: Any) -> None:
+        """Write a config."""
+        self.write(f"configs/{name}.yaml", yaml.safe_dump(values))
 
     def bag(self) -> Any:
         """Read the DAG files as Airflow's DAG processor does, in a process that has not read any."""
@@ -84,6 +106,13 @@ class Checkout:
 
 def _forget_dags() -> dict[str, Any]:
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "dags"}
+
+
+def kept(dag: Any) -> Any:
+    """A DAG as Airflow's scheduler and server get it from the database."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
 
 
 def check_out(root: Path, *, is_plain: bool) -> Checkout:
@@ -132,3 +161,65 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))
     monkeypatch.setattr(RatchetOperator, "log", log)
     return lines
+
+
+@pytest.fixture(autouse=True)
+def no_ties(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is to die with whoever has started pytest; the test of that has other ancestors."""
+    from dags import tasks
+
+    monkeypatch.setattr(tasks, "_die_with_the_scheduler", lambda: None)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder with a recipe, a config, and an environment in which the stand-in works."""
+    from dags import tasks
+
+    root = tmp_path / "project"
+    python = root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    (root / "configs").mkdir()
+    (root / "configs" / "one.yaml").write_text("recipe: {name: one, train: {epochs: 2}}\n")
+    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.setattr(tasks, "ROOT", root)
+    return root
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Say what the stand-in does when it is called."""
+
+    def say(files: dict[str, Any] | None = None, *, says: str = "done", leaves_with: int = 0) -> None:
+        monkeypatch.setenv("ANSWER", json.dumps({"files": files or {}, "says": says, "leaves with": leaves_with}))
+
+    return say
+
+
+@pytest.fixture
+def background() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside the test's own."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def mail() -> Iterator[Server]:
+    """A mail server, and what it has got."""
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def posts() -> Iterator[Server]:
+    """A server that takes posts, and what it has got."""
+    with post_server() as server:
+        yield server
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
+    """Airflow's connections to them: none until a test adds one."""
+    return Connections(monkeypatch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,19 +11,15 @@ from typing import Any
 
 import pytest
 import yaml
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
 from airflow.serialization.serialized_objects import DagSerialization
 
 from dags import assets
 from dags.commands import RETRY_POLICY
 from pipeline.graph import load_graph
-from tests.dags.conftest import ROOT, Checkout, check_out
+from tests.dags.conftest import ROOT, Checkout, kept
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml"))
-
-
-def config(checkout: Checkout, name: str = "one", **values: Any) -> None:
-    checkout.write(f"configs/{name}.yaml", yaml.safe_dump(values))
 
 
 def written(name: str) -> dict[str, Any]:
@@ -43,19 +38,6 @@ def stage_edges(dag: Any) -> set[tuple[str, str]]:
 
 def kind(one: object) -> str:
     return type(one).__name__  # the class itself is the copy's
-
-
-def kept(dag: Any) -> Any:
-    """A DAG as Airflow's scheduler and server get it from the database."""
-    return DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
-
-
-def sources(dag: Any) -> list[str]:
-    """The assets that a DAG waits for."""
-    return [asset.uri for _, asset in kept(dag).timetable.asset_condition.iter_assets()]
-
-
-# -- what a config makes
 
 
 def test_every_config_makes_a_dag_and_nothing_else_does(shipped: Any) -> None:
@@ -156,49 +138,15 @@ def test_what_a_run_makes_known_is_an_asset(shipped: Any) -> None:
 
 
 def test_the_form_shows_the_configs_own_values(checkout: Checkout) -> None:
-    config(checkout, recipe={"train": {"epochs": 2}, "name": "other"})
+    checkout.config(recipe={"train": {"epochs": 2}, "name": "other"})
     dag = checkout.dag("retrain_one")
     assert dag.params.dump()["train.epochs"] == 2
     assert dag.params.dump()["name"] == "other"
     assert dag.get_task("register").outlets == [assets.champion("other")]
 
 
-# -- when it runs
-
-
-def test_a_cron_expression_alone(checkout: Checkout) -> None:
-    config(checkout, schedule="15 3 * * 1-5")
-    assert checkout.dag("retrain_one").timetable == CronTriggerTimetable("15 3 * * 1-5", timezone="UTC")
-
-
-def test_new_data_alone(checkout: Checkout) -> None:
-    config(checkout, watch="*/5 * * * *")
-    bag = checkout.bag()
-    assert bag.import_errors == {}
-    assert sources(bag.dags["retrain_one"]) == ["ratchet://one/source"]
-    assert kept(bag.dags["watch_one"]).timetable.summary == "*/5 * * * *"
-
-
-def test_both(checkout: Checkout) -> None:
-    config(checkout, schedule="0 2 * * *", watch="@hourly")
-    dag = checkout.dag("retrain_one")
-    assert isinstance(dag.timetable, AssetOrTimeSchedule)
-    assert dag.timetable.timetable == CronTriggerTimetable("0 2 * * *", timezone="UTC")
-    assert sources(dag) == ["ratchet://one/source"]
-
-
-def test_neither(checkout: Checkout) -> None:
-    config(checkout)
-    bag = checkout.bag()
-    assert not bag.dags["retrain_one"].timetable.can_be_scheduled
-    assert "watch_one" not in bag.dags
-
-
-# -- a person's yes
-
-
 def test_an_approval_stands_between_the_gate_and_the_registration(checkout: Checkout) -> None:
-    config(checkout, approval={"deadline_hours": 48})
+    checkout.config(approval={"deadline_hours": 48})
     dag = checkout.dag("retrain_one")
     approve = dag.get_task("approve")
     register = load_graph(ROOT)["register"]
@@ -215,12 +163,9 @@ def test_without_one_the_gate_decides(shipped: Any) -> None:
     assert "approve" not in shipped.dags["retrain_fashion_mnist"].task_ids
 
 
-# -- what Airflow keeps of it
-
-
 @pytest.mark.parametrize("extra", [{}, {"approval": {"deadline_hours": 1}, "watch": "@daily", "schedule": "@daily"}])
 def test_a_dag_survives_being_kept(checkout: Checkout, extra: dict[str, Any]) -> None:
-    config(checkout, **extra)
+    checkout.config(**extra)
     dag = checkout.dag("retrain_one")
     again = kept(dag)
     assert set(again.task_ids) == set(dag.task_ids)
@@ -235,135 +180,6 @@ def test_a_dag_survives_being_kept(checkout: Checkout, extra: dict[str, Any]) ->
     assert (groups[0], groups[-1]) == ("open", "close")
 
 
-# -- what is wrong with one
-
-
-HEALTHY = {"ratchet_sweep", "retrain_plain"}
-BROKEN = {  # by file name: what stands in it, and what is said after the file's name
-    "no_yaml": ("train: {epochs: [", r":\d: "),
-    "no_mapping": ("- a\n- b\n", r": must be a mapping"),
-    "no_utf8": (b"description: \xff\xfe", r": not valid YAML: "),
-    "a_key_twice": ("tags: [a]\ntags: [b]\n", r":2: key 'tags' stands twice"),
-    "an_unknown_key": ("schedul: '@daily'", r": unknown key 'schedul' \(did you mean 'schedule'\?\)"),
-    "an_unknown_recipe_key": ("recipe: {train: {epoch: 3}}", r": .*'train\.epoch' \(did you mean"),
-    "a_value_out_of_range": ("recipe: {train: {epochs: 0}}", r": train\.epochs: .*got 0"),
-    "a_class_name_twice": ("recipe: {data: {classes: [a, a]}}", r": data: class names .* a stands"),
-    "a_wrong_schedule": ("schedule: 99 99 * * *", r": schedule: '99 99 \* \* \*' is no cron"),
-    "a_misspelt_schedule": ("schedule: '@dialy'", r": schedule: '@dialy' is no cron expression"),
-    "an_empty_schedule": ("schedule: ''", r": schedule: '' is no cron expression"),
-    "a_wrong_schedule_beside_new_data": (
-        "schedule: 99 * * * *\nwatch: 0 0 * * *",
-        r": schedule: '99 \* \* \* \*' is no cron expression",
-    ),
-    "no_deadline": ("approval: {deadline_hours: 0}", r": approval\.deadline_hours: .*got 0"),
-    "an_endless_tag": (f"tags: [{'x' * 200}]", r": tag cannot be longer than 100"),
-    "a-minus": ("watch: '@daily'", r": a config's name is made of letters, digits and '_'"),
-    "2_first": ("watch: '@daily'", r": a config's name is made of letters, digits and '_'"),
-    "a blank": ("watch: '@daily'", r": a config's name is made of letters, digits and '_'"),
-    "x;y": ("watch: '@daily'", r": a config's name is made of letters, digits and '_'"),
-    ".hidden": ("watch: '@daily'", r": a config's name is made of letters, digits and '_'"),
-}
-
-
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What comes of a folder of broken configs beside a healthy one."""
-    checkout = check_out(tmp_path_factory.mktemp("broken") / "project", is_plain=True)
-    for name, (text, _) in BROKEN.items():
-        path = checkout.root / "configs" / f"{name}.yaml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return checkout.bag()
-
-
-def test_broken_configs_disable_their_own_dags_only(broken: Any) -> None:
-    assert set(broken.dags) - {"watch_a_wrong_schedule_beside_new_data"} == HEALTHY
-    [file] = broken.import_errors
-    # Airflow switches off every DAG of a file that has an import error.
-    assert file not in {dag.relative_fileloc for dag in broken.dags.values()}
-
-
-@pytest.mark.parametrize(("name", "said"), [(name, said) for name, (_, said) in BROKEN.items()])
-def test_a_broken_config_says_why_in_one_line(broken: Any, name: str, said: str) -> None:
-    [error] = broken.import_errors.values()
-    assert "\n" not in error
-    assert error.startswith("UsageError: configs/")
-    [line] = [
-        line for line in error.removeprefix("UsageError: ").split(" | ") if line.startswith(f"configs/{name}.yaml")
-    ]
-    assert re.fullmatch(rf"configs/{re.escape(name)}\.yaml{said}.*", line)
-
-
-def test_a_watch_that_is_no_cron_expression_disables_the_looking(checkout: Checkout) -> None:
-    config(checkout, watch="every day")
-    config(checkout, "two", watch="@daily")
-    bag = checkout.bag()
-    assert {"watch_two", "retrain_one", "retrain_two"} <= set(bag.dags)
-    assert "watch_one" not in bag.dags
-    [(file, error)] = bag.import_errors.items()
-    assert re.fullmatch(r"UsageError: configs/one\.yaml: watch: 'every day' is no cron expression.*", error)
-    assert file not in {dag.relative_fileloc for dag in bag.dags.values()}
-
-
-def test_the_dags_of_the_others_stay_on_in_airflows_database(checkout: Checkout, database: None) -> None:
-    from airflow.dag_processing.dagbag import sync_bag_to_db
-    from airflow.models.dag import DagModel
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        session.merge(DagBundleModel(name="dags-folder"))
-    checkout.write("configs/broken.yaml", "schedul: x")
-    sync_bag_to_db(checkout.bag(), "dags-folder", None)
-    with create_session() as session:
-        states = {dag.dag_id: (dag.is_stale, dag.has_import_errors) for dag in session.query(DagModel)}
-    assert states == dict.fromkeys(HEALTHY, (False, False))
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "said"),
-    [
-        ("dvc.yaml", "stages: [", r"dvc\.yaml:\d: "),
-        ("dvc.yaml", "", r"dvc\.yaml: declares no stages"),
-        ("dvc.yaml", "stages: {train: {deps: [x]}}", r"dvc\.yaml: stage 'train' has no cmd"),
-        ("dvc.yaml", "stages: {train: null}", r"dvc\.yaml: not what DVC reads either"),
-        ("dvc.yaml", "stages: {train: {cmd: x, meta: [1]}}", r"dvc\.yaml: not what DVC reads either"),
-        (
-            "dvc.yaml",
-            "stages: {train: {cmd: x, deps: ['${data.pth}']}}",
-            r"dvc\.yaml: \$\{data\.pth\} is not in params",
-        ),
-        (
-            "dvc.yaml",
-            "stages: {train: {cmd: x, meta: {retrys: 1}}}",
-            r"dvc\.yaml: stage 'train': meta\.retrys: unknown",
-        ),
-        ("dvc.yaml", "stages: {close: {cmd: x}}", r"dvc\.yaml: stage 'close': Airflow has a task of its own"),
-        (
-            "dvc.yaml",
-            "stages: {a: {cmd: x, deps: [p], outs: [q]}, b: {cmd: x, deps: [q], outs: [p]}}",
-            r"dvc\.yaml: these stages wait for each other in a circle: a, b",
-        ),
-        ("params.yaml", "name: [", r"params\.yaml:\d: "),
-        ("params.yaml", "name: fashion_mnist", r"params\.yaml: 'seed' is missing"),
-        ("params.yaml", "nme: x", r"params\.yaml: unknown key 'nme' \(did you mean 'name'\?\)"),
-    ],
-)
-def test_what_all_configs_stand_on_is_refused_once_and_by_its_own_name(
-    checkout: Checkout, file: str, text: str, said: str
-) -> None:
-    checkout.write(file, text)
-    bag = checkout.bag()
-    [error] = bag.import_errors.values()
-    assert re.fullmatch(rf"UsageError: {said}.*", error), error
-    assert set(bag.dags) == {"ratchet_sweep"}
-
-
-def test_a_missing_recipe_is_told(checkout: Checkout) -> None:
-    (checkout.root / "params.yaml").unlink()
-    [error] = checkout.bag().import_errors.values()
-    assert error == "UsageError: params.yaml: cannot be read: No such file or directory"
-
-
 def test_a_checkout_without_configs_has_nothing_to_retrain(checkout: Checkout) -> None:
     shutil.rmtree(checkout.root / "configs")
     bag = checkout.bag()
@@ -371,18 +187,10 @@ def test_a_checkout_without_configs_has_nothing_to_retrain(checkout: Checkout) -
 
 
 def test_a_worker_builds_the_one_dag_whose_task_it_runs(checkout: Checkout) -> None:
-    config(checkout)
-    from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
-
+    checkout.config()
     with _airflow_parsing_context_manager(dag_id="retrain_one", task_id="train"):
         dags = set(checkout.bag().dags)
     assert dags == {"retrain_one", "ratchet_sweep"}
-
-
-def test_the_sweep_runs_daily_and_one_at_a_time(shipped: Any) -> None:
-    dag = shipped.dags["ratchet_sweep"]
-    assert (kept(dag).timetable.summary, dag.max_active_runs, dag.catchup) == ("30 3 * * *", 1, False)
-    assert dag.task_ids == ["sweep"]
 
 
 def test_files_that_are_no_dags_are_not_read_as_such(shipped: Any) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "fashion_mnist"
 SCRIPT = ROOT / "scripts" / "make_sample.py"
@@ -21,7 +23,7 @@ PARTS = {"train": 1200, "t10k": 200}
 
 def make(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), str(source), "--to", str(target)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
 
 
 def write_idx(folder: Path, *, train_labels: bytes, test_labels: bytes, magic: int = 2051) -> None:

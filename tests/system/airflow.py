@@ -7,21 +7,24 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psutil
 
 from tests.system.project import ROOT, Project
+from tests.waiting import HANG_S, STALL_S, size_of, wait_for, work_of
 
 OVER = ("success", "failed")
-_START_S, _ASK_S = 240.0, 30.0
+PASSWORDS = "simple_auth_manager_passwords.json.generated"
+_LOOK_S = 0.5
+T = TypeVar("T")
+_BUSY = 503  # what Airflow answers on SQLite while its scheduler writes
 
 
 class Airflow:
@@ -44,28 +47,52 @@ class Airflow:
             "RATCHET_VENV": sys.prefix,
         }
 
-    def start(self) -> None:
-        """Run `scripts/airflow.sh start`."""
-        done = self._script("start", "--port", str(self.port))
+    @property
+    def home(self) -> Path:
+        """Where it keeps its database, its logs and its password."""
+        return self.project.root / ".airflow"
+
+    @property
+    def password(self) -> str:
+        """The password of the one user."""
+        return str(json.loads((self.home / PASSWORDS).read_text())["admin"])
+
+    @property
+    def pid(self) -> int:
+        """The process that leads the session."""
+        return int(json.loads((self.home / "standalone.json").read_text())["pid"])
+
+    def start(self) -> str:
+        """Run `scripts/airflow.sh start`, which may take as long as something moves; return what it says."""
+        done = self.script("start", "--port", str(self.port), "--timeout-s", str(HANG_S))
         assert done.returncode == 0, done.stdout + done.stderr
-        passwords = json.loads((self.project.root / ".airflow" / PASSWORDS).read_text())
-        login = {"username": "admin", "password": passwords["admin"]}
+        login = {"username": "admin", "password": self.password}
         self._token = self.call("POST", "/auth/token", login)["access_token"]
+        return done.stdout
 
-    def stop(self) -> None:
-        """Run `scripts/airflow.sh stop`."""
-        done = self._script("stop")
+    def stop(self) -> str:
+        """Run `scripts/airflow.sh stop`; return what it says."""
+        done = self.script("stop")
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    def _script(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.project.root / "scripts" / "airflow.sh"), *words],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=_START_S,
-            check=False,
-        )
+    def script(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `scripts/airflow.sh` to its end, whatever its end."""
+        command = [str(self.project.root / "scripts" / "airflow.sh"), *words]
+        with subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                wait_for(
+                    lambda: process.poll() is not None,
+                    " ".join(words),
+                    progress=lambda: size_of(self.home),
+                    explain=(self.home / "standalone.log").read_text,
+                )
+            finally:
+                process.terminate()  # a start ends what it has begun
+                out, err = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     def ask(self, method: str, path: str, body: Any = None, *, token: bool = True) -> tuple[int, str]:
         """Send one request; return status and text."""
@@ -75,20 +102,25 @@ class Airflow:
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, method=method, data=content, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=_ASK_S) as answer:
+            with urllib.request.urlopen(request, timeout=STALL_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Send one request that must succeed; return its JSON."""
-        status, text = self.ask(method, path, body)
+        """Send one request that must succeed; return its JSON. A question is asked again while Airflow is busy."""
+
+        def answer() -> tuple[int, str] | None:
+            status, text = self.ask(method, path, body)
+            return None if status == _BUSY and method == "GET" else (status, text)
+
+        status, text = wait_for(answer, f"{method} {path}", look_s=_LOOK_S)
         assert status < 300, f"{method} {path}: {status} {text[:2000]}"
         return json.loads(text) if text else None
 
     def switch_on(self, dag: str) -> None:
         """Unpause a DAG, once Airflow has seen it."""
-        wait_for(lambda: self.ask("GET", f"/api/v2/dags/{dag}")[0] == 200, 60, f"DAG {dag}")
+        wait_for(lambda: self.ask("GET", f"/api/v2/dags/{dag}")[0] == 200, f"DAG {dag}", look_s=_LOOK_S)
         self.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
     def trigger(self, dag: str, **conf: Any) -> str:
@@ -105,12 +137,21 @@ class Airflow:
         """Return all runs of a DAG."""
         return list(self.call("GET", f"/api/v2/dags/{dag}/dagRuns")["dag_runs"])
 
-    def ended(self, dag: str, run_id: str, timeout_s: float = 400) -> dict[str, Any]:
+    def ended(self, dag: str, run_id: str) -> dict[str, Any]:
         """Wait until a run is over; return it."""
-        wait_for(
-            lambda: self.run(dag, run_id)["state"] in OVER, timeout_s, f"{dag} {run_id}", lambda: self.told(dag, run_id)
-        )
+        self.wait(dag, run_id, lambda: self.run(dag, run_id)["state"] in OVER, "its end")
         return self.run(dag, run_id)
+
+    def wait(self, dag: str, run_id: str, ask: Callable[[], T | None], what: str) -> T:
+        """Wait for something in a run while the run moves: its tasks' states, their logs, the work of its processes."""
+        logs = self.home / "logs" / f"dag_id={dag}" / f"run_id={run_id}"
+        return wait_for(
+            ask,
+            f"{dag} {run_id}: {what}",
+            progress=lambda: (self.states(dag, run_id), size_of(logs), work_of(self.processes())),
+            explain=lambda: self.told(dag, run_id),
+            look_s=_LOOK_S,
+        )
 
     def tasks(self, dag: str, run_id: str) -> dict[str, dict[str, Any]]:
         """Return a run's task instances by name."""
@@ -166,19 +207,14 @@ class Airflow:
                 found.append(process)
         return found
 
-
-PASSWORDS = "simple_auth_manager_passwords.json.generated"
-
-
-def wait_for(
-    is_so: Callable[[], Any], timeout_s: float, what: str, explain: Callable[[], str] = lambda: "", look_s: float = 0.5
-) -> Any:
-    """Wait until something is so; fail with an explanation if it does not come."""
-    give_up_s = time.monotonic() + timeout_s
-    while not (found := is_so()):
-        assert time.monotonic() < give_up_s, f"{what}: not within {timeout_s:.0f} s\n{explain()}"
-        time.sleep(look_s)
-    return found
+    def wait_until_idle(self) -> None:
+        """Wait until no process of any stage is left."""
+        wait_for(
+            lambda: not self.processes(),
+            "no process of a stage is left",
+            progress=lambda: {process.pid for process in self.processes()},
+            explain=self.processes,
+        )
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import yaml
 
 from pipeline.runs import dvc_repro
 from pipeline.runtime import processes
+from tests.waiting import size_of, wait_for
 
-_WAIT_S = 60.0
 # Each of the two ends only when the other has begun.
 _MEET = "touch {own}.begun; while [ ! -e {other}.begun ]; do sleep 0.02; done; echo {own} > {own}.txt"
 STAGES = {
@@ -46,7 +45,10 @@ def start(project: Path, stage: str | None = None, **what: Any) -> Running:
 
 def finish(running: Running) -> tuple[int, list[str]]:
     process, log = running
-    return process.wait(_WAIT_S), log.read_text().splitlines()
+    wait_for(
+        lambda: process.poll() is not None, "the process ends", progress=lambda: size_of(log), explain=log.read_text
+    )
+    return process.wait(), log.read_text().splitlines()
 
 
 def dvc(project: Path, *words: str) -> tuple[int, list[str]]:
@@ -94,10 +96,7 @@ def test_a_process_without_an_order_ends_with_the_one_that_warmed_it_up(tmp_path
     pid = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
-    give_up_s = time.monotonic() + _WAIT_S
-    while processes.is_running(int(pid), "dvc") and time.monotonic() < give_up_s:
-        time.sleep(0.05)
-    assert not processes.is_running(int(pid), "dvc")
+    wait_for(lambda: not processes.is_running(int(pid), "dvc"), "the process is gone")
 
 
 def test_it_works_in_the_environment_that_it_is_given(project: Path) -> None:
@@ -105,7 +104,7 @@ def test_it_works_in_the_environment_that_it_is_given(project: Path) -> None:
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     environment = {"PATH": os.environ["PATH"], "RATCHET_TOLD": "züri"}
     process = dvc_repro.start(project, environment, project / "log", stage="tell")
-    assert process.wait(_WAIT_S) == 0  # and `cat` has found its input closed
+    assert finish((process, project / "log"))[0] == 0  # and `cat` has found its input closed
     told = (project / "told.txt").read_text().splitlines()
     assert "RATCHET_TOLD=züri" in told
     assert not [line for line in told if line.startswith("PYTEST")]
@@ -169,9 +168,9 @@ def test_a_run_that_finds_the_lock_held_says_so(project: Path, held_lock: int) -
     assert any("Unable to acquire lock" in line for line in lines)
 
 
-def test_a_stage_alone_waits_for_the_lock(project: Path, held_lock: int) -> None:
+def test_a_stage_alone_waits_for_the_lock_longer_than_any_other_run(project: Path, held_lock: int) -> None:
     waiting = start(project, "base", is_single=True)
-    with pytest.raises(subprocess.TimeoutExpired):
-        waiting[0].wait(5.0)  # longer than DVC waits of itself
+    assert finish(start(project, "broken"))[0] == 255  # it came later, and has lost patience
+    assert waiting[0].poll() is None
     fcntl.flock(held_lock, fcntl.LOCK_UN)
     assert finish(waiting)[0] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import time
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -14,19 +14,7 @@ import yaml
 
 from pipeline.graph import load_graph
 from tests.system.project import TEST_ROWS, Project, make_project
-
-_WAIT_S = 120.0
-_GONE_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose first run has been promoted."""
-    project = make_project(tmp_path_factory.mktemp("first") / "project")
-    done = project.ratchet("run")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "verdict: PROMOTE" in done.stdout
-    return project
+from tests.waiting import wait_for, work_of
 
 
 def test_a_first_model_is_promoted_and_everything_is_told(first: Project) -> None:
@@ -115,34 +103,40 @@ def test_an_experiment_of_dvc_runs_the_same_graph(first: Project) -> None:
     assert first.json("reports/verdict.json")["outcome"] == "promote"
 
 
-def test_another_clone_makes_the_same_lock_from_an_empty_cache(first: Project, tmp_path: Path) -> None:
+def test_another_clone_makes_the_same_lock_from_an_empty_cache(first_lock: bytes, tmp_path: Path) -> None:
     other = make_project(tmp_path / "project")
     done = other.call("dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (other.root / "dvc.lock").read_bytes() == (first.root / "dvc.lock").read_bytes()
+    assert (other.root / "dvc.lock").read_bytes() == first_lock
 
 
-def stage_process(project: Project, stage: str) -> psutil.Process:
-    """Wait until a stage's own process works, and return it."""
-    deadline_s = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline_s:
-        for process in project.processes():
-            try:
-                words = process.cmdline()
-            except psutil.NoSuchProcess:
-                continue
-            if words[-2:] == ["stage", stage] and "python" in words[0]:
-                return process
-        time.sleep(0.02)
-    raise AssertionError(f"stage {stage} did not start within {_WAIT_S} s")
+def stage_process(project: Project, stage: str, run: subprocess.Popen[str]) -> psutil.Process:
+    """Wait until a stage's own process works for a run, and return it."""
+
+    def found() -> list[psutil.Process]:
+        assert run.poll() is None, f"the run has ended before {stage}: {run.communicate()}"
+        return [process for process in project.processes() if is_stage(process, stage)]
+
+    working = wait_for(found, f"stage {stage}", progress=lambda: work_of(project.processes()), look_s=0.02)
+    return working[0]
+
+
+def is_stage(process: psutil.Process, stage: str) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    return words[-2:] == ["stage", stage] and "python" in words[0]
 
 
 def assert_nothing_is_left(project: Project) -> None:
     """No process works in the project any more, and no published folder is half there."""
-    deadline_s = time.monotonic() + _GONE_S
-    while (left := project.processes()) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert not left, [process.cmdline() for process in left]
+    wait_for(
+        lambda: not project.processes(),
+        "no process is left",
+        progress=lambda: {process.pid for process in project.processes()},
+        explain=project.processes,
+    )
     for manifest in project.root.glob("data/**/manifest.json"):
         if ".partial" not in str(manifest):
             folder = manifest.parent
@@ -151,12 +145,12 @@ def assert_nothing_is_left(project: Project) -> None:
 
 
 def test_killing_any_stage_leaves_nothing_half_done_and_the_next_run_ends_the_same(
-    first: Project, tmp_path: Path
+    first_lock: bytes, tmp_path: Path
 ) -> None:
     project = make_project(tmp_path / "project")
     for number, stage in enumerate(stage.name for stage in load_graph(project.root).stages):
         run = project.start("ratchet", "run")
-        victim = stage_process(project, stage)
+        victim = stage_process(project, stage, run)
         # Every second time the driver is killed instead: what it started must die with it.
         (psutil.Process(run.pid) if number % 2 else victim).send_signal(signal.SIGKILL)
         run.communicate()
@@ -164,7 +158,7 @@ def test_killing_any_stage_leaves_nothing_half_done_and_the_next_run_ends_the_sa
         assert_nothing_is_left(project)
     done = project.ratchet("run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (project.root / "dvc.lock").read_bytes() == (first.root / "dvc.lock").read_bytes()
+    assert (project.root / "dvc.lock").read_bytes() == first_lock
     versions = json.loads(project.ratchet("registry", "list", "--json").stdout)
     assert [version["aliases"] for version in versions] == [["champion"]]
 

@@ -4,42 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from pathlib import Path
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "prove_horovod.py"
+import psutil
 
+from tests.processes_in import is_gone
+from tests.system.project import ROOT
+from tests.waiting import HANG_S, wait_for
 
-def children_of(process_id: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
-
-
-def is_running(process_id: int) -> bool:
-    try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+SCRIPT = ROOT / "scripts" / "prove_horovod.py"
 
 
-def wait_until(condition: object, timeout_s: float) -> bool:
-    assert callable(condition)
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
+def prove(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
 
 
 def test_two_processes_agree() -> None:
-    finished = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=240, check=False)
+    finished = prove("--timeout-s", str(HANG_S))
     assert finished.returncode == 0, finished.stderr
     assert "two processes agree" in finished.stdout
 
 
 def test_a_proof_that_takes_too_long_fails_in_one_line() -> None:
-    command = [sys.executable, str(SCRIPT), "--timeout-s", "0.2"]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    finished = prove("--timeout-s", "0.2")
     assert finished.returncode == 70
     [line] = finished.stderr.splitlines()
     assert "not to be trusted" in line
@@ -48,9 +35,11 @@ def test_a_proof_that_takes_too_long_fails_in_one_line() -> None:
 def test_killing_the_proof_leaves_no_process() -> None:
     launcher = subprocess.Popen([sys.executable, str(SCRIPT)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert wait_until(lambda: len(children_of(launcher.pid)) == 2, timeout_s=30)
-        ranks = children_of(launcher.pid)
+        ranks = wait_for(
+            lambda: len(found := psutil.Process(launcher.pid).children()) == 2 and [rank.pid for rank in found],
+            "both ranks",
+        )
     finally:
         launcher.kill()
         launcher.wait()
-    assert wait_until(lambda: not any(is_running(rank) for rank in ranks), timeout_s=10)
+    wait_for(lambda: all(is_gone(rank) for rank in ranks), "both ranks are gone")

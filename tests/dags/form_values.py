@@ -1,0 +1,47 @@
+"""The form of the shipped recipe: its fields, filled in, and the recipe that comes of what was asked."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Param
+
+from dags import form
+from pipeline.recipe.configs import load_config, recipe_values
+from pipeline.recipe.recipe import Recipe, apply_overrides
+from pipeline.recipe.settings import validate
+from tests.dags.conftest import ROOT
+
+MEGABYTE = "x" * 10**6
+
+
+@cache
+def recipe(config: Path | None = None) -> Recipe:
+    return validate(Recipe, recipe_values(ROOT, load_config(config) if config else None), "params.yaml")
+
+
+def param(key: str) -> Param:
+    field = form.fields(recipe())[key]
+    return Param(field.default, description=field.description, **field.schema)
+
+
+def filled_in(**changes: Any) -> dict[str, Any]:
+    """The form as Airflow hands it to a task: every field, with what somebody has changed."""
+    values = {key: field.default for key, field in form.fields(recipe()).items()}
+    return values | {key.replace("__", "."): value for key, value in changes.items()}
+
+
+def recipe_with(changes: dict[str, Any]) -> Recipe:
+    """The recipe as `runs open` makes it from what was asked."""
+    return validate(Recipe, apply_overrides(shipped(), changes, "override"), "params.yaml")
+
+
+@cache
+def shipped() -> dict[str, Any]:
+    return recipe_values(ROOT, None)
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    return form.asked(filled_in(**changes), recipe(), {})

@@ -1,0 +1,99 @@
+"""Running one task as Airflow does: the DAG run it belongs to, what it is given, and the project it works in."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk.api.datamodels._generated import DagRun
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from dags import form
+from dags.commands import ROOT, RatchetOperator
+from dags.derive import TaskSpec
+from dags.tasks import RunStage
+from pipeline.recipe.configs import load_config, recipe_values
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.settings import validate
+from pipeline.runs import history
+
+RUN = history.id_for("retrain_one", "manual__1")
+
+PLACE = f".worktrees/{RUN}"
+
+METRICS = {"test": {"accuracy": 0.91, "per_class": [1, 2], "rows": 10}}
+
+
+def execute(task: Any, context: Any) -> Any:
+    """Run a task as Airflow's task runner does."""
+    own = copy_context()
+    own.run(ExecutorSafeguard.tracker.set, task)
+    return own.run(task.execute, context)
+
+
+def step() -> RatchetOperator:
+    return RatchetOperator(task_id="t")
+
+
+def run_shell(script: str) -> None:
+    step().call("runs", "stage", "r1", "train", command=["/bin/sh", "-c", script])
+
+
+def spec(stage: str = "train", **hints: Any) -> TaskSpec:
+    defaults = {"group": "g", "timeout_minutes": 1, "retries": 0, "pool": "default_pool", "image": None, "asset": None}
+    return TaskSpec(stage=stage, description="", parents=(), **{**defaults, **hints})
+
+
+def stage_task(stage: str = "train", **hints: Any) -> RunStage:
+    return RunStage(spec=spec(stage, **hints), config="one", model="one")
+
+
+def dag_run(**changes: Any) -> DagRun:
+    now = datetime(2026, 11, 22, 3, 4, tzinfo=UTC)
+    values = {
+        "dag_id": "retrain_one",
+        "run_id": "manual__1",
+        "logical_date": now,
+        "data_interval_start": None,
+        "data_interval_end": None,
+        "run_after": now,
+        "start_date": now,
+        "end_date": None,
+        "run_type": "manual",
+        "state": "running",
+        "consumed_asset_events": [],
+        "partition_key": None,
+    }
+    return DagRun(**{**values, **changes})
+
+
+class TaskInstance:
+    """As much of a task instance as the tasks ask: how the other tasks have ended, and a place for its result."""
+
+    def __init__(self, states: dict[str, str] | None = None) -> None:
+        self.states = states or {}
+        self.pushed: dict[str, Any] = {}
+
+    def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:
+        assert dag_id == "retrain_one"
+        return dict.fromkeys(run_ids, self.states)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def context(run: DagRun | None = None, *, states: dict[str, str] | None = None, **params: Any) -> Any:
+    recipe = validate(Recipe, recipe_values(ROOT, load_config(ROOT / "configs" / "one.yaml")), "x")
+    filled_in = {key: field.default for key, field in form.fields(recipe).items()}
+    return {
+        "dag_run": run or dag_run(),
+        "params": filled_in | {key.replace("__", "."): value for key, value in params.items()},
+        "ti": TaskInstance(states),
+        "outlet_events": OutletEventAccessors(),
+    }
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    return {"id": RUN, "driver": "airflow", "state": "running", "start": "2026-11-22T03:04:00+00:00", **changes}

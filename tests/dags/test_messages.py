@@ -1,0 +1,128 @@
+"""What is told of a run: its outcome if it is news, its failure with the line that says why, and links that hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dags import notify
+from dags.commands import RunFailed
+from pipeline.records.run import RunRecord
+from pipeline.runs import history
+from tests.dags.receivers import PASSWORD, Connections, Server
+
+METRICS = {"test": {"accuracy": 0.893456, "macro_f1": 0.88, "cross_entropy": 0.3, "rows": 2000}}
+
+HOME = "http://airflow.example:8080"
+
+
+def keep(root: Path, outcome: str | None, state: str = "success", **reports: Any) -> None:
+    run_id = history.id_for("retrain_one", "manual__1")
+    kept = RunRecord(run_id, "airflow", state, history.now(), outcome=outcome, sentence="0.893 ≥ 0.85")
+    history.write(root, kept)
+    for name, content in reports.items():
+        path = root / "runs" / run_id / "reports" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content))
+
+
+def context(**values: Any) -> Any:
+    run = SimpleNamespace(dag_id="retrain_one", run_id="manual__1")
+    return {"dag_run": run, "ti": SimpleNamespace(task_id="train", log_url=f"{HOME}/log"), **values}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "title", "registration", "sentence"),
+    [
+        ("promote", "has a new champion", {"sentence": "v3 is champion"}, "0.893 ≥ 0.85; v3 is champion"),
+        ("refuse", "refused its candidate", {"sentence": "0.893 ≥ 0.85"}, "0.893 ≥ 0.85"),
+        ("rejected", "has a candidate that was not approved", None, "0.893 ≥ 0.85"),
+    ],
+)
+def test_an_outcome_is_told_with_figures_and_links(
+    tmp_path: Path, outcome: str, title: str, registration: dict[str, str] | None, sentence: str
+) -> None:
+    keep(tmp_path, outcome, metrics=METRICS, **({"registration": registration} if registration else {}))
+    assert notify.verdict_message(tmp_path, "retrain_one", "manual__1") == {
+        "event": outcome,
+        "title": f"retrain_one {title}",
+        "sentence": sentence,
+        "figures": {"accuracy": 0.8935, "macro_f1": 0.88, "cross_entropy": 0.3},
+        "links": {
+            "run": f"{HOME}/dags/retrain_one/runs/manual__1",
+            "report": f"{HOME}/ratchet/dags/retrain_one/runs/manual__1/reports/index.html",
+        },
+        "run": "manual__1",
+    }
+
+
+@pytest.mark.parametrize(("outcome", "state"), [("unchanged", "success"), (None, "failed"), (None, "running")])
+def test_what_is_no_outcome_is_not_told(tmp_path: Path, outcome: str | None, state: str) -> None:
+    keep(tmp_path, outcome, state)
+    assert notify.verdict_message(tmp_path, "retrain_one", "manual__1") is None
+
+
+def test_a_run_that_is_not_ours_is_not_told(tmp_path: Path) -> None:
+    assert notify.verdict_message(tmp_path, "another", "manual__1") is None
+
+
+def test_links_hold_whatever_a_run_is_called() -> None:
+    name = "scheduled__2026-11-22T03:00:00+00:00/../x y"
+    quoted = "scheduled__2026-11-22T03%3A00%3A00%2B00%3A00%2F..%2Fx%20y"
+    assert notify.run_url("retrain_one", name) == f"{HOME}/dags/retrain_one/runs/{quoted}"
+    assert notify.report_url("retrain_one", name, "reports/verdict.json") == (
+        f"{HOME}/ratchet/dags/retrain_one/runs/{quoted}/reports/verdict.json"
+    )
+
+
+def test_a_failure_is_told_with_the_line_that_says_why(posts: Server, connections: Connections) -> None:
+    connections.webhook(posts.port)
+    notify.NotifyFailure()(context(exception=ValueError("data/raw: no such file")))
+    [(*_, body)] = posts.got
+    assert body == {
+        "event": "failed",
+        "title": "retrain_one failed at train",
+        "sentence": "data/raw: no such file",
+        "figures": {},
+        "links": {"run": f"{HOME}/dags/retrain_one/runs/manual__1", "log": f"{HOME}/log"},
+        "run": "manual__1",
+    }
+
+
+def test_a_run_that_is_closed_as_failed_is_not_told_again(posts: Server, connections: Connections) -> None:
+    connections.webhook(posts.port)
+    notify.NotifyFailure()(context(exception=RunFailed("the run failed: data/raw: no such file")))
+    assert posts.got == []
+
+
+@pytest.mark.parametrize("values", [{}, {"exception": None}, {"exception": ValueError()}])
+def test_a_task_that_vanished_is_told_too(posts: Server, connections: Connections, values: dict[str, Any]) -> None:
+    connections.webhook(posts.port)
+    notify.NotifyFailure()(context(**values))
+    assert posts.got[0][2]["sentence"] == "it ended without a word: see its log"
+
+
+def test_the_end_of_a_run_is_told_if_it_is_news(tmp_path: Path, posts: Server, connections: Connections) -> None:
+    connections.webhook(posts.port)
+    keep(tmp_path, "unchanged")
+    notify.NotifyVerdict(str(tmp_path))(context())
+    assert posts.got == []
+    keep(tmp_path, "promote", metrics=METRICS)
+    notify.NotifyVerdict(str(tmp_path))(context())
+    assert [body["event"] for *_, body in posts.got] == ["promote"]
+
+
+def test_the_log_of_a_message_that_failed_tells_no_password(
+    connections: Connections, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for add in (connections.email, connections.slack, connections.webhook):
+        add(1)
+    with pytest.raises(RuntimeError):
+        notify.NotifyFailure()(context())
+    written = "".join(capfd.readouterr())
+    assert "not everybody was told" in written
+    assert PASSWORD not in written

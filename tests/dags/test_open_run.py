@@ -1,0 +1,131 @@
+"""The head of a run: what was asked and by whom, and whether there is anything to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+from dags.commands import StepFailed
+from dags.tasks import CloseRun, OpenRun
+from pipeline.errors import StorageError
+from pipeline.runs import history
+from tests.dags.task_run import RUN, context, dag_run, execute, record, stage_task
+
+
+def open_task() -> OpenRun:
+    return OpenRun(task_id="open", config="configs/one.yaml")
+
+
+def request_of(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((project / "runs" / RUN / "request.json").read_text())
+    return found
+
+
+def test_opening_hands_on_what_was_asked_and_by_whom(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    answer({f"runs/{RUN}/record.json": record(sentence="on its way")})
+    asked = context(dag_run(triggering_user_name="ada"), train__epochs=5, reason="; rm -rf / {{ 1 }}", force=True)
+    told = execute(open_task(), asked)
+    assert told == {"run": RUN, "folder": f"runs/{RUN}", "note": "on its way"}
+    assert said[0] == f"called: -m pipeline runs open {project}/runs/{RUN}/request.json"
+    assert request_of(project) == {
+        "id": RUN,
+        "driver": "airflow",
+        "config": "configs/one.yaml",
+        "overrides": {"train.epochs": 5},
+        "reason": "; rm -rf / {{ 1 }}",
+        "asked_by": "ada",
+        "is_forced": True,
+        "as_of": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked_by", "as_of"),
+    [
+        ({"run_type": "scheduled"}, "scheduled", None),
+        ({"run_type": "asset_triggered", "logical_date": None}, "asset_triggered", None),
+        ({"run_type": "backfill"}, "backfill", "2026-11-22"),
+    ],
+)
+def test_a_run_that_nobody_asked_for_says_what_did_and_a_past_one_which_day(
+    project: Path, said: list[str], answer: Callable[..., None], changes: dict[str, Any], asked_by: str, as_of: str
+) -> None:
+    answer({f"runs/{RUN}/record.json": record()})
+    execute(open_task(), context(dag_run(**changes)))
+    request = request_of(project)
+    assert (request["overrides"], request["reason"], request["is_forced"]) == ({}, "", False)
+    assert (request["asked_by"], request["as_of"]) == (asked_by, as_of)
+
+
+def test_a_run_with_nothing_to_do_skips_every_other_task(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    answer({f"runs/{RUN}/record.json": record(outcome="unchanged", sentence="nothing changed since run r0")})
+    with DAG("retrain_one"):
+        opening = open_task()
+        stage_task("train")
+        CloseRun(task_id="close", config="one")
+    asked = context()
+    with pytest.raises(DownstreamTasksSkipped) as caught:
+        execute(opening, asked)
+    assert set(caught.value.tasks) == {"train", "close"}
+    assert asked["ti"].pushed["return_value"]["note"] == "nothing changed since run r0"
+
+
+@pytest.mark.parametrize(
+    ("params", "conf", "line"),
+    [
+        ({}, {"train.epoch": 3}, "conf train.epoch: unknown key (did you mean 'train.epochs'?)"),
+        ({"overrides": ["train.epocs=3"]}, {}, "overrides train.epocs: unknown key (did you mean 'train.epochs'?)"),
+        (
+            {"train__learning_rate": float("nan")},
+            {},
+            "train.learning_rate: a finite number or a text in quotes is needed, not nan",
+        ),
+    ],
+)
+def test_what_was_asked_wrongly_fails_before_anything_runs_and_is_recorded(
+    project: Path, said: list[str], params: dict[str, Any], conf: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(StepFailed) as caught:
+        execute(open_task(), context(dag_run(conf=conf), **params))
+    assert str(caught.value) == line
+    assert said == []
+    refused = history.read(project, RUN)
+    assert (refused.state, refused.sentence) == ("failed", line)
+
+
+def test_a_run_that_is_refused_at_its_head_is_recorded(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    answer(says="ratchet: samples/x does not exist", leaves_with=2)
+    with pytest.raises(StepFailed, match=r"^samples/x does not exist$"):
+        execute(open_task(), context())
+    assert history.read(project, RUN).sentence == "samples/x does not exist"
+
+
+def test_a_record_that_cannot_be_written_hides_no_cause(
+    project: Path, said: list[str], answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageError("record.json: no space left")
+
+    monkeypatch.setattr(history, "write", refuse)
+    answer(says="ratchet: .ratchet: no space left", leaves_with=74)
+    with pytest.raises(StepFailed, match=r"^\.ratchet: no space left$"):
+        execute(open_task(), context())
+
+
+def test_a_broken_config_fails_its_run_by_file_and_key(project: Path, said: list[str]) -> None:
+    asked = context()
+    (project / "configs" / "one.yaml").write_text("recipe: {train: {epochs: 0}}\n")
+    with pytest.raises(StepFailed, match=r"configs/one\.yaml: train\.epochs: .*got 0"):
+        execute(open_task(), asked)

@@ -1,0 +1,69 @@
+"""A stage's task: it tells what happened, and makes known what the stage has made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags import assets
+from tests.dags.task_run import METRICS, PLACE, RUN, context, execute, stage_task
+
+
+def test_a_stage_tells_what_happened(project: Path, said: list[str], answer: Callable[..., None]) -> None:
+    answer({f"{PLACE}/.ratchet/rows/train.json": {"name": "train", "what": "8 epochs, accuracy 0.91"}})
+    asked = context()
+    assert execute(stage_task("train"), asked) == "8 epochs, accuracy 0.91"
+    assert said[0] == f"called: -m pipeline runs stage {RUN} train"
+    assert len(asked["outlet_events"]) == 0
+
+
+def test_prepared_data_is_made_known_with_its_rows_and_version(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    answer(
+        {
+            f"{PLACE}/.ratchet/rows/check_prepared.json": {"what": "holds"},
+            f"{PLACE}/data/prepared/train/manifest.json": {"rows": 90, "digest": "sha256:a"},
+            f"{PLACE}/data/prepared/test/manifest.json": {"rows": 10, "digest": "sha256:b"},
+            f"{PLACE}/data/prepared/statistics.json": {},
+        }
+    )
+    asked = context()
+    execute(stage_task("check_prepared", asset="prepared"), asked)
+    assert asked["outlet_events"][assets.prepared("one")].extra == {
+        "rows": {"train": 90, "test": 10},
+        "version": {"train": "sha256:a", "test": "sha256:b"},
+        "run": RUN,
+    }
+
+
+def test_a_new_champion_is_made_known_with_its_version_and_figures(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    champion = {"name": "one", "version": 3, "digest": "sha256:c"}
+    registration = {"outcome": "promoted", "name": "one", "champion": champion, "sentence": "v3 is champion"}
+    answer(
+        {
+            f"{PLACE}/.ratchet/rows/register.json": {"what": "one v3 is champion"},
+            f"{PLACE}/reports/registration.json": registration,
+            f"{PLACE}/reports/metrics.json": METRICS,
+        }
+    )
+    asked = context()
+    assert execute(stage_task("register", asset="champion"), asked) == "one v3 is champion"
+    extra = asked["outlet_events"][assets.champion("one")].extra
+    assert extra == {**champion, "metrics": {"accuracy": 0.91, "rows": 10}, "run": RUN}
+
+
+def test_a_champion_that_stays_is_no_news(project: Path, said: list[str], answer: Callable[..., None]) -> None:
+    answer(
+        {
+            f"{PLACE}/.ratchet/rows/register.json": {"what": "kept"},
+            f"{PLACE}/reports/registration.json": {"outcome": "refused", "sentence": "accuracy 0.8 < 0.85"},
+        }
+    )
+    with pytest.raises(AirflowSkipException, match=r"accuracy 0\.8 < 0\.85"):
+        execute(stage_task("register", asset="champion"), context())

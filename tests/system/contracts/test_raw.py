@@ -1,0 +1,208 @@
+"""Raw data against a contract, on real Spark and real Great Expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.contracts import checking, documents, frames
+from pipeline.contracts.suites import Suite, read_suite
+from pipeline.errors import ContractError, DataError, UsageError
+from pipeline.storage import shards
+from tests.system.contracts.conftest import Check, check_raw_data
+from tests.system.contracts.tables import ROWS, failures, raw_columns, shipped, write_raw, write_suite
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def plain_outcomes(frame: Any, suite: Suite) -> list[bool]:
+    """What a user of Great Expectations gets who follows its documentation, in the order of the suite."""
+    gx = checking.load_library()
+    context = gx.get_context(mode="ephemeral")
+    asset = context.data_sources.add_spark("spark").add_dataframe_asset("table")
+    batch = asset.add_batch_definition_whole_dataframe("whole").get_batch({"dataframe": frame})
+    declared = [
+        {"type": entry.type, "kwargs": dict(entry.kwargs), "meta": {"number": number}}
+        for number, entry in enumerate(suite.expectations)
+    ]
+    results = batch.validate(gx.ExpectationSuite(name=suite.name, expectations=declared)).results
+    outcomes = {result.expectation_config.meta["number"]: bool(result.success) for result in results}
+    return [outcomes[number] for number in range(len(declared))]  # they come back grouped by column
+
+
+def test_good_raw_data_keeps_the_shipped_contract(check_raw: Check) -> None:
+    result = check_raw(raw_columns()).result
+    assert result.problems == ()
+    assert (result.outcome, result.rows) == ("pass", ROWS)
+    assert len(result.verdicts) == len(result.suite.expectations)
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """Raw columns with a fault of every kind, and what came of checking them."""
+
+    columns: dict[str, list[Any]]
+    checked: checking.Checked
+
+    def verdict(self, kind: str, column: str, outcome: str = "fail") -> Any:
+        [found] = [
+            verdict
+            for verdict in self.checked.result.verdicts
+            if (verdict.expectation.type, str(verdict.expectation.column), verdict.outcome) == (kind, column, outcome)
+        ]
+        return found
+
+    def ids(self, rows: Iterable[int]) -> tuple[str, ...]:
+        return tuple(sorted(self.columns["id"][row] for row in rows))
+
+
+@pytest.fixture(scope="module")
+def spoilt(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
+    columns = raw_columns()
+    for row in range(20, 35):
+        columns["label"][row] = 11
+    columns["label"][7] = None
+    columns["payload"][3] = b"too short"
+    columns["id"][5] = columns["id"][4]
+    columns["row"][9] = columns["row"][8]
+    folder = tmp_path_factory.mktemp("spoilt")
+    path = write_suite(
+        folder / "raw.yaml",
+        ("expect_column_values_to_be_in_set", {"column": "label", "value_set": list(range(10))}),
+        ("expect_column_values_to_not_be_null", {"column": "label"}),
+        ("expect_column_values_to_be_between", {"column": "payload_bytes", "min_value": 784, "max_value": 784}),
+        ("expect_column_values_to_be_unique", {"column": "id"}),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["source", "row"]}),
+        ("expect_column_pair_values_to_be_equal", {"column_A": "height", "column_B": "label"}),
+        ("expect_column_max_to_be_between", {"column": "label", "max_value": 9}),
+        ("expect_column_values_to_be_in_set", {"column": "label", "value_set": list(range(10)), "mostly": 0.9}),
+    )
+    return Spoilt(columns, check_raw_data(spark, path, write_raw(folder / "raw", columns)))
+
+
+def test_a_failed_expectation_counts_its_rows_and_names_up_to_ten_of_them(spoilt: Spoilt) -> None:
+    label = spoilt.verdict("expect_column_values_to_be_in_set", "label")
+    assert (label.unexpected_rows, label.observed) == (15, "15 of 199 rows unexpected")
+    assert label.offending_ids == spoilt.ids(range(20, 35))[:10]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "rows"),
+    [
+        ("expect_column_values_to_not_be_null", "label", [7]),
+        ("expect_column_values_to_be_between", "payload_bytes", [3]),
+        ("expect_column_values_to_be_unique", "id", [4, 5]),
+        ("expect_compound_columns_to_be_unique", "['source', 'row']", [8, 9]),
+        ("expect_column_pair_values_to_be_equal", "['height', 'label']", range(ROWS)),
+    ],
+)
+def test_every_kind_of_expectation_about_rows_names_them(
+    spoilt: Spoilt, kind: str, column: str, rows: Iterable[int]
+) -> None:
+    assert spoilt.verdict(kind, column).offending_ids == spoilt.ids(rows)[:10]
+
+
+def test_an_expectation_about_the_whole_column_tells_what_it_has_observed(spoilt: Spoilt) -> None:
+    highest = spoilt.verdict("expect_column_max_to_be_between", "label")
+    assert (highest.observed, highest.unexpected_rows) == (11, None)
+
+
+def test_rows_that_mostly_allows_are_counted_all_the_same(spoilt: Spoilt) -> None:
+    assert spoilt.verdict("expect_column_values_to_be_in_set", "label", "pass").unexpected_rows == 15
+
+
+def test_the_error_is_one_line_that_says_what_failed_how_much_more_and_where_to_look(spoilt: Spoilt) -> None:
+    with pytest.raises(ContractError) as raised:
+        spoilt.checked.result.require_pass(Path("index.html"))
+    assert "on column 'label': observed 15 of 199 rows unexpected, expected {" in str(raised.value)
+    assert "and 5 more; and 6 more; see index.html" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_documents_name_the_rows_too(spoilt: Spoilt) -> None:
+    page = documents.render(spoilt.checked)["index.html"].decode()
+    assert "fail" in page
+    assert spoilt.columns["id"][4] in page
+
+
+def test_a_missing_class_is_seen_though_every_label_is_a_known_one(check_raw: Check) -> None:
+    columns = raw_columns()
+    columns["label"] = [label if label != 3 else 4 for label in columns["label"]]
+    failed = failures(check_raw(columns))
+    assert list(failed) == [("expect_column_kl_divergence_to_be_less_than", "label")]
+    assert failed["expect_column_kl_divergence_to_be_less_than", "label"].observed > 0.02
+
+
+def test_a_table_without_rows_does_not_pass(check_raw: Check) -> None:
+    empty: dict[str, list[Any]] = {name: [] for name in shards.RAW_SCHEMA.names}
+    checked = check_raw(empty, ("expect_column_values_to_be_unique", {"column": "id"}))
+    assert checked.result.rows == 0
+    # Great Expectations passes it: of no rows, all keep to whatever is asked.
+    assert checked.result.verdicts[1].outcome == "pass"
+    with pytest.raises(ContractError, match="the table has no rows"):
+        checked.result.require_pass(Path("index.html"))
+
+
+def test_an_expectation_that_raises_is_no_pass_and_leaves_the_others_alone(check_raw: Check) -> None:
+    checked = check_raw(
+        raw_columns(),
+        ("expect_column_mean_to_be_between", {"column": "id", "min_value": 0, "max_value": 1}),
+        ("expect_column_kl_divergence_to_be_less_than", {"column": "label", "partition_object": {}, "threshold": 1}),
+        ("expect_column_values_to_be_unique", {"column": "id"}),
+    )
+    assert [verdict.outcome for verdict in checked.result.verdicts] == ["pass", "error", "error", "pass"]
+    assert "numeric" in checked.result.verdicts[1].error
+    assert "partition_object" in checked.result.verdicts[2].error
+    with pytest.raises(ContractError, match="on column 'id': could not be evaluated"):
+        checked.result.require_pass(Path("index.html"))
+    assert documents.render(checked)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({"colunm": "label", "value_set": [1]}, "'colunm' (did you mean 'column'?)"),
+        ({"column": "label"}, "argument 'value_set' is missing"),
+        ({"column": "label", "value_set": 3}, "argument 'value_set'"),
+        ({"column": "label", "value_set": [1], "mostly": 2}, "argument 'mostly'"),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_file_and_expectation(
+    tmp_path: Path, kwargs: dict[str, Any], said: str
+) -> None:
+    path = write_suite(tmp_path / "raw.yaml", ("expect_column_values_to_be_in_set", kwargs))
+    with pytest.raises(UsageError) as refused:
+        checking.bind(read_suite(path, frames.RAW_COLUMNS))
+    assert f"{path}: expectation 2, expect_column_values_to_be_in_set: " in str(refused.value)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_the_outcomes_are_those_of_plain_great_expectations(spark: SparkSession, tmp_path: Path, is_good: bool) -> None:
+    columns = raw_columns()
+    if not is_good:
+        columns["label"][:30] = [12] * 30
+        columns["part"] = ["train"] * ROWS
+        columns["payload_digest"] = [columns["payload_digest"][0]] * ROWS
+        columns["id"][1] = columns["id"][0]
+    suite = read_suite(shipped("raw.yaml", tmp_path), frames.RAW_COLUMNS)
+    frame = frames.raw_frame(spark, frames.open_raw(write_raw(tmp_path / "raw", columns)))
+    checked = checking.check(frame, suite, checking.bind(suite), "sha256:00")
+    ours = [verdict.outcome == "pass" for verdict in checked.result.verdicts]
+    assert ours == plain_outcomes(frame, suite)
+    assert all(ours) is is_good
+
+
+def test_data_of_another_layout_is_refused_before_spark_reads_it(tmp_path: Path) -> None:
+    schema = shards.RAW_SCHEMA.remove(shards.RAW_SCHEMA.get_field_index("label"))
+    columns = {name: values for name, values in raw_columns(10).items() if name != "label"}
+    entry = shards.write_shard(tmp_path, 0, schema, [pa.table(columns, schema=schema)])
+    shards.finish_dataset(tmp_path, [entry], schema)
+    with pytest.raises(DataError, match="column 'label' is missing, expected int32"):
+        frames.open_raw(tmp_path)

@@ -1,0 +1,82 @@
+"""The contract stages: what they publish."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ContractError
+from tests.system.conftest import RunHere
+from tests.system.contracts.tables import Prepared, raw_columns, shipped, write_raw
+from tests.system.project import ROOT
+
+AS_STAGES = """
+import importlib, sys
+from pathlib import Path
+from pipeline.stages.context import StageContext
+for name in sys.argv[1:]:
+    stage = importlib.import_module(f"pipeline.stages.{name}")
+    print(stage.run(StageContext.load(Path.cwd(), name)))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("dvc.yaml", "params.yaml", "execution.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("raw.yaml", "prepared.yaml"):
+        shipped(name, tmp_path / "data_contracts" / "fashion_mnist")
+    return tmp_path
+
+
+def run_stages(project: Path, *stages: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", AS_STAGES, *stages],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **changes},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def published(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_the_stages_publish_is_the_same_byte_for_byte_in_another_process(project: Path, run_here: RunHere) -> None:
+    write_raw(project / "data" / "raw", raw_columns())
+    Prepared.make().write(project / "data")
+    reports = project / "reports" / "contracts"
+    told = run_here(project, "check_raw", "check_prepared")
+    assert told == ["26 expectations kept by 200 rows", "23 expectations kept by 320 rows"]
+    before = published(reports)
+    names = ("index.html", "result.json", "suite.html")
+    assert sorted(before) == [f"{part}/{name}" for part in ("prepared", "raw") for name in names]
+    assert not any(b"http" in page for page in before.values()), "a page asks the network for something"
+    shutil.rmtree(reports)
+    again = run_stages(project, "check_raw", "check_prepared", PYTHONHASHSEED="2", RATCHET_SPARK__MASTER="local[1]")
+    assert again.returncode == 0, again.stderr
+    assert published(reports) == before
+
+
+def test_a_contract_that_is_not_kept_leaves_its_result_and_its_documents(project: Path, run_here: RunHere) -> None:
+    columns = raw_columns()
+    columns["encoding"][0] = "png"
+    write_raw(project / "data" / "raw", columns)
+    with pytest.raises(ContractError) as failed:
+        run_here(project, "check_raw")
+    assert str(failed.value).startswith(f"{project}/data_contracts/fashion_mnist/raw.yaml: not kept: ")
+    assert "on column 'encoding': observed 1 of 200 rows unexpected" in str(failed.value)
+    folder = project / "reports" / "contracts" / "raw"
+    assert f"ids {columns['id'][0]}; see {folder}/index.html" in str(failed.value)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["outcome"] == "fail"
+    assert [entry["column"] for entry in result["expectations"] if entry["outcome"] == "fail"] == ["encoding"]
+    assert b"png" in (folder / "index.html").read_bytes()

@@ -1,0 +1,118 @@
+"""Raw rows with every fault there is, and a project folder that holds them."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from PIL import Image
+
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE
+from pipeline.data.sources.rows import SOURCE_SCHEMA, raw_shards
+from pipeline.storage import artifacts, shards
+from tests.system.project import ROOT
+
+CLASSES = ["round", "square", "striped"]
+
+SIDE = 12
+
+STAGES = ("clean", "split", "normalize", "augment")
+
+Row = dict[str, Any]
+
+
+def row(pixels: np.ndarray, label: int, part: str = "train", encoding: str = "raw") -> Row:
+    payload = pixels.tobytes()
+    if encoding != "raw":
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, encoding.upper())
+        payload = content.getvalue()
+    height, width = pixels.shape
+    return {
+        "label": label,
+        "part": part,
+        "source": f"{part}-images",
+        "height": height,
+        "width": width,
+        "channels": 1,
+        "encoding": encoding,
+        "payload": payload,
+    }
+
+
+def picture(number: int, side: int = SIDE) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (side, side), np.uint8)
+
+
+def rows_with_faults() -> tuple[list[Row], Counter[str]]:
+    """Return 3 000 good rows, with faulty ones strewn in, and how many are to be rejected for each reason."""
+    parts = ["test" if n % 7 == 5 else "train" for n in range(3000)]
+    good = [row(picture(n), n % 3, part, "png" if n in range(0, 300, 2) else "raw") for n, part in enumerate(parts)]
+    good[7] = row(np.full((SIDE, SIDE), 99, np.uint8), 1, "train", "jpeg")
+    damaged_png = row(picture(9001), 0, encoding="png")
+    damaged_png["payload"] = damaged_png["payload"][:-30]
+    damaged_jpeg = row(picture(9002), 0, encoding="jpeg")
+    damaged_jpeg["payload"] = b"\xff\xd8" + damaged_jpeg["payload"][300:]
+    faults: list[tuple[str, Row]] = [
+        (UNREADABLE, damaged_png),
+        (UNREADABLE, damaged_jpeg),
+        (UNREADABLE, {**row(picture(9003), 0), "payload": b"short"}),
+        (UNREADABLE, {**row(picture(9004), 0), "encoding": "webp"}),
+        (WRONG_SIZE, row(picture(9005, SIDE + 1), 0)),
+        (WRONG_SIZE, row(picture(9006, SIDE - 1), 0, encoding="png")),
+        (UNKNOWN_LABEL, row(picture(9007), 3)),
+        (UNKNOWN_LABEL, row(picture(9008), -1)),
+        (UNKNOWN_LABEL, row(picture(100), 8)),  # it equals a good row, which is none the worse for it
+        (DUPLICATE, row(picture(19), 1)),  # of a test row: this one goes
+        (DUPLICATE, row(picture(14), 2, encoding="png")),  # of a png
+        (DUPLICATE, row(picture(14), 2)),
+        (CONFLICT, row(picture(9009), 0)),
+        (CONFLICT, row(picture(9009), 1, "test")),
+        (CONFLICT, row(picture(9009), 1)),
+    ]
+    rows = list(good)
+    for workspace, (_, fault) in enumerate(faults):
+        rows.insert(200 * workspace + 50, fault)
+    return rows, Counter(reason for reason, _ in faults)
+
+
+def make_root(folder: Path, rows: list[Row], shard_rows: int, **recipe: Any) -> Path:
+    """Make a project folder whose `data/raw` holds the rows in shards of a size."""
+    for name in ("dvc.yaml", "execution.yaml"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"] |= {"classes": CLASSES, "image": {"height": SIDE, "width": SIDE, "channels": 1}}
+    params["normalize"] = {"height": 16, "width": 10}
+    params["augment"] |= {"copies": 2}
+    for key, value in recipe.items():
+        params[key] |= value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    named = [{**content, "row": number} for number, content in enumerate(rows)]
+    table = pa.concat_tables(raw_shards([pa.Table.from_pylist(named, SOURCE_SCHEMA)]))
+    raw = folder / "data" / "raw"
+    raw.mkdir(parents=True)
+    pieces = [table.slice(start, shard_rows) for start in range(0, table.num_rows, shard_rows)]
+    entries = [shards.write_shard(raw, n, shards.RAW_SCHEMA, [piece]) for n, piece in enumerate(pieces)]
+    shards.finish_dataset(raw, entries, shards.RAW_SCHEMA)
+    artifacts.write_json(folder / "reports" / "contracts" / "raw" / "result.json", {"outcome": "pass"})
+    return folder
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): artifacts.digest_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def table_of(folder: Path) -> pa.Table:
+    return pa.concat_tables(list(shards.iter_tables(folder)))

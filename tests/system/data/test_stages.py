@@ -1,0 +1,99 @@
+"""The data stages on real Spark: from raw rows with every fault there is to augmented images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+
+import pytest
+import yaml
+
+from pipeline.errors import DataError
+from pipeline.storage import shards
+from pipeline.storage.manifests import read_manifest
+from tests.system.data.faulty_rows import make_root, picture, row, table_of
+
+
+def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, faulty):
+    rows, expected = faulty
+    clean = read_manifest(done / "data/clean")
+    quarantine = read_manifest(done / "data/quarantine")
+
+    assert Counter(table_of(done / "data/quarantine")["reason"].to_pylist()) == expected
+    assert quarantine.counts == {"rejected": dict(expected)}
+    assert (clean.counts["in"], clean.counts["kept"], clean.counts["rejected"]) == (len(rows), 3000, expected.total())
+    assert clean.rows + quarantine.rows == len(rows)
+    raw_ids = table_of(done / "data/raw")["id"].to_pylist()
+    kept_ids = table_of(done / "data/clean")["id"].to_pylist()
+    rejected_ids = set(table_of(done / "data/quarantine")["id"].to_pylist())
+    assert kept_ids == [row_id for row_id in raw_ids if row_id not in rejected_ids]
+
+
+def test_of_duplicates_across_the_source_s_parts_the_test_row_stays(done):
+    image = picture(19).tobytes()
+    kept = table_of(done / "data/clean")
+
+    [part] = [row["part"] for row in kept.select(["part", "payload"]).to_pylist() if row["payload"] == image]
+    assert part == "test"
+
+
+def test_each_part_holds_its_rows_at_the_fixed_size(done):
+    split = table_of(done / "data/split").to_pylist()
+    label_of = {r["id"]: r["label"] for r in table_of(done / "data/clean").select(["id", "label"]).to_pylist()}
+
+    for part in ("train", "validation", "test"):
+        images = shards.read_images(done / "data/prepared" / part)
+        assert images.ids == [row["id"] for row in split if row["part"] == part]
+        assert images.labels.tolist() == [label_of[row_id] for row_id in images.ids]
+        assert images.pixels.shape[1:] == (16, 10, 1)
+
+
+def test_statistics_are_of_the_training_part_alone(done):
+    pixels = shards.read_images(done / "data/prepared/train").pixels.astype(float)
+    found = json.loads((done / "data/prepared/statistics.json").read_text())
+
+    assert found["rows"] == len(pixels)
+    assert found["mean"] == pytest.approx([pixels.mean()], rel=1e-9)
+    assert found["std"] == pytest.approx([pixels.std()], rel=1e-9)
+
+
+def test_every_training_image_gets_its_copies(done):
+    training = shards.read_images(done / "data/prepared/train")
+    augmented = table_of(done / "data/augmented")
+    copies = augmented.select(["id", "label", "copy", "source_id"]).to_pylist()
+
+    expected = {
+        (f"{row_id}-{copy}", label, copy, row_id)
+        for row_id, label in zip(training.ids, training.labels.tolist(), strict=True)
+        for copy in (1, 2)
+    }
+    assert {(c["id"], c["label"], c["copy"], c["source_id"]) for c in copies} == expected
+    assert len(copies) == len(expected)
+    counts = read_manifest(done / "data/augmented").counts
+    assert counts["copies"] == 2
+    assert sum(counts["classes"].values()) == len(copies)
+
+
+def test_no_copies_give_a_data_set_without_rows(done, tmp_path, run_here):
+    root = tmp_path / "no_copies"
+    shutil.copytree(done, root)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["augment"]["copies"] = 0
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+
+    [told] = run_here(root, "augment")
+    assert "0 images" in told
+
+    assert read_manifest(root / "data/augmented").rows == 0
+    assert shards.read_images(root / "data/augmented").pixels.shape == (0, 16, 10, 1)
+
+
+def test_a_class_that_loses_all_its_rows_is_named_and_nothing_is_written(tmp_path, run_here):
+    rows = [row(picture(n), n % 2) for n in range(20)] + [{**row(picture(50), 2), "payload": b"?"}]
+    root = make_root(tmp_path / "project", rows, 10)
+
+    with pytest.raises(DataError, match=r"class 'striped' \(label 2\) has no rows left of 21 \(1 unreadable\)"):
+        run_here(root, "clean")
+
+    assert sorted(path.name for path in (root / "data").iterdir()) == ["raw"]

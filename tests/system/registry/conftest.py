@@ -1,0 +1,106 @@
+"""What the tests of the registry share: models by name, an empty registry, and folders to judge and publish in."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from pipeline.evaluation.predict import predict
+from pipeline.models import stored
+from pipeline.models.build import build
+from pipeline.recipe.execution import MLflowSettings
+from pipeline.records.architecture import Architecture
+from pipeline.registry.store import resolve_store
+from pipeline.storage import artifacts, shards
+from tests.system.project import ROOT
+from tests.system.registry.shapes import CLASSES, NAME, SHAPE, Workspace, Zoo, pictures
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory):
+    """`first` and `second` know the classes; `bad` was never trained; `other` knows other classes."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("zoo")
+    pixels, labels = pictures(600, seed=2)
+    made = Zoo(folder, pixels, labels)
+    train_pixels, train_labels = pictures(1500, seed=1)
+    for number, name in enumerate(("first", "second", "bad", "other")):
+        classes = ("cat", "dog", "cow") if name == "other" else CLASSES
+        architecture = Architecture(
+            "mlp", {"units": [16], "dropout": 0.0}, SHAPE, classes, {"mean": [100.0], "std": [50.0]}
+        )
+        keras.utils.set_random_seed(number)
+        model = build(architecture)
+        if name != "bad":
+            model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+            model.fit(train_pixels, train_labels, epochs=4, verbose=0)
+        made.model(name).mkdir()
+        stored.save(made.model(name), architecture, model)
+        made.answers[name] = predict(made.model(name), pixels)
+    return made
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A registry without content: MLflow takes seconds to make one."""
+    from pipeline.registry.tracking import open_client
+
+    folder = tmp_path_factory.mktemp("empty")
+    store = resolve_store(folder, MLflowSettings(uri=f"sqlite:///{folder}/mlflow.db"))
+    open_client(store).search_registered_models()
+    return store.database
+
+
+@pytest.fixture
+def make_workspace(tmp_path, zoo, empty_database):
+    (tmp_path / "registry").mkdir()
+    shutil.copyfile(empty_database, tmp_path / "registry" / "mlflow.db")
+
+    def make(folder: str = "work", uri: str | None = None) -> Workspace:
+        root = tmp_path / folder
+        root.mkdir()
+        shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+        recipe = yaml.safe_load((ROOT / "params.yaml").read_text())
+        recipe["name"] = NAME
+        recipe["data"] |= {"classes": list(CLASSES), "image": {"height": 8, "width": 8, "channels": 1}}
+        recipe["gate"] |= {
+            "minimum": {"accuracy": 0.6},
+            "maximum": {"cross_entropy": 2.0},
+            "champion": {"margin": 0.1, "class_margin": 0.3, "resamples": 500},
+            "parity": {"rows": 100},
+        }
+        (root / "params.yaml").write_text(yaml.safe_dump(recipe))
+        store = {
+            "uri": uri or f"sqlite:///{tmp_path}/registry/mlflow.db",
+            "artifacts": f"{tmp_path}/registry/artifacts",
+        }
+        (root / "execution.yaml").write_text(yaml.safe_dump({"mlflow": store}))
+        test = root / "data" / "prepared" / "test"
+        workspace = Workspace(root, zoo)
+        with artifacts.published_folder(test) as folder:
+            schema = shards.image_schema(SHAPE)
+            grey = zoo.pixels.reshape(len(zoo.pixels), -1).mean(axis=1).astype(np.float32)
+            columns = [pa.array(workspace.ids), zoo.labels, shards.pixel_column(zoo.pixels), grey, grey]
+            table = pa.table(columns, names=schema.names)
+            shards.finish_dataset(folder, [shards.write_shard(folder, 0, schema, [table])], schema, shape=SHAPE)
+        return workspace
+
+    return make
+
+
+@pytest.fixture
+def workspace(make_workspace):
+    return make_workspace()
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,150 @@
+"""Pictures of shapes, models that know them, and the folder in which a run would have left both."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from pipeline.evaluation import metrics
+from pipeline.evaluation.predictions import Predictions, write_predictions
+from pipeline.models import stored
+from pipeline.recipe.execution import MLflowSettings
+from pipeline.records.champion import read_champion
+from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry import by_hand
+from pipeline.registry.store import resolve_store
+from pipeline.stages import champion, gate, register
+from pipeline.stages.context import StageContext
+from pipeline.storage import artifacts
+from tests.system.project import ROOT
+
+CLASSES = ("circle", "square", "star")
+
+SHAPE = (8, 8, 1)
+
+NAME = "shapes"
+
+STAGES = {"champion": champion, "gate": gate, "register": register}
+
+
+def pictures(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Grey noise; a picture's class is the third of it that is brighter."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, rows).astype(np.int32)
+    pixels = rng.integers(0, 160, (rows, *SHAPE)).astype(np.uint8)
+    for label, columns in enumerate((slice(0, 3), slice(3, 5), slice(5, 8))):
+        pixels[labels == label, :, columns] += 70
+    return pixels, labels
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Stored models by name, the test part, and what each model makes of it."""
+
+    folder: Path
+    pixels: np.ndarray
+    labels: np.ndarray
+    answers: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def model(self, name: str) -> Path:
+        return self.folder / name
+
+    def digest(self, name: str) -> str:
+        return stored.digest(self.model(name))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with what the stages before have left, and the stages to try."""
+
+    root: Path
+    zoo: Zoo
+
+    def candidate(self, name: str) -> None:
+        """Put a model of the zoo where train and evaluate would have."""
+        with artifacts.published_folder(self.root / "models" / "candidate") as folder:
+            for path in self.zoo.model(name).iterdir():
+                shutil.copyfile(path, folder / path.name)
+        answers = self.zoo.answers[name]
+        figures = metrics.measure(self.zoo.labels, answers, calibration_bins=15)
+        by_class = metrics.measure_classes(self.zoo.labels, answers, CLASSES)
+        artifacts.write_json(self.root / "reports" / "metrics.json", metrics.as_report(figures, figures, by_class))
+        with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
+            write_predictions(folder, "test", Predictions(self.ids, self.zoo.labels, answers), CLASSES)
+
+    @property
+    def ids(self) -> list[str]:
+        return [f"row-{number}" for number in range(len(self.zoo.labels))]
+
+    def run(self, *stages: str) -> None:
+        for name in stages:
+            STAGES[name].run(StageContext.load(self.root, name))
+
+    def judge(self, name: str) -> dict:
+        """Run the stages up to the real gate."""
+        self.candidate(name)
+        self.run("champion", "gate")
+        return self.json("reports/verdict.json")
+
+    def publish(self, name: str, outcome: str = "promote") -> dict:
+        """Bring the champion in, take the gate's outcome as given, and register."""
+        self.rule(name, outcome)
+        self.run("register")
+        return self.json("reports/registration.json")
+
+    def rule(self, name: str, outcome: str = "promote") -> None:
+        """Write the verdict that the gate would: it starts a process, and most tests are not about it."""
+        self.candidate(name)
+        self.run("champion")
+        met = read_champion(self.root / "models" / "champion").champion
+        check = GateCheck(
+            "minimum.accuracy", 0.9, 0.8, "pass" if outcome == "promote" else "fail", "as the test wants it"
+        )
+        verdict = Verdict(outcome, check.sentence, (check,), self.zoo.digest(name), met)
+        artifacts.write_json(self.root / "reports" / "verdict.json", verdict.to_json())
+
+    def json(self, path: str):
+        return json.loads((self.root / path).read_text())
+
+    def process(self, stage: str, before: str = "") -> subprocess.Popen:
+        """Start a stage in a process of its own, as `ratchet stage` does."""
+        script = f"""
+import os, signal, sys
+from pathlib import Path
+from pipeline.errors import RatchetError
+from pipeline.stages import {stage}
+from pipeline.stages.context import StageContext
+{before}
+try:
+    print({stage}.run(StageContext.load(Path({str(self.root)!r}), {stage!r})))
+except RatchetError as error:
+    print(error)
+    sys.exit(error.exit_code)
+"""
+        return subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def store(self):
+        return resolve_store(
+            self.root, MLflowSettings(**yaml.safe_load((self.root / "execution.yaml").read_text())["mlflow"])
+        )
+
+    def versions(self):
+        return by_hand.list_versions(self.store, NAME)
+
+    def champion(self):
+        return by_hand.show(self.store, NAME, "champion")

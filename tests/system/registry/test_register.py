@@ -1,0 +1,114 @@
+"""Judging and registering: what becomes champion, what is refused, and what changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pipeline.errors import DataError, TryAgain
+from pipeline.registry import by_hand
+from tests.system.registry.shapes import NAME
+
+
+def test_the_first_model_is_promoted_and_a_second_run_changes_nothing(workspace):
+    workspace.judge("first")
+    workspace.run("register")
+    first = workspace.json("reports/registration.json")
+    assert first["outcome"] == "promoted"
+    assert first["champion"] == {"name": NAME, "version": 1, "digest": workspace.zoo.digest("first")}
+    assert workspace.json("models/champion/champion.json") == {"champion": None, "registry": "local", "problem": None}
+    tracked = [workspace.root / path for path in ("models/champion/champion.json", "reports/verdict.json")]
+    bytes_before = [path.read_bytes() for path in tracked]
+    versions_before = [version.to_json() for version in workspace.versions()]
+
+    workspace.judge("first")
+    workspace.run("register")
+    second = workspace.json("reports/registration.json")
+    assert second["outcome"] == "kept"
+    assert [path.read_bytes() for path in tracked] == bytes_before
+    assert [version.to_json() for version in workspace.versions()] == versions_before
+    assert str(workspace.root.parent) not in json.dumps([*versions_before, first, second])
+    assert str(workspace.root.parent) not in "".join(map(str, bytes_before))
+
+
+def test_a_version_says_where_it_comes_from(workspace):
+    workspace.publish("first")
+    [version] = workspace.versions()
+    told = version.to_json()
+    assert told["metrics"]["accuracy"] == workspace.json("reports/metrics.json")["test"]["accuracy"]
+    assert set(told["lineage"]) == {
+        "data_digest", "dvc_lock_digest", "git_commit", "git_dirty", "recipe_digest", "requirements_digest",
+    }  # fmt: skip
+    assert told["lineage"]["data_digest"].startswith("sha256:")
+    assert [event["event"] for event in told["history"]] == ["registered", "promoted"]
+
+
+def test_a_candidate_worse_than_the_champion_is_refused_recorded_and_moves_nothing(workspace):
+    workspace.publish("first")
+    verdict = workspace.judge("bad")
+    assert verdict["outcome"] == "refuse"
+    failed = {check["name"] for check in verdict["checks"] if check["outcome"] == "fail"}
+    assert failed >= {"minimum.accuracy", "champion"}
+    assert {"predictions", "parity"} & failed == set()
+    workspace.run("register")
+    assert workspace.json("reports/registration.json")["outcome"] == "refused"
+    assert [(v.outcome, v.aliases) for v in workspace.versions()] == [("promote", ("champion",)), ("refuse", ())]
+    workspace.run("register")
+    assert len(workspace.versions()) == 2
+
+
+def test_a_second_good_model_replaces_the_champion_it_met(workspace):
+    workspace.publish("first")
+    second = workspace.publish("second")
+    assert second["outcome"] == "promoted"
+    assert workspace.json("models/champion/champion.json")["champion"]["version"] == 1
+    champion_now = workspace.champion()
+    assert (champion_now.version, champion_now.met.version) == (2, 1)
+    # Run again with nothing changed: it still meets the one it met then.
+    before = (workspace.root / "models/champion/champion.json").read_bytes()
+    workspace.run("champion")
+    assert (workspace.root / "models/champion/champion.json").read_bytes() == before
+
+
+def test_nothing_to_do_imports_no_mlflow_and_no_tensorflow(workspace):
+    workspace.publish("first")
+    for stage in ("champion", "register"):
+        heavy = "sorted({'mlflow', 'tensorflow', 'keras', 'pandas'} & set(sys.modules))"
+        check = f"import atexit; atexit.register(lambda: print({heavy}))"
+        with workspace.process(stage, before=check) as process:
+            said, _ = process.communicate()
+        assert process.returncode == 0, said
+        assert said.splitlines()[-1] == "[]"
+
+
+def test_a_champion_that_moved_since_the_verdict_asks_for_another_run(workspace, make_workspace):
+    elsewhere = make_workspace("elsewhere")
+    workspace.publish("first")
+    workspace.rule("second")
+    elsewhere.publish("bad", "refuse")
+    by_hand.promote(workspace.store, NAME, "2", "meanwhile")
+    with pytest.raises(TryAgain, match="judged against v1, but by now the champion is v2"):
+        workspace.run("register")
+    assert len(workspace.versions()) == 2
+
+
+def test_a_verdict_on_another_model_is_refused(workspace):
+    workspace.rule("first")
+    workspace.candidate("second")
+    with pytest.raises(DataError, match="judges another model"):
+        workspace.run("register")
+    assert workspace.versions() == []
+
+
+@pytest.mark.parametrize("names", [("first", "first"), ("first", "second")], ids=["the same", "different"])
+def test_two_registering_at_once_leave_one_version_a_model_and_one_champion(make_workspace, names):
+    workspaces = [make_workspace("one"), make_workspace("two")]
+    for workspace, name in zip(workspaces, names, strict=True):
+        workspace.rule(name)
+    processes = [workspace.process("register") for workspace in workspaces]
+    said = [process.communicate()[0] for process in processes]
+    # Who comes second with another model was judged against nobody, and is asked to run again.
+    assert sorted(process.returncode for process in processes) == [0, 0 if names[0] == names[1] else 75], said
+    [version] = workspaces[0].versions()
+    assert version.is_champion

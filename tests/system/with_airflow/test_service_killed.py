@@ -1,0 +1,76 @@
+"""A standalone that was killed: what it leaves is found, ended, and begun anew."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from tests.system.airflow import Airflow
+from tests.system.with_airflow.conftest import AtStart, up
+from tests.system.with_airflow.service import in_session, listeners, sleepers, start_sleeping, wait_until_nobody_sleeps
+from tests.waiting import wait_for
+
+
+@dataclass(frozen=True)
+class Killed:
+    """What was seen of an Airflow whose standalone was killed while a task slept, and that was stopped and started."""
+
+    run_id: str
+    task_sessions: int  # beside the standalone's own
+    stopped: str
+    left: list[int]
+    stopped_again: str
+    started_again: str
+
+
+@pytest.fixture(scope="module")
+def killed(installed: Airflow, at_start: AtStart) -> Killed:
+    airflow = up(installed)
+    run_id = start_sleeping(airflow)
+    session = airflow.pid
+    task_sessions = len({os.getsid(one.pid) for one in sleepers()} - {session})
+    os.kill(session, signal.SIGKILL)
+    stopped = airflow.stop()
+    left = [one.pid for one in [*airflow.project.processes(), *sleepers()]] + in_session(session)
+    stopped_again = airflow.stop()
+    broken = airflow.project.root / "dags" / "broken.py"
+    broken.write_text("from airflow.sdk import DAG\n\nimport tensorflow_of_another_environment\n")
+    try:
+        started_again = airflow.start()
+    finally:
+        broken.unlink()
+    return Killed(run_id, task_sessions, stopped, left, stopped_again, started_again)
+
+
+def test_a_task_has_a_session_of_its_own_so_that_a_stop_has_to_look_for_it(killed: Killed) -> None:
+    assert killed.task_sessions == 1
+
+
+def test_a_stop_leaves_nothing_of_a_killed_standalone(killed: Killed) -> None:
+    assert "Airflow has ended" in killed.stopped
+    assert killed.left == []
+
+
+def test_a_second_stop_has_nothing_to_do(killed: Killed) -> None:
+    assert killed.stopped_again == "Airflow is not running\n"
+
+
+def test_a_dag_file_that_cannot_be_read_is_told_and_the_others_run(killed: Killed) -> None:
+    [line] = [line for line in killed.started_again.splitlines() if line.startswith("warning")]
+    assert "dags/broken.py: ModuleNotFoundError: No module named 'tensorflow_of_another_environment'" in line
+    assert killed.started_again.splitlines()[-1].startswith("Airflow is ready")
+
+
+def test_the_task_of_a_killed_airflow_starts_anew(airflow: Airflow, killed: Killed) -> None:
+    airflow.wait("sleeps", killed.run_id, sleepers, "it sleeps again")
+    airflow.call("PATCH", f"/api/v2/dags/sleeps/dagRuns/{killed.run_id}", {"state": "failed"})
+    wait_until_nobody_sleeps()
+
+
+def test_parts_that_lost_standalone_end_by_themselves(airflow: Airflow) -> None:
+    os.kill(airflow.pid, signal.SIGKILL)
+    wait_for(lambda: not listeners(airflow), "nothing listens", progress=lambda: listeners(airflow))
+    assert airflow.script("status").returncode == 1
