@@ -166,15 +166,15 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture(autouse=True)
 def no_ties(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here is to die with whoever has started pytest; the test of that has other ancestors."""
-    from dags import tasks
+    from dags import commands
 
-    monkeypatch.setattr(tasks, "_die_with_the_scheduler", lambda: None)
+    monkeypatch.setattr(commands, "_die_with_the_scheduler", lambda: None)
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project's folder with a recipe, a config, and an environment in which the stand-in works."""
-    from dags import tasks
+    from dags import commands, tasks
 
     root = tmp_path / "project"
     python = root / ".venv" / "bin" / "python"
@@ -184,7 +184,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "configs").mkdir()
     (root / "configs" / "one.yaml").write_text("recipe: {name: one, train: {epochs: 2}}\n")
     (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    monkeypatch.setattr(tasks, "ROOT", root)
+    for module in (commands, tasks):
+        monkeypatch.setattr(module, "ROOT", root)
     return root
 
 

@@ -10,8 +10,8 @@ from airflow.sdk.api.datamodels._generated import DagRun
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from dags import form
-from dags.commands import ROOT, RatchetOperator
+from dags import form, tasks
+from dags.commands import RatchetOperator
 from dags.derive import TaskSpec
 from dags.tasks import RunStage
 from pipeline.recipe.configs import load_config, recipe_values
@@ -22,8 +22,6 @@ from pipeline.runs import history
 RUN = history.id_for("retrain_one", "manual__1")
 
 PLACE = f".worktrees/{RUN}"
-
-METRICS = {"test": {"accuracy": 0.91, "per_class": [1, 2], "rows": 10}}
 
 
 def execute(task: Any, context: Any) -> Any:
@@ -85,7 +83,7 @@ class TaskInstance:
 
 
 def context(run: DagRun | None = None, *, states: dict[str, str] | None = None, **params: Any) -> Any:
-    recipe = validate(Recipe, recipe_values(ROOT, load_config(ROOT / "configs" / "one.yaml")), "x")
+    recipe = validate(Recipe, recipe_values(tasks.ROOT, load_config(tasks.ROOT / "configs" / "one.yaml")), "x")
     filled_in = {key: field.default for key, field in form.fields(recipe).items()}
     return {
         "dag_run": run or dag_run(),

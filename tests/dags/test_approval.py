@@ -16,17 +16,17 @@ from tests.dags.task_run import PLACE, context, execute
 
 
 def test_a_refused_candidate_needs_nobodys_answer(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    verdict = project / PLACE / "reports" / "verdict.json"
-    verdict.parent.mkdir(parents=True)
-    verdict.write_text(json.dumps({"outcome": "refuse", "reason": "accuracy 0.8 < 0.85"}))
+    path = project / PLACE / "reports" / "verdict.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(verdict("refuse")))
     monkeypatch.setattr("dags.approval.ROOT", project)
     assert execute(Approve(task_id="approve", subject="?", defaults="Reject"), context()) is None
 
 
 def test_a_passing_one_waits_for_a_person(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    verdict = project / PLACE / "reports" / "verdict.json"
-    verdict.parent.mkdir(parents=True)
-    verdict.write_text(json.dumps({"outcome": "promote", "reason": "better"}))
+    path = project / PLACE / "reports" / "verdict.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(verdict("promote")))
     monkeypatch.setattr("dags.approval.ROOT", project)
     questions: list[Any] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **details: questions.append(details))

@@ -10,7 +10,8 @@ import pytest
 from dags import assets
 from dags.commands import RunFailed
 from dags.tasks import CloseRun
-from tests.dags.task_run import METRICS, RUN, context, execute, record
+from tests.dags.task_run import RUN, context, execute, record
+from tests.dags.written import FIGURES, metrics, registration, verdict
 
 
 @pytest.mark.parametrize(
@@ -50,11 +51,11 @@ def test_a_candidate_is_made_known_whatever_came_of_it(
 ) -> None:
     files = {
         f"runs/{RUN}/record.json": record(state="success", outcome=outcome, sentence="why"),
-        f"runs/{RUN}/reports/verdict.json": {"candidate": "sha256:c"},
-        f"runs/{RUN}/reports/metrics.json": METRICS,
+        f"runs/{RUN}/reports/verdict.json": verdict("refuse" if outcome == "refuse" else "promote"),
+        f"runs/{RUN}/reports/metrics.json": metrics(),
     }
     if is_registered:
-        files[f"runs/{RUN}/reports/registration.json"] = {"version": 3}
+        files[f"runs/{RUN}/reports/registration.json"] = registration("promoted" if outcome == "promote" else "refused")
     answer(files)
     asked = context(states={"train": "success"})
     execute(CloseRun(task_id="close", config="one"), asked)
@@ -66,5 +67,5 @@ def test_a_candidate_is_made_known_whatever_came_of_it(
         "reason": "why",
         "digest": "sha256:c",
         "version": 3 if is_registered else None,
-        "metrics": {"accuracy": 0.91, "rows": 10},
+        "metrics": FIGURES,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dags import tasks
+from dags import commands, tasks
 from dags.commands import TryLater
 from pipeline.records.run import RunRecord
 from pipeline.runs import history, workspaces
@@ -81,7 +81,7 @@ def test_a_stage_in_a_container_ends_when_its_tasks_side_is_gone(
         (folder / "pipeline").symlink_to(ROOT / "pipeline")
         for name in ("dvc.yaml", "params.yaml"):
             (folder / name).write_bytes((ROOT / name).read_bytes())
-    history.write(root, RunRecord(RUN, "airflow", "running", history.now()))
+    history.write(root, RunRecord(id=RUN, driver="airflow", state="running", start=history.now()))
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "docker").write_text(DOCKER)
@@ -89,7 +89,8 @@ def test_a_stage_in_a_container_ends_when_its_tasks_side_is_gone(
     for program in programs.iterdir():
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    monkeypatch.setattr(tasks, "ROOT", root)
+    for module in (commands, tasks):
+        monkeypatch.setattr(module, "ROOT", root)
     one = stage_task("ingest", image="ratchet:gpu")
     with run_lock(workspace):
         going: Future[None] = background.submit(one.call, "runs", command=one._in_container(RUN))

@@ -16,7 +16,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.execution_time.timeout import timeout
 
-from dags import tasks
+from dags import commands
 from dags.commands import TryLater, _die_with_the_scheduler
 from tests.dags.task_run import run_shell, step
 from tests.processes_in import is_gone
@@ -36,7 +36,7 @@ def started(work: Callable[[], None]) -> multiprocessing.process.BaseProcess:
 def test_a_task_that_is_killed_ends_its_command_and_what_that_has_started(
     said: list[str], background: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, is_deaf: bool
 ) -> None:
-    monkeypatch.setattr(tasks, "_GRACE_S", 0.3 if is_deaf else HANG_S)
+    monkeypatch.setattr(commands, "_GRACE_S", 0.3 if is_deaf else HANG_S)
     one = step()
     script = f"{'trap : TERM;' if is_deaf else ''} sleep 1000 & echo $!; echo $$; while :; do sleep 0.1; done"
     going: Future[None] = background.submit(one.call, "runs", command=["/bin/sh", "-c", script])
@@ -66,7 +66,7 @@ def test_a_time_out_ends_the_command_and_is_told_as_one(said: list[str], backgro
 
 def test_a_task_ends_with_the_scheduler_and_so_does_its_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def task() -> None:
-        monkeypatch.setattr(tasks, "_die_with_the_scheduler", DIE_WITH_THE_SCHEDULER)
+        monkeypatch.setattr(commands, "_die_with_the_scheduler", DIE_WITH_THE_SCHEDULER)
         step().call("runs", command=["/bin/sh", "-c", "echo $$ > aside; mv aside pid; exec sleep 1000"])
 
     def supervisor() -> None:

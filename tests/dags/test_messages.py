@@ -14,15 +14,16 @@ from dags.commands import RunFailed
 from pipeline.records.run import RunRecord
 from pipeline.runs import history
 from tests.dags.receivers import PASSWORD, Connections, Server
-
-METRICS = {"test": {"accuracy": 0.893456, "macro_f1": 0.88, "cross_entropy": 0.3, "rows": 2000}}
+from tests.dags.written import metrics, registration
 
 HOME = "http://airflow.example:8080"
 
 
 def keep(root: Path, outcome: str | None, state: str = "success", **reports: Any) -> None:
     run_id = history.id_for("retrain_one", "manual__1")
-    kept = RunRecord(run_id, "airflow", state, history.now(), outcome=outcome, sentence="0.893 ≥ 0.85")
+    kept = RunRecord(
+        id=run_id, driver="airflow", state=state, start=history.now(), outcome=outcome, sentence="0.893 ≥ 0.85"
+    )
     history.write(root, kept)
     for name, content in reports.items():
         path = root / "runs" / run_id / "reports" / f"{name}.json"
@@ -36,22 +37,22 @@ def context(**values: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "title", "registration", "sentence"),
+    ("outcome", "title", "registration_file", "sentence"),
     [
-        ("promote", "has a new champion", {"sentence": "v3 is champion"}, "0.893 ≥ 0.85; v3 is champion"),
-        ("refuse", "refused its candidate", {"sentence": "0.893 ≥ 0.85"}, "0.893 ≥ 0.85"),
+        ("promote", "has a new champion", registration("promoted"), "0.893 ≥ 0.85; v3 is champion"),
+        ("refuse", "refused its candidate", registration("refused", "0.893 ≥ 0.85"), "0.893 ≥ 0.85"),
         ("rejected", "has a candidate that was not approved", None, "0.893 ≥ 0.85"),
     ],
 )
 def test_an_outcome_is_told_with_figures_and_links(
-    tmp_path: Path, outcome: str, title: str, registration: dict[str, str] | None, sentence: str
+    tmp_path: Path, outcome: str, title: str, registration_file: dict[str, Any] | None, sentence: str
 ) -> None:
-    keep(tmp_path, outcome, metrics=METRICS, **({"registration": registration} if registration else {}))
+    keep(tmp_path, outcome, metrics=metrics(), **({"registration": registration_file} if registration_file else {}))
     assert notify.verdict_message(tmp_path, "retrain_one", "manual__1") == {
         "event": outcome,
         "title": f"retrain_one {title}",
         "sentence": sentence,
-        "figures": {"accuracy": 0.8935, "macro_f1": 0.88, "cross_entropy": 0.3},
+        "figures": {"accuracy": 0.8935, "macro_f1": 0.88, "cross_entropy": 0.3, "calibration_error": 0.02},
         "links": {
             "run": f"{HOME}/dags/retrain_one/runs/manual__1",
             "report": f"{HOME}/ratchet/dags/retrain_one/runs/manual__1/reports/index.html",
@@ -111,7 +112,7 @@ def test_the_end_of_a_run_is_told_if_it_is_news(tmp_path: Path, posts: Server, c
     keep(tmp_path, "unchanged")
     notify.NotifyVerdict(str(tmp_path))(context())
     assert posts.got == []
-    keep(tmp_path, "promote", metrics=METRICS)
+    keep(tmp_path, "promote", metrics=metrics())
     notify.NotifyVerdict(str(tmp_path))(context())
     assert [body["event"] for *_, body in posts.got] == ["promote"]
 

@@ -135,7 +135,7 @@ def test_a_run_that_is_not_there_has_no_files(plugin: Any, root: Path, dag: str,
     ],
 )
 def test_a_note_says_what_came_of_a_run(plugin: Any, root: Path, record: dict[str, Any], note: str) -> None:
-    history.write(root, RunRecord(RUN, "airflow", start=history.now(), **record))
+    history.write(root, RunRecord(id=RUN, driver="airflow", start=history.now(), **record))
     run = SimpleNamespace(dag_id=DAG, run_id=RUN_ID, note=None)
     [listener] = plugin.RatchetPlugin.listeners
     told = listener.on_dag_run_success if record["state"] == "success" else listener.on_dag_run_failed
@@ -152,7 +152,7 @@ def test_a_run_that_is_not_ours_keeps_its_note(plugin: Any, root: Path) -> None:
 def test_airflow_calls_the_listener_by_its_own_hooks(plugin: Any, root: Path) -> None:
     from airflow.listeners.listener import get_listener_manager
 
-    history.write(root, RunRecord(RUN, "airflow", "failed", history.now()))
+    history.write(root, RunRecord(id=RUN, driver="airflow", state="failed", start=history.now()))
     manager = get_listener_manager()
     [listener] = plugin.RatchetPlugin.listeners
     run = SimpleNamespace(dag_id=DAG, run_id=RUN_ID, note=None)

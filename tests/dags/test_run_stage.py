@@ -9,7 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags import assets
-from tests.dags.task_run import METRICS, PLACE, RUN, context, execute, stage_task
+from tests.dags.task_run import PLACE, RUN, context, execute, stage_task
+from tests.dags.written import FIGURES, manifest, metrics, registration
 
 
 def test_a_stage_tells_what_happened(project: Path, said: list[str], answer: Callable[..., None]) -> None:
@@ -26,8 +27,8 @@ def test_prepared_data_is_made_known_with_its_rows_and_version(
     answer(
         {
             f"{PLACE}/.ratchet/rows/check_prepared.json": {"what": "holds"},
-            f"{PLACE}/data/prepared/train/manifest.json": {"rows": 90, "digest": "sha256:a"},
-            f"{PLACE}/data/prepared/test/manifest.json": {"rows": 10, "digest": "sha256:b"},
+            f"{PLACE}/data/prepared/train/manifest.json": manifest(90),
+            f"{PLACE}/data/prepared/test/manifest.json": manifest(10),
             f"{PLACE}/data/prepared/statistics.json": {},
         }
     )
@@ -35,7 +36,7 @@ def test_prepared_data_is_made_known_with_its_rows_and_version(
     execute(stage_task("check_prepared", asset="prepared"), asked)
     assert asked["outlet_events"][assets.prepared("one")].extra == {
         "rows": {"train": 90, "test": 10},
-        "version": {"train": "sha256:a", "test": "sha256:b"},
+        "version": {"train": manifest(90)["digest"], "test": manifest(10)["digest"]},
         "run": RUN,
     }
 
@@ -44,25 +45,24 @@ def test_a_new_champion_is_made_known_with_its_version_and_figures(
     project: Path, said: list[str], answer: Callable[..., None]
 ) -> None:
     champion = {"name": "one", "version": 3, "digest": "sha256:c"}
-    registration = {"outcome": "promoted", "name": "one", "champion": champion, "sentence": "v3 is champion"}
     answer(
         {
             f"{PLACE}/.ratchet/rows/register.json": {"what": "one v3 is champion"},
-            f"{PLACE}/reports/registration.json": registration,
-            f"{PLACE}/reports/metrics.json": METRICS,
+            f"{PLACE}/reports/registration.json": registration("promoted"),
+            f"{PLACE}/reports/metrics.json": metrics(),
         }
     )
     asked = context()
     assert execute(stage_task("register", asset="champion"), asked) == "one v3 is champion"
     extra = asked["outlet_events"][assets.champion("one")].extra
-    assert extra == {**champion, "metrics": {"accuracy": 0.91, "rows": 10}, "run": RUN}
+    assert extra == {**champion, "metrics": FIGURES, "run": RUN}
 
 
 def test_a_champion_that_stays_is_no_news(project: Path, said: list[str], answer: Callable[..., None]) -> None:
     answer(
         {
             f"{PLACE}/.ratchet/rows/register.json": {"what": "kept"},
-            f"{PLACE}/reports/registration.json": {"outcome": "refused", "sentence": "accuracy 0.8 < 0.85"},
+            f"{PLACE}/reports/registration.json": registration("refused", "accuracy 0.8 < 0.85"),
         }
     )
     with pytest.raises(AirflowSkipException, match=r"accuracy 0\.8 < 0\.85"):
