@@ -46,7 +46,7 @@ def save_weights(folder: Path, architecture: Architecture, weights: Weights) -> 
     artifacts.write_file(folder / ARCHITECTURE_FILE, described.to_bytes())
 
 
-def read_architecture(folder: Path) -> Architecture:
+def read_architecture(folder: Path) -> StoredArchitecture:
     """Read what the model in a folder is; raise StorageError if it is absent, DataError if it is not one."""
     return _read(folder)
 

@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 
 from dags.approval import Approve
 from tests.dags.task_run import PLACE, context, execute
+from tests.dags.written import verdict
 
 
 def test_a_refused_candidate_needs_nobodys_answer(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

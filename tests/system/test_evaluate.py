@@ -27,14 +27,20 @@ TRAINED = """
 import pathlib, sys
 import numpy as np
 from pipeline.models import stored
+from pipeline.models.build import build
+from pipeline.records.architecture import Architecture
 root = pathlib.Path(sys.argv[1])
 data = np.load(root / "digits.npz")
-architecture = stored.Architecture(
-    "mlp", {"units": [32]}, (8, 8, 1), tuple(f"digit {n}" for n in range(10)), {"mean": [78.0], "std": [96.0]}
+architecture = Architecture(
+    name="mlp",
+    settings={"units": [32]},
+    input_shape=(8, 8, 1),
+    classes=tuple(f"digit {n}" for n in range(10)),
+    statistics={"mean": (78.0,), "std": (96.0,)},
 )
 import keras
 keras.utils.set_random_seed(1)
-model = stored.build(architecture)
+model = build(architecture)
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(data["train"], data["train_labels"], batch_size=32, epochs=4, verbose=0)
 folder = root / "models" / "candidate"
@@ -177,7 +183,7 @@ def test_dvc_shows_the_metrics_and_the_plots(evaluated: Path) -> None:
     assert figures == json.loads((evaluated / "reports" / "metrics.json").read_bytes())
     assert not plots.get("errors")
     names = {"learning_curves", "confusion", "roc", "precision_recall", "calibration"}
-    assert set(plots["data"]) == {f"reports/plots/{name}.csv" for name in names}
+    assert set(plots["data"]) == {f"reports/plot_data/{name}.csv" for name in names}
     for name, (plot,) in plots["data"].items():
         drawn = json.loads(plot["content"]) if isinstance(plot["content"], str) else plot["content"]
         with (evaluated / name).open(newline="") as rows:

@@ -16,16 +16,17 @@ from pipeline.records.architecture import Architecture
 
 CLASSES = ("one", "two", "three")
 RGB = Architecture(
-    "cnn",
-    {"filters": [4, 8], "dense": 6, "dropout": 0.5},
-    (12, 10, 3),
-    CLASSES,
-    {"mean": [10.0, 100.0, 200.0], "std": [5.0, 50.0, 0.0]},
+    name="cnn",
+    settings={"filters": [4, 8], "dense": 6, "dropout": 0.5},
+    input_shape=(12, 10, 3),
+    classes=CLASSES,
+    statistics={"mean": (10.0, 100.0, 200.0), "std": (5.0, 50.0, 0.0)},
 )
+GREY = RGB.changed(input_shape=(8, 8, 1), statistics={"mean": (72.0,), "std": (90.0,)})
 SMALL = [
     RGB,
-    Architecture("cnn", {"filters": [4, 4, 4, 4, 4]}, (8, 8, 1), CLASSES, {"mean": [72.0], "std": [90.0]}),
-    Architecture("mlp", {"units": [8], "dropout": 0.2}, (8, 8, 1), CLASSES, {"mean": [72.0], "std": [90.0]}),
+    GREY.changed(settings={"filters": [4, 4, 4, 4, 4]}),
+    GREY.changed(name="mlp", settings={"units": [8], "dropout": 0.2}),
 ]
 
 
@@ -57,8 +58,8 @@ def test_a_stored_model_answers_as_it_did(tmp_path: Path) -> None:
     stored.save(tmp_path / "model", RGB, model)
     again = stored.load(tmp_path / "model")
     assert again(images(RGB)).numpy().tobytes() == model(images(RGB)).numpy().tobytes()
-    assert stored.parameter_count(tmp_path / "model") == model.count_params()
-    assert stored.read_architecture(tmp_path / "model").classes == CLASSES
+    described = stored.read_architecture(tmp_path / "model")
+    assert (described.parameters, described.classes) == (model.count_params(), CLASSES)
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:

@@ -115,8 +115,4 @@ def shipped(name: str, folder: Path) -> Path:
 
 
 def failures(checked: checking.Checked) -> dict[tuple[str, Any], Any]:
-    return {
-        (verdict.expectation.type, verdict.expectation.column): verdict
-        for verdict in checked.result.verdicts
-        if verdict.outcome != "pass"
-    }
+    return {(result.type, result.column): result for result in checked.result.failed}

@@ -33,7 +33,7 @@ def check_prepared(spark: SparkSession, tmp_path: Path) -> CheckPrepared:
 
 def test_good_prepared_data_keeps_the_shipped_contract(check_prepared: CheckPrepared) -> None:
     result = check_prepared(Prepared.make()).result
-    assert result.problems == ()
+    assert result.failed == []
     assert result.rows == 120 + 40 + 40 + 120
 
 

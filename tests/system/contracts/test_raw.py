@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.contracts import checking, documents, frames
+from pipeline.contracts.results import require_pass
 from pipeline.contracts.suites import Suite, read_suite
 from pipeline.errors import ContractError, DataError, UsageError
 from pipeline.storage import shards
@@ -37,10 +38,10 @@ def plain_outcomes(frame: Any, suite: Suite) -> list[bool]:
 
 
 def test_good_raw_data_keeps_the_shipped_contract(check_raw: Check) -> None:
-    result = check_raw(raw_columns()).result
-    assert result.problems == ()
-    assert (result.outcome, result.rows) == ("pass", ROWS)
-    assert len(result.verdicts) == len(result.suite.expectations)
+    checked = check_raw(raw_columns())
+    assert checked.result.failed == []
+    assert (checked.result.outcome, checked.result.rows) == ("pass", ROWS)
+    assert len(checked.result.expectations) == len(checked.suite.expectations)
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Spoilt:
 
     def verdict(self, kind: str, column: str, outcome: str = "fail") -> Any:
         [found] = [
-            verdict
-            for verdict in self.checked.result.verdicts
-            if (verdict.expectation.type, str(verdict.expectation.column), verdict.outcome) == (kind, column, outcome)
+            result
+            for result in self.checked.result.expectations
+            if (result.type, str(result.column), result.outcome) == (kind, column, outcome)
         ]
         return found
 
@@ -119,7 +120,7 @@ def test_rows_that_mostly_allows_are_counted_all_the_same(spoilt: Spoilt) -> Non
 
 def test_the_error_is_one_line_that_says_what_failed_how_much_more_and_where_to_look(spoilt: Spoilt) -> None:
     with pytest.raises(ContractError) as raised:
-        spoilt.checked.result.require_pass(Path("index.html"))
+        require_pass(spoilt.checked.suite, spoilt.checked.result, Path("index.html"))
     assert "on column 'label': observed 15 of 199 rows unexpected, expected {" in str(raised.value)
     assert "and 5 more; and 6 more; see index.html" in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -144,9 +145,9 @@ def test_a_table_without_rows_does_not_pass(check_raw: Check) -> None:
     checked = check_raw(empty, ("expect_column_values_to_be_unique", {"column": "id"}))
     assert checked.result.rows == 0
     # Great Expectations passes it: of no rows, all keep to whatever is asked.
-    assert checked.result.verdicts[1].outcome == "pass"
+    assert checked.result.expectations[1].outcome == "pass"
     with pytest.raises(ContractError, match="the table has no rows"):
-        checked.result.require_pass(Path("index.html"))
+        require_pass(checked.suite, checked.result, Path("index.html"))
 
 
 def test_an_expectation_that_raises_is_no_pass_and_leaves_the_others_alone(check_raw: Check) -> None:
@@ -156,11 +157,11 @@ def test_an_expectation_that_raises_is_no_pass_and_leaves_the_others_alone(check
         ("expect_column_kl_divergence_to_be_less_than", {"column": "label", "partition_object": {}, "threshold": 1}),
         ("expect_column_values_to_be_unique", {"column": "id"}),
     )
-    assert [verdict.outcome for verdict in checked.result.verdicts] == ["pass", "error", "error", "pass"]
-    assert "numeric" in checked.result.verdicts[1].error
-    assert "partition_object" in checked.result.verdicts[2].error
+    assert [result.outcome for result in checked.result.expectations] == ["pass", "error", "error", "pass"]
+    assert "numeric" in checked.result.expectations[1].error
+    assert "partition_object" in checked.result.expectations[2].error
     with pytest.raises(ContractError, match="on column 'id': could not be evaluated"):
-        checked.result.require_pass(Path("index.html"))
+        require_pass(checked.suite, checked.result, Path("index.html"))
     assert documents.render(checked)
 
 
@@ -194,7 +195,7 @@ def test_the_outcomes_are_those_of_plain_great_expectations(spark: SparkSession,
     suite = read_suite(shipped("raw.yaml", tmp_path), frames.RAW_COLUMNS)
     frame = frames.raw_frame(spark, frames.open_raw(write_raw(tmp_path / "raw", columns)))
     checked = checking.check(frame, suite, checking.bind(suite), "sha256:00")
-    ours = [verdict.outcome == "pass" for verdict in checked.result.verdicts]
+    ours = [result.has_passed for result in checked.result.expectations]
     assert ours == plain_outcomes(frame, suite)
     assert all(ours) is is_good
 

@@ -33,7 +33,11 @@ def zoo(tmp_path_factory):
     for number, name in enumerate(("first", "second", "bad", "other")):
         classes = ("cat", "dog", "cow") if name == "other" else CLASSES
         architecture = Architecture(
-            "mlp", {"units": [16], "dropout": 0.0}, SHAPE, classes, {"mean": [100.0], "std": [50.0]}
+            name="mlp",
+            settings={"units": [16], "dropout": 0.0},
+            input_shape=SHAPE,
+            classes=classes,
+            statistics={"mean": (100.0,), "std": (50.0,)},
         )
         keras.utils.set_random_seed(number)
         model = build(architecture)

@@ -17,13 +17,15 @@ from pipeline.evaluation import metrics
 from pipeline.evaluation.predictions import Predictions, write_predictions
 from pipeline.models import stored
 from pipeline.recipe.execution import MLflowSettings
-from pipeline.records.champion import read_champion
-from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.metrics import METRICS_FILE
+from pipeline.records.verdict import VERDICT_FILE, GateCheck, Verdict
 from pipeline.registry import by_hand
 from pipeline.registry.store import resolve_store
 from pipeline.stages import champion, gate, register
 from pipeline.stages.context import StageContext
 from pipeline.storage import artifacts
+from pipeline.storage.record_files import read_record, write_record
 from tests.system.project import ROOT
 
 CLASSES = ("circle", "square", "star")
@@ -74,11 +76,10 @@ class Workspace:
             for path in self.zoo.model(name).iterdir():
                 shutil.copyfile(path, folder / path.name)
         answers = self.zoo.answers[name]
-        figures = metrics.measure(self.zoo.labels, answers, calibration_bins=15)
-        by_class = metrics.measure_classes(self.zoo.labels, answers, CLASSES)
-        artifacts.write_json(self.root / "reports" / "metrics.json", metrics.as_report(figures, figures, by_class))
+        given = Predictions(self.ids, self.zoo.labels, answers)
+        write_record(self.root / METRICS_FILE, metrics.report(given, given, CLASSES, calibration_bins=15))
         with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
-            write_predictions(folder, "test", Predictions(self.ids, self.zoo.labels, answers), CLASSES)
+            write_predictions(folder, "test", given, CLASSES)
 
     @property
     def ids(self) -> list[str]:
@@ -104,12 +105,13 @@ class Workspace:
         """Write the verdict that the gate would: it starts a process, and most tests are not about it."""
         self.candidate(name)
         self.run("champion")
-        met = read_champion(self.root / "models" / "champion").champion
+        met = read_record(self.root / "models" / "champion" / CHAMPION_FILE, Champion).identity
+        passes = "pass" if outcome == "promote" else "fail"
         check = GateCheck(
-            "minimum.accuracy", 0.9, 0.8, "pass" if outcome == "promote" else "fail", "as the test wants it"
+            name="minimum.accuracy", figure=0.9, bound=0.8, outcome=passes, sentence="as the test wants it"
         )
-        verdict = Verdict(outcome, check.sentence, (check,), self.zoo.digest(name), met)
-        artifacts.write_json(self.root / "reports" / "verdict.json", verdict.to_json())
+        verdict = Verdict.of([check], check.sentence, self.zoo.digest(name), met)
+        write_record(self.root / VERDICT_FILE, verdict)
 
     def json(self, path: str):
         return json.loads((self.root / path).read_text())
