@@ -21,9 +21,11 @@ import yaml
 
 from pipeline.errors import DataError
 from pipeline.models import stored
+from pipeline.records.contract_result import ContractResult
 from pipeline.stages import train
 from pipeline.stages.context import StageContext
 from pipeline.storage import artifacts, shards
+from pipeline.storage.record_files import write_record
 from tests.processes_in import is_gone
 from tests.system.project import ROOT
 from tests.waiting import HANG_S, wait_for, work_of
@@ -77,7 +79,10 @@ def make_root(root: Path, **train_changes: Any) -> Path:
     write_part(root / "data/prepared/validation", 301, 2)  # odd: the ranks' shares differ
     write_part(root / "data/augmented", 500, 3)
     artifacts.write_json(root / "data/prepared/statistics.json", {"rows": 1500, "mean": [95.0], "std": [55.0]})
-    artifacts.write_json(root / "reports/contracts/prepared/result.json", {"outcome": "pass"})
+    write_record(
+        root / "reports/contracts/prepared/result.json",
+        ContractResult(suite="s", rows=1, outcome="pass", expectations=(), data_digest="sha256:00"),
+    )
     return root
 
 

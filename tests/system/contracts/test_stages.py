@@ -55,7 +55,7 @@ def test_what_the_stages_publish_is_the_same_byte_for_byte_in_another_process(pr
     Prepared.make().write(project / "data")
     reports = project / "reports" / "contracts"
     told = run_here(project, "check_raw", "check_prepared")
-    assert told == ["26 expectations kept by 200 rows", "23 expectations kept by 320 rows"]
+    assert told == ["26 expectations hold for 200 rows", "23 expectations hold for 320 rows"]
     before = published(reports)
     names = ("index.html", "result.json", "suite.html")
     assert sorted(before) == [f"{part}/{name}" for part in ("prepared", "raw") for name in names]
@@ -72,7 +72,7 @@ def test_a_contract_that_is_not_kept_leaves_its_result_and_its_documents(project
     write_raw(project / "data" / "raw", columns)
     with pytest.raises(ContractError) as failed:
         run_here(project, "check_raw")
-    assert str(failed.value).startswith(f"{project}/data_contracts/fashion_mnist/raw.yaml: not kept: ")
+    assert str(failed.value).startswith(f"{project}/data_contracts/fashion_mnist/raw.yaml: does not hold: ")
     assert "on column 'encoding': observed 1 of 200 rows unexpected" in str(failed.value)
     folder = project / "reports" / "contracts" / "raw"
     assert f"ids {columns['id'][0]}; see {folder}/index.html" in str(failed.value)

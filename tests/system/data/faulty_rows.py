@@ -15,7 +15,9 @@ from PIL import Image
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE
 from pipeline.data.sources.rows import SOURCE_SCHEMA, raw_shards
+from pipeline.records.contract_result import ContractResult
 from pipeline.storage import artifacts, shards
+from pipeline.storage.record_files import write_record
 from tests.system.project import ROOT
 
 CLASSES = ["round", "square", "striped"]
@@ -102,7 +104,10 @@ def make_root(folder: Path, rows: list[Row], shard_rows: int, **recipe: Any) -> 
     pieces = [table.slice(start, shard_rows) for start in range(0, table.num_rows, shard_rows)]
     entries = [shards.write_shard(raw, n, shards.RAW_SCHEMA, [piece]) for n, piece in enumerate(pieces)]
     shards.finish_dataset(raw, entries, shards.RAW_SCHEMA)
-    artifacts.write_json(folder / "reports" / "contracts" / "raw" / "result.json", {"outcome": "pass"})
+    write_record(
+        folder / "reports/contracts/raw/result.json",
+        ContractResult(suite="s", rows=1, outcome="pass", expectations=(), data_digest="sha256:00"),
+    )
     return folder
 
 

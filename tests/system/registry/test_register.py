@@ -7,7 +7,9 @@ import json
 import pytest
 
 from pipeline.errors import DataError, TryAgain
+from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.registry import by_hand
+from pipeline.storage.record_files import read_record
 from tests.system.registry.shapes import NAME
 
 
@@ -17,7 +19,7 @@ def test_the_first_model_is_promoted_and_a_second_run_changes_nothing(workspace)
     first = workspace.json("reports/registration.json")
     assert first["outcome"] == "promoted"
     assert first["champion"] == {"name": NAME, "version": 1, "digest": workspace.zoo.digest("first")}
-    assert workspace.json("models/champion/champion.json") == {"champion": None, "registry": "local", "problem": None}
+    assert read_record(workspace.root / "models" / "champion" / CHAMPION_FILE, Champion).identity is None
     tracked = [workspace.root / path for path in ("models/champion/champion.json", "reports/verdict.json")]
     bytes_before = [path.read_bytes() for path in tracked]
     versions_before = [version.to_json() for version in workspace.versions()]
@@ -62,7 +64,7 @@ def test_a_second_good_model_replaces_the_champion_it_met(workspace):
     workspace.publish("first")
     second = workspace.publish("second")
     assert second["outcome"] == "promoted"
-    assert workspace.json("models/champion/champion.json")["champion"]["version"] == 1
+    assert workspace.json("models/champion/champion.json")["identity"]["version"] == 1
     champion_now = workspace.champion()
     assert (champion_now.version, champion_now.met.version) == (2, 1)
     # Run again with nothing changed: it still meets the one it met then.
