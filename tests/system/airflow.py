@@ -123,6 +123,10 @@ class Airflow:
         wait_for(lambda: self.ask("GET", f"/api/v2/dags/{dag}")[0] == 200, f"DAG {dag}", look_s=_LOOK_S)
         self.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
 
+    def switch_off(self, dag: str) -> None:
+        """Pause a DAG: nothing of it is begun any more."""
+        self.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": True})
+
     def trigger(self, dag: str, **conf: Any) -> str:
         """Trigger a run with a `conf` and return its id."""
         body = {"conf": {key.replace("__", "."): value for key, value in conf.items()}, "logical_date": None}

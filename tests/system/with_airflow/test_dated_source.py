@@ -57,10 +57,10 @@ def watching(installed: Airflow, at_start: AtStart) -> Iterator[Airflow]:
     runs = wait_for(lambda: airflow.runs(WATCH), "a first look", look_s=0.5)
     assert airflow.ended(WATCH, runs[0]["dag_run_id"])["state"] == "success"
     yield airflow
-    for dag in (WATCH, DATED):
-        airflow.call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": True})
+    airflow.switch_off(WATCH)
     for run in airflow.runs(DATED):
         airflow.ended(DATED, run["dag_run_id"])
+    airflow.switch_off(DATED)  # not before: Airflow lets the runs of a paused DAG lie
 
 
 def test_a_source_that_has_not_changed_or_was_merely_touched_is_no_news(watching: Airflow) -> None:
