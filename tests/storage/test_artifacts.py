@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,9 @@ def test_json_larger_than_ratchet_writes_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [artifacts.read_json, artifacts.read_text], ids=["JSON", "text"])
-def test_a_file_that_is_not_there_is_an_input_output_error(tmp_path: Path, read: object) -> None:
+def test_a_file_that_is_not_there_is_an_input_output_error(tmp_path: Path, read: Callable[..., object]) -> None:
     with pytest.raises(StorageError, match="x: cannot be read: No such file"):
-        read(tmp_path / "x")  # type: ignore[operator]
+        read(tmp_path / "x")
 
 
 def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_record_that_may_be_missing_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_record, find_record])
-def test_a_file_that_is_no_such_record_is_refused_with_its_name(tmp_path: Path, read: object) -> None:
+def test_a_file_that_is_no_such_record_is_refused_with_its_name(tmp_path: Path, read: Callable[..., object]) -> None:
     (tmp_path / "identity.json").write_text('{"name": "digits"}')
     with pytest.raises(DataError, match=r"identity\.json: version: "):
-        read(tmp_path / "identity.json", Identity)  # type: ignore[operator]
+        read(tmp_path / "identity.json", Identity)
