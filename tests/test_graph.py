@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.graph import Graph, Stage, _parent_names, covers, load_graph, parse_graph, resolve
+from pipeline.graph import Graph, Stage, _parent_names, covers, find_root, load_graph, parse_graph, resolve
 
 ROOT = Path(__file__).parents[1]
 PATHS = ["data", "data/raw", "data/raw/part", "data/rawer", "data/clean", "models/x", "/usr/share/x"]
@@ -41,6 +41,9 @@ def test_only_what_acts_outside_git_is_always_changed() -> None:
 
 def test_references_are_resolved_from_the_recipe() -> None:
     assert resolve("${a.b}/x", {"a": {"b": "y"}}) == "y/x"
+
+
+def test_a_reference_to_what_the_recipe_has_not_is_refused() -> None:
     with pytest.raises(UsageError, match=r"\$\{a\.c\} is not in params\.yaml"):
         resolve("${a.c}", {"a": {"b": "y"}})
 
@@ -49,6 +52,17 @@ def test_a_circle_is_refused_by_name() -> None:
     stages = {"a": {"cmd": "x", "deps": ["2"], "outs": ["1"]}, "b": {"cmd": "x", "deps": ["1"], "outs": ["2"]}}
     with pytest.raises(UsageError, match="in a circle: a, b"):
         parse_graph({"stages": stages}, {})
+
+
+@pytest.mark.parametrize("declared", [{}, {"stages": {}}, {"stages": ["a"]}])
+def test_a_graph_without_stages_is_refused(declared: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"dvc\.yaml: declares no stages"):
+        parse_graph(declared, {})
+
+
+def test_a_stage_without_a_command_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="stage 'a' has no cmd"):
+        parse_graph({"stages": {"a": {"deps": ["1"]}}}, {})
 
 
 def test_an_unknown_stage_is_answered_with_the_nearest() -> None:
@@ -73,8 +87,19 @@ def test_any_graph_without_a_circle_is_ordered(size: int, data: st.DataObject) -
     assert all(order.index(parent) < order.index(child) for parent, child in graph.edges)
 
 
+@pytest.mark.parametrize("below", [".", "pipeline", "pipeline/stages"])
+def test_the_project_is_found_from_any_folder_of_it(below: str) -> None:
+    assert find_root(ROOT / below) == ROOT
+
+
+def test_outside_of_a_project_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()  # alone it is somebody else's
+    with pytest.raises(UsageError, match="not inside a Ratchet project"):
+        find_root(tmp_path)
+
+
 def test_the_graph_needs_nothing_heavy() -> None:
-    code = "import sys, pipeline.graph; print([m for m in ('pydantic', 'dvc', 'numpy', 'pyarrow') if m in sys.modules])"
+    code = "import sys, pipeline.graph; print([m for m in ('airflow', 'dvc', 'numpy', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -36,6 +36,15 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool
 
 
 _SIGNS = re.compile(rb"[&*!]")  # of an anchor, an alias, a tag
+_OPENINGS = re.compile(rb"[\[{?-]")  # of each group that may stand on one line with the group it is in
+_DEPTH_LIMIT = 200  # groups in groups; the C loader recurses: a hundred thousand end the process
+_BEGINS = (
+    yaml.BlockMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.FlowSequenceStartToken,
+)
+_ENDS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
@@ -74,15 +83,10 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
     if len(text) > _YAML_LIMIT_BYTES:
         raise UsageError(f"{where}: larger than {_YAML_LIMIT_BYTES} bytes")
     try:
-        # Without one of their three characters there is none of them, and a second look at the text is saved.
-        signs = _SIGNS.search(text if isinstance(text, bytes) else text.encode(errors="replace"))
-        for token in yaml.scan(text, Loader=_StrictLoader) if signs else ():
-            if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
-                raise UsageError(f"{where}:{token.start_mark.line + 1}: anchors and aliases are not used here")
-            if isinstance(token, yaml.TagToken):
-                raise UsageError(
-                    f"{where}:{token.start_mark.line + 1}: YAML tags are not allowed; write the value plainly"
-                )
+        # Where none of these characters stands there is nothing to refuse, and a second look at the text is saved.
+        content = text if isinstance(text, bytes) else text.encode(errors="replace")
+        if _SIGNS.search(content) or len(_OPENINGS.findall(content)) > _DEPTH_LIMIT:
+            _refuse_tokens(text, where)
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that allows less
     except UnicodeDecodeError as error:
         raise UsageError(f"{where}: not UTF-8 text") from error
@@ -94,3 +98,17 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
         raise UsageError(f"{where}: not valid YAML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{where}: nested too deeply") from error
+
+
+def _refuse_tokens(text: bytes | str, where: str) -> None:
+    """Raise UsageError for an anchor, an alias, a tag, or groups in more than `_DEPTH_LIMIT` others."""
+    depth = 0
+    for token in yaml.scan(text, Loader=_StrictLoader):
+        line = f"{where}:{token.start_mark.line + 1}"
+        if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
+            raise UsageError(f"{line}: anchors and aliases are not used here")
+        if isinstance(token, yaml.TagToken):
+            raise UsageError(f"{line}: YAML tags are not allowed; write the value plainly")
+        depth += isinstance(token, _BEGINS) - isinstance(token, _ENDS)
+        if depth > _DEPTH_LIMIT:
+            raise UsageError(f"{line}: nested too deeply")

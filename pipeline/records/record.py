@@ -39,17 +39,24 @@ class Record(BaseModel):
             raise DataError(f"{where}: must be a JSON object, not {type(value).__name__}; make it again")
         values = dict(value)
         version = values.pop(_VERSION_KEY, 1)
-        if not isinstance(version, int) or version < 1:
+        if type(version) is not int or version < 1:
             raise DataError(f"{where}: {_VERSION_KEY} is {version!r:.40}, not a whole number above 0; make it again")
         if version > cls.VERSION:
             raise DataError(f"{where}: written by a later Ratchet ({_VERSION_KEY} {version}); use that one, or update")
+        values = cls.upgraded(values, version)
         try:
-            return cls.model_validate_json(json.dumps(cls.upgraded(values, version)), strict=True)
+            record = cls.model_validate_json(json.dumps(values), strict=True, by_name=False, by_alias=True)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             key = ".".join(map(str, problem["loc"]))
             message = str(problem["msg"]).removeprefix("Value error, ")
             raise DataError(f"{where}: {f'{key}: ' if key else ''}{message}; make it again") from error
+        for key, value in values.items():  # where any JSON may stand, NaN has not been looked for
+            try:
+                json.dumps(value, allow_nan=False)
+            except ValueError as error:
+                raise DataError(f"{where}: {key}: holds a number that is not finite; make it again") from error
+        return record
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003 - for records that have changed

@@ -61,6 +61,8 @@ def parse_history(text: str, where: str) -> History:
         raise DataError(
             f"{where}: not a training history: column {column}: {problem['msg']}; run train again"
         ) from error
+    except csv.Error as error:
+        raise DataError(f"{where}: not a training history: {error}; run train again") from error
     if not history:
         raise DataError(f"{where}: not a training history: no epoch; run train again")
     return history

@@ -11,7 +11,7 @@ from pipeline.recipe.configs import load_config, recipe_values
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import validate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)

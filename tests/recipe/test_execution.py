@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.recipe.execution import as_variables, load_execution
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_shipped_settings_are_valid() -> None:

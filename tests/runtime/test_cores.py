@@ -1,8 +1,11 @@
+"""A rank has cores of its own, for as long as it lives."""
+
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from pipeline.runtime.cores import own_cores, yielding_threads
 
 CLAIM = """
 import sys
-from pipeline.training.cores import own_cores
+from pipeline.runtime.cores import own_cores
 with own_cores(int(sys.argv[1]), 1, 0) as cores:
     print(sorted(cores), flush=True)
     sys.stdin.read()
@@ -61,8 +64,6 @@ def test_no_two_processes_get_the_same_core_and_a_killed_one_gives_its_own_back(
 
 
 def test_threads_of_the_block_yield_and_the_process_does_not() -> None:
-    import threading
-
     policies: list[int] = []
     with yielding_threads():
         thread = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(threading.get_native_id())))

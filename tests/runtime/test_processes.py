@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,8 +15,8 @@ import pytest
 
 from pipeline.runtime import processes
 
-ROOT = Path(__file__).parents[1]
-_WAIT_S = 10.0
+ROOT = Path(__file__).parents[2]
+_WAIT_S = 60.0  # a bound, not a duration: on a quiet machine it takes milliseconds
 
 
 def has_ended(pid: int) -> bool:
@@ -30,7 +31,7 @@ def has_ended(pid: int) -> bool:
 
 def test_a_started_process_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
     starter = (
-        "import os, subprocess, sys; from pathlib import Path; from pipeline import processes;"
+        "import os, subprocess, sys; from pathlib import Path; from pipeline.runtime import processes;"
         "where = {'folder': Path('.'), 'environment': os.environ, 'output': subprocess.DEVNULL};"
         "child = processes.start(['sleep', '1000'], **where);"
         "print(child.pid, flush=True); child.wait()"
@@ -43,10 +44,69 @@ def test_a_started_process_dies_when_its_starter_is_killed(tmp_path: Path) -> No
     assert has_ended(child_pid)
 
 
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    """Give a process that waits, and that another one is to die with."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"up\n")
+        process.stdout.readline()  # from now on it is `cat`, no longer a copy of this process
+        yield process
+        process.kill()
+
+
+def start_tied(pid: int) -> subprocess.Popen[bytes]:
+    """Start a process that dies with one that is not its parent."""
+    code = f"from pipeline.runtime.processes import die_with; die_with({pid}); print('up', flush=True); input()"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def test_a_process_dies_with_one_that_is_not_its_parent(other: subprocess.Popen[bytes]) -> None:
+    with start_tied(other.pid) as tied:
+        assert tied.stdout
+        assert tied.stdout.readline() == b"up\n"
+        other.kill()
+        assert tied.wait(_WAIT_S) == -signal.SIGKILL
+
+
+def test_a_process_dies_at_once_with_one_that_has_ended(other: subprocess.Popen[bytes]) -> None:
+    other.kill()
+    other.wait()
+    with start_tied(other.pid) as tied:
+        assert tied.wait(_WAIT_S) == -signal.SIGKILL
+
+
+def test_a_process_dies_when_its_input_closes() -> None:
+    code = "from pipeline.runtime.processes import die_with_input; die_with_input(); import time; time.sleep(1000)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE) as process:
+        assert process.stdin
+        process.stdin.close()
+        assert process.wait(_WAIT_S) == -signal.SIGKILL
+
+
+def test_a_process_runs_by_a_word_of_its_command(other: subprocess.Popen[bytes]) -> None:
+    assert processes.is_running(other.pid, "cat")
+
+
+def test_a_process_with_the_same_id_and_another_command_does_not_count(other: subprocess.Popen[bytes]) -> None:
+    assert not processes.is_running(other.pid, "ratchet")
+
+
+def test_a_process_that_has_ended_and_is_not_reaped_does_not_run(other: subprocess.Popen[bytes]) -> None:
+    other.kill()
+    os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+    assert not processes.is_running(other.pid, "cat")
+
+
+def test_the_parent_of_a_process_is_known(other: subprocess.Popen[bytes]) -> None:
+    assert processes.parent_of(other.pid) == os.getpid()
+
+
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize("is_early", [False, True], ids=["while it works", "before it has begun"])
 def test_a_stage_dies_with_its_driver_across_a_shell(shell: str, is_early: bool) -> None:
-    begin = "from pipeline import processes; processes.die_with_driver()"
+    begin = "from pipeline.runtime import processes; processes.die_with_driver()"
     wait = "sys.stdin.readline()" if is_early else "pass"
     stage = f"import sys, time; print('up', flush=True); {wait}; {begin}; print('begun', flush=True); time.sleep(1000)"
     driver = "import os, subprocess; subprocess.run([os.environ['A_SHELL'], '-c', os.environ['ITS_COMMAND']])"
@@ -105,11 +165,11 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace() -> None:
 def test_leaving_runs_exit_handlers_and_loses_no_output() -> None:
     code = (
         "import atexit, sys\n"
-        "from pipeline import processes\n"
+        "from pipeline.runtime import processes\n"
         "atexit.register(lambda: print('handled'))\n"
-        "class Slow:\n    def __del__(self): import time; time.sleep(30)\n"
+        "class Slow:\n    def __del__(self): import time; time.sleep(1000)\n"
         "kept = Slow()\n"
         "print('said', end=''); processes.leave(3)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=_WAIT_S, check=False)
     assert (done.returncode, done.stdout) == (3, "saidhandled\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -37,16 +38,19 @@ def write(folder: Path, images: list[np.ndarray], shape: shards.Shape) -> None:
 @settings(max_examples=20)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.sampled_from([(3, 4, 1), (2, 2, 3)]), st.integers(0, 9))
 def test_images_come_back_as_they_were(counts: list[int], shape: shards.Shape, seed: int) -> None:
-    import tempfile
-
     random = np.random.default_rng(seed)
     images = [random.integers(0, 256, (count, *shape), np.uint8) for count in counts]
     with tempfile.TemporaryDirectory() as name:
         write(Path(name), images, shape)
         read = shards.read_images(Path(name))
-        assert shards.image_shape(read_manifest(Path(name))) == shape
     assert np.array_equal(read.pixels, np.concatenate(images))
-    assert len(set(read.ids)) == len(read.ids) == sum(counts)
+    assert read.ids == [f"{number}-{row}" for number, count in enumerate(counts) for row in range(count)]
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 2, 3)])
+def test_the_manifest_declares_the_shape(tmp_path: Path, shape: shards.Shape) -> None:
+    write(tmp_path, [np.zeros((2, *shape), np.uint8)], shape)
+    assert shards.image_shape(read_manifest(tmp_path)) == shape
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
@@ -73,7 +77,7 @@ def test_an_empty_data_set_has_no_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("declared", ["", "uint8[28]", "float[1,2,3]", "uint8[a,b,c]"])
 def test_a_manifest_without_an_image_shape_is_refused(declared: str) -> None:
     with pytest.raises(DataError, match="column pixels"):
-        shards.image_shape(Manifest(0, (), {"pixels": declared}))
+        shards.image_shape(Manifest(rows=0, files=(), columns={"pixels": declared}))
 
 
 def test_bytes_that_are_not_parquet_are_refused(tmp_path: Path) -> None:

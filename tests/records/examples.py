@@ -1,0 +1,161 @@
+"""One example of every record, with something in every field."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pipeline.records
+from pipeline.records.architecture import Architecture, StoredArchitecture
+from pipeline.records.champion import Champion
+from pipeline.records.contract_result import ContractResult, ExpectationResult
+from pipeline.records.identity import Identity
+from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
+from pipeline.records.record import Record
+from pipeline.records.registration import Registration
+from pipeline.records.run import RunRecord, RunReport, StageRun
+from pipeline.records.statistics import ChannelStatistics
+from pipeline.records.training_history import EpochRecord, Training
+from pipeline.records.verdict import GateCheck, Verdict
+
+IDENTITY = Identity(name="digits", version=3, digest="sha256:0a")
+CHECKS = (
+    GateCheck(name="predictions", figure=None, bound=None, outcome="pass", sentence="360 predictions"),
+    GateCheck(name="minimum.accuracy", figure=0.5, bound=0.6, outcome="fail", sentence="accuracy 0.5 is below 0.6"),
+)
+FAILED_EXPECTATION = ExpectationResult(
+    type="expect_column_values_to_not_be_null",
+    column="label",
+    kwargs={"column": "label", "mostly": 0.9},
+    outcome="fail",
+    observed="2 rows",
+    unexpected_rows=2,
+    offending_ids=("a", "b"),
+    details={"share": 0.5},
+    error="said in words",
+)
+KEPT_EXPECTATION = ExpectationResult(
+    type="expect_table_row_count_to_be_between", column=None, kwargs={}, outcome="pass", observed=4
+)
+METRICS = Metrics(
+    rows=360,
+    accuracy=0.9,
+    macro_precision=0.8,
+    macro_recall=0.7,
+    macro_f1=0.75,
+    auc=0.95,
+    mcc=-0.1,
+    cross_entropy=1.5,
+    calibration_error=0.05,
+)
+ARCHITECTURE = {
+    "name": "mlp",
+    "settings": {"units": [8]},
+    "input_shape": (8, 8, 1),
+    "classes": ("zero", "one"),
+    "statistics": {"mean": (73.5,), "std": (90.25,)},
+}
+STAGE_RUN = StageRun(
+    name="train",
+    what="3 epochs",
+    seconds=1.5,
+    outcome="done",
+    peak_memory_mib=100.5,
+    peak_memory_of_children_mib=50.5,
+    out_of_memory=1.0,
+)
+EXAMPLES: tuple[Record, ...] = (
+    Architecture.model_validate(ARCHITECTURE),
+    StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
+    ChannelStatistics(rows=1295, mean=(73.5,), std=(90.25,)),
+    Champion(identity=IDENTITY, registry="local", problem="its files are gone"),
+    ContractResult(
+        suite="digits.raw",
+        rows=4,
+        outcome="fail",
+        expectations=(FAILED_EXPECTATION, KEPT_EXPECTATION),
+        data_digest="sha256:0c",
+    ),
+    EpochRecord(
+        epoch=1,
+        learning_rate=0.01,
+        train_loss=2.5,
+        train_accuracy=0.5,
+        validation_loss=1.5,
+        validation_accuracy=0.75,
+    ),
+    Manifest.model_validate(
+        {
+            "rows": 2,
+            "files": (FileEntry(path="a", rows=2, size_bytes=3, digest="sha256:0d"),),
+            "schema": {"id": "string"},
+            "counts": {"classes": {"zero": 2}},
+        }
+    ),
+    MetricsReport(
+        test=METRICS,
+        train=METRICS,
+        overfit=0.25,
+        classes={"zero": ClassMetrics(rows=36, precision=0.5, recall=0.25, f1=0.125, auc=0.75)},
+    ),
+    Registration(
+        outcome="promoted", name="digits", version=3, champion=IDENTITY, sentence="v3 replaces v2", registry="local"
+    ),
+    RunRecord(
+        id="20261128T122714Z-1",
+        driver="ratchet",
+        state="success",
+        start="2026-11-28T12:27:14+00:00",
+        outcome="promote",
+        end="2026-11-28T12:28:14+00:00",
+        sentence="better",
+        config="configs/x.yaml",
+        overrides={"train.epochs": 3},
+        reason="asked",
+        asked_by="ann",
+        is_forced=True,
+        same_as="20261127T122714Z-1",
+        pid=7,
+    ),
+    RunReport(
+        driver="ratchet",
+        id="20261128T122714Z-1",
+        config="configs/x.yaml",
+        overrides={"train.learning_rate": 0.5},
+        reason="asked",
+        asked_by="ann",
+        started_at="2026-11-28T12:27:14+00:00",
+        finished_at="2026-11-28T12:28:14+00:00",
+        stages=(STAGE_RUN,),
+    ),
+    Training(
+        best_epoch=2,
+        chosen_by="lowest validation loss",
+        epochs=3,
+        steps_per_epoch=40,
+        images_per_epoch=2560,
+        rows={"train": 1295, "validation": 142},
+    ),
+    Verdict.of(CHECKS, "accuracy 0.5 is below 0.6", "sha256:0e", IDENTITY),
+)
+
+
+def example(kind: type[Record]) -> Record:
+    """Return the example of a kind of record."""
+    return next(each for each in EXAMPLES if type(each) is kind)
+
+
+def record_kinds() -> list[type[Record]]:
+    """Return every record that Ratchet declares, whether or not it has an example."""
+    for module in pkgutil.iter_modules(pipeline.records.__path__):
+        importlib.import_module(f"pipeline.records.{module.name}")
+    return sorted(set(_below(Record)), key=lambda kind: kind.__name__)
+
+
+def _below(kind: type[Record]) -> Iterator[type[Record]]:
+    for each in kind.__subclasses__():
+        if each.__module__.startswith("pipeline.records."):
+            yield each
+        yield from _below(each)

@@ -1,0 +1,57 @@
+"""A manifest is told by what it lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.records.manifest import Manifest
+from tests.records.examples import example
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    found = example(Manifest)
+    assert isinstance(found, Manifest)
+    return found
+
+
+def test_the_columns_are_the_schema_of_the_file(manifest: Manifest) -> None:
+    assert list(manifest.to_json()) == ["rows", "digest", "files", "schema", "counts"]
+
+
+def test_the_digest_stands_in_the_file(manifest: Manifest) -> None:
+    assert manifest.to_json()["digest"] == manifest.digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rows": 7}, {"digest": "sha256:ff"}, {"path": "b"}],
+    ids=str,
+)
+def test_the_digest_follows_what_the_files_are(manifest: Manifest, change: dict[str, Any]) -> None:
+    [file] = manifest.files
+    assert manifest.changed(files=(file.changed(**change),)).digest != manifest.digest
+
+
+def test_the_digest_follows_the_columns(manifest: Manifest) -> None:
+    assert manifest.changed(columns={"id": "int32"}).digest != manifest.digest
+
+
+def test_what_was_counted_is_no_part_of_the_digest(manifest: Manifest) -> None:
+    assert manifest.changed(counts={}).digest == manifest.digest
+
+
+def test_the_file_has_no_other_name_for_its_schema(manifest: Manifest) -> None:
+    value = manifest.to_json()
+    value["columns"] = value.pop("schema")
+    with pytest.raises(DataError, match=r"x\.json: schema: Field required"):
+        Manifest.from_json(value, "x.json")
+
+
+@pytest.mark.parametrize("counts", [{"share": float("nan")}, {"classes": [{"zero": float("inf")}]}], ids=str)
+def test_nothing_that_was_counted_is_nan(manifest: Manifest, counts: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"x\.json: counts: holds a number that is not finite"):
+        Manifest.from_json({**manifest.to_json(), "counts": counts}, "x.json")

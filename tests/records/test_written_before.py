@@ -1,0 +1,92 @@
+"""What an earlier Ratchet wrote is read, and means the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.records.architecture import StoredArchitecture
+from pipeline.records.champion import Champion
+from pipeline.records.contract_result import ContractResult
+from pipeline.records.identity import Identity
+from pipeline.records.manifest import Manifest
+from pipeline.records.metrics import MetricsReport
+from pipeline.records.record import Record
+from pipeline.records.registration import Registration
+from pipeline.records.run import RunRecord, RunReport
+from pipeline.records.statistics import ChannelStatistics
+from pipeline.records.training_history import Training, history_csv, parse_history
+from pipeline.records.verdict import Verdict
+from pipeline.storage.artifacts import read_json
+from pipeline.storage.record_files import read_record
+
+HERE = Path(__file__).parent / "written_before"
+KINDS: dict[str, type[Record]] = {
+    "data/clean/manifest.json": Manifest,
+    "data/quarantine/manifest.json": Manifest,
+    "data/split/manifest.json": Manifest,
+    "data/prepared/statistics.json": ChannelStatistics,
+    "models/candidate/architecture.json": StoredArchitecture,
+    "models/candidate/training.json": Training,
+    "reports/contracts/prepared/result.json": ContractResult,
+    "reports/metrics.json": MetricsReport,
+    "reports/registration.json": Registration,
+    "reports/run.json": RunReport,
+    "reports/verdict.json": Verdict,
+    "runs/promoted/record.json": RunRecord,
+    "runs/refused/record.json": RunRecord,
+    "runs/refused/registration.json": Registration,
+    "runs/refused/run.json": RunReport,
+    "runs/refused/verdict.json": Verdict,
+    "runs/failed/record.json": RunRecord,
+    "runs/failed/result.json": ContractResult,
+    "runs/failed/run.json": RunReport,
+}
+CHANGED = {"models/champion/champion.json"}  # its shape, by a new version
+
+
+def test_every_file_here_is_read() -> None:
+    found = {path.relative_to(HERE).as_posix() for path in HERE.rglob("*.json")}
+    assert found == KINDS.keys() | CHANGED
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_record_gives_the_same_json_again(name: str) -> None:
+    written = read_json(HERE / name)
+    again = read_record(HERE / name, KINDS[name]).to_json()
+    assert again == written
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind not in (RunReport, StoredArchitecture)])
+def test_a_record_gives_the_same_order_again(name: str) -> None:
+    assert _keys(read_record(HERE / name, KINDS[name]).to_json()) == _keys(read_json(HERE / name))
+
+
+def test_a_models_architecture_gives_the_same_bytes_again() -> None:
+    path = HERE / "models/candidate/architecture.json"
+    assert read_record(path, StoredArchitecture).to_bytes() == path.read_bytes()
+
+
+def test_a_training_history_gives_the_same_bytes_again() -> None:
+    path = HERE / "models/candidate/history.csv"
+    assert history_csv(parse_history(path.read_text(), str(path))) == path.read_text()
+
+
+def test_the_digest_of_a_manifest_is_still_the_same() -> None:
+    path = HERE / "data/clean/manifest.json"
+    assert read_record(path, Manifest).digest == json.loads(path.read_text())["digest"]
+
+
+def test_a_champion_of_version_1_is_read() -> None:
+    champion = read_record(HERE / "models/champion/champion.json", Champion)
+    digest = "sha256:89a0c2df6ac6a3f2c4f005754916946cf3023c326e07bc0d3f276bec482a141c"
+    assert champion == Champion(identity=Identity(name="digits", version=1, digest=digest), registry="local")
+
+
+def _keys(value: object) -> object:
+    """Return a JSON value's keys in their order, with those of all values in it."""
+    if isinstance(value, dict):
+        return [(key, _keys(inner)) for key, inner in value.items()]
+    return [_keys(inner) for inner in value] if isinstance(value, list) else None
