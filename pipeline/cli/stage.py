@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import resource
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.cli.command import Command, project_root
 from pipeline.errors import RatchetError, UsageError, as_full_disk
 
 SHELL = "/bin/sh"
+_STAGE_COMMAND = re.compile(r"ratchet stage (?P<name>[\w.@-]+)")  # nothing in it that a shell would read otherwise
 
 
 def without_shell(words: list[str]) -> list[str]:
@@ -21,9 +23,8 @@ def without_shell(words: list[str]) -> list[str]:
     So no shell stands between DVC and a stage. Any other command than `ratchet stage NAME` is left to /bin/sh.
     """
     if words[:1] == ["-c"] and len(words) == 2:
-        command = words[1].split()
-        if command[:2] == ["ratchet", "stage"] and len(command) == 3:
-            return command[1:]
+        if command := _STAGE_COMMAND.fullmatch(words[1]):
+            return ["stage", command["name"]]
         os.execv(SHELL, [SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it
     return words
 

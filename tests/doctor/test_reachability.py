@@ -62,17 +62,17 @@ def test_a_database_that_is_there_is_opened(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"certainly not SQLite" * 100)
-    trouble = probe(tmp_path, "sqlite:///mlflow.db")
-    assert trouble is not None
-    assert "not a database" in trouble.what
+    problem = probe(tmp_path, "sqlite:///mlflow.db")
+    assert problem is not None
+    assert "not a database" in problem.what
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "registry").write_text("a file")
     for uri in ("sqlite:///registry/mlflow.db", "registry/runs", (tmp_path / "registry" / "runs").as_uri()):
-        trouble = probe(tmp_path, uri)
-        assert trouble is not None
-        assert "is not a folder" in trouble.what
+        problem = probe(tmp_path, uri)
+        assert problem is not None
+        assert "is not a folder" in problem.what
 
 
 @pytest.mark.parametrize("answer", [200, 401, 404])
@@ -83,16 +83,16 @@ def test_a_server_that_answers_at_all_is_reachable(tmp_path: Path, answer: int) 
 
 def test_a_broken_server_is_refused(tmp_path: Path) -> None:
     with server(503) as uri:
-        trouble = probe(tmp_path, uri)
-    assert trouble is not None
-    assert trouble.what == "the server answers 503"
+        problem = probe(tmp_path, uri)
+    assert problem is not None
+    assert problem.what == "the server answers 503"
 
 
 def test_nobody_listening_is_refused(tmp_path: Path) -> None:
     for uri in (f"http://127.0.0.1:{closed_port()}", f"postgresql://user@127.0.0.1:{closed_port()}/mlflow"):
-        trouble = probe(tmp_path, uri)
-        assert trouble is not None
-        assert "refused" in trouble.what
+        problem = probe(tmp_path, uri)
+        assert problem is not None
+        assert "refused" in problem.what
 
 
 def test_a_server_that_never_answers_is_given_up_on_soon(tmp_path: Path) -> None:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from pipeline.runs.console import Console
 from pipeline.runs.stage_rows import StageRow, apply_event
 
 
-def test_events_move_a_row_from_waiting_to_done() -> None:
-    row = StageRow("train")
-    apply_event(row, {"event": "begin", "at_s": 10.0})
-    assert row.state == "running"
-    apply_event(row, {"event": "advance", "at_s": 11.0, "done": 5_000, "total": 10_000, "unit": "images", "note": "x"})
-    assert (row.done, row.total, row.what) == (5_000, 10_000, "5 000 of 10 000 images  x")
-    apply_event(row, {"event": "finish", "at_s": 14.0, "summary": "10 000 images", "peak_memory_mib": 7.0})
-    assert (row.state, row.what, row.seconds, row.readings) == ("done", "10 000 images", 4.0, {"peak_memory_mib": 7.0})
-
-
-def test_a_failure_keeps_its_line() -> None:
-    row = StageRow("train", started_s=1.0)
-    apply_event(row, {"event": "fail", "at_s": 2.0, "summary": "a rank was lost", "exit_code": 75})
-    assert (row.state, row.what) == ("failed", "a rank was lost")
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_without_a_terminal_there_are_plain_lines_and_a_table_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,3 +28,30 @@ def test_without_a_terminal_there_are_plain_lines_and_a_table_at_the_end(capsys:
     table = out.splitlines()[-2:]
     assert table[0].split() == ["ingest", "12", "000", "images", "1.5", "s"]
     assert table[1].split() == ["clean", "unchanged"]
+
+
+def test_progress_is_not_said_more_often_than_a_person_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    row = StageRow("train")
+    with Console([row]) as console:
+        for done in range(1, 101):
+            event = {"event": "advance", "at_s": 1.0, "done": done, "total": 100, "unit": "images", "note": ""}
+            row.state = "running"
+            apply_event(row, event)
+            console.show(row)
+        apply_event(row, {"event": "finish", "at_s": 2.0, "summary": "100 images"})
+        console.show(row)
+    assert capsys.readouterr().out.splitlines() == ["train:   1%  1 of 100 images", "train: 100 images"]
+
+
+def test_a_terminal_is_given_a_table_of_all_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    rows = [StageRow("ingest"), StageRow("clean", "unchanged", "unchanged")]
+    with Console(rows) as console:
+        apply_event(rows[0], {"event": "begin", "at_s": 1.0})
+        apply_event(rows[0], {"event": "finish", "at_s": 2.5, "summary": "12 000 images"})
+        console.show(rows[0])
+    console.finish()
+    assert "12 000 images" in terminal.getvalue()
+    assert terminal.getvalue().count("what happened") >= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.recipe.execution import Execution, HorovodSettings, SparkSettings, load_execution
@@ -26,8 +28,36 @@ def test_other_failures_are_not_taken_for_it() -> None:
     assert not out_of_memory.is_sign("the contract raw does not hold: column label")
 
 
-def test_the_kernel_counts_what_it_kills() -> None:
-    assert out_of_memory.kills() >= 0
+@pytest.fixture
+def counters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Where the counters of a container and of its machine would stand."""
+    container, machine = tmp_path / "memory.events", tmp_path / "vmstat"
+    monkeypatch.setattr(out_of_memory, "_COUNTERS", (container, machine))
+    return container, machine
+
+
+def test_the_containers_kills_are_counted(counters: tuple[Path, Path]) -> None:
+    container, machine = counters
+    container.write_text("low 0\nhigh 0\nmax 41\noom 5\noom_kill 3\noom_group_kill 2\n")
+    machine.write_text("pgfault 77\noom_kill 8\ndrop_pagecache 0\n")
+    assert out_of_memory.kills() == 3
+
+
+@pytest.mark.parametrize("of_the_container", [None, "", "low 0\nhigh 0\n"])
+def test_where_the_container_does_not_say_the_machines_kills_are_counted(
+    counters: tuple[Path, Path], of_the_container: str | None
+) -> None:
+    container, machine = counters
+    if of_the_container is not None:
+        container.write_text(of_the_container)
+    machine.write_text("pgfault 77\noom_kill 8\ndrop_pagecache 0\n")
+    assert out_of_memory.kills() == 8
+
+
+def test_where_nobody_says_nothing_was_killed(counters: tuple[Path, Path]) -> None:
+    assert out_of_memory.kills() == 0
+    counters[1].write_text("oom_kill many\n")
+    assert out_of_memory.kills() == 0
 
 
 @pytest.mark.parametrize(
@@ -39,11 +69,9 @@ def test_the_kernel_counts_what_it_kills() -> None:
     ],
 )
 def test_half_the_parallelism_is_what_the_execution_reads(
-    tmp_path: object, master: str, workers: int, changed: dict[str, str]
+    tmp_path: Path, master: str, workers: int, changed: dict[str, str]
 ) -> None:
     execution = Execution(spark=SparkSettings(master=master), horovod=HorovodSettings(workers=workers))
     assert out_of_memory.less_parallel(execution) == changed
-    from pathlib import Path
-
-    loaded = load_execution(Path(str(tmp_path)), changed)
+    loaded = load_execution(tmp_path, changed)
     assert loaded.horovod.workers == max(1, workers // 2)

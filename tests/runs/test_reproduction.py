@@ -20,14 +20,16 @@ AS_ORDERED = "import json, sys\nfrom pipeline.runs import dvc_repro\ndvc_repro._
 EVENT = {"stage": "clean", "event": "begin", "at_s": 1.0}
 
 
-def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> dict[str, StageRow]:
+def drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, command: list[str] | None = None, **what: Any
+) -> dict[str, StageRow]:
     """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in tests/system/."""
     stand_in = tmp_path / "dvc.py"
     stand_in.write_text(AS_ORDERED + script)
-    monkeypatch.setattr(dvc_repro, "_COMMAND", [sys.executable, str(stand_in)])
+    monkeypatch.setattr(dvc_repro, "_COMMAND", command or [sys.executable, str(stand_in)])
     rows = {name: StageRow(name) for name in ("ingest", "clean", "split")}
-    with Console(rows.values(), is_quiet=True) as console:
-        reproduction.reproduce(tmp_path, rows, console, os.environ)
+    with Console(rows.values()) as console:
+        reproduction.reproduce(tmp_path, rows, console, os.environ, **what)
     return rows
 
 
@@ -61,6 +63,10 @@ def test_locks_that_dvc_was_killed_over_are_no_locks(tmp_path: Path) -> None:
 
 def say(*lines: str) -> str:
     return "".join(f"print({line!r}, flush=True)\n" for line in lines)
+
+
+def say_of(*expressions: str) -> str:
+    return "import os\n" + "".join(f"print({expression}, flush=True)\n" for expression in expressions)
 
 
 def event(**values: object) -> str:
@@ -118,21 +124,64 @@ def test_a_full_disk_is_named_where_nobody_else_could_say_so(tmp_path: Path, mon
         drive(tmp_path, monkeypatch, "raise SystemExit(1)\n")
 
 
-def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_dvc_is_given_this_program_as_its_shell_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_installed: bool
 ) -> None:
-    given: list[dict[str, Any]] = []
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    if is_installed:
+        (binaries / "ratchet").touch()
+    script = say_of("os.environ['SHELL']", "os.environ['PATH']", "os.environ['PYTHONPATH']")
+    command = [sys.executable, str(tmp_path / "dvc.py")]
+    monkeypatch.setattr(sys, "executable", str(binaries / "python"))
+    drive(tmp_path, monkeypatch, script, command)
+    shell, path, code = (tmp_path / ".ratchet" / "dvc.log").read_text().splitlines()
+    assert shell == (f"{binaries}/ratchet" if is_installed else "/bin/sh")
+    assert path.startswith(f"{binaries}{os.pathsep}")
+    assert code == str(tmp_path)
+
+
+def test_a_stage_that_is_run_alone_has_its_own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(tmp_path, monkeypatch, say("x"), stage="clean", is_single=True)
+    assert (tmp_path / ".ratchet" / "stages" / "clean" / "dvc.log").read_text() == "x\n"
+    assert not (tmp_path / ".ratchet" / "dvc.log").exists()
+
+
+def moving(monkeypatch: pytest.MonkeyPatch, times: int) -> list[dict[str, Any]]:
+    """Have the champion move so many times before `register` succeeds; return what DVC was asked for each time."""
+    asked: list[dict[str, Any]] = []
 
     def once(*_: Any, **what: Any) -> None:
-        given.append(what)
-        if len(given) == 1:
+        asked.append(what)
+        if len(asked) <= times:
             raise reproduction.StageFailed("register", "by now the champion is v3", 75)
 
     monkeypatch.setattr(reproduction, "_reproduce_once", once)
+    return asked
+
+
+def register(tmp_path: Path) -> None:
     rows = {"register": StageRow("register")}
-    with Console(rows.values(), is_quiet=True) as console:
+    with Console(rows.values()) as console:
         reproduction.reproduce(tmp_path, rows, console, {}, stage="register", is_single=True, is_forced=True)
-    assert given == [
+
+
+def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = moving(monkeypatch, 1)
+    register(tmp_path)
+    assert asked == [
         {"stage": "register", "is_single": True, "is_forced": True},
         {"stage": "register", "is_single": False, "is_forced": False},
     ]
+
+
+def test_a_champion_that_never_stands_still_is_not_met_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = moving(monkeypatch, 100)
+    with pytest.raises(reproduction.StageFailed, match="by now the champion is v3"):
+        register(tmp_path)
+    assert len(asked) == 3

@@ -7,13 +7,9 @@ without taking the machine's, so DVC's run is replaced where that is tested.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,44 +17,12 @@ import pytest
 import yaml
 
 from pipeline.errors import StorageError, TryAgain, UsageError
-from pipeline.records.run import RunRecord
-from pipeline.runs import history, opening, steps, workspaces
+from pipeline.runs import history, steps, workspaces
 from pipeline.runs.reproduction import StageFailed
 from pipeline.runs.stage_rows import StageRow
+from tests.runs.given import opened
 
-DVC = {
-    "stages": {
-        "ingest": {"cmd": "ratchet stage ingest", "outs": ["data/raw"]},
-        "label": {"cmd": "ratchet stage label", "outs": ["data/labels"]},
-    }
-}
 _WAIT_S = 30.0
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "project"
-    (root / ".dvc").mkdir(parents=True)
-    (root / "pipeline").mkdir()
-    (root / "dvc.yaml").write_text(yaml.safe_dump(DVC))
-    (root / "params.yaml").write_text(yaml.safe_dump({"name": "digits", "data": {"path": "source"}}))
-    (root / "execution.yaml").write_text("horovod: {workers: 4}\nspark: {master: 'local[2]'}\n")
-    (root / ".gitignore").write_text("/.worktrees/\n/runs/\n/.ratchet/\n.dvc/config.local\n")
-    for command in (
-        ["init", "--quiet"],
-        ["add", "-A"],
-        ["-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "start"],
-    ):
-        subprocess.run(["git", "-C", str(root), *command], check=True)
-    return root
-
-
-def opened(root: Path, run_id: str = "r1", **changes: Any) -> Path:
-    """Make an open run by hand, as `open_run` leaves it, and return its worktree."""
-    history.write(root, replace(RunRecord(run_id, "airflow", "running", history.now()), **changes))
-    workspace = workspaces.make(root, run_id, yaml.safe_load((root / "params.yaml").read_text()))
-    history.keep(root, workspace, run_id)
-    return workspace
 
 
 Reproduced = Callable[..., None]
@@ -228,55 +192,3 @@ def test_closing_a_run_whose_worktree_is_gone_says_so(root: Path) -> None:
     assert done.state == "failed"
     assert "worktree was removed" in done.sentence
     assert steps.close_run(root, "r1", "success") == done  # once more changes nothing
-
-
-@pytest.mark.parametrize(
-    ("state", "hours", "stays"),
-    [
-        ("failed", 1, True),
-        ("failed", 100, False),
-        ("running", 100, True),
-        ("running", 200, False),
-        ("success", 1, False),
-    ],
-)
-def test_the_sweep_goes_by_what_execution_yaml_says(root: Path, state: str, hours: float, stays: bool) -> None:
-    then = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-    workspace = opened(root, state=state, start=then, end=None if state == "running" else then)
-    os.utime(workspace, (1_000_000_000, 1_000_000_000))
-    assert steps.sweep(root) == ([] if stays else ["r1"])
-    assert workspace.exists() == stays
-
-
-def test_a_worktree_without_a_record_is_swept(root: Path) -> None:
-    workspace = workspaces.make(root, "lost", yaml.safe_load((root / "params.yaml").read_text()))
-    os.utime(workspace, (1_000_000_000, 1_000_000_000))
-    assert steps.sweep(root) == ["lost"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"{", "not valid JSON"),
-        (b"[]", "must be a JSON object"),
-        (b'{"id": "x", "who": 1}', "unknown key 'who'"),
-        (b'{"overrides": {}}', "'id' is missing"),
-        (b'{"id": "x", "as_of": "yesterday"}', "as_of"),
-        (b'{"id": "x", "reason": "' + b"x" * 2001 + b'"}', "reason"),
-        (b" " * (2**20 + 1), "larger than"),
-    ],
-)
-def test_a_request_that_is_none_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
-    path = tmp_path / "request.json"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=said) as caught:
-        opening.read_request(path)
-    assert "\n" not in str(caught.value)
-
-
-def test_opening_an_open_run_keeps_it(root: Path) -> None:
-    workspace = opened(root, state="failed", end=history.now())
-    (workspace / "made").write_text("by an earlier stage")
-    record = opening.open_run(root, opening.RunRequest(id="r1"), dict(os.environ))
-    assert (record.state, record.end) == ("running", None)
-    assert (workspace / "made").is_file()

@@ -1,0 +1,80 @@
+"""`ratchet run`: what it asks for, and what it says of what came of it. Real runs: tests/system."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from pipeline.records.registration import Registration
+from pipeline.records.verdict import Verdict
+from pipeline.runs import in_one_process
+from pipeline.runs.in_one_process import RunOptions, RunResult
+from tests.cli.given import answer, complaint
+
+REFUSED = Verdict.of([], "accuracy is 0.5, at least 0.7 is asked", "sha256:new", None)
+REGISTRATION = Registration(
+    outcome="refused", name="pets", version=4, champion=None, sentence="pets v4 is kept, refused", registry="local"
+)
+
+
+def result(page: Path, **changes: object) -> RunResult:
+    return dataclasses.replace(RunResult(False, REFUSED, None, page), **changes)
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, given: RunResult) -> list[RunOptions]:
+    """Replace the run by its result; return what it was asked for."""
+    options: list[RunOptions] = []
+    monkeypatch.setattr(in_one_process, "run", lambda _, request: options.append(request) or given)
+    return options
+
+
+def test_a_source_that_is_missing_is_said_before_anything_runs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = complaint(capsys, "run")
+    assert (code, "data.path: samples/fashion_mnist does not exist" in said) == (74, True)
+    assert not (project / "data").exists()
+
+
+def test_the_options_are_what_the_run_is_asked_for(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = asked(monkeypatch, result(project / "reports" / "index.html"))
+    answer(
+        capsys,
+        *["run", "--force", "--config", "configs/a.yaml", "--set", "train.epochs=3"],
+        *["--set", "name=x", "--execution", "horovod.workers=4"],
+    )
+    [given] = options
+    assert given == RunOptions(
+        config=Path("configs/a.yaml"),
+        overrides={"train.epochs": 3, "name": "x"},  # values, as in the recipe
+        execution={"horovod.workers": "4"},  # texts
+        is_forced=True,
+    )
+
+
+def test_a_refusal_is_a_normal_end_and_is_told_with_its_reason(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, result(project / "reports" / "index.html"))
+    assert answer(capsys, "run").splitlines() == [
+        "verdict: REFUSE  accuracy is 0.5, at least 0.7 is asked",
+        "report: reports/index.html",
+    ]
+
+
+def test_what_the_registry_did_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, result(project / "reports" / "index.html", registration=REGISTRATION))
+    assert "registry: pets v4 is kept, refused\n" in answer(capsys, "run")
+
+
+def test_a_run_with_nothing_to_do_says_so_first(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, result(project / "reports" / "index.html", is_unchanged=True))
+    assert answer(capsys, "run").startswith("nothing changed: ")
