@@ -47,13 +47,13 @@ class Figure:
 
 
 HIGHER, LOWER = True, False
-READING = Figure("reading", "images/s", HIGHER, ("reading.py", "--rounds", "3"), r"prepared shards +([\d,]+) images/s")
+READING = Figure("reading", "images/s", HIGHER, ("reading.py", "--rounds", "5"), r"prepared shards +([\d,]+) images/s")
 SPARK = Figure(
-    "normalize and augment", "images/s", HIGHER, ("spark_stages.py", "--repeats", "2"), r"as built .*?([\d,]+) images/s"
+    "normalize and augment", "images/s", HIGHER, ("spark_stages.py", "--repeats", "7"), r"as built .*?([\d,]+) images/s"
 )
 CONTRACT = Figure("contract check", "s", LOWER, ("contracts.py", "--rounds", "3"), r"medians +pipeline ([\d.]+) s")
 TRAINING = Figure(
-    "training", "images/s", HIGHER, ("training_throughput.py", "--rounds", "6"), r"horovod +([\d,]+) images/s"
+    "training", "images/s", HIGHER, ("training_throughput.py", "--rounds", "10"), r"horovod +([\d,]+) images/s"
 )
 NO_OP = Figure("no-op run", "s", LOWER)
 PARSE = Figure("DAG files", "ms", LOWER)
