@@ -50,8 +50,8 @@ check-tests:
 images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh
 
-bench: setup ## every comparison in benchmarks/, each printing its ratio
-	@for one in $$(grep -l __main__ benchmarks/*.py); do echo "== $$one"; $(in_venv) python $$one || exit; done
+bench: setup ## every comparison in benchmarks/, each printing its ratio, or why it could not
+	@$(in_venv) python benchmarks/run_all.py
 
 lock: ## rewrite requirements/*.txt from *.in; UPGRADE=1 moves versions
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -5,7 +5,7 @@
 Both read the same 60 000 images of 28 × 28 with their labels from files, shuffle them and hand them over as batches of
 TensorFlow tensors; both take two threads at most. Ours includes opening the shards, checking their digests and the
 permutation. The peer is the usual pipeline: `TFRecordDataset → shuffle → map(parse_single_example) → batch → prefetch`.
-They take turns; the median of the rounds' ratios is printed. Asked: at least 10 ×.
+They take turns; the median of the quiet rounds' ratios is printed (`quiet.py`). Asked: at least 10 ×.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.quiet import quiet_rounds
 from pipeline.storage import artifacts, shards
 from pipeline.training.batches import epoch_order, read_part, training_batches
 
@@ -100,20 +101,22 @@ def images_per_s(read: Callable[[Path, int], int], path: Path, epoch: int) -> fl
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="quiet rounds wanted (7)")
+    parser.add_argument("--patience-s", type=float, default=120.0, help="how long to put up with noise, seconds (120)")
     arguments = parser.parse_args()
-    rounds = []
     with tempfile.TemporaryDirectory() as name:
         ours, records = write_both(Path(name))
-        for epoch in range(arguments.rounds + 1):
+
+        def measure(epoch: int) -> dict[str, float]:
             turn = [(read_shards, ours), (read_records, records)]
-            speeds = {read.__name__: images_per_s(read, path, epoch) for read, path in turn[:: 1 if epoch % 2 else -1]}
-            if epoch:  # the first warms caches and traces graphs
-                rounds.append(speeds)
-    ratio = statistics.median(speeds["read_shards"] / speeds["read_records"] for speeds in rounds)
-    print(f"{ROWS:,} images of 28 × 28, batches of {BATCH}, {arguments.rounds} rounds")
+            return {read.__name__: images_per_s(read, path, epoch) for read, path in turn[:: 1 if epoch % 2 else -1]}
+
+        measure(0)  # warms caches and traces graphs
+        rounds = quiet_rounds(measure, arguments.rounds, arguments.patience_s)
+    ratio = statistics.median(speeds["read_shards"] / speeds["read_records"] for speeds in rounds.results)
+    print(f"{ROWS:,} images of 28 × 28, batches of {BATCH}, {rounds.summary}")
     for key, label in (("read_shards", "prepared shards"), ("read_records", "TFRecord one at a time")):
-        print(f"  {label:<24} {statistics.median(speeds[key] for speeds in rounds):12,.0f} images/s")
+        print(f"  {label:<24} {statistics.median(speeds[key] for speeds in rounds.results):12,.0f} images/s")
     print(f"prepared shards: {ratio:.1f} × TFRecord one at a time (asked: {ASKED:g})")
 
 

@@ -3,7 +3,8 @@
     python benchmarks/spark_stages.py [--repeats 3] [--source FOLDER]
 
 Both run in the same Spark session on the same clean rows (Fashion-MNIST), do the same arithmetic by the same functions
-and write uncompressed Parquet; the rows are compared at the end. They take turns, and each figure is a median.
+and write uncompressed Parquet; the rows are compared at the end. They take turns, and each figure is a median of the
+quiet rounds (`quiet.py`).
 
 As built:    Spark hands out shard numbers; a task reads its shard, works on whole Arrow batches and writes its shard.
 pandas UDFs: Spark reads Parquet; a UDF each decodes and resizes, takes the mean, takes the deviation; the result is
@@ -23,12 +24,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.quiet import quiet_rounds
 from pipeline.data.augmenting import augment_shard, erase_batch, noise_batch, warp_batch
 from pipeline.data.counter_random import copy_keys, row_keys
 from pipeline.data.grey_levels import image_sums
@@ -159,28 +163,35 @@ def rows_by_id(folder: Path) -> pa.Table:
 def main() -> int:
     """Measure and print; exit 1 if the two ways do not give the same rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3, help="quiet rounds wanted (3)")
+    parser.add_argument("--patience-s", type=float, default=300.0, help="how long to put up with noise, seconds (300)")
     parser.add_argument("--source", type=Path, default=next(path for path in SOURCES if path.is_dir()))
     arguments = parser.parse_args()
     ways = {"as built": as_built, "pandas UDFs": as_pandas_udfs}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
     with (
         tempfile.TemporaryDirectory(prefix="ratchet-benchmark-") as name,
         spark_session(SparkSettings(), "benchmark") as session,
     ):
         folder = Path(name)
         rows = prepare(arguments.source, folder)
-        for repeat in range(arguments.repeats + 1):
+
+        def measure(_number: int) -> dict[str, float]:
+            taken_s = {}
             for way, run in ways.items():
                 out = folder / way.replace(" ", "_")
                 shutil.rmtree(out, ignore_errors=True)
                 start_s = time.perf_counter()
                 run(session, folder, rows, out)
-                if repeat:  # the first of each warms the workers up
-                    seconds[way].append(time.perf_counter() - start_s)
+                taken_s[way] = time.perf_counter() - start_s
+            return taken_s
+
+        measure(0)  # warms the workers up
+        rounds = quiet_rounds(measure, arguments.repeats, arguments.patience_s)
         built, udfs = (rows_by_id(folder / way.replace(" ", "_") / "augmented") for way in ways)
         is_same = built.cast(udfs.schema).equals(udfs)
+    seconds = {way: [taken_s[way] for taken_s in rounds.results] for way in ways}
     medians = {way: statistics.median(values) for way, values in seconds.items()}
+    print(rounds.summary)
     for way, median in medians.items():
         readings = ", ".join(f"{value:.2f}" for value in seconds[way])
         print(f"{way:12} {median:6.2f} s median of [{readings}]  {sum(rows) / median:9,.0f} images/s")

@@ -10,8 +10,8 @@ Three groups train the shipped recipe's network on the same synthetic images and
 
 The processes of one thread have a core each, as the ranks of `train` do. They take turns in short segments, in a
 changing order, the others stopped (SIGSTOP: an idle Horovod still polls). Each round gives a ratio of neighbours in
-time. Only rounds in which other programs had little of the processor count, if there are enough: noise hits a
-group that waits for its slowest member and one that does not in different ways. The medians are printed.
+time. Only quiet rounds count (`quiet.py`): noise hits a group that waits for its slowest member and one that does not
+in different ways. The medians are printed.
 Asked: at least 0.95 of the ceiling, at least 1.2 × one process.
 """
 
@@ -27,23 +27,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.quiet import quiet_rounds
 from pipeline.launching.hosts import assign_slots, parse_hosts
-from pipeline.launching.launch import base_environment, rendezvous
+from pipeline.launching.launch import rendezvous
 from pipeline.recipe.execution import HorovodSettings
 from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.training.rank import rank_environment
 
 ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
 SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
 ROWS, CLASSES = 16_384, 10
 ANY_CORE = "-1"
-QUIET = 0.08  # share of the processor that other programs may have in a round that counts
-LISTEN_S = 0.5
 
 
 def work(batch_size: int, threads: int, core: int) -> None:
@@ -81,8 +81,11 @@ def work(batch_size: int, threads: int, core: int) -> None:
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
     part = PartInMemory(images, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
-    statistics = {"mean": [72.0], "std": [90.0]}
-    model = build(Architecture("cnn", SETTINGS, (28, 28, 1), job.classes, statistics))
+    statistics = {"mean": (72.0,), "std": (90.0,)}
+    architecture = Architecture(
+        name="cnn", settings=SETTINGS, input_shape=(28, 28, 1), classes=job.classes, statistics=statistics
+    )
+    model = build(architecture)
     optimizer = loop.make_optimizer(job.train, model)
     step = loop.make_step(model, optimizer, job, [0.001] * 1_000_000, group)
     group.broadcast(model.variables + optimizer.variables)
@@ -144,42 +147,11 @@ class Group:
         share = self.images_per_step / len(self.processes)
         return sum(steps * share / spent_s for spent_s in seconds)
 
-    def processor_s(self) -> float:
-        """Return the processor time that the processes have used."""
-        fields = [Path(f"/proc/{p.pid}/stat").read_text().rpartition(")")[2].split() for p in self.processes]
-        return sum(int(f[11]) + int(f[12]) for f in fields) / os.sysconf("SC_CLK_TCK")  # utime, stime: proc(5)
-
     def end(self) -> None:
         """Kill the processes."""
         for process in self.processes:
             process.kill()
             process.wait()
-
-
-def busy_s() -> float:
-    """Return the processor time that anybody has used since the machine was started."""
-    user, nice, system, _idle, _wait, irq, softirq, steal = map(
-        int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
-    )
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def wait_for_quiet(deadline_s: float) -> None:
-    """Wait until other programs let the processor rest, or the time is up. Our own processes are stopped meanwhile."""
-    while time.monotonic() < deadline_s:
-        before_s = busy_s()
-        time.sleep(LISTEN_S)
-        if busy_s() - before_s <= QUIET * 2 * LISTEN_S:
-            return
-
-
-def measure_round(groups: Sequence[Group], steps: Mapping[str, int], number: int) -> tuple[dict[str, float], float]:
-    """Let each group have its turn; return images a second by group, and the share of two cores that others used."""
-    before, begun_s = busy_s() - sum(group.processor_s() for group in groups), time.perf_counter()
-    turn = random.Random(number).sample(groups, len(groups))
-    speeds = {group.name: group.measure(steps[group.name]) for group in turn}
-    others_s = busy_s() - sum(group.processor_s() for group in groups) - before
-    return speeds, others_s / (2 * (time.perf_counter() - begun_s))
 
 
 def main() -> None:
@@ -189,7 +161,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="quiet rounds wanted (20)")
     parser.add_argument("--segment-s", type=float, default=1.0, help="length of a segment, seconds")
     parser.add_argument("--cycle-time-ms", type=float, default=HorovodSettings().cycle_time_ms)
-    parser.add_argument("--patience-s", type=float, default=300.0, help="how long to wait for quiet, seconds (300)")
+    parser.add_argument("--patience-s", type=float, default=300.0, help="how long to put up with noise, seconds (300)")
     parser.add_argument("--verbose", action="store_true", help="print every round")
     parser.add_argument("--work", nargs=3, type=int, metavar=("BATCH", "THREADS", "CORE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -202,7 +174,7 @@ def main() -> None:
     settings = HorovodSettings(cycle_time_ms=arguments.cycle_time_ms, start_timeout_s=3600)
     slots = assign_slots(parse_hosts(settings.hosts, 2), 2)
     cores = [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]
-    one, two = base_environment(1), base_environment(2)
+    one, two = rank_environment(1), rank_environment(2)
     with ExitStack() as stack:
         meeting = stack.enter_context(rendezvous(settings, slots))
         ranks = [one | meeting | slot.environment() for slot in slots]
@@ -214,25 +186,23 @@ def main() -> None:
         ):
             groups.append(Group(name, images, environments, work_arguments))
             stack.callback(groups[-1].end)
-            groups[-1].measure(5)  # trace the graph, reach full speed
+            groups[-1].measure(5)  # trace the graph, reach the throughput
         steps = {g.name: max(3, round(arguments.segment_s * g.measure(10) / size)) for g in groups}
-        rounds: list[tuple[dict[str, float], float]] = []
-        quiet: list[dict[str, float]] = []
-        deadline_s = time.monotonic() + arguments.patience_s
-        while len(quiet) < arguments.rounds and (time.monotonic() < deadline_s or len(rounds) < arguments.rounds):
-            wait_for_quiet(deadline_s)
-            rounds.append(measure_round(groups, steps, len(rounds)))
-            quiet = [speeds for speeds, others in rounds if others <= QUIET]
-            if arguments.verbose:
-                print({name: round(speed) for name, speed in rounds[-1][0].items()}, f"others {rounds[-1][1]:.1%}")
-    chosen = quiet if len(quiet) >= arguments.rounds // 2 else [speeds for speeds, _ in rounds]
 
-    medians = {group.name: statistics.median(speeds[group.name] for speeds in chosen) for group in groups}
-    of_ceiling = statistics.median(speeds["horovod"] / speeds["independent"] for speeds in chosen)
-    of_process = statistics.median(speeds["horovod"] / speeds["threads"] for speeds in chosen)
-    print(f"global batch {size}, {len(rounds)} rounds of {arguments.segment_s:g} s a group, {len(quiet)} of them quiet")
-    if chosen is not quiet:
-        print("  other programs were busy throughout: these figures are about them as well")
+        def measure(number: int) -> dict[str, float]:
+            turn = random.Random(number).sample(groups, len(groups))
+            speeds = {group.name: group.measure(steps[group.name]) for group in turn}
+            if arguments.verbose:
+                print({name: round(speed) for name, speed in speeds.items()}, flush=True)
+            return speeds
+
+        rounds = quiet_rounds(measure, arguments.rounds, arguments.patience_s, verbose=arguments.verbose)
+
+    quiet = rounds.results
+    medians = {group.name: statistics.median(speeds[group.name] for speeds in quiet) for group in groups}
+    of_ceiling = statistics.median(speeds["horovod"] / speeds["independent"] for speeds in quiet)
+    of_process = statistics.median(speeds["horovod"] / speeds["threads"] for speeds in quiet)
+    print(f"global batch {size}, {arguments.segment_s:g} s a group and round, {rounds.summary}")
     for name, images_per_s in medians.items():
         print(f"  {name:<12} {images_per_s:8,.0f} images/s")
     print(f"two Horovod ranks: {of_ceiling:.3f} × two processes without communication (asked: {ASKED_OF_CEILING})")

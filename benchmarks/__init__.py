@@ -1,0 +1,1 @@
+"""One command per figure; `make bench` runs them all (run_all.py)."""
