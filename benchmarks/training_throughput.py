@@ -81,7 +81,7 @@ def work(batch_size: int, threads: int, core: int) -> None:
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
     part = PartInMemory(images, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
-    statistics = {"mean": (72.0,), "std": (90.0,)}
+    statistics: dict[str, tuple[float, ...]] = {"mean": (72.0,), "std": (90.0,)}
     architecture = Architecture(
         name="cnn", settings=SETTINGS, input_shape=(28, 28, 1), classes=job.classes, statistics=statistics
     )
