@@ -1,0 +1,73 @@
+"""What can be refused before a run begins is refused then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.doctor import examine
+from pipeline.errors import StorageError, UsageError
+from pipeline.recipe.recipe import Recipe, load_recipe
+from pipeline.runs.preflight import check_before
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return load_recipe(PROJECT)
+
+
+@pytest.fixture
+def root(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a source and its contracts, on a machine that has everything."""
+    (tmp_path / recipe.data.path).mkdir(parents=True)
+    contracts = tmp_path / recipe.data.contracts
+    contracts.mkdir(parents=True)
+    for name in ("raw.yaml", "prepared.yaml"):
+        (contracts / name).touch()
+    (tmp_path / "execution.yaml").write_text("horovod: {workers: 2}\n")
+    for name in ("require_java", "require_horovod"):
+        monkeypatch.setattr(examine, name, lambda: None)
+    return tmp_path
+
+
+def lacking(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    def refuse(*_: Any) -> None:
+        raise UsageError("missing")
+
+    monkeypatch.setattr(examine, what, refuse)
+
+
+def test_where_nothing_is_missing_nothing_is_refused(root: Path, recipe: Recipe) -> None:
+    check_before(root, recipe, {})
+
+
+def test_a_source_that_is_missing_is_named(root: Path, recipe: Recipe) -> None:
+    (root / recipe.data.path).rmdir()
+    with pytest.raises(StorageError, match=f"data.path: {recipe.data.path} does not exist"):
+        check_before(root, recipe, {})
+
+
+@pytest.mark.parametrize("name", ["raw.yaml", "prepared.yaml"])
+def test_a_contract_that_is_missing_is_named(root: Path, recipe: Recipe, name: str) -> None:
+    (root / recipe.data.contracts / name).unlink()
+    with pytest.raises(UsageError, match=f"data.contracts: {recipe.data.contracts}/{name} does not exist"):
+        check_before(root, recipe, {})
+
+
+def test_a_machine_without_java_is_refused(root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking(monkeypatch, "require_java")
+    with pytest.raises(UsageError, match="missing"):
+        check_before(root, recipe, {})
+
+
+def test_horovod_is_asked_for_by_several_workers_only(
+    root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch, "require_horovod")
+    check_before(root, recipe, {"RATCHET_HOROVOD__WORKERS": "1"})
+    with pytest.raises(UsageError, match="missing"):
+        check_before(root, recipe, {})
