@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline.errors import DataError
 
 _VERSION_KEY = "record_version"
+_UNION_MEMBERS = {"float", "int"}
 
 
 class Record(BaseModel):
@@ -48,7 +49,8 @@ class Record(BaseModel):
             record = cls.model_validate_json(json.dumps(values), strict=True, by_name=False, by_alias=True)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
-            key = ".".join(map(str, problem["loc"]))
+            # pydantic adds the member of a union that refused the value; the key is what people know.
+            key = ".".join(str(part) for part in problem["loc"] if part not in _UNION_MEMBERS)
             message = str(problem["msg"]).removeprefix("Value error, ")
             raise DataError(f"{where}: {f'{key}: ' if key else ''}{message}; make it again") from error
         for key, value in values.items():  # where any JSON may stand, NaN has not been looked for

@@ -20,8 +20,8 @@ class GateCheck(Record):
     """One check of a verdict. `figure` and `bound` are None where there is none."""
 
     name: str
-    figure: int | float | None
-    bound: int | float | None
+    figure: float | int | None
+    bound: float | int | None
     outcome: Literal["pass", "fail"]
     sentence: str
 
