@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError, TryAgain
-from pipeline.export.ask import ask
+from pipeline.export import ask as asking
+from pipeline.export.ask import ask, ask_export
 from pipeline.runtime import processes
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
@@ -98,3 +99,21 @@ def test_what_a_killed_question_left_is_never_taken_for_an_answer(
     np.save(scratch / "probabilities.npy", ANSWERS)
     with pytest.raises(OSError, match="No such file"):
         asked(monkeypatch, scratch, "exit 0")
+
+
+def test_without_rows_nothing_is_asked_and_nothing_exported(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    def export(*_: object) -> Path:
+        raise AssertionError("a model that is not asked is not exported")
+
+    monkeypatch.setattr(asking, "exported", export)
+    with pytest.raises(DataError, match="there are no rows to ask the exported model about"):
+        ask_export(Path("/model"), scratch.with_name("exports"), IMAGES[:0], scratch)
+
+
+def test_the_export_of_the_model_is_what_is_asked(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    asked_for: list[tuple[Path, ...]] = []
+    monkeypatch.setattr(asking, "exported", lambda *given: asked_for.append(given) or Path("/saved/model"))
+    monkeypatch.setattr(asking, "ask", lambda *given: given)
+    model, exports = Path("/model"), scratch.with_name("exports")
+    assert ask_export(model, exports, IMAGES, scratch) == (Path("/saved/model"), IMAGES, scratch)
+    assert asked_for == [(model, exports)]

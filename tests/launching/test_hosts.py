@@ -1,3 +1,5 @@
+"""Where ranks run, and the command that starts each there."""
+
 from __future__ import annotations
 
 import shlex

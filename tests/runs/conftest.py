@@ -1,7 +1,8 @@
-"""A project with two stages that do not need each other."""
+"""Projects under git."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from tests.runs.given import IGNORED, commit_all
 
+ROOT = Path(__file__).parents[2]
 DVC = {
     "stages": {
         "ingest": {"cmd": "ratchet stage ingest", "outs": ["data/raw"]},
@@ -19,7 +21,7 @@ DVC = {
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The project's folder, under git, all of it committed."""
+    """A small project with two stages that do not need each other."""
     root = tmp_path / "project"
     (root / ".dvc").mkdir(parents=True)
     (root / "pipeline").mkdir()
@@ -29,5 +31,16 @@ def root(tmp_path: Path) -> Path:
     (root / "params.yaml").write_text(yaml.safe_dump({"name": "digits", "data": {"path": "source"}}))
     (root / "execution.yaml").write_text("horovod: {workers: 4}\nspark: {master: 'local[2]'}\n")
     (root / ".gitignore").write_text(IGNORED)
+    commit_all(root)
+    return root
+
+
+@pytest.fixture
+def recipe_root(tmp_path: Path) -> Path:
+    """A project with the graph and the recipe of this one."""
+    root = tmp_path / "project"
+    (root / "samples").mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml", "execution.yaml", ".gitignore"):
+        shutil.copy(ROOT / name, root)
     commit_all(root)
     return root

@@ -18,9 +18,8 @@ from pipeline.records.verdict import VERDICT_FILE, Verdict
 from pipeline.runs import freshness, history, opening
 from pipeline.runs.steps import INPUTS
 from pipeline.storage.record_files import write_record
-from tests.runs.given import commit_all, opened
+from tests.runs.given import opened
 
-PROJECT = Path(__file__).parents[2]
 REFUSED = Verdict.of([], "worse than v1", "sha256:new", None)
 
 
@@ -55,16 +54,11 @@ def test_a_request_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project's own recipe and graph under git; its machine has all that a run needs, its registry no champion."""
-    root = tmp_path / "project"
-    (root / "samples").mkdir(parents=True)
-    for name in ("dvc.yaml", "params.yaml", "execution.yaml", ".gitignore"):
-        shutil.copy(PROJECT / name, root)
-    commit_all(root)
+def project(recipe_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project on a machine that has all that a run needs, with no champion."""
     monkeypatch.setattr(opening, "check_before", lambda *_: None)
     monkeypatch.setattr(opening, "champion_now", lambda *_: None)
-    return root
+    return recipe_root
 
 
 def opening_of(root: Path, run_id: str = "r1", **asked: Any) -> RunRecord:

@@ -1,0 +1,129 @@
+"""Starting ranks, with small programs in their place. Real ranks: tests/system."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError, UsageError
+from pipeline.launching import launch
+from pipeline.launching.hosts import assign_slots
+from pipeline.recipe.execution import HorovodSettings
+from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.records.training_history import EpochRecord
+from pipeline.runtime.progress import Progress
+from pipeline.training import checkpoints
+from pipeline.training.checkpoints import Checkpoint
+from pipeline.training.job import Job
+
+KEEP_ENVIRONMENT = (
+    "import json, os, pathlib, sys; job = pathlib.Path(sys.argv[-1]);"
+    "name = 'rank-' + os.environ.get('HOROVOD_RANK', 'alone');"
+    "(job.parent / name).write_text(json.dumps({'job': json.loads(job.read_text()), **os.environ}))"
+)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A job of two epochs."""
+    (tmp_path / "work").mkdir()
+    return Job(
+        model=ModelParams(name="mlp", settings={}),
+        train=TrainParams(epochs=2, batch_size=8, learning_rate=0.01),
+        seed=1,
+        classes=("cat", "dog"),
+        prepared=str(tmp_path / "prepared"),
+        augmented=str(tmp_path / "augmented"),
+        work=str(tmp_path / "work"),
+        tensorboard=str(tmp_path / "tensorboard"),
+        workers=1,
+        threads=3,
+    )
+
+
+def finish(job: Job, epochs: int) -> None:
+    """Leave the checkpoint of a job of which so many epochs are done."""
+    figures = {"learning_rate": 0.1, "train_loss": 0.5, "train_accuracy": 0.9}
+    history = tuple(
+        EpochRecord(epoch=epoch, validation_loss=0.5, validation_accuracy=0.8, **figures)
+        for epoch in range(1, epochs + 1)
+    )
+    weights = {"kernel": np.ones(2, np.float32)}
+    checkpoints.save(Path(job.work), Checkpoint(history, weights, weights, weights))
+
+
+def ranks_that_run(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(launch, "worker_command", lambda arguments: [sys.executable, "-S", "-c", program, *arguments])
+
+
+def told(job: Job, name: str) -> dict[str, str]:
+    """Return the environment that a rank was given, and its job."""
+    return dict(json.loads(Path(job.work, name).read_text()))
+
+
+def train(job: Job, workers: int = 1) -> None:
+    launch.train(job, HorovodSettings(workers=workers), Progress("train"))
+
+
+def test_a_job_of_which_all_epochs_are_done_starts_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> NoReturn:
+        raise AssertionError("a rank was started")
+
+    finish(job, 2)
+    monkeypatch.setattr(launch, "worker_command", never)
+    train(job)
+    assert [path.name for path in Path(job.work).iterdir()] == ["epoch-00002"]
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_job_with_epochs_to_do_is_given_to_a_rank(job: Job, monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    if epochs:
+        finish(job, epochs)
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    train(job)
+    assert told(job, "rank-alone")["job"] == job.model_dump(mode="json")
+
+
+def test_a_single_rank_is_told_its_threads_and_of_no_other_rank(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    train(job)
+    environment = told(job, "rank-alone")
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert not [name for name in environment if name.startswith("HOROVOD_")]
+
+
+def test_several_ranks_are_told_their_places_and_where_they_meet(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    train(job, workers=2)
+    first, second = told(job, "rank-0"), told(job, "rank-1")
+    assert (first["HOROVOD_SIZE"], first["HOROVOD_LOCAL_RANK"], second["HOROVOD_LOCAL_RANK"]) == ("2", "0", "1")
+    assert first["HOROVOD_GLOO_RENDEZVOUS_ADDR"] == "127.0.0.1"
+    assert first["HOROVOD_GLOO_RENDEZVOUS_PORT"] == second["HOROVOD_GLOO_RENDEZVOUS_PORT"]
+
+
+def test_what_a_rank_raised_is_raised(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = json.dumps({"event": "failed", "kind": "DataError", "message": "the loss is nan"})
+    ranks_that_run(monkeypatch, f"print({event!r}, flush=True); raise SystemExit(65)")
+    with pytest.raises(DataError, match=r"^the loss is nan$"):
+        train(job)
+
+
+def meet(**changes: object) -> None:
+    with launch.rendezvous(HorovodSettings(workers=2, **changes), assign_slots([("localhost", 2)], 2)):
+        pass
+
+
+def test_without_horovod_several_workers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"Horovod is not installed, and horovod\.workers is 2"):
+        meet()
+
+
+def test_an_unknown_interface_is_refused() -> None:
+    with pytest.raises(UsageError, match="no interface 'lo0' on this machine"):
+        meet(interface="lo0")

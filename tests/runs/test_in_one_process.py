@@ -1,0 +1,148 @@
+"""One process drives a whole run, with DVC's part replaced. Real runs: tests/system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import TryAgain
+from pipeline.records.run import RUN_REPORT_FILE, RunRecord
+from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.runs import history, in_one_process, opening, steps
+from pipeline.runs.in_one_process import RunOptions, run
+from pipeline.runs.locks import run_lock
+from pipeline.runs.reproduction import StageFailed
+from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.record_files import write_record
+
+REFUSED = Verdict.of([], "worse than v1", "sha256:new", None)
+OTHER = RunOptions(overrides={"train.epochs": 3})
+
+Act = Callable[[Path, dict[str, StageRow]], None]
+
+
+class Dvc:
+    """Stands in for `dvc repro`: does what the test says, and keeps where it was called and how."""
+
+    def __init__(self) -> None:
+        self.act: Act = judge
+        self.calls: list[tuple[Path, bool]] = []
+
+    def reproduce(
+        self, workspace: Path, rows: dict[str, StageRow], _: Any, environment: Any, *, is_forced: bool
+    ) -> None:
+        self.calls.append((workspace, is_forced))
+        self.act(workspace, rows)
+
+
+def judge(workspace: Path, rows: dict[str, StageRow]) -> None:
+    write_record(workspace / VERDICT_FILE, REFUSED)
+
+
+def fail(workspace: Path, rows: dict[str, StageRow]) -> None:
+    rows["ingest"].state, rows["ingest"].what = "failed", "no such source"
+    raise StageFailed("ingest", "no such source", 74)
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def dvc(monkeypatch: pytest.MonkeyPatch) -> Dvc:
+    """DVC's stand-in, on a machine that has all that a run needs, with no champion."""
+    dvc = Dvc()
+    monkeypatch.setattr(in_one_process, "reproduce", dvc.reproduce)
+    for module in (in_one_process, opening):
+        monkeypatch.setattr(module, "check_before", lambda *_: None)
+    for module in (in_one_process, opening, steps):
+        monkeypatch.setattr(module, "champion_now", lambda *_: None)
+    return dvc
+
+
+def the_run(root: Path) -> RunRecord:
+    [record] = history.list_runs(root)
+    return record
+
+
+def test_a_run_in_place_is_kept_with_its_verdict(recipe_root: Path, dvc: Dvc) -> None:
+    result = run(recipe_root, RunOptions())
+    assert (result.is_unchanged, result.verdict) == (False, REFUSED)
+    assert dvc.calls == [(recipe_root, False)]
+    record = the_run(recipe_root)
+    assert (record.state, record.outcome, record.sentence) == ("success", "refuse", "worse than v1")
+    assert (recipe_root / record.folder / RUN_REPORT_FILE).is_file()
+
+
+def test_a_run_after_which_nothing_has_changed_does_nothing(recipe_root: Path, dvc: Dvc) -> None:
+    run(recipe_root, RunOptions())
+    assert run(recipe_root, RunOptions()).is_unchanged
+    assert len(dvc.calls) == 1
+
+
+def test_a_forced_run_runs_though_nothing_has_changed(recipe_root: Path, dvc: Dvc) -> None:
+    run(recipe_root, RunOptions())
+    assert not run(recipe_root, RunOptions(is_forced=True)).is_unchanged
+    assert dvc.calls[1] == (recipe_root, True)
+
+
+def test_a_champion_that_has_changed_is_a_change(recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(recipe_root, RunOptions())
+    monkeypatch.setattr(in_one_process, "champion_now", lambda *_: {"version": "2", "digest": "x", "tags": {}})
+    assert not run(recipe_root, RunOptions()).is_unchanged
+
+
+def test_a_run_with_a_recipe_of_its_own_leaves_the_projects_files_and_no_worktree(recipe_root: Path, dvc: Dvc) -> None:
+    before = (recipe_root / "params.yaml").read_bytes()
+    result = run(recipe_root, OTHER)
+    record = the_run(recipe_root)
+    assert dvc.calls == [(recipe_root / ".worktrees" / record.id, False)]
+    assert (recipe_root / "params.yaml").read_bytes() == before
+    assert yaml.safe_load((recipe_root / record.folder / "params.yaml").read_text())["train"]["epochs"] == 3
+    assert result.page == recipe_root / record.folder / "reports" / "index.html"
+    assert not (recipe_root / ".worktrees" / record.id).exists()
+
+
+def test_a_recipe_that_was_run_already_is_answered_by_that_run(recipe_root: Path, dvc: Dvc) -> None:
+    run(recipe_root, OTHER)
+    result = run(recipe_root, OTHER)
+    assert (result.is_unchanged, result.verdict) == (True, REFUSED)
+    assert len(dvc.calls) == 1
+
+
+@pytest.mark.parametrize("asked", [RunOptions(), OTHER])
+def test_a_run_that_failed_is_kept_with_its_cause(recipe_root: Path, dvc: Dvc, asked: RunOptions) -> None:
+    dvc.act = fail
+    with pytest.raises(StageFailed, match="no such source"):
+        run(recipe_root, asked)
+    record = the_run(recipe_root)
+    assert (record.state, record.sentence) == ("failed", "stage ingest: no such source")
+    assert (recipe_root / record.folder / RUN_REPORT_FILE).is_file()
+    assert list(recipe_root.glob(".worktrees/*")) == []
+
+
+@pytest.mark.parametrize("asked", [RunOptions(), OTHER])
+def test_an_interrupted_run_has_failed(recipe_root: Path, dvc: Dvc, asked: RunOptions) -> None:
+    dvc.act = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe_root, asked)
+    assert (the_run(recipe_root).state, the_run(recipe_root).sentence) == ("failed", "interrupted")
+
+
+def test_after_a_failure_the_next_run_looks_for_itself(recipe_root: Path, dvc: Dvc) -> None:
+    run(recipe_root, RunOptions())
+    dvc.act = fail
+    with pytest.raises(StageFailed):
+        run(recipe_root, RunOptions(is_forced=True))
+    dvc.act = judge
+    assert not run(recipe_root, RunOptions()).is_unchanged
+
+
+def test_where_another_run_works_none_begins(recipe_root: Path, dvc: Dvc) -> None:
+    with run_lock(recipe_root), pytest.raises(TryAgain, match="another run"):
+        run(recipe_root, RunOptions())
+    assert (dvc.calls, history.list_runs(recipe_root)) == ([], [])
