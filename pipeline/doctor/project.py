@@ -35,11 +35,11 @@ def check_store(root: Path, uri: str) -> HealthCheck:
     """The MLflow store answers, or can be created where it is named."""
     from pipeline.doctor.reachability import probe, without_password
 
-    trouble = probe(root, uri)
+    problem = probe(root, uri)
     found = without_password(uri)
     return (
-        HealthCheck("mlflow store", False, f"{found}: {trouble.what}", trouble.remedy)
-        if trouble
+        HealthCheck("mlflow store", False, f"{found}: {problem.what}", problem.remedy)
+        if problem
         else HealthCheck("mlflow store", True, found)
     )
 

@@ -18,7 +18,7 @@ def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
     """Return a lock with its stages as one `dvc repro` would have left them.
 
     Those it `known` before keep their places, as DVC rewrites them where they stand; the others follow in `order`.
-    What is not a stage keeps its workspace.
+    What is not a stage keeps its place.
     """
     head, entries = _entries(text)
     ranks = {name: rank for rank, name in enumerate(dict.fromkeys([*known, *order]))}
