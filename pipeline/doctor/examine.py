@@ -25,7 +25,7 @@ from pipeline.errors import UsageError
 
 
 def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> list[HealthCheck]:
-    """Check everything a run under `root` with these execution settings needs. Never raises: a failure is a HealthCheck."""
+    """Check all that a run under `root` needs with these execution settings; a failure is in the list, not raised."""
     return [
         check_python(),
         check_environment(root),
