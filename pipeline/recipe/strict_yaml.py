@@ -13,7 +13,7 @@ from pipeline.errors import StorageError, UsageError
 _YAML_LIMIT_BYTES = 2**20
 
 
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads some ten times as fast
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is much faster
 
 
 class _StrictLoader(_SafeLoader):  # type: ignore[misc]
@@ -29,13 +29,13 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool
         if not isinstance(key, str):
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' appears twice", key_node.start_mark)
         seen.add(key)
     mapping: dict[Any, Any] = _SafeLoader.construct_mapping(loader, node, deep=deep)
     return mapping
 
 
-_SIGNS = re.compile(rb"[&*!]")  # of an anchor, an alias, a tag
+_SIGNS = re.compile(rb"[&*!]")  # they mark an anchor, an alias, a tag
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
@@ -70,11 +70,11 @@ def parse_yaml_text(text: bytes | str, where: str) -> dict[str, Any]:
 
 
 def parse_yaml_value(text: bytes | str, where: str) -> Any:
-    """Parse any single YAML value from text, under the same limits; raise UsageError naming the line."""
+    """Parse any YAML value from text, under the same limits; raise UsageError naming the line."""
     if len(text) > _YAML_LIMIT_BYTES:
         raise UsageError(f"{where}: larger than {_YAML_LIMIT_BYTES} bytes")
     try:
-        # Without one of their three characters there is none of them, and a second look at the text is saved.
+        # A text without these characters has no anchor, alias or tag, and need not be scanned.
         signs = _SIGNS.search(text if isinstance(text, bytes) else text.encode(errors="replace"))
         for token in yaml.scan(text, Loader=_StrictLoader) if signs else ():
             if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
