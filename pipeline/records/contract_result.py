@@ -38,7 +38,7 @@ class ExpectationResult(Record):
 
     @property
     def where(self) -> str:
-        """The column it is about, the columns, or the table."""
+        """The column or columns it is about, or `table`."""
         return ", ".join(self.column) if isinstance(self.column, list) else self.column or "table"
 
     @property

@@ -34,7 +34,7 @@ class Record(BaseModel):
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
-        """Build the record from a JSON value; raise DataError, led by `where`, if it is invalid or a later version."""
+        """Build the record from a JSON value; raise DataError, led by `where`, if invalid or of a later version."""
         if not isinstance(value, dict):
             raise DataError(f"{where}: must be a JSON object, not {type(value).__name__}; make it again")
         values = dict(value)

@@ -1,4 +1,4 @@
-"""One rank of a training: its arithmetic is fixed, it joins the others, and it trains."""
+"""One rank of a training: it fixes its arithmetic, joins the others, and trains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.training.loop import Report, train_model
 def rank_environment(threads: int) -> dict[str, str]:
     """Return the variables that every rank needs before TensorFlow is imported, alone or among others."""
     return {
-        "CUDA_VISIBLE_DEVICES": "",  # the same rounding on every machine that has a processor
+        "CUDA_VISIBLE_DEVICES": "",  # so that a GPU does not change the rounding
         "KERAS_BACKEND": "tensorflow",
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
