@@ -113,7 +113,7 @@ def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Map
         for name, code in zip(names, codes.tolist(), strict=True):
             if part_of.setdefault(name, code) != code:
                 raise DataError(
-                    f"split: {what} {name} stands in the {PARTS[part_of[name]]} and in the {PARTS[code]} part; "
+                    f"split: {what} {name} is both in the {PARTS[part_of[name]]} and in the {PARTS[code]} part; "
                     "run stage clean again"
                 )
     return {

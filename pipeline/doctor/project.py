@@ -32,20 +32,20 @@ def check_dvc(root: Path) -> HealthCheck:
 
 
 def check_store(root: Path, uri: str) -> HealthCheck:
-    """The MLflow store answers, or can be created where it is named."""
+    """The MLflow store answers, or can be created."""
     from pipeline.doctor.reachability import probe, without_password
 
-    trouble = probe(root, uri)
+    problem = probe(root, uri)
     found = without_password(uri)
     return (
-        HealthCheck("mlflow store", False, f"{found}: {trouble.what}", trouble.remedy)
-        if trouble
+        HealthCheck("mlflow store", False, f"{found}: {problem.what}", problem.remedy)
+        if problem
         else HealthCheck("mlflow store", True, found)
     )
 
 
 def check_spark_master(master: str) -> HealthCheck:
-    """The address has one of the forms that Spark knows; nothing is contacted."""
+    """The address has one of the forms that Spark accepts; nothing is contacted."""
     if _MASTER.fullmatch(master):
         return HealthCheck("spark master", True, master)
     found = f"'{master}' is none of local[N], spark://host:port, k8s://…, yarn"

@@ -1,4 +1,4 @@
-"""Where a model comes from, as digests: what is kept in the tags of its version."""
+"""Where a model comes from, as digests in the tags of its version."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pipeline.storage.manifests import read_manifest
 def lineage_tags(
     *, recipe: Mapping[str, Any], data: Path, requirements: Path, lock_digest: str | None, commit: Commit | None
 ) -> dict[str, str]:
-    """Return the tags that say which recipe, data, code and set-up a model came from; `none` where there is none.
+    """Return the tags that say which recipe, data, code and packages a model came from; `none` for what is missing.
 
     `data` is the folder that holds the prepared parts, `requirements` the lock file of the packages, `lock_digest` a
-    digest of what DVC has recorded of the stages before.
+    digest of what DVC has recorded about the earlier stages.
     """
     values = {
         "recipe_digest": digest_json(recipe),
