@@ -16,15 +16,16 @@ SHELL = "/bin/sh"
 
 
 def without_shell(words: list[str]) -> list[str]:
-    """Return the words of a stage's command that DVC hands to its shell, which in our runs is this very program.
+    """Return a command's words, without the `-c` of a stage command that DVC runs through its shell.
 
-    So no shell stands between DVC and a stage. Any other command than `ratchet stage NAME` is left to /bin/sh.
+    In our runs that shell is this very program (see `runs/reproduction.py`), so no shell runs between DVC and a stage.
+    Any other command than `ratchet stage NAME` is left to /bin/sh.
     """
     if words[:1] == ["-c"] and len(words) == 2:
         command = words[1].split()
         if command[:2] == ["ratchet", "stage"] and len(command) == 3:
             return command[1:]
-        os.execv(SHELL, [SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it
+        os.execv(SHELL, [SHELL, "-c", words[1]])  # noqa: S606 - the command in dvc.yaml, as DVC itself would run it
     return words
 
 
@@ -74,7 +75,7 @@ def _require_code_of(root: Path) -> None:
 
 
 def _peak_memory_mib() -> dict[str, float]:
-    # ru_maxrss is in KiB on Linux; of the children (JVM, ranks) it is the largest single one.
+    # ru_maxrss is in KiB on Linux; for the children (JVM, ranks) it is that of the largest one.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {"peak_memory_mib": round(own, 1), "peak_memory_of_children_mib": round(children, 1)}
