@@ -21,7 +21,7 @@ class Approve(ApprovalOperator):
     def execute(self, context: Context) -> Any:
         """Ask, and wait for the answer; return at once if the gate has refused the candidate."""
         verdict = read_record(workspaces.workspace_of(ROOT, run_id_of(context)) / VERDICT_FILE, Verdict)
-        if not verdict.lets_through:
+        if not verdict.promotes:
             self.log.info("nothing to approve: %s", verdict.reason)
             return None
         return super().execute(context)

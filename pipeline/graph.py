@@ -123,7 +123,7 @@ def resolve(text: str, params: Mapping[str, Any]) -> str:
 
 
 def covers(declared: str, path: str) -> bool:
-    """Say whether a declared file or folder is, or contains, a path. Both relative to the root, or both absolute."""
+    """Return whether a declared file or folder is, or contains, a path: both relative to the root, or both absolute."""
     return path == declared or path.startswith(declared.rstrip("/") + "/")
 
 

@@ -40,7 +40,7 @@ def payload_views(column: pa.ChunkedArray) -> list[memoryview]:
 
 
 class RowNames:
-    """Gives every row its id: 32 hex digits of sha256 over part, label, shape and payload, and `k`.
+    """Assigns every row its id: 32 hex digits of sha256 over part, label, shape and payload, and `k`.
 
     `k` counts the earlier rows of the same part, label, shape and payload, so ids are unique, and they do not change
     when rows are reordered or others are added.

@@ -50,11 +50,11 @@ def require_java() -> None:
     """Raise UsageError unless there is a Java that Spark runs on."""
     check = check_java()
     if not check.is_ok:
-        raise UsageError(f"Spark cannot start: {check.found}. To mend it: {check.remedy}")
+        raise UsageError(f"Spark cannot start: {check.found}. To fix it: {check.remedy}")
 
 
 def require_horovod() -> None:
     """Raise UsageError if Horovod is missing or was built for another TensorFlow than the one installed."""
     check = check_horovod(workers=2)
     if not check.is_ok:
-        raise UsageError(f"training with several workers cannot start: {check.found}. To mend it: {check.remedy}")
+        raise UsageError(f"training with several workers cannot start: {check.found}. To fix it: {check.remedy}")

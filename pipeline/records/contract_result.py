@@ -82,4 +82,4 @@ class ContractResult(Record):
         DVC does not run a stage after a failed one, except with `--single-item`: this check covers that case too.
         """
         if not self.has_passed:
-            raise ContractError(f"{where}: the contract does not hold; mend the data or the contract, then `dvc repro`")
+            raise ContractError(f"{where}: the contract does not hold; fix the data or the contract, then `dvc repro`")

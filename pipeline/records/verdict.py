@@ -53,7 +53,7 @@ class Verdict(Record):
         return self
 
     @property
-    def lets_through(self) -> bool:
+    def promotes(self) -> bool:
         """Whether the candidate may be promoted."""
         return self.outcome == PROMOTE
 

@@ -81,7 +81,7 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> R
     if champion is not None and champion.digest == verdict.candidate:
         return RegistryAction("kept", f"v{champion.version} is the champion already")
     in_use = f"champion v{champion.version} stays" if champion else "there is no champion yet"
-    if not verdict.lets_through:
+    if not verdict.promotes:
         return RegistryAction("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
     if own is not None and own.is_rolled_back:
         return RegistryAction(
@@ -91,10 +91,8 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> R
         )
     if (champion.identity if champion else None) != verdict.champion:
         then = f"v{verdict.champion.version}" if verdict.champion else "no champion"
-        now = f"v{champion.version}" if champion else "nobody"
-        raise TryAgain(
-            f"model registry: the candidate was judged against {then}, but by now the champion is {now}; run again"
-        )
+        now = f"the champion is v{champion.version}" if champion else "there is no champion"
+        raise TryAgain(f"model registry: the candidate was judged against {then}, but by now {now}; run again")
     replaced = f"replaces v{champion.version}" if champion else "is the first champion"
     return RegistryAction("promoted", replaced, makes_version=own is None, moves_alias=True)
 

@@ -24,7 +24,7 @@ METRICS = PREFIX + "metrics"
 REPLACED = PREFIX + "met"
 ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
-NOBODY = "none"
+MISSING = "none"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Version:
     @property
     def replaced(self) -> Identity | None:
         """The champion this version replaced when it was last promoted; None if there was none."""
-        version, _, digest = self.tags.get(REPLACED, NOBODY).partition(" ")
+        version, _, digest = self.tags.get(REPLACED, MISSING).partition(" ")
         return Identity(name=self.name, version=int(version), digest=digest) if version.isdecimal() else None
 
     def to_json(self) -> dict[str, Any]:
@@ -112,13 +112,13 @@ class Version:
         except ValueError as error:
             raise DataError(
                 f"{self.name} v{self.version}: tag {tag} is not JSON: {error}; "
-                "it was changed by hand: mend or remove it"
+                "it was changed by hand: correct or remove it"
             ) from error
 
 
 def champion_tag(champion: Identity | None) -> str:
     """Return the champion that a version replaced, as a tag's text."""
-    return NOBODY if champion is None else f"{champion.version} {champion.digest}"
+    return MISSING if champion is None else f"{champion.version} {champion.digest}"
 
 
 def history_tag(history: Sequence[Mapping[str, str]], event: Mapping[str, str]) -> str:

@@ -77,7 +77,7 @@ def headline(
     if verdict.problem:
         return Headline("stopped", "■", "Unreadable", f"The verdict cannot be read: {verdict.problem}")
     if verdict.value is None:
-        return Headline("none", "○", "Not judged yet", "There is no verdict, so nothing has been let through.")
+        return Headline("none", "○", "Not judged yet", "There is no verdict, so nothing has been promoted.")
     if candidate and verdict.value.candidate != candidate:
         sentence = "The verdict is about another model than the one in models/candidate: run again."
         return Headline("outdated", "○", "Out of date", sentence)

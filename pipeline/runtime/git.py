@@ -44,7 +44,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def has_commit(folder: Path) -> bool:
-    """Say whether a folder is in a git repository that has a commit. Raises UsageError if git is not installed."""
+    """Return whether a folder is in a git repository that has a commit. Raises UsageError if git is not installed."""
     try:
         git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     except StorageError:

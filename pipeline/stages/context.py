@@ -126,7 +126,7 @@ class StageContext:
         collect_imports(self._imports)
 
     def check_imports(self) -> None:
-        """Raise Bug if the stage or one of its processes imported a module of this package outside its declared deps."""
+        """Raise Bug if the stage or one of its processes imported a module of this package outside its deps."""
         for name in sorted(imported_modules(self._imports)):
             if any(name == carrier or name.startswith(f"{carrier}.") for carrier in _CARRIERS):
                 continue

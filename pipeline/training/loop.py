@@ -43,7 +43,7 @@ _VALIDATION_BATCH = 256
 TrainingStep = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int32], int], tuple[float, float]]
 
 
-class Report(Protocol):
+class ProgressReporter(Protocol):
     """How the loop reports its progress. Rank 0 passes it on; the other ranks stay silent."""
 
     def step(self, what: str) -> None:
@@ -53,7 +53,7 @@ class Report(Protocol):
         """Report that `done` of `total` units are done."""
 
 
-def train_model(job: Job, collective: Collective, report: Report) -> None:
+def train_model(job: Job, collective: Collective, report: ProgressReporter) -> None:
     """Train until all epochs are done, leaving a checkpoint after each; continue from the newest if there is one.
 
     Raises DataError if the loss is no longer finite, Bug if the ranks drift apart.
@@ -245,7 +245,7 @@ def state_digest(model: Any, optimizer: Any) -> bytes:
 class Throughput:
     """Reports how far the training is, how fast it is, and how long it will take."""
 
-    def __init__(self, report: Report, train: TrainParams, steps_per_epoch: int, first_epoch: int) -> None:
+    def __init__(self, report: ProgressReporter, train: TrainParams, steps_per_epoch: int, first_epoch: int) -> None:
         self._report = report
         self._train = train
         self._first_step = (first_epoch - 1) * steps_per_epoch

@@ -8,7 +8,7 @@ from pipeline.errors import UsageError
 from pipeline.runtime.cores import own_cores
 from pipeline.training.collective import PeerLost, is_lost_peer, join
 from pipeline.training.job import Job
-from pipeline.training.loop import Report, train_model
+from pipeline.training.loop import ProgressReporter, train_model
 
 
 def rank_environment(threads: int) -> dict[str, str]:
@@ -22,7 +22,7 @@ def rank_environment(threads: int) -> dict[str, str]:
     }
 
 
-def train_rank(job: Job, report: Report) -> None:
+def train_rank(job: Job, report: ProgressReporter) -> None:
     """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
     report.step("starting TensorFlow")
     import tensorflow as tf
@@ -33,7 +33,7 @@ def train_rank(job: Job, report: Report) -> None:
     with own_cores(job.threads, ranks_here, rank_here):
         collective = join()
         if collective.size != job.workers:
-            raise UsageError(f"training: {collective.size} ranks have met, but the job is for {job.workers} workers")
+            raise UsageError(f"training: {collective.size} ranks have joined, but the job is for {job.workers} workers")
         try:
             train_model(job, collective, report)
         except tf.errors.OpError as error:
