@@ -114,6 +114,6 @@ def why(failed: Sequence[Rank]) -> RatchetError:
     if causes:
         rank = causes[0]
         code, words = rank.process.returncode, rank.last_words()
-        return Bug(f"training: rank {rank.number} on {rank.host} left with {code}: {words}")
+        return Bug(f"training: rank {rank.number} on {rank.host} exited with {code}: {words}")
     lost = ", ".join(str(rank.number) for rank in failed)
     return TryAgain(f"training: rank {lost} lost touch with the others; {_AGAIN}")
