@@ -1,1 +1,1 @@
-"""What Airflow imports. Beside airflow: the standard library, PyYAML and pydantic only."""
+"""What Airflow imports. Besides airflow: the standard library, PyYAML and pydantic only."""

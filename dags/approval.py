@@ -1,4 +1,4 @@
-"""A person's yes before a candidate is published, where a config asks for it."""
+"""A person's approval before a candidate is published, if its config requires one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class Approve(ApprovalOperator):
-    """Asks whether to publish a candidate that has passed the gate; a refused one needs nobody's answer."""
+    """Asks a person whether to publish a candidate that has passed the gate; a refused one needs no approval."""
 
     def execute(self, context: Context) -> Any:
-        """Ask, and wait for the answer; go on at once where the gate has said no already."""
+        """Ask, and wait for the answer; return at once if the gate has refused the candidate."""
         verdict = read_record(workspaces.workspace_of(ROOT, run_id_of(context)) / VERDICT_FILE, Verdict)
-        if not verdict.lets_through:
+        if not verdict.promotes:
             self.log.info("nothing to approve: %s", verdict.reason)
             return None
         return super().execute(context)

@@ -1,4 +1,4 @@
-"""The assets: where data comes from, and what comes of a run. Other DAGs can be scheduled on each of them."""
+"""The assets: the sources of data and the results of runs. Other DAGs can be scheduled on each of them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ def source(config: str) -> Asset:
 
 
 def prepared(config: str) -> Asset:
-    """Return the asset of a config's prepared data, after its contract has held."""
+    """Return the asset of a config's prepared data that have passed their contract."""
     return Asset(name=f"{config}_prepared", uri=f"ratchet://{config}/prepared", group="ratchet")
 
 
 def candidate(config: str) -> Asset:
-    """Return the asset of a config's candidates: one event a verdict, passed or refused."""
+    """Return the asset of a config's candidates: one event per verdict, passed or refused."""
     return Asset(name=f"{config}_candidate", uri=f"ratchet://{config}/candidate", group="ratchet")
 
 
 def candidates(config: str) -> AssetAlias:
-    """Return the alias through which the last task makes a candidate known: only if there was one."""
+    """Return the alias through which the last task announces a candidate, if there was one."""
     return AssetAlias(name=f"{config}_candidates", group="ratchet")
 
 

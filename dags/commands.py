@@ -1,4 +1,4 @@
-"""The operator behind every task: it runs a command of the pipeline's environment and explains how it ended."""
+"""An Airflow task that runs a command in the pipeline's own environment, streams its output and explains a failure."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _RETRY_DELAY = timedelta(seconds=10)
 
 
 class StepFailed(AirflowException):
-    """A command of the pipeline has failed, and trying again would fail again. Its text is the command's one line."""
+    """A command of the pipeline has failed, and a retry would fail again. Its text is the command's one line."""
 
 
 class RunFailed(StepFailed):
-    """A run has been closed that had failed. Red like its run, so that clearing the failed tasks closes it again."""
+    """A failed run has been closed. The task is red like its run, so that clearing the failed tasks closes it again."""
 
 
 class TryLater(AirflowException):
-    """A command of the pipeline has failed for a reason that passes: a lock, a lost worker, memory once."""
+    """A command of the pipeline has failed for a temporary reason: a lock, a lost worker, a first lack of memory."""
 
 
-# A time-out, a contract that does not hold, a wrong configuration, a bug: none of them gets better by itself.
+# A time-out, a contract that does not hold, a wrong configuration, a bug: a retry helps none of them.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[RetryRule(exception=TryLater, action=RetryAction.RETRY, reason="may succeed later (exit code 75)")],
     default=RetryAction.FAIL,
@@ -49,7 +49,7 @@ class RatchetOperator(BaseOperator):
         self._process: subprocess.Popen[bytes] | None = None
 
     def call(self, *words: str, command: Sequence[str] | None = None) -> None:
-        """Run a command to its end; raise TryLater or StepFailed with its own last words.
+        """Run a command to its end; raise TryLater or StepFailed with its last line.
 
         Its processes end when this task ends, however it ends, and when the executor or the scheduler above it does.
         """
@@ -73,22 +73,25 @@ class RatchetOperator(BaseOperator):
                     line = text
                     self.log.info(text)
             code = process.wait()
-        except BaseException:  # a time-out and a kill are told by exceptions of that kind
+        except BaseException:  # a time-out and a kill arrive as exceptions of that kind
             processes.end(process, grace_s=_GRACE_S)
             raise
         finally:
-            for pipe in (process.stdout, process.stdin):  # what waits for its input to close must not wait for us
+            for pipe in (
+                process.stdout,
+                process.stdin,
+            ):  # a process that waits for its input to close must not wait for us
                 pipe.close() if pipe else None
         if code == 0:
             return
-        ended_by = -code if code < 0 else code - 128 if command else 0  # docker tells a container's signal in this way
+        ended_by = -code if code < 0 else code - 128 if command else 0  # how docker encodes a container's signal
         if ended_by in set(signal.Signals):
             raise TryLater(f"{' '.join(words)}: its process was ended by {signal.Signals(ended_by).name}; {line}")
-        message = line.removeprefix("ratchet: ") or f"{' '.join(words)}: left with {code} and said nothing"
+        message = line.removeprefix("ratchet: ") or f"{' '.join(words)}: exited with {code} without a message"
         raise (TryLater if code == TryAgain.exit_code else StepFailed)(message)
 
     def on_kill(self) -> None:
-        """End the command and everything it has started: somebody has ended this task."""
+        """End the command and everything it has started, because the task was killed."""
         if self._process is not None:
             processes.end(self._process, grace_s=_GRACE_S)
 
@@ -102,7 +105,7 @@ def pipeline_python() -> Path:
 
 
 def _environment() -> Mapping[str, str]:
-    # Airflow's settings, secrets among them, and its interpreter's are no business of the pipeline's.
+    # The pipeline must not inherit Airflow's settings, secrets among them, or those of its interpreter.
     kept = {name: value for name, value in os.environ.items() if not name.lstrip("_").startswith(("AIRFLOW", "PYTHON"))}
     return {name: value for name, value in kept.items() if name not in ("VIRTUAL_ENV", "FORKED_BY_MULTIPROCESSING")}
 
@@ -110,7 +113,7 @@ def _environment() -> Mapping[str, str]:
 def _die_with_the_scheduler() -> None:
     """End this task, and so everything it has started, when its supervisor or the executor above it ends.
 
-    Airflow's own processes outlive a killed scheduler; what works under them would go on with nobody to hear of it.
+    Airflow's own processes outlive a killed scheduler; the commands under them would run on with no one to report to.
     """
     ancestor = os.getpid()
     for _ in range(2):

@@ -1,13 +1,13 @@
-"""Stages → tasks: what Airflow has to know of each stage, from dvc.yaml alone. No Airflow here.
+"""Stages → tasks: what Airflow has to know about each stage, from dvc.yaml alone. No Airflow here.
 
-A stage's `meta` may hold hints for whoever schedules it:
+A stage's `meta` may hold hints for the scheduler:
 
-    group             the box it is drawn in (data, contracts, training, verdict, publication)
-    timeout_minutes   after which the task is ended and has failed (360)
-    retries           how often it is tried again where that can help (2)
-    pool              Airflow's pool that it takes a slot of (default_pool)
+    group             the task group it is drawn in (data, contracts, training, verdict, publication)
+    timeout_minutes   after which the task is killed and has failed (360)
+    retries           how often it is retried after an error that may pass (2)
+    pool              the Airflow pool in which it takes a slot (default_pool)
     image             a container image to run it in instead of the worker's own environment
-    asset             what its success makes known: prepared, or champion
+    asset             the asset that its success updates: prepared, or champion
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.errors import UsageError, nearest
 from pipeline.graph import GRAPH_FILE, Graph, Stage
 
 ASSETS = ("prepared", "champion")
-OPEN, CLOSE, APPROVE = "open", "close", "approve"  # the tasks that are no stage
+OPEN, CLOSE, APPROVE = "open", "close", "approve"  # the tasks that are not stages
 _HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "group": (str, "stages"),
     "timeout_minutes": ((int, float), 360),
@@ -51,7 +51,7 @@ class TaskSpec:
 
 
 def task_specs(graph: Graph) -> tuple[TaskSpec, ...]:
-    """Return one task a stage, parents before children; raise UsageError for a hint that is unknown or of no use."""
+    """Return one task per stage, parents before children; raise UsageError for a hint that is unknown or invalid."""
     taken = {OPEN, CLOSE, APPROVE}
     for stage in graph.stages:
         if stage.name in taken:
@@ -69,7 +69,7 @@ def task_specs(graph: Graph) -> tuple[TaskSpec, ...]:
 
 
 def groups(specs: tuple[TaskSpec, ...]) -> list[str]:
-    """Return the groups in the order in which their first stage stands."""
+    """Return the groups in the order of their first stages."""
     return list(dict.fromkeys(spec.group for spec in specs))
 
 
@@ -84,9 +84,9 @@ def _hints(stage: Stage, taken: Collection[str]) -> Mapping[str, Any]:
         kind = _HINTS[name][0]
         is_number = isinstance(value, int | float)
         if not isinstance(value, kind) or isinstance(value, bool) or (is_number and value < 0) or value == "":
-            raise UsageError(f"{where}.{name}: {value!r:.80} is of no use there")
+            raise UsageError(f"{where}.{name}: {value!r:.80} is not a valid value")
         hints[name] = value
-    if not 0 < hints["timeout_minutes"] <= _YEAR_MINUTES:  # NaN is neither
+    if not 0 < hints["timeout_minutes"] <= _YEAR_MINUTES:  # NaN fails both
         raise UsageError(f"{where}.timeout_minutes: must be above 0 and at most {_YEAR_MINUTES}, a year")
     if not _GROUP.fullmatch(hints["group"]):
         raise UsageError(f"{where}.group: {hints['group']!r:.80}: letters, digits, '_', '.' and '-' only, at most 100")

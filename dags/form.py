@@ -1,6 +1,6 @@
-"""The trigger form: one field a recipe key, typed by the recipe's own classes. No Airflow here.
+"""The trigger form: one field per recipe key, typed by the recipe's own classes. No Airflow here.
 
-pydantic's JSON schema of a field is what Airflow's `Param` takes: ranges, choices and descriptions are written once.
+Airflow's `Param` takes pydantic's JSON schema of a field: ranges, choices and descriptions are written once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST = 4096  # characters of a text that has no limit of its own
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its value when nobody fills it in, what it means, and the JSON schema that refuses a wrong one."""
+    """One field: its default, its meaning, and the JSON schema that refuses invalid values."""
 
     default: Any
     description: str
@@ -36,7 +36,7 @@ class Field:
 
 
 def fields(recipe: Recipe) -> dict[str, Field]:
-    """Return the form of a recipe: the run's own questions first, then every key with the recipe's value."""
+    """Return the form of a recipe: the fields about the run first, then every key with the recipe's value."""
     described = _schema()
     values = recipe.model_dump(mode="json")
     return _own() | dict(_leaves(described, described, values, "", "Recipe"))
@@ -51,7 +51,7 @@ def _own() -> dict[str, Field]:
     return {
         REASON: Field(
             "",
-            "why this run; stands in its report",
+            "why this run; shown in its report",
             {"type": ["string", "null"], "maxLength": 2000, "section": _RUN, "title": "reason"},
         ),
         FORCE: Field(
@@ -59,7 +59,7 @@ def _own() -> dict[str, Field]:
         ),
         OVERRIDES: Field(
             [],
-            "further changes to the recipe, KEY=VALUE, one a line: model.settings.dense=128",
+            "further changes to the recipe, KEY=VALUE, one per line: model.settings.dense=128",
             {
                 "type": ["array", "null"],
                 "items": {"type": "string", "maxLength": 1000},
@@ -71,11 +71,11 @@ def _own() -> dict[str, Field]:
     }
 
 
-def asked(params: Mapping[str, Any], recipe: Recipe, conf: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a filled-in form differs from the recipe: values by dotted key.
+def changes(params: Mapping[str, Any], recipe: Recipe, conf: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values, by dotted key, in which a filled-in form differs from the recipe.
 
-    Raises UsageError, naming the nearest key, for a key of the trigger's `conf` that the form does not have, for
-    a free-form line that is not KEY=VALUE, and for a value that is none of JSON's: JSON Schema lets NaN through.
+    Raises UsageError for a key of the trigger's `conf` that the form does not have (naming the nearest), for a
+    free-form line that is not KEY=VALUE, and for a value that is not JSON: JSON Schema accepts NaN.
     """
     form = fields(recipe)
     for key in conf:
@@ -126,13 +126,13 @@ def _leaves(
 
 
 def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema whose texts have an end."""
+    """Return a schema that limits the length of free text."""
     is_free_text = "string" in _types(schema) and "enum" not in schema
     return {"maxLength": _LONGEST, **schema} if is_free_text else dict(schema)
 
 
 def _resolved(whole: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a property's schema with its reference followed, and `X or null` written as one type."""
+    """Return a property's schema with its reference resolved, and `X or null` as one type."""
     own = dict(declared)
     if "$ref" in own:
         own = {**whole["$defs"][own.pop("$ref").rpartition("/")[2]], **own}

@@ -1,10 +1,10 @@
 """Notifications: a message when a run fails, a candidate is refused, or a new champion is in use.
 
-Off until configured. Each way is one of Airflow's own connections, by its id; one that does not exist is not used:
+Off until configured. Each channel is one of Airflow's own connections, by its id; one that does not exist is not used:
 
-    ratchet_email     SMTP; the addresses stand in its extra: {"to": ["oncall@example.org"]}
+    ratchet_email     SMTP; the addresses are in its extra: {"to": ["oncall@example.org"]}
     ratchet_slack     Slack incoming webhook
-    ratchet_webhook   HTTP; gets the message as a JSON object by POST
+    ratchet_webhook   HTTP; the message is sent as a JSON object by POST
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _SHOWN = ("accuracy", "macro_f1", "cross_entropy", "calibration_error")
 
 
 class NotifyFailure(BaseNotifier):
-    """Tells that a task has failed for good, with the one line that says why."""
+    """Reports that a task has failed and will not be retried, with the line that says why."""
 
     def notify(self, context: Context) -> None:
-        """Send the message; nothing where a run is closed that has failed: the task that failed has told."""
+        """Send the message; nothing for the closing of a failed run: the failed task has sent it already."""
         from dags.commands import RunFailed
 
         if isinstance(context.get("exception"), RunFailed):
@@ -52,7 +52,7 @@ class NotifyFailure(BaseNotifier):
 
 
 class NotifyVerdict(BaseNotifier):
-    """Tells what came of a run: a new champion, or a refused candidate. Says nothing where nothing has changed."""
+    """Reports the result of a run: a new champion, or a refused candidate. Sends nothing if nothing has changed."""
 
     def __init__(self, root: str) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class NotifyVerdict(BaseNotifier):
 
 
 def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | None:
-    """Return the message about a finished run; None where there is nothing to tell."""
+    """Return the message about a finished run; None if there is nothing to report."""
     from pipeline.records.metrics import METRICS_FILE, MetricsReport
     from pipeline.records.registration import REGISTRATION_FILE, Registration
     from pipeline.runs import history
@@ -102,19 +102,19 @@ def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | Non
 
 
 def send(message: dict[str, Any]) -> None:
-    """Send a message every way that is configured; one that fails does not keep the others from being tried."""
+    """Send a message through every configured channel; if one fails, the others are still tried."""
     problems = []
-    for name, way in ((EMAIL, _by_email), (SLACK, _by_slack), (WEBHOOK, _by_webhook)):
+    for name, send_by in ((EMAIL, _by_email), (SLACK, _by_slack), (WEBHOOK, _by_webhook)):
         connection = None
         try:
             connection = _connection(name)
             if connection is not None:
-                way(connection, message)
+                send_by(connection, message)
         except Exception as error:  # noqa: BLE001 - whatever a mail server or a webhook answers
             secret = connection.password if connection else None
             problems.append(f"{name}: {type(error).__name__}: {error}".replace(secret or "\0", "***"))
     if problems:
-        raise RuntimeError(f"not everybody was told: {'; '.join(problems)}")
+        raise RuntimeError(f"not every notification was sent: {'; '.join(problems)}")
 
 
 def as_text(message: dict[str, Any]) -> str:
@@ -130,7 +130,7 @@ def run_url(dag_id: str, run_id: str) -> str:
 
 
 def report_url(dag_id: str, run_id: str, path: str = REPORT) -> str:
-    """Return the address of a run's report, or of another file kept with it, as the plugin serves it."""
+    """Return the address at which the plugin serves a run's report, or another file kept with it."""
     return f"{_base()}/ratchet/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}/{path}"
 
 
@@ -165,7 +165,7 @@ def _by_slack(_: Connection, message: dict[str, Any]) -> None:
     from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 
     quiet = logging.getLogger(f"{__name__}.slack")
-    quiet.setLevel(logging.CRITICAL)  # Slack's client logs the address it fails at, and that is the secret
+    quiet.setLevel(logging.CRITICAL)  # when it fails, Slack's client logs the address, which is the secret
     SlackWebhookHook(slack_webhook_conn_id=SLACK, logger=quiet).send(text=as_text(message))
 
 

@@ -1,7 +1,7 @@
-"""What is wrong with the configs, as this file's import error: Airflow shows it on its first page.
+"""What is wrong with the configs, as this file's import error: Airflow shows it on its home page.
 
-It has a file of its own because Airflow switches off every DAG of a file that has an import error, and a broken config
-is to disable its own DAG only.
+It has a file of its own because Airflow disables every DAG of a file that has an import error, and a broken config must
+disable only its own DAG.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pipeline.errors import UsageError  # noqa: E402
 
 
 class Problems(DAG):
-    """Never becomes a DAG: a refusal while it is checked is shown in one line, without a traceback."""
+    """Never becomes a DAG: Airflow shows an error raised in `validate` in one line, without a traceback."""
 
     lines: tuple[str, ...] = ()
 
     def validate(self) -> None:
-        """Refuse to be loaded, and say why."""
+        """Raise UsageError with what is wrong."""
         raise UsageError(" | ".join(self.lines))
 
 

@@ -31,7 +31,7 @@ _RUNS_AT_ONCE = 4
 
 
 def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
-    """Make the DAG of one config on top of `params.yaml` and `dvc.yaml`, both as plain values.
+    """Build the DAG of one config on top of `params.yaml` and `dvc.yaml`, both as plain values.
 
     Raises UsageError or StorageError naming the file and the key.
     """
@@ -44,7 +44,7 @@ def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
     specs = derive.task_specs(parse_graph(declared, values))
     try:
         return _dag(path.stem, where, config, recipe, specs)
-    except (TypeError, ValueError, AirflowException) as error:  # what only Airflow knows to be wrong
+    except (TypeError, ValueError, AirflowException) as error:  # what only Airflow itself checks
         raise UsageError(f"{where}: {error}") from error
 
 
@@ -84,7 +84,7 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
             asking >> task
         else:
             parents >> task
-    # Last, because every operator copies the form that it finds; added, because the recipe's types have checked it.
+    # Last, because every operator copies the params it finds; by update, because the recipe's types have checked them.
     dag.params.update(
         {
             key: Param(field.default, description=field.description, **field.schema)
@@ -116,7 +116,7 @@ def _approval(config: Config, model: str, spec: derive.TaskSpec, dag: DAG, box: 
         subject=f"Publish the candidate of {model}?",
         body="\n\n".join(f"**{name}**: {{{{ ti.xcom_pull(task_ids='{name}') }}}}" for name in spec.parents),
         defaults="Reject",
-        retries=1,  # asked again where Airflow itself loses the question
+        retries=1,  # asked again if Airflow itself loses the question
         response_timeout=timedelta(hours=config.approval.deadline_hours),
         doc_md="asks a person; no answer within the deadline is a no",
     )
@@ -142,7 +142,7 @@ def _document(name: str, config: Config, specs: tuple[derive.TaskSpec, ...]) -> 
 
 
 def _build_all() -> tuple[list[DAG], list[str]]:
-    """Return the DAGs, and what is wrong with the configs that make none: problems.py makes Airflow show it."""
+    """Return the DAGs, and what is wrong with the other configs: problems.py makes Airflow show it."""
     built: list[DAG] = []
     wrong: list[str] = []
     only = get_parsing_context().dag_id  # a worker that runs one task needs one DAG
@@ -162,7 +162,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
 
 
 def _check_shared(shipped: dict[str, Any], declared: dict[str, Any]) -> None:
-    """Refuse what is wrong for every config once, and by its own file."""
+    """Raise UsageError for what is wrong for every config, once and naming its own file."""
     form.recipe_of(shipped, PARAMS_FILE)
     try:
         derive.task_specs(parse_graph(declared, shipped))

@@ -1,4 +1,4 @@
-"""Cron expressions of configs: checked where they are read, so that a wrong one is told by its file and its key."""
+"""Cron expressions of configs: checked where they are read, so that an error names the file and the key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.errors import UsageError
 
 
 def cron(expression: str, where: str) -> CronTriggerTimetable:
-    """Return the timetable of a cron expression, in UTC; raise UsageError, led by `where`, for one that is none."""
+    """Return the timetable of a cron expression, in UTC; raise UsageError, led by `where`, for an invalid one."""
     timetable = CronTriggerTimetable(expression, timezone="UTC")
     try:
         timetable.validate()

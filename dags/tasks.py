@@ -1,6 +1,6 @@
 """The tasks of a run: its opening, its stages, its closing; and the sweep.
 
-What only a task at work needs is imported where it is used: Airflow parses this file again and again.
+What only a running task needs is imported where it is used: Airflow parses this file again and again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
-from dags.form import FORCE, REASON, asked, recipe_of
+from dags.form import FORCE, REASON, changes, recipe_of
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _REQUEST = "request.json"
 
 
 class OpenRun(RatchetOperator):
-    """The head of a run: looks whether there is anything to do, and makes the run's worktree."""
+    """The beginning of a run: checks whether there is anything to do, and makes the run's worktree."""
 
     ui_color = "#e8f0fe"
 
@@ -38,7 +38,7 @@ class OpenRun(RatchetOperator):
         self.config = config
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Open the run; where nothing has changed, skip all the rest."""
+        """Open the run; if nothing has changed, skip all other tasks."""
         from pipeline.records.run import RUNS, RunRecord
         from pipeline.runs import history
         from pipeline.storage.artifacts import write_json
@@ -49,11 +49,11 @@ class OpenRun(RatchetOperator):
             write_json(request, self._request(run_id, context).model_dump(mode="json"))
             self.call("runs", "open", str(request))
         except (RatchetError, StepFailed) as error:
-            # A run that never began has no worktree and no close: its record says why.
+            # A run that never began has no worktree and is never closed: its record says why.
             refused = RunRecord(
                 id=run_id, driver="airflow", state="failed", start=history.now(), end=history.now(), sentence=str(error)
             )
-            with suppress(StorageError):  # on a full disk this one says the same
+            with suppress(StorageError):  # on a full disk this fails too
                 history.write(ROOT, refused)
             raise StepFailed(str(error)) from None
         record = history.read(ROOT, run_id)
@@ -74,7 +74,7 @@ class OpenRun(RatchetOperator):
             id=run_id,
             driver="airflow",
             config=self.config,
-            overrides=asked(context["params"], recipe, run.conf or {}),
+            overrides=changes(context["params"], recipe, run.conf or {}),
             reason=str(context["params"].get(REASON) or ""),
             asked_by=str(run.triggering_user_name or run.run_type.value)[:200],
             is_forced=bool(context["params"].get(FORCE)),
@@ -103,7 +103,7 @@ class RunStage(RatchetOperator):
             self.outlets = [*self.outlets, self._outlet()]
 
     def execute(self, context: Context) -> str:
-        """Bring the stage up to date, make known what it has made, and return in a few words what happened."""
+        """Bring the stage up to date, update its asset, and return in a few words what happened."""
         from pipeline.records.registration import REGISTRATION_FILE, Registration
         from pipeline.runs.history import ROWS
         from pipeline.runs.workspaces import workspace_of
@@ -132,7 +132,7 @@ class RunStage(RatchetOperator):
     def _in_container(self, run_id: str) -> list[str]:
         """Return the command that runs the stage in its image, with this project under the same path.
 
-        The container's process reads its standard input, which closes when this task's side of it ends.
+        The container's process ends when its standard input closes, which it does when this task ends.
         """
         return [
             "docker", "run", "--rm", "--interactive", "--init", "--network=host",
@@ -144,7 +144,7 @@ class RunStage(RatchetOperator):
 
 
 class CloseRun(RatchetOperator):
-    """The end of a run, whatever came of it: keeps its reports, removes its worktree, says what came of it."""
+    """The end of a run, successful or not: keeps its reports, removes its worktree, announces its candidate."""
 
     ui_color = "#e8f0fe"
 
@@ -153,7 +153,7 @@ class CloseRun(RatchetOperator):
         self.config = config
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Close the run as its tasks have ended; raise RunFailed if one of them has failed."""
+        """Close the run with the outcome of its tasks; raise RunFailed if one of them has failed."""
         from pipeline.records.registration import REGISTRATION_FILE, Registration
         from pipeline.records.verdict import VERDICT_FILE, Verdict
         from pipeline.runs import history
@@ -188,10 +188,10 @@ class CloseRun(RatchetOperator):
 
 
 class Sweep(RatchetOperator):
-    """Removes what forgotten and failed runs have left behind for longer than execution.yaml says."""
+    """Removes what abandoned and failed runs have left behind for longer than execution.yaml says."""
 
     def execute(self, context: Context) -> None:  # noqa: ARG002
-        """Sweep."""
+        """Run `ratchet runs sweep`."""
         self.call("runs", "sweep")
 
 

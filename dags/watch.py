@@ -1,7 +1,7 @@
-"""Watching the sources: `watch_<config>` updates the asset of a source that has really changed.
+"""Watches the sources: `watch_<config>` updates the asset of a source that has really changed.
 
-A look costs a listing of the source's files (name, size, time). Only where that differs from the last event are the
-bytes read, so that a file which was merely touched starts nothing. What was seen last stands in the asset's last event.
+A look costs a listing of the source's files (name, size, time). Only if that differs from the last event are the bytes
+read, so that a file that was merely touched starts nothing. What was seen last is stored in the asset's last event.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Look(BaseOperator):
-    """Looks at a source; succeeds, and so updates its asset, only if the content is another than the last time."""
+    """Looks at a source; succeeds, and so updates its asset, only if the content has changed since the last look."""
 
     def __init__(self, *, config: str, path: str, **arguments: Any) -> None:
         self.asset = assets.source(config)
@@ -55,7 +55,7 @@ class Look(BaseOperator):
 
 
 def look(folder: Path, last: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a source's folder holds now, by listing and by content; None if that is what was seen last."""
+    """Return what a source's folder holds now, by listing and by content; None if that has not changed."""
     if not folder.is_dir():
         raise AirflowFailException(f"{folder} does not exist; name the folder that holds the source in data.path")
     try:
@@ -64,8 +64,8 @@ def look(folder: Path, last: Mapping[str, Any]) -> dict[str, Any] | None:
         if by_listing == last.get("listing"):
             return None
         by_content = digest_json([[name, digest_file(folder / name)] for name, *_ in listing])
-    except OSError as error:  # a link that leads nowhere; a file that went while we looked
-        raise AirflowFailException(f"{error.filename}: {error.strerror}; {folder} is not read as a whole") from error
+    except OSError as error:  # a dangling link; a file that vanished meanwhile
+        raise AirflowFailException(f"{error.filename}: {error.strerror}; {folder} cannot be read completely") from error
     if by_content == last.get("content"):
         return None
     return {
@@ -90,7 +90,7 @@ def _entries(top: Path, folder: Path) -> list[tuple[str, int, int]]:
 
 
 def _build_all() -> tuple[list[DAG], list[str]]:
-    """Return the DAGs, and which `watch` is no cron expression; what else is wrong with a config, retrain.py says."""
+    """Return the DAGs, and each `watch` that is no cron expression; retrain.py reports all else wrong with a config."""
     built: list[DAG] = []
     wrong: list[str] = []
     for path in sorted((ROOT / "configs").glob("*.yaml")):

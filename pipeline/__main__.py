@@ -6,7 +6,7 @@ if __name__ == "__main__":
     if sys.argv[1:3] == ["runs", "stage"]:
         from pipeline.runs import dvc_repro
 
-        dvc_repro.warm_up()  # while we load, and look what there is to do, DVC loads beside us
+        dvc_repro.warm_up()  # DVC loads in parallel while we load and find out what there is to do
     from pipeline.cli.command_line import main
 
     sys.exit(main())

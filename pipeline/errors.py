@@ -1,12 +1,12 @@
-"""What can go wrong, and what each failure means to whoever started the command.
+"""The errors that Ratchet raises, and what each means to the person who ran the command.
 
     RatchetError              one line: what, where, why, what to do      exit code
     ├── UsageError            the command, the recipe or the set-up is wrong     2
-    ├── DataError             the data is not what was promised                 65
+    ├── DataError             the data is not what its source promised          65
     │   └── ContractError     a declared expectation does not hold              65
     ├── Bug                   Ratchet contradicts itself                        70
     ├── StorageError          a file or a service cannot be read or written     74
-    └── TryAgain              nothing is wrong that waiting cannot mend         75
+    └── TryAgain              a temporary condition: the same may succeed later 75
 
 The numbers are those of BSD's sysexits.h. Any other exception is a bug: it leaves with 70.
 """
@@ -64,7 +64,7 @@ class TryAgain(RatchetError):
 
 
 def as_full_disk(error: BaseException) -> StorageError | None:
-    """Return the line for an error that says that a disk is full, wherever it was met; None for any other error."""
+    """Return the StorageError to raise instead if an error means that a disk is full; None for any other error."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"{error.filename or 'a disk that is written to'}: {FULL_DISK}")
     return None

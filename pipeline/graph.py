@@ -62,7 +62,10 @@ class Graph:
 
 
 def find_root(start: Path) -> Path:
-    """Return the project's folder: the nearest one upwards that holds dvc.yaml and pipeline/."""
+    """Return the project's folder: the nearest one, from `start` upwards, that holds dvc.yaml and pipeline/.
+
+    Raises UsageError if there is none.
+    """
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file() and (folder / "pipeline").is_dir():
             return folder
@@ -75,7 +78,7 @@ def load_graph(root: Path) -> Graph:
 
 
 def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any]) -> Graph:
-    """Make the graph from the plain content of `dvc.yaml` and `params.yaml`; raise UsageError on a cycle."""
+    """Build the graph from the parsed content of `dvc.yaml` and `params.yaml`; raise UsageError on a cycle."""
     stages = declared.get("stages")
     if not isinstance(stages, Mapping) or not stages:
         raise UsageError(f"{GRAPH_FILE}: declares no stages")
@@ -106,7 +109,7 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Sta
 
 
 def resolve(text: str, params: Mapping[str, Any]) -> str:
-    """Replace `${data.path}` by the recipe's value, as DVC's templating does."""
+    """Replace `${data.path}` with the recipe's value, as DVC's templating does; raise UsageError if it has none."""
 
     def value(match: re.Match[str]) -> str:
         found: Any = params
@@ -120,7 +123,7 @@ def resolve(text: str, params: Mapping[str, Any]) -> str:
 
 
 def covers(declared: str, path: str) -> bool:
-    """Say whether a declared file or folder is, or contains, a path. Both relative to the root, or both absolute."""
+    """Return whether a declared file or folder is, or contains, a path: both relative to the root, or both absolute."""
     return path == declared or path.startswith(declared.rstrip("/") + "/")
 
 
@@ -135,21 +138,21 @@ def _name(entry: str | Mapping[str, Any]) -> str:
 
 
 def _parent_names(stages: Sequence[Stage]) -> dict[str, frozenset[str]]:
-    # By path and by each folder above it, instead of every dep against every out: Airflow asks on each parse.
-    made: dict[str, set[str]] = {}  # a path → the stages that make it, or something in it
-    whole: dict[str, set[str]] = {}  # a path → the stages that make exactly it
+    # Indexed by path and by each folder above it, not every dep compared with every out: Airflow runs this every parse.
+    writers_within: dict[str, set[str]] = {}  # path → the stages that write it, or something in it
+    writers: dict[str, set[str]] = {}  # path → the stages that write exactly it
     for stage in stages:
         for out in stage.outs:
-            whole.setdefault(out.rstrip("/"), set()).add(stage.name)
+            writers.setdefault(out.rstrip("/"), set()).add(stage.name)
             for path in _with_folders(out):
-                made.setdefault(path, set()).add(stage.name)
+                writers_within.setdefault(path, set()).add(stage.name)
     found = {}
     for stage in stages:
         names: set[str] = set()
         for dep in stage.deps:
-            names |= made.get(dep.rstrip("/"), set())
+            names |= writers_within.get(dep.rstrip("/"), set())
             for folder in _with_folders(dep):
-                names |= whole.get(folder, set())
+                names |= writers.get(folder, set())
         found[stage.name] = frozenset(names - {stage.name})
     return found
 
@@ -161,6 +164,6 @@ def _in_order(stages: Sequence[Stage], parent_names: Mapping[str, frozenset[str]
         if ready is None:
             rest = ", ".join(s.name for s in stages if s.name not in placed)
             raise UsageError(f"{GRAPH_FILE}: these stages wait for each other in a circle: {rest}")
-        ordered.append(ready)  # one at a time: otherwise the order of dvc.yaml is kept
+        ordered.append(ready)  # one at a time, so that stages keep the order of dvc.yaml where edges allow it
         placed.add(ready.name)
     return tuple(ordered)

@@ -1,4 +1,4 @@
-"""What Ratchet adds to Airflow's own processes: a run's reports under its page, and a note of what came of it."""
+"""What Ratchet adds to Airflow's own processes: a run's reports under its page, and a note with its outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.records.run import RUNS  # noqa: E402
 from pipeline.runs import history, workspaces  # noqa: E402
 
 _PREFIX = "/ratchet"
-# A report is one self-contained page, and Great Expectations' documents are made elsewhere: neither may reach out.
+# Neither a report nor Great Expectations' documents may load anything from the network or send anything to it.
 _POLICY = (
     "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
     "font-src 'self' data:; form-action 'none'; base-uri 'none'; "
@@ -28,20 +28,20 @@ _POLICY = (
 
 
 def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
-    """Return a file of a run's reports, kept or still in its worktree; None if there is none, or it lies elsewhere."""
+    """Return a file of a run's reports, kept or still in its worktree; None if missing or outside of the reports."""
     name = history.id_for(dag_id, run_id)
     for folder in (root / RUNS / name, workspaces.workspace_of(root, name)):
         try:
             found = (folder / path).resolve()
             if found.is_relative_to(folder.resolve() / "reports") and found.is_file():
                 return found
-        except (OSError, ValueError, RuntimeError):  # no name of a file: too long, with a zero byte, a link to itself
+        except (OSError, ValueError, RuntimeError):  # not a file name: too long, with a zero byte, a link to itself
             continue
     return None
 
 
 def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
-    """Return what stands beside a finished run in Airflow's list of runs; None for a run that is not ours."""
+    """Return the note beside a finished run in Airflow's list of runs; None for a run that is not ours."""
     try:
         record = history.read(root, history.id_for(dag_id, run_id))
     except RatchetError:
@@ -52,7 +52,7 @@ def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
 
 
 async def _serve(scope: Any, receive: Any, send: Any) -> None:
-    """Answer a request; what that takes is loaded by the web server alone, not by each process that has the plugin."""
+    """Answer a request. Only the web server loads what that needs, not every process that loads the plugin."""
     await _application()(scope, receive, send)
 
 
@@ -78,7 +78,7 @@ def _application() -> Any:
 
 
 class _Notes:
-    """Writes the note beside a run when it is over; in the scheduler, which holds the run at that moment."""
+    """Writes the note beside a run when it is over; in the scheduler, which has the run in hand at that moment."""
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the names are Airflow's

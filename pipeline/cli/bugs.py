@@ -10,7 +10,7 @@ _TRACEBACK_FILE = Path(".ratchet") / "traceback.txt"
 
 
 def as_bug(error: BaseException) -> str:
-    """Return the line for an exception that nobody foresaw, and keep its traceback where the line says."""
+    """Return the line for an unexpected exception, and write its traceback to the file that the line names."""
     text = " ".join(f"bug: {type(error).__name__}: {error}".split())
     try:
         _TRACEBACK_FILE.parent.mkdir(exist_ok=True)

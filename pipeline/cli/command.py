@@ -1,4 +1,4 @@
-"""What every command has: its words, its options, what it does; and how it speaks."""
+"""What all commands share: their description, common options, and how they print."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Handler = Callable[[argparse.Namespace], int]
 
 
 class Parser(argparse.ArgumentParser):
-    """One line for an error."""
+    """Reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise UsageError instead of printing the usage and leaving."""
+        """Raise UsageError instead of printing the usage and exiting."""
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
 
 @dataclass(frozen=True)
 class Command:
-    """One word after `ratchet`. `fill` adds its options, or its actions, each with a handler of its own."""
+    """One word after `ratchet`. `fill` adds its options, or its actions, each with its own handler."""
 
     name: str
     summary: str
@@ -34,12 +34,12 @@ class Command:
 
 
 def project_root() -> Path:
-    """Return the folder of the project that the command was given in; raise UsageError outside of one."""
+    """Return the folder of the project around the current folder; raise UsageError if there is none."""
     return find_root(Path.cwd())
 
 
 def add_actions(command: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:
-    """Add a place for actions (`ratchet runs list`) to a command."""
+    """Add subcommands (`ratchet runs list`) to a command; return what they are added to."""
     return command.add_subparsers(title="actions", metavar="ACTION", required=True, parser_class=Parser)
 
 
@@ -60,10 +60,10 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def say(text: str) -> None:
-    """Print a line for the person who gave the command."""
+    """Print a line for the user."""
     print(text)  # noqa: T201
 
 
 def relative(path: Path) -> str:
-    """Return a path as seen from where the command was given."""
+    """Return a path relative to the current folder."""
     return os.path.relpath(path)

@@ -1,4 +1,4 @@
-"""From the words of a command line to a command, and from whatever it raises to one line and an exit code.
+"""Parses a command line, runs its command, and turns whatever it raises into one line and an exit code.
 
 Each command imports what it needs when it runs: start-up and the no-op run stay quick.
 """
@@ -29,10 +29,10 @@ exit codes: 0 done (a refused candidate is a normal outcome) · 2 usage, recipe 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = stage.without_shell(list(sys.argv[1:] if arguments is None else arguments))
-    is_debug = "--debug" in given
+    words = stage.without_shell(list(sys.argv[1:] if arguments is None else arguments))
+    is_debug = "--debug" in words
     try:
-        options = _parser().parse_args(_corrected([word for word in given if word != "--debug"]))
+        options = _parser().parse_args(_checked([word for word in words if word != "--debug"]))
         return int(options.handler(options))
     except RatchetError as error:
         if is_debug:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; what was finished is kept, run again to go on", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has closed the pipe
         return 0
     except Exception as error:  # the last resort: a bug becomes one line, and its traceback a file
         if is_debug:
@@ -56,7 +56,7 @@ def _complain(message: str, exit_code: int) -> int:
     return exit_code
 
 
-def _corrected(words: list[str]) -> list[str]:
+def _checked(words: list[str]) -> list[str]:
     """Refuse an unknown command with the nearest one, which argparse does not name."""
     commands = list(_COMMANDS)
     if words and not words[0].startswith("-") and words[0] not in commands:

@@ -1,4 +1,4 @@
-"""`ratchet graph`, `report` and `doctor`: what the project is, what came of its last run, what its machine lacks."""
+"""`ratchet graph`, `report` and `doctor`: the project's stages, the page on its last run, what the machine lacks."""
 
 from __future__ import annotations
 

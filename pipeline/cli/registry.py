@@ -25,8 +25,8 @@ def _fill_registry(command: argparse.ArgumentParser) -> None:
     promoting.add_argument("version", help="a version number")
     promoting.add_argument("--reason", required=True, help="why the gate is overridden; kept with the version")
     promoting.set_defaults(handler=_promote)
-    rolling = actions.add_parser("rollback", help="give the champion's place back to the one before")
-    rolling.add_argument("--to", metavar="VERSION", help="a certain version instead of the one before")
+    rolling = actions.add_parser("rollback", help="make the previous champion the champion again")
+    rolling.add_argument("--to", metavar="VERSION", help="an earlier champion instead of the previous one")
     rolling.add_argument("--reason", required=True, help="why; kept with the version")
     rolling.set_defaults(handler=_rollback)
     for action in (listing, showing, promoting, rolling):

@@ -18,7 +18,7 @@ def _fill_runs(command: argparse.ArgumentParser) -> None:
     add_json(listing)
     listing.set_defaults(handler=_list)
     opening = actions.add_parser("open", help="begin a run that is driven in steps: make its worktree")
-    opening.add_argument("request", type=Path, metavar="FILE", help="what is asked, as JSON; - for standard input")
+    opening.add_argument("request", type=Path, metavar="FILE", help="the request, as JSON; - for standard input")
     opening.set_defaults(handler=_open)
     staging = actions.add_parser("stage", help="bring one stage of an open run up to date")
     staging.add_argument("id", metavar="ID")
@@ -85,8 +85,8 @@ def _close(options: argparse.Namespace) -> int:
 def _sweep(_: argparse.Namespace) -> int:
     from pipeline.runs import sweeping
 
-    gone = sweeping.sweep(project_root(), dict(os.environ))
-    say(f"removed {len(gone)} worktrees" + (f": {', '.join(gone)}" if gone else ""))
+    removed = sweeping.sweep(project_root(), dict(os.environ))
+    say(f"removed {len(removed)} worktrees" + (f": {', '.join(removed)}" if removed else ""))
     return 0
 
 

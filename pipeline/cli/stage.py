@@ -18,9 +18,10 @@ _STAGE_COMMAND = re.compile(r"ratchet stage (?P<name>[\w.@-]+)")  # nothing in i
 
 
 def without_shell(words: list[str]) -> list[str]:
-    """Return the words of a stage's command that DVC hands to its shell, which in our runs is this very program.
+    """Return a command's words, without the `-c` of a stage command that DVC runs through its shell.
 
-    So no shell stands between DVC and a stage. Any other command than `ratchet stage NAME` is left to /bin/sh.
+    In our runs that shell is this very program (see `runs/reproduction.py`), so no shell runs between DVC and a stage.
+    Any other command than `ratchet stage NAME` is left to /bin/sh.
     """
     if words[:1] == ["-c"] and len(words) == 2:
         if command := _STAGE_COMMAND.fullmatch(words[1]):
@@ -75,7 +76,7 @@ def _require_code_of(root: Path) -> None:
 
 
 def _peak_memory_mib() -> dict[str, float]:
-    # ru_maxrss is in KiB on Linux; of the children (JVM, ranks) it is the largest single one.
+    # ru_maxrss is in KiB on Linux; for the children (JVM, ranks) it is that of the largest one.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {"peak_memory_mib": round(own, 1), "peak_memory_of_children_mib": round(children, 1)}

@@ -1,8 +1,8 @@
 """Evaluates a contract on a Spark table with Great Expectations.
 
 One graph of metrics for the whole suite, so that Great Expectations bundles what it can into one Spark aggregation.
-Expectations about rows are asked for yes or no only; ids and values are fetched for those that fail. No data context
-is made: nothing is stored, sent or looked up.
+Row-wise expectations are first evaluated for pass or fail only; ids and values are fetched for those that fail. No
+data context is created: nothing is stored, sent or looked up.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def load_library() -> Any:
 def bind(suite: Suite) -> list[Any]:
     """Return the suite's expectations as Great Expectations' own objects, in the same order.
 
-    Raises UsageError naming file, expectation and argument if one of them is wrong.
+    Raises UsageError naming file, expectation and argument if an argument is wrong.
     """
     load_library()
     from great_expectations.compatibility import pydantic
@@ -55,7 +55,7 @@ def bind(suite: Suite) -> list[Any]:
 
 @dataclass(frozen=True)
 class Checked:
-    """The result of a check, and Great Expectations' results for the documents, in the same order."""
+    """A checked suite: its result, and Great Expectations' own results for the documents, in the suite's order."""
 
     suite: Suite
     result: ContractResult
@@ -63,10 +63,10 @@ class Checked:
 
 
 def check(frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_digest: str) -> Checked:
-    """Evaluate a suite, bound by `bind`, on a table with a column `id`; never raises for what the data is like.
+    """Evaluate a suite, bound by `bind`, on a table with a column `id`. Bad data fails expectations; it never raises.
 
-    The table is read several times, a few columns each: persist one that is costly to make. One that only scans
-    Parquet is better not, as keeping it takes longer than reading it again.
+    The table is read several times, a few columns each time: persist it if it is costly to compute. Do not persist a
+    plain scan of Parquet, which is quicker to read again than to persist.
     """
     evaluation = _Evaluation(frame)
     judged = evaluation.evaluate(expectations)
@@ -82,7 +82,7 @@ def check(frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_dige
 
 @dataclass(frozen=True)
 class _Question:
-    """An expectation, how much is asked of it, and the metrics that answer it."""
+    """An expectation, the result format in which it is evaluated, and the metrics it needs."""
 
     expectation: Any
     result_format: Mapping[str, Any]
@@ -91,23 +91,23 @@ class _Question:
 
     @property
     def is_row_wise(self) -> bool:
-        """Whether it counts rows. One of the kind may not: a column's type is a matter of the schema."""
+        """Whether it counts rows. A column map expectation may not: a column's type comes from the schema."""
         return f"{getattr(self.expectation, 'map_metric', None)}.unexpected_count" in self.metrics
 
 
 @dataclass
 class _Evaluated:
-    """What Great Expectations made of one expectation."""
+    """Great Expectations' result for one expectation."""
 
     validation: Any
     is_row_wise: bool
     unexpected_rows: int | None = None
-    asked_rows: int | None = None
+    evaluated_rows: int | None = None
     error: str = ""
 
     @property
     def success(self) -> bool:
-        # `is True`: whatever else an expectation may return is not a pass.
+        # `is True`: anything else that an expectation may return is not a pass.
         return not self.error and self.validation.success is True
 
 
@@ -125,7 +125,7 @@ class _Evaluation:
         self._calculator = MetricsCalculator(self._engine, show_progress_bars=False)
 
     def evaluate(self, expectations: Sequence[Any]) -> list[_Evaluated]:
-        """Evaluate expectations in one graph of metrics; sets `rows`."""
+        """Evaluate expectations in one graph of metrics; set `rows`."""
         questions = [self._question(expectation) for expectation in expectations]
         wanted = {metric.id: metric for question in questions for metric in question.metrics.values()}
         row_count = self._metric("table.row_count", {}, {})
@@ -135,7 +135,7 @@ class _Evaluation:
         return [self._judge(question, resolved, aborted) for question in questions]
 
     def result_with_ids(self, declared: Expectation, bound: Any, outcome: _Evaluated) -> ExpectationResult:
-        """Fetch what a failed expectation about rows left out: sample values for the documents, and ids."""
+        """Fetch what the first evaluation of a failed row-wise expectation left out: sample values, and ids."""
         question = self._question(bound, _DETAILS)
         resolved, aborted = self._resolve(list(question.metrics.values()))
         detailed = self._judge(question, resolved, aborted)
@@ -144,9 +144,9 @@ class _Evaluation:
         return _result(declared, outcome, self._offending_ids(bound))
 
     def _resolve(self, metrics: list[Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
-        """Return the metrics that could be computed, and why others were given up, both by the metric's id."""
+        """Return the metrics that could be computed, and why others were aborted, both by the metric's id."""
         graph = self._calculator.build_metric_dependency_graph(metrics)
-        # Not compute_metrics, which logs the tracebacks of what was given up over many lines.
+        # Not compute_metrics, which logs the tracebacks of aborted metrics over many lines.
         resolved, aborted = self._calculator.resolve_validation_graph(graph)
         return resolved, aborted
 
@@ -176,15 +176,15 @@ class _Evaluation:
         return outcome
 
     def _question(self, expectation: Any, result_format: Mapping[str, Any] | None = None) -> _Question:
-        """Find what metrics an expectation needs; by default no more than yes or no for one about rows."""
-        asked = result_format or _BOOLEAN_ONLY
+        """Find the metrics that an expectation needs; by default only those for pass or fail if it is row-wise."""
+        requested = result_format or _BOOLEAN_ONLY
         try:
             needed = expectation.get_validation_dependencies(
-                execution_engine=self._engine, runtime_configuration={"result_format": dict(asked)}
+                execution_engine=self._engine, runtime_configuration={"result_format": dict(requested)}
             )
         except Exception as raised:  # noqa: BLE001 - its code may raise anything, and none of it is a pass
-            return _Question(expectation, asked, {}, _as_error(raised))
-        question = _Question(expectation, asked, dict(needed.metric_configurations))
+            return _Question(expectation, requested, {}, _as_error(raised))
+        question = _Question(expectation, requested, dict(needed.metric_configurations))
         return question if question.is_row_wise or result_format else self._question(expectation, _DETAILS)
 
     def _offending_ids(self, expectation: Any) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ class _Evaluation:
         kwargs = get_metric_kwargs(metric_name=name, configuration=expectation.configuration)
         metric = self._metric(name, kwargs["metric_domain_kwargs"], kwargs["metric_value_kwargs"])
         condition, compute, accessor = self._calculator.get_metric(metric)
-        # As Great Expectations itself does: a condition over a window cannot stand in a filter, only in a column.
+        # As Great Expectations itself does: a condition over a window is allowed in a column, but not in a filter.
         found = (
             self._engine.get_domain_records(domain_kwargs=domain_of(compute, accessor))
             .withColumn("__unexpected", condition)
@@ -220,7 +220,7 @@ def _as_error(raised: Exception) -> str:
 
 
 def _abortion(metrics: Mapping[str, Any], resolved: Mapping[Any, Any], aborted: Mapping[Any, Any]) -> str:
-    """Say why a metric is missing, or nothing if none is."""
+    """Return why a metric is missing, or "" if none is."""
     missing = [metric for metric in metrics.values() if metric.id not in resolved]
     if not missing:
         return ""
@@ -229,7 +229,7 @@ def _abortion(metrics: Mapping[str, Any], resolved: Mapping[Any, Any], aborted: 
 
 
 def _causes(metric: Any, aborted: Mapping[Any, Any]) -> set[str]:
-    # A metric that was given up, or one below it that was.
+    # Of a metric that was aborted, or of those below it that were.
     found = {aborted[metric.id]["exception_info"].exception_message} if metric.id in aborted else set()
     for below in metric.metric_dependencies.values():
         found |= _causes(below, aborted)
@@ -245,17 +245,17 @@ def _count_rows(outcome: _Evaluated, question: _Question, resolved: Mapping[Any,
 
     rows, unexpected = value("table.row_count"), value(f"{map_metric}.unexpected_count")
     if f"{map_metric}.filtered_row_count" in question.metrics:
-        asked = value(f"{map_metric}.filtered_row_count")
-    else:  # nulls are not asked, save by the expectations about nulls
+        evaluated = value(f"{map_metric}.filtered_row_count")
+    else:  # nulls are skipped, except by the expectations about nulls
         is_about_nulls = map_metric in ("column_values.nonnull", "column_values.null")
-        asked = rows - (0 if is_about_nulls else value("column_values.nonnull.unexpected_count"))
-    outcome.unexpected_rows, outcome.asked_rows = unexpected, asked
-    if not outcome.validation.result and asked:
-        # Yes or no was asked for; the counts are there all the same, and the documents show them.
+        evaluated = rows - (0 if is_about_nulls else value("column_values.nonnull.unexpected_count"))
+    outcome.unexpected_rows, outcome.evaluated_rows = unexpected, evaluated
+    if not outcome.validation.result and evaluated:
+        # BOOLEAN_ONLY leaves the counts out of the result; the metrics have them, and the documents show them.
         outcome.validation.result = {
             "element_count": rows,
             "unexpected_count": unexpected,
-            "unexpected_percent": 100 * unexpected / asked,
+            "unexpected_percent": 100 * unexpected / evaluated,
             "partial_unexpected_list": [],
         }
 
@@ -267,7 +267,7 @@ def _result(declared: Expectation, outcome: _Evaluated, ids: tuple[str, ...] = (
         return expectation_result(declared, "error", error=outcome.error)
     judged: ExpectationOutcome = "pass" if outcome.success else "fail"
     if outcome.is_row_wise:
-        observed = f"{outcome.unexpected_rows} of {outcome.asked_rows} rows unexpected"
+        observed = f"{outcome.unexpected_rows} of {outcome.evaluated_rows} rows unexpected"
         return expectation_result(
             declared, judged, observed, unexpected_rows=outcome.unexpected_rows, offending_ids=ids
         )
@@ -279,7 +279,7 @@ def _result(declared: Expectation, outcome: _Evaluated, ids: tuple[str, ...] = (
 
 
 def _first_problem(kind: Any, problems: Sequence[Mapping[str, Any]]) -> str:
-    # An unknown argument explains a missing one (a misspelling): say it first.
+    # An unknown argument explains a missing one (a misspelling): report it first.
     problem = next((p for p in problems if p["type"] == "value_error.extra"), problems[0])
     argument = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "value_error.extra":

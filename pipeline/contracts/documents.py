@@ -1,7 +1,7 @@
-"""Great Expectations' data documents as pages that stay the same and need no network.
+"""Great Expectations' data documents as reproducible pages that need no network.
 
-Great Expectations' renderers make the content; the frame around it is ours, because theirs loads its styles from the
-network, prints the time and numbers its elements at random.
+Great Expectations' renderers make the content; the page around it is ours, because theirs loads its styles from the
+network, prints the time and gives its elements random ids.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RESULTS_PAGE, SUITE_PAGE = "index.html", "suite.html"
 
 
 def render(checked: Checked) -> dict[str, bytes]:
-    """Return file name → page: the results and the suite in words. The bytes depend on the result alone."""
+    """Return the pages by file name: the results, and the suite in words. The bytes depend on the result alone."""
     from great_expectations import ExpectationSuite
     from great_expectations.render.renderer.page_renderer import (
         ExpectationSuitePageRenderer,
@@ -35,7 +35,7 @@ def render(checked: Checked) -> dict[str, bytes]:
     )
     facts = {"suite": result.suite, "rows": result.rows, "data": result.data_digest, "outcome": result.outcome}
     results_page = ValidationResultsPageRenderer(run_info_at_end=True).render(_validation(checked))
-    results_page.sections = results_page.sections[:-1]  # the last one tells of the run
+    results_page.sections = results_page.sections[:-1]  # the last one describes the run
     status = results_page.sections[0].content_blocks[0].subheader.string_template
     status["template"] = "${suite_title} ${expectation_suite_name}\n ${status_title} ${html_success_icon} ${success}"
     status["styling"]["params"]["expectation_suite_name"]["attributes"]["href"] = SUITE_PAGE
@@ -87,7 +87,7 @@ def _page(document: Any, facts: dict[str, Any], link: dict[str, str]) -> bytes:
     from jinja2 import ChoiceLoader, FileSystemLoader
 
     class Page(DefaultJinjaPageView):  # type: ignore[misc]
-        """Great Expectations' page with our frame, and elements numbered in their order."""
+        """Great Expectations' page with our template, and elements numbered in order."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -103,7 +103,7 @@ def _page(document: Any, facts: dict[str, Any], link: dict[str, str]) -> bytes:
 
 
 def _as_bars(graph: Any) -> list[dict[str, Any]]:
-    """Return the bars of one of Great Expectations' Vega charts: label and height as a share of the highest."""
+    """Return the bars of one of Great Expectations' Vega charts: label, share, and height relative to the highest."""
     chart = json.loads(graph) if isinstance(graph, str) else graph
     rows = next(iter(chart.get("datasets", {}).values()), None) or chart.get("data", {}).get("values", [])
     shares = [

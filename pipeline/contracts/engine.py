@@ -1,8 +1,8 @@
 """Great Expectations' Spark engine, with fewer passes over the table. Every metric keeps its meaning and its value.
 
 Theirs aggregates as soon as some metrics are ready, once for each spelling of the same domain, and counts duplicates
-by a window, which sorts. This one first prepares all that can be prepared, aggregates once, and counts duplicates by
-hashing. Imports Great Expectations: import it where it is used.
+with a window, which sorts. This one first resolves everything else, aggregates once, and counts duplicates by hashing.
+It imports Great Expectations at its top: import it in the functions that use it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class SparkEngine(SparkDFExecutionEngine):  # type: ignore[misc]
     """Resolves the metrics of one table."""
 
     def resolve_metrics(self, metrics_to_resolve: Iterable[Any], *arguments: Any, **named: Any) -> Any:
-        """Leave aggregates for later as long as anything else can be done: then all of them are one aggregation."""
+        """Postpone aggregates until nothing else can be resolved, so that all of them become one aggregation."""
         wanted = list(metrics_to_resolve)
         direct = [metric for metric in wanted if get_metric_provider(metric.metric_name, self)[1] is not None]
         return super().resolve_metrics(direct or wanted, *arguments, **named)
 
     def resolve_metric_bundle(self, metric_fn_bundle: Iterable[Any]) -> Any:
-        """Compute aggregates together when they are about the same rows, whether keys are absent or null.
+        """Compute aggregates over the same rows together, whether their domain's keys are absent or null.
 
-        Distinct counts go by themselves: in one aggregation with others, Spark would group by their values to compute
-        all of them.
+        Distinct counts are computed separately: in one aggregation with others, Spark would group by their values to
+        compute all of them.
         """
         entries = [dataclasses.replace(entry, compute_domain_kwargs=_domain(entry)) for entry in metric_fn_bundle]
         distinct = [entry for entry in entries if entry.metric_configuration.metric_name == _DISTINCT_COUNT]
@@ -47,7 +47,7 @@ class SparkEngine(SparkDFExecutionEngine):  # type: ignore[misc]
 
 
 def domain_of(compute: dict[str, Any], accessor: dict[str, Any]) -> dict[str, Any]:
-    """Return the domain of a rule about rows; those about several columns choose rows by the accessor too."""
+    """Return the domain of a row-wise metric; one about several columns selects rows by the accessor too."""
     return compute if "column" in accessor else {**compute, **accessor}
 
 

@@ -1,7 +1,7 @@
-"""The tables that contracts speak about: narrow, with what can be said of pixels derived by Spark itself.
+"""The tables that contracts are about: narrow, with facts about the pixels derived by Spark itself.
 
-Payloads never reach Python and are not kept: only their size, and for prepared images a hash by which equal ones are
-found in several parts.
+Payloads never reach Python and are dropped; what remains is their size, and for prepared images a hash by which images
+that are in several parts are found.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ PREPARED_COLUMNS = (
     "pixel_mean",
     "pixel_std",
     "part",  # train, validation, test or augmented
-    "copy",  # which copy of its source an augmented image is; null elsewhere
-    "source_id",  # the image an augmented one was made from; null elsewhere
+    "copy",  # an augmented image's number among the copies of its source; null for others
+    "source_id",  # the image that an augmented one was made from; null for others
     "pixels_bytes",
-    "source_part",  # the part that holds source_id; `several` or `none` where that is not one part; null elsewhere
+    "source_part",  # the part that holds source_id, or `several` or `none`; null for images that are not augmented
     "parts_with_pixels",  # how many parts hold these very pixels, augmented ones counted as training
 )
 
@@ -48,7 +48,7 @@ class Dataset:
 
     @property
     def paths(self) -> list[str]:
-        """The shards that hold rows, in the manifest's order: what it does not list is not read."""
+        """The shards that hold rows, in the manifest's order. Files that it does not list are not read."""
         return [str(self.folder / entry.path) for entry in self.manifest.files if entry.rows]
 
 
@@ -78,7 +78,7 @@ def raw_frame(spark: SparkSession, raw: Dataset) -> DataFrame:
 def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFrame:
     """Return all parts as one table with the columns PREPARED_COLUMNS; `parts` maps PARTS to data sets.
 
-    It is kept once made (`persist`): every reading would join the parts anew.
+    It is persisted, because every read would join the parts again.
     """
     from functools import reduce
 
@@ -98,7 +98,7 @@ def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFra
                 (functions.col("copy") if has_source else functions.lit(None)).cast("int").alias("copy"),
                 (functions.col("source_id") if has_source else functions.lit(None)).cast("string").alias("source_id"),
                 functions.octet_length("pixels").alias("pixels_bytes"),
-                # 64 bits: two different images of a million meet with a probability of 3e-8.
+                # 64 bits: among a million images, two different ones collide with a probability of 3e-8.
                 functions.xxhash64("pixels").alias("pixels_hash"),
             )
         )

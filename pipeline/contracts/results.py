@@ -1,6 +1,6 @@
-"""What came of a check, as a record for later stages and as lines for people.
+"""The outcome of a check, as a record for later stages and as lines for people.
 
-Everything here is a function of contract and data: no times, no ids of a run. Figures are cut to nine significant
+Everything here is a function of contract and data: no times, no run ids. Figures are rounded to nine significant
 digits, because Spark adds partial sums in the order in which they arrive.
 """
 
@@ -29,7 +29,7 @@ def expectation_result(
     details: Mapping[str, Any] | None = None,
     error: str = "",
 ) -> ExpectationResult:
-    """Return what came of a declared expectation; see ExpectationResult."""
+    """Return the result of a declared expectation; see ExpectationResult."""
     return ExpectationResult(
         type=expectation.type,
         column=expectation.column,
@@ -46,7 +46,7 @@ def expectation_result(
 def contract_result(
     suite: Suite, rows: int, expectations: Sequence[ExpectationResult], data_digest: str
 ) -> ContractResult:
-    """Return what came of a contract: a pass only for rows that keep every declared expectation."""
+    """Return the result of a contract: a pass only if there are rows and every declared expectation holds."""
     return ContractResult(
         suite=suite.name,
         rows=rows,
@@ -57,7 +57,7 @@ def contract_result(
 
 
 def problems(suite: Suite, rows: int, expectations: Sequence[ExpectationResult]) -> tuple[str, ...]:
-    """Return what keeps the data from passing, a line each; none for rows that keep every declared expectation."""
+    """Return what keeps the data from passing, one line each; empty if there are rows and every expectation holds."""
     found = [] if rows else ["the table has no rows, so nothing was checked"]
     declared = [(each.type, dict(each.kwargs)) for each in suite.expectations]
     if [(each.type, each.kwargs) for each in expectations] != declared:
@@ -66,7 +66,7 @@ def problems(suite: Suite, rows: int, expectations: Sequence[ExpectationResult])
 
 
 def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
-    """Raise ContractError with the first problem in full, how many there are, and where all of them stand."""
+    """Raise ContractError, if there are problems, with the first in full, how many there are, and where to find all."""
     found = problems(suite, result.rows, result.expectations)
     if found:
         more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
@@ -74,7 +74,7 @@ def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
 
 
 def sentence(result: ExpectationResult) -> str:
-    """Say what was observed and what was expected, on which column, with the offending ids."""
+    """Return in words what was observed and what was expected, on which column, with the offending ids."""
     expected = {name: value for name, value in result.kwargs.items() if not name.startswith("column")}
     if "column_set" in result.kwargs or "column_list" in result.kwargs:
         expected = {name: value for name, value in result.kwargs.items() if name != "column"}
@@ -91,7 +91,7 @@ def sentence(result: ExpectationResult) -> str:
 
 
 def stable(value: Any, *, is_ordered: bool = True) -> Any:
-    """Return a JSON value: floats cut to nine significant digits, NaN and infinity as text, unordered lists sorted."""
+    """Return a JSON value: floats with nine significant digits, NaN and infinity as text, unordered lists sorted."""
     if isinstance(value, float):
         return float(f"{value:.9g}") if abs(value) < float("inf") else str(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Contracts as files: Great Expectations' own suite format, read and refused before anything heavy starts.
+"""Contracts as files in Great Expectations' own suite format, read and validated before anything heavy starts.
 
     name: fashion_mnist.raw
     expectations:
@@ -6,8 +6,8 @@
         kwargs: {min_value: 10000}
         notes: why this must hold
 
-Closed by default: a suite without expectations, or without one that bounds the row count, promises nothing and is
-refused. A contract has no warnings: every expectation counts.
+Closed by default: a suite without expectations, or with none that bounds the row count, promises nothing and is
+refused. A contract has no warnings: every expectation must hold.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_tab
 _SUITE_KEYS = frozenset({"name", "expectations", "meta", "notes", "id"})
 _EXPECTATION_KEYS = frozenset({"type", "kwargs", "meta", "notes", "description", "severity", "id"})
 _COLUMN_KWARGS = ("column", "column_A", "column_B")
-# How an expectation is run is decided here, not in the contract.
+# How an expectation is run is decided by `checking`, not by the contract.
 _RUNTIME_KWARGS = frozenset({"result_format", "catch_exceptions", "batch_id"})
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """One declared expectation; `where` names its file and its place in it, for errors."""
+    """One declared expectation; `where` names its file and its position there, for errors."""
 
     type: str
     kwargs: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Expectation:
 
     @property
     def column(self) -> str | list[str] | None:
-        """The column it is about, the columns, or None where it is about the whole table."""
+        """The column or columns it is about; None for the whole table."""
         if "column" in self.kwargs:
             return str(self.kwargs["column"])
         columns = _columns_of(self.kwargs)

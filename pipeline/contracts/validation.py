@@ -1,4 +1,4 @@
-"""Validates a data set against its contract: what both contract stages share."""
+"""Validates a data set against its contract; shared by both contract stages."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def validate(
     spark: SparkSettings,
     progress: Progress,
 ) -> ContractResult:
-    """Check a table against a suite and publish what came of it as the folder `out`, whether it holds or not.
+    """Check a table against a suite and publish the outcome as the folder `out`, whether the contract holds or not.
 
-    Raises UsageError if an expectation's arguments are wrong, ContractError, after publishing, if the contract does not
+    Raises UsageError if an expectation's arguments are wrong; ContractError, after publishing, if the contract does not
     hold.
     """
     import pyspark.sql  # before the thread below, which imports it too  # noqa: F401
 
     progress.step("starting Spark and Great Expectations")
-    # Importing Great Expectations keeps Python busy for seconds while the JVM starts: side by side.
+    # Importing Great Expectations and starting the JVM both take seconds: do them in parallel.
     with ThreadPoolExecutor(1) as aside:
         binding = aside.submit(checking.bind, suite)
         with spark_session(spark, suite.name) as session:

@@ -1,8 +1,8 @@
 """Changed copies of training images: flip, scale, rotate, shift, noise, erase.
 
-What is done to a copy depends only on the seed, the row's id and the copy's number: its random numbers are those of a
-counter-based generator (see counter_random) and everything per pixel is integer arithmetic. Batches, partitions and
-the order of rows make no difference.
+A copy depends only on the seed, the row's id and the copy's number: its random numbers come from a counter-based
+generator (see counter_random), and everything per pixel is integer arithmetic. Batches, partitions and the order of
+rows make no difference.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pipeline.recipe.recipe import AugmentParams
 
-# The places of each change's numbers in a copy's stream: a new change gets new places, the others keep theirs.
+# Positions of each change's random numbers in a copy's stream: a new change gets new ones, the others keep theirs.
 _FLIP, _SCALE, _ANGLE, _SHIFT_X, _SHIFT_Y = range(5)
 _WARP_DRAWS = 5
 _ERASE, _ERASE_DRAWS = 5, 6  # whether, area, aspect, top, left, grey level
@@ -41,7 +41,7 @@ _BLOCK_BYTES = 16 * 2**20  # pixels made at a time
 
 
 def augmented_schema(shape: Shape) -> pa.Schema:
-    """Return the schema of augmented images: shards.image_schema, the copy's number from 1, its source row's id."""
+    """Return the schema of augmented images: shards.image_schema, the copy's number (from 1), the source row's id."""
     return image_schema(shape).append(pa.field("copy", pa.int32())).append(pa.field("source_id", pa.string()))
 
 
@@ -51,7 +51,7 @@ def augment_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentPara
 
 
 def warp_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams) -> npt.NDArray[np.uint8]:
-    """Flip, scale, rotate and shift in one warp. Size is drawn evenly in its logarithm: as often smaller as larger."""
+    """Flip, scale, rotate and shift in one warp. The scale is log-uniform: as often smaller as larger."""
     if not (params.flip or params.scale or params.rotate_deg or params.shift):
         return pixels
     draws = uniform(keys, 0, _WARP_DRAWS)
@@ -68,7 +68,7 @@ def warp_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams)
 
 
 def noise_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams) -> npt.NDArray[np.uint8]:
-    """Add normal noise of `params.noise` grey levels to every value, and cut at 0 and 255."""
+    """Add normal noise with a standard deviation of `params.noise` grey levels to every value; clip to 0 and 255."""
     if not params.noise:
         return pixels
     images = len(pixels)
@@ -85,7 +85,7 @@ def noise_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams
 def erase_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams) -> npt.NDArray[np.uint8]:
     """Cover a rectangle of some images with one grey level: Z. Zhong et al., "Random Erasing", AAAI 2020, algorithm 1.
 
-    Area even in (0, `erase_area`], aspect evenly logarithmic in [1/2, 2], place and grey level even.
+    The area is uniform in (0, `erase_area`], the aspect ratio log-uniform in [1/2, 2], position and grey level uniform.
     """
     if not (params.erase and params.erase_area):
         return pixels
@@ -104,10 +104,10 @@ def erase_batch(pixels: npt.NDArray[np.uint8], keys: Keys, params: AugmentParams
     return erased
 
 
-def _spans(length: npt.NDArray[np.float64], place: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.bool_]:
-    """Return `[image, side]`: true over `length` pixels (1 to `side`) at `place` (0 to 1) of the room there is."""
+def _spans(length: npt.NDArray[np.float64], position: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.bool_]:
+    """Return `[image, side]`: true over `length` pixels (1 to `side`) at `position` (0 to 1) of the free range."""
     whole = np.clip(np.rint(length), 1, side)
-    first = np.floor(place * (side - whole + 1))
+    first = np.floor(position * (side - whole + 1))
     pixel = np.arange(side)
     within: npt.NDArray[np.bool_] = (pixel >= first[:, None]) & (pixel < (first + whole)[:, None])
     return within
@@ -130,9 +130,9 @@ def augment_dataset(
     params: AugmentParams,
     on_progress: Callable[[int, int], None],
 ) -> Manifest:
-    """Write `params.copies` changed copies of each training image to `augmented`; with none, a data set without rows.
+    """Write `params.copies` changed copies of each training image to `augmented`; an empty data set for 0 copies.
 
-    A session is needed only if there are copies to be made.
+    A session is needed only if there are copies to make.
     """
     manifest = read_manifest(training)
     shape = image_shape(manifest)

@@ -1,12 +1,12 @@
-"""Which rows are kept, and why each of the others is not.
+"""Which rows are kept, and why each other row is rejected.
 
 A row gets the first reason that applies, in the order of REASONS. The first three look at one row. The last two compare
 the rows that passed those: images are equal when their decoded pixels are, so a PNG equals the raw image it holds.
 
-Of exact duplicates (equal image, same label) one stays: a row of the source's test part before one of its training
-part, then the lowest (source, row). So no image stands on both sides of a split, and it is the training part that gives
-way: the rows a model is judged by stay the same, however the training data grow. Of equal images with different labels
-none stays, since nothing says which label is right.
+Of exact duplicates (equal image, same label) one is kept: a row of the source's test part before one of its training
+part, then the lowest (source, row). So no image is on both sides of a split, and the training part loses the duplicate:
+the test rows stay the same however the training data grow. Of equal images with different labels none is kept, since
+nothing says which label is right.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ REASONS = (UNREADABLE, WRONG_SIZE, UNKNOWN_LABEL, CONFLICT, DUPLICATE)
 
 QUARANTINE_SCHEMA = RAW_SCHEMA.append(pa.field("reason", pa.string()))
 
-# What the comparison of rows needs to know of each; payloads stay where they are.
+# What the comparison needs to know about each row, without its payload.
 FACTS_SCHEMA = pa.schema(
     [
         ("shard", pa.int32()),
         ("position", pa.int32()),  # row inside the shard
-        ("reason", pa.string()),  # of the row alone; null when there is none
-        ("image_digest", pa.string()),  # of the decoded pixels; for a rejected row something that nothing equals
+        ("reason", pa.string()),  # of the row by itself; null if there is none
+        ("image_digest", pa.string()),  # of the decoded pixels; for a rejected row a unique text
         ("label", pa.int32()),
-        ("is_training", pa.bool_()),  # false sorts first: the test row stays
+        ("is_training", pa.bool_()),  # false sorts first: the test row is kept
         ("source", pa.string()),
         ("row", pa.int64()),
     ]
@@ -54,8 +54,8 @@ REJECTED_SCHEMA = pa.schema([("shard", pa.int32()), ("position", pa.int32()), ("
 def examine(table: pa.Table, shard: int, classes: int, image: Shape) -> pa.Table:
     """Return the facts of a shard's raw rows, one row of FACTS_SCHEMA each.
 
-    `classes` is how many are declared: valid labels are 0 to `classes - 1`. Raises DataError if a payload is not the
-    one that its digest was taken of.
+    `classes` is the number of declared classes: valid labels are 0 to `classes - 1`. Raises DataError if a payload does
+    not match its digest.
     """
     digests = payload_digests(table)
     for row, (found, declared) in enumerate(zip(digests, table["payload_digest"].to_pylist(), strict=True)):
@@ -64,7 +64,7 @@ def examine(table: pa.Table, shard: int, classes: int, image: Shape) -> pa.Table
             raise DataError(f"data/raw: row {row_id}: its payload does not match its digest; run stage ingest again")
     reasons, image_digests = _readability(table, digests, image)
     labels = table["label"].to_numpy(zero_copy_only=False)
-    is_known = (labels >= 0) & (labels < classes)  # a missing label is NaN: neither
+    is_known = (labels >= 0) & (labels < classes)  # a missing label is NaN and fails both
     reasons = np.where((reasons == None) & ~is_known, UNKNOWN_LABEL, reasons)  # noqa: E711 - element by element
     for position in np.flatnonzero(reasons != None):  # noqa: E711
         image_digests[position] = f"{shard}:{position}"
@@ -93,7 +93,7 @@ def _readability(
     views = payload_views(table["payload"])
     sizes = np.fromiter((len(view) for view in views), np.int64, len(views))
     encodings = np.asarray(table["encoding"].to_pylist(), np.object_)
-    # Python's integers: the product of three declared sides may pass 64 bits.
+    # Python's integers: the product of three declared sides may exceed 64 bits.
     declared = np.prod(shapes.astype(np.object_), axis=1, initial=1)
     is_raw = encodings == "raw"
     reasons[(is_raw & (sizes != declared)) | (sizes == 0) | ~np.isin(encodings, ENCODINGS)] = UNREADABLE

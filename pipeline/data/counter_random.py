@@ -1,4 +1,4 @@
-"""Random numbers that are a function of a key and a counter, with no state: any batch, any order, the same numbers.
+"""Random numbers as a function of a key and a counter, without state: the same numbers in any batch and any order.
 
 The generator is SplitMix64: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014,
 figures 16 and 17 (mix64, variant 13 of D. Stafford). Number `n` of a stream is `mix64(key + (n + 1) × gamma)`.
@@ -52,7 +52,7 @@ def random_words(keys: Keys, first: int, count: int) -> Keys:
 
 
 def uniform(keys: Keys, first: int, count: int) -> npt.NDArray[np.float64]:
-    """Return `[row, count]` numbers of [0, 1), multiples of 2^-53."""
+    """Return `[row, count]` numbers in [0, 1), multiples of 2^-53."""
     return (random_words(keys, first, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -70,7 +70,7 @@ def normal_levels(deviation: float) -> npt.NDArray[np.int16]:
 
 
 def normal(keys: Keys, first: int, count: int, deviation: float) -> npt.NDArray[np.int16]:
-    """Return `[row, count] int16` normal numbers rounded to integers; four are made of each number of the stream."""
+    """Return `[row, count] int16` normal numbers rounded to integers, four from each number of the stream."""
     words = random_words(keys, first, -(-count // 4))
     picks = words.astype("<u8", copy=False).view("<u2")[:, :count]
     return normal_levels(deviation).take(picks)

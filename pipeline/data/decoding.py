@@ -16,14 +16,14 @@ from pipeline.errors import Bug
 from pipeline.storage.shards import Shape
 
 ENCODINGS = ("raw", "png", "jpeg")
-# What a picture's file may hold, by the channels it is declared to have. Nothing is guessed: no alpha, no 16 bits.
+# The Pillow modes accepted for each declared number of channels. Nothing is guessed: no alpha, no 16 bits.
 _MODES = {1: ("L", {"L", "1"}), 3: ("RGB", {"RGB", "P"})}
 
 
 def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> npt.NDArray[np.uint8] | None:
     """Return a png's or jpeg's pixels, `[height, width, channel] uint8`, or None unless it decodes to exactly `shape`.
 
-    The size in the file's header is compared before any pixel is decoded, so a small file cannot ask for much memory.
+    The size in the file's header is checked before any pixel is decoded, so a small file cannot claim much memory.
     """
     from PIL import Image
 
@@ -43,7 +43,7 @@ def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> 
 
 
 def decode_payloads(table: pa.Table, shape: Shape) -> npt.NDArray[np.uint8]:
-    """Return the pixels of raw rows that were cleaned, `[row, height, width, channel] uint8`.
+    """Return the pixels of clean rows, `[row, height, width, channel] uint8`.
 
     Raises Bug for a payload that is not an image of `shape`.
     """

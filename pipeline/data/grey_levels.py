@@ -16,12 +16,12 @@ import pyarrow as pa
 from pipeline.records.statistics import ChannelStatistics
 from pipeline.storage.shards import image_schema, pixel_column
 
-_INT32_PIXELS = (2**31 - 1) // 255**2  # as many squares fit into 32 bits
+_INT32_PIXELS = (2**31 - 1) // 255**2  # the squares of this many pixels add up within 32 bits
 
 
 @dataclass(frozen=True)
 class ImageSums:
-    """Sums over each image's pixels: `total` and `squares` are `[image, channel] int64`; `pixels` a channel has."""
+    """Sums over each image's pixels: `total` and `squares` are `[image, channel] int64`; `pixels` per channel."""
 
     total: npt.NDArray[np.int64]
     squares: npt.NDArray[np.int64]
@@ -55,7 +55,7 @@ def image_table(
 
 @dataclass(frozen=True)
 class ChannelSums:
-    """Sums over many images, one Python integer a channel: of any size, exact."""
+    """Sums over many images, one Python integer per channel: exact at any size."""
 
     images: int
     pixels: int

@@ -1,4 +1,4 @@
-"""What a row is called and when two payloads are the same: digests of the content, never of its place."""
+"""Row ids and the equality of payloads: digests of the content, never of its position."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def payload_views(column: pa.ChunkedArray) -> list[memoryview]:
 
 
 class RowNames:
-    """Gives every row its id: 32 hex digits of sha256 over part, label, shape and payload, and `k`.
+    """Assigns every row its id: 32 hex digits of sha256 over part, label, shape and payload, and `k`.
 
-    `k` counts the earlier rows of the same part, label, shape and payload, so ids are unique, and they stay as they
-    are when rows are put in another order or others are added.
+    `k` counts the earlier rows of the same part, label, shape and payload, so ids are unique, and they do not change
+    when rows are reordered or others are added.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""From clean rows of any encoding to fixed-size uint8 images, one folder a part, with their grey-level statistics."""
+"""From clean rows of any encoding to fixed-size uint8 images, one folder per part, with grey-level statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BLOCK_BYTES = 16 * 2**20  # pixels made at a time
 
 @dataclass(frozen=True)
 class ShardToNormalize:
-    """A shard of the clean data, and the number its rows of each part get in that part's folder."""
+    """A shard of the clean data, and for each part the number of the shard that gets its rows of that part."""
 
     number: int
     number_in_part: Mapping[str, int]
@@ -39,7 +39,7 @@ class ShardToNormalize:
 
 @dataclass(frozen=True)
 class NormalizedShard:
-    """What a shard became: by part, the written file, the rows by label and the sums of their grey levels."""
+    """The result of normalizing a shard: by part, the written file, the rows by label, the sums of grey levels."""
 
     entries: dict[str, FileEntry]
     labels: dict[str, Counter[int]]
@@ -56,10 +56,10 @@ def normalize_dataset(
     target: Shape,
     on_progress: Callable[[int, int], None],
 ) -> int:
-    """Write the rows of `clean`, resized from `image` to `target`, to `prepared/<part>/`, and what was fitted on the
-    training part to `statistics.json`; return the rows.
+    """Write the rows of `clean`, resized from `image` to `target`, to `prepared/<part>/`; return how many.
 
-    Raises DataError if `split` is not about the shards of `clean`.
+    The statistics of the training part go to `prepared/statistics.json`. Raises DataError if `split` does not list the
+    shards of `clean`.
     """
     rows, parts = read_manifest(clean), read_manifest(split)
     if [(entry.path, entry.rows) for entry in rows.files] != [(entry.path, entry.rows) for entry in parts.files]:

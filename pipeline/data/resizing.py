@@ -1,7 +1,7 @@
 """Resizing of whole batches: separable antialiased bilinear (triangle) resampling, as Pillow's BILINEAR does.
 
-Weights are multiples of 2^-15. A pixel then is a sum of at most 38-bit numbers, which float64 adds without rounding, so
-the result is exact: the same in any batch, on any machine, with any BLAS.
+Weights are multiples of 2^-15. A pixel is then a sum of numbers of at most 38 bits, which float64 adds without
+rounding, so the result is exact: the same in any batch, on any machine, with any BLAS.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def resampling_weights(source: int, target: int) -> npt.NDArray[np.float64]:
     whole = np.floor(weights * _UNIT)
     for row, missing in enumerate((_UNIT - whole.sum(axis=1)).astype(int)):
         largest = np.argsort(whole[row] - weights[row] * _UNIT, kind="stable")[:missing]
-        whole[row, largest] += 1  # largest remainder: a flat image stays as it is
+        whole[row, largest] += 1  # largest remainder: a flat image stays unchanged
     exact: npt.NDArray[np.float64] = whole / _UNIT
     exact.flags.writeable = False
     return exact
 
 
 def resize(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Resize `[image, height, width, channel] uint8`; images that have the size already are returned as they are."""
+    """Resize `[image, height, width, channel] uint8`; images of that size already are returned unchanged."""
     images, source_height, source_width, channels = pixels.shape
     if (source_height, source_width) == (height, width):
         return pixels

@@ -44,7 +44,7 @@ def clean_dataset(
 ) -> dict[str, Any]:
     """Write the kept rows of `raw` to `clean` and the others to `quarantine`; return how many, and why.
 
-    Shard n of either holds rows of shard n of `raw`, in order. Raises DataError if nothing is left of a class.
+    Shard n of either holds rows of shard n of `raw`, in order. Raises DataError if a class has no rows left.
     """
     manifest = read_manifest(raw)
     tasks = _shards_to_clean(session, raw, manifest, len(classes), image)
@@ -66,7 +66,7 @@ def clean_dataset(
 def examine_shards(
     batches: Iterable[pa.RecordBatch], raw: Path, classes: int, image: Shape
 ) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: from batches whose column `id` holds shard numbers of `raw` to the facts of their rows."""
+    """For mapInArrow: map batches whose column `id` holds shard numbers of `raw` to the facts of these shards' rows."""
     for batch in batches:
         for shard in batch.column("id").to_pylist():
             table = read_shard(raw / shard_name(shard))
@@ -84,7 +84,7 @@ class ShardToClean:
 
 @dataclass(frozen=True)
 class CleanedShard:
-    """What became of a shard: the written files, the kept rows by label, the rejected rows by reason."""
+    """The result of cleaning a shard: the written files, the kept rows by label, the rejected rows by reason."""
 
     clean: FileEntry
     quarantine: FileEntry | None
@@ -126,7 +126,7 @@ def _shards_to_clean(
 
 
 def _count(cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Add the shards up; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
+    """Add up the shards; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
     labels: Counter[int] = Counter()
     reasons: Counter[str] = Counter()
     for shard in cleaned:

@@ -1,7 +1,7 @@
-"""How shards are worked on by Spark: it hands out shard numbers, and the executors read and write the files themselves.
+"""Processes shards on Spark: it distributes shard numbers, and the executors read and write the files themselves.
 
-Pixels so never pass through the JVM. What an executor needs is the same folder under the same path as the driver: given
-on one machine, and on a cluster when the workspace lies on a file system that all of its machines mount.
+So pixels never pass through the JVM. Executors need the workspace under the same path as the driver: always the case
+on one machine; on a cluster, the workspace must be on a file system that all of its machines mount.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _POLL_S = 0.1
-_ROUNDS = 4  # Spark tasks a slot: few enough to be cheap, many enough to even out and to show progress
+_ROUNDS = 4  # Spark tasks per slot: few enough to be cheap, many enough to balance the load and to show progress
 
 
 def run_tasks(
@@ -38,8 +38,8 @@ def run_tasks(
 ) -> list[Result]:
     """Run `work(task)` for each `(task, rows)` on Spark's executors and return the results in the tasks' order.
 
-    `on_progress(rows done, rows in all)` is called in this thread while tasks finish. `work` and its results must be
-    picklable. An error of pipeline.errors, or of a file, that `work` raises is raised here as it was: the first task's.
+    `on_progress(rows done, all rows)` is called in this thread while tasks finish. `work` and its results must be
+    picklable. If tasks raise a RatchetError or an OSError (as StorageError), the first task's is raised here.
     """
     if not tasks:
         return []
@@ -52,7 +52,7 @@ def run_tasks(
         try:
             result = work(task)
         except RatchetError as error:
-            return None, error  # as a value: raised, Spark would try again and then bury it in a Java trace
+            return None, error  # not raised: Spark would retry, then bury it in a Java stack trace
         except OSError as error:
             return None, StorageError(f"{error.filename or 'data'}: cannot be read or written: {error.strerror}")
         done.add(rows)
@@ -68,7 +68,7 @@ def run_tasks(
                 if last < done.value < total:  # a task run twice counts twice
                     on_progress(last := done.value, total)
         except BaseException:
-            context.cancelAllJobs()  # else leaving the block would wait for the job that nobody wants any more
+            context.cancelAllJobs()  # otherwise leaving the block would wait for the abandoned job
             raise
     pairs = outcome.result()
     for _, error in pairs:
@@ -79,7 +79,7 @@ def run_tasks(
 
 
 def publish_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> FileEntry:
-    """Write a shard so that running the task twice, even at the same time, or killing it does no harm.
+    """Write a shard so that killing the task, or running it twice, even at the same time, does no harm.
 
     Every attempt writes in a folder of its own and renames: the bytes are a function of the rows, so it does not matter
     which attempt comes last.
@@ -95,7 +95,7 @@ def publish_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable
 
 
 def sweep_attempts(folder: Path) -> None:
-    """Remove what attempts that were killed have left, so that only whole shards are published."""
+    """Remove what killed attempts left behind, so that only whole shards are published."""
     for attempt in folder.glob(".attempt-*"):
         shutil.rmtree(attempt)
 
@@ -107,7 +107,7 @@ def slices(table: pa.Table, rows: int) -> Iterator[pa.Table]:
 
 
 def read_shard(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one shard whole. Shards are bounded when they are taken in (see sources.rows), so it fits."""
+    """Read one whole shard. Ingest bounds the size of shards (see data/sources/rows.py), so it fits into memory."""
     tables = list(shards.iter_shard(path, columns))
     if tables:
         return pa.concat_tables(tables)

@@ -1,7 +1,7 @@
-"""Which row belongs to the training, the validation and the test part, and the proof that nothing stands in two.
+"""Which row belongs to the training, the validation and the test part, and the proof that nothing is in two.
 
-What decides is a hash of the seed and the payload's digest, never a row's place: shuffling the source changes nothing,
-and equal payloads always fall together.
+A hash of the seed and the payload's digest decides, never a row's position: shuffling the source changes nothing, and
+equal payloads always go to the same part.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Codes = npt.NDArray[np.int8]
 
 
 def stable_hash(digests: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
-    """Return 64 well-mixed bits for each payload digest, `[row] uint64`: the first of sha256 over seed and digest."""
+    """Return 64 well-mixed bits per payload digest, `[row] uint64`: the first bits of sha256 over seed and digest."""
     prefix = f"split {seed} ".encode()
     content = b"".join(hashlib.sha256(prefix + digest.encode()).digest()[:8] for digest in digests)
     return np.frombuffer(content, ">u8").astype(np.uint64)
@@ -48,7 +48,7 @@ def assign(
     """
     keys = stable_hash(digests, seed)
     if params.method == "hash":
-        # The bounds are on the whole 64-bit range, so a row's part depends on nothing but its own key.
+        # The bounds divide the whole 64-bit range, so a row's part depends on nothing but its own key.
         bounds = [round(share * 2**64) for share in (params.train, params.train + params.validation)]
         return np.searchsorted(np.array([min(b, 2**64 - 1) for b in bounds], np.uint64), keys, side="right").astype(
             np.int8
@@ -69,7 +69,7 @@ def assign(
 
 
 def largest_remainder(rows: int, shares: Sequence[float]) -> list[int]:
-    """Return how many of `rows` each share gets: they add up, and none is off by one or more (Hamilton's method)."""
+    """Return how many of `rows` each share gets: they sum to `rows`, each within 1 of its quota (Hamilton's method)."""
     quotas = [rows * share for share in shares]
     counts = [int(quota) for quota in quotas]
     by_remainder = sorted(range(len(shares)), key=lambda part: (counts[part] - quotas[part], part))
@@ -81,7 +81,7 @@ def largest_remainder(rows: int, shares: Sequence[float]) -> list[int]:
 def _stratified(
     labels: npt.NDArray[np.int32], keys: npt.NDArray[np.uint64], digests: Sequence[str], shares: Sequence[float]
 ) -> Codes:
-    """Within each class, in the order of the keys: the first share is training, the next validation, the rest test."""
+    """Within each class, in the order of the keys, assign the first share to training, the next to validation, …"""
     codes = np.empty(len(keys), np.int8)
     by_key = np.lexsort((np.asarray(digests), keys)) if len(keys) else np.empty(0, np.int64)
     for label in np.unique(labels):
@@ -91,7 +91,7 @@ def _stratified(
 
 
 def class_counts(codes: Codes, labels: npt.NDArray[np.int32], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return rows by part and class; raise DataError naming the class and the part where there are none."""
+    """Return rows by part and class; raise DataError naming a class and a part that has none of it."""
     counts = {}
     for code, part in enumerate(PARTS):
         rows = np.bincount(labels[codes == code], minlength=len(classes))
@@ -107,13 +107,13 @@ def class_counts(codes: Codes, labels: npt.NDArray[np.int32], classes: Sequence[
 
 
 def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Mapping[str, Any]:
-    """Return the proof that no id and no payload digest stands in two parts; raise DataError naming one that does."""
+    """Return the proof that no id and no payload digest is in two parts; raise DataError naming one that is."""
     for what, names in (("id", ids), ("payload digest", digests)):
         part_of: dict[str, int] = {}
         for name, code in zip(names, codes.tolist(), strict=True):
             if part_of.setdefault(name, code) != code:
                 raise DataError(
-                    f"split: {what} {name} stands in the {PARTS[part_of[name]]} and in the {PARTS[code]} part; "
+                    f"split: {what} {name} is both in the {PARTS[part_of[name]]} and in the {PARTS[code]} part; "
                     "run stage clean again"
                 )
     return {
@@ -134,7 +134,7 @@ def split_dataset(
     seed: int,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, int]:
-    """Write to `split` the part of each row of `clean`, and the proof that parts are apart; return rows by part."""
+    """Write to `split` the part of each row of `clean`, and the proof that parts are disjoint; return rows by part."""
     manifest = read_manifest(clean)
     tables = [read_shard(clean / entry.path, _COLUMNS) for entry in manifest.files]
     rows = pa.concat_tables(tables)

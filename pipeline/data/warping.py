@@ -1,7 +1,7 @@
 """One affine bilinear warp of a batch: flip, scale, rotation and shift fused, each image with its own.
 
-Everything per pixel is integer arithmetic on 16.16 fixed-point coordinates, so an image's result does not depend on the
-batch it is in nor on the machine's floating point, and a warp that moves nothing returns the very same pixels.
+Everything per pixel is integer arithmetic on 16.16 fixed-point coordinates, so an image's result depends neither on its
+batch nor on the machine's floating point, and a warp that moves nothing returns the very same pixels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def affine(
     shift_x: npt.NDArray[np.float64],
     shift_y: npt.NDArray[np.float64],
 ) -> Affine:
-    """Return the inverse of: flip left-right, enlarge by `scale`, rotate by `angle_rad`, move by shifts (pixels)."""
+    """Return the inverse of: flip left-right, enlarge by `scale`, rotate by `angle_rad`, shift (in pixels)."""
     cosine, sine = np.cos(angle_rad) / scale, np.sin(angle_rad) / scale
     sign = np.where(is_flipped, -1.0, 1.0)
     return Affine(
@@ -52,7 +52,7 @@ def affine(
 
 
 def warp(pixels: npt.NDArray[np.uint8], moved: Affine) -> npt.NDArray[np.uint8]:
-    """Warp `[image, height, width, channel] uint8`; what comes from outside an image is black.
+    """Warp `[image, height, width, channel] uint8`; what lies outside an image is black.
 
     Bilinear with weights of 1/256: at most one grey level from the exact value.
     """
@@ -91,7 +91,7 @@ def _coordinates(
 
 
 def _sum_of_axes(along_x: npt.NDArray[np.float64], along_y: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    """Return `[image, y, x]` fixed-point sums. Each axis is rounded on its own, before there is an entry per pixel."""
+    """Return `[image, y, x]` fixed-point sums. Each axis is rounded by itself, before summing per pixel."""
     fixed_x = np.rint(along_x * _ONE).astype(np.int32)
     fixed_y = np.rint(along_y * _ONE).astype(np.int32)
     return fixed_x[:, None, :] + fixed_y[:, :, None]
@@ -117,7 +117,7 @@ def _blend(
     """Return the bilinear mean of four packed pixels, rounded.
 
     The upper and the lower pixel are blended from left to right together, in two 16-bit lanes of one 32-bit word:
-    255 × 256 is below 2^16, so the lanes never meet.
+    255 × 256 is below 2^16, so the lanes never overflow.
     """
     left_lanes = corners & _LANES
     corners >>= np.uint32(8)

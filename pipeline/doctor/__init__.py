@@ -1,1 +1,1 @@
-"""What the pipeline needs from this machine: what is there, what is missing, and the line to paste."""
+"""What the pipeline needs from this machine: what is there, what is missing, and the command that fixes it."""

@@ -1,8 +1,8 @@
-"""Examines everything; refuses a run whose machine lacks something.
+"""Examines everything; refuses a run if the machine lacks something.
 
-`examine` is behind `ratchet doctor`; `require_java` and `require_horovod` stand first in what would otherwise fail
-minutes later with a stack trace. Nothing heavy is imported: versions come from the installed packages' metadata, so the
-whole examination takes well under a second and works where TensorFlow does not even load.
+`examine` is behind `ratchet doctor`; a run calls `require_java` and `require_horovod` first, rather than fail minutes
+later with a stack trace. Nothing heavy is imported: versions come from the installed packages' metadata, so the whole
+examination is quick and works even if TensorFlow does not load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.errors import UsageError
 
 
 def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> list[HealthCheck]:
-    """Check all that a run under `root` needs with these execution settings; a failure is in the list, not raised."""
+    """Check everything that a run under `root` with these execution settings needs. A failed check is never raised."""
     return [
         check_python(),
         check_environment(root),
@@ -47,14 +47,14 @@ def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> 
 
 
 def require_java() -> None:
-    """Raise UsageError if Spark could not start a Java that it runs on."""
+    """Raise UsageError unless there is a Java that Spark runs on."""
     check = check_java()
     if not check.is_ok:
-        raise UsageError(f"Spark cannot start: {check.found}. To mend it: {check.remedy}")
+        raise UsageError(f"Spark cannot start: {check.found}. To fix it: {check.remedy}")
 
 
 def require_horovod() -> None:
-    """Raise UsageError if Horovod is missing or was built against another TensorFlow than the one installed."""
+    """Raise UsageError if Horovod is missing or was built for another TensorFlow than the one installed."""
     check = check_horovod(workers=2)
     if not check.is_ok:
-        raise UsageError(f"training with several workers cannot start: {check.found}. To mend it: {check.remedy}")
+        raise UsageError(f"training with several workers cannot start: {check.found}. To fix it: {check.remedy}")

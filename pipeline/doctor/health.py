@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """One thing the pipeline needs. `remedy` is one line that can be pasted, empty where there is nothing to do."""
+    """One thing the pipeline needs. `remedy` is a command to paste, empty if there is nothing to do."""
 
     name: str
     is_ok: bool

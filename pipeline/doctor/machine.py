@@ -12,9 +12,9 @@ from pathlib import Path
 from pipeline.doctor.health import HealthCheck
 
 GIB = 1024**3
-DISK_NEEDED_GIB = 3.0  # Spark's shuffle, DVC's cache and a run's work tree, for all 70 000 images
+DISK_NEEDED_GIB = 3.0  # Spark's shuffle, DVC's cache and a run's workspace, for all 70 000 images
 SPARK_MEMORY_GIB = 1.5  # the JVM driver and its Python workers
-WORKER_MEMORY_GIB = 1.0  # one training process: TensorFlow itself is half of it
+WORKER_MEMORY_GIB = 1.0  # one training process; TensorFlow itself takes half of it
 
 
 def check_cores(workers: int) -> HealthCheck:
@@ -27,7 +27,7 @@ def check_cores(workers: int) -> HealthCheck:
 
 
 def check_memory(workers: int) -> HealthCheck:
-    """Memory for the larger of the two: Spark, or the workers. They never run at once."""
+    """Memory for Spark or for the workers, whichever needs more: they never run at the same time."""
     available_gib = _available_memory() / GIB
     needed_gib = max(SPARK_MEMORY_GIB, workers * WORKER_MEMORY_GIB)
     found = f"{available_gib:.1f} GiB available, {needed_gib:.1f} GiB needed"
@@ -39,7 +39,7 @@ def check_memory(workers: int) -> HealthCheck:
 
 
 def _available_memory() -> int:
-    """Bytes that may still be used: the machine's, or the container's (cgroup v2) where that is less."""
+    """Return the bytes still available: the machine's, or the container's (cgroup v2) if fewer."""
     meminfo = Path("/proc/meminfo").read_text()
     machine = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)
     available = int(machine[1]) * 1024 if machine else 0
@@ -52,7 +52,7 @@ def _available_memory() -> int:
 
 
 def check_disk(root: Path) -> HealthCheck:
-    """Room for a run on the disk that holds `root`."""
+    """Space for a run on the disk that holds `root`."""
     free_gib = shutil.disk_usage(root).free / GIB
     found = f"{free_gib:.1f} GiB free, {DISK_NEEDED_GIB:.1f} GiB needed"
     is_ok = free_gib >= DISK_NEEDED_GIB
@@ -62,7 +62,7 @@ def check_disk(root: Path) -> HealthCheck:
 
 
 def check_work_tree(root: Path) -> HealthCheck:
-    """A file can be written in `root`. Asking the permission bits is not enough: the disk may be mounted read-only."""
+    """A file can be written in `root`. Permission bits are not enough: the disk may be mounted read-only."""
     try:
         with tempfile.NamedTemporaryFile(dir=root, prefix=".doctor-"):
             return HealthCheck("work tree", True, f"{root} is writable")

@@ -32,7 +32,7 @@ def check_dvc(root: Path) -> HealthCheck:
 
 
 def check_store(root: Path, uri: str) -> HealthCheck:
-    """The MLflow store answers, or can be created where it is named."""
+    """The MLflow store answers, or can be created."""
     from pipeline.doctor.reachability import probe, without_password
 
     problem = probe(root, uri)
@@ -45,7 +45,7 @@ def check_store(root: Path, uri: str) -> HealthCheck:
 
 
 def check_spark_master(master: str) -> HealthCheck:
-    """The address has one of the forms that Spark knows; nothing is contacted."""
+    """The address has one of the forms that Spark accepts; nothing is contacted."""
     if _MASTER.fullmatch(master):
         return HealthCheck("spark master", True, master)
     found = f"'{master}' is none of local[N], spark://host:port, k8s://…, yarn"

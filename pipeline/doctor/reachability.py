@@ -1,4 +1,4 @@
-"""Whether the MLflow store that a URI names can be used: found out without importing MLflow, and within a second."""
+"""Whether the MLflow store that a URI names can be used, without importing MLflow and within a second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWER_TIMEOUT_S = 0.5
 
 @dataclass(frozen=True)
 class StoreProblem:
-    """Why a store cannot be used, and one line to paste that shows more."""
+    """Why a store cannot be used, and a command to paste that shows more."""
 
     what: str
     remedy: str
@@ -27,8 +27,8 @@ class StoreProblem:
 def probe(root: Path, uri: str) -> StoreProblem | None:
     """Return what keeps the store at `uri` (relative paths: from `root`) from being used, or None.
 
-    A folder or a SQLite file counts as usable when it can be created. A scheme that names no host and no file
-    (`databricks`, `uc:…`) cannot be examined from here and is believed.
+    A folder or an SQLite file counts as usable if it can be created. A scheme that names neither host nor file
+    (`databricks`, `uc:…`) cannot be examined from here and counts as usable.
     """
     scheme = urlsplit(uri).scheme
     if scheme in {"http", "https"}:
@@ -41,7 +41,7 @@ def probe(root: Path, uri: str) -> StoreProblem | None:
 
 
 def without_password(uri: str) -> str:
-    """Return `uri` as it may be printed."""
+    """Return `uri` with its password masked, fit for printing."""
     return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
@@ -51,7 +51,7 @@ def _probe_server(uri: str) -> StoreProblem | None:
         with urllib.request.urlopen(health, timeout=ANSWER_TIMEOUT_S):  # noqa: S310  the scheme is http or https
             return None
     except urllib.error.HTTPError as error:
-        # A server that wants a log-in, or whose proxy hides /health, is there all the same.
+        # A server that requires a log-in, or whose proxy hides /health, is reachable all the same.
         what = f"the server answers {error.code}" if error.code >= 500 else None
         error.close()
     except (OSError, ValueError) as error:

@@ -16,22 +16,22 @@ from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
 
-STAMP = Path(".venv/setup.sha256")  # written by scripts/setup.sh, last of all
+STAMP = Path(".venv/setup.sha256")  # written by scripts/setup.sh as its last step
 LOCK = Path("requirements/pipeline.txt")
 
-# Spark 4 runs on Java 17 and 21; Java 24 took away the security manager that Hadoop still calls.
+# Spark 4 runs on Java 17 and 21; Java 24 removed the security manager that Hadoop still calls.
 JAVA_OLDEST, JAVA_TOO_NEW = 17, 24
 JAVA_MODULE = "jdk.incubator.vector"
 
 
 def check_python() -> HealthCheck:
-    """Python 3.11, for which the lock files hold."""
+    """Python 3.11, for which the lock files were made."""
     is_ok = sys.version_info[:2] == (3, 11)
     return HealthCheck("python", is_ok, f"Python {platform.python_version()}", "" if is_ok else "make setup")
 
 
 def check_environment(root: Path) -> HealthCheck:
-    """`.venv` was set up from the lock files as they are now, and holds what they name."""
+    """`.venv` was set up from the current lock files, and holds what they name."""
 
     def bad(found: str) -> HealthCheck:
         return HealthCheck("environment", False, found, f"cd {shlex.quote(str(root))} && rm -f {STAMP} && make setup")
@@ -87,7 +87,7 @@ def check_java() -> HealthCheck:
 
 
 def _java_package() -> str:
-    """Debian dropped OpenJDK 17 after release 12; its testing release has no number. Ubuntu has both."""
+    """Return the JRE's package: Debian dropped OpenJDK 17 after release 12 (testing has no number); Ubuntu has both."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -102,7 +102,7 @@ def _apt(package: str) -> str:
 
 
 def check_compiler() -> HealthCheck:
-    """A C++ compiler; only building the Horovod wheel needs it, so one that is installed excuses it."""
+    """A C++ compiler; only building the Horovod wheel needs it, so it may be missing if Horovod is installed."""
     if found := shutil.which("g++"):
         return HealthCheck("c++ compiler", True, found)
     if installed_version("horovod"):
@@ -111,7 +111,7 @@ def check_compiler() -> HealthCheck:
 
 
 def check_git() -> HealthCheck:
-    """git, for DVC and for the work tree each run gets."""
+    """git, for DVC and for each run's workspace."""
     found = shutil.which("git")
     return HealthCheck("git", True, found) if found else HealthCheck("git", False, "no git on PATH", _apt("git"))
 
@@ -133,7 +133,7 @@ def installed_version(distribution: str) -> str | None:
 
 
 def check_horovod(workers: int) -> HealthCheck:
-    """Horovod's TensorFlow library is there and was built against the installed TensorFlow; one worker needs none."""
+    """Horovod's TensorFlow library exists and was built for the installed TensorFlow; one worker needs none."""
     tensorflow = installed_version("tensorflow-cpu") or installed_version("tensorflow")
     try:
         horovod = importlib.metadata.distribution("horovod")
@@ -145,7 +145,7 @@ def check_horovod(workers: int) -> HealthCheck:
     cache = '"${RATCHET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ratchet}"'
     again = f"rm -rf {cache}/wheels {STAMP} && make setup"
     try:
-        # Horovod's build writes down which TensorFlow it saw.
+        # Horovod's build records the TensorFlow it was built with.
         built_for = json.loads((folder / "metadata.json").read_text()).get("tensorflow")
     except (OSError, ValueError):
         built_for = None

@@ -1,5 +1,5 @@
-"""The evaluation phase: what the candidate's answers are worth.
+"""The evaluation phase: how good the candidate's predictions are.
 
-`predict` asks a stored model, `predictions` keeps its answers for the gate and the page, `metrics` and `curves` measure
-them (pure), `plot_data` and `plots` write and draw them, `findings` gathers what is shown.
+`predict` runs a stored model, `predictions` stores its answers for the gate and the page, `metrics` and `curves`
+measure them (pure), `plot_data` and `plots` write and draw them, `findings` collects what is shown.
 """

@@ -1,7 +1,7 @@
-"""What a classifier's answers are worth at every threshold, as curves. Pure: the same input as `metrics`.
+"""How good a classifier is at every threshold, as curves. Pure, with the same inputs as `metrics`.
 
-Curves are read on a fixed grid, so that a file has the same few rows whatever the size of the test part, and several
-runs lie on one another. Between two operating points nothing is interpolated: each value was really reached.
+Curves are sampled on a fixed grid, so that a file has the same few rows whatever the size of the test part, and curves
+of several runs can be overlaid. Nothing is interpolated between two operating points: each value was really reached.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipeline.evaluation.metrics import Labels, Probabilities, calibration_bins
 Values = npt.NDArray[np.float64]
 
 _STEPS = 200
-# Good models live near a false positive rate of 0: the grid is denser there.
+# Good models operate near a false positive rate of 0: the grid is denser there.
 FALSE_POSITIVE_GRID: Values = (np.arange(_STEPS + 1) / _STEPS) ** 3
 RECALL_GRID: Values = np.arange(_STEPS + 1) / _STEPS
 
@@ -37,7 +37,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The bins that hold rows, by rising confidence: `[bin]` mean confidence, accuracy and rows."""
+    """The bins that hold rows, in order of confidence: `[bin]` mean confidence, accuracy and rows."""
 
     confidence: Values
     accuracy: Values
@@ -51,7 +51,7 @@ def roc(labels: Labels, probabilities: Probabilities) -> Curves:
     curves = []
     for number in range(probabilities.shape[1]):
         false_rate, true_rate, _ = metrics.roc_curve(labels == number, probabilities[:, number])
-        # Both rates rise together, so the last point at or below x is the best one there.
+        # Both rates rise together, so the last point at or below x is the best one.
         curves.append(true_rate[np.searchsorted(false_rate, FALSE_POSITIVE_GRID, side="right") - 1])
     return Curves(FALSE_POSITIVE_GRID, np.stack(curves))
 
@@ -73,7 +73,7 @@ def precision_recall(labels: Labels, probabilities: Probabilities) -> Curves:
 
 
 def calibration(labels: Labels, probabilities: Probabilities, *, bins: int) -> Calibration:
-    """Return how often the model is right where it is how sure, in the bins of the expected calibration error."""
+    """Return accuracy by confidence, in the bins of the expected calibration error."""
     confidence, is_right, bin_of = calibration_bins(labels, probabilities, bins=bins)
     rows = np.bincount(bin_of, minlength=bins)
     filled = rows > 0

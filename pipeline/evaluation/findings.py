@@ -1,4 +1,4 @@
-"""What is shown of a candidate, as tables for DVC and as drawings for the page, each by its name."""
+"""What is shown about a candidate: tables for DVC and drawings for the page, each by its file name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.records.training_history import History
 
 @dataclass(frozen=True)
 class Findings:
-    """A training's history, the answers to the test part, and the curves read from them."""
+    """A training's history, the predictions on the test part, and the curves computed from them."""
 
     history: History
     test: Predictions
@@ -45,7 +45,7 @@ class Findings:
 
 
 def find(history: History, test: Predictions, classes: Sequence[str], *, calibration_bins: int) -> Findings:
-    """Read the curves from the answers to the test part."""
+    """Compute the curves from the predictions on the test part."""
     labels, probabilities = test.labels, test.probabilities
     return Findings(
         history,

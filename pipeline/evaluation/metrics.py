@@ -1,11 +1,10 @@
-"""What a classifier's answers are worth, as numbers. Pure: labels and probabilities in, figures out.
+"""How good a classifier's predictions are, as numbers. Pure: labels and probabilities in, metrics out.
 
 Labels are `[row] int`, the number of the true class. Probabilities are `[row, class] float`, each row non-negative and
-summing to 1. The predicted class is the one with the highest probability, the lowest number where several tie.
+summing to 1. The predicted class is the one with the highest probability; of several that tie, the lowest number.
 
-No figure is ever NaN. What would be undefined is settled here: a class with no rows is refused (nothing can be said
-about it), a class that is never predicted has precision 0 and F1 0, answers that never vary have
-correlation 0.
+No metric is ever NaN. Undefined cases are decided here: a class without rows is refused (nothing can be said about it),
+a class that is never predicted has precision 0 and F1 0, constant predictions have correlation 0.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
 Labels = npt.NDArray[np.integer[Any]]
 Probabilities = npt.NDArray[np.floating[Any]]
 
-# Keras clips probabilities at the same value, so the figures are those of training.
+# Keras clips probabilities at the same value, so the metrics agree with training.
 _SMALLEST_PROBABILITY = 1e-7
 _SUM_TOLERANCE = 1e-3
 
 
 def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequence[str], part: str) -> None:
-    """Raise DataError unless the answers can be measured.
+    """Raise DataError unless the predictions can be measured.
 
-    They can when there is a row of probabilities for each label, every class of `classes` has a row, every label is a
+    They can if there is a row of probabilities for each label, every class of `classes` has a row, every label is a
     class, and each row is finite, non-negative and sums to 1.
     """
     if probabilities.shape != (len(labels), len(classes)):
@@ -60,9 +59,9 @@ def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequenc
 
 
 def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: int) -> Metrics:
-    """Return the figures of one part. The answers must have passed `check_answers`.
+    """Return the metrics of one part. The predictions must have passed `check_answers`.
 
-    Macro figures are plain means over the classes. AUC is the mean of one-versus-rest areas under the ROC curve
+    Macro metrics are plain means over the classes. AUC is the mean of one-versus-rest areas under the ROC curve
     (Provost and Domingos 2001, unweighted). MCC is the multi-class correlation of Gorodkin (2004).
     """
     from sklearn import metrics
@@ -83,7 +82,7 @@ def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: i
 
 
 def measure_classes(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> dict[str, ClassMetrics]:
-    """Return the figures of each class by its name, in the order of `classes`."""
+    """Return the metrics of each class by its name, in the order of `classes`."""
     return dict(zip(classes, _per_class(labels, probabilities), strict=True))
 
 
@@ -97,7 +96,7 @@ def confusion_matrix(labels: Labels, probabilities: Probabilities) -> npt.NDArra
 
 
 def cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
-    """Return the mean of −ln p(true class), in nats a row; p is held at 1e-7 or above, as Keras does."""
+    """Return the mean of −ln p(true class), in nats per row; p is clipped at 1e-7 from below, as Keras does."""
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(of_truth, _SMALLEST_PROBABILITY, 1.0)).mean())
 
@@ -124,7 +123,7 @@ def calibration_bins(
 
 
 def report(train: Predictions, test: Predictions, classes: Sequence[str], *, calibration_bins: int) -> MetricsReport:
-    """Return what stands in `reports/metrics.json`, from answers that have passed `check_answers`."""
+    """Return the content of `reports/metrics.json`, from predictions that have passed `check_answers`."""
     of_train = measure(train.labels, train.probabilities, calibration_bins=calibration_bins)
     of_test = measure(test.labels, test.probabilities, calibration_bins=calibration_bins)
     by_class = measure_classes(test.labels, test.probabilities, classes)

@@ -1,6 +1,6 @@
-"""The tables behind `dvc plots show`: one CSV a plot, with the columns that dvc.yaml names as its axes.
+"""The tables behind `dvc plots show`: one CSV per plot, with the columns that dvc.yaml names as its axes.
 
-A class is named in the fixed columns' terms (`true_positive_rate of trouser`), so no class name can clash with them.
+A class's column has the axis in its name (`true_positive_rate of trouser`), so no class name clashes with a fixed one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.records.training_history import EpochRecord, History
 
 
 def learning_curves(history: History) -> bytes:
-    """Return one row per epoch. DVC draws the last column when no other is asked for: the validation accuracy."""
+    """Return one row per epoch. By default DVC draws the last column: the validation accuracy."""
     return _csv(list(EpochRecord.model_fields), (list(epoch.to_json().values()) for epoch in history))
 
 

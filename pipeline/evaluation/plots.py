@@ -1,7 +1,7 @@
-"""The curves and the confusion matrix as SVG: the same bytes for the same figures.
+"""The curves and the confusion matrix as SVG: the same bytes for the same values.
 
-Drawn without a background and in the colour of the text around them, so that a page can show them in a light and in a
-dark scheme alike; opened alone, they are black on the viewer's white. Text stays text.
+They are drawn without a background and in the colour of the surrounding text, so that a page can show them in a light
+and in a dark scheme; opened alone, they are black on the viewer's white. Text stays text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipeline.evaluation.curves import Calibration, Curves
 from pipeline.records.training_history import History
 
-_INK = "#010203"  # stands for the colour of the text around the picture
+_INK = "#010203"  # placeholder for the colour of the surrounding text
 _BLUE = "#3a86c8"
 _ORANGE = "#d9822b"
 _CLASSES_SHOWN = 24
@@ -55,7 +55,7 @@ def learning_curves(history: History) -> bytes:
             for part, colour, line in (("train", _ORANGE, (0, (4, 2))), ("validation", _BLUE, "-")):
                 values = [getattr(record, f"{part}_{figure_of}") for record in history]
                 axes.plot(epochs, values, color=colour, linestyle=line, linewidth=1.6, marker="o", markersize=3)
-                # The higher curve's name stands above its end, the lower one's below: they never meet.
+                # The higher curve's name is above its end, the lower one's below: they never overlap.
                 is_higher = values[-1] == max(
                     getattr(history[-1], f"{each}_{figure_of}") for each in ("train", "validation")
                 )
@@ -65,7 +65,7 @@ def learning_curves(history: History) -> bytes:
             axes.set_xlabel("epoch")
             span = max(1.0, epochs[-1] - epochs[0])
             axes.set_xticks(sorted({int(epoch) for epoch in np.linspace(epochs[0], epochs[-1], 8)}))
-            axes.set_xlim(epochs[0] - 0.04 * span, epochs[-1] + 0.25 * span)  # room for the names of the parts
+            axes.set_xlim(epochs[0] - 0.04 * span, epochs[-1] + 0.25 * span)  # space for the names of the parts
             axes.margins(y=0.15)
             _grid(axes)
 
@@ -75,7 +75,7 @@ def learning_curves(history: History) -> bytes:
 def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
     """Draw `[true class, predicted class]` as shares of each true class, with the row counts.
 
-    Of many classes, the 24 with the lowest recall are drawn.
+    Only the 24 classes with the lowest recall are drawn if there are more.
     """
     rows = matrix.sum(axis=1)
     recall = matrix.diagonal() / np.maximum(rows, 1)
@@ -94,7 +94,7 @@ def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
                 if not count:
                     continue
                 share = count / rows[truth]
-                # Mistakes are few: the square root keeps them visible beside the diagonal.
+                # Mistakes are rare: the square root keeps them visible beside the diagonal.
                 strength = 0.7 * (share if truth == answer else share**0.5)
                 axes.add_patch(
                     Rectangle(
@@ -141,7 +141,7 @@ def precision_recall(curves: Curves, classes: Sequence[str]) -> bytes:
 
 
 def calibration(bins: Calibration) -> bytes:
-    """Draw how often the model is right where it is how sure; the area of a dot is its share of the rows."""
+    """Draw accuracy by confidence; the area of a dot is its share of the rows."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=_INK, alpha=0.35, linewidth=0.8, linestyle=(0, (2, 3)))
@@ -191,7 +191,7 @@ def _svg(size_inches: tuple[float, float], draw: Callable[[Any], None]) -> bytes
     from matplotlib.figure import Figure
 
     with mpl.rc_context():
-        mpl.rcdefaults()  # a matplotlibrc of the user's must not change what DVC tracks
+        mpl.rcdefaults()  # the user's matplotlibrc must not change what DVC tracks
         mpl.rcParams.update(_SETTINGS)
         figure = Figure(figsize=size_inches)
         draw(figure)

@@ -1,7 +1,7 @@
-"""What a stored model answers: the same bits for the same model and pixels, on however many cores.
+"""A stored model's predictions: the same bits for the same model and pixels, on any number of cores.
 
-Each batch is computed by one thread, and all batches have the same size (the last is filled up), so neither the number
-of cores nor the number of rows can change the order in which numbers are added. Several batches run side by side.
+Each batch is computed by one thread, and all batches have the same size (the last is padded), so neither the number of
+cores nor the number of rows can change the order in which numbers are added. Several batches run in parallel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def predict(
 ) -> npt.NDArray[np.float32]:
     """Return the probabilities `[row, class] float32` of images `[row, height, width, channel] uint8`.
 
-    `progress` is told the rows done and their total. Raises DataError if the images have not the model's input shape.
+    `progress` is called with the rows done and their total. Raises DataError if the images do not have the model's
+    input shape.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
@@ -66,6 +67,6 @@ def _fix_arithmetic() -> None:
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
-    # Once TensorFlow has started, its threads cannot be changed; the deterministic operations then hold alone.
+    # Once TensorFlow has started, its threads cannot be changed; then only the deterministic operations apply.
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)

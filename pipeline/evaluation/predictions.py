@@ -1,4 +1,4 @@
-"""The model's answers, row by row, kept for the gate and the page: a data set of their own.
+"""The model's predictions, row by row, stored for the gate and the page as a data set.
 
 Columns: `id`, `label` (the true class) and `probabilities` (`[class] float32`), in the order of the part they are for.
 """
@@ -50,7 +50,7 @@ def write_predictions(folder: Path, part: str, predictions: Predictions, classes
 
 
 def read_predictions(folder: Path) -> Predictions:
-    """Read them back, after the manifest's digests have been checked; raise DataError if they do not match."""
+    """Read predictions after checking the manifest's digests; raise DataError if they do not match."""
     table = pa.concat_tables(shards.iter_tables(folder))
     probabilities = table["probabilities"].combine_chunks()
     classes = probabilities.type.list_size
@@ -62,5 +62,5 @@ def read_predictions(folder: Path) -> Predictions:
 
 
 def _numbers(column: pa.Array, kind: type[_Number]) -> npt.NDArray[_Number]:
-    # Arrow's own to_numpy imports pandas, which takes longer than making the whole page.
+    # Arrow's own to_numpy imports pandas, which is slow.
     return np.frombuffer(column.buffers()[1], kind, count=len(column), offset=column.offset * column.type.byte_width)

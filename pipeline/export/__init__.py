@@ -1,1 +1,1 @@
-"""The served form of a model, and asking it in a process that knows nothing of this package's models."""
+"""The exported form of a model, and querying it in a process that loads none of this package's models."""

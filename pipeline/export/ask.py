@@ -1,4 +1,4 @@
-"""Asks an exported model in a fresh process."""
+"""Queries an exported model in a fresh process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MESSAGE_LIMIT = 200
 def ask_export(
     model_folder: Path, exports: Path, images: npt.NDArray[np.uint8], scratch: Path
 ) -> npt.NDArray[np.float32]:
-    """Return what the exported form of a stored model answers to images; see `exported` and `ask`."""
+    """Return the probabilities that a stored model's exported form predicts for images; see `exported` and `ask`."""
     if not len(images):
         raise DataError("there are no rows to ask the exported model about")
     return ask(exported(model_folder, exports), images, scratch)
@@ -32,11 +32,11 @@ def ask_export(
 def ask(
     saved_model: Path, images: npt.NDArray[np.uint8], scratch: Path, *, timeout_s: float = ASK_TIMEOUT_S
 ) -> npt.NDArray[np.float32]:
-    """Load a SavedModel in a fresh process, ask it, and return its probabilities `[row, class] float32`.
+    """Load a SavedModel in a fresh process, query it, and return its probabilities `[row, class] float32`.
 
-    The process knows nothing of Keras or of this package's models, as a server would not. Raises DataError with its
-    last line if it fails, TryAgain if it takes longer than the time-out or is killed: neither says anything about the
-    model. `scratch` is a folder of its own, gone afterwards.
+    Like a model server, the process loads neither Keras nor this package's models. Raises DataError with the last line
+    it printed if it fails; TryAgain if it exceeds the time-out or is killed, which says nothing about the model.
+    `scratch` is a folder for this call alone, removed afterwards.
     """
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -49,9 +49,9 @@ def ask(
 def _answer(
     saved_model: Path, images: npt.NDArray[np.uint8], scratch: Path, timeout_s: float
 ) -> npt.NDArray[np.float32]:
-    question, answer, log = scratch / "images.npy", scratch / "probabilities.npy", scratch / "query.log"
-    np.save(question, images, allow_pickle=False)
-    command = [sys.executable, "-m", "pipeline.export.query", str(saved_model), str(question), str(answer)]
+    images_path, answers_path, log = scratch / "images.npy", scratch / "probabilities.npy", scratch / "query.log"
+    np.save(images_path, images, allow_pickle=False)
+    command = [sys.executable, "-m", "pipeline.export.query", str(saved_model), str(images_path), str(answers_path)]
     package_folder = Path(pipeline.__path__[0]).parent
     with log.open("wb") as output:
         process = processes.start(command, folder=package_folder, environment=os.environ, output=output)
@@ -67,5 +67,5 @@ def _answer(
         lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         reason = lines[-1].replace(f"{scratch}/", "")[:_MESSAGE_LIMIT]
         raise DataError(f"the exported model does not answer: {reason}")
-    answered: npt.NDArray[np.float32] = np.load(answer, allow_pickle=False)
-    return answered
+    answers: npt.NDArray[np.float32] = np.load(answers_path, allow_pickle=False)
+    return answers

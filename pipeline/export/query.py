@@ -1,4 +1,4 @@
-"""Asks a SavedModel, with TensorFlow and numpy only: `python -m pipeline.export.query SAVED_MODEL IMAGES ANSWERS`.
+"""Queries a SavedModel with TensorFlow and numpy only: `python -m pipeline.export.query SAVED_MODEL IMAGES ANSWERS`.
 
 Images and answers are `.npy` files.
 """
@@ -17,7 +17,7 @@ _BATCH_ROWS = 256
 
 
 def main(saved_model: str, images_path: str, answers_path: str) -> None:
-    """Load the model, ask it for the images by the names of its signature, and write its probabilities."""
+    """Load the model, call its signature on the images by name, and write the probabilities."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 

@@ -14,8 +14,9 @@ SIGNATURE, INPUT, OUTPUT = "serving_default", "images", "probabilities"
 
 
 def serving_module(model_folder: Path) -> Any:
-    """Return the stored model as a `tf.Module`: called with images `[batch, height, width, channel] uint8`, it answers
-    probabilities `[batch, class] float32`.
+    """Return the stored model as a `tf.Module`: from images to probabilities.
+
+    Images are `[batch, height, width, channel] uint8`, probabilities `[batch, class] float32`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
@@ -26,7 +27,7 @@ def serving_module(model_folder: Path) -> Any:
     images_of_shape = [tf.TensorSpec([None, height, width, channels], tf.uint8, name=INPUT)]
 
     class Serving(tf.Module):  # type: ignore[misc]
-        """A stored model behind the fixed names of its input and its output."""
+        """A stored model with fixed names for its input and output."""
 
         def __init__(self) -> None:
             super().__init__(name="serving")
@@ -44,10 +45,10 @@ def serving_module(model_folder: Path) -> Any:
 
 
 def exported(model_folder: Path, exports: Path) -> Path:
-    """Return the SavedModel of a stored model, in TensorFlow Serving's layout, made if it is not there yet.
+    """Return the SavedModel of a stored model, in TensorFlow Serving's layout; export it if that is not done yet.
 
-    Its bytes differ from run to run, its answers do not. So it is never tracked: it stands in the folder `exports`
-    under a name made of what decides it, the model's digest and the exporter. Others are removed.
+    Its bytes differ from run to run, its answers do not. So it is never tracked: it is in the folder `exports`, named
+    after what decides it, the model's digest and the exporter. Other exports are removed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The candidate meets the champion: both answer the same test rows."""
+"""Compares the candidate with the champion on the same test rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.records.champion import Champion
 Ask = Callable[[Path], npt.NDArray[np.float32]]
 
 
-def meet(
+def compare_with_champion(
     champion: Champion,
     folder: Path,
     answers: Answers,
@@ -28,10 +28,10 @@ def meet(
     rule: ChampionRule,
     seed: int,
 ) -> Comparison | None:
-    """Compare the candidate's answers with those of the champion in `folder`; None if there is no champion.
+    """Compare the candidate's predictions with those of the champion in `folder`; None if there is no champion.
 
-    `ask` returns what a stored model answers to the test rows, `[row, class] float32`. Raises DataError with a clause
-    that says why the champion cannot be met, and whatever `ask` raises.
+    `ask` returns a stored model's predictions for the test rows, `[row, class] float32`. Raises DataError with a clause
+    that says why the comparison is not possible, and whatever `ask` raises.
     """
     if champion.identity is None:
         return None
@@ -42,19 +42,23 @@ def meet(
     trained_for = stored.read_architecture(folder).classes
     if trained_for != tuple(classes):
         raise DataError(f"it was trained for {len(trained_for)} other classes: {', '.join(trained_for)[:120]}")
-    theirs = ask(folder)
-    if not np.all(np.isfinite(theirs)):
+    champion_probabilities = ask(folder)
+    if not np.all(np.isfinite(champion_probabilities)):
         raise DataError("it answers numbers that are not finite")
-    is_ours_right = answers.probabilities.argmax(axis=1) == answers.labels
-    is_theirs_right = theirs.argmax(axis=1) == answers.labels
+    candidate_is_right = answers.probabilities.argmax(axis=1) == answers.labels
+    champion_is_right = champion_probabilities.argmax(axis=1) == answers.labels
     return Comparison(
         accuracy=comparison.compare(
-            is_ours_right, is_theirs_right, confidence=rule.confidence, resamples=rule.resamples, seed=(seed, 0)
+            candidate_is_right,
+            champion_is_right,
+            confidence=rule.confidence,
+            resamples=rule.resamples,
+            seed=(seed, 0),
         ),
         recalls=comparison.compare_recalls(
             answers.labels,
-            is_ours_right,
-            is_theirs_right,
+            candidate_is_right,
+            champion_is_right,
             classes=len(classes),
             confidence=rule.confidence,
             resamples=rule.resamples,

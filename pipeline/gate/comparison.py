@@ -1,8 +1,8 @@
 """Whether one classifier is at least as good as another on the same rows: paired bootstrap, one-sided.
 
-Both classifiers answer the same rows, so a row is one of three: won (only the first is right), lost (only the second is
-right), or tied. The difference in accuracy is `(won − lost) / rows`. Drawing `rows` rows with replacement makes these
-three counts multinomial, so the counts alone give exactly the distribution that drawing row by row gives.
+Both classifiers classify the same rows, so a row is one of three: won (only the first is right), lost (only the second
+is right), or tied. The difference in accuracy is `(won − lost) / rows`. Drawing `rows` rows with replacement makes the
+three counts multinomial, so drawing the counts gives exactly the same distribution as drawing row by row.
 Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 8 (pairs are drawn together) and
 section 13.3 (percentile limits).
 """
@@ -20,9 +20,9 @@ BoolVector = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Difference:
-    """How a candidate differs from a champion: both figures are fractions of `rows`, positive where it is better.
+    """The candidate's `difference` from the champion, a fraction of `rows`, positive if the candidate is better.
 
-    `lower` is the one-sided lower confidence limit. Without rows nothing is known: both figures are NaN.
+    `lower` is its one-sided lower confidence limit. Without rows nothing is known: both are NaN.
     """
 
     rows: int
@@ -40,10 +40,10 @@ def compare(
     resamples: int,
     seed: Sequence[int],
 ) -> Difference:
-    """Compare two classifiers by which rows `[row] bool` each has right.
+    """Compare two classifiers by which rows each classifies correctly, `[row] bool`.
 
-    The limit is the percentile limit, never above the difference itself. It knows only the losses that the rows show:
-    where a rare fault has no row, no resampling can find it. Raises ValueError if the two are not of one length.
+    The limit is the percentile limit, never above the difference itself. It reflects only losses that occur in the
+    rows: no resampling can find a rare fault that no row shows. Raises ValueError if the two differ in length.
     """
     if candidate_is_right.shape != champion_is_right.shape:
         raise ValueError(f"{candidate_is_right.shape[0]} rows of one, {champion_is_right.shape[0]} of the other")
@@ -70,13 +70,13 @@ def compare_recalls(
     resamples: int,
     seed: int,
 ) -> list[Difference]:
-    """Compare the recalls of every class: within the rows of one label, being right is recall.
+    """Compare the recall of every class: the accuracy within the rows of one label is that class's recall.
 
-    The limits are at the stated confidence each, not widened for their number. Whoever lets a candidate through only
-    if *every* class holds tests a union of "this class has lost too much" against the intersection of the others; such
-    a test errs at most as often as one of its parts, whatever their number (Berger 1982, Technometrics 24(4),
-    intersection–union). What grows with the number of classes is the chance to refuse a good candidate: that is paid
-    for with a margin per class wider than the margin overall.
+    Each limit has the stated confidence; none is widened for the number of classes. A gate that promotes only if
+    *every* class passes tests the union of the hypotheses "this class has lost too much" against the intersection of
+    their complements; such a test errs at most as often as one of its parts, whatever their number (Berger 1982,
+    Technometrics 24(4), intersection–union). What grows with the number of classes is the chance of refusing a good
+    candidate: the price is a margin per class wider than the overall margin.
     """
     return [
         compare(

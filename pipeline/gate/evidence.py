@@ -1,4 +1,4 @@
-"""Everything the gate judges by."""
+"""The evidence on which the gate judges."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Unknown:
-    """A figure that could not be had, and why: a clause without a full stop."""
+    """A figure that could not be obtained, and why: a clause without a full stop."""
 
     why: str
 
 
 def known(ask: Callable[[], T], in_words: Callable[[Exception], str]) -> T | Unknown:
-    """Return what `ask` returns; if it raises what bad data and bad models raise, why, `in_words`.
+    """Return what `ask` returns, or Unknown if it raises what bad data and bad models raise; `in_words` says why.
 
     A figure that cannot be had is a fact for the gate, not a crash: so is a file that is missing. A disk that fails
     says nothing about the model, and is raised.
@@ -51,7 +51,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answers:
-    """Rows and what a model said of them: `labels [row] int32`, `probabilities [row, class] float32`."""
+    """Rows and a model's predictions for them: `labels [row] int32`, `probabilities [row, class] float32`."""
 
     ids: Sequence[str]
     labels: npt.NDArray[np.int32]
@@ -60,20 +60,20 @@ class Answers:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the gate judges by."""
+    """Everything on which the gate judges."""
 
     candidate: str
     metrics: MetricsReport | Unknown
     test_ids: Sequence[str]
     test_labels: npt.NDArray[np.int32]
     predictions: Answers | Unknown
-    served: npt.NDArray[np.float32] | Unknown  # what the exported model answers for the first rows
+    served: npt.NDArray[np.float32] | Unknown  # the exported model's probabilities for the first rows
     champion: Identity | None
     comparison: Comparison | Unknown | None  # None: there is no champion
 
 
 def predictions_problem(evidence: Evidence, classes: int) -> str | None:
-    """Say why the predictions are not the candidate's answers to the test rows; None if they are."""
+    """Return why the predictions cannot be the candidate's on the test rows; None if nothing contradicts that."""
     answers = evidence.predictions
     if isinstance(answers, Unknown):
         return answers.why
@@ -81,7 +81,7 @@ def predictions_problem(evidence: Evidence, classes: int) -> str | None:
     if rows == 0:
         return "there are no test rows"
     if answers.probabilities.shape != (rows, classes) or len(answers.labels) != rows:
-        return f"the predictions are {answers.probabilities.shape}, the test part asks for {(rows, classes)}"
+        return f"the predictions are {answers.probabilities.shape}, the test part needs {(rows, classes)}"
     if list(answers.ids) != list(evidence.test_ids):
         return "the ids of the predictions are not those of the test rows"
     if not np.array_equal(answers.labels, evidence.test_labels):
@@ -97,5 +97,5 @@ def predictions_problem(evidence: Evidence, classes: int) -> str | None:
 
 
 def finite(value: float | None) -> float | None:
-    """Return a figure if it is a finite number, None otherwise: a NaN and an infinity are no figures."""
+    """Return a figure if it is a finite number, otherwise None: neither NaN nor infinity counts as a figure."""
     return value if value is not None and math.isfinite(value) else None

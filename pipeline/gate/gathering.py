@@ -1,4 +1,4 @@
-"""Gathers what the gate judges by, from what the stages before have left."""
+"""Gathers the gate's evidence from the outputs of earlier stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.challenge import Ask, meet
+from pipeline.gate.challenge import Ask, compare_with_champion
 from pipeline.gate.evidence import Answers, Evidence, known
 from pipeline.models import stored
 from pipeline.recipe.recipe import GateParams
@@ -21,8 +21,8 @@ from pipeline.storage.shards import Images
 
 
 @dataclass(frozen=True)
-class Means:
-    """How models are asked: `predict` a stored model about the test rows, `serve` the exported one about the first.
+class ModelQueries:
+    """How models are queried: `predict` runs a stored one on the test rows, `serve` the exported one on the first.
 
     `in_words` says what went wrong without naming this machine's folders.
     """
@@ -39,22 +39,22 @@ def gather(
     metrics: Path,
     test: Images,
     answers: Answers,
-    means: Means,
+    queries: ModelQueries,
     rule: GateParams,
     classes: tuple[str, ...],
     seed: int,
 ) -> Evidence:
-    """Return the evidence. What cannot be had is in it as Unknown, with the reason; nothing of it raises."""
-    opponent = read_record(champion / CHAMPION_FILE, Champion)
-    challenge = partial(meet, opponent, champion, answers, means.predict)
+    """Return the evidence. What cannot be measured is in it as Unknown, with the reason, rather than raised."""
+    declared = read_record(champion / CHAMPION_FILE, Champion)
+    compare = partial(compare_with_champion, declared, champion, answers, queries.predict)
     return Evidence(
         candidate=stored.digest(candidate),
-        metrics=known(lambda: read_record(metrics, MetricsReport), means.in_words),
+        metrics=known(lambda: read_record(metrics, MetricsReport), queries.in_words),
         test_ids=test.ids,
         test_labels=test.labels,
         predictions=answers,
-        champion=opponent.identity,
-        # Before the export is asked: predict settles TensorFlow's arithmetic for this process.
-        comparison=known(partial(challenge, classes=classes, rule=rule.champion, seed=seed), means.in_words),
-        served=known(means.serve, means.in_words),
+        champion=declared.identity,
+        # Before the export is queried: predict fixes TensorFlow's arithmetic for this process.
+        comparison=known(partial(compare, classes=classes, rule=rule.champion, seed=seed), queries.in_words),
+        served=known(queries.serve, queries.in_words),
     )

@@ -1,7 +1,7 @@
 """The gate: evidence in, verdict out. Closed by default.
 
-A candidate is let through only if every check passes, and a check passes only on a finite figure that is within its
-bound. A figure that could not be had comes as `Unknown`, with the reason, and fails its check.
+A candidate is promoted only if every check passes, and a check passes only on a finite figure that is within its bound.
+A figure that could not be obtained comes as `Unknown`, with the reason, and fails its check.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PARITY_FLOOR = 1e-6  # below the resolution of float32 probabilities, differenc
 
 
 def judge(evidence: Evidence, rule: GateParams, classes: Sequence[str]) -> Verdict:
-    """Hold a candidate against every declared threshold, the champion, and its own exported form."""
+    """Check a candidate against every declared threshold, the champion, and its own exported form."""
     checks = (
         _check_predictions(evidence, len(classes)),
         *_check_metrics(evidence.metrics, rule),
@@ -88,30 +88,30 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     gap = float(np.max(np.abs(served.astype(np.float64) - expected)))
     if not math.isfinite(gap):
         return _check("parity", None, bound, "the exported model answers numbers that are not finite")
-    # To the next decade: the last bits may differ between machines, the verdict's bytes should not.
+    # Rounded up to a power of ten: the last bits may differ between machines, the verdict's bytes should not.
     shown = _PARITY_FLOOR if gap <= _PARITY_FLOOR else float(f"{10.0 ** math.ceil(math.log10(gap)):.0e}")
     what = f"the exported model, loaded in a fresh process, answers {rows} rows"
     if gap <= bound:
         return _check("parity", min(shown, bound), bound, f"{what} as the trained one did", passes=True)
-    return _check("parity", shown, bound, f"{what} otherwise than the trained one did, by more than {bound:g}")
+    return _check("parity", shown, bound, f"{what} differently from the trained one, by more than {bound:g}")
 
 
 def _check_champion(evidence: Evidence, rule: GateParams, classes: Sequence[str]) -> list[GateCheck]:
     champion, comparison, limits = evidence.champion, evidence.comparison, rule.champion
     if champion is None:
         if comparison is None:
-            return [_check("champion", None, None, "first model: there is no champion to meet", passes=True)]
+            return [_check("champion", None, None, "first model: there is no champion to compare with", passes=True)]
         return [_check("champion", None, None, "compared with a champion that is not named")]
     name = f"champion v{champion.version}"
     if comparison is None or isinstance(comparison, Unknown):
         why = comparison.why if comparison else "it was not compared"
         sentence = (
-            f"{name} cannot be met: {why}; to replace it all the same, promote the candidate by hand: "
+            f"{name} cannot be compared with: {why}; to replace it anyway, promote the candidate by hand: "
             f'`ratchet registry promote {champion.name} VERSION --reason "…"`'
         )
         return [_check("champion", None, -limits.margin, sentence)]
     if len(comparison.recalls) != len(classes):
-        return [_check("champion", None, -limits.margin, f"{name} was compared in other classes")]
+        return [_check("champion", None, -limits.margin, f"{name} was compared on other classes")]
     overall = _check_difference(
         "champion", "accuracy", name, comparison.accuracy, limits.margin, limits.confidence, "test rows"
     )

@@ -1,1 +1,1 @@
-"""Starts the ranks of a training and watches over them. It decides nothing of the result."""
+"""Starts and supervises the ranks of a training. It decides no result."""

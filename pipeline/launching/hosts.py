@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one rank among all, among those of its host (local) and among the hosts (cross)."""
+    """The position of one rank among all, among those of its host (local) and among the hosts (cross)."""
 
     host: str
     rank: int
@@ -27,7 +27,7 @@ class Slot:
     cross_size: int
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which Horovod learns its place."""
+        """Return the environment variables that tell Horovod its rank."""
         return {
             "HOROVOD_HOSTNAME": self.host,
             "HOROVOD_RANK": str(self.rank),
@@ -40,7 +40,7 @@ class Slot:
 
 
 def parse_hosts(text: str, workers: int) -> list[tuple[str, int]]:
-    """Read `host:slots,…`; a single host without slots takes all workers. Raise UsageError if they do not fit in."""
+    """Parse `host:slots,…`; a single host without slots takes all workers. Raise UsageError if slots are too few."""
     entries = [entry.strip() for entry in text.split(",")]
     if len(entries) == 1 and entries[0] and ":" not in entries[0]:
         return [(entries[0], workers)]
@@ -53,30 +53,30 @@ def parse_hosts(text: str, workers: int) -> list[tuple[str, int]]:
     twice = {name for name, _ in hosts if [other for other, _ in hosts].count(name) > 1}
     if twice:
         raise UsageError(
-            f"horovod.hosts: {', '.join(sorted(twice))} stands twice; give each host once, with all its slots"
+            f"horovod.hosts: {', '.join(sorted(twice))} appears twice; give each host once, with all its slots"
         )
-    room = sum(slots for _, slots in hosts)
-    if room < workers:
-        raise UsageError(f"horovod.hosts: {room} slots for {workers} workers; add slots or lower horovod.workers")
+    total = sum(slots for _, slots in hosts)
+    if total < workers:
+        raise UsageError(f"horovod.hosts: {total} slots for {workers} workers; add slots or lower horovod.workers")
     return hosts
 
 
 def assign_slots(hosts: Sequence[tuple[str, int]], workers: int) -> list[Slot]:
-    """Give the ranks their places, host by host, as Horovod's own launcher does."""
+    """Assign the ranks to slots, host by host, as Horovod's own launcher does."""
     used: list[tuple[str, int]] = []
     left = workers
     for host, slots in hosts:
         if left > 0:
             used.append((host, min(slots, left)))
             left -= used[-1][1]
-    places: list[Slot] = []
+    assigned: list[Slot] = []
     for cross_rank, (host, count) in enumerate(used):
         for local_rank in range(count):
             peers = [number for number, (_, others) in enumerate(used) if others > local_rank]
-            places.append(
+            assigned.append(
                 Slot(
                     host=host,
-                    rank=len(places),
+                    rank=len(assigned),
                     local_rank=local_rank,
                     cross_rank=peers.index(cross_rank),
                     size=workers,
@@ -84,11 +84,11 @@ def assign_slots(hosts: Sequence[tuple[str, int]], workers: int) -> list[Slot]:
                     cross_size=len(peers),
                 )
             )
-    return places
+    return assigned
 
 
 def is_local(host: str) -> bool:
-    """Say whether a host is this machine: its address can be bound here. Raise UsageError for an unknown name."""
+    """Return whether a host is this machine: its address can be bound here. Raise UsageError for an unknown name."""
     try:
         address = socket.gethostbyname(host)
     except OSError as error:
@@ -107,9 +107,9 @@ def worker_command(arguments: Sequence[str]) -> list[str]:
 
 
 def remote_command(host: str, folder: Path, environment: Mapping[str, str], arguments: Sequence[str]) -> list[str]:
-    """Return the ssh command of a rank on another host: same folder, same interpreter, as horovodrun does it.
+    """Return the ssh command of a rank on another host: same folder, same interpreter, as horovodrun does.
 
-    ssh must need no password. The rank leaves when its standard input, which ssh carries, ends.
+    ssh must work without a password. The rank exits when its standard input, which ssh carries, ends.
     """
     variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
     command = " ".join(["exec", "env", *variables, *(shlex.quote(part) for part in worker_command(arguments))])

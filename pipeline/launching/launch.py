@@ -1,8 +1,8 @@
-"""Starts the ranks of a training, watches over them, and ends them all when one is lost.
+"""Starts the ranks of a training, supervises them, and ends them all when one is lost.
 
-The ranks meet through Horovod's own rendezvous server, which runs here; on one machine they talk over the loopback
-interface. Every rank dies with this process, even by SIGKILL: on this machine the kernel sees to it, on another host
-the end of its standard input. There is no TensorFlow in this process.
+The ranks find each other through Horovod's own rendezvous server, which runs here; on one machine they talk over the
+loopback interface. Every rank dies with this process, even on SIGKILL: on this machine by the kernel, on another host
+because its standard input ends. This process does not load TensorFlow.
 """
 
 from __future__ import annotations
@@ -34,24 +34,27 @@ _CODE_FOLDER = Path(pipeline.__file__).parent.parent
 
 
 def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
-    """Run a job on as many workers as the settings say, until all its epochs are done; do nothing if they are.
+    """Run a job on as many workers as the settings say, until all its epochs are done; do nothing if they already are.
 
-    Raises what a rank raised; TryAgain if a rank was lost; UsageError if the workers cannot be started.
+    Raises what a rank raised, TryAgain if a rank was lost, UsageError if the workers cannot be started.
     """
     if finished_epochs(Path(job.work)) >= job.train.epochs:
         return
     slots = assign_slots(parse_hosts(settings.hosts, settings.workers), settings.workers)
     path = Path(job.work, JOB_FILE)
     artifacts.write_json(path, job.model_dump(mode="json"))
-    with rendezvous(settings, slots) as meeting, _ranks(slots, path, rank_environment(job.threads) | meeting) as ranks:
+    with (
+        rendezvous(settings, slots) as variables,
+        _ranks(slots, path, rank_environment(job.threads) | variables) as ranks,
+    ):
         supervise(ranks, progress)
 
 
 @contextmanager
 def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dict[str, str]]:
-    """Run Horovod's rendezvous server within the block; give the variables that lead ranks to it.
+    """Run Horovod's rendezvous server within the block; yield the environment variables that lead ranks to it.
 
-    None for a single worker, who trains without Horovod. Raises UsageError if Horovod is not installed.
+    For a single worker, which trains without Horovod, there are none. Raises UsageError if Horovod is not installed.
     """
     if settings.workers == 1:
         yield {}
@@ -64,7 +67,7 @@ def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dic
     from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
 
     address = _interface_address(settings.interface)
-    # Horovod's RendezvousServer listens on every interface; this one on the one that is used.
+    # Horovod's own RendezvousServer listens on every interface; this one only on the one that is used.
     with RendezvousHTTPServer((address, 0), RendezvousHandler, 0) as server:
         server.init([_slot_info(slot) for slot in slots])
         listener = threading.Thread(target=server.serve_forever, daemon=True)
@@ -78,7 +81,7 @@ def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dic
                 "HOROVOD_GLOO_RENDEZVOUS_PORT": str(server.server_address[1]),
                 "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(1, round(settings.start_timeout_s))),
                 "HOROVOD_CYCLE_TIME": f"{settings.cycle_time_ms:g}",
-                "HOROVOD_FUSION_THRESHOLD": "0",  # what belongs together is fused by us, the same way every time
+                "HOROVOD_FUSION_THRESHOLD": "0",  # the step fuses its tensors itself, always in the same way
             }
         finally:
             server.shutdown()
@@ -87,7 +90,7 @@ def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dic
 
 @contextmanager
 def _ranks(slots: Sequence[Slot], job: Path, environment: Mapping[str, str]) -> Iterator[list[Rank]]:
-    """Start a process for each slot; whatever happens in the block, none is left when it ends."""
+    """Start a process for each slot; none is left when the block ends, however it ends."""
     ranks: list[Rank] = []
     try:
         ranks.extend(_start(slot, job, environment) for slot in slots)
@@ -99,7 +102,7 @@ def _ranks(slots: Sequence[Slot], job: Path, environment: Mapping[str, str]) -> 
 
 def _start(slot: Slot, job: Path, environment: Mapping[str, str]) -> Rank:
     settings = {**environment, **(slot.environment() if slot.size > 1 else {})}
-    if IMPORTS_VARIABLE in os.environ:  # on another host too: what a rank imports is held against dvc.yaml
+    if IMPORTS_VARIABLE in os.environ:  # on another host too: what a rank imports is checked against dvc.yaml
         settings[IMPORTS_VARIABLE] = os.environ[IMPORTS_VARIABLE]
     errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by Rank.end
     here = is_local(slot.host)

@@ -1,4 +1,4 @@
-"""Watching over ranks: passing their progress on, and saying in one line why a training ended before its end."""
+"""Supervises ranks: passes on their progress, and says in one line why a training ended early."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pipeline import errors
 from pipeline.errors import Bug, RatchetError, TryAgain
 from pipeline.runtime.progress import Progress
 
-_GRACE_S = 3.0  # how long the cause may come after its consequence
+_GRACE_S = 3.0  # how long after its consequence the cause may arrive
 _TAIL_BYTES = 4096
 _AGAIN = "the other ranks were stopped; run again: it continues after the last finished epoch"
 
 
 @dataclass
 class Rank:
-    """A started rank: its process, and what it has said so far."""
+    """A started rank: its process, and what it has reported so far."""
 
     number: int
     host: str
@@ -35,15 +35,15 @@ class Rank:
     _unread: bytes = field(default=b"", repr=False)
 
     def read(self, progress: Progress) -> bool:
-        """Take in what the rank has sent; say whether its channel is still open."""
+        """Read what the rank has sent; return whether its channel is still open."""
         assert self.process.stdout is not None
         content = os.read(self.process.stdout.fileno(), 65_536)
         *lines, self._unread = (self._unread + content).split(b"\n")
         for line in lines:
-            self._heed(json.loads(line), progress)
+            self._handle(json.loads(line), progress)
         return bool(content)
 
-    def _heed(self, event: dict[str, Any], progress: Progress) -> None:
+    def _handle(self, event: dict[str, Any], progress: Progress) -> None:
         match event.pop("event"):
             case "step":
                 progress.step(event["what"])
@@ -55,14 +55,14 @@ class Rank:
                 self.has_lost_peers = True
 
     def last_words(self) -> str:
-        """Return the last lines of the rank's standard error, in one."""
+        """Return the last lines of the rank's standard error, as one line."""
         size = self.errors.seek(0, os.SEEK_END)
         self.errors.seek(max(0, size - _TAIL_BYTES))
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
         return " | ".join(line.strip() for line in lines[-3:]) or "it said nothing"
 
     def end(self) -> None:
-        """Kill the rank with its process group, if it still runs, and reap it."""
+        """Kill the rank and its process group, if still running, and reap it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -72,7 +72,7 @@ class Rank:
 
 
 def supervise(ranks: Sequence[Rank], progress: Progress) -> None:
-    """Wait until every rank has ended well; raise as soon as it is clear why one did not."""
+    """Wait until every rank has succeeded; raise as soon as it is clear why one failed."""
     with selectors.DefaultSelector() as selector:
         for rank in ranks:
             selector.register(rank.process.stdout, selectors.EVENT_READ, rank)  # type: ignore[arg-type]
@@ -94,12 +94,12 @@ def supervise(ranks: Sequence[Rank], progress: Progress) -> None:
 
 
 def is_cause(rank: Rank) -> bool:
-    """Say whether a rank failed of itself, rather than because another rank was gone."""
+    """Return whether a rank failed by itself, rather than because another rank was gone."""
     return bool(rank.process.returncode) and not rank.has_lost_peers
 
 
 def why(failed: Sequence[Rank]) -> RatchetError:
-    """Return the error of a training whose ranks failed: their own one line, a lost rank, or a bug."""
+    """Return the error of a training whose ranks failed: a rank's own error, a lost rank, or a bug."""
     causes = [rank for rank in failed if is_cause(rank)]
     for rank in causes:
         if rank.failure is not None:
@@ -114,6 +114,6 @@ def why(failed: Sequence[Rank]) -> RatchetError:
     if causes:
         rank = causes[0]
         code, words = rank.process.returncode, rank.last_words()
-        return Bug(f"training: rank {rank.number} on {rank.host} left with {code}: {words}")
+        return Bug(f"training: rank {rank.number} on {rank.host} exited with {code}: {words}")
     lost = ", ".join(str(rank.number) for rank in failed)
     return TryAgain(f"training: rank {lost} lost touch with the others; {_AGAIN}")

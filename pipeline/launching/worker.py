@@ -1,7 +1,7 @@
 """One rank of a training, as the launcher starts it: `python -m pipeline.launching.worker --parent PID JOB`.
 
 Its standard output is a channel of JSON lines to the launcher (progress, and at the end why it failed, if it did);
-whatever else is printed goes to standard error, whose last lines the launcher keeps for its report.
+everything else that is printed goes to standard error, whose last lines the launcher quotes if the rank fails.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOST_PEER_CODE = 75
 
 
 class Channel:
-    """Writes events to the launcher, and says how far the training is."""
+    """Writes events to the launcher, and reports the training's progress."""
 
     def __init__(self, stream: TextIO, *, is_reporting: bool = True) -> None:
         self._stream = stream
@@ -34,18 +34,18 @@ class Channel:
         self._stream.flush()
 
     def step(self, what: str) -> None:
-        """Say what is being done now."""
+        """Report what is being done now."""
         if self.is_reporting:
             self.send("step", what=what)
 
     def advance(self, done: int, total: int, unit: str, note: str) -> None:
-        """Say that `done` of `total` units are done; throttled."""
+        """Report that `done` of `total` units are done; throttled."""
         if self.is_reporting and self._throttle.is_due(is_last=done >= total):
             self.send("advance", done=done, total=total, unit=unit, note=note)
 
 
 def take_standard_output() -> TextIO:
-    """Keep standard output for the channel alone; what libraries print goes to standard error from now on."""
+    """Reserve standard output for the channel; what libraries print goes to standard error from now on."""
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return channel
@@ -63,7 +63,7 @@ def run(job_path: Path, channel: Channel) -> None:
         train_rank(job, channel)
     except PeerLost:
         channel.send("lost")
-        os._exit(LOST_PEER_CODE)  # without a farewell to a group that is no more
+        os._exit(LOST_PEER_CODE)  # without leaving the group: it no longer exists
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 """Model architectures, one file each, and how a trained model is stored.
 
 A stored model is two files of stable bytes: `architecture.json` (name, settings, input shape, classes, statistics) and
-`weights.safetensors`. Its identity is the digest of both. Everything else (SavedModel …) is exported from them.
+`weights.safetensors`. The digest of both identifies it. Everything else (SavedModel …) is exported from them.
 """

@@ -1,4 +1,4 @@
-"""From an architecture to a Keras model, and weights in and out of it."""
+"""Builds a Keras model from an architecture; reads its weights and sets them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pipeline.errors import DataError
 from pipeline.models.lookup import architecture_module, checked_settings
 from pipeline.records.architecture import Architecture
 
-_FLAT_STD = 1.0  # grey levels: what a channel that never changes is divided by
+_FLAT_STD = 1.0  # grey levels: the divisor for a channel that never changes
 Weights = dict[str, npt.NDArray[Any]]
 
 
 def build(architecture: Architecture) -> Any:
-    """Build the Keras model, freshly initialised from Keras' global seed. Its last layer turns logits to probabilities.
+    """Build the Keras model, initialised from Keras' global seed. Its last layer turns logits into probabilities.
 
     Raises UsageError for an unknown architecture or wrong settings, DataError for statistics that do not fit.
     """
@@ -35,7 +35,7 @@ def build(architecture: Architecture) -> Any:
 
 
 def logits_of(model: Any) -> Any:
-    """Return a model of the same weights that answers logits: what a loss is computed from without loss of digits."""
+    """Return a model with the same weights that outputs logits, from which a loss is computed without losing digits."""
     import keras
 
     return keras.Model(model.input, model.get_layer("probabilities").input, name=f"{model.name}_logits")
@@ -47,13 +47,13 @@ def weights_of(model: Any) -> Weights:
 
 
 def set_weights(model: Any, weights: Weights, where: str) -> None:
-    """Put weights into a model; raise DataError naming the first that is missing, superfluous or of another shape."""
+    """Set a model's weights; raise DataError naming the first that is missing, superfluous or of another shape."""
     expected = {variable.path: tuple(variable.shape) for variable in model.weights}
     found = {name: tuple(array.shape) for name, array in weights.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
-            has, wants = found.get(name, "nothing"), expected.get(name, "nothing")
-            raise DataError(f"{where}: weight {name} has shape {has}, the architecture wants {wants}; train it again")
+            has, needs = found.get(name, "nothing"), expected.get(name, "nothing")
+            raise DataError(f"{where}: weight {name} has shape {has}, the architecture needs {needs}; train it again")
     for variable in model.weights:
         variable.assign(weights[variable.path])
 

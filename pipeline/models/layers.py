@@ -12,8 +12,8 @@ from typing import Any
 def position_dropout(rate: float, name: str) -> Any:
     """Make a dropout layer whose mask is a function of seed, step and the image's position in the global batch.
 
-    So a run of one worker and one of many silence the same units, and a resumed run continues as if it had never
-    stopped: there is no state to save. It works within `placed_dropout`; elsewhere, and at inference, it does nothing.
+    So one worker and many drop the same units, and a resumed run continues as if it had never stopped: there is no
+    state to save. The layer works inside `placed_dropout`; elsewhere, and at inference, it does nothing.
     Counter-based random numbers: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
     """
     return _position_dropout_class()(rate, name=name)
@@ -21,7 +21,7 @@ def position_dropout(rate: float, name: str) -> Any:
 
 @contextmanager
 def placed_dropout(model: Any, seed: int, step: Any, first_image: int) -> Iterator[None]:
-    """Within the block, the model's dropout layers know their step and where the images begin in the global batch."""
+    """Within the block, the model's dropout layers know the step and the first image's position in the global batch."""
     layers = [layer for layer in model.layers if isinstance(layer, _position_dropout_class())]
     for layer in layers:
         layer.position = (seed, step, first_image)
@@ -46,7 +46,7 @@ def _position_dropout_class() -> Any:
             self.position: tuple[int, Any, int] | None = None
 
         def call(self, inputs: Any, training: bool = False) -> Any:
-            """Silence units at random and scale the others up, while training."""
+            """While training, drop units at random and scale up the others."""
             if not training or self.rate == 0 or self.position is None:
                 return inputs
             seed, step, first_image = self.position
@@ -54,7 +54,7 @@ def _position_dropout_class() -> Any:
             units = 1
             for length in inputs.shape[1:]:
                 units *= length
-            blocks = -(-units // numbers_per_block)  # whole blocks an image, so that images can be told apart
+            blocks = -(-units // numbers_per_block)  # whole blocks per image, so that no two images share one
             images = tf.shape(inputs)[0]
             counter = tf.stack([tf.constant(first_image * blocks, tf.uint64), tf.cast(step, tf.uint64)])
             numbers = tf.raw_ops.StatelessRandomUniformV2(
@@ -64,7 +64,7 @@ def _position_dropout_class() -> Any:
             return tf.where(kept, inputs / (1.0 - self.rate), 0.0)
 
         def get_config(self) -> dict[str, Any]:
-            """Return the layer's settings, as Keras wants them."""
+            """Return the layer's settings, as Keras requires."""
             return {**super().get_config(), "rate": self.rate}
 
     return PositionDropout

@@ -1,4 +1,4 @@
-"""Finds an architecture by the name that a recipe gives it."""
+"""Finds an architecture by its name in the recipe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.recipe.settings import Settings, validate
 
 
 def architecture_names() -> list[str]:
-    """Return the names that a recipe may give: the files in `architectures/`."""
+    """Return the names a recipe may use: the files in `architectures/`."""
     return sorted(module.name for module in pkgutil.iter_modules(architectures.__path__))
 
 

@@ -1,8 +1,8 @@
-"""A trained model at rest: two files of stable bytes, and the way from them to a Keras model and back.
+"""A stored model: two files of stable bytes, written from a Keras model and loaded back into one.
 
-`architecture.json` says what the model is and carries the digest of `weights.safetensors`. Name, size and digest are
-told without TensorFlow; `build` and `load` import it. The model takes raw pixels `[batch, height, width, channel]
-uint8` and answers probabilities `[batch, class] float32`: the normalisation is a layer inside it.
+`architecture.json` describes the model and carries the digest of `weights.safetensors`. Name, size and digest can be
+read without TensorFlow; `load` imports it. The model takes raw pixels `[batch, height, width, channel] uint8` and
+returns probabilities `[batch, class] float32`: the normalisation is a layer inside it.
 """
 
 from __future__ import annotations
@@ -47,24 +47,24 @@ def save_weights(folder: Path, architecture: Architecture, weights: Weights) -> 
 
 
 def read_architecture(folder: Path) -> StoredArchitecture:
-    """Read what the model in a folder is; raise StorageError if it is absent, DataError if it is not one."""
+    """Read the architecture of the model in a folder; raise StorageError if absent, DataError if invalid."""
     return _read(folder)
 
 
 def digest(folder: Path) -> str:
-    """Return the identity of a stored model: a digest of both files, once the weights are what the first declares."""
+    """Return the identity of a stored model: a digest of both files, after checking the weights against the first."""
     _verify(folder)
     return digest_json([artifacts.digest_file(folder / name) for name in (ARCHITECTURE_FILE, WEIGHTS_FILE)])
 
 
 def read_weights(folder: Path) -> Weights:
-    """Read the weights by name, after their digest has been checked; no TensorFlow needed."""
+    """Read the weights by name, after checking their digest; no TensorFlow needed."""
     _verify(folder)
     return load_arrays(folder / WEIGHTS_FILE)
 
 
 def load(folder: Path) -> Any:
-    """Return the stored model, ready to answer; raise DataError if its bytes are not what they were."""
+    """Return the stored model, ready to predict; raise DataError if its bytes do not match their digest."""
     architecture, weights = read_architecture(folder), read_weights(folder)
     model = build(architecture)
     set_weights(model, weights, str(folder / WEIGHTS_FILE))

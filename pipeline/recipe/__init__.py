@@ -1,1 +1,1 @@
-"""What decides a result (the recipe), and where and how it is made (the execution), as typed, strict values."""
+"""What decides a result (the recipe), and where and how it is computed (the execution), as typed, strict values."""

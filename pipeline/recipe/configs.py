@@ -1,4 +1,4 @@
-"""One file per model in `configs/`: recipe changes on top of `params.yaml`, and how Airflow is to schedule them."""
+"""One file per model in `configs/`: recipe changes on top of `params.yaml`, and how Airflow schedules the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.recipe.strict_yaml import parse_yaml
 
 
 class Approval(Settings):
-    """A person's yes before a candidate that has passed the gate is published."""
+    """A person's approval, required before a candidate that has passed the gate is published."""
 
     deadline_hours: float = Field(gt=0, le=24 * 30, description="no answer within that is a no, hours")
 

@@ -1,6 +1,6 @@
 """Where and how the pipeline runs. Nothing here decides a result, so nothing here is a DVC parameter.
 
-`execution.yaml` says it; `RATCHET_<GROUP>__<KEY>` in the environment overrides a key
+`execution.yaml` holds it; `RATCHET_<GROUP>__<KEY>` in the environment overrides a key
 (`RATCHET_SPARK__MASTER=local[4]`), and `ratchet run --execution spark.master=local[4]` sets that variable for one run.
 """
 
@@ -49,7 +49,7 @@ class MLflowSettings(Settings):
 
 
 class WorktreeSettings(Settings):
-    """How long the worktrees of runs that Airflow drives are kept for whoever looks for the cause."""
+    """How long the workspaces of Airflow's runs are kept, so that people can look for the cause of a failure."""
 
     failed_hours: float = Field(default=72.0, ge=0, description="after a run has failed, hours")
     forgotten_hours: float = Field(default=168.0, ge=0, description="of a run that never came to an end, hours")
@@ -65,7 +65,7 @@ class Execution(Settings):
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:
-    """Read `execution.yaml` under `root` (defaults where it is absent) and apply the environment's overrides."""
+    """Read `execution.yaml` under `root` (defaults if it is absent) and apply the environment's overrides."""
     path = root / EXECUTION_FILE
     values: dict[str, Any] = parse_yaml(path) if path.exists() else {}
     where = EXECUTION_FILE

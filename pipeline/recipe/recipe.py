@@ -39,7 +39,7 @@ class ImageShape(Settings):
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of one image of uint8."""
+        """Size of one uint8 image, in bytes."""
         return self.height * self.width * self.channels
 
 
@@ -58,12 +58,12 @@ class DataParams(Settings):
     def _names_are_unique(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
-            raise ValueError(f"class names must be unique: {', '.join(twice)} stands twice")
+            raise ValueError(f"class names must be unique: {', '.join(twice)} appears twice")
         return self
 
 
 class IngestParams(Settings):
-    """What ingest takes of the source."""
+    """What ingest takes from the source."""
 
     as_of: str | None = Field(
         default=None,
@@ -81,7 +81,7 @@ class IngestParams(Settings):
 
 
 class SplitParams(Settings):
-    """How rows are divided into training, validation and test part."""
+    """How rows are divided into training, validation and test parts."""
 
     method: Literal["source", "hash", "stratified"] = Field(
         description="source: the source's own test files are the test part, the rest is stratified; "
@@ -128,7 +128,7 @@ class AugmentParams(Settings):
 class ModelParams(Settings):
     """The architecture, by name, and its settings."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="file in pipeline/models/")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="file in pipeline/models/architectures/")
     settings: dict[str, Any] = Field(default_factory=dict, description="arguments of the architecture")
 
 
@@ -153,7 +153,7 @@ class EvaluateParams(Settings):
 
 
 class Minimum(Settings):
-    """Smallest values of the test metrics that are let through. At least accuracy is declared."""
+    """Smallest values of the test metrics that pass the gate. Accuracy is required."""
 
     accuracy: Probability
     macro_precision: Probability | None = None
@@ -164,7 +164,7 @@ class Minimum(Settings):
 
 
 class Maximum(Settings):
-    """Largest values of the test metrics that are let through."""
+    """Largest values of the test metrics that pass the gate."""
 
     cross_entropy: NotNegative | None = None
     calibration_error: Probability | None = None
@@ -181,14 +181,14 @@ class ChampionRule(Settings):
 
 
 class ParityRule(Settings):
-    """The exported model, loaded in a fresh process, must answer as the trained one did."""
+    """The exported model, loaded in a fresh process, must predict what the trained one did."""
 
     rows: int = Field(default=256, ge=1, le=100_000, description="test rows asked")
     tolerance: Positive = Field(default=1e-4, le=1, description="largest difference of any probability")
 
 
 class GateParams(Settings):
-    """What a candidate must show. Nothing here has a default that lets a candidate through."""
+    """What a candidate must achieve. No default here lets a candidate pass."""
 
     minimum: Minimum
     maximum: Maximum = Field(default_factory=Maximum)
@@ -218,9 +218,9 @@ def load_recipe(root: Path) -> Recipe:
 
 
 def apply_overrides(values: dict[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the recipe's plain values with `{"train.epochs": 3}` set.
+    """Return the recipe's plain values with overrides such as `{"train.epochs": 3}` applied.
 
-    Raises UsageError, naming the nearest key, for one that no recipe has; `where` says who gave it (`--set`).
+    Raises UsageError, naming the nearest valid key, for an unknown one; `where` says where it came from (`--set`).
     """
     changed = _copy(values)
     for key, value in overrides.items():

@@ -23,7 +23,7 @@ class Settings(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         strict=True,
-        defer_build=True,  # a group is mostly built as a part of the whole; Airflow pays for it at every parse
+        defer_build=True,  # mostly a group is built as part of the whole: once is enough at every Airflow parse
     )
 
 
@@ -31,7 +31,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def validate(kind: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
-    """Make settings of a kind from plain values; raise UsageError naming file, key, value and what is valid."""
+    """Build settings of a kind from plain values; raise UsageError naming file, key, value and what is valid."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -40,7 +40,7 @@ def validate(kind: type[SettingsT], values: Mapping[str, Any], where: str) -> Se
 
 def _first_problem(kind: type[Settings], error: ValidationError) -> str:
     problems = error.errors(include_url=False)
-    # An unknown key explains a missing one (a misspelling): say it first.
+    # An unknown key explains a missing one (a misspelling): report it first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
@@ -66,7 +66,7 @@ def dotted_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
-    """Set `a.b.c` in nested mappings, making those that are missing; raise UsageError if the way is blocked."""
+    """Set `a.b.c` in nested mappings, creating missing groups; raise UsageError if `a` or `a.b` is not a group."""
     *groups, last = key.split(".")
     for group in groups:
         values = values.setdefault(group, {})

@@ -13,7 +13,7 @@ from pipeline.errors import StorageError, UsageError
 _YAML_LIMIT_BYTES = 2**20
 
 
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml reads some ten times as fast
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is much faster
 
 
 class _StrictLoader(_SafeLoader):  # type: ignore[misc]
@@ -29,7 +29,7 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool
         if not isinstance(key, str):
             raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
         if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"key '{key}' appears twice", key_node.start_mark)
         seen.add(key)
     mapping: dict[Any, Any] = _SafeLoader.construct_mapping(loader, node, deep=deep)
     return mapping
@@ -79,7 +79,7 @@ def parse_yaml_text(text: bytes | str, where: str) -> dict[str, Any]:
 
 
 def parse_yaml_value(text: bytes | str, where: str) -> Any:
-    """Parse any single YAML value from text, under the same limits; raise UsageError naming the line."""
+    """Parse any YAML value from text, under the same limits; raise UsageError naming the line."""
     if len(text) > _YAML_LIMIT_BYTES:
         raise UsageError(f"{where}: larger than {_YAML_LIMIT_BYTES} bytes")
     try:

@@ -34,5 +34,5 @@ class StoredArchitecture(Architecture):
     weights: str
 
     def to_bytes(self) -> bytes:
-        """Return the file's bytes, which a model's identity is taken of: keys sorted, so that no order changes it."""
+        """Return the file's bytes, from which a model's identity is computed: with sorted keys, so in a fixed order."""
         return json.dumps(self.to_json(), indent=2, sort_keys=True).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""`models/champion/champion.json`: the version that a candidate has to meet."""
+"""`models/champion/champion.json`: the version that a candidate is compared with."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CHAMPION_FILE = "champion.json"
 
 
 class Champion(Record):
-    """The champion to be met, None for a first model. `problem` says why its files are not beside it; None if they are.
+    """The champion that a candidate is compared with; `identity` is None for a first model.
 
-    Version 1 called `identity` `champion`.
+    `problem` says why its files are not beside it; None if they are. Record version 1 named `identity` `champion`.
     """
 
     VERSION: ClassVar[int] = 2
@@ -23,7 +23,7 @@ class Champion(Record):
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
-        """Read version 1."""
+        """Read record version 1."""
         if version == 1 and "champion" in values:
             values["identity"] = values.pop("champion")
         return values

@@ -1,4 +1,4 @@
-"""`reports/contracts/<data set>/result.json`: what came of a contract, expectation by expectation."""
+"""`reports/contracts/<data set>/result.json`: the outcome of a contract, expectation by expectation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ExpectationOutcome = Literal["pass", "fail", "error"]
 
 
 class ExpectationResult(Record):
-    """One expectation and what came of it. `error`: it could not be evaluated, which is never a pass.
+    """One expectation and its outcome. `error`: it could not be evaluated, which is never a pass.
 
-    `observed` is the value it looked at; for an expectation about rows, how many of them do not keep to it, which
-    `unexpected_rows` has as a number, with the ids of the first of them in `offending_ids`.
+    `observed` is the observed value; for a row-wise expectation it says in words how many rows violate it, and
+    `unexpected_rows` is that number, `offending_ids` the first of their ids.
     """
 
     type: str
-    column: str | list[str] | None  # several where it is about their combination; None where it is about the table
+    column: str | list[str] | None  # a list for a combination of columns; None for the whole table
     kwargs: dict[str, Any]
     outcome: ExpectationOutcome
     observed: Any
@@ -38,7 +38,7 @@ class ExpectationResult(Record):
 
     @property
     def where(self) -> str:
-        """The column it is about, the columns, or the table."""
+        """The column or columns it is about, or `table`."""
         return ", ".join(self.column) if isinstance(self.column, list) else self.column or "table"
 
     @property
@@ -48,7 +48,7 @@ class ExpectationResult(Record):
 
 
 class ContractResult(Record):
-    """What came of a contract on `rows` rows: one result for each declared expectation, in its order."""
+    """The outcome of a contract on `rows` rows: one result for each declared expectation, in the contract's order."""
 
     suite: str
     rows: int
@@ -72,14 +72,14 @@ class ContractResult(Record):
         return [expectation for expectation in self.expectations if expectation.has_passed]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as it stands in its file, without what an expectation has nothing to say of."""
+        """Return the result as it stands in its file, leaving out an expectation's empty fields."""
         expectations = [each.model_dump(mode="json", exclude_defaults=True) for each in self.expectations]
         return {**super().to_json(), "expectations": expectations}
 
     def require_passed(self, where: Path) -> None:
         """Raise ContractError unless the contract holds.
 
-        DVC does not run a stage after one that failed, unless told to (`--single-item`): this holds even then.
+        DVC does not run a stage after a failed one, except with `--single-item`: this check covers that case too.
         """
         if not self.has_passed:
-            raise ContractError(f"{where}: the contract does not hold; mend the data or the contract, then `dvc repro`")
+            raise ContractError(f"{where}: the contract does not hold; fix the data or the contract, then `dvc repro`")

@@ -13,5 +13,5 @@ def digest_bytes(content: bytes) -> str:
 
 
 def digest_json(value: Any) -> str:
-    """Return `sha256:<hex>` of the canonical JSON of a value (sorted keys, no blanks)."""
+    """Return `sha256:<hex>` of the canonical JSON of a value (sorted keys, no spaces)."""
     return digest_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())

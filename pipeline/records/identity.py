@@ -6,7 +6,7 @@ from pipeline.records.record import Record
 
 
 class Identity(Record):
-    """The name of a registered model, the number of one of its versions, and the digest of what that version holds."""
+    """The name of a registered model, the number of one of its versions, and the digest of that version's model."""
 
     name: str
     version: int

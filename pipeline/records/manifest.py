@@ -24,8 +24,8 @@ class FileEntry(Record):
 class Manifest(Record):
     """What a data set holds.
 
-    `columns` maps each column to its type (`schema` in the file). `counts` holds whatever the stage that made the set
-    wants to be counted (rows per class, rows rejected by reason …): JSON, and a function of the content alone.
+    `columns` maps each column to its type (`schema` in the file). `counts` holds what the stage that wrote the set
+    counted (rows per class, rows rejected by reason …): JSON, and a function of the content alone.
     """
 
     rows: int
@@ -45,5 +45,5 @@ class Manifest(Record):
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
-        """Leave the digest out: it follows from the rest. `storage.manifests` holds the two against each other."""
+        """Leave the digest out: it follows from the rest. `storage/manifests.py` checks that the two agree."""
         return {key: value for key, value in super().upgraded(values, version).items() if key != "digest"}

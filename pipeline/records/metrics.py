@@ -1,4 +1,4 @@
-"""`reports/metrics.json`: what the candidate's answers are worth."""
+"""`reports/metrics.json`: how good the candidate's predictions are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ METRICS_FILE = "reports/metrics.json"
 
 
 class Metrics(Record):
-    """The figures of one part of the data. All but `rows` and `cross_entropy` (nats a row) are fractions; mcc in ±1."""
+    """The metrics of one part of the data: fractions except `rows`, `cross_entropy` (nats per row), `mcc` (-1 to 1)."""
 
     rows: int
     accuracy: float
@@ -22,7 +22,7 @@ class Metrics(Record):
 
 
 class ClassMetrics(Record):
-    """The figures of one class: its rows, and how well they are told from all others."""
+    """The metrics of one class: its rows, and how well they are separated from all others."""
 
     rows: int
     precision: float
@@ -41,5 +41,5 @@ class MetricsReport(Record):
 
     @property
     def test_figures(self) -> dict[str, float]:
-        """The figures that thresholds are set on, by name: those of the test part, and `overfit`."""
+        """The metrics that the gate bounds, by name: those of the test part, and `overfit`."""
         return {**self.test.model_dump(), "overfit": self.overfit}

@@ -1,8 +1,8 @@
 """The base of all records: frozen, strict, and versioned.
 
-A record's file carries its version as `record_version`, from version 2 on: a file without it is of version 1. A change
-of a record's shape raises its class's VERSION and teaches `upgraded` to read the earlier one, so that what an earlier
-Ratchet wrote is still read. What a later one wrote is refused.
+From version 2 on, a record's file carries its version as `record_version`; a file without it has version 1. Whoever
+changes a record's shape raises its class's VERSION and extends `upgraded` to read the earlier shape, so that files
+of an earlier Ratchet are still read. Files of a later one are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UNION_MEMBERS = {"float", "int"}
 
 
 class Record(BaseModel):
-    """What a JSON file holds, declared once for who writes it and who reads it. It refuses keys it does not know."""
+    """The content of a JSON file, declared once for its writers and its readers. Unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True)
     VERSION: ClassVar[int] = 1
@@ -35,7 +35,7 @@ class Record(BaseModel):
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> Self:
-        """Make the record from a JSON value; raise DataError, led by `where`, if it is none or of a later version."""
+        """Build the record from a JSON value; raise DataError, led by `where`, if invalid or of a later version."""
         if not isinstance(value, dict):
             raise DataError(f"{where}: must be a JSON object, not {type(value).__name__}; make it again")
         values = dict(value)

@@ -12,7 +12,7 @@ RegistrationOutcome = Literal["promoted", "refused", "kept"]
 
 
 class Registration(Record):
-    """What came of registering a candidate. `version` is the one that holds it, None if no version does."""
+    """The outcome of registering a candidate. `version` is the one that holds it, None if no version does."""
 
     outcome: RegistrationOutcome
     name: str

@@ -1,4 +1,4 @@
-"""What is known of a run: `runs/<run id>/record.json`, and stage by stage `reports/run.json`; what is asked of one."""
+"""A run: what was requested, its record (`runs/<run id>/record.json`) and its stages (`reports/run.json`)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Driver = Literal["airflow", "ratchet"]
 State = Literal["running", "success", "failed"]
 RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
-RUNS = "runs"  # the folder that keeps them
+RUNS = "runs"  # the folder of all runs
 
 
 class RunRequest(Settings):
-    """What is asked of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
+    """What is requested of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
 
-    `as_of` (a date, `2026-11-22`) is used where the source can say what it held then, and told where it cannot.
+    `as_of` (a date, `2026-11-22`) selects the data if the source keeps dated snapshots; otherwise the record says so.
     """
 
     id: str = Field(max_length=200)
@@ -35,8 +35,8 @@ class RunRequest(Settings):
 class RunRecord(Record):
     """What is known of one run.
 
-    `outcome` is the verdict, or `rejected` where a person has said no to a passing verdict, or `unchanged` where there
-    was nothing to do. `sentence` says why. `same_as` is the earlier run that an unchanged one found standing.
+    `outcome` is the verdict, or `rejected` if a person declined a passing verdict, or `unchanged` if there was nothing
+    to do. `sentence` says why. `same_as` is the earlier run whose result an unchanged one found.
     """
 
     id: str
@@ -56,7 +56,7 @@ class RunRecord(Record):
 
     @property
     def folder(self) -> str:
-        """Where the run is kept, relative to the project."""
+        """The run's folder, relative to the project."""
         return f"{RUNS}/{self.id}"
 
 
@@ -68,12 +68,12 @@ class StageRun(Record):
     seconds: float | None = None
     outcome: str = ""
     peak_memory_mib: float | None = None  # of the stage's own process
-    peak_memory_of_children_mib: float | None = None  # of the largest of its processes
-    out_of_memory: float | None = None  # 1 where the stage ran out of it
+    peak_memory_of_children_mib: float | None = None  # of the largest of its child processes
+    out_of_memory: float | None = None  # 1 if the stage ran out of memory
 
 
 class RunReport(Record):
-    """Who asked for what, and what happened in each stage."""
+    """Who requested what, and what happened in each stage."""
 
     driver: str = ""
     id: str = ""
@@ -91,7 +91,7 @@ class RunReport(Record):
         return next((stage for stage in self.stages if stage.outcome == "failed"), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as it stands in its file, without readings that there are none of."""
+        """Return the report as it stands in its file, leaving out readings that are None."""
         stages = [
             stage.model_dump(mode="json", exclude_none=True) | {"seconds": stage.seconds} for stage in self.stages
         ]

@@ -1,4 +1,4 @@
-"""What a training leaves beside its model: `history.csv`, one row an epoch, and `training.json`, what it was."""
+"""What training writes beside the model: `history.csv`, one row per epoch, and `training.json`, a summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DIGITS = 8  # significant, in the file
 
 
 class EpochRecord(Record):
-    """One row of the training history. Losses are cross-entropies in nats; accuracies reach from 0 to 1."""
+    """One row of the training history. Losses are cross-entropies in nats; accuracies are between 0 and 1."""
 
     epoch: int
     learning_rate: float
@@ -40,7 +40,7 @@ class Training(Record):
 
 
 def history_csv(history: History) -> str:
-    """Return the history as CSV: the epoch, then figures with eight significant digits."""
+    """Return the history as CSV: the epoch, then the other columns with eight significant digits."""
     names = list(EpochRecord.model_fields)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -51,7 +51,7 @@ def history_csv(history: History) -> str:
 
 
 def parse_history(text: str, where: str) -> History:
-    """Read a history back; raise DataError, led by `where`, for a wrong column, figures that are not finite, no row."""
+    """Parse a history; raise DataError, led by `where`, for a wrong column, a value that is not finite, or no rows."""
     reader = csv.DictReader(io.StringIO(text))
     try:
         history = tuple(EpochRecord.model_validate(row) for row in reader)

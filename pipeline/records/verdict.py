@@ -17,7 +17,7 @@ VerdictOutcome = Literal["promote", "refuse"]
 
 
 class GateCheck(Record):
-    """One check of a verdict. `figure` and `bound` are None where there is none."""
+    """One check of a verdict. `figure` or `bound` is None if the check has none."""
 
     name: str
     figure: float | int | None
@@ -32,7 +32,7 @@ class GateCheck(Record):
 
 
 class Verdict(Record):
-    """What the gate says of a candidate, by its digest, against the champion it was compared with."""
+    """The gate's verdict on a candidate, named by its digest, and the champion it was compared with."""
 
     outcome: VerdictOutcome
     reason: str
@@ -42,7 +42,7 @@ class Verdict(Record):
 
     @classmethod
     def of(cls, checks: Sequence[GateCheck], reason: str, candidate: str, champion: Identity | None) -> Self:
-        """Return the verdict that follows from the checks: a candidate is let through only if every one has passed."""
+        """Return the verdict that follows from the checks: promote only if there are checks and all have passed."""
         outcome = PROMOTE if _all_pass(checks) else REFUSE
         return cls(outcome=outcome, reason=reason, checks=tuple(checks), candidate=candidate, champion=champion)
 
@@ -53,7 +53,7 @@ class Verdict(Record):
         return self
 
     @property
-    def lets_through(self) -> bool:
+    def promotes(self) -> bool:
         """Whether the candidate may be promoted."""
         return self.outcome == PROMOTE
 

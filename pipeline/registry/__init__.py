@@ -1,1 +1,1 @@
-"""The gate, the model registry, and what is exported from it."""
+"""The model registry in MLflow: publishing a judged candidate, reading versions, promoting by hand, rolling back."""

@@ -1,4 +1,4 @@
-"""Who does something to the registry, and when: the one place of this phase that looks at a clock and a user."""
+"""Who changes the registry, and when: the one module of this phase that reads the clock and the user's name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Actor:
-    """The user's name and the moment, ISO 8601 in UTC."""
+    """The user's name and the time, ISO 8601 in UTC."""
 
     by: str
     at_utc: str
@@ -25,5 +25,5 @@ class Actor:
         return cls(by, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def event(self, what: str, reason: str, replaced: str) -> dict[str, str]:
-        """Return an entry of a version's history; `replaced` is the champion before, as in the tag `ratchet.met`."""
+        """Return an entry for a version's history; `replaced` is the previous champion, as in the tag `ratchet.met`."""
         return {"event": what, "at_utc": self.at_utc, "by": self.by, "reason": reason, "champion_before": replaced}

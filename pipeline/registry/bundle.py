@@ -1,11 +1,11 @@
-"""A stored model as a MLflow model: the folder that a registered version holds.
+"""A stored model as an MLflow model: the folder that a registered version holds.
 
     MLmodel, requirements.txt, conda.yaml, python_env.yaml    MLflow's own: signature, flavors, what to install
     input_example.json …                                      a few images of the test part
     tf2model/                                                 the SavedModel, also for TensorFlow Serving
-    architecture.json, weights.safetensors                    the stored model, which the digest is of
+    architecture.json, weights.safetensors                    the stored model, from which the digest is computed
 
-Users load it by `mlflow.pyfunc.load_model` or `mlflow.tensorflow.load_model`; Ratchet by its stored form.
+Users load it with `mlflow.pyfunc.load_model` or `mlflow.tensorflow.load_model`; Ratchet loads its stored form.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _TOLERANCE = 1e-5
 def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.NDArray[np.uint8]) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    `example [row, height, width, channel] uint8` stands in it. What is registered is the very export that the gate has
-    asked, byte for byte. The folder is then loaded as its users will load it, and asked. Raises Bug if it answers
-    otherwise than the stored model.
+    It contains `example [row, height, width, channel] uint8` as the input example. What is registered is the very
+    export that the gate has queried, byte for byte. The folder is then loaded as its users will load it, and queried.
+    Raises Bug if it answers differently from the stored model.
     """
     tracking.prepare()
     import mlflow
@@ -41,7 +41,7 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.
     from mlflow.types.schema import Schema, TensorSpec
 
     class Exported(tf.Module):  # type: ignore[misc]
-        """A SavedModel as MLflow wants to be given one."""
+        """A SavedModel in the form that MLflow accepts."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -70,11 +70,11 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.
             shutil.copyfile(model_folder / name, target / name)
         answered: Any = mlflow.pyfunc.load_model(str(target)).predict(example)
     if answered.shape != expected.shape or not np.allclose(answered, expected, rtol=0, atol=_TOLERANCE):
-        raise Bug("register: the MLflow model answers otherwise than the model it was made of")
+        raise Bug("register: the MLflow model answers differently from the model it was made from")
 
 
 def _requirements() -> list[str]:
-    """Return what a user has to install to load the model, at the versions it was made with."""
+    """Return what a user has to install to load the model, at the versions installed here."""
     installed = {name: _version(name) for name in ("tensorflow", "tensorflow-cpu", "numpy")}
     return [f"{name}=={version}" for name, version in installed.items() if version]
 

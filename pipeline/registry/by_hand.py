@@ -1,6 +1,6 @@
-"""What people do with the registry: list, show, promote against the gate, roll back. Every change says who and why.
+"""What people do with the registry: list, show, promote against the gate, roll back. Changes record who and why.
 
-Reading needs no MLflow; changing takes the store's lock.
+Reading does not import MLflow, if the store allows it; changes hold the store's lock.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def list_versions(store: Store, name: str | None = None) -> list[Version]:
 
 
 def show(store: Store, name: str, which: str) -> Version:
-    """Return one version by number (`3`, `v3`) or alias (`champion`); raise UsageError if it is not there."""
+    """Return one version by number (`3`, `v3`) or alias (`champion`); raise UsageError if there is none."""
     return _find(open_reader(store), name, which)
 
 
@@ -38,9 +38,9 @@ def promote(
     actor: Actor | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> str:
-    """Make a version champion by hand, whatever the gate said; return what happened, in a sentence.
+    """Make a version champion by hand, whatever the gate's verdict; return what happened, in a sentence.
 
-    Who, when and why stand in its history. Raises UsageError without a reason, DataError if its bytes are damaged.
+    Its history records who, when and why. Raises UsageError without a reason, DataError if its bytes are damaged.
     """
     reason, actor = _checked(reason), actor or Actor.here()
     with locked(store, lock_timeout_s):
@@ -63,10 +63,10 @@ def rollback(
     actor: Actor | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> str:
-    """Give the alias back to the champion before, or to the earlier champion `to`; return what happened, in a sentence.
+    """Return the alias to the previous champion, or to the earlier champion `to`; return what happened, in a sentence.
 
-    The version that is left is marked: `register` does not promote it again by itself. Raises UsageError without a
-    reason, without a champion, or if there is none before it; DataError if its bytes are damaged.
+    The version rolled back is marked: `register` does not promote it again automatically. Raises UsageError without a
+    reason, a champion or an earlier champion; DataError if the earlier one's bytes are damaged.
     """
     reason, actor = _checked(reason), actor or Actor.here()
     with locked(store, lock_timeout_s):
@@ -84,13 +84,13 @@ def rollback(
             )
         _verify(store, reader, target)
         _mark(store, champion, target, reason, actor)
-        # A restored version keeps the champion that it met when it was promoted: no tag to change but its history.
+        # A restored version keeps the tag of the champion it once replaced: only its history changes.
         _move(store, target, {}, actor.event("restored", reason, versions.champion_tag(champion.identity)))
     return f"{name} v{target.version} is champion again; v{champion.version} is rolled back"
 
 
 def _mark(store: Store, version: Version, target: Version, reason: str, actor: Actor) -> None:
-    """Say in the version's tags that it was taken out of use: first, so that no kill can leave it unsaid."""
+    """Tag the version as rolled back. This comes first, so that a kill cannot leave a rollback unmarked."""
     from pipeline.registry import tracking
 
     client = tracking.open_client(store)
@@ -115,7 +115,7 @@ def _move(store: Store, version: Version, tags: dict[str, str], event: dict[str,
 
 
 def _verify(store: Store, reader: Reader, version: Version) -> None:
-    """Raise DataError unless the version's bytes are there and have its digest."""
+    """Raise DataError unless the version's bytes exist and have its digest."""
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         fetch(store, reader, version, Path(folder))
 
@@ -129,16 +129,16 @@ def _find(reader: Reader, name: str, which: str) -> Version:
 
 
 def _champion_before(reader: Reader, champion: Version) -> Version:
-    """Follow who replaced whom to the nearest version that is still there and was not rolled back itself."""
-    seen, met = {champion.version}, champion.replaced
-    while met is not None and met.version not in seen:
-        seen.add(met.version)
-        version = reader.version(met.name, met.version)
+    """Follow the replaced champions back to the nearest one that still exists and was not rolled back itself."""
+    seen, earlier = {champion.version}, champion.replaced
+    while earlier is not None and earlier.version not in seen:
+        seen.add(earlier.version)
+        version = reader.version(earlier.name, earlier.version)
         if version is None:
             break
-        if version.digest == met.digest and not version.is_rolled_back:
+        if version.digest == earlier.digest and not version.is_rolled_back:
             return version
-        met = version.replaced
+        earlier = version.replaced
     raise UsageError(
         f"{champion.name} v{champion.version} has no champion before it that could be restored; "
         "name one with --to, see `ratchet registry list`"
@@ -148,5 +148,5 @@ def _champion_before(reader: Reader, champion: Version) -> Version:
 def _checked(reason: str) -> str:
     line = " ".join(reason.split())
     if not line:
-        raise UsageError('a reason is needed: it stands in the history of the version; --reason "…"')
+        raise UsageError('a reason is needed: it is kept in the history of the version; --reason "…"')
     return line

@@ -1,9 +1,8 @@
-"""The champion a candidate has to meet, brought into the graph as files.
+"""The champion that a candidate is compared with, brought into the graph as files.
 
-`models/champion/` is a function of the registry's content and the candidate: `champion.json`, and the champion's own
-two files where there is one. A model does not challenge itself: where the candidate *is* the registry's champion, the
-one it has to meet is still the one it met when it was promoted, so that a second run with nothing changed finds nothing
-changed.
+`models/champion/` is a function of the registry's content and the candidate: `champion.json`, and the two files of the
+champion's model if there is one. A model does not challenge itself: if the candidate *is* the registry's champion, it
+is compared with the champion that it replaced, so that a second run with nothing changed finds nothing changed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pipeline.storage.record_files import write_record
 
 
 def champion_to_challenge(reader: Reader, name: str, candidate: str) -> Identity | None:
-    """Return the version that a candidate of this digest has to meet; None if it is the first model."""
+    """Return the version that a candidate with this digest is compared with; None if it is the first model."""
     champion = champion_of(reader, name)
     if champion is None:
         return None
@@ -29,9 +28,9 @@ def champion_to_challenge(reader: Reader, name: str, candidate: str) -> Identity
 
 
 def write_champion(folder: Path, store: Store, reader: Reader, champion: Identity | None) -> Champion:
-    """Write the champion's files, if it can still be had, and `champion.json` into an empty folder.
+    """Write the champion's files, if they can still be fetched, and `champion.json` into an empty folder.
 
-    A champion that is gone, damaged or foreign is not an error here: it is a fact for the gate, which refuses.
+    A champion that is gone, damaged or not Ratchet's is no error here: it is a fact for the gate, which refuses.
     """
     problem = None
     if champion is not None:
@@ -51,5 +50,5 @@ def _fetch_same(store: Store, reader: Reader, version: Version | None, champion:
     if version is None:
         raise DataError(f"{champion.name} v{champion.version} is no longer in the registry")
     if version.digest != champion.digest:
-        raise DataError(f"{champion.name} v{champion.version} is another model now than the one that was met")
+        raise DataError(f"{champion.name} v{champion.version} is now another model than the one compared with")
     fetch(store, reader, version, folder)

@@ -10,7 +10,7 @@ from pipeline.registry.versions import DIGEST, Version, as_utc
 
 
 class ClientReader:
-    """Answers by MLflow's own client: for any store it knows."""
+    """Reads through MLflow's own client: any store that it supports."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class ClientReader:
         return self._found(lambda: self._client.get_model_version_by_alias(name, alias))
 
     def location(self, version: Version) -> str:
-        """Return where a version's bytes lie."""
+        """Return where a version's bytes are."""
         with failures_named(self._store):
             return str(self._client.get_model_version_download_uri(version.name, str(version.version)))
 

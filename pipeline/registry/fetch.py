@@ -1,6 +1,6 @@
-"""Takes a version's two files out of the registry, and trusts them only when they have the version's digest.
+"""Fetches a version's two files from the registry, and trusts them only if they have the version's digest.
 
-Plain folders and files that a MLflow server keeps itself are read without MLflow; anything else by MLflow's client.
+Plain folders, and files that an MLflow server serves itself, are read without MLflow; all others by MLflow's client.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHUNK_BYTES = 2**20
 def fetch(store: Store, reader: Reader, version: Version, target: Path) -> None:
     """Copy a version's architecture and weights into the folder `target` and check them against its digest.
 
-    Raises DataError, with a sentence that holds no path, if they are gone, damaged or not Ratchet's; StorageError if
+    Raises DataError, with a sentence that contains no path, if they are gone, damaged or not Ratchet's; StorageError if
     the store cannot be reached.
     """
     named = f"{version.name} v{version.version}"
@@ -57,7 +57,7 @@ def fetch_files(store: Store, reader: Reader, location: str, target: Path, named
 
 
 def digest_of(folder: Path) -> str:
-    """Return the digest of a stored model, or "" if what the folder holds is not a whole one."""
+    """Return the digest of a stored model, or "" if the folder does not hold a whole one."""
     try:
         return stored.digest(folder)
     except (DataError, StorageError):

@@ -1,4 +1,4 @@
-"""Where a model comes from, as digests: what is kept in the tags of its version."""
+"""Where a model comes from, as digests in the tags of its version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.records.digests import digest_json
 from pipeline.records.manifest import MANIFEST_FILE
-from pipeline.registry.versions import NOBODY, PREFIX
+from pipeline.registry.versions import MISSING, PREFIX
 from pipeline.runtime.git import Commit
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
@@ -17,18 +17,18 @@ from pipeline.storage.manifests import read_manifest
 def lineage_tags(
     *, recipe: Mapping[str, Any], data: Path, requirements: Path, lock_digest: str | None, commit: Commit | None
 ) -> dict[str, str]:
-    """Return the tags that say which recipe, data, code and set-up a model came from; `none` where there is none.
+    """Return the tags that say which recipe, data, code and packages a model came from; `none` for what is missing.
 
     `data` is the folder that holds the prepared parts, `requirements` the lock file of the packages, `lock_digest` a
-    digest of what DVC has recorded of the stages before.
+    digest of what DVC has recorded about the earlier stages.
     """
     values = {
         "recipe_digest": digest_json(recipe),
         "data_digest": _data_digest(data),
-        "dvc_lock_digest": lock_digest or NOBODY,
-        "requirements_digest": digest_file(requirements) if requirements.is_file() else NOBODY,
-        "git_commit": commit.digest if commit else NOBODY,
-        "git_dirty": str(commit.is_dirty).lower() if commit else NOBODY,
+        "dvc_lock_digest": lock_digest or MISSING,
+        "requirements_digest": digest_file(requirements) if requirements.is_file() else MISSING,
+        "git_commit": commit.digest if commit else MISSING,
+        "git_dirty": str(commit.is_dirty).lower() if commit else MISSING,
     }
     return {PREFIX + key: value for key, value in values.items()}
 
@@ -36,5 +36,5 @@ def lineage_tags(
 def _data_digest(data: Path) -> str:
     parts = sorted(path.parent for path in data.glob(f"*/{MANIFEST_FILE}"))
     if not parts:
-        return NOBODY
+        return MISSING
     return digest_json({part.name: read_manifest(part, verify=False).digest for part in parts})

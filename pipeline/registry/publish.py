@@ -1,13 +1,13 @@
-"""Registers a judged candidate: at most one new version for a digest, and the alias only on a verdict that lets it.
+"""Registers a judged candidate: at most one version per digest, and the alias only on a verdict to promote.
 
 A refused candidate becomes a version too, without an alias: the registry shows that it was refused and why, and a
 person who overrules the gate (`ratchet registry promote`) finds its bytes there. Ratchet moves one alias, `champion`.
 It sets no `challenger`: serving tools send traffic to that one, and what the gate has refused must get none.
 
-Killed at any moment, the registry stays whole. The bytes are uploaded to a MLflow run, read back and held against the
-digest before a version is made; a version is made with all its tags in one step; the alias is moved last. What a killed
-process leaves is a run without a version, which the next registration removes, or a version without its alias, which
-it completes.
+The registry stays consistent if a process is killed at any moment. The bytes are uploaded to an MLflow run, read back
+and checked against the digest before a version is made; a version is made with all its tags in one step; the alias is
+moved last. What a killed process leaves is a run without a version, which the next registration removes, or a version
+without its alias, which it completes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pipeline.registry.versions import Version
 
 @dataclass(frozen=True)
 class Description:
-    """What a new version says of itself: lineage, test metrics, recipe by dotted key, a few test images, its export."""
+    """The description of a new version: lineage, test metrics, recipe by dotted key, a few test images, its export."""
 
     lineage: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -47,7 +47,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A judged candidate. `describe` is asked only if a version has to be made."""
+    """A judged candidate. `describe` is called only if a version has to be made."""
 
     name: str
     folder: Path
@@ -57,7 +57,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RegistryAction:
-    """What is to be done: make a version, move the alias, both, or nothing."""
+    """What to do: make a version, move the alias, both, or nothing."""
 
     outcome: RegistrationOutcome
     sentence: str
@@ -66,7 +66,7 @@ class RegistryAction:
 
 
 def require_judged(candidate: Candidate) -> None:
-    """Raise DataError unless the verdict is about the very model that the candidate's folder holds."""
+    """Raise DataError unless the verdict is about the model in the candidate's folder."""
     if stored.digest(candidate.folder) != candidate.verdict.candidate:
         raise DataError(
             f"the verdict judges another model than {candidate.folder.name}; run `dvc repro` to judge this one"
@@ -74,14 +74,14 @@ def require_judged(candidate: Candidate) -> None:
 
 
 def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> RegistryAction:
-    """Say what a verdict asks for, given the version that holds the candidate and the champion, as they are now.
+    """Return what a verdict requires, given the version that holds the candidate and the champion, as they are now.
 
-    Raises TryAgain if the verdict lets the candidate through but was passed against another champion.
+    Raises TryAgain if the verdict is to promote, but the candidate was compared with another champion.
     """
     if champion is not None and champion.digest == verdict.candidate:
         return RegistryAction("kept", f"v{champion.version} is the champion already")
     in_use = f"champion v{champion.version} stays" if champion else "there is no champion yet"
-    if not verdict.lets_through:
+    if not verdict.promotes:
         return RegistryAction("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
     if own is not None and own.is_rolled_back:
         return RegistryAction(
@@ -90,11 +90,9 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> R
             f'`ratchet registry promote {own.name} {own.version} --reason "…"` does it',
         )
     if (champion.identity if champion else None) != verdict.champion:
-        met = f"v{verdict.champion.version}" if verdict.champion else "no champion"
-        now = f"v{champion.version}" if champion else "nobody"
-        raise TryAgain(
-            f"model registry: the candidate was judged against {met}, but by now the champion is {now}; run again"
-        )
+        then = f"v{verdict.champion.version}" if verdict.champion else "no champion"
+        now = f"the champion is v{champion.version}" if champion else "there is no champion"
+        raise TryAgain(f"model registry: the candidate was judged against {then}, but by now {now}; run again")
     replaced = f"replaces v{champion.version}" if champion else "is the first champion"
     return RegistryAction("promoted", replaced, makes_version=own is None, moves_alias=True)
 
@@ -108,20 +106,18 @@ def register(
     announce: Callable[[str], None] = lambda _: None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> Registration:
-    """Do what the verdict asks for, once. Nothing is imported, locked or written when there is nothing to do.
+    """Do what the verdict requires, once. Nothing is imported, locked or written if there is nothing to do.
 
-    `scratch` is a folder for the MLflow model on its way; `announce` is told what is being done. Raises StorageError,
-    or TryAgain: see `decide` and `locked`.
+    `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done. Raises
+    StorageError, or TryAgain: see `decide` and `locked`.
     """
     reader = open_reader(store)
     action, own, champion = _look(reader, candidate)
-    if (
-        action.makes_version or action.moves_alias or scratch.exists()
-    ):  # the last: left by a registration that was killed
+    if action.makes_version or action.moves_alias or scratch.exists():  # the last: left behind by a killed registration
         announce(f"waiting for the registry {store.label}")
         with locked(store, lock_timeout_s):
             announce(f"writing to the registry {store.label}")
-            action, own, champion = _look(reader, candidate)  # another process may have been quicker
+            action, own, champion = _look(reader, candidate)  # another process may have come first
             if action.makes_version or action.moves_alias or scratch.exists():
                 own = _act(store, reader, candidate, action, own, champion, actor, scratch)
             if action.moves_alias:
@@ -160,19 +156,19 @@ def _act(
 
     client = tracking.open_client(store)
     verdict, name = candidate.verdict, candidate.name
-    met = versions.champion_tag(champion.identity if champion else None)
+    replaced = versions.champion_tag(champion.identity if champion else None)
     judged = {versions.OUTCOME: verdict.outcome, versions.REASON: verdict.reason}
     with tracking.failures_named(store):
         runs.sweep(store, client, reader, name)
         shutil.rmtree(scratch, ignore_errors=True)
         if action.makes_version:
-            history = versions.history_tag([], actor.event("registered", verdict.reason, met))
+            history = versions.history_tag([], actor.event("registered", verdict.reason, replaced))
             own = _make_version(store, client, reader, candidate, {**judged, versions.HISTORY: history}, scratch)
         if action.moves_alias and own is not None:
-            # Once more: making the version took a while, and the lock does not reach other machines.
+            # Check once more: making the version took a while, and the lock does not cover other machines.
             decide(verdict, own, champion_of(reader, name))
-            promoted = versions.history_tag(own.history, actor.event("promoted", verdict.reason, met))
-            tracking.move_alias(client, own, {**judged, versions.REPLACED: met, versions.HISTORY: promoted})
+            promoted = versions.history_tag(own.history, actor.event("promoted", verdict.reason, replaced))
+            tracking.move_alias(client, own, {**judged, versions.REPLACED: replaced, versions.HISTORY: promoted})
     return reader.version(name, own.version) if own else None
 
 
@@ -196,7 +192,7 @@ def _make_version(
             tags=described,
         )
         source = runs.upload(store, client, reader, run, bundle, candidate.verdict, digest)
-        made = client.create_model_version(
+        created = client.create_model_version(
             candidate.name,
             source,
             run_id=run,
@@ -206,7 +202,7 @@ def _make_version(
         runs.close_run(client, run, candidate.verdict.outcome)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    version = reader.version(candidate.name, int(made.version))
+    version = reader.version(candidate.name, int(created.version))
     if version is None:
-        raise TryAgain(f"model registry: {candidate.name} v{made.version} was removed while it was made; run again")
+        raise TryAgain(f"model registry: {candidate.name} v{created.version} was removed while it was made; run again")
     return version

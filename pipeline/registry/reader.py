@@ -1,4 +1,4 @@
-"""The questions that Ratchet asks a registry, and the quickest way to have them answered."""
+"""The queries that Ratchet makes to a registry, and the quickest reader for a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.registry.versions import CHAMPION, Version
 
 
 class Reader(Protocol):
-    """The questions Ratchet asks a registry. An unknown name or version is an empty answer, not an error."""
+    """The queries that Ratchet makes to a registry. An unknown name or version is an empty answer, not an error."""
 
     def names(self) -> list[str]:
         """Return the registered models' names."""
@@ -25,7 +25,7 @@ class Reader(Protocol):
         """Return the version an alias points to."""
 
     def location(self, version: Version) -> str:
-        """Return where a version's bytes lie: a path or a URI. Not to be trusted: see `records`."""
+        """Return where a version's bytes are: a path or a URI. The bytes are not to be trusted: see `fetch`."""
 
 
 def open_reader(store: Store) -> Reader:
@@ -52,7 +52,7 @@ def with_digest(reader: Reader, name: str, digest: str) -> Version | None:
 
 
 def no_version(reader: Reader, name: str, what: str) -> str:
-    """Say, in one line, that a model has no such version, with what it has."""
+    """Return one line saying that a model has no such version, and which ones it has."""
     versions = reader.versions(name)
     if not versions:
         return f"model registry: no registered model '{name}'{nearest(name, reader.names())}; `ratchet registry list`"

@@ -1,4 +1,4 @@
-"""Reads a MLflow server over its REST interface with the standard library: a few small GETs.
+"""Reads an MLflow server over its REST interface with the standard library: a few small GETs.
 
 Source: MLflow's REST API, /api/2.0/mlflow/registered-models and /model-versions; credentials as MLflow takes them.
 """
@@ -25,7 +25,7 @@ from pipeline.registry.versions import DIGEST, Version, as_utc
 TIMEOUT_S = 15.0
 _ANSWER_LIMIT_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**20
-# With these set, a request is more than an address and a header: MLflow's client knows how.
+# With these set, a request needs more than an address and a header: it is left to MLflow's client.
 _BEYOND_PLAIN = (
     "MLFLOW_TRACKING_AUTH",
     "MLFLOW_TRACKING_AWS_SIGV4",
@@ -37,12 +37,12 @@ _BEYOND_PLAIN = (
 
 
 def is_plain(environment: Mapping[str, str] = os.environ) -> bool:
-    """Say whether the server can be asked without MLflow's client."""
+    """Return whether the server can be read without MLflow's client."""
     return not any(environment.get(variable) for variable in _BEYOND_PLAIN)
 
 
 class RestReader:
-    """Answers from a MLflow server."""
+    """Reads an MLflow server."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -79,12 +79,12 @@ class RestReader:
         return self._version(answer["model_version"], self._aliases(name)) if answer else None
 
     def location(self, version: Version) -> str:
-        """Return where a version's bytes lie."""
+        """Return where a version's bytes are."""
         answer = self._get("model-versions/get-download-uri", {"name": version.name, "version": version.version})
         return str(answer["artifact_uri"]) if answer else ""
 
     def open_artifact(self, path: str) -> IO[bytes]:
-        """Open a file that the server itself keeps (`mlflow-artifacts:/<path>`). Raises StorageError."""
+        """Open a file that the server itself stores (`mlflow-artifacts:/<path>`). Raises StorageError."""
         return self._open(f"/api/2.0/mlflow-artifacts/artifacts/{quote(path.lstrip('/'))}")
 
     def _aliases(self, name: str) -> dict[int, tuple[str, ...]]:
@@ -119,7 +119,7 @@ class RestReader:
                 return entries
 
     def _get(self, endpoint: str, query: Mapping[str, object]) -> dict[str, Any] | None:
-        """Return the answer, or None where the server says that there is no such thing."""
+        """Return the answer, or None if the server says that it does not exist."""
         try:
             with self._open(f"/api/2.0/mlflow/{endpoint}?{urlencode(query)}") as answer:
                 content = answer.read(_ANSWER_LIMIT_BYTES + 1)
@@ -133,10 +133,10 @@ class RestReader:
             value = json.loads(content)
         except ValueError as error:
             raise StorageError(
-                f"model registry {self._store.label}: answers, but not as a MLflow server does; check mlflow.uri"
+                f"model registry {self._store.label}: answers, but not as an MLflow server does; check mlflow.uri"
             ) from error
         if not isinstance(value, dict):
-            raise StorageError(f"model registry {self._store.label}: answers, but not as a MLflow server does")
+            raise StorageError(f"model registry {self._store.label}: answers, but not as an MLflow server does")
         return value
 
     def _open(self, path: str) -> IO[bytes]:
@@ -155,7 +155,7 @@ class RestReader:
             code = json.loads(error.read(_CHUNK_BYTES)).get("error_code", "")
         except (ValueError, AttributeError, OSError):
             code = ""
-        # An alias that does not exist is RESOURCE_DOES_NOT_EXIST or INVALID_PARAMETER_VALUE, by MLflow's version.
+        # A missing alias is RESOURCE_DOES_NOT_EXIST or INVALID_PARAMETER_VALUE, depending on MLflow's version.
         if code == "RESOURCE_DOES_NOT_EXIST" or (code == "INVALID_PARAMETER_VALUE" and "/alias?" in error.url):
             return _NothingThere()
         hint = "check MLFLOW_TRACKING_TOKEN, or …_USERNAME and …_PASSWORD" if error.code in (401, 403) else ""
@@ -174,11 +174,11 @@ class RestReader:
 
 
 class _NothingThere(Exception):
-    """The server says that what was asked for does not exist."""
+    """The server says that what was requested does not exist."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the credentials to wherever it points."""
+    """Follows no redirect: it would carry the credentials to wherever it points."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -201,7 +201,7 @@ def _address(uri: str) -> tuple[str, dict[str, str]]:
 
 
 def _trusted() -> ssl.SSLContext:
-    """Return the authorities that MLflow's client trusts: those the environment names, otherwise certifi's."""
+    """Return a context with the authorities that MLflow's client trusts: the environment's, otherwise certifi's."""
     import certifi
 
     authorities = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()

@@ -1,6 +1,6 @@
-"""The MLflow run that carries a candidate's bytes, recipe and metrics; its version points into it.
+"""The MLflow run that holds a candidate's bytes, recipe and metrics; the version points into it.
 
-A server accepts a version only if its source lies within its run, so this is the way that works for every store.
+A server accepts a version only if its source is inside its run, so this works for every store.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _PARAM_LIMIT = 6000  # characters, MLflow's own
 
 
 def sweep(store: Store, client: Any, reader: Reader, name: str) -> None:
-    """Remove what killed registrations left: runs without a version. With one, only their end is missing.
+    """Clean up after killed registrations: remove runs without a version, and close unfinished runs that have one.
 
-    The caller holds the lock. On this machine it says that nobody else is registering. A remote store may be in use
-    from another machine, so there a run is left alone for a day.
+    The caller holds the lock, so nobody else on this machine is registering. A remote store may be in use from another
+    machine, so there a run is left alone for a day.
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -75,9 +75,9 @@ def open_run(
 
 
 def upload(store: Store, client: Any, reader: Reader, run_id: str, bundle: Path, verdict: Verdict, digest: str) -> str:
-    """Put the MLflow model and the verdict into the run, read the model back, and return where it lies.
+    """Upload the MLflow model and the verdict into the run, read the model back, and return where it is.
 
-    Raises StorageError if what is read back has not the digest.
+    Raises StorageError if what is read back does not have the digest.
     """
     client.log_artifacts(run_id, str(bundle), MODEL_PATH)
     page = bundle.parent / "verdict.json"

@@ -1,6 +1,6 @@
 """Reads a local registry with SQL on MLflow's own tables, without importing MLflow, whose import alone takes seconds.
 
-Tables unlike MLflow 3's are left to MLflow's own client. A test holds all readers to one answer. Nothing here writes.
+Tables unlike MLflow 3's are left to MLflow's own client. A test checks that all readers agree. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SQLiteReader:
         return self._fall_back().by_alias(name, alias) if found is None else _first(found)
 
     def location(self, version: Version) -> str:
-        """Return where a version's bytes lie."""
+        """Return where a version's bytes are."""
         try:
             with self._connection() as connection:
                 rows = connection.execute(
@@ -91,13 +91,13 @@ class SQLiteReader:
     def _select(
         self, name: str, *, digest: str | None = None, version: int | None = None, alias: str | None = None
     ) -> list[Version] | None:
-        """Return the versions that satisfy what is given; None if the tables are not those of MLflow 3."""
+        """Return the versions that match what is given; None if the tables are not those of MLflow 3."""
         if not self._database.exists():
             return []
-        asked = {"name": name, "digest_tag": DIGEST, "digest": digest, "version": version, "alias": alias}
+        query = {"name": name, "digest_tag": DIGEST, "digest": digest, "version": version, "alias": alias}
         try:
             with self._connection() as connection:
-                rows = connection.execute(_SELECT_VERSIONS, asked).fetchall()
+                rows = connection.execute(_SELECT_VERSIONS, query).fetchall()
                 only = rows[0][0] if len(rows) == 1 else None
                 tags = _by_version(connection.execute(_SELECT_TAGS, {"name": name, "version": only}))
                 aliases = connection.execute(_SELECT_ALIASES, {"name": name}).fetchall()
@@ -120,7 +120,7 @@ class SQLiteReader:
         try:
             address = f"file:{quote(str(self._database))}?mode=ro"
             with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_TIMEOUT_S)) as connection:
-                connection.execute("BEGIN")  # one snapshot for all the questions asked
+                connection.execute("BEGIN")  # one snapshot for all queries
                 yield connection
         except sqlite3.OperationalError as error:
             if "no such" in str(error):  # table or column
@@ -136,7 +136,7 @@ class SQLiteReader:
 
 
 class _AnotherSchema(Exception):
-    """The tables are not those this module knows."""
+    """The tables are not those that this module knows."""
 
 
 def _by_version(rows: Iterable[tuple[int, str, str | None]]) -> dict[int, dict[str, str]]:

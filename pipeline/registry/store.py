@@ -1,6 +1,6 @@
-"""Where the registry is: `execution.mlflow` resolved once, so that every run of one checkout means the same store.
+"""Where the registry is: `execution.mlflow` resolved once, so that every run of one checkout uses the same store.
 
-A relative database or folder stands under the main checkout, whichever worktree a run lives in.
+A relative database or folder is under the main checkout, whichever worktree a run is in.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ LOCK_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Store:
-    """A model registry and its place for artifacts.
+    """A model registry and where it stores artifacts.
 
-    `uri` may hold a password: it is for MLflow alone. `label` is what may be shown and written: `local`, or
-    scheme, host, port and path. `artifacts` is None where the server decides.
+    `uri` may contain a password: it is for MLflow alone. `label` is what may be shown and written: `local`, or
+    scheme, host, port and path. `artifacts` is None if the server decides.
     """
 
     uri: str = field(repr=False)
@@ -44,7 +44,7 @@ class Store:
 
     @property
     def is_server(self) -> bool:
-        """Whether it is a MLflow server reached over HTTP."""
+        """Whether it is an MLflow server reached over HTTP."""
         return urlsplit(self.uri).scheme in _SERVERS
 
     def scrub(self, text: str) -> str:
@@ -53,12 +53,12 @@ class Store:
         for secret in (urlsplit(self.uri).password, os.environ.get("MLFLOW_TRACKING_PASSWORD")):
             if secret:
                 text = text.replace(secret, "•••").replace(unquote(secret), "•••")
-        # Whatever else a library prints of an address: never what stands before the @.
+        # Whatever else a library prints of an address: never the part before the @.
         return re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)
 
 
 def resolve_store(root: Path, settings: MLflowSettings) -> Store:
-    """Make the store that the settings of a checkout mean. Raises UsageError if the address is not one."""
+    """Return the store that the settings of a checkout name. Raises UsageError for an invalid address."""
     home = main_checkout(root)
     parts = urlsplit(settings.uri)
     if parts.scheme == "sqlite":
@@ -90,9 +90,9 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
 def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
     """Hold the store's lock; raise TryAgain if another process holds it for longer than the time-out.
 
-    The lock ends with the process, whatever kills it. For a store on this machine it stands beside it. For a remote one
-    it stands in the user's cache folder, so it serialises the processes of one user on one machine; between machines
-    the check that the champion has not moved, made just before the alias is, is what remains.
+    The lock ends with the process, whatever kills it. For a store on this machine it is beside the store. For a remote
+    one it is in the user's cache folder, so it serialises the processes of one user on one machine; between machines
+    the only protection is the check, just before the alias is moved, that the champion has not changed.
     """
     from filelock import FileLock, Timeout
 

@@ -1,4 +1,4 @@
-"""MLflow's own client, opened quietly, and its failures as one line each. The one module that imports MLflow."""
+"""MLflow's own client, opened quietly, and its failures as one line each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.errors import StorageError
 from pipeline.registry.store import Store
 from pipeline.registry.versions import CHAMPION, Version
 
-# No calls home, no questions to git, no environment variables in what is logged; a dead server is noticed in seconds.
+# No telemetry, no calls to git, no environment variables in what is logged; a dead server is noticed in seconds.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -24,11 +24,11 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
-_LEFT_S = 3600.0  # a database in the making that is older was left by a process that was killed
+_LEFT_S = 3600.0  # an unfinished database older than this was left by a killed process
 
 
 def prepare() -> None:
-    """Set what MLflow reads from the environment when it is imported, unless the user has."""
+    """Set the environment variables that MLflow reads when imported, unless the user has set them."""
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     for name in ("alembic", "mlflow"):
@@ -36,7 +36,7 @@ def prepare() -> None:
 
 
 def open_client(store: Store) -> Any:
-    """Return a MlflowClient of the store; a local store that does not exist yet is made. Raises StorageError."""
+    """Return an MlflowClient of the store; a local store that does not exist yet is created. Raises StorageError."""
     prepare()
     with failures_named(store):
         import mlflow
@@ -44,7 +44,7 @@ def open_client(store: Store) -> Any:
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
-        # Logged models, pip requirements and `models:/` addresses ask the global store, not the client's.
+        # Logged models, pip requirements and `models:/` addresses use the global store, not the client's.
         if store.database is not None and not store.database.exists():
             _make(store.database, store.artifacts)
         mlflow.set_tracking_uri(store.uri)
@@ -53,23 +53,23 @@ def open_client(store: Store) -> Any:
 
 
 def _make(database: Path, artifacts: str | None) -> None:
-    """Make MLflow's database aside and publish it whole: its hundred steps take seconds, and are not one transaction.
+    """Create MLflow's database aside and publish it whole: its hundred migrations take seconds and are not atomic.
 
-    MLflow would take a database that was killed in between for a damaged one, for good.
+    MLflow would forever treat a database as damaged if its creation was killed half-way.
     """
     from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     database.parent.mkdir(parents=True, exist_ok=True)
-    for left in database.parent.glob(f".{database.name}.partial-*"):
-        if time.time() - left.stat().st_mtime > _LEFT_S:
-            left.unlink(missing_ok=True)
+    for leftover in database.parent.glob(f".{database.name}.partial-*"):
+        if time.time() - leftover.stat().st_mtime > _LEFT_S:
+            leftover.unlink(missing_ok=True)
     aside = database.with_name(f".{database.name}.partial-{os.getpid()}")
     try:
         SqlAlchemyStore(f"sqlite:///{aside}", artifacts or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
         with aside.open("rb") as written:
             os.fsync(written.fileno())
-        with suppress(FileExistsError):  # another process was quicker, and its one is as good
+        with suppress(FileExistsError):  # another process came first, and its database is as good
             os.link(aside, database)
     finally:
         aside.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ def _named(store: Store, what: str) -> StorageError:
 
 
 def download(store: Store, address: str, target: Path) -> Path:
-    """Download a folder of artifacts by MLflow's means into `target`; return where it lies."""
+    """Download artifacts with MLflow into `target`; return where they are."""
     prepare()
     with failures_named(store):
         from mlflow.artifacts import download_artifacts
@@ -107,8 +107,9 @@ def download(store: Store, address: str, target: Path) -> Path:
 
 
 def move_alias(client: Any, version: Version, tags: Mapping[str, str]) -> None:
-    """Write a version's tags, then let the alias `champion` point to it: in this order, so that a kill between the two
-    leaves a version that says more than it is, never a champion that nobody can explain.
+    """Write a version's tags, then point the alias `champion` to it.
+
+    In this order, a kill between the two leaves a version whose tags claim too much, never an unexplained champion.
     """
     for key, text in tags.items():
         client.set_model_version_tag(version.name, str(version.version), key, text)

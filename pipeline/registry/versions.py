@@ -1,7 +1,7 @@
-"""What the registry knows of a version: plain values, and the names of the tags they are kept under.
+"""What the registry knows about a version: plain values, and the names of the tags that hold them.
 
-A version is identified by its digest (weights and architecture), never by where its bytes lie: MLflow lets anybody
-write a version's source, so bytes are trusted only when they have the digest.
+A version is identified by its digest (weights and architecture), never by where its bytes are: MLflow lets anybody
+write a version's source, so bytes are trusted only if they have the digest.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ METRICS = PREFIX + "metrics"
 REPLACED = PREFIX + "met"
 ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
-NOBODY = "none"
+MISSING = "none"
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a registered model. `tags` are as they stand in the registry."""
+    """One version of a registered model. `tags` are those of the registry."""
 
     name: str
     version: int
@@ -55,7 +55,7 @@ class Version:
 
     @property
     def is_rolled_back(self) -> bool:
-        """Whether a person has taken this version out of use."""
+        """Whether a person has rolled this version back."""
         return ROLLED_BACK in self.tags
 
     @property
@@ -78,11 +78,11 @@ class Version:
     @property
     def replaced(self) -> Identity | None:
         """The champion this version replaced when it was last promoted; None if there was none."""
-        version, _, digest = self.tags.get(REPLACED, NOBODY).partition(" ")
+        version, _, digest = self.tags.get(REPLACED, MISSING).partition(" ")
         return Identity(name=self.name, version=int(version), digest=digest) if version.isdecimal() else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for `--json`: everything but where the bytes lie."""
+        """Return it for `--json`: everything but where the bytes are."""
         return {
             "name": self.name,
             "version": self.version,
@@ -112,17 +112,17 @@ class Version:
         except ValueError as error:
             raise DataError(
                 f"{self.name} v{self.version}: tag {tag} is not JSON: {error}; "
-                "it was changed by hand: mend or remove it"
+                "it was changed by hand: correct or remove it"
             ) from error
 
 
 def champion_tag(champion: Identity | None) -> str:
-    """Return how the champion that a version replaced is written."""
-    return NOBODY if champion is None else f"{champion.version} {champion.digest}"
+    """Return the champion that a version replaced, as a tag's text."""
+    return MISSING if champion is None else f"{champion.version} {champion.digest}"
 
 
 def history_tag(history: Sequence[Mapping[str, str]], event: Mapping[str, str]) -> str:
-    """Return the history with one more event, as a tag's text. The same event twice in a row is one."""
+    """Return the history with one more event, as a tag's text. An event that repeats the last one is not added."""
     events = [dict(entry) for entry in history]
     comparable = {key: value for key, value in event.items() if key != "at_utc"}
     if not events or {key: value for key, value in events[-1].items() if key != "at_utc"} != comparable:

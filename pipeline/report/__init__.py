@@ -1,1 +1,1 @@
-"""The page for people: one self-contained HTML file made from whatever a run has left."""
+"""The page for people: one self-contained HTML file made from the outputs of a run."""

@@ -1,4 +1,4 @@
-"""How many rows went into each data stage, how many came out, and why the rest did not: read from the manifests."""
+"""How many rows entered each data stage, how many left it, and why the rest did not: read from the manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class StageFlow:
-    """One stage in rows. None where its data set is not there; `reasons` says why rows were rejected."""
+    """One stage's row counts, None if its data set is missing; `reasons` says why rows were rejected."""
 
     name: str
     taken_in: int | None
@@ -28,7 +28,7 @@ class StageFlow:
 
     @property
     def adds_up(self) -> bool | None:
-        """Whether no row was lost or made up; None where that cannot be told."""
+        """Whether no row was lost or added; None if unknown."""
         if self.taken_in is None or self.kept is None:
             return None
         return self.taken_in == self.kept + self.rejected
@@ -36,7 +36,7 @@ class StageFlow:
 
 @dataclass(frozen=True)
 class Flow:
-    """The steps in order, the share of all source rows that each part and the rejected rows have, and what is amiss."""
+    """The stages in order, the shares of all source rows in each part and among the rejected, and any problems."""
 
     steps: tuple[StageFlow, ...]
     shares: Mapping[str, float]
@@ -44,7 +44,7 @@ class Flow:
 
 
 def read_flow(root: Path) -> Flow:
-    """Read the manifests under `root/data`; a missing one leaves a gap, one that cannot be used a problem."""
+    """Read the manifests under `root/data`; a missing one leaves a gap, an unusable one a problem."""
     problems: list[str] = []
 
     def manifest(name: str) -> Manifest | None:
@@ -62,7 +62,7 @@ def read_flow(root: Path) -> Flow:
     divided, normalized = _counts(split, "parts"), {part: found.rows for part, found in prepared.items() if found}
     augmented = manifest("augmented")
     rejected = _rows(quarantine) or 0
-    proof = "no id and no image stands in two parts" if split and "proof" in split.counts else ""
+    proof = "no id and no image is in two parts" if split and "proof" in split.counts else ""
     steps = (
         StageFlow("ingest", None, _rows(raw), note="images as the source holds them"),
         StageFlow("clean", _rows(raw), _rows(clean), rejected, reasons=_counts(quarantine, "rejected")),

@@ -1,7 +1,7 @@
-"""An SVG file made fit to stand inside a page, next to others.
+"""Makes an SVG file safe to embed in a page, next to others.
 
-Ids get a prefix of their own, so that pictures do not reach into each other; everything that could run, load or style
-what lies outside of the picture is left out: only drawing elements, and references that begin with `#`, are taken over.
+Ids get a prefix, so that pictures do not refer to each other's elements; everything that could run, load or style
+anything outside the picture is dropped: only drawing elements, and references that begin with `#`, are copied.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ def inline_svg(content: bytes, prefix: str) -> str:
         raise DataError(f"the picture is not SVG ({error}); run evaluate again") from error
     if _local(root.tag) != "svg":
         raise DataError(f"the picture is not SVG but <{_local(root.tag)}>; run evaluate again")
-    element = _taken_over(root, prefix)
+    element = _sanitised(root, prefix)
     for size in ("width", "height"):
         element.attrib.pop(size, None)
-    element.set("aria-hidden", "true")  # the figure around it carries the words
+    element.set("aria-hidden", "true")  # the figure around it has the description
     return ElementTree.tostring(element, encoding="unicode", method="xml")
 
 
-def _taken_over(source: ElementTree.Element, prefix: str) -> ElementTree.Element:
+def _sanitised(source: ElementTree.Element, prefix: str) -> ElementTree.Element:
     element = ElementTree.Element(_local(source.tag))
     for name, value in source.attrib.items():
-        taken = _attribute(_local(name), value, prefix)
-        if taken is not None:
-            element.set(_local(name), taken)
+        safe_value = _attribute(_local(name), value, prefix)
+        if safe_value is not None:
+            element.set(_local(name), safe_value)
     element.text, element.tail = source.text, source.tail
     for child in source:
         if isinstance(child.tag, str) and _local(child.tag) in _ELEMENTS:  # comments have no name
-            element.append(_taken_over(child, prefix))
+            element.append(_sanitised(child, prefix))
     return element
 
 

@@ -1,4 +1,4 @@
-"""Where the candidate was most sure and wrong, as pictures, and which classes it takes for which."""
+"""The candidate's most confident mistakes, as pictures, and which classes it mistakes for which."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
 
-_LARGEST_SIDE = 128  # pixels; larger images are made smaller for the page
+_LARGEST_SIDE = 128  # pixels; larger images are scaled down for the page
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer: the row, what it is, what it was taken for, and how sure the model was of that."""
+    """A wrong prediction: the row, its true class, the predicted class, and the model's confidence in it."""
 
     row: int
     id: str
     truth: str
     answer: str
     confidence: float
-    picture: str = ""  # data URI of a PNG; "" where the pixels are not at hand
+    picture: str = ""  # data URI of a PNG; "" if the pixels are not available
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many rows of one class were taken for another."""
+    """How many rows of one class were mistaken for another."""
 
     truth: str
     answer: str
@@ -42,7 +42,7 @@ class Confusion:
 
 
 def worst_mistakes(predictions: Predictions, classes: Sequence[str], count: int) -> list[Mistake]:
-    """Return the wrong answers with the highest confidence, the surest first; equal ones by id."""
+    """Return the wrong predictions with the highest confidence, most confident first; ties by id."""
     answers = predictions.probabilities.argmax(axis=1)
     confidence = predictions.probabilities.max(axis=1)
     wrong = np.flatnonzero(answers != predictions.labels)
@@ -60,7 +60,7 @@ def worst_mistakes(predictions: Predictions, classes: Sequence[str], count: int)
 
 
 def common_confusions(predictions: Predictions, classes: Sequence[str], count: int) -> list[Confusion]:
-    """Return the pairs of classes that are confused most often, by rows."""
+    """Return the pairs of classes that are confused most often, by number of rows."""
     size = len(classes)
     answers = predictions.probabilities.argmax(axis=1)
     matrix = np.bincount(predictions.labels * size + answers, minlength=size * size).reshape(size, size)
@@ -78,7 +78,7 @@ def common_confusions(predictions: Predictions, classes: Sequence[str], count: i
 
 
 def with_pictures(mistakes: Sequence[Mistake], prepared: Path) -> list[Mistake]:
-    """Return the mistakes with their pictures from a prepared part; only the row groups that are needed are read.
+    """Return the mistakes with their pictures from a prepared part.
 
     Raises DataError if a row is not the one that the mistake is about, StorageError if the part cannot be read.
     """
@@ -92,7 +92,7 @@ def with_pictures(mistakes: Sequence[Mistake], prepared: Path) -> list[Mistake]:
             pixels = shards.pixels_of(table["pixels"], shape)
             for row in here:
                 if table["id"][row - start].as_py() != wanted[row].id:
-                    raise DataError(f"{prepared.name}: row {row} is not the one that was asked; run evaluate again")
+                    raise DataError(f"{prepared.name}: row {row} is not the one that was evaluated; run evaluate again")
                 pictures[row] = png_uri(pixels[row - start])
         start += table.num_rows
     return [Mistake(m.row, m.id, m.truth, m.answer, m.confidence, pictures.get(m.row, "")) for m in mistakes]

@@ -1,7 +1,7 @@
 """The page for people: one self-contained HTML file, the verdict first, then why.
 
-It shows whatever a run has left under the root and says plainly what is not there. Everything read is escaped; the file
-loads nothing and runs nothing, and its own content policy forbids it to.
+It shows the outputs of a run under the root and says plainly what is missing. Everything read is escaped; the file
+loads nothing and runs nothing, and its own content policy forbids both.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONGEST_TEXT = 160
 
 @dataclass(frozen=True)
 class Headline:
-    """What the page says first. `kind` is promote, refuse, stopped, outdated or none; `word` says it in one word."""
+    """The page's headline. `kind` is promote, refuse, stopped, outdated or none; `word` is the same for people."""
 
     kind: str
     symbol: str
@@ -46,7 +46,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Errors:
-    """The candidate's wrong answers on the test part: the surest ones and the commonest pairs."""
+    """The candidate's wrong predictions on the test part: the most confident ones and the commonest confusions."""
 
     worst: list[mistakes.Mistake]
     confusions: list[mistakes.Confusion]
@@ -56,7 +56,7 @@ class Errors:
 
 
 def render(root: Path) -> bytes:
-    """Return the page for what stands under `root`. Never fails on a part that is missing or damaged: it says so."""
+    """Return the page for what is under `root`. A part that is missing or damaged never fails: the page says so."""
     return str(_template().render(_content(root))).encode()
 
 
@@ -66,7 +66,7 @@ def headline(
     contracts: Mapping[str, Section[ContractResult]],
     candidate: str | None,
 ) -> Headline:
-    """Return what the page says first. A verdict counts if nothing failed since and it is on this candidate."""
+    """Return the headline. A verdict counts only if nothing has failed since and it is about this candidate."""
     if run.value and (failed := run.value.failed):
         return Headline("stopped", "■", "Stopped", f"The run stopped at {failed.name}: {failed.what}")
     for suite, contract in contracts.items():
@@ -77,7 +77,7 @@ def headline(
     if verdict.problem:
         return Headline("stopped", "■", "Unreadable", f"The verdict cannot be read: {verdict.problem}")
     if verdict.value is None:
-        return Headline("none", "○", "Not judged yet", "There is no verdict, so nothing has been let through.")
+        return Headline("none", "○", "Not judged yet", "There is no verdict, so nothing has been promoted.")
     if candidate and verdict.value.candidate != candidate:
         sentence = "The verdict is about another model than the one in models/candidate: run again."
         return Headline("outdated", "○", "Out of date", sentence)
@@ -88,7 +88,7 @@ def headline(
 
 
 def number(value: Any) -> str:
-    """Return a figure of the gate or the metrics: four digits after the point, whole numbers as counts."""
+    """Return a figure of the gate or the metrics as text: four decimals, whole numbers as counts."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "–"}[value]
     if isinstance(value, int):
@@ -100,7 +100,7 @@ def number(value: Any) -> str:
 
 
 def count(value: int | None) -> str:
-    """Return a whole number with its thousands apart: 12 000."""
+    """Return a whole number with spaces between its thousands: 12 000."""
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
 
 
@@ -111,12 +111,12 @@ def plain(value: Any) -> str:
 
 
 def short(digest: str | None) -> str:
-    """Return the beginning of a digest: enough for people to tell two apart."""
+    """Return the beginning of a digest: enough for people to distinguish two."""
     return (digest or "–").removeprefix("sha256:")[:12]
 
 
 def moment(text: str) -> str:
-    """Return an ISO 8601 moment for reading: 2026-11-22 13:25:07 UTC."""
+    """Return an ISO 8601 time as people read it: 2026-11-22 13:25:07 UTC."""
     return text.replace("T", " ").replace("+00:00", " UTC")
 
 
@@ -170,7 +170,7 @@ def _plot(path: Path, name: str) -> Section[Any]:
 
     if not path.is_file():
         return Section(None)
-    return _or_problem(lambda: Markup(inline_svg(path.read_bytes(), name)))  # noqa: S704 - taken over element by element
+    return _or_problem(lambda: Markup(inline_svg(path.read_bytes(), name)))  # noqa: S704 - sanitised element by element
 
 
 def _errors(root: Path, wanted: Any) -> Section[Errors]:

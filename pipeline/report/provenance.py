@@ -1,4 +1,4 @@
-"""What a result was made from: code, data, recipe and libraries, each by its digest or its version."""
+"""What a result was made from: code, data, recipe and libraries, each by digest or version."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def candidate_digest(root: Path) -> str | None:
 
 
 def digests(root: Path) -> dict[str, str]:
-    """Return what the result hangs on → digest, for whatever is there; a file's bytes or a data set's content."""
+    """Return the digest of each thing that decides the result, if it exists: a file's bytes or a data set's content."""
     found: dict[str, str] = {}
     if candidate := candidate_digest(root):
         found["candidate (weights and architecture)"] = candidate
@@ -52,12 +52,12 @@ def digests(root: Path) -> dict[str, str]:
         try:
             found[f"data/{folder}"] = read_manifest(root / "data" / folder, verify=False).digest
         except RatchetError:
-            continue  # the section on the data says what is wrong with it
+            continue  # the page's section on the data says what is wrong
     return found
 
 
 def git_commit(root: Path) -> Section[Commit]:
-    """Ask git which commit the folder stands on; outside of git, or without it, the section says so."""
+    """Return the commit that is checked out; outside a repository, or without git, the section says so."""
     try:
         return Section(commit_of(root, ignored=LOCK_FILE))
     except UsageError:

@@ -1,4 +1,4 @@
-"""What the page shows, or why it cannot: a file that is missing or wrong becomes a section that says so."""
+"""What the page shows, or why it cannot: a file that is missing or invalid becomes a section that says so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RecordT = TypeVar("RecordT", bound=Record)
 
 @dataclass(frozen=True)
 class Section(Generic[T]):
-    """Something the page shows: its value, or why there is none (`problem` is "" where it was never made)."""
+    """Something the page shows: its value, or why there is none (`problem` is "" if it was never made)."""
 
     value: T | None
     problem: str = ""
@@ -26,7 +26,7 @@ class Section(Generic[T]):
 
 
 def record_section(path: Path, kind: type[RecordT]) -> Section[RecordT]:
-    """Read a record; what is wrong with a file that cannot be used is said in the section."""
+    """Read a record; if the file cannot be used, the section says why."""
     try:
         return Section(find_record(path, kind))
     except RatchetError as error:

@@ -2,9 +2,9 @@
 
 opening, in_one_process, steps      how a run begins, and the two ways of driving it
 preflight, freshness                what is refused before anything runs; whether there is anything to do
-workspaces, locks                   where a run works, and who may work there
+workspaces, locks, sweeping         where a run works, who may work there, and what is removed later
 dvc_repro, reproduction, dvc_lock   `dvc repro`: started, followed and explained; the order of its lock
 stage_rows, console                 what happened in each stage; how a terminal shows it
 history, run_report                 what is kept of a run, for programs and for people
-out_of_memory                       a stage that ran out of memory, and a lighter second try
+out_of_memory                       a stage that ran out of memory, and a retry that needs less
 """

@@ -1,4 +1,4 @@
-"""What a run looks like to the person who started it: a live table in a terminal, plain lines elsewhere."""
+"""How a run is shown to the person who started it: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Console:
         self._rows = {row.name: row for row in rows}
         self._live: Live | None = None
         self._throttles = {name: Throttle(LINE_INTERVAL_S) for name in self._rows}
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         if sys.stdout.isatty():
@@ -51,23 +51,23 @@ class Console:
         if self._live:
             self._live.update(self._table())
         else:
-            self._say(row)
+            self._print(row)
 
     def finish(self) -> None:
-        """End with the table of all stages, where no terminal has shown it already."""
+        """Print the table of all stages, unless the terminal shows it already."""
         if not self._live:
             width = max(map(len, self._rows), default=0)
             print(f"\n{'stage':{width}}  {'what happened':60}  time")  # noqa: T201
             for row in self._rows.values():
                 print(f"{row.name:{width}}  {_what(row):60}  {_time(row.seconds)}".rstrip())  # noqa: T201
 
-    def _say(self, row: StageRow) -> None:
+    def _print(self, row: StageRow) -> None:
         is_end = row.state not in ("waiting", "running")
         if not self._throttles.setdefault(row.name, Throttle(LINE_INTERVAL_S)).is_due(is_last=is_end):
             return
         text = f"{row.name}: {_what(row)}" + (f"  {_time(row.seconds)}" if is_end and row.seconds else "")
-        if text != self._said.get(row.name):
-            self._said[row.name] = text
+        if text != self._printed.get(row.name):
+            self._printed[row.name] = text
             print(text, flush=True)  # noqa: T201
 
     def _table(self) -> Table:

@@ -1,4 +1,4 @@
-"""The order of `dvc.lock`: DVC appends each stage as it ends, so that stages side by side would leave it to chance."""
+"""The order of `dvc.lock`: DVC appends each stage as it ends, so parallel stages would leave the order to chance."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _NAME = re.compile(r"^  (\S.*):$", re.MULTILINE)
 
 
 def stage_names(text: str) -> list[str]:
-    """Return the stages of a lock in the order in which they stand there."""
+    """Return the stages of a lock, in its order."""
     return [name for name, _ in _entries(text)[1]]
 
 
 def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
     """Return a lock with its stages as one `dvc repro` would have left them.
 
-    Those it `known` before keep their places, as DVC rewrites them where they stand; the others follow in `order`.
-    What is not a stage keeps its place.
+    Those `known` before the run keep their positions, as DVC rewrites them in place; the others follow in `order`.
+    What is not a stage keeps its position.
     """
     head, entries = _entries(text)
     ranks = {name: rank for rank, name in enumerate(dict.fromkeys([*known, *order]))}

@@ -1,8 +1,8 @@
-"""Whether anything has changed since the last complete run, told without DVC and in milliseconds.
+"""Whether anything has changed since the last complete run, found without DVC and in milliseconds.
 
-After a complete run, what the graph reads and writes is photographed: each file's path, size, modification time and
-inode, the way DVC's own state database recognises files, together with the registry's champion. The same picture later
-means that `dvc repro` would do nothing. Any difference at all, and DVC decides.
+After a complete run, a snapshot is taken of what the graph reads and writes: each file's path, size, modification time
+and inode, by which DVC's own state database recognises files too, and the registry's champion. If a later snapshot is
+the same, `dvc repro` would do nothing. If it differs at all, DVC decides.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.records.digests import digest_json
 from pipeline.storage.artifacts import digest_file, write_json
 
-_PICTURE = Path(".ratchet") / "complete.json"
+_SNAPSHOT = Path(".ratchet") / "complete.json"
 _ANSWERS = Path(".ratchet") / "complete"
 _DIGITS = 32
 
 
 def remember(root: Path, graph: Graph, champion: Mapping[str, Any] | None) -> None:
-    """Keep the picture of a complete run."""
-    write_json(root / _PICTURE, {"files": _files_digest(root, graph), "champion": champion})
+    """Store the snapshot of a complete run."""
+    write_json(root / _SNAPSHOT, {"files": _files_digest(root, graph), "champion": champion})
 
 
 def forget(root: Path) -> None:
-    """Drop the picture: a run has begun and the next one must look for itself."""
-    (root / _PICTURE).unlink(missing_ok=True)
+    """Delete the snapshot: a run has begun, and the next one must not rely on it."""
+    (root / _SNAPSHOT).unlink(missing_ok=True)
 
 
 def remembered_champion(root: Path, graph: Graph) -> tuple[bool, Mapping[str, Any] | None]:
     """Return whether the files are those of the last complete run, and the champion the registry had then."""
     try:
-        picture = json.loads((root / _PICTURE).read_bytes())
-        files, champion = picture["files"], picture["champion"]
+        snapshot = json.loads((root / _SNAPSHOT).read_bytes())
+        files, champion = snapshot["files"], snapshot["champion"]
     except (OSError, ValueError, KeyError, TypeError):
-        return False, None  # no picture, or none that can be read: DVC decides
+        return False, None  # no snapshot, or an unreadable one: DVC decides
     return files == _files_digest(root, graph), champion
 
 
 def inputs_digest(root: Path, graph: Graph, recipe: Mapping[str, Any]) -> str:
-    """Return what a run with a recipe of its own would start from: the recipe, and what no stage makes.
+    """Return a digest of a run's inputs: its own recipe, the graph, and the files that no stage makes.
 
-    `graph` is the one that the recipe resolves. The files are those under `root`, from which its worktree is made.
+    `graph` is dvc.yaml resolved with that recipe. The files are those under `root`, from which its worktree is made.
     """
     made = [out for stage in graph.stages for out in stage.outs]
     paths = {dep for stage in graph.stages for dep in stage.deps if not any(covers(out, dep) for out in made)}
@@ -55,17 +55,17 @@ def inputs_digest(root: Path, graph: Graph, recipe: Mapping[str, Any]) -> str:
 
 
 def remember_run(root: Path, inputs: str, run_id: str, champion: Mapping[str, Any] | None) -> None:
-    """Keep that a complete run has answered these inputs, and the champion after it."""
+    """Record that a complete run had these inputs, and the champion after it."""
     write_json(_answer(root, inputs), {"run": run_id, "champion": champion})
 
 
 def run_with_same_inputs(root: Path, inputs: str, champion: Mapping[str, Any] | None) -> str | None:
-    """Return the run that has answered these inputs already, if the champion is still the one it left."""
+    """Return the complete run that had these inputs, if the champion is still the one after it."""
     try:
         answer = json.loads(_answer(root, inputs).read_bytes())
         return str(answer["run"]) if answer["champion"] == champion else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # no answer, or none that can be read: DVC decides
+        return None  # no record, or an unreadable one: DVC decides
 
 
 def _answer(root: Path, inputs: str) -> Path:
@@ -73,7 +73,7 @@ def _answer(root: Path, inputs: str) -> Path:
 
 
 def _files_digest(root: Path, graph: Graph) -> str:
-    # What every `dvc repro` writes anew, whether or not it has changed, goes by its content: it is small.
+    # What every `dvc repro` rewrites, changed or not, is compared by content: it is small.
     rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
     rewritten.update(out for stage in graph.stages if stage.is_always_changed for out in stage.outs)
     paths = {path for stage in graph.stages for path in (*stage.deps, *stage.outs)} - rewritten

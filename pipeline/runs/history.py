@@ -1,7 +1,7 @@
-"""The runs so far: each has a folder `runs/<run id>/` with its record, whoever drove it.
+"""The runs so far: each has a folder `runs/<run id>/` with its record, whatever drove it.
 
 A record is written when a run begins and again when it ends, after its recipe, its `dvc.lock` and its reports have been
-kept beside it: a record that says that the run is over is the last thing written.
+copied beside it: a record that says that the run is over is the last thing written.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _READABLE = 80  # characters of a foreign id that stay readable in ours
 
 
 def now() -> str:
-    """Return the time in UTC, as records hold it."""
+    """Return the time in UTC, in the format of records."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def new_id(root: Path) -> str:
-    """Return an id for a run that begins now: the time and this process, and a number where that is taken."""
+    """Return an id for a run that begins now: the time and this process's id, and a number if that is taken."""
     base = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
     number = 0
     while (root / RUNS / (name := f"{base}-{number}" if number else base)).exists():
@@ -44,7 +44,7 @@ def new_id(root: Path) -> str:
 def id_for(*foreign: str) -> str:
     """Return the id of a run that another system names (a DAG and its run): readable, and the same every time.
 
-    What a folder's name cannot hold is replaced; a digest of the names keeps ids apart that would then be equal.
+    Characters that a folder's name cannot contain are replaced; a digest of the names keeps the ids distinct.
     """
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(foreign))[:_READABLE].strip("-._")
     digest = sha256("\0".join(foreign).encode()).hexdigest()[:10]
@@ -73,15 +73,15 @@ def read(root: Path, run_id: str) -> RunRecord:
 
 
 def list_runs(root: Path) -> list[RunRecord]:
-    """Return all records, newest first. A run whose process was killed has failed, though nobody could write it."""
-    records = [_seen(_from_json(root / RUNS / name / RECORD)) for name in _ids(root)]
+    """Return all records, newest first. A run whose process was killed is returned as failed, whatever its record."""
+    records = [_current(_from_json(root / RUNS / name / RECORD)) for name in _ids(root)]
     return sorted(records, key=lambda record: (record.start, record.id), reverse=True)
 
 
 def finish(
     root: Path, workspace: Path, record: RunRecord, state: State, outcome: RunOutcome | None = None, sentence: str = ""
 ) -> RunRecord:
-    """Keep a run's recipe, `dvc.lock` and reports, then write that it is over."""
+    """Keep a run's recipe, `dvc.lock` and reports, then record that it is over."""
     keep(root, workspace, record.id)
     return write(root, record.changed(state=state, outcome=outcome, sentence=sentence, end=now(), pid=None))
 
@@ -99,7 +99,7 @@ def keep(root: Path, workspace: Path, run_id: str) -> Path:
                 shutil.copytree(source, aside / name)
             elif source.exists():
                 shutil.copy2(source, aside / name)
-            if (kept / name).is_dir():  # kept by an earlier try of the same run
+            if (kept / name).is_dir():  # kept by an earlier attempt of the same run
                 shutil.rmtree(kept / name)
             if (aside / name).exists():
                 (aside / name).rename(kept / name)
@@ -121,7 +121,7 @@ def _from_json(path: Path) -> RunRecord:
         raise StorageError(f"{path}: not a run's record; remove {path.parent} if it is in the way") from error
 
 
-def _seen(record: RunRecord) -> RunRecord:
+def _current(record: RunRecord) -> RunRecord:
     if record.state == "running" and record.pid is not None and not processes.is_running(record.pid, "run"):
         return record.changed(state="failed", sentence="its process was killed")
     return record

@@ -26,7 +26,7 @@ from pipeline.storage.record_files import find_record, read_record
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What was asked of one run: changes to the recipe (values by dotted key) and to the execution (texts by key)."""
+    """The options of `ratchet run`: changes to the recipe (values by dotted key) and the execution (texts by key)."""
 
     config: Path | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -35,13 +35,13 @@ class RunOptions:
 
     @property
     def has_own_recipe(self) -> bool:
-        """Say whether the run needs a recipe, and so a worktree, of its own."""
+        """Whether the run needs a recipe, and so a worktree, of its own."""
         return bool(self.config or self.overrides)
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run. `page` is where a person reads why."""
+    """The result of a run. `page` is the page that says why."""
 
     is_unchanged: bool
     verdict: Verdict
@@ -50,17 +50,17 @@ class RunResult:
 
 
 def run(root: Path, request: RunOptions) -> RunResult:
-    """Bring the graph up to date: in place, or in a worktree when the run has a recipe of its own.
+    """Bring the graph up to date: in place, or in a worktree if the run has a recipe of its own.
 
-    Raises UsageError before anything is written if the recipe, the execution or the set-up is wrong, StageFailed with
-    the stage's own line and exit code, and TryAgain if another run works in the same workspace.
+    Raises UsageError before anything is written if the recipe, the execution or the set-up is wrong; StageFailed with
+    the stage's own line and exit code; TryAgain if another run is using the same workspace.
     """
     from pipeline.recipe.execution import as_variables
     from pipeline.recipe.recipe import load_recipe
 
     environment = {**os.environ, **as_variables(request.execution)}
     if request.has_own_recipe:
-        return _run_apart(root, request, environment)
+        return _run_in_worktree(root, request, environment)
     with run_lock(root):
         recipe = load_recipe(root)
         champion = champion_now(root, recipe.name, environment)
@@ -79,17 +79,17 @@ def run(root: Path, request: RunOptions) -> RunResult:
         return _outcome(root, is_unchanged=False)
 
 
-def _run_apart(root: Path, request: RunOptions, environment: dict[str, str]) -> RunResult:
+def _run_in_worktree(root: Path, request: RunOptions, environment: dict[str, str]) -> RunResult:
     from pipeline.runs import opening, steps
 
-    asked = RunRequest(
+    run_request = RunRequest(
         id=history.new_id(root),
         driver="ratchet",
         config=os.path.relpath(request.config, root) if request.config else "",
         overrides=dict(request.overrides),
         is_forced=request.is_forced,
     )
-    record = opening.open_run(root, asked, environment)
+    record = opening.open_run(root, run_request, environment)
     if record.same_as is None:
         workspace = workspaces.workspace_of(root, record.id)
         try:
@@ -103,7 +103,7 @@ def _run_apart(root: Path, request: RunOptions, environment: dict[str, str]) -> 
 
 @contextmanager
 def _recorded(root: Path, workspace: Path, record: RunRecord) -> Iterator[RunRecord]:
-    """Write the run's record when the block begins, and when it ends, keep the run and write what came of it."""
+    """Write the run's record when the block begins; when it ends, keep the run and write its outcome."""
     history.write(root, record)
     try:
         yield record

@@ -1,4 +1,4 @@
-"""Locks: who may work in a run's folder. The kernel releases them when their process ends, however it ends."""
+"""Locks: which process may work in a run's folder. The kernel releases them when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.runs.workspaces import WORK, stage_folder
 _RUN_LOCK = "run.lock"
 _MAKER_LOCK = "worktrees.lock"
 _MAKING_S = 600.0  # a checkout on a slow disk, several times
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def run_lock(workspace: Path, *, patience_s: float = 0.0) -> Iterator[None]:
 
 @contextmanager
 def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Iterator[None]:
-    """Hold a folder for one stage of its run: beside other stages, whose paths DVC keeps apart; never beside itself.
+    """Lock a folder for one stage of its run: other stages, whose paths DVC keeps apart, may run beside it.
 
     Raises TryAgain if a whole run, or the same stage, still works there after `patience_s`.
     """
@@ -43,13 +43,13 @@ def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Itera
 
 @contextmanager
 def maker_lock(root: Path) -> Iterator[None]:
-    """Hold the right to look whether a worktree is there, and to make it; raise TryAgain if that does not come."""
+    """Hold the lock for checking whether a worktree exists and making it; raise TryAgain if it stays held too long."""
     with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
         yield
 
 
 def is_run_going_on(workspace: Path) -> bool:
-    """Say whether a process holds a folder's run lock; nobody does where there is none."""
+    """Return whether a process holds a folder's run lock; false if there is no lock file."""
     try:
         with (workspace / WORK / _RUN_LOCK).open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,7 +74,9 @@ def _held(workspace: Path, path: Path, *, is_shared: bool = False, patience_s: f
         while True:
             try:
                 kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
-                fcntl.flock(handle, kind | fcntl.LOCK_NB)  # the kernel lets go when the process ends, however
+                fcntl.flock(
+                    handle, kind | fcntl.LOCK_NB
+                )  # the kernel releases it when the process ends, however it ends
                 break
             except BlockingIOError as error:
                 if time.monotonic() >= give_up_s:
@@ -83,7 +85,7 @@ def _held(workspace: Path, path: Path, *, is_shared: bool = False, patience_s: f
                     raise TryAgain(
                         f"another run (process {holder}) works in {workspace}; wait for it, or use --set"
                     ) from error
-                time.sleep(_LOOK_S)
+                time.sleep(_POLL_S)
         handle.seek(0)
         handle.truncate()
         handle.write(str(os.getpid()))

@@ -1,4 +1,4 @@
-"""Beginning a run with a recipe of its own: what is asked is checked; its worktree is made if there is work to do."""
+"""Begins a run with a recipe of its own: checks the request, and makes a worktree if there is work to do."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def read_request(path: Path) -> RunRequest:
 
 
 def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) -> RunRecord:
-    """Make a run's worktree, unless an earlier run has answered the same question; return its record.
+    """Make a run's worktree, unless an earlier run had the same inputs; return the run's record.
 
-    Raises UsageError or StorageError, with nothing written, where the recipe, the source or the set-up is wrong.
+    Raises UsageError or StorageError, with nothing written, if the recipe, the source or the set-up is wrong.
     """
     history.check_id(request.id)
     workspace = workspaces.workspace_of(root, request.id)
     if (workspace / PARAMS_FILE).is_file() and (workspace / GRAPH_FILE).is_file():
         return history.write(root, history.read(root, request.id).changed(state="running", end=None))
-    workspaces.remove(root, workspace)  # half made, by a process that was killed
+    workspaces.remove(root, workspace)  # half made by a killed process
     sweep(root, environment)
 
     config = load_config(root / request.config) if request.config else None
@@ -82,16 +82,16 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
         asked_by=request.asked_by,
         is_forced=request.is_forced,
     )
-    standing = None if request.is_forced else freshness.run_with_same_inputs(root, inputs, champion)
-    if standing and (root / RUNS / standing / VERDICT_FILE).is_file():
-        return _unchanged(root, record, standing)
+    earlier = None if request.is_forced else freshness.run_with_same_inputs(root, inputs, champion)
+    if earlier and (root / RUNS / earlier / VERDICT_FILE).is_file():
+        return _unchanged(root, record, earlier)
     history.write(root, record)
     workspace = workspaces.make(root, request.id, plain)
     history.keep(root, workspace, request.id)
-    is_still = freshness.inputs_digest(root, graph, plain) == inputs  # else what runs is not what was looked at
+    is_unchanged = freshness.inputs_digest(root, graph, plain) == inputs  # otherwise a file changed meanwhile
     lock = workspace / LOCK_FILE
     known = dvc_lock.stage_names(lock.read_text()) if lock.is_file() else []
-    write_json(workspace / INPUTS, {"inputs": inputs if is_still else None, "known": known})
+    write_json(workspace / INPUTS, {"inputs": inputs if is_unchanged else None, "known": known})
     return record
 
 
@@ -104,12 +104,12 @@ def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[
     path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
     if dates(root / path):
         return {**overrides, "ingest.as_of": request.as_of}, ""
-    return overrides, f"{path} cannot say what it held on {request.as_of}: the data of today"
+    return overrides, f"{path} keeps no snapshots to say what it held on {request.as_of}: today's data are used"
 
 
-def _unchanged(root: Path, record: RunRecord, standing: str) -> RunRecord:
-    verdict = read_record(root / RUNS / standing / VERDICT_FILE, Verdict)
-    sentence = f"nothing changed since run {standing}: {verdict.outcome}, {verdict.reason}"
-    unchanged = record.changed(same_as=standing)
+def _unchanged(root: Path, record: RunRecord, earlier: str) -> RunRecord:
+    verdict = read_record(root / RUNS / earlier / VERDICT_FILE, Verdict)
+    sentence = f"nothing changed since run {earlier}: {verdict.outcome}, {verdict.reason}"
+    unchanged = record.changed(same_as=earlier)
     history.write(root, unchanged)
-    return history.finish(root, root / RUNS / standing, unchanged, "success", "unchanged", sentence)
+    return history.finish(root, root / RUNS / earlier, unchanged, "success", "unchanged", sentence)

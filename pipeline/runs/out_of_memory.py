@@ -1,4 +1,4 @@
-"""Telling that a stage ran out of memory, and giving its next try less to hold at once."""
+"""Detects that a stage ran out of memory, and makes its retry need less."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SIGNS: Final = re.compile(
 )
 _LOCAL_SPARK = re.compile(r"local\[(\d+)\]")
 _COUNTER = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
-_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))  # this container's, else the machine's
+_COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))  # this container's, otherwise the machine's
 
 
 def is_sign(text: str) -> bool:
-    """Say whether a text speaks of memory that ran out: Java's, Python's, TensorFlow's or the kernel's words."""
+    """Return whether a text says that memory ran out, in the words of Java, Python, TensorFlow or the kernel."""
     return bool(_SIGNS.search(text))
 
 
 def kills() -> int:
-    """Return how many processes the kernel has killed for memory so far, here; 0 where it does not say.
+    """Return how many processes the kernel has killed for memory so far, here; 0 if it does not say.
 
     Source: the kernel's admin guide, cgroup v2, `memory.events`; proc(5), `vmstat`.
     """
@@ -40,7 +40,7 @@ def kills() -> int:
 
 
 def less_parallel(execution: Execution) -> dict[str, str]:
-    """Return the environment of a try with half the Spark threads and half the Horovod workers, at least one each."""
+    """Return the environment of a retry with half the Spark threads and half the Horovod workers, at least one each."""
     from pipeline.recipe.execution import as_variables
 
     changes = {"horovod.workers": str(max(1, execution.horovod.workers // 2))}

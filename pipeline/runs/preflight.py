@@ -1,4 +1,4 @@
-"""What is looked at before a run begins: what can be refused then, and the champion it would meet."""
+"""What is checked before a run begins: what can be refused early, and the registry's champion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> None:
-    """Refuse what can be refused before anything is written: execution, source, contracts, set-up."""
+    """Refuse a run before anything is written: for its execution, source, contracts or set-up."""
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.recipe.execution import load_execution
 
@@ -33,7 +33,7 @@ def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> 
 
 
 def champion_now(root: Path, name: str, environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the registry's champion of a name as it is now: version, digest, tags; or None."""
+    """Return the registry's current champion of a name: version, digest, tags; or None."""
     from pipeline.recipe.execution import load_execution
     from pipeline.registry.reader import champion_of, open_reader
     from pipeline.registry.store import resolve_store

@@ -1,4 +1,4 @@
-"""Drives `dvc repro`: starts it, follows its stages' events and its own lines, and explains its failure in one line."""
+"""Drives `dvc repro`: starts it, follows its stages' events and its own output, and explains a failure in one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from pipeline.storage.artifacts import is_disk_full, read_json, write_json
 
 _POLL_S = 0.03
 _CHAMPION_TRIES = 3
-_TOLD = re.compile(r"^(?:Stage|(?P<runs>Running) stage) '(?P<stage>[^']+)'(?: (?P<how>didn't change|is cached)|:)")
+_STAGE_LINE = re.compile(
+    r"^(?:Stage|(?P<runs>Running) stage) '(?P<stage>[^']+)'(?: (?P<how>didn't change|is cached)|:)"
+)
 _ENDED = re.compile(r"exited with (?P<code>-?\d+)")
 
 
@@ -46,8 +48,8 @@ def reproduce(
 ) -> None:
     """Run `dvc repro` in `workspace` and keep `rows` and `console` up to date until it ends.
 
-    With a `stage`, only what it needs is run, or with `is_single` only itself; `is_forced`: even what is up to date.
-    If the champion has moved since the verdict, what looks at it runs again, and so does the gate; nothing else.
+    With a `stage`, only that stage and what it needs is run, or with `is_single` only that stage; `is_forced`: even
+    what is up to date. If the champion has changed since the verdict, only the stages that depend on it run again.
     Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
     """
     folder = workspaces.stage_folder(workspace, stage) if stage else workspace / workspaces.WORK
@@ -92,7 +94,7 @@ def _reproduce_once(
         with events.open() as event_lines, log.open(errors="replace") as log_lines:
             has_ended = False
             while not has_ended:
-                has_ended = process.poll() is not None  # before reading: what came last is still read
+                has_ended = process.poll() is not None  # before reading, so that the last output is still read
                 for line in log_lines:
                     _note(line, rows, console)
                 for event in _whole_events(event_lines):
@@ -111,18 +113,17 @@ def _reproduce_once(
 
 
 def drop_dead_locks(workspace: Path) -> None:
-    """Take the locks of killed DVC processes out of DVC's lock file. Only for a caller who holds the workspace alone.
+    """Remove the locks of killed DVC processes from DVC's lock file. The caller must hold the workspace's run lock.
 
-    DVC does so itself, but takes a process that has ended and is not yet reaped for a living one: without an init that
-    reaps, as in many containers, a killed run would block the workspace for good.
-    One of another container or host, beside this one, would seem dead too.
+    DVC does so itself, but takes a zombie for a living process: without an init that reaps, as in many containers, a
+    killed run would block the workspace forever. A process in another container or on another host looks dead too.
     """
     path = workspace / ".dvc" / "tmp" / "rwlock"
     if not path.is_file():
         return
     try:
         locks = read_json(path)
-    except DataError:  # killed while it wrote them: whoever held one is dead
+    except DataError:  # damaged by a kill during writing: every holder is dead
         path.unlink()
         return
     living = {
@@ -143,14 +144,14 @@ def _whole_events(lines: IO[str]) -> Iterator[dict[str, Any]]:
         position = lines.tell()
         line = lines.readline()
         if not line.endswith("\n"):
-            lines.seek(position)  # half a line: the rest comes with the next look
+            lines.seek(position)  # half a line: the rest is read the next time
             return
         yield json.loads(line)
 
 
 def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
-    """Learn from a line of DVC's which stages it starts and which it skips."""
-    match = _TOLD.match(line)
+    """Update the rows from a line of DVC's output: which stages it starts and which it skips."""
+    match = _STAGE_LINE.match(line)
     if not match or match["stage"] not in rows:
         return
     row = rows[match["stage"]]
@@ -163,28 +164,28 @@ def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
 
 
 def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
-    """Turn a failure that no stage has explained into one line."""
-    if is_disk_full(log.parent):  # then neither a stage nor DVC could say so
+    """Explain in one line a failure that no stage has reported."""
+    if is_disk_full(log.parent):  # then neither a stage nor DVC could report it
         return StorageError(f"{log.parent}: {FULL_DISK}")
     text = log.read_text(errors="replace")
     ended = _ENDED.search(text)
     for row in rows.values():
         if row.state == "running" and ended:
             code = int(ended["code"])
-            if code < 0 or code > 128:  # as subprocess, or as a shell, says that a signal ended it
+            if code < 0 or code > 128:  # how subprocess, or a shell, encodes a signal
                 return StageFailed(row.name, f"its process was killed; see {log}; run again", TryAgain.exit_code)
-            return StageFailed(row.name, f"its process left with {code} and said nothing; see {log}", Bug.exit_code)
+            return StageFailed(row.name, f"its process exited with {code} without a message; see {log}", Bug.exit_code)
     errors = [line.removeprefix("ERROR: ").strip() for line in text.splitlines()]
     errors = [line for line in errors if line]
     last = errors[-1] if errors else "it said nothing"
     if any("dvc.lock' validation failed" in line or "dvc.lock' is invalid" in line for line in errors):
         return StorageError(
-            "dvc.lock: damaged; take it back with `git checkout dvc.lock`, or remove it, then run again: "
+            "dvc.lock: damaged; restore it with `git checkout dvc.lock`, or remove it, then run again: "
             "what was computed comes from the cache"
         )
     for line in errors:
         if "Unable to acquire lock" in line or "is busy" in line:
-            return TryAgain("another DVC command works in this folder; wait for it, then run again")
+            return TryAgain("another DVC command is running in this folder; wait for it, then run again")
         if "missing data" in line or "does not exist" in line:
             return StorageError(f"dvc: {line}")
     return Bug(f"dvc repro failed: {last}; see {log}")

@@ -1,4 +1,4 @@
-"""What a run tells about itself: `reports/run.json` for programs, `reports/index.html` for people."""
+"""What a run reports about itself: `reports/run.json` for programs, `reports/index.html` for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = Path("reports") / "index.html"
 
 
 def write_run_report(workspace: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
-    """Write `reports/run.json`: who asked for what, and what happened in each stage, with its readings."""
+    """Write `reports/run.json`: who requested what, and what happened in each stage, with its readings."""
     stages = tuple(
         StageRun(name=row.name, what=row.what, seconds=row.seconds, outcome=row.state, **row.readings) for row in rows
     )

@@ -1,4 +1,4 @@
-"""What is known of each stage of a run, kept up to date by the stage's events."""
+"""The state of each stage of a run, updated by the stage's events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.runtime.progress import count
 
 @dataclass
 class StageRow:
-    """What is known of one stage: `state` is one of waiting, running, done, cached, unchanged, failed."""
+    """The state of one stage: `state` is one of waiting, running, done, cached, unchanged, failed."""
 
     name: str
     state: str = "waiting"
@@ -23,7 +23,7 @@ class StageRow:
 
 
 def apply_event(row: StageRow, event: dict[str, Any]) -> None:
-    """Bring a row up to date with one event of a stage (see `pipeline.runtime.progress`)."""
+    """Update a row with one event of its stage (see `pipeline.runtime.progress`)."""
     kind = event["event"]
     if kind == "begin":
         row.state, row.started_s, row.what, row.total = "running", event["at_s"], "starting", 0

@@ -1,8 +1,8 @@
-"""A run in steps, each a process of its own, as Airflow drives it: open, one stage after the other, close.
+"""A run in steps, each a process of its own, as Airflow drives it: open, one stage after another, close.
 
-Between the steps the run lives in its worktree and in `runs/<run id>/record.json`. Stages that do not need each other
-may be at work side by side: DVC keeps their paths apart. Every step can be killed and done again: opening an open run
-keeps it, a stage that is up to date is skipped by DVC, closing twice keeps the same files.
+Between the steps the run's state is in its worktree and in `runs/<run id>/record.json`. Stages that do not depend on
+each other may run in parallel: DVC keeps their paths apart. Every step can be killed and repeated: opening an open run
+keeps it, DVC skips a stage that is up to date, closing twice keeps the same files.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.artifacts import read_json, write_file, write_json
 from pipeline.storage.record_files import read_record
 
-INPUTS = Path(".ratchet") / "inputs.json"  # what the run was made from
-_PATIENCE_S = 24 * 3600.0  # an earlier try may still be at work; how long this one may take is its own limit
+INPUTS = Path(".ratchet") / "inputs.json"  # the digest of the run's inputs
+_PATIENCE_S = 24 * 3600.0  # an earlier attempt may still be running; the task's own time-out limits this one
 
 
 def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     """Bring one stage of an open run up to date; return what happened.
 
-    Raises StageFailed with the stage's own line and exit code. A stage that ran out of memory is worth one more try:
-    that one works with half the parallelism.
+    Raises StageFailed with the stage's own line and exit code. A stage that ran out of memory gets one more attempt,
+    with half the parallelism: TryAgain the first time, UsageError the second.
     """
     record = history.read(root, run_id)
     workspace = workspaces.workspace_of(root, run_id)
@@ -58,7 +58,10 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
         except RatchetError as error:
             row = rows[stage]
             row.state, row.what = "failed", str(error)
-            was_ended = error.exit_code in (Bug.exit_code, TryAgain.exit_code)  # else it has said itself what is wrong
+            was_ended = error.exit_code in (
+                Bug.exit_code,
+                TryAgain.exit_code,
+            )  # otherwise the stage has reported what is wrong
             if was_ended and (out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before):
                 row.readings["out_of_memory"] = 1.0
                 if has_run_out:
@@ -77,9 +80,9 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
 
 
 def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunRecord:
-    """Keep the run's recipe, `dvc.lock`, reports and page, and write that it is over.
+    """Keep the run's recipe, `dvc.lock`, reports and page, and record that it is over.
 
-    The worktree of a successful run is removed; that of a failed one stays for as long as `execution.yaml` says.
+    The worktree of a successful run is removed; that of a failed one is kept for as long as `execution.yaml` says.
     """
     record = history.read(root, run_id)
     workspace = workspaces.workspace_of(root, run_id)
@@ -93,7 +96,7 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
     _order_lock(workspace, graph)
     write_run_report(workspace, rows, record)
     render_page(workspace)
-    outcome, why = _came_of_it(workspace) if state == "success" else (None, "")
+    outcome, why = _outcome(workspace) if state == "success" else (None, "")
     if state == "failed" and not sentence:
         sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
     done = history.finish(root, workspace, record, state, outcome, sentence or why)
@@ -104,7 +107,7 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
 
 
 def remember(root: Path, workspace: Path, run_id: str, environment: Mapping[str, str]) -> None:
-    """Keep that a run is complete: the next one that starts from the same has nothing to do."""
+    """Record that a run is complete: the next one with the same inputs has nothing to do."""
     inputs = _inputs(workspace).get("inputs")
     if inputs:
         from pipeline.recipe.recipe import load_recipe
@@ -115,16 +118,16 @@ def remember(root: Path, workspace: Path, run_id: str, environment: Mapping[str,
 
 @contextmanager
 def _at_work(root: Path, workspace: Path, run_id: str, stage: str) -> Iterator[bool]:
-    """Hold a run's worktree for one stage, made again if it is gone. Gives whether it was there, with all in it."""
+    """Lock a run's worktree for one stage; make it again if it is gone. Yields whether it existed whole."""
     with ExitStack() as locks:
         with maker_lock(root):
             is_whole = (workspace / GRAPH_FILE).is_file()
             if not is_whole:
                 _make_again(root, workspace, run_id)
-                locks.enter_context(run_lock(workspace))  # until the stages before this one are there again
+                locks.enter_context(run_lock(workspace))  # until the stages before this one are restored
         load_graph(workspace)[stage]  # raises with the nearest name
         if is_whole:
-            with suppress(TryAgain), run_lock(workspace):  # nobody else is there: what is locked was killed
+            with suppress(TryAgain), run_lock(workspace):  # no other process: remaining locks are of killed ones
                 drop_dead_locks(workspace)
             locks.enter_context(stage_lock(workspace, stage, patience_s=_PATIENCE_S))
         yield is_whole
@@ -148,7 +151,7 @@ def _lighter(workspace: Path) -> dict[str, str]:
 
 
 def _inputs(workspace: Path) -> dict[str, Any]:
-    # Absent where the worktree was removed and made again: nobody knows what it was then made from.
+    # Absent if the worktree was removed and made again: then its inputs are unknown.
     return dict(read_json(workspace / INPUTS)) if (workspace / INPUTS).is_file() else {}
 
 
@@ -164,7 +167,7 @@ def _row(workspace: Path, stage: str) -> StageRow:
     return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
 
 
-def _came_of_it(workspace: Path) -> tuple[RunOutcome | None, str]:
+def _outcome(workspace: Path) -> tuple[RunOutcome | None, str]:
     if not (workspace / VERDICT_FILE).is_file():
         return None, ""
     verdict = read_record(workspace / VERDICT_FILE, Verdict)

@@ -1,4 +1,4 @@
-"""Removes the worktrees that killed, failed and forgotten runs have left behind."""
+"""Removes the worktrees that killed, failed and abandoned runs have left behind."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pipeline.runs import history, workspaces
 from pipeline.runs.locks import is_run_going_on
 from pipeline.runs.workspaces import WORKTREES
 
-_NEW_S = 60.0  # younger than this, it may have been made this moment, and not be locked yet
+_NEW_S = 60.0  # a worktree younger than this may not be locked yet
 
 
 def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]:
-    """Remove the worktrees of runs that ended or were forgotten longer ago than `execution.yaml` allows; return ids."""
+    """Remove worktrees that `execution.yaml` no longer keeps, of ended or abandoned runs; return the runs' ids."""
     settings = load_execution(root, environment).worktrees
     swept = []
     for workspace in sorted((root / WORKTREES).glob("*/")):
@@ -35,7 +35,7 @@ def _is_wanted(root: Path, run_id: str, settings: WorktreeSettings) -> bool:
     except RatchetError:
         return False  # killed before it had a record
     if record.driver != "airflow":
-        return False  # one process drives it: its lock says whether it goes on
+        return False  # one process drives it: its lock says whether it is running
     hours = settings.forgotten_hours if record.state == "running" else settings.failed_hours
     since = datetime.fromisoformat(record.end or record.start)
     return record.state != "success" and datetime.now(UTC) - since < timedelta(hours=hours)

@@ -1,7 +1,6 @@
-"""One run, one git worktree: with a recipe of its own, sharing the DVC cache, so that two runs never meet.
+"""One run, one git worktree: with a recipe of its own, sharing the DVC cache, so that two runs never interfere.
 
-A worktree holds the commit that is checked out, plus whatever the person has changed and not yet committed: what runs
-is what they see.
+A worktree holds the commit that is checked out, plus all changes not yet committed: what runs is what the person sees.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from pipeline.runtime.git import git, has_commit
 from pipeline.storage.artifacts import write_file
 
 WORKTREES = ".worktrees"
-WORK = Path(".ratchet")  # in each workspace: locks, logs, and what is in hand
+WORK = Path(".ratchet")  # in each workspace: locks, logs, and intermediate files
 
 
 def stage_folder(workspace: Path, stage: str) -> Path:
-    """Return where a stage that is run alone keeps its lock, its events and what DVC says."""
+    """Return the folder where a stage that is run alone keeps its lock, its events and DVC's output."""
     return workspace / WORK / "stages" / stage
 
 
 def workspace_of(root: Path, run_id: str) -> Path:
-    """Return where a run's worktree stands, or would stand."""
+    """Return where a run's worktree is, or would be."""
     return root / WORKTREES / run_id
 
 
 def make(root: Path, run_id: str, recipe: dict[str, Any]) -> Path:
-    """Make a run's worktree with its own `params.yaml` and return its folder; it stays until `remove`, or a `sweep`."""
+    """Make a run's worktree with its own `params.yaml`; return its folder, which stays until `remove` or a `sweep`."""
     workspace = workspace_of(root, run_id)
     if not has_commit(root):
         raise UsageError(f"{root}: a run with its own recipe needs a git repository with a commit; `git commit` first")
@@ -52,7 +51,7 @@ def make(root: Path, run_id: str, recipe: dict[str, Any]) -> Path:
 
 
 def remove(root: Path, workspace: Path) -> None:
-    """Remove a worktree; nothing happens if it is gone."""
+    """Remove a worktree; do nothing if it is gone."""
     shutil.rmtree(workspace, ignore_errors=True)
     if has_commit(root):
         git(root, "worktree", "prune")
@@ -87,7 +86,7 @@ def _dvc_cache(root: Path) -> Path:
 
 
 def _link_source(root: Path, workspace: Path, path: str) -> None:
-    # A source inside the project that git ignores is not in the worktree; it is read where it stands.
+    # A source inside the project that git ignores is not in the worktree; it is read where it is.
     if not Path(path).is_absolute() and not (workspace / path).exists() and (root / path).exists():
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         (workspace / path).symlink_to((root / path).resolve())

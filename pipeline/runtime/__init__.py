@@ -1,1 +1,1 @@
-"""What carries work and decides none of it: processes, progress, the Spark session, cores, git."""
+"""What carries the work and decides no result: processes, progress, the Spark session, cores, git."""

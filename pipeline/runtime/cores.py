@@ -1,7 +1,7 @@
-"""Cores of its own for each rank, claimed by lock, so that two trainings on a machine never pile up on the same ones.
+"""Dedicated cores for each rank, claimed by locks, so that two trainings on one machine never share a core.
 
 A rank that stays on its core keeps its caches, and its helper threads cannot take another rank's core in the middle of
-a step: in synchronous training one interrupted rank holds up all. Nothing here changes a result.
+a step: in synchronous training one interrupted rank delays all. Nothing here changes a result.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import IO
 
 @contextmanager
 def own_cores(count: int, ranks_here: int, first_choice: int) -> Iterator[frozenset[int]]:
-    """Keep this process, and the threads it starts in the block, to `count` cores that no other rank has claimed.
+    """Pin this process, and the threads it starts in the block, to `count` cores that no other rank has claimed.
 
-    Gives the cores; none, and leaves the process free, where all `ranks_here` could not have as many, or others were
-    quicker. `first_choice` spreads the ranks, so that they seldom ask for the same ones.
+    Yields the cores; an empty set, with the process not pinned, if there are too few for all `ranks_here` or other
+    ranks have claimed them. `first_choice` spreads the ranks, so that they seldom try the same cores.
     """
     allowed = sorted(os.sched_getaffinity(0))
     claims: dict[int, IO[bytes]] = {}
@@ -48,12 +48,12 @@ def own_cores(count: int, ranks_here: int, first_choice: int) -> Iterator[frozen
 def yielding_threads() -> Iterator[None]:
     """Let the threads that start in the block wait for their turn instead of interrupting (SCHED_BATCH, sched(7)).
 
-    Horovod's background thread wakes every cycle, and Gloo's spins while that one holds a connection's lock: as
-    ordinary threads they take a part of the rank's only core. As batch threads they run when the computation pauses,
-    which it does exactly when it waits for them.
+    Horovod's background thread wakes every cycle, and Gloo's thread spins while the former holds a connection's lock:
+    as ordinary threads they take a share of the rank's only core. As batch threads they run when the computation
+    pauses, which it does exactly when it waits for them.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    with suppress(PermissionError):  # a sandbox may forbid it: slower, but no other result
+    with suppress(PermissionError):  # a sandbox may forbid it: slower, but the same result
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
         yield
@@ -63,7 +63,7 @@ def yielding_threads() -> Iterator[None]:
 
 
 def _claim(core: int) -> IO[bytes] | None:
-    """Claim a core for as long as the file stays open; the kernel lets go of it when the process ends."""
+    """Claim a core for as long as the file stays open; the kernel releases it when the process ends."""
     folder = Path(tempfile.gettempdir()) / f"ratchet-cores-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     stream = (folder / str(core)).open("wb")

@@ -1,4 +1,4 @@
-"""The one way to call git, and what Ratchet asks it."""
+"""The one way to call git, and the questions Ratchet asks of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TIMEOUT_S = 600.0  # a checkout on a slow disk, several times
 
 @dataclass(frozen=True)
 class Commit:
-    """The commit that a folder stands on, and whether tracked files differ from it."""
+    """The commit that is checked out in a folder, and whether tracked files differ from it."""
 
     digest: str
     is_dirty: bool
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Return what git prints in a folder. It takes no optional locks, so that asking never blocks somebody's commit.
+    """Return what git prints in a folder. It takes no optional locks, so that it never blocks a commit being made.
 
     Raises UsageError if git is not installed, StorageError with git's own words if it refuses or does not answer.
     """
@@ -44,7 +44,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def has_commit(folder: Path) -> bool:
-    """Say whether a folder is in a git repository that has a commit. Raises UsageError if git is not installed."""
+    """Return whether a folder is in a git repository that has a commit. Raises UsageError if git is not installed."""
     try:
         git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     except StorageError:
@@ -53,9 +53,9 @@ def has_commit(folder: Path) -> bool:
 
 
 def commit_of(folder: Path, *, ignored: str) -> Commit:
-    """Return the commit that a folder stands on; changes of the file `ignored` do not count.
+    """Return the commit that is checked out in a folder; changes to the file `ignored` do not count.
 
-    Raises UsageError if git is not installed, StorageError outside of git or without a commit.
+    Raises UsageError if git is not installed, StorageError outside a repository or without a commit.
     """
     digest = git(folder, "rev-parse", "HEAD").strip()
     changes = git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){ignored}")
@@ -63,7 +63,7 @@ def commit_of(folder: Path, *, ignored: str) -> Commit:
 
 
 def main_checkout(root: Path) -> Path:
-    """Return the folder of the main checkout that corresponds to `root`; `root` itself outside of git."""
+    """Return the folder of the main checkout that corresponds to `root`; `root` itself outside a repository."""
     try:
         answer = git(root, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
     except (StorageError, UsageError):

@@ -1,7 +1,7 @@
-"""Which modules of this package a stage's processes import, so that code which decides a result cannot go undeclared.
+"""Which modules of this package a stage's processes import, so that no code that decides a result goes undeclared.
 
-The stage's own are in its `sys.modules`. The ranks, Spark's Python workers and the process that asks the exported model
-are processes of their own: each appends the names to the file that the stage gives them in the environment.
+The stage's own imports are in its `sys.modules`. The ranks, Spark's Python workers and the process that queries the
+exported model are separate processes: each appends its imports to a file that the stage names in the environment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PACKAGE = "pipeline"
 
 
 class _Listener(MetaPathFinder):
-    """Asked first about every module that is not loaded yet; finds none, but writes down those of this package."""
+    """The first finder of every import: finds nothing itself, but records the modules of this package."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class _Listener(MetaPathFinder):
 def report_imports() -> None:
     """Report what this process has imported, and what it, or a process forked from it, will import from now on.
 
-    Does nothing where no stage wants to know.
+    Does nothing unless a stage has called `collect_imports`.
     """
     path = os.environ.get(IMPORTS_VARIABLE)
     if path:
@@ -39,7 +39,7 @@ def report_imports() -> None:
 
 
 def collect_imports(path: Path) -> None:
-    """Have the processes that this one starts from now on report their imports to a file, which begins empty."""
+    """Make the processes that this one starts from now on report their imports to a file, emptied first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
     os.environ[IMPORTS_VARIABLE] = str(path)

@@ -1,4 +1,4 @@
-"""Processes that never outlive the one that started them, whatever kills it. Linux."""
+"""Processes that never outlive the one that started them, whatever kills it. Linux only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def die_with_parent(parent_pid: int | None = None) -> None:
     """Ask the kernel to SIGKILL this process when its parent ends; end at once if the parent has ended already.
 
-    The kernel watches the parent's *thread* that made this process, so a parent starts it from a thread that stays.
+    The kernel watches the *thread* that started this process, so a parent must start it from a thread that stays.
     Source: prctl(2), PR_SET_PDEATHSIG.
     """
     expected = os.getppid() if parent_pid is None else parent_pid
@@ -33,10 +33,10 @@ def die_with_parent(parent_pid: int | None = None) -> None:
 
 
 def die_with_driver() -> None:
-    """Make this process end when the program that ordered it ends, also across a shell in between.
+    """Make this process end when the program that started it ends, even with a shell in between.
 
-    DVC starts a stage through `sh -c`; some shells replace themselves by the command, some wait for it. A driver that
-    ended before this was called has left its shell to init, or to another reaper: one of another session.
+    DVC starts a stage through `sh -c`; some shells replace themselves with the command, some wait for it. If the driver
+    ended before this call, its shell now belongs to init or another reaper, which is in another session.
     """
     die_with_parent()
     driver = os.getppid()
@@ -44,7 +44,7 @@ def die_with_driver() -> None:
         driver = parent_of(driver)
     try:
         is_gone = os.getsid(driver) != os.getsid(0)
-    except OSError:  # ended this moment; or there is none that this container can see
+    except OSError:  # it has just ended, or this container cannot see it
         is_gone = True
     if is_gone:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -52,7 +52,7 @@ def die_with_driver() -> None:
 
 
 def die_with(pid: int) -> None:
-    """Make this process end when another one ends, which need not be its parent; at once if it has ended already."""
+    """Make this process end when another one, not necessarily its parent, ends; at once if that has ended already."""
     try:
         descriptor = os.pidfd_open(pid)
     except OSError:
@@ -62,20 +62,20 @@ def die_with(pid: int) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process at once, after its exit handlers and with its outputs flushed, and without taking it apart.
+    """End this process at once: run its exit handlers and flush its outputs, but skip CPython's finalization.
 
-    CPython's finalization of a process that has loaded TensorFlow, Spark or MLflow takes it a second, and whoever waits
-    for the process waits for that too. The kernel takes back all it held in no time.
+    Finalization is slow in a process that has loaded TensorFlow, Spark or MLflow, and its parent has to wait for it.
+    The kernel frees all resources anyway.
     """
     atexit._run_exitfuncs()  # noqa: SLF001 - what the interpreter itself calls first
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed by whoever read it: nobody is left to tell
+        with suppress(OSError, ValueError):  # the reader has closed it
             stream.flush()
     os._exit(code)
 
 
 def die_with_input() -> None:
-    """Make this process end when its standard input closes: in a container, the only tie to the one that ordered it."""
+    """Make this process end when its standard input closes: in a container, the only link to its starter."""
 
     def wait() -> None:
         while os.read(0, 4096):
@@ -86,7 +86,7 @@ def die_with_input() -> None:
 
 
 def is_running(pid: int, word: str) -> bool:
-    """Say whether a process runs with `word` in its command line; one that has ended and is not reaped does not."""
+    """Return whether a process runs with `word` in its command line; false for a zombie."""
     try:
         return word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()  # empty once a process has ended
     except OSError:
@@ -103,8 +103,8 @@ def _command_name(pid: int) -> str:
 
 
 def parent_of(pid: int) -> int:
-    """Return the id of a process's parent; 0 where this container sees none."""
-    # The name, in brackets, may hold blanks; what follows the last bracket is state, parent, …
+    """Return the id of a process's parent; 0 if this container sees none."""
+    # The name, in brackets, may contain spaces; what follows the last bracket is state, parent, …
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
@@ -116,7 +116,7 @@ def start(
     output: IO[bytes] | int = subprocess.PIPE,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a process group of its own that dies with this process. Its two outputs go to `output`."""
+    """Start a command in a process group of its own that dies with this process. Both its outputs go to `output`."""
     parent_pid = os.getpid()
     return subprocess.Popen(
         command,

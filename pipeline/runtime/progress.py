@@ -1,7 +1,7 @@
-"""How a stage says how far it is: events for `ratchet run`, plain lines for everybody else.
+"""How a stage reports its progress: events for `ratchet run`, plain lines otherwise.
 
-`ratchet run` names a file in the environment; each process of a stage appends one JSON object a line to it, and the
-parent draws them. Without that file, progress is written to standard error as readable lines, a few seconds apart.
+`ratchet run` names a file in the environment; each process of a stage appends JSON objects to it, one per line, and
+`ratchet run` draws them. Without that file, readable lines go to standard error, a few seconds apart.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ LINE_INTERVAL_S = 5.0  # between lines for a person
 
 
 class Throttle:
-    """Lets a report through once an interval, and always the last one."""
+    """Allows one report per interval, and always the last one."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._last_s = float("-inf")
 
     def is_due(self, *, is_last: bool = False) -> bool:
-        """Say whether to report now."""
+        """Return whether to report now."""
         now_s = time.monotonic()
         if not is_last and now_s - self._last_s < self._interval_s:
             return False
@@ -34,7 +34,7 @@ class Throttle:
 
 
 class Progress:
-    """Progress of one stage. Cheap enough to be called once a batch."""
+    """Progress of one stage. Cheap enough to be called for every batch."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
@@ -42,24 +42,24 @@ class Progress:
         self._throttle = Throttle(EVENT_INTERVAL_S if self._events_path else LINE_INTERVAL_S)
 
     def begin(self) -> None:
-        """Say that the stage has begun: when its process did, so that the interpreter's start is part of its time."""
+        """Report that the stage began when its process did, so that its time includes the interpreter's start."""
         self._emit("begin", at_s=_process_start_s())
 
     def step(self, what: str) -> None:
-        """Say what is being done now, when there is nothing to count (starting Spark, importing TensorFlow …)."""
+        """Report what is being done now, when there is nothing to count (starting Spark, importing TensorFlow …)."""
         self._emit("step", what=what)
 
     def advance(self, done: int, total: int, unit: str, note: str = "") -> None:
-        """Say that `done` of `total` units are done; `note` carries figures worth a glance. Throttled."""
+        """Report that `done` of `total` units are done; `note` carries figures worth a glance. Throttled."""
         if self._throttle.is_due(is_last=done >= total):
             self._emit("advance", done=done, total=total, unit=unit, note=note)
 
     def finish(self, summary: str, **readings: float) -> None:
-        """Say in a few words what came of the stage: `12 000 images, 10 classes`, and its readings (peak memory …)."""
+        """Report the stage's result in a few words (`12 000 images, 10 classes`), and its readings (peak memory …)."""
         self._emit("finish", summary=summary, **readings)
 
     def fail(self, message: str, exit_code: int) -> None:
-        """Tell `ratchet run` why the stage failed: DVC passes neither the message nor the exit code on."""
+        """Report to `ratchet run` why the stage failed: DVC passes on neither the message nor the exit code."""
         if self._events_path:
             self._emit("fail", summary=message, exit_code=exit_code)
 
@@ -76,7 +76,7 @@ class Progress:
 
 
 def _process_start_s() -> float:
-    # proc_pid_stat(5): field 22, the start in clock ticks since boot; the name before it, in brackets, may hold blanks.
+    # proc_pid_stat(5): field 22, the start in clock ticks since boot; the name, in brackets, may contain spaces.
     with open("/proc/self/stat") as stat:  # noqa: PTH123 - pathlib is not loaded here
         ticks = int(stat.read().rpartition(")")[2].split()[19])
     booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -84,7 +84,7 @@ def _process_start_s() -> float:
 
 
 def count(number: int) -> str:
-    """Return a number of things with its thousands apart: `14 000`."""
+    """Return a count with spaces between its thousands: `14 000`."""
     return f"{number:_}".replace("_", " ")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
-    """Start Spark as `execution.yaml` says and stop it when the block ends. Python workers run this interpreter.
+    """Start Spark with the given settings; stop it when the block ends. Python workers run this interpreter.
 
     Raises UsageError if its JVM does not start.
     """
@@ -36,15 +36,15 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.shuffle.partitions", "8")
-        # Workers import this very package, not one that happens to be installed: runs have work trees of their own.
+        # Workers import this very package, not one that happens to be installed: runs have workspaces of their own.
         .config("spark.executorEnv.PYTHONPATH", str(Path(__file__).resolve().parents[2]))
         .config(f"spark.executorEnv.{IMPORTS_VARIABLE}", os.environ.get(IMPORTS_VARIABLE, ""))
         .config("spark.python.daemon.module", "pipeline.runtime.spark_workers")
     )
     if settings.master.startswith("local"):
         builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-        # Most of what a local JVM does here is start up: without the optimizing compiler and the parallel collector it
-        # does so with less work. Long SQL jobs may want them back: spark.settings has the last word.
+        # A local JVM spends most of its time here starting up, which takes less work without the optimizing compiler
+        # and the parallel collector. Long SQL jobs may need them: `spark.settings` overrides this.
         builder = builder.config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     for key, value in settings.settings.items():
         builder = builder.config(key, value)

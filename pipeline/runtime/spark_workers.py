@@ -1,9 +1,9 @@
-"""What Spark forks its Python workers from: PySpark's own daemon, made cheap. Run by Spark, never imported.
+"""The daemon from which Spark forks its Python workers: PySpark's own, made cheaper. Run by Spark, never imported.
 
-Seen in PySpark 4.1: before every task a worker calls `importlib.invalidate_caches()`, which reads the directories
-of the archives on `sys.path` anew (pyspark.zip and a jar), in every task; and every worker imports
-pandas for itself, because pyarrow asks for it. So the archives, whose modules the environment holds anyway, leave the
-path, and what all workers need is imported once, before they are forked.
+In PySpark 4.1 a worker calls `importlib.invalidate_caches()` before every task, which reads the directories of the
+archives on `sys.path` (pyspark.zip and a jar) again; and every worker imports pandas by itself, because pyarrow needs
+it. So this daemon takes the archives, whose modules are installed anyway, off the path, and imports what all workers
+need once, before they are forked.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
-    """Publish `data/augmented`: `copies` changed copies of each training image; with none, a data set without rows."""
+    """Publish `data/augmented`: `copies` changed copies of each training image; an empty data set for 0 copies."""
     params = stage.param("augment", AugmentParams)
     if params.copies:
         stage.progress.step("starting Spark")

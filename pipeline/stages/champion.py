@@ -1,4 +1,4 @@
-"""Stage champion: brings the model in use, the one this candidate has to meet, out of the registry into the graph."""
+"""Stage champion: brings the champion that the candidate is compared with from the registry into the graph."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
-    """Publish `models/champion`; return whom the candidate has to meet, in words."""
+    """Publish `models/champion`; return in words which version the candidate is compared with."""
     candidate = stored.digest(stage.dep("models/candidate"))
     store = stage.store()
     reader = open_reader(store)
-    to_meet = champion_to_challenge(reader, stage.param("name", str), candidate)
+    champion = champion_to_challenge(reader, stage.param("name", str), candidate)
     with published_folder(stage.out("models/champion")) as folder:
-        written = write_champion(folder, store, reader, to_meet)
+        written = write_champion(folder, store, reader, champion)
     if written.identity is None:
         return "no champion yet: this is the first model"
-    return written.problem or f"{written.identity.name} v{written.identity.version} is to be met"
+    return written.problem or f"compared with {written.identity.name} v{written.identity.version}"

@@ -1,8 +1,8 @@
 """What a stage may see of the world: exactly what dvc.yaml declares for it.
 
 Asking for an undeclared path or parameter fails and names the line to add. When the stage is done, the modules of this
-package that it and its processes have imported are held against its declared dependencies too: code that decides a
-result and is not declared would leave a stale cache. So a cache can never be silently stale.
+package that it and its processes have imported are checked against its declared dependencies too: undeclared code that
+decides a result would leave a stale cache. So a cache can never be silently stale.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _IMPORTS = Path(".ratchet") / "imports"
 
 T = TypeVar("T")
 
-# What carries a stage and decides nothing of its result: reading the command and the recipe, whose values DVC tracks as
+# What carries a stage and decides no part of its result: reading the command and the recipe, whose values DVC tracks as
 # parameters; driving a run; processes, progress and Spark's session; starting the ranks of a training. The names are
-# prefixes: a room stands for all of its modules.
+# prefixes: a room includes all of its modules.
 _CARRIERS = (
     "pipeline.cli",
     "pipeline.doctor",
@@ -94,15 +94,15 @@ class StageContext:
         return {key: reduce(getitem, key.split("."), values) for key in self._stage.params}
 
     def store(self) -> Store:
-        """Return the model registry that execution.yaml names: one for all of a checkout's worktrees."""
+        """Return the model registry that execution.yaml names: the same for all worktrees of a checkout."""
         from pipeline.registry.store import resolve_store
 
         return resolve_store(self._root, self.execution.mlflow)
 
     def lock_digest(self) -> str | None:
-        """Return a digest of what DVC has recorded of the other stages; None where it has recorded nothing.
+        """Return a digest of what DVC has recorded about the other stages; None if there is no dvc.lock.
 
-        This stage's own entry is left out, for DVC writes it only once the stage is done: so the digest is the same
+        This stage's own entry is left out, because DVC writes it only after the stage: so the digest is the same
         however the graph is driven.
         """
         path = self._root / graph.LOCK_FILE
@@ -111,22 +111,22 @@ class StageContext:
         return digest_json({k: v for k, v in parse_yaml(path).get("stages", {}).items() if k != self.name})
 
     def commit(self) -> Commit | None:
-        """Return the commit of the code, and whether it was changed; None outside of git."""
+        """Return the commit of the code, and whether it was changed; None outside a repository."""
         try:
             return commit_of(self._root, ignored=graph.LOCK_FILE)
         except (StorageError, UsageError):
             return None
 
     def without_root(self, error: Exception) -> str:
-        """Return an error's text as it may stand in a tracked file: without the folder that this checkout lies in."""
+        """Return an error's text for a tracked file: without the folder of this checkout."""
         return " ".join(str(error).replace(f"{self._root}/", "").split())
 
     def watch_imports(self) -> None:
-        """Have the processes of this stage (ranks, Spark's Python workers …) report what they import from now on."""
+        """Make the processes of this stage (ranks, Spark's Python workers …) report what they import from now on."""
         collect_imports(self._imports)
 
     def check_imports(self) -> None:
-        """Raise Bug if the stage, or a process of it, imported a module of this package that its deps do not cover."""
+        """Raise Bug if the stage or one of its processes imported a module of this package outside its deps."""
         for name in sorted(imported_modules(self._imports)):
             if any(name == carrier or name.startswith(f"{carrier}.") for carrier in _CARRIERS):
                 continue

@@ -17,7 +17,7 @@ from pipeline.storage.shards import read_images
 
 
 def run(stage: StageContext) -> str:
-    """Publish metrics, plots, and the test part's answers row by row; return the test accuracy in words."""
+    """Publish metrics, plots, and the predictions on the test part row by row; return the test accuracy in words."""
     bins, classes = stage.param("evaluate.calibration_bins", int), stage.param("data.classes", tuple)
     candidate, path = stage.dep("models/candidate"), stage.dep("models/candidate/history.csv")
     history = parse_history(read_text(path), str(path))
@@ -39,5 +39,5 @@ def run(stage: StageContext) -> str:
             (folder / name).write_bytes(drawing)
     with published_folder(stage.out("reports/predictions")) as folder:
         write_predictions(folder, "test", answers["test"], classes)
-    write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is let through
+    write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is promoted
     return f"test accuracy {report.test.accuracy:.3f} on {count(report.test.rows)} images"

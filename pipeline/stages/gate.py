@@ -8,7 +8,7 @@ from pipeline.evaluation.predict import predict
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.export.ask import ask_export
 from pipeline.gate.evidence import Answers
-from pipeline.gate.gathering import Means, gather
+from pipeline.gate.gathering import ModelQueries, gather
 from pipeline.gate.judge import judge
 from pipeline.recipe.recipe import GateParams
 from pipeline.stages.context import StageContext
@@ -20,7 +20,7 @@ def run(stage: StageContext) -> str:
     """Publish `reports/verdict.json`; return the outcome and its reason."""
     rule, seed, classes = stage.param("gate", GateParams), stage.param("seed", int), stage.param("data.classes", tuple)
     candidate, test = stage.dep("models/candidate"), read_images(stage.dep("data/prepared/test"))
-    given = read_predictions(stage.dep("reports/predictions"))
+    predictions = read_predictions(stage.dep("reports/predictions"))
     exports, scratch = stage.volatile(".ratchet/exports"), stage.volatile(".ratchet/gate")
     stage.progress.step("asking the champion and the exported candidate")
     evidence = gather(
@@ -28,8 +28,8 @@ def run(stage: StageContext) -> str:
         champion=stage.dep("models/champion"),
         metrics=stage.dep("reports/metrics.json"),
         test=test,
-        answers=Answers(given.ids, given.labels, given.probabilities),
-        means=Means(
+        answers=Answers(predictions.ids, predictions.labels, predictions.probabilities),
+        queries=ModelQueries(
             predict=partial(predict, pixels=test.pixels, progress=partial(stage.progress.advance, unit="images")),
             serve=partial(ask_export, candidate, exports, test.pixels[: rule.parity.rows], scratch),
             in_words=stage.without_root,

@@ -1,4 +1,4 @@
-"""Takes the source in as Parquet shards with stable ids."""
+"""Writes the source's rows as Parquet shards with stable ids."""
 
 from __future__ import annotations
 

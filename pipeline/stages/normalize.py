@@ -1,4 +1,4 @@
-"""Decodes and resizes to fixed-size uint8; statistics from the training part only."""
+"""Decodes and resizes images to a fixed size, uint8; statistics come from the training part only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage register: publishes the candidate when the verdict lets it, and records it when it does not."""
+"""Stage register: publishes the candidate if the verdict is to promote it, and records it if it is to refuse it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXAMPLE_ROWS = 4
 
 
 def run(stage: StageContext) -> str:
-    """Bring the registry to what the verdict says and write `reports/registration.json`; return what happened."""
+    """Update the registry as the verdict says and write `reports/registration.json`; return what happened."""
     verdict = read_record(stage.dep("reports/verdict.json"), Verdict)
     candidate = Candidate(
         stage.param("name", str), stage.dep("models/candidate"), verdict, describe=lambda: _describe(stage)

@@ -1,4 +1,4 @@
-"""Divides the kept rows into training, validation and test part."""
+"""Divides the kept rows into training, validation and test parts."""
 
 from __future__ import annotations
 

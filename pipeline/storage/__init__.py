@@ -1,1 +1,1 @@
-"""How data is published, stored and trusted: atomic files and folders, manifests, shards."""
+"""How data is published, stored and verified: atomic files and folders, manifests, shards."""

@@ -1,8 +1,8 @@
-"""How an artifact is published and trusted: whole or not at all, and never without its digests.
+"""How an artifact is published and verified: whole or not at all, and never without its digests.
 
-Publication is write aside in the same folder, fsync, rename, fsync the folder; in a data set the manifest is written
-last. A reader checks the manifest's digests before it trusts a file. Everything here is a function of the content: no
-times, no host names, no temporary names end up in what is written.
+To publish is to write aside in the same folder, fsync, rename, and fsync the folder; the manifest of a data set is
+written last. A reader checks the manifest's digests before it trusts a file. What is written is a function of the
+content alone: it contains no times, host names or temporary names.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def read_text(path: Path) -> str:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Publish one file atomically: a reader sees the old content or the new one, never a part."""
+    """Publish one file atomically: a reader sees all of the old content or all of the new."""
     aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,13 +66,13 @@ def write_file(path: Path, content: bytes) -> None:
         aside.replace(path)
         fsync_folder(path.parent)
     except OSError as error:
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # the first error is the one to report
             aside.unlink(missing_ok=True)
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def is_disk_full(folder: Path) -> bool:
-    """Say whether the disk that holds a folder has less than a MiB left for us."""
+    """Return whether the disk that holds a folder has less than a MiB left for this user."""
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize < 2**20
 
@@ -84,9 +84,9 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def published_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to write into; publish it as `target` when the block ends well, remove it when it does not.
+    """Yield a folder to write into; publish it as `target` if the block succeeds, remove it if it raises.
 
-    The folder written aside has a fixed name beside the target, so the next run sweeps what a killed one left.
+    The folder has a fixed name beside the target, so the next run removes what a killed one left behind.
     """
     aside = target.with_name(f".{target.name}.partial")
     try:

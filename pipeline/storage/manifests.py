@@ -1,4 +1,4 @@
-"""Reads and writes manifests; a reader checks every file against its digest before it trusts it."""
+"""Reads and writes manifests; reading one checks every file against its digest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
-    """Read a data set's manifest and, unless told otherwise, check every file against its digest.
+    """Read a data set's manifest and, unless `verify` is false, check every file against its digest.
 
-    Raises StorageError if the manifest cannot be read and DataError if it, or a file it names, is not what it says.
+    Raises StorageError if the manifest cannot be read, DataError if its digest or that of a listed file does not match.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():
@@ -34,7 +34,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
 
 
 def verify_file(folder: Path, entry: FileEntry) -> None:
-    """Raise DataError unless the file stands in `folder` with the size and the digest its entry declares."""
+    """Raise DataError unless the file is in `folder` with the size and the digest that its entry declares."""
     path = folder / entry.path
     if not path.is_file():
         raise DataError(f"{path}: listed in {folder / MANIFEST_FILE} but missing; run `dvc checkout` or `dvc repro`")

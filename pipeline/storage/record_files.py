@@ -1,4 +1,4 @@
-"""Records in their files."""
+"""Reads and writes records as JSON files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT:
 
 
 def find_record(path: Path, kind: type[RecordT]) -> RecordT | None:
-    """Read a record; None if there is no such file. Raises as `read_record` for a file that is not one."""
+    """Read a record; None if there is no such file. Otherwise as `read_record`."""
     return read_record(path, kind) if path.is_file() else None
 
 

@@ -25,11 +25,11 @@ from pipeline.storage.manifests import read_manifest, write_manifest
 Shape = tuple[int, int, int]  # height, width, channels
 ROWS_PER_GROUP = 8192
 
-# What ingest takes in: the payload as the source held it (`encoding` raw: row-major uint8 pixels).
+# What ingest writes: the payload as it was in the source (`encoding` raw: row-major uint8 pixels).
 RAW_SCHEMA = pa.schema(
     [
-        ("id", pa.string()),  # stable, from the content
-        ("label", pa.int32()),  # as the source says; -1 where it says nothing
+        ("id", pa.string()),  # stable: derived from the content
+        ("label", pa.int32()),  # from the source; -1 if it has none
         ("part", pa.string()),  # the source's own part: train or test
         ("source", pa.string()),  # file inside the source folder
         ("row", pa.int64()),  # position in that file
@@ -119,7 +119,7 @@ def finish_dataset(
 
 
 def iter_tables(folder: Path, columns: Sequence[str] | None = None, *, verify: bool = True) -> Iterator[pa.Table]:
-    """Yield the row groups of a data set in order, after its manifest and digests have been checked."""
+    """Yield the row groups of a data set in order, after checking its manifest (and digests, if `verify`)."""
     manifest = read_manifest(folder, verify=verify)
     for entry in manifest.files:
         yield from iter_shard(folder / entry.path, columns)
@@ -136,7 +136,7 @@ def iter_shard(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.
 
 
 def pixels_of(column: pa.ChunkedArray | pa.FixedSizeBinaryArray, shape: Shape) -> npt.NDArray[np.uint8]:
-    """Return a fixed-size binary column as `[row, height, width, channel] uint8`; no copy where it is one chunk."""
+    """Return a fixed-size binary column as `[row, height, width, channel] uint8`; no copy if it is one chunk."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     size = int(np.prod(shape))
     views = [

@@ -1,1 +1,1 @@
-"""Training: workers started and supervised by us, one straight loop, exact synchronous gradient descent."""
+"""Training as each rank runs it: one straight loop, exact synchronous gradient descent."""

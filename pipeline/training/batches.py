@@ -1,8 +1,8 @@
-"""Prepared shards → shuffled batches. One global order an epoch, cut into global batches, shared out to the ranks.
+"""Prepared shards → shuffled batches. One global order per epoch, cut into global batches, divided among the ranks.
 
 Global batch b of an epoch is `order[b·B : (b+1)·B]` whatever the number of workers; rank r takes the r-th equal slice
 of it. So one worker and many see the same global batches, and every rank takes the same number of steps. The rows of an
-epoch's last, incomplete batch are left out; the next epoch's order is another, so they are seen then.
+epoch's last, incomplete batch are left out; the next epoch has another order and leaves out other rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PartInMemory:
 def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> PartInMemory:
     """Read data sets of one image shape, one after the other, into one block of memory.
 
-    A row group is a view of its Parquet page and is copied once, to its place. Raises DataError for another shape, a
+    A row group is a view of its Parquet page and is copied once, into the block. Raises DataError for another shape, a
     label outside 0 … `classes` − 1, or bytes that do not match their manifest.
     """
     manifests = [read_manifest(folder, verify=verify) for folder in folders]
@@ -71,7 +71,7 @@ def epoch_order(rows: int, seed: int, epoch: int) -> Order:
 
 
 def step_count(rows: int, batch_size: int) -> int:
-    """Return the steps of an epoch: whole global batches only."""
+    """Return the number of steps in an epoch: whole global batches only."""
     return rows // batch_size
 
 

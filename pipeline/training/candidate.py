@@ -1,6 +1,6 @@
-"""The candidate as it is published: the best epoch's weights, the history, and what the training was.
+"""The candidate as it is published: the best epoch's weights, the history, and a summary of the training.
 
-`history.csv` has a row an epoch, with the columns of `EpochRecord`; `training.json` says which epoch was best and on
+`history.csv` has one row per epoch, with the columns of `EpochRecord`; `training.json` says which epoch was best and on
 how much data. Both are functions of recipe, data and code: no times.
 """
 
@@ -50,7 +50,7 @@ def forget_work(job: Job) -> None:
 
 
 def in_words(job: Job, best: EpochRecord) -> str:
-    """Say what a training was and what came of it."""
+    """Return a training and its result in words."""
     workers = f"{job.workers} worker{'s' if job.workers > 1 else ''}"
     return (
         f"{job.train.epochs} epochs on {workers}, best is {best.epoch}: "

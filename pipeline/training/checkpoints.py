@@ -1,8 +1,8 @@
-"""Checkpoints: one folder an epoch, published whole, from which a killed run continues as if nothing had happened.
+"""Checkpoints: one folder per epoch, published atomically, from which a killed run continues as if never stopped.
 
 `epoch-00003/` holds the state after three finished epochs: `last.safetensors`, `best.safetensors` (of the epoch with
 the lowest validation loss so far), `optimizer.safetensors`, and `state.json` with the history and the files' digests.
-Only the newest is kept. It is written before the older one is removed, so there is a whole one at any moment.
+Only the newest is kept. It is written before the older one is removed, so a whole one exists at any moment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PATTERN = "epoch-[0-9]*"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after the epochs of `history`. `optimizer` holds its variables by position and name."""
+    """The state after the epochs of `history`. `optimizer` holds the optimizer's variables by position and name."""
 
     history: tuple[EpochRecord, ...]
     last: Weights
@@ -39,7 +39,7 @@ class Checkpoint:
 
 
 def best_epoch(history: tuple[EpochRecord, ...]) -> int:
-    """Return the epoch with the lowest validation loss, the earliest of equals."""
+    """Return the epoch with the lowest validation loss; of equals, the earliest."""
     return min(history, key=lambda record: (record.validation_loss, record.epoch)).epoch
 
 
@@ -66,7 +66,7 @@ def save(work: Path, checkpoint: Checkpoint) -> None:
 
 
 def newest(work: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, or None; a damaged one is passed over, and its work done again."""
+    """Return the newest checkpoint that is whole, or None; a damaged one is skipped, and its work is repeated."""
     for folder in sorted(work.glob(_PATTERN), reverse=True):
         try:
             return _read(folder)
@@ -76,7 +76,7 @@ def newest(work: Path) -> Checkpoint | None:
 
 
 def finished_epochs(work: Path) -> int:
-    """Return how many epochs the newest whole checkpoint has finished; 0 without one."""
+    """Return the number of epochs in the newest whole checkpoint; 0 without one."""
     checkpoint = newest(work)
     return checkpoint.epochs if checkpoint else 0
 

@@ -1,7 +1,7 @@
-"""What the workers of one training do together: the one small seam behind which Horovod stands.
+"""What the workers of one training do together: the small interface that hides Horovod.
 
-Nothing else in this package knows how many processes there are, or imports Horovod. All methods are called by every
-rank in the same order.
+Nothing else in `training` knows how many processes there are, or imports Horovod. Every rank calls all methods in the
+same order.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Collective(Protocol):
     size: int
 
     def average(self, flat: Any) -> Any:
-        """Return the mean over the ranks of one flat float32 tensor: the one exchange of a step, while it is traced."""
+        """Return the mean over the ranks of one flat float32 tensor: a step's only exchange, traced into its graph."""
 
     def broadcast(self, variables: Sequence[Any]) -> None:
-        """Give every rank the values that rank 0 has in these Keras variables."""
+        """Set these Keras variables, on every rank, to rank 0's values."""
 
     def gather(self, content: bytes) -> list[bytes]:
-        """Return what every rank gave, by rank. All give the same number of bytes."""
+        """Return every rank's content, by rank. All contents have the same number of bytes."""
 
     def total(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the sum over the ranks, in the order of the ranks, so that it is the same everywhere."""
+        """Return the sum over the ranks, added in the order of the ranks, so that every rank gets the same bits."""
 
     def close(self) -> None:
         """Leave the group."""
@@ -48,18 +48,18 @@ class SingleProcess:
     size = 1
 
     def average(self, flat: Any) -> Any:
-        """Return the tensor."""
+        """Return the tensor unchanged."""
         return flat
 
     def broadcast(self, variables: Sequence[Any]) -> None:
-        """Do nothing: there is nobody else."""
+        """Do nothing: there are no other ranks."""
 
     def gather(self, content: bytes) -> list[bytes]:
-        """Return the one content."""
+        """Return the content as the only one."""
         return [content]
 
     def total(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the sums."""
+        """Return the sums unchanged."""
         return sums
 
     def close(self) -> None:
@@ -67,10 +67,10 @@ class SingleProcess:
 
 
 class Horovod:
-    """The ranks that Horovod's rendezvous brings together; the launcher's environment says where it is.
+    """The ranks that join through Horovod's rendezvous; the launcher's environment says where it is.
 
-    Keras 3 variables are handed over as `variable.value`: `hvd.DistributedOptimizer` around a Keras 3 optimizer reduces
-    nothing and says nothing (Horovod 0.28.1), so the gradients are averaged here, by plain allreduce.
+    Keras 3 variables are passed as `variable.value`: `hvd.DistributedOptimizer` around a Keras 3 optimizer silently
+    does not reduce (Horovod 0.28.1), so the gradients are averaged here, by plain allreduce.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Horovod:
         self.size = int(hvd.size())
 
     def average(self, flat: Any) -> Any:
-        """Allreduce; becomes a part of the step's graph."""
+        """Allreduce; it becomes part of the step's graph."""
         return self._hvd.allreduce(flat, op=self._hvd.Average, name="step")
 
     def broadcast(self, variables: Sequence[Any]) -> None:
@@ -96,12 +96,12 @@ class Horovod:
             variable.assign(self._hvd.broadcast(variable.value, root_rank=0, name=f"variable.{number}"))
 
     def gather(self, content: bytes) -> list[bytes]:
-        """Gather as one row of bytes a rank."""
+        """Gather one row of bytes per rank."""
         row = np.frombuffer(content, np.uint8)[np.newaxis]
         return [bytes(gathered) for gathered in np.asarray(self._hvd.allgather(row, name="bytes"))]
 
     def total(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Gather and add in the order of the ranks: an allreduce of many ranks adds in an order of its own."""
+        """Gather, then add in the order of the ranks: an allreduce adds in an order of its own."""
         gathered = np.asarray(self._hvd.allgather(sums[np.newaxis], name="sums"))
         return np.asarray(gathered.sum(axis=0), np.float64)
 
@@ -111,21 +111,21 @@ class Horovod:
 
 
 def join() -> Collective:
-    """Join the group that the launcher's environment names, or be a group of one."""
+    """Join the group that the launcher's environment names; without one, return a group of one."""
     return Horovod() if RANK_VARIABLE in os.environ else SingleProcess()
 
 
 class PeerLost(Exception):
-    """Another rank is gone: the group cannot go on."""
+    """Another rank is gone: the group cannot continue."""
 
 
 def is_lost_peer(error: BaseException) -> bool:
-    """Say whether an error of TensorFlow's runtime is Horovod reporting that another rank is gone."""
+    """Return whether an error of TensorFlow's runtime is Horovod reporting that another rank is gone."""
     return "Horovod" in str(error)
 
 
 def prove_identical(collective: Collective, digest: bytes, where: str) -> None:
-    """Raise Bug unless every rank has the same digest: ranks that drifted apart would train a model nobody chose."""
+    """Raise Bug unless every rank has the same digest: ranks that drift apart do not train the declared model."""
     digests = collective.gather(digest)
     strays = [rank for rank, other in enumerate(digests) if other != digests[0]]
     if strays:

@@ -1,4 +1,4 @@
-"""One training job: what it is made of, where it keeps its work, and the key under which it is resumed."""
+"""One training job: its settings, where it keeps its work, and the key under which it is resumed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy", "horovod")
 
 
 class Job(Settings):
-    """What every worker is told, as JSON. Paths are absolute; on several hosts they must lead to the same files."""
+    """What every worker is given, as JSON. Paths are absolute; on several hosts they must lead to the same files."""
 
     model: ModelParams
     train: TrainParams
@@ -41,7 +41,7 @@ class Job(Settings):
 
     @property
     def training_folders(self) -> tuple[Path, ...]:
-        """The data sets whose rows are trained on, in their order."""
+        """The data sets that are trained on, in order."""
         return Path(self.prepared, "train"), Path(self.augmented)
 
     @property
@@ -51,7 +51,7 @@ class Job(Settings):
 
 
 def read_statistics(prepared: Path) -> dict[str, tuple[float, ...]]:
-    """Read mean and deviation by channel, in grey levels of 0 to 255; raise DataError if they are not there."""
+    """Read mean and standard deviation by channel, in grey levels of 0 to 255; raises as `read_record`."""
     statistics = read_record(prepared / STATISTICS_FILE, ChannelStatistics)
     return {"mean": statistics.mean, "std": statistics.std}
 
@@ -71,7 +71,7 @@ def architecture_of(job: Job) -> Architecture:
 def job_key(job: Job) -> str:
     """Return the key of a job: a digest of everything that decides its result, down to the code and its libraries.
 
-    A checkpoint is continued only under the same key, so that the end is the same as without an interruption.
+    A checkpoint is resumed only under the same key, so that the result is the same as without an interruption.
     """
     folders = (*job.training_folders, job.validation_folder)
     decides: dict[str, Any] = {
@@ -89,13 +89,13 @@ def job_key(job: Job) -> str:
 
 
 def checked_job(job: Job) -> Job:
-    """Return the job with a folder of its own for its checkpoints, inside `job.work`; raises as `check_job`."""
+    """Check a job and return it with a checkpoint folder of its own inside `job.work`; raises as `check_job`."""
     check_job(job)
     return job.model_copy(update={"work": str(Path(job.work) / job_key(job))})
 
 
 def check_job(job: Job) -> None:
-    """Refuse what cannot be trained before any work is done: UsageError for the recipe, DataError for the data."""
+    """Refuse a job that cannot be trained, before any work: UsageError for the recipe, DataError for the data."""
     checked_settings(job.model.name, job.model.settings)
     if job.train.batch_size % job.workers:
         fits = max(job.workers, job.train.batch_size - job.train.batch_size % job.workers)

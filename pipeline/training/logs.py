@@ -1,4 +1,4 @@
-"""TensorBoard logs: scalars, the graph, histograms of the weights. For people to look at; nothing reads them back."""
+"""TensorBoard logs: scalars, the graph, histograms of the weights. They are for people; nothing reads them back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.records.training_history import EpochRecord
 
 
 class TensorBoard:
-    """Writes the logs of one training. A fresh one clears the folder; a resumed one adds to it."""
+    """Writes the logs of one training. A fresh training clears the folder; a resumed one adds to it."""
 
     def __init__(self, folder: Path, first_epoch: int) -> None:
         import tensorflow as tf
@@ -32,7 +32,7 @@ class TensorBoard:
         self._writer.flush()
 
     def write_epoch(self, record: EpochRecord, model: Any) -> None:
-        """Write an epoch's figures and the distribution of every weight."""
+        """Write an epoch's metrics and the distribution of every weight."""
         with self._writer.as_default(step=record.epoch):
             for name, value in record.to_json().items():
                 if name != "epoch":

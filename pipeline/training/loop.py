@@ -1,8 +1,8 @@
 """The training loop, from the data to the last epoch, as one rank runs it. Read it from `train_model` downwards.
 
-Exact synchronous gradient descent: each step, every rank computes the gradient of its share of one global batch, the
-gradients are averaged, and every rank makes the same update. So the ranks stay bit-identical, which is proven at the
-end of every epoch, and one rank or many differ by float rounding only.
+Exact synchronous gradient descent: in each step, every rank computes the gradient of its share of one global batch, the
+gradients are averaged, and every rank makes the same update. So the ranks stay bit-identical, which is checked at the
+end of every epoch, and one rank and many differ by float rounding only.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ _VALIDATION_BATCH = 256
 TrainingStep = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int32], int], tuple[float, float]]
 
 
-class Report(Protocol):
-    """How the loop says how far it is. Rank 0 passes it on; the other ranks keep silent."""
+class ProgressReporter(Protocol):
+    """How the loop reports its progress. Rank 0 passes it on; the other ranks stay silent."""
 
     def step(self, what: str) -> None:
-        """Say what is being done now."""
+        """Report what is being done now."""
 
     def advance(self, done: int, total: int, unit: str, note: str) -> None:
-        """Say that `done` of `total` units are done."""
+        """Report that `done` of `total` units are done."""
 
 
-def train_model(job: Job, collective: Collective, report: Report) -> None:
+def train_model(job: Job, collective: Collective, report: ProgressReporter) -> None:
     """Train until all epochs are done, leaving a checkpoint after each; continue from the newest if there is one.
 
-    Raises DataError if the loss is no longer a number, Bug if the ranks drift apart.
+    Raises DataError if the loss is no longer finite, Bug if the ranks drift apart.
     """
     report.step("reading the prepared images")
     work, train = Path(job.work), job.train
@@ -123,7 +123,7 @@ def train_model(job: Job, collective: Collective, report: Report) -> None:
 def make_deterministic(seed: int, threads: int) -> None:
     """Make the same inputs give the same bits, and set the seed from which the weights are initialised.
 
-    One thread adds in one order anyway; TensorFlow's deterministic kernels, which are slower, are for more.
+    One thread adds in a fixed order anyway; only several threads need TensorFlow's slower deterministic kernels.
     """
     import keras
     import tensorflow as tf
@@ -134,7 +134,7 @@ def make_deterministic(seed: int, threads: int) -> None:
 
 
 def make_optimizer(train: TrainParams, model: Any) -> Any:
-    """Return the recipe's Keras optimizer, built for the model; its learning rate is set by every step."""
+    """Return the recipe's Keras optimizer, built for the model; every step sets its learning rate."""
     import keras
 
     decay = {"weight_decay": train.weight_decay} if train.weight_decay else {}
@@ -197,7 +197,7 @@ def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collecti
 
 
 def make_score(model: Any) -> Any:
-    """Return the function that judges a batch: `(pixels, labels)` → summed cross-entropy and number of hits."""
+    """Return the function that scores a batch: `(pixels, labels)` → summed cross-entropy and number of hits."""
     import tensorflow as tf
 
     logits_model = logits_of(model)
@@ -212,7 +212,7 @@ def make_score(model: Any) -> Any:
 
 
 def validate(score: Any, part: PartInMemory, collective: Collective) -> tuple[float, float]:
-    """Return mean cross-entropy (nats) and accuracy over all rows; each rank judges its share of them once."""
+    """Return mean cross-entropy (nats) and accuracy over all rows; each rank scores its share of them once."""
     sums = np.zeros(2)
     for pixels, labels in validation_batches(part, _VALIDATION_BATCH, collective.rank, collective.size):
         sums += [float(value) for value in score(pixels, labels)]
@@ -226,7 +226,7 @@ def optimizer_state(optimizer: Any) -> Weights:
 
 
 def restore(checkpoint: Checkpoint, model: Any, optimizer: Any, where: str) -> None:
-    """Put model and optimizer where a checkpoint left them; raise DataError if it is another model's."""
+    """Restore model and optimizer from a checkpoint; raise DataError if it belongs to another model or optimizer."""
     set_weights(model, checkpoint.last, where)
     if list(optimizer_state(optimizer)) != sorted(checkpoint.optimizer):
         raise DataError(f"{where}: the checkpoint is another optimizer's; remove the folder and run again")
@@ -243,9 +243,9 @@ def state_digest(model: Any, optimizer: Any) -> bytes:
 
 
 class Throughput:
-    """Says how far the training is, how quick, and how long it will take."""
+    """Reports how far the training is, how fast it is, and how long it will take."""
 
-    def __init__(self, report: Report, train: TrainParams, steps_per_epoch: int, first_epoch: int) -> None:
+    def __init__(self, report: ProgressReporter, train: TrainParams, steps_per_epoch: int, first_epoch: int) -> None:
         self._report = report
         self._train = train
         self._first_step = (first_epoch - 1) * steps_per_epoch
@@ -255,7 +255,7 @@ class Throughput:
     def stepped(self, epoch: int, number: int, loss: float) -> None:
         """Report that `number` steps of the whole run are done."""
         size, now_s = self._train.batch_size, time.monotonic()
-        if self._begun_s is None:  # the first step traces the graph: no measure of the speed
+        if self._begun_s is None:  # the first step traces the graph: it says nothing about the speed
             self._begun_s, self._first_step = now_s, number
             return
         images_per_s = (number - self._first_step) * size / max(now_s - self._begun_s, 1e-9)

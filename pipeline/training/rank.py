@@ -1,4 +1,4 @@
-"""One rank of a training: its arithmetic is fixed, it joins the others, and it trains."""
+"""One rank of a training: it fixes its arithmetic, joins the others, and trains."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pipeline.errors import UsageError
 from pipeline.runtime.cores import own_cores
 from pipeline.training.collective import PeerLost, is_lost_peer, join
 from pipeline.training.job import Job
-from pipeline.training.loop import Report, train_model
+from pipeline.training.loop import ProgressReporter, train_model
 
 
 def rank_environment(threads: int) -> dict[str, str]:
     """Return the variables that every rank needs before TensorFlow is imported, alone or among others."""
     return {
-        "CUDA_VISIBLE_DEVICES": "",  # the same rounding on every machine that has a processor
+        "CUDA_VISIBLE_DEVICES": "",  # so that a GPU does not change the rounding
         "KERAS_BACKEND": "tensorflow",
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
@@ -22,7 +22,7 @@ def rank_environment(threads: int) -> dict[str, str]:
     }
 
 
-def train_rank(job: Job, report: Report) -> None:
+def train_rank(job: Job, report: ProgressReporter) -> None:
     """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
     report.step("starting TensorFlow")
     import tensorflow as tf
@@ -33,7 +33,7 @@ def train_rank(job: Job, report: Report) -> None:
     with own_cores(job.threads, ranks_here, rank_here):
         collective = join()
         if collective.size != job.workers:
-            raise UsageError(f"training: {collective.size} ranks have met, but the job is for {job.workers} workers")
+            raise UsageError(f"training: {collective.size} ranks have joined, but the job is for {job.workers} workers")
         try:
             train_model(job, collective, report)
         except tf.errors.OpError as error:

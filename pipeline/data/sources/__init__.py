@@ -1,4 +1,4 @@
-"""Where raw rows come from: one file a format, found by the recipe's `data.source`.
+"""Where raw rows come from: one file per format, found by the recipe's `data.source`.
 
 To add a format, write a module with `open_source(folder: Path) -> Source` and name it in `_FORMATS`.
 """
@@ -17,10 +17,10 @@ _FORMATS: dict[str, Callable[[Path], Source]] = {"idx": idx.open_source}
 
 
 def open_source(name: str, path: Path, as_of: str | None = None) -> Source:
-    """Open the source at `path` in the named format, as it was at the end of a date (`None`: as it is).
+    """Open the source at `path` in the named format, as it was at the end of a date (`None`: as it is now).
 
-    Raises UsageError for an unknown format or a date the source knows nothing of, StorageError if the folder is missing
-    or unreadable, DataError if its files are not what the format says.
+    Raises UsageError for an unknown format, or for a date if the source keeps no snapshots; StorageError if the folder
+    is missing or unreadable; DataError if its files violate the format or no snapshot is old enough.
     """
     if name not in _FORMATS:
         raise UsageError(f"data.source: unknown format '{name}'{nearest(name, _FORMATS)}")

@@ -1,7 +1,7 @@
 """The idx format of the MNIST family: http://yann.lecun.com/exdb/mnist/ ("The IDX file format").
 
-A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, where the source has test rows of its own, the
-same two of `t10k`; each plain or .gz, spelt `idx3-ubyte` or `idx3.ubyte`. Images with channels are
+A folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and, if the source has test rows of its own, the
+same two with `t10k`; each plain or .gz, spelt `idx3-ubyte` or `idx3.ubyte`. Images with channels are
 `idx4-ubyte`, `[image, height, width, channel]`. The bytes are not trusted: every declared size is checked against a
 limit, and against what the file can hold, before anything of that size is read.
 """
@@ -24,7 +24,7 @@ from pipeline.errors import DataError, StorageError
 
 _PARTS = {"train": "train", "t10k": "test"}
 _UBYTE = 0x08
-_LARGEST_SIDE = 4096  # pixels; as data.image allows
+_LARGEST_SIDE = 4096  # pixels; the same limit as data.image
 _CHANNELS = (1, 3)
 _LARGEST_FILE_BYTES = 2**40
 _LARGEST_DEFLATE_RATIO = 1032  # zlib's own bound: https://zlib.net/zlib_tech.html
@@ -48,7 +48,7 @@ class IdxFile:
         return int(np.prod(self.shape[1:], dtype=np.int64))
 
     def blocks(self, items: int) -> Iterator[bytes]:
-        """Yield the items' bytes, `items` at a time; raise DataError if the file holds less or more than declared."""
+        """Yield the items' bytes, `items` at a time; raise DataError if the file holds fewer or more than declared."""
         with _opened(self.path) as stream:
             _read(self.path, stream, 4 + 4 * len(self.shape))
             left = self.items
@@ -89,7 +89,7 @@ def open_source(folder: Path) -> Source:
 
 
 def open_idx(path: Path, dimensions: tuple[int, ...]) -> IdxFile:
-    """Check an idx file's header: magic, type, number of dimensions, each size, and what the file can hold at most.
+    """Check an idx file's header: magic, type, number of dimensions, each size, and the most that the file can hold.
 
     Raises DataError saying what was found and what was expected, StorageError if the file cannot be read.
     """
@@ -158,9 +158,7 @@ def _find(folder: Path, stem: str, dimensions: tuple[int, ...]) -> Path | None:
     names = [f"{stem}-idx{n}{dot}ubyte{gz}" for n in dimensions for dot in "-." for gz in ("", ".gz")]
     found = [folder / name for name in names if (folder / name).is_file()]
     if len(found) > 1:
-        raise DataError(
-            f"{folder}: {found[0].name} and {found[1].name} both stand here; expected one: remove the other"
-        )
+        raise DataError(f"{folder}: {found[0].name} and {found[1].name} are both here; expected one: remove the other")
     return found[0] if found else None
 
 

@@ -1,4 +1,4 @@
-"""From a source's rows to shards of raw rows: names and digests are added here, the same way for every format."""
+"""From a source's rows to shards of raw rows: ids and digests are added here, the same way for every format."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from pipeline.storage import shards
 ROWS_PER_SHARD = 4096
 BYTES_PER_SHARD = 32 * 2**20
 
-# What a source delivers: raw rows before they have a name.
+# What a source delivers: raw rows without ids and digests.
 SOURCE_SCHEMA = pa.schema(field for field in shards.RAW_SCHEMA if field.name not in ("id", "payload_digest"))
 
 
 @dataclass(frozen=True)
 class Source:
-    """An opened source: how many rows it declares, and its rows as tables of SOURCE_SCHEMA, read when asked for."""
+    """An opened source: how many rows it declares, and its rows as tables of SOURCE_SCHEMA, read lazily."""
 
     rows: int
     tables: Iterable[pa.Table]
 
 
 def rows_at_once(payload_bytes: int) -> int:
-    """Return how many rows of a payload size make a shard."""
+    """Return how many rows with payloads of this size make a shard."""
     return max(1, min(ROWS_PER_SHARD, BYTES_PER_SHARD // max(1, payload_bytes)))
 
 
 def raw_shards(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield tables of RAW_SCHEMA, one a shard, from a source's tables in their order.
+    """Yield tables of RAW_SCHEMA, one per shard, from a source's tables in their order.
 
-    A shard ends after ROWS_PER_SHARD rows, or before it would pass BYTES_PER_SHARD: what a shard holds depends on the
-    rows alone, not on how the source's tables were cut.
+    A shard ends after ROWS_PER_SHARD rows, or before it would exceed BYTES_PER_SHARD: what a shard holds depends on
+    the rows alone, not on how the source's tables were cut.
     """
     names = RowNames()
     gathered: list[pa.Table] = []
@@ -57,7 +57,7 @@ def raw_shards(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _rows_that_fit(table: pa.Table, rows: int, size_bytes: int, *, may_be_none: bool) -> int:
-    """Return how many leading rows fit; at least one unless none is allowed: a payload may be larger than a shard."""
+    """Return how many leading rows fit: at least one, unless `may_be_none`, as a payload may be larger than a shard."""
     head = table.slice(0, rows)
     ends = pc.cumulative_sum(pc.cast(pc.binary_length(head["payload"]), pa.int64()).fill_null(0))
     fits = int(pc.sum(pc.less_equal(ends, size_bytes)).as_py() or 0)

@@ -1,4 +1,4 @@
-"""A source that keeps what it held: subfolders named by date (`2026-11-22`), each a whole source of its format."""
+"""Sources that keep dated snapshots: subfolders named by date (`2026-11-22`), each a whole source of its format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def dates(path: Path) -> list[date]:
-    """Return the dates for which a source folder has a snapshot, oldest first; none where it keeps no snapshots."""
+    """Return the dates for which a source folder has a snapshot, oldest first; empty if it keeps none."""
     if not path.is_dir():
         return []
     try:
@@ -26,7 +26,7 @@ def dates(path: Path) -> list[date]:
 def snapshot(path: Path, as_of: str | None) -> Path:
     """Return the folder that holds the source as of the end of a date (`None`: the newest).
 
-    Raises UsageError if the source keeps no snapshots and a date is asked for, DataError if it has none that old.
+    Raises UsageError if a date is given but the source keeps no snapshots, DataError if none is that old.
     """
     kept = dates(path)
     if not kept:

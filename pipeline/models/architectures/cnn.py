@@ -13,7 +13,7 @@ from pipeline.recipe.settings import Fraction, Settings
 
 
 class CnnSettings(Settings):
-    """What the recipe may say of it."""
+    """Its settings in the recipe."""
 
     filters: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
         default=(32, 64), strict=False, min_length=1, max_length=8, description="channels of each block"
@@ -32,7 +32,7 @@ def build(settings: CnnSettings, images: Any, classes: int) -> Any:
     x = images
     for block, filters in enumerate(settings.filters):
         x = layers.Conv2D(filters, settings.kernel, padding="same", activation="relu", name=f"convolution_{block}")(x)
-        if min(x.shape[1:3]) >= 2:  # a small image is not pooled away
+        if min(x.shape[1:3]) >= 2:  # never pool an image down to nothing
             x = layers.MaxPooling2D(name=f"pool_{block}")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(settings.dense, activation="relu", name="dense")(x)

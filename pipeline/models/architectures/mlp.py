@@ -1,4 +1,4 @@
-"""A multilayer perceptron: flat pixels through dense layers with dropout. Quick; a floor for anything better.
+"""A multilayer perceptron: flat pixels through dense layers with dropout. Quick; a baseline for anything better.
 
 Recipe: `model: {name: mlp, settings: {units: [128, 64], dropout: 0.2}}`: 109 386 weights on 28 × 28 × 1.
 """
@@ -13,7 +13,7 @@ from pipeline.recipe.settings import Fraction, Settings
 
 
 class MlpSettings(Settings):
-    """What the recipe may say of it."""
+    """Its settings in the recipe."""
 
     units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
         default=(128, 64), strict=False, min_length=1, max_length=16, description="units of each dense layer"
