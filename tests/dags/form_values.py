@@ -44,4 +44,4 @@ def shipped() -> dict[str, Any]:
 
 
 def asked(**changes: Any) -> dict[str, Any]:
-    return form.asked(filled_in(**changes), recipe(), {})
+    return form.changes(filled_in(**changes), recipe(), {})

@@ -49,7 +49,7 @@ def test_what_would_fail_again_has_failed_with_the_commands_own_line(said: list[
 
 
 def test_a_command_that_says_nothing_is_named(said: list[str]) -> None:
-    with pytest.raises(StepFailed, match=r"^runs stage r1 train: left with 3 and said nothing$"):
+    with pytest.raises(StepFailed, match=r"^runs stage r1 train: exited with 3 without a message$"):
         run_shell("exit 3")
 
 

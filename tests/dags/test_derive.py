@@ -122,7 +122,7 @@ def test_groups_stand_in_the_order_of_their_first_stage() -> None:
     ],
 )
 def test_a_hint_of_a_wrong_type_is_refused_by_stage_and_name(hint: str, value: object) -> None:
-    with pytest.raises(UsageError, match=rf"dvc\.yaml: stage 'train': meta\.{hint}: .* is of no use there"):
+    with pytest.raises(UsageError, match=rf"dvc\.yaml: stage 'train': meta\.{hint}: .* is not a valid value"):
         spec_with(**{hint: value})
 
 

@@ -76,12 +76,12 @@ def test_a_free_form_line_that_is_none_is_refused(line: str, said: str) -> None:
 
 def test_an_unknown_key_of_a_triggers_conf_names_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"conf train\.epoch: unknown key \(did you mean 'train\.epochs'\?\)"):
-        form.asked(filled_in(), recipe(), {"train.epoch": 3})
+        form.changes(filled_in(), recipe(), {"train.epoch": 3})
 
 
 def test_an_endless_unknown_key_does_not_make_an_endless_error() -> None:
     with pytest.raises(UsageError) as caught:
-        form.asked(filled_in(), recipe(), {MEGABYTE: 3})
+        form.changes(filled_in(), recipe(), {MEGABYTE: 3})
     assert len(str(caught.value)) < 5000
 
 

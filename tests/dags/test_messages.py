@@ -125,5 +125,5 @@ def test_the_log_of_a_message_that_failed_tells_no_password(
     with pytest.raises(RuntimeError):
         notify.NotifyFailure()(context())
     written = "".join(capfd.readouterr())
-    assert "not everybody was told" in written
+    assert "not every notification was sent" in written
     assert PASSWORD not in written

@@ -130,7 +130,7 @@ def test_a_source_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
 )
 def test_a_link_that_leads_nowhere_says_which(source: Path, target: str, said: str) -> None:
     (source / "link").symlink_to(target)
-    with pytest.raises(AirflowFailException, match=rf"{said}; .*/source is not read as a whole"):
+    with pytest.raises(AirflowFailException, match=rf"{said}; .*/source cannot be read completely"):
         watch.look(source, NOTHING)
 
 

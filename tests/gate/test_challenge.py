@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.errors import DataError, StorageError
-from pipeline.gate.challenge import meet
+from pipeline.gate.challenge import compare_with_champion
 from pipeline.gate.evidence import Comparison
 from pipeline.models import stored
 from pipeline.recipe.recipe import ChampionRule
@@ -44,7 +44,7 @@ def met(
     champion: Champion, folder: Path, theirs: npt.NDArray[np.float32] | None = None, *, classes: Any = CLASSES
 ) -> Comparison | None:
     given = probabilities() if theirs is None else theirs
-    return meet(champion, folder, answers(), lambda _: given, classes=classes, rule=RULE, seed=1)
+    return compare_with_champion(champion, folder, answers(), lambda _: given, classes=classes, rule=RULE, seed=1)
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -58,18 +58,18 @@ def never(_: Path) -> npt.NDArray[np.float32]:
 
 
 def test_the_first_model_meets_nobody_and_nobody_is_asked(tmp_path: Path) -> None:
-    assert meet(NOBODY, tmp_path, answers(), never, classes=CLASSES, rule=RULE, seed=1) is None
+    assert compare_with_champion(NOBODY, tmp_path, answers(), never, classes=CLASSES, rule=RULE, seed=1) is None
 
 
 def test_a_champion_that_could_not_be_fetched_cannot_be_met(champion: Champion, folder: Path) -> None:
     gone = champion.changed(problem="pets v3 is no longer in the registry")
-    said = refusal(lambda: meet(gone, folder, answers(), never, classes=CLASSES, rule=RULE, seed=1))
+    said = refusal(lambda: compare_with_champion(gone, folder, answers(), never, classes=CLASSES, rule=RULE, seed=1))
     assert said == "pets v3 is no longer in the registry"
 
 
 def test_files_of_another_model_are_not_the_champion(champion: Champion, folder: Path) -> None:
     other = champion.changed(identity=Identity(name="pets", version=3, digest="sha256:other"))
-    said = refusal(lambda: meet(other, folder, answers(), never, classes=CLASSES, rule=RULE, seed=1))
+    said = refusal(lambda: compare_with_champion(other, folder, answers(), never, classes=CLASSES, rule=RULE, seed=1))
     assert said == "its files do not have its digest"
 
 
@@ -86,7 +86,9 @@ def test_a_champion_without_its_files_is_a_fault_of_the_storage(champion: Champi
 
 @pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "dog", "bird"), ("cat", "cow")])
 def test_a_champion_of_other_classes_cannot_be_met(champion: Champion, folder: Path, classes: Any) -> None:
-    said = refusal(lambda: meet(champion, folder, answers(), never, classes=classes, rule=RULE, seed=1))
+    said = refusal(
+        lambda: compare_with_champion(champion, folder, answers(), never, classes=classes, rule=RULE, seed=1)
+    )
     assert said == "it was trained for 2 other classes: cat, dog"
 
 
@@ -101,7 +103,7 @@ def test_what_asking_it_raises_is_raised(champion: Champion, folder: Path) -> No
     def ask(_: Path) -> npt.NDArray[np.float32]:
         raise DataError("the model takes images of [2, 2, 1], got [3, 3, 1]")
 
-    said = refusal(lambda: meet(champion, folder, answers(), ask, classes=CLASSES, rule=RULE, seed=1))
+    said = refusal(lambda: compare_with_champion(champion, folder, answers(), ask, classes=CLASSES, rule=RULE, seed=1))
     assert said == "the model takes images of [2, 2, 1], got [3, 3, 1]"
 
 
@@ -112,7 +114,7 @@ def test_the_champion_in_its_own_folder_is_asked(champion: Champion, folder: Pat
         asked.append(model)
         return probabilities()
 
-    meet(champion, folder, answers(), ask, classes=CLASSES, rule=RULE, seed=1)
+    compare_with_champion(champion, folder, answers(), ask, classes=CLASSES, rule=RULE, seed=1)
     assert asked == [folder]
 
 

@@ -34,7 +34,7 @@ def refused(path: Path) -> str:
     found = read(path)
     assert isinstance(found, Unknown)
     verdict = judge(evidence(metrics=found), RULE, CLASSES)
-    assert not verdict.lets_through
+    assert not verdict.promotes
     assert "minimum.accuracy" in failed(verdict)
     assert any(check.sentence.endswith(found.why) for check in verdict.checks)
     return found.why
@@ -42,7 +42,7 @@ def refused(path: Path) -> str:
 
 def test_whole_metrics_are_known_and_let_through(path: Path) -> None:
     assert read(path) == METRICS
-    assert judge(evidence(metrics=read(path)), RULE, CLASSES).lets_through
+    assert judge(evidence(metrics=read(path)), RULE, CLASSES).promotes
 
 
 def test_missing_metrics_refuse(path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_candidates_answers_to_the_test_rows_have_no_problem() -> None:
 @pytest.mark.parametrize("shape", [(ROWS, 1), (ROWS, 3), (ROWS - 1, 2)])
 def test_predictions_of_another_shape_are_a_problem(shape: tuple[int, int]) -> None:
     given = answers(probabilities=np.full(shape, 1 / shape[1], np.float32))
-    assert "the test part asks for (8, 2)" in str(predictions_problem(evidence(predictions=given), len(CLASSES)))
+    assert "the test part needs (8, 2)" in str(predictions_problem(evidence(predictions=given), len(CLASSES)))
 
 
 def test_fewer_labels_than_rows_are_a_problem() -> None:

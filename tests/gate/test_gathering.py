@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.gate.evidence import Answers, Comparison, Evidence, Unknown
-from pipeline.gate.gathering import Means, gather
+from pipeline.gate.gathering import ModelQueries, gather
 from pipeline.models import stored
 from pipeline.records.architecture import Architecture
 from pipeline.records.champion import CHAMPION_FILE, Champion
@@ -43,7 +43,7 @@ class Left:
             metrics=self.root / "metrics.json",
             test=Images(list(self.answers.ids), LABELS, np.zeros((ROWS, 2, 2, 1), np.uint8)),
             answers=self.answers,
-            means=Means(self.predict, self.serve, self.in_words),
+            queries=ModelQueries(self.predict, self.serve, self.in_words),
             rule=RULE,
             classes=CLASSES,
             seed=1,

@@ -40,7 +40,7 @@ def check_of(verdict: Verdict, name: str) -> GateCheck:
 def test_a_candidate_that_holds_everywhere_is_promoted():
     verdict = judge(evidence(), RULE, CLASSES)
     assert verdict.outcome == "promote"
-    assert verdict.lets_through
+    assert verdict.promotes
     assert verdict.reason.startswith("accuracy 0.875 is at least 0.7; accuracy: +0.0000 against champion v3")
 
 
@@ -68,7 +68,7 @@ def test_every_declared_threshold_is_a_check():
 def test_the_first_model_meets_nobody():
     verdict = judge(evidence(champion=None, comparison=None), RULE, CLASSES)
     assert verdict.outcome == "promote"
-    assert verdict.reason == "accuracy 0.875 is at least 0.7; first model: there is no champion to meet"
+    assert verdict.reason == "accuracy 0.875 is at least 0.7; first model: there is no champion to compare with"
 
 
 @pytest.mark.parametrize("why", ["reports/metrics.json: cannot be read: No such file or directory", "not evaluated"])
@@ -149,7 +149,7 @@ def test_a_champion_that_is_not_matched_or_not_met_refuses(comparison, check):
 
 def test_an_old_champion_that_cannot_answer_says_what_to_do():
     verdict = judge(evidence(comparison=Unknown("no architecture 'lenet'")), RULE, CLASSES)
-    assert "champion v3 cannot be met: no architecture 'lenet'" in verdict.reason
+    assert "champion v3 cannot be compared with: no architecture 'lenet'" in verdict.reason
     assert "ratchet registry promote pets VERSION --reason" in verdict.reason
 
 
@@ -163,7 +163,7 @@ def test_a_comparison_without_a_named_champion_refuses():
         (Unknown("there are none"), "there are none"),
         (other(ids=[f"row-{n}" for n in (1, 0, *range(2, ROWS))]), "ids of the predictions"),
         (other(labels=1 - LABELS), "labels of the predictions"),
-        (other(probabilities=probabilities()[:5]), "the test part asks for"),
+        (other(probabilities=probabilities()[:5]), "the test part needs"),
         (other(probabilities=np.full((ROWS, 2), np.nan, np.float32)), "not probabilities"),
         (other(probabilities=probabilities() * 3), "not probabilities"),
         (other(probabilities=probabilities()[:, ::-1]), "1 of 8 rows are right"),

@@ -55,7 +55,7 @@ def test_places_are_those_of_horovods_own_launcher(case: tuple[list[int], int]) 
         ("one:0", "'one:0' is not host:slots"),
         ("-oProxyCommand=sh:3", "is not host:slots"),
         ("", "'' is not host:slots"),
-        ("one:2,one:2", "one stands twice"),
+        ("one:2,one:2", "one appears twice"),
     ],
 )
 def test_hosts_that_cannot_serve_are_refused_in_one_line(text: str, said: str) -> None:

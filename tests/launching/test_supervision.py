@@ -109,7 +109,7 @@ def test_ranks_that_only_lost_each_other_may_be_tried_again(
 
 
 def test_an_unforeseen_failure_is_a_bug_with_its_last_words(start_ranks: StartRanks) -> None:
-    with pytest.raises(Bug, match=r"rank 0 on localhost left with 1: .*ZeroDivisionError: division by zero"):
+    with pytest.raises(Bug, match=r"rank 0 on localhost exited with 1: .*ZeroDivisionError: division by zero"):
         supervise(start_ranks("1 / 0"), Progress("train"))
 
 

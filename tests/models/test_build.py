@@ -79,14 +79,14 @@ def test_weights_go_in_and_come_out_by_name(model: Model) -> None:
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ({"dense/kernel": np.ones((2, 3))}, r"weight dense/bias has shape nothing, the architecture wants \(3,\)"),
+        ({"dense/kernel": np.ones((2, 3))}, r"weight dense/bias has shape nothing, the architecture needs \(3,\)"),
         (
             {"dense/kernel": np.ones((3, 2)), "dense/bias": np.ones(3)},
-            r"weight dense/kernel has shape \(3, 2\), the architecture wants \(2, 3\)",
+            r"weight dense/kernel has shape \(3, 2\), the architecture needs \(2, 3\)",
         ),
         (
             {"dense/kernel": np.ones((2, 3)), "dense/bias": np.ones(3), "extra": np.ones(1)},
-            r"weight extra has shape \(1,\), the architecture wants nothing",
+            r"weight extra has shape \(1,\), the architecture needs nothing",
         ),
     ],
 )

@@ -53,7 +53,7 @@ def test_the_shipped_recipe_is_valid() -> None:
         ("split.train", 0.8, "split: train + validation + test must be 1"),
         ("split.test", 0.1, "split: train + validation + test must be 1"),
         ("data.classes", ["one"], "data.classes"),
-        ("data.classes", ["one", "one"], "one stands twice"),
+        ("data.classes", ["one", "one"], "one appears twice"),
         ("data.source", "parquet", "data.source"),
         ("name", "../evil", "name"),
     ],

@@ -15,8 +15,8 @@ from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_text, parse_yaml_
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("seed: 1\nseed: 2\n", "params.yaml:2: key 'seed' stands twice"),
-        ("data:\n  path: a\n  path: b\n", "params.yaml:3: key 'path' stands twice"),
+        ("seed: 1\nseed: 2\n", "params.yaml:2: key 'seed' appears twice"),
+        ("data:\n  path: a\n  path: b\n", "params.yaml:3: key 'path' appears twice"),
         ("seed: !!python/object/apply:os.system [id]\n", "params.yaml:1: YAML tags are not allowed"),
         ("seed: !!int 3\n", "YAML tags are not allowed"),
         ("a: 1\nb: &x 1\nc: *x\n", "params.yaml:2: anchors and aliases"),

@@ -30,7 +30,7 @@ def test_a_contract_that_holds_lets_the_stage_begin(tmp_path: Path) -> None:
 
 def test_a_contract_that_does_not_hold_stops_the_stage(tmp_path: Path) -> None:
     write_record(tmp_path / "result.json", FAILS)
-    with pytest.raises(ContractError, match=r"result\.json: the contract does not hold; mend .*, then `dvc repro`"):
+    with pytest.raises(ContractError, match=r"result\.json: the contract does not hold; fix .*, then `dvc repro`"):
         require_passed(tmp_path / "result.json")
 
 

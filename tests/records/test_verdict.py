@@ -17,12 +17,12 @@ def verdict_of(*checks: GateCheck) -> Verdict:
 
 
 def test_a_candidate_that_passes_every_check_is_let_through() -> None:
-    assert verdict_of(PASSED, PASSED).lets_through
+    assert verdict_of(PASSED, PASSED).promotes
 
 
 @pytest.mark.parametrize("checks", [(FAILED,), (PASSED, FAILED), (FAILED, PASSED)])
 def test_one_failed_check_is_enough_to_refuse(checks: tuple[GateCheck, ...]) -> None:
-    assert not verdict_of(*checks).lets_through
+    assert not verdict_of(*checks).promotes
 
 
 def test_no_check_is_a_refusal() -> None:

@@ -65,7 +65,7 @@ def test_without_a_champion_only_that_is_written(registry: LocalRegistry, folder
     ("digest", "problem"),
     [
         ("sha256:met", "pets v1 is damaged: its files no longer have the digest they were registered with"),
-        ("sha256:forged", "pets v1 is another model now than the one that was met"),
+        ("sha256:forged", "pets v1 is now another model than the one compared with"),
         (None, "pets v1 is no longer in the registry"),
     ],
 )

@@ -57,8 +57,8 @@ def reader(server, tmp_path, user=""):
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        ((200, {}, b"<html>a proxy's page</html>"), "not as a MLflow server does"),
-        ((200, {}, b"[1, 2]"), "not as a MLflow server does"),
+        ((200, {}, b"<html>a proxy's page</html>"), "not as an MLflow server does"),
+        ((200, {}, b"[1, 2]"), "not as an MLflow server does"),
         ((401, {}, b""), "answers 401 Unauthorized; check MLFLOW_TRACKING_TOKEN"),
         ((500, {}, b"{}"), "answers 500"),
         ((302, {"Location": "http://127.0.0.1:9/"}, b""), "answers 302"),

@@ -61,7 +61,7 @@ def test_a_manifest_that_cannot_be_used_is_a_problem_named_from_the_root(project
 
 def test_the_proof_is_claimed_only_where_it_was_made(project: Path) -> None:
     split = project / "data" / "split"
-    assert read_flow(project).steps[2].note == "no id and no image stands in two parts"
+    assert read_flow(project).steps[2].note == "no id and no image is in two parts"
 
     write_manifest(split, without_proof(read_manifest(split, verify=False)))
 

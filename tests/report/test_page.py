@@ -37,7 +37,7 @@ def test_the_drawings_and_the_pictures_of_the_worst_mistakes_stand_in_the_page(p
 
 def test_every_row_of_the_data_is_accounted_for(text: str) -> None:
     assert "12 exact duplicate" in text
-    assert "no id and no image stands in two parts" in text
+    assert "no id and no image is in two parts" in text
     assert text.count("✓ add up") == 3
 
 
@@ -77,7 +77,7 @@ def test_an_expectation_that_could_not_be_evaluated_says_why(project: Path) -> N
 def test_who_asked_for_the_run_and_why_is_said(project: Path) -> None:
     edit(project / "reports" / "run.json", lambda run: run.update(asked_by="ann", reason="new season"))
 
-    assert "Asked by ann: new season" in shown(project)
+    assert "Requested by ann: new season" in shown(project)
 
 
 def test_the_same_files_give_the_same_page(whole_project: Path) -> None:

@@ -40,7 +40,7 @@ def said(
     [
         (Section(PROMOTED), "promote", "Accuracy 0.9 is enough"),
         (Section(REFUSED), "refuse", "Accuracy 0.7 is below 0.8"),
-        (Section(None), "none", "There is no verdict, so nothing has been let through."),
+        (Section(None), "none", "There is no verdict, so nothing has been promoted."),
         (Section(None, "verdict.json: not valid JSON"), "stopped", "The verdict cannot be read: verdict.json: not"),
     ],
 )

@@ -143,7 +143,10 @@ def test_the_data_of_a_date_are_those_of_a_source_that_keeps_them(project: Path)
 def test_a_source_that_keeps_no_dates_is_read_as_it_is_and_that_is_said(project: Path) -> None:
     record = opening_of(project, as_of="2026-11-22")
     assert record.overrides == {}
-    assert record.sentence == "samples/fashion_mnist cannot say what it held on 2026-11-22: the data of today"
+    assert (
+        record.sentence
+        == "samples/fashion_mnist keeps no snapshots to say what it held on 2026-11-22: today's data are used"
+    )
 
 
 def test_a_worktree_left_half_made_is_made_anew(project: Path) -> None:

@@ -101,7 +101,12 @@ def test_rows_tell_what_was_skipped_restored_and_done(tmp_path: Path, monkeypatc
         ),
         (say("Running stage 'clean':", "ERROR: failed to run: x, exited with -9"), RatchetError, 75, "was killed"),
         (say("Running stage 'clean':", "ERROR: failed to run: x, exited with 137"), RatchetError, 75, "was killed"),
-        (say("Running stage 'clean':", "ERROR: failed to run: x, exited with 127"), RatchetError, 70, "left with 127"),
+        (
+            say("Running stage 'clean':", "ERROR: failed to run: x, exited with 127"),
+            RatchetError,
+            70,
+            "exited with 127",
+        ),
         (say("ERROR: Unable to acquire lock. Most likely another DVC"), TryAgain, 75, "another DVC command"),
         (say("ERROR: missing data 'source': digits"), StorageError, 74, "missing data 'source'"),
         (say("'./dvc.lock' validation failed.", "", "required key not provided"), StorageError, 74, "git checkout"),

@@ -151,7 +151,7 @@ def test_missing_partner_missing_training_files_and_double_files_are_named(write
     with pytest.raises(DataError, match="t10k-labels-idx1-ubyte is missing beside t10k-images-idx3-ubyte"):
         read(folder)
     write_idx(IMAGES, LABELS, gz=True)
-    with pytest.raises(DataError, match="both stand here"):
+    with pytest.raises(DataError, match="are both here"):
         read(folder)
 
 

@@ -57,7 +57,7 @@ def test_an_old_champion_of_other_classes_is_a_refusal_that_says_what_to_do(work
         shutil.copyfile(path, location / path.name)
     damaged = workspace.judge("second")
     assert damaged["outcome"] == "refuse"
-    assert "champion v1 cannot be met: shapes v1 is damaged" in damaged["reason"]
+    assert "champion v1 cannot be compared with: shapes v1 is damaged" in damaged["reason"]
     with sqlite3.connect(workspace.store.database) as connection:  # as if it had been trained for these classes
         connection.execute(
             "UPDATE model_version_tags SET value = ? WHERE key = 'ratchet.digest'", (workspace.zoo.digest("other"),)
