@@ -77,10 +77,8 @@ class RatchetOperator(BaseOperator):
             processes.end(process, grace_s=_GRACE_S)
             raise
         finally:
-            for pipe in (
-                process.stdout,
-                process.stdin,
-            ):  # a process that waits for its input to close must not wait for us
+            # A process that waits for its input to close must not wait for us.
+            for pipe in (process.stdout, process.stdin):
                 pipe.close() if pipe else None
         if code == 0:
             return
