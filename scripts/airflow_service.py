@@ -83,7 +83,7 @@ def start(port: int | None, timeout_s: float, grace_s: float) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     with _turn():
-        started = Started.read(RECORD)
+        started, child = Started.read(RECORD), None
         if started and started.is_alive:
             is_new = False
             if port not in (None, started.port):
@@ -93,7 +93,7 @@ def start(port: int | None, timeout_s: float, grace_s: float) -> None:
             if ended := _end(started, grace_s):
                 say(f"something was left of an Airflow that was killed: {ended}")
             try:
-                started = _spawn(port or PORT)
+                started, child = _spawn(port or PORT)
             except BaseException:
                 _end(Started.read(RECORD), grace_s)
                 raise
@@ -105,6 +105,7 @@ def start(port: int | None, timeout_s: float, grace_s: float) -> None:
             with _turn():
                 _end(started, grace_s)
         raise
+    del child  # not before: Python would lose a signal that arrives while the process's object is taken apart
     is_so = "is ready" if is_new else "is running already"
     say(f"Airflow {is_so}: {started.address}  user {USER}, password in {PASSWORDS.relative_to(ROOT)}")
 
@@ -159,8 +160,8 @@ def become(port: int, log_ports: tuple[int, ...]) -> None:
     os.execve(VENV / "bin" / "airflow", ["airflow", "standalone"], environment)
 
 
-def _spawn(port: int) -> Started:
-    """Start it and return what it recorded. Raises `Refused` if the port is taken."""
+def _spawn(port: int) -> tuple[Started, subprocess.Popen[bytes]]:
+    """Start it and return what it recorded, and its process. Raises `Refused` if the port is taken."""
     if refusal := airflow_settings.refuse(port):
         raise Refused(USAGE, refusal)
     airflow_settings.make_secrets()
@@ -183,7 +184,7 @@ def _spawn(port: int) -> Started:
         started = Started.read(RECORD)
         if started and started.pid == child.pid:
             say(f"starting Airflow at {started.address} (log: {LOG.relative_to(ROOT)})")
-            return started
+            return started, child
         time.sleep(0.02)
     raise Refused(BUG, f"Airflow could not be started{_end_of_log()}")
 

@@ -17,6 +17,7 @@ HOME = ROOT / ".airflow"
 DAGS = ROOT / "dags"
 SECRETS = HOME / "airflow.cfg"  # the file that Airflow would write itself, with every default and shorter keys
 PASSWORDS = HOME / "simple_auth_manager_passwords.json.generated"  # the name that Airflow gives it
+_DATABASE, _DATABASE_PATIENCE_S = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", 300
 PARSE_LOGS = HOME / "logs" / "dag_processor"  # one for each DAG file that is read
 USER = "admin"  # the one user of Airflow's default [core] simple_auth_manager_users
 
@@ -48,6 +49,9 @@ def settings(port: int, log_ports: tuple[int, ...]) -> dict[str, str]:
     place["no_proxy"] = place["NO_PROXY"]
     for key, log_port in zip(("WORKER_LOG_SERVER_PORT", "TRIGGER_LOG_SERVER_PORT"), log_ports, strict=False):
         place[f"AIRFLOW__LOGGING__{key}"] = str(log_port)
+    # SQLite's own patience is 5 s: a scheduler that cannot write for so long, on a busy machine, ends.
+    database = f"sqlite:///{HOME}/airflow.db?timeout={_DATABASE_PATIENCE_S}"
+    place[_DATABASE] = os.environ.get(_DATABASE, database)
     return general | place
 
 

@@ -63,6 +63,11 @@ def test_what_a_forked_process_imports_is_seen(tmp_path: Path, reported: Path) -
     assert "pipeline.secret" in imported_modules(reported)
 
 
+def test_what_a_process_imports_after_it_has_dropped_its_caches_is_seen(tmp_path: Path, reported: Path) -> None:
+    run(tmp_path, BEFORE + "import importlib\nimportlib.invalidate_caches()\n" + SECRET)  # as Spark's workers do
+    assert "pipeline.secret" in imported_modules(reported)
+
+
 def test_what_two_processes_import_is_seen(tmp_path: Path, reported: Path) -> None:
     run(tmp_path, BEFORE + SECRET)
     subprocess.run([sys.executable, "-c", BEFORE], cwd=ROOT, check=True)

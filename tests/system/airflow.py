@@ -45,8 +45,6 @@ class Airflow:
             **os.environ,
             "RATCHET_AIRFLOW_VENV": os.environ.get("RATCHET_AIRFLOW_VENV", str(ROOT / ".venv-airflow")),
             "RATCHET_VENV": sys.prefix,
-            # A scheduler that cannot write for 5 s, SQLite's patience, ends: no rare thing on a machine that is busy.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db?timeout={STALL_S:.0f}",
         }
 
     @property

@@ -19,7 +19,7 @@ from tests.waiting import HANG_S
 ROOT = Path(__file__).resolve().parents[3]
 
 
-# $AS says how it does. It answers as Airflow's REST API does, as far as it is asked: test_airflow_standalone.py.
+# $AS says how it does. It answers as Airflow's REST API does, as far as it is asked: system/with_airflow/.
 STAND_IN = """
 import json, os, signal, subprocess, sys
 from datetime import datetime, timezone

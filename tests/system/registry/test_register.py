@@ -66,7 +66,7 @@ def test_a_second_good_model_replaces_the_champion_it_met(workspace):
     assert second["outcome"] == "promoted"
     assert workspace.json("models/champion/champion.json")["identity"]["version"] == 1
     champion_now = workspace.champion()
-    assert (champion_now.version, champion_now.met.version) == (2, 1)
+    assert (champion_now.version, champion_now.replaced.version) == (2, 1)
     # Run again with nothing changed: it still meets the one it met then.
     before = (workspace.root / "models/champion/champion.json").read_bytes()
     workspace.run("champion")

@@ -35,7 +35,7 @@ class FirstRun:
 
     id: str
     versions: list[dict[str, Any]]
-    worktrees: list[str]
+    is_worktree_left: bool
 
 
 @pytest.fixture(scope="session")
@@ -82,5 +82,5 @@ def first_run(installed: Airflow, at_start: AtStart) -> FirstRun:
     done = airflow.ended(DAG, run_id)
     assert done["state"] == "success", airflow.told(DAG, run_id)
     versions = json.loads(airflow.project.ratchet("registry", "list", "--json").stdout)
-    worktrees = [path.name for path in (airflow.project.root / ".worktrees").iterdir()]
-    return FirstRun(run_id, versions, worktrees)
+    worktree = airflow.project.root / ".worktrees" / airflow.kept(DAG, run_id).name
+    return FirstRun(run_id, versions, worktree.exists())
