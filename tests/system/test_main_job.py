@@ -126,7 +126,8 @@ def is_stage(process: psutil.Process, stage: str) -> bool:
         words = process.cmdline()
     except psutil.NoSuchProcess:
         return False
-    return words[-2:] == ["stage", stage] and "python" in words[0]
+    # DVC gives a run's stage its command in one word, behind -c, and starts `ratchet` itself; a shell would not be it.
+    return " ".join(words).endswith(f"stage {stage}") and "python" in words[0]
 
 
 def assert_nothing_is_left(project: Project) -> None:
