@@ -82,7 +82,8 @@ def parse_ms(checkout: Path, home: Path) -> dict[str, float]:
     times_ms = {}
     for name in DAG_FILES:
         command = [str(airflow_python(checkout)), "-c", _PARSE, str(checkout / "dags" / name)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        # Not in this checkout's folder, which `python -c` would look for modules in first.
+        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=True)
         times_ms[name] = float(done.stdout.splitlines()[-1]) * 1e3
     return times_ms
 
