@@ -24,6 +24,7 @@ def without_shell(words: list[str]) -> list[str]:
     Any other command than `ratchet stage NAME` is left to /bin/sh.
     """
     if words[:1] == ["-c"] and len(words) == 2:
+        os.environ["SHELL"] = SHELL  # what this program starts wants a shell that is one
         if command := _STAGE_COMMAND.fullmatch(words[1]):
             return ["stage", command["name"]]
         os.execv(SHELL, [SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it

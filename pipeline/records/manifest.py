@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.records.digests import digest_json
 from pipeline.records.record import Record
@@ -19,6 +20,14 @@ class FileEntry(Record):
     rows: int
     size_bytes: int
     digest: str
+
+    @field_validator("path")
+    @classmethod
+    def _stays_in_the_folder(cls, path: str) -> str:
+        parts = PurePosixPath(path).parts
+        if not parts or ".." in parts or path.startswith("/"):
+            raise ValueError(f"'{path}' is not a path inside the data set")
+        return path
 
 
 class Manifest(Record):

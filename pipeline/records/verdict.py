@@ -48,6 +48,9 @@ class Verdict(Record):
 
     @model_validator(mode="after")
     def _outcome_follows_from_checks(self) -> Self:
+        for check in self.checks:
+            if check.has_passed and check.figure is None and check.bound is not None:
+                raise ValueError(f"check {check.name} has passed without a figure for its bound")
         if self.outcome != (PROMOTE if _all_pass(self.checks) else REFUSE):
             raise ValueError(f"its outcome '{self.outcome}' contradicts its checks")
         return self

@@ -30,9 +30,10 @@ _TOLERANCE = 1e-5
 def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.NDArray[np.uint8]) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    It contains `example [row, height, width, channel] uint8` as the input example. What is registered is the very
-    export that the gate has queried, byte for byte. The folder is then loaded as its users will load it, and queried.
-    Raises Bug if it answers differently from the stored model.
+    It contains `example [row, height, width, channel] uint8` as the input example. `exported` goes in byte for byte: it
+    is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again. The
+    folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the stored
+    model.
     """
     tracking.prepare()
     import mlflow

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> None:
     """Refuse a run before anything is written: for its execution, source, contracts or set-up."""
     from pipeline.doctor.examine import require_horovod, require_java
+    from pipeline.models.lookup import checked_settings
     from pipeline.recipe.execution import load_execution
 
     execution = load_execution(root, environment)
+    checked_settings(recipe.model.name, recipe.model.settings)
     if not (root / recipe.data.path).exists():
         raise StorageError(f"data.path: {recipe.data.path} does not exist; name the folder that holds the source")
     for name in ("raw.yaml", "prepared.yaml"):

@@ -36,10 +36,6 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.shuffle.partitions", "8")
-        # Workers import this very package, not one that happens to be installed: runs have workspaces of their own.
-        .config("spark.executorEnv.PYTHONPATH", str(Path(__file__).resolve().parents[2]))
-        .config(f"spark.executorEnv.{IMPORTS_VARIABLE}", os.environ.get(IMPORTS_VARIABLE, ""))
-        .config("spark.python.daemon.module", "pipeline.runtime.spark_workers")
     )
     if settings.master.startswith("local"):
         builder = builder.config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
@@ -48,6 +44,13 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         builder = builder.config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     for key, value in settings.settings.items():
         builder = builder.config(key, value)
+    # Last, because no setting may change them: workers import this very package, not one that happens to be installed
+    # (runs have workspaces of their own), and report what they import.
+    builder = (
+        builder.config("spark.executorEnv.PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+        .config(f"spark.executorEnv.{IMPORTS_VARIABLE}", os.environ.get(IMPORTS_VARIABLE, ""))
+        .config("spark.python.daemon.module", "pipeline.runtime.spark_workers")
+    )
     try:
         session = builder.getOrCreate()
     except PySparkRuntimeError as error:

@@ -7,6 +7,7 @@ decides a result would leave a stale cache. So a cache can never be silently sta
 
 from __future__ import annotations
 
+import ast
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -34,7 +35,6 @@ T = TypeVar("T")
 # prefixes: a room includes all of its modules.
 _CARRIERS = (
     "pipeline.cli",
-    "pipeline.doctor",
     "pipeline.errors",
     "pipeline.graph",
     "pipeline.launching",
@@ -132,13 +132,23 @@ class StageContext:
                 continue
             file = self._root.joinpath(*name.split("."))
             path = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-            if path.name == "__init__.py" and not path.read_text().partition('"""\n')[2].strip():
-                continue  # a package's docstring decides nothing
+            if path.name == "__init__.py" and _decides_nothing(path):
+                continue
             relative = path.relative_to(self._root).as_posix()
             if not any(graph.covers(declared, relative) for declared in self._stage.deps):
                 raise Bug(f"stage {self.name} used {relative}: add it under deps of stage {self.name} in dvc.yaml")
 
     def _declared(self, where: str, declared: tuple[str, ...], path: str) -> Path:
-        if not any(graph.covers(entry, path) for entry in declared):
+        # `data/prepared/../../x` lies elsewhere than it begins. A source may be declared so as it stands.
+        climbs = ".." in path.split("/") and path not in declared
+        if climbs or not any(graph.covers(entry, path) for entry in declared):
             raise Bug(f"stage {self.name} asks for {path}: add it under {where} of stage {self.name} in dvc.yaml")
         return self._root / path
+
+
+def _decides_nothing(package: Path) -> bool:
+    """Say whether a package's own file is absent, empty, or a docstring and nothing else."""
+    if not package.is_file():
+        return True
+    body = ast.parse(package.read_text()).body
+    return not body or (len(body) == 1 and ast.get_docstring(ast.Module(body, [])) is not None)

@@ -37,11 +37,19 @@ def read_json(path: Path, *, limit_bytes: int = _MANIFEST_LIMIT_BYTES) -> Any:
     try:
         if path.stat().st_size > limit_bytes:
             raise DataError(f"{path}: larger than {limit_bytes} bytes; this is not a file Ratchet wrote")
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=_without_duplicates)
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON: {error}") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"key '{next(key for key in keys if keys.count(key) > 1)}' appears twice")
+    return values
 
 
 def read_text(path: Path) -> str:

@@ -21,7 +21,15 @@ from pipeline.storage import artifacts, shards
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.record_files import read_record
 
-_DECIDING_CODE = ("training", "models/build.py", "models/layers.py", "models/stored.py", "storage", "records")
+_DECIDING_CODE = (
+    "training",
+    "models/build.py",
+    "models/layers.py",
+    "models/lookup.py",
+    "models/stored.py",
+    "storage",
+    "records",
+)
 _DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy", "horovod")
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG_S
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = "bash basename cat date dirname env flock grep id mkdir mktemp rm sed sleep tail"
 
@@ -29,7 +31,7 @@ def make_images(tmp_path: Path, *arguments: str, user: str | None = None) -> sub
         env={"PATH": str(programs), "HOME": str(tmp_path), "RATCHET_CACHE": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_S,
         check=False,
     )
 
@@ -65,7 +67,7 @@ def prepare(folder: Path, environment: Path) -> subprocess.CompletedProcess[str]
         env={**os.environ, "RATCHET_ENVIRONMENT": str(environment), "GIT_CONFIG_GLOBAL": "/dev/null"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG_S,
         check=False,
     )
 

@@ -13,6 +13,7 @@ from pipeline.errors import DataError, TryAgain
 from pipeline.export import ask as asking
 from pipeline.export.ask import ask, ask_export
 from pipeline.runtime import processes
+from tests.waiting import HANG_S
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
 ANSWERS = np.full((3, 2), 0.5, np.float32)
@@ -24,7 +25,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def asked(
-    monkeypatch: pytest.MonkeyPatch, scratch: Path, script: str, *, timeout_s: float = 30.0
+    monkeypatch: pytest.MonkeyPatch, scratch: Path, script: str, *, timeout_s: float = HANG_S
 ) -> tuple[np.ndarray, list[str]]:
     """Ask a model; `script` is what stands in for Python, given `-m pipeline.export.query MODEL QUESTION ANSWER`."""
     program, seen = scratch.with_name("python"), scratch.with_name("seen")

@@ -84,3 +84,18 @@ def test_defaults_are_filled_in() -> None:
 def test_settings_that_cannot_be_built_are_refused_in_one_line(name: str, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=f"model.settings of {name}: {said}"):
         checked_settings(name, settings)
+
+
+def test_an_architecture_at_its_old_place_is_told_its_new_one(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = own / "models"
+    (models / "architectures").mkdir(parents=True)
+    (models / "foo.py").write_text(OWN)
+    monkeypatch.setattr(architectures, "__path__", [str(models / "architectures")])
+    with pytest.raises(UsageError, match=r"pipeline/models/foo\.py is not looked at; move it to architectures/"):
+        architecture_module("foo")
+
+
+def test_an_architecture_that_cannot_be_imported_is_one_line(own: Path) -> None:
+    (own / "old_own.py").write_text("from pipeline.params import Settings\n")
+    with pytest.raises(UsageError, match=r"old_own\.py: cannot be imported: No module named 'pipeline\.params'"):
+        architecture_module("old_own")

@@ -55,3 +55,11 @@ def test_the_file_has_no_other_name_for_its_schema(manifest: Manifest) -> None:
 def test_nothing_that_was_counted_is_nan(manifest: Manifest, counts: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"x\.json: counts: holds a number that is not finite"):
         Manifest.from_json({**manifest.to_json(), "counts": counts}, "x.json")
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/hostname", "a/../../b", ""])
+def test_a_file_that_lies_outside_the_data_set_is_refused(manifest: Manifest, path: str) -> None:
+    value = manifest.to_json()
+    value["files"][0]["path"] = path
+    with pytest.raises(DataError, match="is not a path inside the data set"):
+        Manifest.from_json(value, "manifest.json")

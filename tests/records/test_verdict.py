@@ -64,3 +64,10 @@ def test_a_check_whose_figure_is_nan_is_not_read() -> None:
 
 def test_failed_checks_are_of_more_interest() -> None:
     assert verdict_of(PASSED, FAILED).in_order_of_interest == [FAILED, PASSED]
+
+
+def test_a_check_that_has_passed_its_bound_without_a_figure_is_refused() -> None:
+    value = verdict_of(PASSED).to_json()
+    value["checks"][0] |= {"figure": None, "bound": 0.5}
+    with pytest.raises(DataError, match="has passed without a figure for its bound"):
+        Verdict.from_json(value, "verdict.json")

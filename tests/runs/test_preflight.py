@@ -71,3 +71,9 @@ def test_horovod_is_asked_for_by_several_workers_only(
     check_before(root, recipe, {"RATCHET_HOROVOD__WORKERS": "1"})
     with pytest.raises(UsageError, match="missing"):
         check_before(root, recipe, {})
+
+
+def test_an_unknown_architecture_is_refused_with_the_nearest(root: Path, recipe: Recipe) -> None:
+    other = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": "cnnn"})})
+    with pytest.raises(UsageError, match=r"no architecture 'cnnn' .*did you mean 'cnn'"):
+        check_before(root, other, {})

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,19 +13,21 @@ import psutil
 import pytest
 
 from pipeline.runtime import processes
+from tests.waiting import HANG_S, wait_for
 
 ROOT = Path(__file__).parents[2]
-_WAIT_S = 60.0  # a bound, not a duration: on a quiet machine it takes milliseconds
 
 
 def has_ended(pid: int) -> bool:
-    """Wait until a process is gone; say whether it went in time."""
-    deadline_s = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline_s:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+    """Wait until a process is gone."""
+
+    def is_gone() -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
             return True
-        time.sleep(0.02)
-    return False
+
+    return wait_for(is_gone, f"process {pid} is gone", look_s=0.02)
 
 
 def test_a_started_process_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
@@ -67,14 +68,14 @@ def test_a_process_dies_with_one_that_is_not_its_parent(other: subprocess.Popen[
         assert tied.stdout
         assert tied.stdout.readline() == b"up\n"
         other.kill()
-        assert tied.wait(_WAIT_S) == -signal.SIGKILL
+        assert tied.wait(HANG_S) == -signal.SIGKILL
 
 
 def test_a_process_dies_at_once_with_one_that_has_ended(other: subprocess.Popen[bytes]) -> None:
     other.kill()
     other.wait()
     with start_tied(other.pid) as tied:
-        assert tied.wait(_WAIT_S) == -signal.SIGKILL
+        assert tied.wait(HANG_S) == -signal.SIGKILL
 
 
 def test_a_process_dies_when_its_input_closes() -> None:
@@ -82,7 +83,7 @@ def test_a_process_dies_when_its_input_closes() -> None:
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE) as process:
         assert process.stdin
         process.stdin.close()
-        assert process.wait(_WAIT_S) == -signal.SIGKILL
+        assert process.wait(HANG_S) == -signal.SIGKILL
 
 
 def test_a_process_runs_by_a_word_of_its_command(other: subprocess.Popen[bytes]) -> None:
@@ -141,10 +142,8 @@ def test_ending_a_process_ends_its_whole_group() -> None:
         environment=os.environ,
         output=subprocess.DEVNULL,
     )
-    deadline_s = time.monotonic() + _WAIT_S
-    while len(group := psutil.Process(process.pid).children()) < 2:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
+    wait_for(lambda: len(psutil.Process(process.pid).children()) == 2, "both have started", look_s=0.01)
+    group = psutil.Process(process.pid).children()
     processes.end(process)
     assert process.returncode == -signal.SIGTERM
     assert all(has_ended(child.pid) for child in group)
@@ -171,5 +170,5 @@ def test_leaving_runs_exit_handlers_and_loses_no_output() -> None:
         "kept = Slow()\n"
         "print('said', end=''); processes.leave(3)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=_WAIT_S, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.returncode, done.stdout) == (3, "saidhandled\n")

@@ -142,3 +142,11 @@ def test_code_is_changed_by_all_but_the_lock(
     commit = context.commit()
     assert commit
     assert commit.is_dirty is is_dirty
+
+
+@pytest.mark.parametrize(
+    "path", ["data/clean/../../etc/passwd", "data/clean/../raw", "../data/clean", "/etc/passwd", "data/clean/.."]
+)
+def test_a_path_that_climbs_out_of_what_is_declared_is_refused(context: StageContext, path: str) -> None:
+    with pytest.raises(Bug, match="add it under deps"):
+        context.dep(path)

@@ -115,3 +115,34 @@ def test_what_an_earlier_run_of_the_stage_has_used_is_forgotten(context: StageCo
     use_in_a_child(root, "pipeline.secret")
     context.watch_imports()
     context.check_imports()
+
+
+@pytest.mark.parametrize("content", ["", '"""Its docstring."""\n', '"""\nOn lines of its own.\n"""\n'])
+def test_a_package_that_decides_nothing_need_not_be_declared(
+    context: StageContext, root: Path, use: Callable[[str], object], content: str
+) -> None:
+    package = root / "pipeline" / "hall"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(content)
+    use("pipeline.hall")
+    context.check_imports()
+
+
+@pytest.mark.parametrize("content", ["WEIGHT = 3\n", 'WEIGHT = 3\n"""Late."""\n', "'''Doc.'''\nWEIGHT = 3\n"])
+def test_a_package_with_code_of_its_own_must_be_declared(
+    context: StageContext, root: Path, use: Callable[[str], object], content: str
+) -> None:
+    package = root / "pipeline" / "hall"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(content)
+    use("pipeline.hall")
+    with pytest.raises(Bug, match=r"used pipeline/hall/__init__\.py"):
+        context.check_imports()
+
+
+def test_a_folder_without_a_file_of_its_own_decides_nothing(
+    context: StageContext, root: Path, use: Callable[[str], object]
+) -> None:
+    (root / "pipeline" / "hall").mkdir(parents=True)
+    use("pipeline.hall")
+    context.check_imports()

@@ -85,3 +85,12 @@ def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert artifacts.digest_file(tmp_path / "x") == digest_bytes(b"abc")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [("[" * 100_000, "recursion"), ('{"a": 1, "a": 2}', "key 'a' appears twice")]
+)
+def test_json_that_has_two_meanings_or_none_is_refused(tmp_path: Path, content: str, why: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(DataError, match=why):
+        artifacts.read_json(tmp_path / "x.json")

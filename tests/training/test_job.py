@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.graph import load_graph
+from pipeline.recipe.recipe import load_recipe
 from pipeline.storage import artifacts
+from pipeline.training import job as job_module
 from pipeline.training.job import Job, architecture_of, check_job, job_key
+
+ROOT = Path(__file__).parents[2]
 
 
 def changed(job: Job, **groups: Any) -> Job:
@@ -107,3 +112,10 @@ def test_other_data_changes_the_key(job: Job, write_images: Any) -> None:
 
 def test_where_it_is_kept_does_not_change_the_key(job: Job) -> None:
     assert job_key(changed(job, work="/elsewhere", tensorboard="/elsewhere")) == job_key(job)
+
+
+def test_the_key_follows_the_code_that_dvc_yaml_declares_for_train() -> None:
+    declared = load_graph(ROOT)["train"].deps
+    code = {path.removeprefix("pipeline/") for path in declared if path.startswith("pipeline/")}
+    own = {"stages/train.py", f"models/architectures/{load_recipe(ROOT).model.name}.py"}
+    assert code - own == set(job_module._DECIDING_CODE)
