@@ -1,4 +1,4 @@
-"""A first run by Airflow: promoted, and told in every workspace where a person looks."""
+"""A first run by Airflow: promoted, and told in every place where a person looks."""
 
 from __future__ import annotations
 
