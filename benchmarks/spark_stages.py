@@ -39,8 +39,8 @@ from pipeline.data.grey_levels import image_sums
 from pipeline.data.normalizing import ShardToNormalize, normalize_shard
 from pipeline.data.resizing import resize
 from pipeline.data.shard_tasks import run_tasks
-from pipeline.data.sources import open_source
-from pipeline.data.sources.rows import raw_shards
+from pipeline.data.opening import open_source
+from pipeline.data.source_rows import raw_shards
 from pipeline.recipe.execution import SparkSettings
 from pipeline.recipe.recipe import AugmentParams
 from pipeline.runtime.spark import spark_session

@@ -24,6 +24,7 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 class Stage:
     """One stage as dvc.yaml declares it, with `${…}` resolved from the recipe.
 
+    `params` are keys, whichever file they are read from; `param_files` are those files, params.yaml left out.
     `volatile` (from `meta`) lists what the stage may write but DVC does not track: readings, logs, the page.
     """
 
@@ -32,6 +33,7 @@ class Stage:
     deps: tuple[str, ...] = ()
     outs: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
+    param_files: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     is_always_changed: bool = False
     description: str = ""
@@ -95,17 +97,31 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Sta
     def paths(*kinds: str) -> tuple[str, ...]:
         return tuple(resolve(_name(entry), params) for kind in kinds for entry in body.get(kind) or ())
 
+    params_of_files = [_params(name, entry) for entry in body.get("params") or ()]
     return Stage(
         name=name,
         command=resolve(body["cmd"], params),
         deps=paths("deps"),
         outs=paths("outs", "metrics", "plots"),
-        params=paths("params"),
+        params=tuple(resolve(key, params) for _, keys in params_of_files for key in keys),
+        param_files=tuple(dict.fromkeys(file for file, _ in params_of_files if file != PARAMS_FILE)),
         volatile=tuple(resolve(path, params) for path in meta.get("volatile", ())),
         is_always_changed=bool(body.get("always_changed", False)),
         description=body.get("desc", ""),
         meta=meta,
     )
+
+
+def _params(stage: str, entry: str | Mapping[str, Any]) -> tuple[str, Sequence[str]]:
+    """Return the file and the keys of an entry under `params`: `seed`, or `{reports/recipe.json: [seed, train]}`."""
+    if isinstance(entry, str):
+        return PARAMS_FILE, [entry]
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise UsageError(f"{GRAPH_FILE}: stage '{stage}': params: a key, or {{file: [keys]}}, not {entry!r:.80}")
+    file, keys = next(iter(entry.items()))
+    if keys is None:
+        raise UsageError(f"{GRAPH_FILE}: stage '{stage}': params: name the keys of {file} that the stage may read")
+    return str(file), [keys] if isinstance(keys, str) else [str(key) for key in keys]
 
 
 def resolve(text: str, params: Mapping[str, Any]) -> str:
@@ -149,7 +165,7 @@ def _parent_names(stages: Sequence[Stage]) -> dict[str, frozenset[str]]:
     found = {}
     for stage in stages:
         names: set[str] = set()
-        for dep in stage.deps:
+        for dep in (*stage.deps, *stage.param_files):  # DVC, too, waits for whoever writes a parameter file
             names |= writers_within.get(dep.rstrip("/"), set())
             for folder in _with_folders(dep):
                 names |= writers.get(folder, set())

@@ -70,6 +70,29 @@ def test_an_unknown_stage_is_answered_with_the_nearest() -> None:
         load_graph(ROOT)["trian"]
 
 
+def test_parameters_may_stand_in_a_file_that_another_stage_makes_and_are_waited_for() -> None:
+    stages = {
+        "train": {"cmd": "x", "params": ["name", {"reports/recipe.json": ["seed", "train"]}, {"more.yaml": ["a.b"]}]},
+        "resolve": {"cmd": "x", "params": ["seed"], "outs": ["reports/recipe.json"]},
+    }
+    graph = parse_graph({"stages": stages}, {})
+    assert graph["train"].params == ("name", "seed", "train", "a.b")
+    assert graph["train"].param_files == ("reports/recipe.json", "more.yaml")
+    assert graph["resolve"].param_files == ()
+    assert graph.edges == {("resolve", "train")}
+
+
+@pytest.mark.parametrize("entry", [{"a.json": ["x"], "b.json": ["y"]}, ["seed"], 3])
+def test_a_parameter_that_is_neither_a_key_nor_a_file_with_keys_is_refused(entry: object) -> None:
+    with pytest.raises(UsageError, match=r"stage 'a': params: a key, or \{file: \[keys\]\}, not "):
+        parse_graph({"stages": {"a": {"cmd": "x", "params": [entry]}}}, {})
+
+
+def test_a_parameter_file_without_its_keys_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"stage 'a': params: name the keys of b\.json"):
+        parse_graph({"stages": {"a": {"cmd": "x", "params": [{"b.json": None}]}}}, {})
+
+
 @given(st.integers(1, 6), st.data())
 def test_any_graph_without_a_circle_is_ordered(size: int, data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(range(size)))

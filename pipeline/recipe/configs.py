@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.errors import UsageError, nearest
+from pipeline.recipe.changing import layered
 from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.recipe.settings import Settings, merge, validate
+from pipeline.recipe.settings import Settings, validate
 from pipeline.recipe.strict_yaml import parse_yaml
 
 
@@ -44,4 +45,4 @@ def load_config(path: Path) -> Config:
 def recipe_values(root: Path, config: Config | None) -> dict[str, Any]:
     """Return the plain recipe: `params.yaml`, with a config's changes on top."""
     values = parse_yaml(root / PARAMS_FILE)
-    return merge(values, config.recipe) if config else values
+    return layered(values, config.recipe if config else {})

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError, nearest
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -68,16 +69,27 @@ def dotted_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
 def set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
     """Set `a.b.c` in nested mappings, creating missing groups; raise UsageError if `a` or `a.b` is not a group."""
     *groups, last = key.split(".")
+    inner: Any = values
     for group in groups:
-        values = values.setdefault(group, {})
-        if not isinstance(values, dict):
+        is_list = isinstance(inner, list)
+        inner = inner[_position(inner, group, key)] if is_list else inner.setdefault(group, {})
+        if not isinstance(inner, dict | list):
             raise UsageError(f"{key}: '{group}' is a value, not a group of keys")
-    values[last] = value
+    if isinstance(inner, list):
+        inner[_position(inner, last, key)] = value
+    else:
+        inner[last] = value
+
+
+def _position(values: list[Any], text: str, key: str) -> int:
+    if text.isdigit() and int(text) < len(values):
+        return int(text)
+    raise UsageError(f"{key}: '{text}' is no position in a list of {len(values)}; the first is 0")
 
 
 def merge(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain values with an overlay's on top; groups are merged, values and lists replaced."""
-    merged = _copy(values)
+    merged = copied(values)
     for key, value in overlay.items():
         below = merged.get(key)
         merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
@@ -95,5 +107,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copy(value) if isinstance(value, dict) else value for key, value in values.items()}
+def copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain values whose groups and lists can be changed without changing the original's."""
+    return {key: _copied(value) for key, value in values.items()}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return copied(value)
+    return [_copied(each) for each in value] if isinstance(value, list | tuple) else value

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import field_validator
-
+from pipeline.errors import DataError
+from pipeline.records.feature import FeatureSpec
 from pipeline.records.record import Record
 
 
 class Architecture(Record):
-    """What a model is, without its weights. `statistics` are `{"mean": [c], "std": [c]}` in grey levels of 0 to 255."""
+    """What a model is, without its weights: a file in `models/architectures/`, its settings, its inputs and its task.
 
+    `features` are the inputs, fitted. Record version 1 had one image (`input_shape`, `statistics`) and no `task`.
+    """
+
+    VERSION: ClassVar[int] = 2
     name: str
     settings: dict[str, Any]
-    input_shape: tuple[int, int, int]  # height, width, channels
+    task: str
+    features: tuple[FeatureSpec, ...]
     classes: tuple[str, ...]
-    statistics: dict[str, tuple[float, ...]]
 
-    @field_validator("statistics")
     @classmethod
-    def _has_mean_and_std(cls, value: dict[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
-        if set(value) != {"mean", "std"}:
-            raise ValueError(f"must be mean and std by channel, not {', '.join(sorted(value)) or 'nothing'}")
-        return value
+    def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Read record version 1."""
+        if version > 1 or "features" in values:
+            return values
+        shape, fitted = values.pop("input_shape", None), values.pop("statistics", None)
+        if not isinstance(shape, list) or len(shape) != 3:
+            raise DataError(f"architecture.json: input_shape {shape!r:.80} is not [height, width, channels]")
+        if not isinstance(fitted, dict) or set(fitted) != {"mean", "std"}:
+            raise DataError("architecture.json: statistics must be mean and std by channel")
+        height, width, channels = shape
+        sizes = {"raw_height": height, "raw_width": width, "channels": channels, "height": height, "width": width}
+        image = {"name": "image", "kind": "image", "dtype": "uint8", "shape": shape, "role": "input"}
+        image |= {"settings": sizes, "facts": {}, "fitted": fitted}
+        return {**values, "task": "classification", "features": [image]}
 
 
 class StoredArchitecture(Architecture):

@@ -49,7 +49,8 @@ def inputs_digest(root: Path, graph: Graph, recipe: Mapping[str, Any]) -> str:
     `graph` is dvc.yaml resolved with that recipe. The files are those under `root`, from which its worktree is made.
     """
     made = [out for stage in graph.stages for out in stage.outs]
-    paths = {dep for stage in graph.stages for dep in stage.deps if not any(covers(out, dep) for out in made)}
+    read = {path for stage in graph.stages for path in (*stage.deps, *stage.param_files)}
+    paths = {path for path in read if not any(covers(out, path) for out in made)}
     entries = [entry for path in sorted(paths) for entry in _entries(root / path, path)]
     return digest_json([dict(recipe), digest_file(root / GRAPH_FILE), entries])
 
@@ -76,7 +77,7 @@ def _files_digest(root: Path, graph: Graph) -> str:
     # What every `dvc repro` rewrites, changed or not, is compared by content: it is small.
     rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
     rewritten.update(out for stage in graph.stages if stage.is_always_changed for out in stage.outs)
-    paths = {path for stage in graph.stages for path in (*stage.deps, *stage.outs)} - rewritten
+    paths = {path for stage in graph.stages for path in (*stage.deps, *stage.param_files, *stage.outs)} - rewritten
     by_content = [entry for path in sorted(rewritten) for entry in _entries(root / path, path, by_content=True)]
     return digest_json(by_content + [entry for path in sorted(paths) for entry in _entries(root / path, path)])
 

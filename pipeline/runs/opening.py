@@ -99,7 +99,7 @@ def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[
     overrides = dict(request.overrides)
     if request.as_of is None or "ingest.as_of" in overrides:
         return overrides, ""
-    from pipeline.data.sources.snapshots import dates
+    from pipeline.data.snapshots import dates
 
     path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
     if dates(root / path):

@@ -8,6 +8,7 @@ decides a result would leave a stale cache. So a cache can never be silently sta
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline import graph
 from pipeline.errors import Bug, StorageError, UsageError
 from pipeline.recipe.execution import Execution, load_execution
-from pipeline.recipe.recipe import Recipe, load_recipe
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.resolving import CODE, RESOLVED_FILE, load_checked
+from pipeline.recipe.settings import flatten, validate
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.digests import digest_json
 from pipeline.runtime.git import Commit, commit_of
 from pipeline.runtime.imports import collect_imports, imported_modules
 from pipeline.runtime.progress import Progress
+from pipeline.storage.artifacts import digest_file, read_json
 
 if TYPE_CHECKING:
     from pipeline.registry.store import Store
@@ -49,19 +53,35 @@ _CARRIERS = (
 class StageContext:
     """The declared dependencies, outputs and parameters of one stage, and where and how it runs."""
 
-    def __init__(self, root: Path, stage: graph.Stage, recipe: Recipe, execution: Execution) -> None:
+    def __init__(
+        self,
+        root: Path,
+        stage: graph.Stage,
+        recipe: Recipe,
+        execution: Execution,
+        code: Mapping[str, Any] | None = None,
+    ) -> None:
         self._root = root
         self.name = stage.name
         self.execution = execution
         self.progress = Progress(stage.name)
         self._stage = stage
         self._recipe = recipe
+        self._code = dict(code or {})
         self._imports = root / _IMPORTS / f"{stage.name}.txt"
 
     @classmethod
     def load(cls, root: Path, name: str) -> StageContext:
-        """Read dvc.yaml, params.yaml and execution.yaml under `root`."""
-        return cls(root, graph.load_graph(root)[name], load_recipe(root), load_execution(root))
+        """Read dvc.yaml, the complete recipe and execution.yaml under `root`.
+
+        A stage that depends on no parameters, as the one that completes the recipe, gets the recipe of params.yaml.
+        """
+        stage = graph.load_graph(root)[name]
+        if not stage.params:
+            return cls(root, stage, load_checked(root), load_execution(root))
+        values = read_json(root / RESOLVED_FILE)
+        code = values.pop(CODE, {}) if isinstance(values, dict) else {}
+        return cls(root, stage, validate(Recipe, values, RESOLVED_FILE), load_execution(root), code)
 
     def dep(self, path: str) -> Path:
         """Return a declared dependency as a path to read."""
@@ -77,10 +97,7 @@ class StageContext:
 
     def param(self, key: str, kind: type[T]) -> T:
         """Return a declared parameter or group of parameters of the recipe: `param("train", TrainParams)`."""
-        if not any(key == declared or key.startswith(declared + ".") for declared in self._stage.params):
-            raise Bug(
-                f"stage {self.name} asks for parameter '{key}': add it under params of stage {self.name} in dvc.yaml"
-            )
+        self._require_declared(key)
         value: Any = self._recipe
         for part in key.split("."):
             value = getattr(value, part)
@@ -88,10 +105,43 @@ class StageContext:
             raise Bug(f"stage {self.name}: parameter '{key}' is {type(value).__name__}, not {kind.__name__}")
         return value
 
+    def recipe(self) -> Recipe:
+        """Return the whole recipe: for the stage that completes it."""
+        if self._stage.params:
+            raise Bug(f"stage {self.name} asks for the whole recipe, but declares parameters: ask for those")
+        return self._recipe
+
     def parameters(self) -> dict[str, Any]:
         """Return every parameter that dvc.yaml declares for this stage, as plain values by its declared key."""
-        values = self._recipe.model_dump(mode="json")
+        values = {**self._recipe.model_dump(mode="json"), CODE: self._code}
         return {key: reduce(getitem, key.split("."), values) for key in self._stage.params}
+
+    def code(self) -> dict[str, str]:
+        """Return the digest of each file of code that this stage declares, by path: deps, and members of slots."""
+        files = {
+            file
+            for dep in self._stage.deps
+            if graph.covers("pipeline", dep)
+            for path in [self._root / dep]
+            for file in (path.rglob("*.py") if path.is_dir() else [path])
+        }
+        digests = {file.relative_to(self._root).as_posix(): digest_file(file) for file in sorted(files)}
+        return {**digests, **self._named_code()}
+
+    def _named_code(self) -> dict[str, str]:
+        """Return the members of slots that the recipe names and this stage declares, by path, with their digests."""
+        declared = [key for key in self._stage.params if key == CODE or key.startswith(CODE + ".")]
+        return {
+            "pipeline/" + name.removeprefix(CODE + ".").replace(".", "/") + ".py": digest
+            for name, digest in flatten({CODE: self._code}).items()
+            if any(graph.covers(key.replace(".", "/"), name.replace(".", "/")) for key in declared)
+        }
+
+    def _require_declared(self, key: str) -> None:
+        if not any(key == declared or key.startswith(declared + ".") for declared in self._stage.params):
+            raise Bug(
+                f"stage {self.name} asks for parameter '{key}': add it under params of stage {self.name} in dvc.yaml"
+            )
 
     def store(self) -> Store:
         """Return the model registry that execution.yaml names: the same for all worktrees of a checkout."""
@@ -127,6 +177,7 @@ class StageContext:
 
     def check_imports(self) -> None:
         """Raise Bug if the stage or one of its processes imported a module of this package outside its deps."""
+        named = self._named_code()
         for name in sorted(imported_modules(self._imports)):
             if any(name == carrier or name.startswith(f"{carrier}.") for carrier in _CARRIERS):
                 continue
@@ -135,8 +186,9 @@ class StageContext:
             if path.name == "__init__.py" and _decides_nothing(path):
                 continue
             relative = path.relative_to(self._root).as_posix()
-            if not any(graph.covers(declared, relative) for declared in self._stage.deps):
-                raise Bug(f"stage {self.name} used {relative}: add it under deps of stage {self.name} in dvc.yaml")
+            if relative in named or any(graph.covers(declared, relative) for declared in self._stage.deps):
+                continue
+            raise Bug(f"stage {self.name} used {relative}: add it under deps of stage {self.name} in dvc.yaml")
 
     def _declared(self, where: str, declared: tuple[str, ...], path: str) -> Path:
         # `data/prepared/../../x` lies elsewhere than it begins. A source may be declared so as it stands.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.data.sources import open_source
-from pipeline.data.sources.rows import raw_shards
+from pipeline.data.opening import open_source
+from pipeline.data.source_rows import raw_shards
 from pipeline.recipe.recipe import IngestParams
 from pipeline.records.manifest import FileEntry
 from pipeline.runtime.progress import count

@@ -1,8 +1,9 @@
-"""The storage layout of image data sets: few Parquet shards of fixed-size uint8 images, read without copying.
+"""The storage layout of data sets: few Parquet shards of fixed-size typed columns, read without copying.
 
-A data set is a folder `part-00000.parquet …` with its manifest. Pixels are a fixed-size binary column, stored plain and
-uncompressed, so that a row group becomes a numpy array `[row, height, width, channel] uint8` without decoding a row.
-Written by the data phase, read by training, evaluation and the gate. Arrow only: no Spark, no TensorFlow.
+A data set is a folder `part-00000.parquet …` with its manifest. A feature whose values are arrays is a fixed-size
+binary column, stored plain and uncompressed, so that a row group becomes a numpy array `[row, …]` without decoding a
+row; a feature of single numbers is a column of numbers. Written by the data phase, read by training, evaluation and the
+gate. Arrow only: no Spark, no TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,70 +18,47 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import DataError
+from pipeline.errors import Bug, DataError
+from pipeline.records.feature import FeatureSpec
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage import artifacts
 from pipeline.storage.manifests import read_manifest, write_manifest
 
-Shape = tuple[int, int, int]  # height, width, channels
 ROWS_PER_GROUP = 8192
-
-# What ingest writes: the payload as it was in the source (`encoding` raw: row-major uint8 pixels).
-RAW_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),  # stable: derived from the content
-        ("label", pa.int32()),  # from the source; -1 if it has none
-        ("part", pa.string()),  # the source's own part: train or test
-        ("source", pa.string()),  # file inside the source folder
-        ("row", pa.int64()),  # position in that file
-        ("height", pa.int32()),
-        ("width", pa.int32()),
-        ("channels", pa.int32()),
-        ("encoding", pa.string()),
-        ("payload_digest", pa.string()),  # sha256 of shape and payload, hex
-        ("payload", pa.binary()),
-    ]
-)
+Columns = dict[str, npt.NDArray[Any]]  # by feature: [row, *shape]
 
 
 @dataclass(frozen=True)
-class Images:
-    """Prepared rows: `ids [row] str`, `labels [row] int32`, `pixels [row, height, width, channel] uint8`."""
+class Rows:
+    """Prepared rows: `ids [row] str`, `labels [row] int32`, and each feature's values, `[row, *shape]`, by its name."""
 
     ids: list[str]
     labels: npt.NDArray[np.int32]
-    pixels: npt.NDArray[np.uint8]
+    columns: Columns
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
 
 
-def image_schema(shape: Shape) -> pa.Schema:
-    """Return the schema of prepared images of a shape; `pixel_mean` and `pixel_std` are in grey levels of 0 to 255."""
-    return pa.schema(
-        [
-            ("id", pa.string()),
-            ("label", pa.int32()),
-            ("pixels", pa.binary(int(np.prod(shape)))),
-            ("pixel_mean", pa.float32()),
-            ("pixel_std", pa.float32()),
-        ]
-    )
+def prepared_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
+    """Return the schema of prepared rows: id, label, then each feature's column and the facts beside it."""
+    fields = [pa.field("id", pa.string()), pa.field("label", pa.int32())]
+    for spec in features:
+        fields.append(pa.field(spec.name, arrow_type(spec)))
+        fields += [pa.field(name, pa.type_for_alias(kind)) for name, kind in spec.facts.items()]
+    return pa.schema(fields)
 
 
-def describe_schema(schema: pa.Schema, shape: Shape | None = None) -> dict[str, str]:
-    """Return column → type for the manifest; pixels carry their shape: `uint8[28,28,1]`."""
-    described = {field.name: str(field.type) for field in schema}
-    if shape is not None:
-        described["pixels"] = f"uint8[{','.join(map(str, shape))}]"
-    return described
+def arrow_type(spec: FeatureSpec) -> pa.DataType:
+    """Return the Arrow type of a feature's column."""
+    return pa.binary(spec.size_bytes) if spec.shape else pa.type_for_alias(spec.dtype)
 
 
-def image_shape(manifest: Manifest) -> Shape:
-    """Return the shape that a manifest declares for `pixels`; raise DataError if it declares none."""
-    text = manifest.columns.get("pixels", "")
-    parts = text.removeprefix("uint8[").removesuffix("]").split(",")
-    if not text.startswith("uint8[") or len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise DataError(f"manifest: column pixels has type '{text}', expected uint8[height,width,channels]")
-    height, width, channels = (int(part) for part in parts)
-    return height, width, channels
+def describe_schema(schema: pa.Schema, features: Sequence[FeatureSpec] = ()) -> dict[str, str]:
+    """Return column → type for the manifest; a feature carries its shape: `uint8[28,28,1]`."""
+    types = {spec.name: spec.type for spec in features}
+    return {field.name: types.get(field.name, str(field.type)) for field in schema}
 
 
 def shard_name(number: int) -> str:
@@ -104,14 +82,15 @@ def finish_dataset(
     entries: Sequence[FileEntry],
     schema: pa.Schema,
     *,
-    shape: Shape | None = None,
+    features: Sequence[FeatureSpec] = (),
     counts: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write the manifest of the shards in `folder`: the last step of writing a data set."""
     manifest = Manifest(
         rows=sum(entry.rows for entry in entries),
         files=tuple(sorted(entries, key=lambda entry: entry.path)),
-        columns=describe_schema(schema, shape),
+        columns=describe_schema(schema, features),
+        features=tuple(features),
         counts=dict(counts or {}),
     )
     write_manifest(folder, manifest)
@@ -135,42 +114,43 @@ def iter_shard(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 
-def pixels_of(column: pa.ChunkedArray | pa.FixedSizeBinaryArray, shape: Shape) -> npt.NDArray[np.uint8]:
-    """Return a fixed-size binary column as `[row, height, width, channel] uint8`; no copy if it is one chunk."""
+def array_of(column: pa.ChunkedArray | pa.Array, spec: FeatureSpec) -> npt.NDArray[Any]:
+    """Return a feature's column as `[row, *shape]` of its dtype; no copy if it is one chunk."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    size = int(np.prod(shape))
+    size = int(np.prod(spec.shape, dtype=np.int64))
+    kind = np.dtype(spec.dtype)
     views = [
-        np.frombuffer(chunk.buffers()[1], np.uint8, count=len(chunk) * size, offset=chunk.offset * size)
+        np.frombuffer(chunk.buffers()[1], kind, count=len(chunk) * size, offset=chunk.offset * size * kind.itemsize)
         for chunk in chunks
         if len(chunk)
     ]
-    flat = views[0] if len(views) == 1 else np.concatenate(views) if views else np.empty(0, np.uint8)
-    return flat.reshape(-1, *shape)
+    flat = views[0] if len(views) == 1 else np.concatenate(views) if views else np.empty(0, kind)
+    return flat.reshape(-1, *spec.shape)
 
 
-def pixel_column(pixels: npt.NDArray[np.uint8]) -> pa.FixedSizeBinaryArray:
-    """Return images `[row, height, width, channel] uint8` as a fixed-size binary column, without a copy."""
-    contiguous = np.ascontiguousarray(pixels)
-    size = int(np.prod(contiguous.shape[1:]))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), len(contiguous), [None, pa.py_buffer(contiguous)])
+def column_of(values: npt.NDArray[Any], spec: FeatureSpec) -> pa.Array:
+    """Return a feature's values `[row, *shape]` as its column, without a copy."""
+    contiguous = np.ascontiguousarray(values, spec.dtype)
+    if contiguous.shape[1:] != spec.shape:
+        raise Bug(f"feature {spec.name}: values of shape {contiguous.shape[1:]}, declared {spec.shape}")
+    buffers = [None, pa.py_buffer(contiguous)]
+    return pa.Array.from_buffers(arrow_type(spec), len(contiguous), buffers)
 
 
-def first_images(folder: Path, rows: int) -> npt.NDArray[np.uint8]:
-    """Return the first `rows` images of a prepared data set, or as many as its first row group holds; unverified."""
-    shape = image_shape(read_manifest(folder, verify=False))
-    first = next(iter_tables(folder, ["pixels"], verify=False))
-    return pixels_of(first["pixels"], shape)[:rows]
+def first_rows(folder: Path, rows: int) -> Columns:
+    """Return the features of the first `rows` rows, or as many as the first row group holds; unverified."""
+    features = read_manifest(folder, verify=False).features
+    first = next(iter_tables(folder, [spec.name for spec in features], verify=False))
+    return {spec.name: array_of(first[spec.name], spec)[:rows] for spec in features}
 
 
-def read_images(folder: Path, *, verify: bool = True) -> Images:
+def read_rows(folder: Path, *, verify: bool = True) -> Rows:
     """Read a whole prepared data set into memory. For parts that fit: 70 000 images of 28 × 28 are 55 MB."""
-    shape = image_shape(read_manifest(folder, verify=False))
-    tables = list(iter_tables(folder, ["id", "label", "pixels"], verify=verify))
-    if not tables:
-        return Images([], np.empty(0, np.int32), np.empty((0, *shape), np.uint8))
-    table = pa.concat_tables(tables)
-    return Images(
+    features = read_manifest(folder, verify=False).features
+    tables = list(iter_tables(folder, ["id", "label", *(spec.name for spec in features)], verify=verify))
+    table = pa.concat_tables(tables) if tables else prepared_schema(features).empty_table()
+    return Rows(
         ids=table["id"].to_pylist(),
         labels=table["label"].to_numpy().astype(np.int32),
-        pixels=pixels_of(table["pixels"], shape),
+        columns={spec.name: array_of(table[spec.name], spec) for spec in features},
     )

@@ -14,12 +14,13 @@ CHAMPION = {"version": "1", "digest": "sha256:1"}
 
 @pytest.fixture
 def graph(tmp_path: Path) -> Graph:
-    for name in ("dvc.yaml", "params.yaml", "dvc.lock", "in/a", "in/deep/b", "out", "looked/x"):
+    for name in ("dvc.yaml", "params.yaml", "dvc.lock", "in/a", "in/deep/b", "more.yaml", "out", "looked/x"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     looks = {"cmd": "x", "outs": ["looked"], "always_changed": True}
-    graph = parse_graph({"stages": {"s": {"cmd": "x", "deps": ["in"], "outs": ["out"]}, "looks": looks}}, {})
+    reads = {"cmd": "x", "deps": ["in"], "params": [{"more.yaml": ["a"]}], "outs": ["out"]}
+    graph = parse_graph({"stages": {"s": reads, "looks": looks}}, {})
     freshness.remember(tmp_path, graph, CHAMPION)
     return graph
 
@@ -38,7 +39,7 @@ def test_what_dvc_writes_anew_every_time_goes_by_its_content(tmp_path: Path, gra
     assert freshness.remembered_champion(tmp_path, graph)[0] is False
 
 
-@pytest.mark.parametrize("name", ["in/a", "in/deep/b", "out"])
+@pytest.mark.parametrize("name", ["in/a", "in/deep/b", "more.yaml", "out"])
 @pytest.mark.parametrize("change", ["content", "remove", "replace"])
 def test_any_change_is_seen(tmp_path: Path, graph: Graph, name: str, change: str) -> None:
     path = tmp_path / name

@@ -9,18 +9,22 @@ limit, and against what the file can hold, before anything of that size is read.
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
-from pipeline.data.sources.rows import SOURCE_SCHEMA, Source, rows_at_once
 from pipeline.errors import DataError, StorageError
+from pipeline.recipe.settings import Settings as Base
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.data.source_rows import Source
 
 _PARTS = {"train": "train", "t10k": "test"}
 _UBYTE = 0x08
@@ -45,7 +49,7 @@ class IdxFile:
     @property
     def item_bytes(self) -> int:
         """Bytes of one image or label."""
-        return int(np.prod(self.shape[1:], dtype=np.int64))
+        return math.prod(self.shape[1:])
 
     def blocks(self, items: int) -> Iterator[bytes]:
         """Yield the items' bytes, `items` at a time; raise DataError if the file holds fewer or more than declared."""
@@ -70,8 +74,14 @@ class IdxFile:
                 )
 
 
-def open_source(folder: Path) -> Source:
+class Settings(Base):
+    """It has no settings."""
+
+
+def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - as every source is opened
     """Find and check the files of an idx folder; their rows are read when the tables are iterated."""
+    from pipeline.data.source_rows import Source
+
     pairs = [
         (part, images, labels)
         for prefix, part in _PARTS.items()
@@ -163,6 +173,11 @@ def _find(folder: Path, stem: str, dimensions: tuple[int, ...]) -> Path | None:
 
 
 def _tables(part: str, images: IdxFile, labels: IdxFile) -> Iterator[pa.Table]:
+    import numpy as np
+    import pyarrow as pa
+
+    from pipeline.data.source_rows import SOURCE_SCHEMA, rows_at_once
+
     height, width, channels = (*images.shape[1:], 1)[:3]
     items = rows_at_once(images.item_bytes)
     row = 0

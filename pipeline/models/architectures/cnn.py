@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.recipe.settings import Fraction, Settings
+from pipeline.recipe.settings import Fraction
+from pipeline.recipe.settings import Settings as Base
 
 
-class CnnSettings(Settings):
+class Settings(Base):
     """Its settings in the recipe."""
 
     filters: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
@@ -23,7 +24,7 @@ class CnnSettings(Settings):
     dropout: Fraction = Field(default=0.3, description="share of dense units silenced while training")
 
 
-def build(settings: CnnSettings, images: Any, classes: int) -> Any:
+def build(settings: Settings, images: Any, classes: int) -> Any:
     """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
     from keras import layers
 

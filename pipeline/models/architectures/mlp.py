@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.recipe.settings import Fraction, Settings
+from pipeline.recipe.settings import Fraction
+from pipeline.recipe.settings import Settings as Base
 
 
-class MlpSettings(Settings):
+class Settings(Base):
     """Its settings in the recipe."""
 
     units: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] = Field(
@@ -21,7 +22,7 @@ class MlpSettings(Settings):
     dropout: Fraction = Field(default=0.2, description="share of units silenced after each layer while training")
 
 
-def build(settings: MlpSettings, images: Any, classes: int) -> Any:
+def build(settings: Settings, images: Any, classes: int) -> Any:
     """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
     from keras import layers
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.sources import open_source
+from pipeline.data.opening import open_source
 from pipeline.data.sources.idx import open_idx
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.storage.shards import Shape

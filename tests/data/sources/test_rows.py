@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.sources import rows as raw_rows
-from pipeline.data.sources.rows import SOURCE_SCHEMA, raw_shards
+from pipeline.data.source_rows import SOURCE_SCHEMA, raw_shards
 from pipeline.storage import shards
 
 

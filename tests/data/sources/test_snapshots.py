@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.sources.snapshots import dates, snapshot
+from pipeline.data.snapshots import dates, snapshot
 from pipeline.errors import DataError, UsageError
 
 

@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE
-from pipeline.data.sources.rows import SOURCE_SCHEMA, raw_shards
+from pipeline.data.source_rows import SOURCE_SCHEMA, raw_shards
 from pipeline.records.contract_result import ContractResult
 from pipeline.storage import artifacts, shards
 from pipeline.storage.record_files import write_record

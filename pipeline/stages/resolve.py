@@ -1,0 +1,28 @@
+"""Completes the recipe: params.yaml → reports/recipe.json, on which every other stage depends for its parameters.
+
+A default that stands in code only, or the code of a file that the recipe names, decides a result too. So both are
+written out here, and a change of either re-runs what depends on it, and nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pipeline
+from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, named_files
+from pipeline.recipe.settings import set_dotted
+from pipeline.recipe.slots import choices, code_digest
+from pipeline.stages.context import StageContext
+from pipeline.storage.artifacts import write_json
+
+
+def run(stage: StageContext) -> str:
+    """Publish `reports/recipe.json`: every value of the recipe, and a digest of each file that it names."""
+    recipe = stage.recipe()
+    values = complete(recipe)
+    package = Path(pipeline.__file__).parent
+    for file in named_files(recipe, package.parent):
+        key = ".".join((CODE, *file.relative_to(package).with_suffix("").parts))
+        set_dotted(values, key, code_digest(file))
+    write_json(stage.out(RESOLVED_FILE), values)
+    return ", ".join(dict.fromkeys(chosen.choice.name for chosen in choices(recipe)))

@@ -1,0 +1,26 @@
+"""Gradient descent with Nesterov's momentum (Sutskever et al., ICML 2013). Recipe: `train: {optimizer: nesterov}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.recipe.settings import Fraction, NotNegative
+from pipeline.recipe.settings import Settings as Base
+
+
+class Settings(Base):
+    """Its settings in the recipe."""
+
+    momentum: Fraction = Field(default=0.9, description="share of the last update that is kept")
+    weight_decay: NotNegative = Field(default=0.0, le=1, description="decoupled weight decay")
+
+
+def build(settings: Settings, learning_rate: float) -> Any:
+    """Return the Keras optimizer; every step sets its learning rate."""
+    import keras
+
+    return keras.optimizers.SGD(
+        learning_rate, momentum=settings.momentum, nesterov=True, weight_decay=settings.weight_decay or None
+    )
