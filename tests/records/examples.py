@@ -10,8 +10,8 @@ import pipeline.records
 from pipeline.records.architecture import Architecture, StoredArchitecture
 from pipeline.records.champion import Champion
 from pipeline.records.contract_result import ContractResult, ExpectationResult
-from pipeline.records.identity import Identity
 from pipeline.records.feature import FeatureSpec
+from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
 from pipeline.records.record import Record
