@@ -12,19 +12,13 @@ from typing import Any
 
 import pipeline
 from pipeline.models import stored
-from pipeline.models.build import output_module, preprocessing_module
+from pipeline.models.build import preprocessing_module
+from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
 from pipeline.recipe.slots import code_digest
-from pipeline.records.architecture import Architecture
 from pipeline.records.digests import digest_json
 from pipeline.storage.artifacts import published_folder
 
-SIGNATURE = "serving_default"
 _DECIDING_CODE = ("models", "export/saved_model.py")
-
-
-def raw_inputs(architecture: Architecture) -> dict[str, tuple[tuple[int | None, ...], str]]:
-    """Return shape and dtype of one raw value of each feature, by name, as what is served takes them."""
-    return {spec.name: preprocessing_module(spec.kind).raw_input(spec) for spec in architecture.features}
 
 
 def serving_module(model_folder: Path) -> Any:
@@ -37,7 +31,7 @@ def serving_module(model_folder: Path) -> Any:
     import tensorflow as tf
 
     architecture, model = stored.read_architecture(model_folder), stored.load(model_folder)
-    output = output_module(architecture).NAME
+    output = output_name(architecture)
     prepares = {spec.name: (spec, preprocessing_module(spec.kind).prepare) for spec in architecture.features}
     columns_taken = {
         name: tf.TensorSpec([None, *shape], dtype, name=name)
