@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import DataError
 from pipeline.recipe.recipe import ARCHITECTURE
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Choice, Slot
