@@ -33,8 +33,9 @@ class Dvc:
         self.calls: list[tuple[Path, bool]] = []
 
     def reproduce(
-        self, workspace: Path, rows: dict[str, StageRow], _: Any, environment: Any, *, is_forced: bool
+        self, workspace: Path, rows: dict[str, StageRow], _: Any, environment: Any, *, publisher: str, is_forced: bool
     ) -> None:
+        assert publisher == "register"
         self.calls.append((workspace, is_forced))
         self.act(workspace, rows)
 
