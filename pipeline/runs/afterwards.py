@@ -1,4 +1,4 @@
-"""What is still done after a failure: what goes wrong then is a warning, because the failure is what a person must read."""
+"""What is still done after a failure: what goes wrong then is a warning, because people must read the failure."""
 
 from __future__ import annotations
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.records.run import RUN_REPORT_FILE, RunRecord, RunReport, StageRun
+from pipeline.records.run import PAGE_FILE, RUN_REPORT_FILE, RunRecord, RunReport, StageRun
 from pipeline.runs import history
 from pipeline.runs.afterwards import at_the_end
 from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.record_files import write_record
 
-PAGE = Path("reports") / "index.html"
+PAGE = Path(PAGE_FILE)
 
 
 def write_run_report(workspace: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
