@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -57,6 +56,8 @@ def meant(key: str) -> str:
     for old, new in _MOVED.items():
         if key == old or key.startswith(old + "."):
             return f"; it is {new} now"
+    import difflib
+
     *groups, _ = parts = key[:200].split(".")
     kind: Any = Recipe
     for position, part in enumerate(groups):

@@ -17,6 +17,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,6 +60,7 @@ class Slot:
                 raise UsageError(f"{Path(self.folder).parent}/{file.name} is not looked at; move it to {path.name}/")
         raise UsageError(f"no {self.what} {name!r:.80} in {self.folder}{nearest(name[:80], self.names())}")
 
+    @cache  # what is imported stays so
     def member(self, name: str) -> ModuleType:
         """Import a member; raise UsageError, without its key, if there is none or its file is not one."""
         file = self.file(name)
