@@ -66,14 +66,14 @@ def meant(key: str) -> str:
             groups = groups[:position]
             break
         kind = found
-    siblings = [".".join([*groups, name]) for name in _names(kind)]
-    wrong = ".".join(parts[: len(groups) + 1])
+    siblings, wrong = _names(kind), parts[len(groups)]
     if close := difflib.get_close_matches(wrong, siblings, n=1, cutoff=0.6):
-        rest = parts[len(groups) + 1 :]
-        whole = ".".join([close[0], *rest])
-        return f" (did you mean '{whole if is_key(whole) else close[0]}'?)"
-    elsewhere = nearest(key[:200], dotted_keys(Recipe))
-    return elsewhere if "did you mean" in elsewhere else nearest("", siblings)
+        near = ".".join([*groups, close[0]])
+        whole = ".".join([near, *parts[len(groups) + 1 :]])
+        return f" (did you mean '{whole if is_key(whole) else near}'?)"
+    if not groups and "did you mean" in (elsewhere := nearest(key[:200], dotted_keys(Recipe))):
+        return elsewhere  # without its group: epochs
+    return nearest("", (".".join([*groups, name]) for name in siblings))
 
 
 def below(kind: Any, part: str) -> Any:
