@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pipeline.errors import UsageError
@@ -33,6 +35,12 @@ def at(values: Any, key: str) -> Any:
 
 def other_values(values: Mapping[str, Any], key: str) -> list[Any]:
     """Return other values of a key with which a complete recipe is still accepted, whatever else has to follow it."""
+    return _other_values(json.dumps(values), key)
+
+
+@cache
+def _other_values(text: str, key: str) -> list[Any]:
+    values = json.loads(text)
     now = at(values, key)
     return [other for other in _candidates(values, key, now) if other != now and _is_accepted(values, key, other)]
 
