@@ -81,10 +81,8 @@ EXAMPLES: tuple[Record, ...] = (
     EpochRecord(
         epoch=1,
         learning_rate=0.01,
-        train_loss=2.5,
-        train_accuracy=0.5,
-        validation_loss=1.5,
-        validation_accuracy=0.75,
+        train={"loss": 2.5, "accuracy": 0.5},
+        validation={"loss": 1.5, "accuracy": 0.75},
     ),
     Manifest.model_validate(
         {
