@@ -33,7 +33,7 @@ class Predictions:
 
 
 def write_predictions(folder: Path, part: str, predictions: Predictions, task: Task) -> Manifest:
-    """Write `<part>.parquet` and the manifest, which names task and classes, into an empty folder."""
+    """Write `<part>.parquet` and the manifest, which has the task and the classes, into an empty folder."""
     answers = np.ascontiguousarray(predictions.answers, np.float32)
     shape = answers.shape[1:]
     schema = pa.schema(
@@ -50,7 +50,7 @@ def write_predictions(folder: Path, part: str, predictions: Predictions, task: T
     entry = shards.write_shard(folder, 0, schema, [table])
     (folder / entry.path).rename(folder / f"{part}.parquet")
     entry = entry.changed(path=f"{part}.parquet")
-    counts = {"task": task.name, "classes": list(task.classes), "answer_shape": list(shape)}
+    counts = {"task": task.choice.model_dump(mode="json"), "classes": list(task.classes), "answer_shape": list(shape)}
     return shards.finish_dataset(folder, [entry], schema, counts=counts)
 
 

@@ -127,6 +127,11 @@ class Task(ABC):
         """The name of its file, as in the recipe."""
         return type(self).__module__.rpartition(".")[2]
 
+    @property
+    def choice(self) -> Choice:
+        """Return the task as a recipe chooses it, its settings complete."""
+        return Choice(name=self.name, settings=self.settings.model_dump(mode="json"))
+
     @abstractmethod
     def check_answers(self, labels: Labels, answers: Answers) -> None:
         """Raise DataError, with a clause that says why, unless the answers can be measured."""

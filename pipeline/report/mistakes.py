@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.errors import DataError
-from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.predictions import Predictions, read_predictions
+from pipeline.records.manifest import Manifest
+from pipeline.report.run_files import RunFiles
+from pipeline.report.sections import Section, section
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
 
+_DEFAULT_MISTAKES, _MOST_MISTAKES = 24, 1000
+_CONFUSIONS = 8
+_CHANNELS = (1, 3)  # grey, colour
 _LARGEST_SIDE = 128  # pixels; larger images are scaled down for the page
 
 
@@ -39,6 +48,72 @@ class Confusion:
     answer: str
     rows: int
     share: float  # of the rows of the true class
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The candidate's wrong predictions on a part of the data: the most confident ones and the commonest confusions."""
+
+    worst: list[Mistake]
+    confusions: list[Confusion]
+    wrong: int
+    rows: int
+    problem: str = ""  # why there are no pictures
+
+
+def read_errors(files: RunFiles, wanted: Any) -> Section[Errors]:
+    """Read the predictions of a run, and the pictures of the `wanted` worst mistakes."""
+    is_count = isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted <= _MOST_MISTAKES
+    return section(lambda: _read_errors(files, wanted if is_count else _DEFAULT_MISTAKES), files.root)
+
+
+def _read_errors(files: RunFiles, wanted: int) -> Errors | None:
+    folder = files.folder("predictions")
+    if folder is None:
+        return None
+    manifest = read_manifest(folder, verify=False)
+    predictions, classes = checked_predictions(folder), _classes(manifest, folder)
+    _check_classes(predictions, classes, folder)
+    worst = worst_mistakes(predictions, classes, wanted)
+    shown = section(lambda: _with_pictures(files, worst, Path(manifest.files[0].path).stem), files.root)
+    wrong = int((predictions.probabilities.argmax(axis=1) != predictions.labels).sum())
+    confusions = common_confusions(predictions, classes, _CONFUSIONS)
+    return Errors(shown.value or worst, confusions, wrong, len(predictions.ids), shown.problem)
+
+
+def _with_pictures(files: RunFiles, worst: list[Mistake], part: str) -> list[Mistake]:
+    prepared = files.folder("prepared")
+    if prepared is None:
+        raise DataError(f"the data that were asked about ({part} part) are not here")
+    return with_pictures(worst, prepared / part)
+
+
+def checked_predictions(folder: Path) -> Predictions:
+    """Read predictions; raise DataError, too, for a data set that has other columns or no rows."""
+    try:
+        predictions = read_predictions(folder)
+    except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:  # of a reader that expects its own files
+        raise DataError(f"{folder}: not predictions ({error}); make them again") from error
+    if not predictions.probabilities.size or len(predictions.labels) != len(predictions.probabilities):
+        raise DataError(f"{folder}: no predictions for each row; make them again")
+    if not np.isfinite(predictions.probabilities).all():
+        raise DataError(f"{folder}: holds probabilities that are not finite numbers; make them again")
+    return predictions
+
+
+def _classes(manifest: Manifest, folder: Path) -> list[str]:
+    names = manifest.counts.get("classes")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{folder}: its manifest does not name the classes; make it again")
+    return names
+
+
+def _check_classes(predictions: Predictions, classes: Sequence[str], folder: Path) -> None:
+    asked = predictions.probabilities.shape[1]
+    if len(classes) != asked:
+        raise DataError(f"{folder}: its manifest names {len(classes)} classes, its rows have {asked}; make it again")
+    if predictions.labels.min() < 0 or predictions.labels.max() >= asked:
+        raise DataError(f"{folder}: has labels outside of its {asked} classes; make it again")
 
 
 def worst_mistakes(predictions: Predictions, classes: Sequence[str], count: int) -> list[Mistake]:
@@ -83,16 +158,22 @@ def with_pictures(mistakes: Sequence[Mistake], prepared: Path) -> list[Mistake]:
     Raises DataError if a row is not the one that the mistake is about, StorageError if the part cannot be read.
     """
     shape = shards.image_shape(read_manifest(prepared, verify=False))
+    if shape[2] not in _CHANNELS or not math.prod(shape):
+        raise DataError(f"{prepared.name}: images of {' × '.join(map(str, shape))} cannot be drawn")
     wanted = {mistake.row: mistake for mistake in mistakes}
     pictures: dict[int, str] = {}
     start = 0
     for table in shards.iter_tables(prepared, ["id", "pixels"], verify=False):
         here = [row for row in wanted if start <= row < start + table.num_rows]
         if here:
+            if not {"id", "pixels"} <= {*table.column_names} or table.schema.field("pixels").type != pa.binary(
+                math.prod(shape)
+            ):
+                raise DataError(f"{prepared.name}: its shards are not what its manifest says; run again")
             pixels = shards.pixels_of(table["pixels"], shape)
             for row in here:
                 if table["id"][row - start].as_py() != wanted[row].id:
-                    raise DataError(f"{prepared.name}: row {row} is not the one that was evaluated; run evaluate again")
+                    raise DataError(f"{prepared.name}: row {row} is not the one that was evaluated; run again")
                 pictures[row] = png_uri(pixels[row - start])
         start += table.num_rows
     return [Mistake(m.row, m.id, m.truth, m.answer, m.confidence, pictures.get(m.row, "")) for m in mistakes]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from pipeline.graph import Graph
     from pipeline.recipe.recipe import Recipe
 
 
-def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> None:
+def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> None:
     """Refuse a run before anything is written: for its execution, source, contracts or set-up."""
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.models.lookup import checked_settings
@@ -23,10 +24,9 @@ def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> 
     checked_settings(recipe.model.name, recipe.model.settings)
     if not (root / recipe.data.path).exists():
         raise StorageError(f"data.path: {recipe.data.path} does not exist; name the folder that holds the source")
-    for name in ("raw.yaml", "prepared.yaml"):
-        contract = Path(recipe.data.contracts) / name
-        if not (root / contract).is_file():
-            raise UsageError(f"data.contracts: {contract} does not exist; every data set needs its contract")
+    for contract in graph.contracts:
+        if not (root / contract.path).is_file():
+            raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
     if not os.access(root, os.W_OK):
         raise StorageError(f"{root}: not writable; run in a folder of your own")
     require_java()

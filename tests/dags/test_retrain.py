@@ -145,6 +145,20 @@ def test_the_form_shows_the_configs_own_values(checkout: Checkout) -> None:
     assert dag.get_task("register").outlets == [assets.champion("other")]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda meta: meta.pop("asset", None), "nothing waits for it: no stage of dvc.yaml has `asset: champion`"),
+        (lambda meta: meta.get("makes", {}).pop("verdict", None), "dvc.yaml: no stage makes the verdict; "),
+    ],
+)
+def test_an_approval_that_nothing_could_follow_is_refused(checkout: Checkout, change: Any, said: str) -> None:
+    checkout.config(approval={"deadline_hours": 48})
+    checkout.edit("dvc.yaml", lambda values: [change(stage["meta"]) for stage in values["stages"].values()])
+    [error] = checkout.bag().import_errors.values()
+    assert f"configs/one.yaml: approval: {said}" in error
+
+
 def test_an_approval_stands_between_the_gate_and_the_registration(checkout: Checkout) -> None:
     checkout.config(approval={"deadline_hours": 48})
     dag = checkout.dag("retrain_one")

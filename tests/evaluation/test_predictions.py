@@ -30,7 +30,11 @@ def test_the_manifest_names_part_task_and_classes(written: Path, answers: Any) -
 
     assert [entry.path for entry in manifest.files] == ["test.parquet"]
     assert manifest.rows == len(answers.labels)
-    assert manifest.counts == {"task": "classification", "classes": list(answers.classes), "answer_shape": [4]}
+    assert manifest.counts == {
+        "task": {"name": "classification", "settings": {"calibration_bins": 15}},
+        "classes": list(answers.classes),
+        "answer_shape": [4],
+    }
     assert manifest.columns["answers"] == "fixed_size_list<item: float>[4]"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def make_project(root: Path, answers: MadeAnswers) -> None:
     recipe["data"]["classes"] = list(answers.classes)
     (root / "params.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
     (root / "dvc.lock").write_text("schema: '2.0'\n")
+    shutil.copy(ROOT / "dvc.yaml", root)
     _write_data(root / "data", answers)
     digest = _write_model(root / "models" / "candidate", answers)
     _write_evaluation(root / "reports", answers)

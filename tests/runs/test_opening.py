@@ -14,12 +14,13 @@ import yaml
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.records.run import RunRecord, RunRequest
-from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.records.verdict import Verdict
 from pipeline.runs import freshness, history, opening
 from pipeline.runs.steps import INPUTS
 from pipeline.storage.record_files import write_record
 from tests.runs.given import opened
 
+VERDICT_FILE = "reports/verdict.json"
 REFUSED = Verdict.of([], "worse than v1", "sha256:new", None)
 
 

@@ -1,0 +1,110 @@
+"""Predictions and images that are not what the page expects, with every digest right."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pipeline.storage.artifacts import digest_file
+from pipeline.storage.manifests import read_manifest, write_manifest
+from tests.report.reading import written
+
+
+def rewrite_predictions(folder: Path, change: Callable[[Predictions], Predictions]) -> None:
+    manifest, predictions = read_manifest(folder), read_predictions(folder)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    write_predictions(folder, "test", change(predictions), manifest.counts["classes"])
+
+
+def rewrite_table(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change a data set's table, with the digests in its manifest right again."""
+    manifest = read_manifest(folder, verify=False)
+    [entry] = manifest.files
+    pq.write_table(change(pq.read_table(folder / entry.path)), folder / entry.path)
+    size = (folder / entry.path).stat().st_size
+    entry = entry.changed(size_bytes=size, digest=digest_file(folder / entry.path))
+    write_manifest(folder, manifest.changed(files=(entry,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda p: Predictions(p.ids, p.labels + 9, p.probabilities), "has labels outside of its 4 classes"),
+        (lambda p: Predictions(p.ids, p.labels - 9, p.probabilities), "has labels outside of its 4 classes"),
+        (lambda p: Predictions(p.ids, p.labels, p.probabilities * np.float32(np.nan)), "are not finite numbers"),
+        (lambda p: Predictions([], p.labels[:0], p.probabilities[:0]), "no predictions for each row"),
+    ],
+)
+def test_predictions_that_cannot_be_are_said(project: Path, change: Any, said: str) -> None:
+    rewrite_predictions(project / "reports" / "predictions", change)
+
+    assert said in written(project)
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (None, "its manifest does not name the classes"),
+        ("boot", "its manifest does not name the classes"),
+        (["boot", 3, "bag", "shirt"], "its manifest does not name the classes"),
+        (["boot", "coat"], "its manifest names 2 classes, its rows have 4"),
+        ([], "its manifest names 0 classes, its rows have 4"),
+    ],
+)
+def test_predictions_whose_classes_are_not_known_are_said(project: Path, classes: Any, said: str) -> None:
+    folder = project / "reports" / "predictions"
+    counts = {} if classes is None else {"classes": classes}
+    write_manifest(folder, read_manifest(folder).changed(counts=counts))
+
+    assert said in written(project)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.drop_columns(["label"]),
+        lambda table: table.drop_columns(["probabilities"]),
+        lambda table: table.set_column(2, "probabilities", pa.array(["x"] * len(table))),
+        lambda table: table.set_column(1, "label", pa.array(["x"] * len(table))),
+        lambda table: table.slice(0, 0),
+    ],
+)
+def test_predictions_with_other_columns_are_said(project: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    rewrite_table(project / "reports" / "predictions", change)
+
+    assert "reports/predictions: " in written(project)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.drop_columns(["pixels"]),
+        lambda table: table.set_column(2, "pixels", pa.array([b"x"] * len(table), pa.binary(1))),
+        lambda table: table.set_column(2, "pixels", pa.array(["x"] * len(table))),
+        lambda table: table.slice(0, 3),
+    ],
+)
+def test_images_that_are_not_what_their_manifest_says_leave_the_mistakes_without_pictures(
+    project: Path, change: Callable[[pa.Table], pa.Table]
+) -> None:
+    rewrite_table(project / "data" / "prepared" / "test", change)
+
+    assert "images are classified wrongly" in written(project)
+
+
+@pytest.mark.parametrize("shape", ["uint8[28,28,2]", "uint8[0,28,1]", "uint8[7,7,1]", "uint8[28]", "text"])
+def test_images_of_a_shape_that_cannot_be_drawn_are_said(project: Path, shape: str) -> None:
+    folder = project / "data" / "prepared" / "test"
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.changed(columns={**manifest.columns, "pixels": shape}))
+
+    assert "✗ no pictures:" in written(project)
