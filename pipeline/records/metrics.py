@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pipeline.records.record import Record
 
 METRICS_FILE = "reports/metrics.json"
 ROWS = "rows"
-Figures = dict[str, float | int]
+_LARGEST = 2**53  # up to here a whole number is the same as a float
+Figures = dict[str, float | Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]]
 
 
 class MetricsReport(Record):
@@ -38,8 +39,8 @@ class MetricsReport(Record):
 
     @property
     def test_figures(self) -> Figures:
-        """The metrics that the gate bounds, by name: those of the test part, and `overfit`."""
-        return {**self.test, "overfit": self.overfit}
+        """The metrics that the gate bounds, by name: those of the test part, the primary one first, and `overfit`."""
+        return {self.primary: self.test[self.primary], **self.test, "overfit": self.overfit}
 
     @property
     def primary_figure(self) -> float:
