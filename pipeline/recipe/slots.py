@@ -29,6 +29,8 @@ from pipeline.errors import UsageError, nearest
 from pipeline.recipe.settings import Settings, validate
 
 NAME = r"^[a-z][a-z0-9_]*$"
+_NAME_LIMIT = 100
+_LOOKS_LIKE_ONE = re.compile(r"^class Settings\(|^def build\(settings\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,13 @@ class Slot:
 
     def file(self, name: str) -> Path:
         """Return the file of a member; raise UsageError, without its key, if there is none."""
-        for path in self._paths():
-            if re.match(NAME, name) and (path / f"{name}.py").is_file():
-                return path / f"{name}.py"
+        named = f"{name}.py" if re.match(NAME, name) and len(name) <= _NAME_LIMIT else ""
+        for path in self._paths() if named else []:
+            if (path / named).is_file():
+                return path / named
+            beside = path.parent / named
+            if beside.is_file() and _LOOKS_LIKE_ONE.search(beside.read_text()):
+                raise UsageError(f"{Path(self.folder).parent}/{named} is not looked at; move it to {path.name}/")
         raise UsageError(f"no {self.what} '{name:.80}' in {self.folder}{nearest(name[:80], self.names())}")
 
     def member(self, name: str) -> ModuleType:
@@ -86,7 +92,7 @@ class Slot:
 class Choice(Settings):
     """One of several ways: a file in the slot's folder by its name, and that file's settings."""
 
-    name: str = Field(pattern=NAME, max_length=100, description="file in the slot's folder")
+    name: str = Field(pattern=NAME, max_length=_NAME_LIMIT, description="file in the slot's folder")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings; absent ones have its defaults")
 
     @model_validator(mode="before")
@@ -98,7 +104,7 @@ class Choice(Settings):
 class Feature(Settings):
     """One named input of the model: its kind, a file in the slot's folder, and that kind's settings."""
 
-    kind: str = Field(pattern=NAME, max_length=100, description="file in pipeline/data/features/")
+    kind: str = Field(pattern=NAME, max_length=_NAME_LIMIT, description="file in pipeline/data/features/")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings; absent ones have its defaults")
 
     @model_validator(mode="before")

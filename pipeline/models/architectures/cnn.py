@@ -24,18 +24,25 @@ class Settings(Base):
     dropout: Fraction = Field(default=0.3, description="share of dense units silenced while training")
 
 
-def build(settings: Settings, images: Any, classes: int) -> Any:
-    """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
+def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
+    """Return the logits `[batch, units] float32` of the one image, `[batch, height, width, channel] float32`.
+
+    Other features are joined, flat, to what the convolutions make of the image.
+    """
     from keras import layers
 
     from pipeline.models.layers import position_dropout
 
-    x = images
+    [image] = [name for name, values in inputs.items() if len(values.shape) == 4]
+    x = inputs[image]
     for block, filters in enumerate(settings.filters):
         x = layers.Conv2D(filters, settings.kernel, padding="same", activation="relu", name=f"convolution_{block}")(x)
         if min(x.shape[1:3]) >= 2:  # never pool an image down to nothing
             x = layers.MaxPooling2D(name=f"pool_{block}")(x)
     x = layers.Flatten(name="flatten")(x)
+    others = [layers.Flatten(name=f"{name}.flat")(values) for name, values in inputs.items() if name != image]
+    if others:
+        x = layers.Concatenate(name="joined")([x, *others])
     x = layers.Dense(settings.dense, activation="relu", name="dense")(x)
     x = position_dropout(settings.dropout, name="dropout")(x)
-    return layers.Dense(classes, name="logits")(x)
+    return layers.Dense(units, name="logits")(x)

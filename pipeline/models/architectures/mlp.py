@@ -22,14 +22,15 @@ class Settings(Base):
     dropout: Fraction = Field(default=0.2, description="share of units silenced after each layer while training")
 
 
-def build(settings: Settings, images: Any, classes: int) -> Any:
-    """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
+def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
+    """Return the logits `[batch, units] float32` of all features, `[batch, …] float32`, flat and joined."""
     from keras import layers
 
     from pipeline.models.layers import position_dropout
 
-    x = layers.Flatten(name="flatten")(images)
-    for number, units in enumerate(settings.units):
-        x = layers.Dense(units, activation="relu", name=f"dense_{number}")(x)
+    flat = [layers.Flatten(name=f"{name}.flat")(values) for name, values in inputs.items()]
+    x = layers.Concatenate(name="joined")(flat) if len(flat) > 1 else flat[0]
+    for number, width in enumerate(settings.units):
+        x = layers.Dense(width, activation="relu", name=f"dense_{number}")(x)
         x = position_dropout(settings.dropout, name=f"dropout_{number}")(x)
-    return layers.Dense(classes, name="logits")(x)
+    return layers.Dense(units, name="logits")(x)
