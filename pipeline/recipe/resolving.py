@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.recipe.fitting import require_fit
 from pipeline.recipe.recipe import FEATURE, PARAMS_FILE, TASK, Recipe
 from pipeline.recipe.settings import copied, set_dotted, validate
 from pipeline.recipe.slots import choices
@@ -33,6 +34,7 @@ def checked(values: Any, where: str) -> Recipe:
     for chosen in choices(recipe):
         try:
             settings = chosen.settings()
+            require_fit(chosen, recipe)
             check = getattr(chosen.member(), "check", None)
             if check is not None:
                 check(settings, recipe)
