@@ -170,7 +170,9 @@ def _kept(schema: Any) -> Any:
 @cache
 def _schemas(*kinds: type[BaseModel]) -> Mapping[type[BaseModel], Mapping[str, Any]]:
     """Return each type's schema with its references resolved, and each `X or null` as one type."""
-    by_kind, whole = models_json_schema([(kind, "validation") for kind in kinds])  # at once: half the time of one by one
+    by_kind, whole = models_json_schema(
+        [(kind, "validation") for kind in kinds]
+    )  # at once: half the time of one by one
     return {kind: {"properties": {}, **_resolved(whole, by_kind[kind, "validation"], 0)} for kind in kinds}
 
 

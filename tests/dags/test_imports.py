@@ -63,7 +63,8 @@ def test_what_the_dags_import_of_the_pipeline_is_its_floor(loaded: dict[str, lis
     assert not [
         module
         for module in ours
-        if module.split(".")[1] in phases and not any(each == module or each.startswith(f"{module}.") for each in of_slots)
+        if module.split(".")[1] in phases
+        and not any(each == module or each.startswith(f"{module}.") for each in of_slots)
     ]
 
 

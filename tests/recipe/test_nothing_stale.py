@@ -174,7 +174,9 @@ def _other_default(key: str) -> str:
     if isinstance(value, dict) and set(value) == {"name", "settings"}:
         name = f"{key}.name"
         other = next(iter(other_values(COMPLETE, name)), None)
-        return f"Choice(name={other!r})" if other else f"Choice(name={value['name']!r}, settings={_other_settings(key)})"
+        return (
+            f"Choice(name={other!r})" if other else f"Choice(name={value['name']!r}, settings={_other_settings(key)})"
+        )
     if key in leaves(COMPLETE) and value == at(COMPLETE, key):
         return literal(other_values(COMPLETE, key)[0])
     return literal({"accuracy": 0.5})
@@ -223,7 +225,11 @@ def test_every_named_file_is_a_parameter_or_within_a_room_of_a_stage() -> None:
 
 def test_other_words_complete_the_same_recipe_with_the_same_digests(copy: Path) -> None:
     [before] = resolve(copy, [(RECIPE_FILE, RECIPE_FILE.read_text(), SHIPPED)])
-    named = [file for slot, file in MEMBERS if any(is_name(key) and at(COMPLETE, key) == file.stem for key in leaves(COMPLETE))]
+    named = [
+        file
+        for slot, file in MEMBERS
+        if any(is_name(key) and at(COMPLETE, key) == file.stem for key in leaves(COMPLETE))
+    ]
     assert len(named) >= 8
     cases = [(file, with_other_words(file.read_text()), SHIPPED) for file in [RECIPE_FILE, *named]]
     for (file, text, _), after in zip(cases, resolve(copy, cases), strict=True):
