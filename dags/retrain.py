@@ -22,8 +22,9 @@ from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
 from pipeline.graph import GRAPH_FILE, Graph, parse_graph  # noqa: E402
 from pipeline.recipe.configs import Config, load_config  # noqa: E402
+from pipeline.recipe.layers import Layers  # noqa: E402
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
-from pipeline.recipe.settings import merge  # noqa: E402
+from pipeline.recipe.resolving import checked  # noqa: E402
 from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,9 +40,9 @@ def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
     if not path.stem.isidentifier():
         raise UsageError(f"{where}: a config's name is made of letters, digits and '_'")
     config = load_config(path)
-    values = merge(shipped, config.recipe)
-    recipe = form.recipe_of(values, where)
-    graph = parse_graph(declared, values)
+    layers = Layers.of(shipped, PARAMS_FILE).overlaid(config.recipe, where)
+    recipe = checked(layers.values, layers.where)
+    graph = parse_graph(declared, layers.values)
     specs = derive.task_specs(graph)
     if config.approval:
         _check_approval(where, graph, specs)
@@ -176,7 +177,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
 
 def _check_shared(shipped: dict[str, Any], declared: dict[str, Any]) -> None:
     """Raise UsageError for what is wrong for every config, once and naming its own file."""
-    form.recipe_of(shipped, PARAMS_FILE)
+    checked(shipped, PARAMS_FILE)
     derive.task_specs(parse_graph(declared, shipped))
 
 

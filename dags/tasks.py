@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
 from dags.derive import CHAMPION
-from dags.form import FORCE, REASON, changes, recipe_of
+from dags.form import FORCE, REASON, changes
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
@@ -67,11 +67,13 @@ class OpenRun(RatchetOperator):
         return summary
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
-        from pipeline.recipe.configs import load_config, recipe_values
+        from pipeline.recipe.configs import recipe_layers
+        from pipeline.recipe.resolving import checked
         from pipeline.records.run import RunRequest
 
         run = context["dag_run"]
-        recipe = recipe_of(recipe_values(ROOT, load_config(ROOT / self.config)), self.config)
+        layers = recipe_layers(ROOT, self.config)
+        recipe = checked(layers.values, layers.where)
         return RunRequest(
             id=run_id,
             driver="airflow",

@@ -58,13 +58,13 @@ def run(root: Path, request: RunOptions) -> RunResult:
     the stage's own line and exit code; TryAgain if another run is using the same workspace.
     """
     from pipeline.recipe.execution import as_variables
-    from pipeline.recipe.recipe import load_recipe
+    from pipeline.recipe.resolving import load_checked
 
     environment = {**os.environ, **as_variables(request.execution)}
     if request.has_own_recipe:
         return _run_in_worktree(root, request, environment)
     with run_lock(root):
-        recipe = load_recipe(root)
+        recipe = load_checked(root)
         champion = champion_now(root, recipe.name, environment)
         graph = load_graph(root)
         is_current, champion_then = freshness.remembered_champion(root, graph)

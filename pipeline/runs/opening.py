@@ -10,8 +10,9 @@ from typing import Any
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, parse_graph
-from pipeline.recipe.configs import load_config, recipe_values
-from pipeline.recipe.recipe import PARAMS_FILE, Recipe, apply_overrides
+from pipeline.recipe.configs import recipe_layers
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.run import RUNS, RunRecord, RunRequest
@@ -57,13 +58,10 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
     workspaces.remove(root, workspace)  # half made by a killed process
     sweep(root, environment)
 
-    config = load_config(root / request.config) if request.config else None
-    overrides, note = _dated(root, recipe_values(root, config), request)
-    values = apply_overrides(
-        recipe_values(root, config), overrides, "--set" if request.driver == "ratchet" else "override"
-    )
-    where = " with ".join(filter(None, (PARAMS_FILE, request.config, "overrides" if overrides else "")))
-    recipe = validate(Recipe, values, where)
+    layers = recipe_layers(root, request.config)
+    overrides, note = _dated(root, layers.values, request)
+    layers = layers.overridden(overrides, "--set" if request.driver == "ratchet" else "override")
+    recipe = checked(layers.values, layers.where)
     plain = recipe.model_dump(mode="json", exclude_unset=True)
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
     check_before(root, graph, recipe, environment)
@@ -101,7 +99,8 @@ def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[
         return overrides, ""
     from pipeline.data.snapshots import dates
 
-    path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
+    data = values.get("data")
+    path = str(overrides.get("data.path", data.get("path", "") if isinstance(data, Mapping) else ""))
     if dates(root / path):
         return {**overrides, "ingest.as_of": request.as_of}, ""
     return overrides, f"{path} keeps no snapshots to say what it held on {request.as_of}: today's data are used"

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pipeline
+from pipeline.recipe.code_digest import code_digest
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, named_files
 from pipeline.recipe.settings import set_dotted
-from pipeline.recipe.slots import choices, code_digest
+from pipeline.recipe.slots import choices
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import write_json
 
