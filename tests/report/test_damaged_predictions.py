@@ -82,7 +82,7 @@ def test_predictions_whose_classes_are_not_known_are_said(project: Path, classes
         (3, "its manifest does not name the task"),
         ({"name": "../x"}, "its manifest does not name the task"),
         ("sorting", "no task 'sorting' in pipeline/evaluation/tasks"),
-        ({"name": "classification", "settings": {"luck": 1}}, "unknown key 'luck'"),
+        ({"name": "classification", "settings": {"luck": 1}}, "unknown key 'task.settings.luck'"),
     ],
 )
 def test_predictions_whose_task_is_not_known_are_said(project: Path, task: Any, said: str) -> None:
