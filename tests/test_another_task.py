@@ -1,4 +1,4 @@
-"""A second task is a file in each room that has one: it is measured, judged against a champion and shown, and nothing else knows of it."""
+"""A second task is a file in each room that has one: measured, judged and shown, and nothing else knows of it."""
 
 from __future__ import annotations
 
