@@ -14,7 +14,7 @@ import pipeline
 from pipeline.models import stored
 from pipeline.models.build import preprocessing_module
 from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
-from pipeline.recipe.slots import code_digest
+from pipeline.recipe.code_digest import code_digest
 from pipeline.records.digests import digest_json
 from pipeline.storage.artifacts import published_folder
 

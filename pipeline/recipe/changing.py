@@ -107,8 +107,10 @@ def _name_defaults(values: dict[str, Any], kind: type[BaseModel]) -> None:
 def _forget_settings(lower: Any, upper: Any, kind: Any) -> None:
     """Remove from `lower` the settings of each member that `upper` replaces with another."""
     if (label := label_of(kind)) is not None:
-        if isinstance(lower, dict) and isinstance(upper, Mapping) and upper.get(label, lower.get(label)) != lower.get(
-            label
+        if (
+            isinstance(lower, dict)
+            and isinstance(upper, Mapping)
+            and upper.get(label, lower.get(label)) != lower.get(label)
         ):
             lower.pop("settings", None)
     elif isinstance(lower, dict):

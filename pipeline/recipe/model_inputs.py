@@ -27,10 +27,9 @@ def output_units(recipe: Recipe) -> int:
     return units
 
 
-def require_buildable(name: str, weights: int) -> None:
-    """Raise UsageError if an architecture would have an absurd number of weights."""
+def require_buildable(weights: int) -> None:
+    """Raise UsageError, without its key, if an architecture would have an absurd number of weights."""
     if weights > _WEIGHT_LIMIT:
         raise UsageError(
-            f"model {name}: would have {weights:,} weights, above {_WEIGHT_LIMIT:,}: make its layers or the features "
-            "smaller"
+            f"would have {weights:,} weights, above {_WEIGHT_LIMIT:,}; make its layers or the features smaller"
         )

@@ -34,8 +34,8 @@ def check(settings: Settings, recipe: Recipe) -> None:
     images = [name for name, shape in shapes.items() if len(shape) == 3]
     if len(images) != 1:
         found = f"there are {len(images)}: {', '.join(images)}" if images else f"there is none in {', '.join(shapes)}"
-        raise UsageError(f"model cnn: convolves exactly one image, but of data.features {found}; model mlp takes any")
-    require_buildable("cnn", weight_count(settings, shapes, output_units(recipe)))
+        raise UsageError(f"cnn convolves exactly one image, but of data.features {found}; mlp takes any")
+    require_buildable(weight_count(settings, shapes, output_units(recipe)))
 
 
 def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:

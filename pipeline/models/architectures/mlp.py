@@ -28,7 +28,7 @@ class Settings(Base):
 
 def check(settings: Settings, recipe: Recipe) -> None:
     """Raise UsageError if what is built of the features would be absurdly large."""
-    require_buildable("mlp", weight_count(settings, input_shapes(recipe), output_units(recipe)))
+    require_buildable(weight_count(settings, input_shapes(recipe), output_units(recipe)))
 
 
 def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:
