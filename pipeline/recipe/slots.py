@@ -101,7 +101,7 @@ def _imported(slot: Slot, name: str, file: str) -> ModuleType:
     try:
         kind.model_rebuild()
     except Exception as error:  # of whatever pydantic cannot make a type
-        raise UsageError(f"{shown}: class Settings: {type(error).__name__}: {str(error):.300}") from error
+        raise UsageError(f"{shown}: class Settings: {type(error).__name__}: {error!s:.300}") from error
     return module
 
 

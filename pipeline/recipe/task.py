@@ -209,7 +209,7 @@ def check_bounds(kind: type[Task], slices: Mapping[str, Sequence[str]], gate: Ga
     must be bounded: no default lets a candidate pass.
     """
     primary = kind.metrics[0]
-    _check("gate", gate, bounded_metrics(kind))
+    _check("", gate, bounded_metrics(kind))
     side, bounds = ("minimum", gate.minimum) if primary.is_higher_better else ("maximum", gate.maximum)
     if primary.name not in bounds:
         raise UsageError(f"gate.{side}: '{primary.name}' is missing: without a bound on it any candidate would pass")
@@ -220,10 +220,11 @@ def check_bounds(kind: type[Task], slices: Mapping[str, Sequence[str]], gate: Ga
             if value not in slices[column]:
                 raise UsageError(f"gate.slices.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")
             of_slice = {metric.name: metric for metric in kind.slice_metrics}
-            _check(f"gate.slices.{column}.{value}", bounds_of_slice, of_slice)
+            _check(f".slices.{column}.{value}", bounds_of_slice, of_slice)
 
 
-def _check(where: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
+def _check(below: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
+    where = f"gate{below}"
     for side, other, given in (("minimum", "maximum", bounds.minimum), ("maximum", "minimum", bounds.maximum)):
         for name, bound in given.items():
             if name not in metrics:

@@ -1,4 +1,4 @@
-"""A task that the project does not have: one file, laid beside the others."""
+"""A task that the project does not have: a file in each room that has something of a task, laid beside the others."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.evaluation import tasks
+from pipeline.models import outputs
+from pipeline.training import objectives
 
 NAME = "closeness"
+_ROOMS = (tasks, outputs, objectives)
 
 
 @contextlib.contextmanager
 def made_task() -> Iterator[str]:
-    """Make the slot of tasks find the file in `made_tasks/` too; yield its name in a recipe."""
-    tasks.__path__.append(str(Path(__file__).parent / "made_tasks"))
+    """Make the rooms of tasks hold the files in `made_tasks/` too; yield their name in a recipe."""
+    for room in _ROOMS:
+        room.__path__.append(str(Path(__file__).parent / "made_tasks" / room.__name__.rpartition(".")[2]))
     try:
         yield NAME
     finally:
-        tasks.__path__.pop()
-        sys.modules.pop(f"{tasks.__name__}.{NAME}", None)
-        vars(tasks).pop(NAME, None)
+        for room in _ROOMS:
+            room.__path__.pop()
+            sys.modules.pop(f"{room.__name__}.{NAME}", None)
+            vars(room).pop(NAME, None)
