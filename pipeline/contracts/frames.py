@@ -1,12 +1,12 @@
-"""The tables that contracts are about: narrow, with facts about the pixels derived by Spark itself.
+"""The tables that contracts are about: narrow, made from what the manifests declare, with what Spark itself derives.
 
-Payloads never reach Python and are dropped; what remains is their size, and for prepared images a hash by which images
-that are in several parts are found.
+Payloads never reach Python and are dropped; what remains is their size, and for prepared rows a hash by which rows that
+are in several parts are found. A feature that is a single number stays itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,19 +24,9 @@ if TYPE_CHECKING:
 TRAIN, VALIDATION, TEST, AUGMENTED = "train", "validation", "test", "augmented"
 PARTS = (TRAIN, VALIDATION, TEST, AUGMENTED)
 
-RAW_COLUMNS = (*(name for name in shards.RAW_SCHEMA.names if name != "payload"), "payload_bytes")
-PREPARED_COLUMNS = (
-    "id",
-    "label",
-    "pixel_mean",
-    "pixel_std",
-    "part",  # train, validation, test or augmented
-    "copy",  # an augmented image's number among the copies of its source; null for others
-    "source_id",  # the image that an augmented one was made from; null for others
-    "pixels_bytes",
-    "source_part",  # the part that holds source_id, or `several` or `none`; null for images that are not augmented
-    "parts_with_pixels",  # how many parts hold these very pixels, augmented ones counted as training
-)
+_RAW = {"id": "string", "label": "int32", "part": "string", "source": "string", "row": "int64"}
+_RAW |= {"content_digest": "string"}
+_PAYLOAD = "binary"
 
 
 @dataclass(frozen=True)
@@ -53,70 +43,114 @@ class Dataset:
 
 
 def open_raw(folder: Path) -> Dataset:
-    """Check the manifest of `data/raw` and its columns, those of `shards.RAW_SCHEMA`; raise DataError if wrong."""
+    """Check the manifest of `data/raw`, and the columns that every raw row has; raise DataError if wrong."""
     dataset = Dataset(folder, read_manifest(folder))
-    _check_columns(dataset, shards.describe_schema(shards.RAW_SCHEMA))
+    _check_columns(dataset, _RAW)
     return dataset
 
 
 def open_part(folder: Path) -> Dataset:
     """Check the manifest of a prepared part or of `data/augmented`, and its columns; raise DataError if wrong."""
     dataset = Dataset(folder, read_manifest(folder))
-    shape = shards.image_shape(dataset.manifest)
-    _check_columns(dataset, shards.describe_schema(shards.image_schema(shape), shape))
+    features = dataset.manifest.features
+    if not features:
+        raise DataError(f"{folder}: its manifest declares no features; make it again")
+    _check_columns(dataset, shards.describe_schema(shards.prepared_schema(features), features))
     return dataset
 
 
+def raw_columns(raw: Dataset) -> tuple[str, ...]:
+    """Return the columns of `raw_frame`: those of raw rows, `<name>_bytes` at the end for each payload `<name>`."""
+    kinds = raw.manifest.columns
+    plain = [name for name, kind in kinds.items() if kind != _PAYLOAD]
+    return (*plain, *(f"{name}_bytes" for name, kind in kinds.items() if kind == _PAYLOAD))
+
+
+def prepared_columns(parts: Mapping[str, Dataset]) -> tuple[str, ...]:
+    """Return the columns of `prepared_frame`; `parts` are as it takes them. Raises DataError if they differ."""
+    return (
+        "id",
+        "label",
+        *_described(parts),
+        "part",  # train, validation, test or augmented
+        "copy",  # an augmented row's number among the copies of its source; null for others
+        "source_id",  # the row that an augmented one was made from; null for others
+        "source_part",  # the part that holds source_id, or `several` or `none`; null for rows that are not augmented
+        "parts_with_row",  # how many parts hold these very feature values, augmented ones counted as training
+    )
+
+
 def raw_frame(spark: SparkSession, raw: Dataset) -> DataFrame:
-    """Return `data/raw` with the columns RAW_COLUMNS."""
+    """Return `data/raw` with the columns `raw_columns`."""
     from pyspark.sql import functions
 
-    frame = _read(spark, raw, shards.RAW_SCHEMA)
-    return frame.withColumn("payload_bytes", functions.octet_length("payload")).select(*RAW_COLUMNS)
+    frame = _read(spark, raw)
+    for name, kind in raw.manifest.columns.items():
+        if kind == _PAYLOAD:
+            frame = frame.withColumn(f"{name}_bytes", functions.octet_length(name))
+    return frame.select(*raw_columns(raw))
 
 
 def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFrame:
-    """Return all parts as one table with the columns PREPARED_COLUMNS; `parts` maps PARTS to data sets.
+    """Return all parts as one table with the columns `prepared_columns`; `parts` maps PARTS to data sets.
 
-    It is persisted, because every read would join the parts again.
+    It is persisted, because every read would join the parts again. Raises DataError if parts differ in their features.
     """
     from functools import reduce
 
     from pyspark.sql import DataFrame, functions
 
+    columns = prepared_columns(parts)
     frames = []
     for part, dataset in parts.items():
-        frame = _read(spark, dataset, shards.image_schema(shards.image_shape(dataset.manifest)))
-        has_source = part == AUGMENTED and "source_id" in frame.columns
+        frame = _read(spark, dataset)
+        features = dataset.manifest.features
+        sizes = [functions.octet_length(spec.name).alias(f"{spec.name}_bytes") for spec in features if spec.shape]
+        copied = [
+            (functions.col(name) if part == AUGMENTED and name in frame.columns else functions.lit(None))
+            .cast(frame_type)
+            .alias(name)
+            for name, frame_type in (("copy", "int"), ("source_id", "string"))
+        ]
         frames.append(
             frame.select(
                 "id",
                 "label",
-                "pixel_mean",
-                "pixel_std",
+                *(name for name in _described(parts) if name in frame.columns),
                 functions.lit(part).alias("part"),
-                (functions.col("copy") if has_source else functions.lit(None)).cast("int").alias("copy"),
-                (functions.col("source_id") if has_source else functions.lit(None)).cast("string").alias("source_id"),
-                functions.octet_length("pixels").alias("pixels_bytes"),
-                # 64 bits: among a million images, two different ones collide with a probability of 3e-8.
-                functions.xxhash64("pixels").alias("pixels_hash"),
+                *copied,
+                *sizes,
+                # 64 bits: among a million rows, two different ones collide with a probability of 3e-8.
+                functions.xxhash64(*(spec.name for spec in features)).alias("values_hash"),
             )
         )
     frame = reduce(DataFrame.unionByName, frames)
-    return _with_source_part(_with_parts_of_pixels(frame)).select(*PREPARED_COLUMNS).persist()
+    return _with_source_part(_with_parts_of_row(frame)).select(*columns).persist()
 
 
-def _with_parts_of_pixels(frame: DataFrame) -> DataFrame:
+def _described(parts: Mapping[str, Dataset]) -> list[str]:
+    """Return what a table holds of the features: their facts, the size of arrays, and numbers as they are."""
+    features = next(iter(parts.values())).manifest.features
+    for dataset in parts.values():
+        if dataset.manifest.features != features:
+            raise DataError(f"{dataset.folder}: its features are not those of the other parts; make it again")
+    names: list[str] = []
+    for spec in features:
+        names += [*spec.facts, f"{spec.name}_bytes" if spec.shape else spec.name]
+    return names
+
+
+def _with_parts_of_row(frame: DataFrame) -> DataFrame:
     from pyspark.sql import functions
 
     origin = functions.when(functions.col("part") == AUGMENTED, TRAIN).otherwise(functions.col("part"))
     shared = (
-        frame.groupBy("pixels_hash")
-        .agg(functions.count_distinct(origin).cast("int").alias("parts_with_pixels"))
-        .filter("parts_with_pixels > 1")
+        frame.groupBy("values_hash")
+        .agg(functions.count_distinct(origin).cast("int").alias("parts_with_row"))
+        .filter("parts_with_row > 1")
     )
-    return frame.join(shared, "pixels_hash", "left").withColumn(
-        "parts_with_pixels", functions.coalesce("parts_with_pixels", functions.lit(1))
+    return frame.join(shared, "values_hash", "left").withColumn(
+        "parts_with_row", functions.coalesce("parts_with_row", functions.lit(1))
     )
 
 
@@ -135,15 +169,21 @@ def _with_source_part(frame: DataFrame) -> DataFrame:
     )
 
 
-def _read(spark: SparkSession, dataset: Dataset, schema: pa.Schema) -> DataFrame:
+def _read(spark: SparkSession, dataset: Dataset) -> DataFrame:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     if dataset.paths:
         return spark.read.parquet(*dataset.paths)
-    plain = pa.schema(
-        [(entry.name, pa.binary() if pa.types.is_fixed_size_binary(entry.type) else entry.type) for entry in schema]
-    )
-    return spark.createDataFrame([], from_arrow_schema(plain))
+    return spark.createDataFrame([], from_arrow_schema(pa.schema(_plain_fields(dataset.manifest))))
+
+
+def _plain_fields(manifest: Manifest) -> Iterator[pa.Field]:
+    """Yield a data set's columns as Spark reads them: arrays as bytes, unsigned numbers with a sign."""
+    for name, kind in manifest.columns.items():
+        if kind.endswith("]"):
+            yield pa.field(name, pa.binary())
+        else:
+            yield pa.field(name, pa.int16() if kind == "uint8" else pa.type_for_alias(kind))
 
 
 def _check_columns(dataset: Dataset, expected: Mapping[str, str]) -> None:

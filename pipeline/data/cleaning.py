@@ -1,39 +1,34 @@
 """Which rows are kept, and why each other row is rejected.
 
-A row gets the first reason that applies, in the order of REASONS. The first three look at one row. The last two compare
-the rows that passed those: images are equal when their decoded pixels are, so a PNG equals the raw image it holds.
+A row gets the first reason that applies, in the order of `reasons`: those of its features' kinds, then of its label.
+These look at one row. The last two compare the rows that passed those: rows are equal when all of their features hold
+the same, which their kinds decide, so a PNG equals the raw image it holds.
 
-Of exact duplicates (equal image, same label) one is kept: a row of the source's test part before one of its training
-part, then the lowest (source, row). So no image is on both sides of a split, and the training part loses the duplicate:
-the test rows stay the same however the training data grow. Of equal images with different labels none is kept, since
-nothing says which label is right.
+Of exact duplicates (equal rows, same label) one is kept: a row of the source's test part before one of its training
+part, then the lowest (source, row). So no content is on both sides of a split, and the training part loses the
+duplicate: the test rows stay the same however the training data grow. Of equal rows with different labels none is kept,
+since nothing says which label is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.data.decoding import ENCODINGS, decode_picture
-from pipeline.data.identity import payload_digests, payload_views, shape_digest
+from pipeline.data.feature_kinds import joined_digests, kind_of, raw_schema
 from pipeline.errors import DataError
-from pipeline.storage.shards import RAW_SCHEMA, Shape
+from pipeline.records.feature import FeatureSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-UNREADABLE = "unreadable"
-WRONG_SIZE = "wrong size"
 UNKNOWN_LABEL = "label outside the declared classes"
 CONFLICT = "conflicting label"
 DUPLICATE = "exact duplicate"
-REASONS = (UNREADABLE, WRONG_SIZE, UNKNOWN_LABEL, CONFLICT, DUPLICATE)
-
-QUARANTINE_SCHEMA = RAW_SCHEMA.append(pa.field("reason", pa.string()))
 
 # What the comparison needs to know about each row, without its payload.
 FACTS_SCHEMA = pa.schema(
@@ -41,7 +36,7 @@ FACTS_SCHEMA = pa.schema(
         ("shard", pa.int32()),
         ("position", pa.int32()),  # row inside the shard
         ("reason", pa.string()),  # of the row by itself; null if there is none
-        ("image_digest", pa.string()),  # of the decoded pixels; for a rejected row a unique text
+        ("content", pa.string()),  # digest of what its features hold; for a rejected row a unique text
         ("label", pa.int32()),
         ("is_training", pa.bool_()),  # false sorts first: the test row is kept
         ("source", pa.string()),
@@ -51,28 +46,41 @@ FACTS_SCHEMA = pa.schema(
 REJECTED_SCHEMA = pa.schema([("shard", pa.int32()), ("position", pa.int32()), ("reason", pa.string())])
 
 
-def examine(table: pa.Table, shard: int, classes: int, image: Shape) -> pa.Table:
+def reasons(features: Sequence[FeatureSpec]) -> tuple[str, ...]:
+    """Return every reason for which a row may be rejected, the first to be given first."""
+    of_features = (_told(spec, reason, features) for spec in features for reason in kind_of(spec).REASONS)
+    return (*of_features, UNKNOWN_LABEL, CONFLICT, DUPLICATE)
+
+
+def quarantine_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
+    """Return the schema of rejected rows: raw rows, each with its reason."""
+    return raw_schema(features).append(pa.field("reason", pa.string()))
+
+
+def examine(table: pa.Table, shard: int, classes: int, features: Sequence[FeatureSpec]) -> pa.Table:
     """Return the facts of a shard's raw rows, one row of FACTS_SCHEMA each.
 
-    `classes` is the number of declared classes: valid labels are 0 to `classes - 1`. Raises DataError if a payload does
-    not match its digest.
+    `classes` is the number of declared classes: valid labels are 0 to `classes - 1`. Raises DataError if what a row
+    holds does not match its digest.
     """
-    digests = payload_digests(table)
-    for row, (found, declared) in enumerate(zip(digests, table["payload_digest"].to_pylist(), strict=True)):
+    delivered = {spec.name: kind_of(spec).raw_digests(spec, table) for spec in features}
+    for row, (found, declared) in enumerate(
+        zip(joined_digests(delivered), table["content_digest"].to_pylist(), strict=True)
+    ):
         if found != declared:
             row_id = table["id"][row].as_py()
-            raise DataError(f"data/raw: row {row_id}: its payload does not match its digest; run stage ingest again")
-    reasons, image_digests = _readability(table, digests, image)
+            raise DataError(f"data/raw: row {row_id}: its content does not match its digest; run stage ingest again")
+    why, content = _usability(table, delivered, features)
     labels = table["label"].to_numpy(zero_copy_only=False)
     is_known = (labels >= 0) & (labels < classes)  # a missing label is NaN and fails both
-    reasons = np.where((reasons == None) & ~is_known, UNKNOWN_LABEL, reasons)  # noqa: E711 - element by element
-    for position in np.flatnonzero(reasons != None):  # noqa: E711
-        image_digests[position] = f"{shard}:{position}"
+    why = np.where((why == None) & ~is_known, UNKNOWN_LABEL, why)  # noqa: E711 - element by element
+    for position in np.flatnonzero(why != None):  # noqa: E711
+        content[position] = f"{shard}:{position}"
     columns = {
         "shard": pa.array(np.full(table.num_rows, shard, np.int32)),
         "position": pa.array(np.arange(table.num_rows, dtype=np.int32)),
-        "reason": pa.array(reasons, pa.string()),
-        "image_digest": pa.array(image_digests, pa.string()),
+        "reason": pa.array(why, pa.string()),
+        "content": pa.array(content, pa.string()),
         "label": table["label"],
         "is_training": pa.array([part != "test" for part in table["part"].to_pylist()]),
         "source": table["source"],
@@ -81,31 +89,22 @@ def examine(table: pa.Table, shard: int, classes: int, image: Shape) -> pa.Table
     return pa.table(columns, FACTS_SCHEMA)
 
 
-def _readability(
-    table: pa.Table, digests: Sequence[str], image: Shape
-) -> tuple[npt.NDArray[np.object_], list[str | None]]:
-    """Return each row's reason (unreadable, wrong size, None) and its image digest."""
-    reasons = np.full(table.num_rows, None, np.object_)
-    image_digests: list[str | None] = list(digests)
-    shapes = np.stack([table[name].fill_null(0).to_numpy() for name in ("height", "width", "channels")], axis=1).astype(
-        np.int64
-    )
-    views = payload_views(table["payload"])
-    sizes = np.fromiter((len(view) for view in views), np.int64, len(views))
-    encodings = np.asarray(table["encoding"].to_pylist(), np.object_)
-    # Python's integers: the product of three declared sides may exceed 64 bits.
-    declared = np.prod(shapes.astype(np.object_), axis=1, initial=1)
-    is_raw = encodings == "raw"
-    reasons[(is_raw & (sizes != declared)) | (sizes == 0) | ~np.isin(encodings, ENCODINGS)] = UNREADABLE
-    is_wrong_size = (shapes != np.asarray(image)).any(axis=1)
-    reasons[(reasons == None) & is_wrong_size] = WRONG_SIZE  # noqa: E711 - element by element
-    for row in np.flatnonzero((reasons == None) & ~is_raw):  # noqa: E711
-        pixels = decode_picture(views[row], encodings[row], image)
-        if pixels is None:
-            reasons[row] = UNREADABLE
-        else:
-            image_digests[row] = shape_digest(*image, pixels.tobytes())
-    return reasons, image_digests
+def _usability(
+    table: pa.Table, delivered: Mapping[str, Sequence[str]], features: Sequence[FeatureSpec]
+) -> tuple[npt.NDArray[np.object_], list[str]]:
+    """Return each row's first reason of its features (None: usable), and the digest of what they hold."""
+    why = np.full(table.num_rows, None, np.object_)
+    held = {}
+    for spec in features:
+        found, held[spec.name] = kind_of(spec).examine(spec, table, delivered[spec.name])
+        for row in np.flatnonzero((found != None) & (why == None)):  # noqa: E711 - element by element
+            why[row] = _told(spec, found[row], features)
+    return why, joined_digests(held)
+
+
+def _told(spec: FeatureSpec, reason: str, features: Sequence[FeatureSpec]) -> str:
+    """Return a feature's reason; of several features, it says which one it is about."""
+    return reason if len(features) == 1 else f"{spec.name}: {reason}"
 
 
 def rejected_rows(facts: DataFrame) -> DataFrame:
@@ -116,7 +115,7 @@ def rejected_rows(facts: DataFrame) -> DataFrame:
     from pyspark.sql import Window
     from pyspark.sql import functions as sql
 
-    equal = Window.partitionBy("image_digest")
+    equal = Window.partitionBy("content")
     in_order = equal.orderBy("is_training", "source", "row", "shard", "position")
     compared = facts.select(
         "shard",
@@ -134,7 +133,7 @@ def rejected_rows(facts: DataFrame) -> DataFrame:
 
 
 def separate(table: pa.Table, positions: npt.NDArray[np.int32], reasons: Sequence[str]) -> tuple[pa.Table, pa.Table]:
-    """Divide a shard's raw rows into the kept ones (RAW_SCHEMA) and the rejected ones (QUARANTINE_SCHEMA), in order."""
+    """Divide a shard's raw rows into the kept ones and the rejected ones, with their reasons, in order."""
     is_kept = np.ones(table.num_rows, np.bool_)
     is_kept[positions] = False
     reason_of = dict(zip(positions.tolist(), reasons, strict=True))

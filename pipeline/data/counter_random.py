@@ -45,6 +45,12 @@ def copy_keys(keys: Keys, copy: int) -> Keys:
     return mix64(keys + np.full(1, copy, np.uint64) * _GAMMA)  # arrays wrap around; scalars warn
 
 
+def stream_keys(keys: Keys, name: str) -> Keys:
+    """Return the keys of a named stream of each row, `[row] uint64`: streams of different names are independent."""
+    word = np.frombuffer(hashlib.blake2b(name.encode(), digest_size=8).digest(), "<u8").astype(np.uint64)
+    return mix64(keys ^ word)
+
+
 def random_words(keys: Keys, first: int, count: int) -> Keys:
     """Return numbers `first` to `first + count - 1` of each key's stream, `[row, count] uint64`."""
     steps = np.arange(first + 1, first + count + 1, dtype=np.uint64) * _GAMMA

@@ -1,7 +1,8 @@
-"""From payloads to pixels. Encodings: raw (row-major uint8), png, jpeg. Payload bytes are not trusted."""
+"""From payloads of images to pixels. Encodings: raw (row-major uint8), png, jpeg. Payload bytes are not trusted."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zlib
@@ -11,13 +12,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.identity import payload_views
+from pipeline.data.payloads import payload_views
 from pipeline.errors import Bug
-from pipeline.storage.shards import Shape
 
+Shape = tuple[int, int, int]  # height, width, channels
 ENCODINGS = ("raw", "png", "jpeg")
 # The Pillow modes accepted for each declared number of channels. Nothing is guessed: no alpha, no 16 bits.
 _MODES = {1: ("L", {"L", "1"}), 3: ("RGB", {"RGB", "P"})}
+
+
+def shape_digest(height: int, width: int, channels: int, payload: bytes | memoryview) -> str:
+    """Return the hex sha256 over a shape (three big-endian 64-bit integers) and the payload."""
+    digest = hashlib.sha256(struct.pack(">3q", height, width, channels))
+    digest.update(payload)
+    return digest.hexdigest()
 
 
 def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> npt.NDArray[np.uint8] | None:
@@ -42,19 +50,19 @@ def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> 
         )
 
 
-def decode_payloads(table: pa.Table, shape: Shape) -> npt.NDArray[np.uint8]:
+def decode_payloads(payloads: pa.ChunkedArray, encodings: pa.ChunkedArray, shape: Shape) -> npt.NDArray[np.uint8]:
     """Return the pixels of clean rows, `[row, height, width, channel] uint8`.
 
     Raises Bug for a payload that is not an image of `shape`.
     """
-    views = payload_views(table["payload"])
+    views = payload_views(payloads)
     size = int(np.prod(shape))
-    if pc.all(pc.equal(table["encoding"], "raw")).as_py() in (True, None):
+    if pc.all(pc.equal(encodings, "raw")).as_py() in (True, None):
         if any(len(view) != size for view in views):
             raise Bug(f"a cleaned row's payload is not {size} bytes long")
         return np.frombuffer(b"".join(views), np.uint8).reshape(-1, *shape)
     pixels = np.empty((len(views), *shape), np.uint8)
-    for row, (view, encoding) in enumerate(zip(views, table["encoding"].to_pylist(), strict=True)):
+    for row, (view, encoding) in enumerate(zip(views, encodings.to_pylist(), strict=True)):
         picture = (
             np.frombuffer(view, np.uint8).reshape(shape) if encoding == "raw" else decode_picture(view, encoding, shape)
         )

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-
-from pipeline.records.statistics import ChannelStatistics
-from pipeline.storage.shards import image_schema, pixel_column
 
 _INT32_PIXELS = (2**31 - 1) // 255**2  # the squares of this many pixels add up within 32 bits
 
@@ -44,15 +40,6 @@ def image_sums(pixels: npt.NDArray[np.uint8]) -> ImageSums:
     return ImageSums(total=wide.sum(axis=1, dtype=np.int64), squares=squares, pixels=height * width)
 
 
-def image_table(
-    ids: pa.ChunkedArray, labels: pa.ChunkedArray, pixels: npt.NDArray[np.uint8], sums: ImageSums
-) -> pa.Table:
-    """Return prepared rows of shards.image_schema. Pixels are `[row, height, width, channel] uint8`."""
-    mean, std = sums.mean_and_std()
-    _, height, width, channels = pixels.shape
-    return pa.table([ids, labels, pixel_column(pixels), mean, std], schema=image_schema((height, width, channels)))
-
-
 @dataclass(frozen=True)
 class ChannelSums:
     """Sums over many images, one Python integer per channel: exact at any size."""
@@ -76,15 +63,12 @@ class ChannelSums:
             _added(self.squares, other.squares),
         )
 
-    def statistics(self) -> ChannelStatistics:
+    def statistics(self) -> tuple[list[float], list[float]]:
         """Return mean and population standard deviation of each channel."""
         count = self.pixels
         variances = (square * count - total * total for total, square in zip(self.total, self.squares, strict=True))
-        return ChannelStatistics(
-            rows=self.images,
-            mean=tuple(total / count for total in self.total),
-            std=tuple(math.sqrt(variance / count**2) for variance in variances),
-        )
+        mean = [total / count for total in self.total]
+        return mean, [math.sqrt(variance / count**2) for variance in variances]
 
 
 def _added(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:

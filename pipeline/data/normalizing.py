@@ -1,4 +1,4 @@
-"""From clean rows of any encoding to fixed-size uint8 images, one folder per part, with grey-level statistics."""
+"""From clean rows to prepared ones, fixed in size, one folder per part. Only the training part is fitted on."""
 
 from __future__ import annotations
 
@@ -7,26 +7,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.data.decoding import decode_payloads
-from pipeline.data.grey_levels import ChannelSums, image_sums, image_table
-from pipeline.data.resizing import resize
+from pipeline.data.feature_kinds import Specs, fitted, prepare, prepared_table, source_schema, working_bytes
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
 from pipeline.errors import DataError
 from pipeline.records.manifest import FileEntry, Manifest
-from pipeline.records.statistics import STATISTICS_FILE
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.record_files import write_record
-from pipeline.storage.shards import Shape, finish_dataset, image_schema, shard_name
+from pipeline.storage.shards import finish_dataset, prepared_schema, shard_name
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_BLOCK_BYTES = 16 * 2**20  # pixels made at a time
+_BLOCK_BYTES = 16 * 2**20  # prepared at a time
 
 
 @dataclass(frozen=True)
@@ -39,11 +35,11 @@ class ShardToNormalize:
 
 @dataclass(frozen=True)
 class NormalizedShard:
-    """The result of normalizing a shard: by part, the written file, the rows by label, the sums of grey levels."""
+    """The result of normalizing a shard: by part, the written file, the rows by label, and what fitting needs."""
 
     entries: dict[str, FileEntry]
     labels: dict[str, Counter[int]]
-    sums: dict[str, ChannelSums]
+    partials: dict[str, list[dict[str, Any]]]  # one for each piece of the shard, by feature
 
 
 def normalize_dataset(
@@ -52,39 +48,37 @@ def normalize_dataset(
     split: Path,
     prepared: Path,
     *,
-    image: Shape,
-    target: Shape,
+    features: Specs,
     on_progress: Callable[[int, int], None],
 ) -> int:
-    """Write the rows of `clean`, resized from `image` to `target`, to `prepared/<part>/`; return how many.
+    """Write the rows of `clean` with their features prepared to `prepared/<part>/`; return how many.
 
-    The statistics of the training part go to `prepared/statistics.json`. Raises DataError if `split` does not list the
-    shards of `clean`.
+    Every part's manifest has the features as they were fitted on the training part. Raises DataError if `split` does
+    not list the shards of `clean`.
     """
     rows, parts = read_manifest(clean), read_manifest(split)
     if [(entry.path, entry.rows) for entry in rows.files] != [(entry.path, entry.rows) for entry in parts.files]:
         raise DataError(f"{split}: its shards are not those of {clean}; run stage split again")
     done = run_tasks(
         session,
-        partial(normalize_shard, clean=clean, split=split, prepared=prepared, image=image, target=target),
+        partial(normalize_shard, clean=clean, split=split, prepared=prepared, features=features),
         [(task, entry.rows) for task, entry in zip(_tasks(split, parts), parts.files, strict=True)],
         on_progress,
     )
+    learned = fitted(features, [partial for shard in done for partial in shard.partials.get("train", ())])
     for part, by_class in parts.counts["classes"].items():
-        _finish_part(prepared / part, part, done, target, list(by_class))
-    training = [shard.sums["train"] for shard in done if "train" in shard.sums]
-    write_record(prepared / STATISTICS_FILE, sum(training[1:], training[0]).statistics())
+        _finish_part(prepared / part, part, done, learned, list(by_class))
     return rows.rows
 
 
 def normalize_shard(
-    task: ShardToNormalize, clean: Path, split: Path, prepared: Path, image: Shape, target: Shape
+    task: ShardToNormalize, clean: Path, split: Path, prepared: Path, features: Specs
 ) -> NormalizedShard:
-    """Decode and resize one shard from `image` to `target`, and write its rows of each part to `prepared/<part>/`.
+    """Prepare the features of one shard, and write its rows of each part to `prepared/<part>/`.
 
     Raises DataError if the shard of `split` does not name the same rows.
     """
-    rows = read_shard(clean / shard_name(task.number), ["id", "label", "encoding", "payload"])
+    rows = read_shard(clean / shard_name(task.number), _columns(features))
     parts = read_shard(split / shard_name(task.number))
     if not rows["id"].equals(parts["id"]):
         raise DataError(
@@ -94,22 +88,24 @@ def normalize_shard(
     result = NormalizedShard({}, {}, {})
     for part, number in task.number_in_part.items():
         chosen = rows.filter(pa.array(part_of_row == part))
-        gathered: list[ChannelSums] = []
-        result.entries[part] = publish_shard(
-            prepared / part, number, image_schema(target), _normalized(chosen, image, target, gathered)
-        )
+        gathered: list[dict[str, Any]] = []
+        tables = _normalized(chosen, features, gathered)
+        result.entries[part] = publish_shard(prepared / part, number, prepared_schema(features), tables)
         result.labels[part] = Counter(chosen["label"].to_pylist())
-        result.sums[part] = sum(gathered[1:], gathered[0])
+        result.partials[part] = gathered
     return result
 
 
-def _normalized(rows: pa.Table, image: Shape, target: Shape, gathered: list[ChannelSums]) -> Iterator[pa.Table]:
-    block = max(1, _BLOCK_BYTES // max(int(np.prod(image)), int(np.prod(target))))
+def _columns(features: Specs) -> list[str]:
+    return ["id", *(name for name in source_schema(features).names if name not in ("part", "source", "row"))]
+
+
+def _normalized(rows: pa.Table, features: Specs, gathered: list[dict[str, Any]]) -> Iterator[pa.Table]:
+    block = max(1, _BLOCK_BYTES // working_bytes(features))
     for piece in slices(rows, block):
-        pixels = resize(decode_payloads(piece, image), *target[:2])
-        sums = image_sums(pixels)
-        gathered.append(ChannelSums.of(sums))
-        yield image_table(piece["id"], piece["label"], pixels, sums)
+        table, partials = prepared_table(piece["id"], piece["label"], features, prepare(features, piece))
+        gathered.append(partials)
+        yield table
 
 
 def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
@@ -123,11 +119,11 @@ def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
     return tasks
 
 
-def _finish_part(folder: Path, part: str, done: list[NormalizedShard], target: Shape, classes: list[str]) -> None:
+def _finish_part(folder: Path, part: str, done: list[NormalizedShard], features: Specs, classes: list[str]) -> None:
     sweep_attempts(folder)
     entries = [shard.entries[part] for shard in done if part in shard.entries]
     labels: Counter[int] = Counter()
     for shard in done:
         labels.update(shard.labels.get(part, {}))
     counts = {"classes": {name: labels[label] for label, name in enumerate(classes)}}
-    finish_dataset(folder, entries, image_schema(target), shape=target, counts=counts)
+    finish_dataset(folder, entries, prepared_schema(features), features=features, counts=counts)

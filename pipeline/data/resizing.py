@@ -1,7 +1,8 @@
 """Resizing of whole batches: separable antialiased bilinear (triangle) resampling, as Pillow's BILINEAR does.
 
-Weights are multiples of 2^-15. A pixel is then a sum of numbers of at most 38 bits, which float64 adds without
-rounding, so the result is exact: the same in any batch, on any machine, with any BLAS.
+Weights are multiples of 2^-15, found by integer arithmetic. A pixel is then a sum of numbers of at most 38 bits, which
+float64 adds without rounding, so the result is exact: the same in any batch, on any machine, with any BLAS. The served
+model resizes by the same arithmetic: `models/preprocessing/image.py`.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ def resampling_weights(source: int, target: int) -> npt.NDArray[np.float64]:
 
     The filter is as wide as the step between target pixels when shrinking (so every source pixel counts) and one source
     pixel when enlarging. P. Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989, section 3.5.
+    Lengths are counted in 1 / (2 × target) of a source pixel, so all of them are integers.
     """
-    step = source / target
-    reach = max(1.0, step)
-    centres = (np.arange(target) + 0.5) * step
-    distance = np.abs(centres[:, None] - (np.arange(source) + 0.5)[None, :]) / reach
-    weights = np.maximum(0.0, 1.0 - distance)
-    weights /= weights.sum(axis=1, keepdims=True)
-    whole = np.floor(weights * _UNIT)
-    for row, missing in enumerate((_UNIT - whole.sum(axis=1)).astype(int)):
-        largest = np.argsort(whole[row] - weights[row] * _UNIT, kind="stable")[:missing]
+    reach = max(source, target)
+    centres = (2 * np.arange(target, dtype=np.int64)[:, None] + 1) * source
+    distance = np.abs(centres - (2 * np.arange(source, dtype=np.int64)[None, :] + 1) * target)
+    shares = np.maximum(0, 2 * reach - distance) * _UNIT
+    sums = shares.sum(axis=1, keepdims=True) // _UNIT
+    whole, remainder = np.divmod(shares, sums)
+    for row, missing in enumerate((_UNIT - whole.sum(axis=1)).tolist()):
+        largest = np.argsort(-remainder[row], kind="stable")[:missing]  # of equal ones, the first
         whole[row, largest] += 1  # largest remainder: a flat image stays unchanged
     exact: npt.NDArray[np.float64] = whole / _UNIT
     exact.flags.writeable = False

@@ -15,18 +15,19 @@ import pyarrow as pa
 
 from pipeline.data.cleaning import (
     FACTS_SCHEMA,
-    QUARANTINE_SCHEMA,
-    REASONS,
     REJECTED_SCHEMA,
     examine,
+    quarantine_schema,
+    reasons,
     rejected_rows,
     separate,
 )
+from pipeline.data.feature_kinds import Specs, raw_schema
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.shards import RAW_SCHEMA, Shape, finish_dataset, shard_name
+from pipeline.storage.shards import finish_dataset, shard_name
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,7 +40,7 @@ def clean_dataset(
     quarantine: Path,
     *,
     classes: tuple[str, ...],
-    image: Shape,
+    features: Specs,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Write the kept rows of `raw` to `clean` and the others to `quarantine`; return how many, and why.
@@ -47,30 +48,30 @@ def clean_dataset(
     Shard n of either holds rows of shard n of `raw`, in order. Raises DataError if a class has no rows left.
     """
     manifest = read_manifest(raw)
-    tasks = _shards_to_clean(session, raw, manifest, len(classes), image)
+    tasks = _shards_to_clean(session, raw, manifest, len(classes), features)
     cleaned = run_tasks(
         session,
-        partial(clean_shard, raw=raw, clean=clean, quarantine=quarantine),
+        partial(clean_shard, raw=raw, clean=clean, quarantine=quarantine, features=features),
         [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
         on_progress,
     )
-    counts = _count(cleaned, manifest.rows, classes)
+    counts = _count(cleaned, manifest.rows, classes, reasons(features))
     for folder in (clean, quarantine):
         sweep_attempts(folder)
-    finish_dataset(clean, [shard.clean for shard in cleaned], RAW_SCHEMA, counts=counts)
+    finish_dataset(clean, [shard.clean for shard in cleaned], raw_schema(features), counts=counts)
     rejected = [shard.quarantine for shard in cleaned if shard.quarantine]
-    finish_dataset(quarantine, rejected, QUARANTINE_SCHEMA, counts={"rejected": counts["reasons"]})
+    finish_dataset(quarantine, rejected, quarantine_schema(features), counts={"rejected": counts["reasons"]})
     return counts
 
 
 def examine_shards(
-    batches: Iterable[pa.RecordBatch], raw: Path, classes: int, image: Shape
+    batches: Iterable[pa.RecordBatch], raw: Path, classes: int, features: Specs
 ) -> Iterator[pa.RecordBatch]:
     """For mapInArrow: map batches whose column `id` holds shard numbers of `raw` to the facts of these shards' rows."""
     for batch in batches:
         for shard in batch.column("id").to_pylist():
             table = read_shard(raw / shard_name(shard))
-            yield from examine(table, shard, classes, image).to_batches()
+            yield from examine(table, shard, classes, features).to_batches()
 
 
 @dataclass(frozen=True)
@@ -92,24 +93,25 @@ class CleanedShard:
     reasons: Counter[str]
 
 
-def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path) -> CleanedShard:
+def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path, features: Specs) -> CleanedShard:
     """Write shard n of the clean rows from shard n of `raw`, and shard n of the quarantine if it has rows."""
     kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.positions, task.reasons)
+    rejects = quarantine_schema(features)
     return CleanedShard(
-        clean=publish_shard(clean, task.number, RAW_SCHEMA, [kept]),
-        quarantine=publish_shard(quarantine, task.number, QUARANTINE_SCHEMA, [rejected]) if rejected.num_rows else None,
+        clean=publish_shard(clean, task.number, raw_schema(features), [kept]),
+        quarantine=publish_shard(quarantine, task.number, rejects, [rejected]) if rejected.num_rows else None,
         labels=Counter(kept["label"].to_pylist()),
         reasons=Counter(rejected["reason"].to_pylist()),
     )
 
 
 def _shards_to_clean(
-    session: SparkSession, raw: Path, manifest: Manifest, classes: int, image: Shape
+    session: SparkSession, raw: Path, manifest: Manifest, classes: int, features: Specs
 ) -> list[ShardToClean]:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     numbers = range(len(manifest.files))
-    examine = partial(examine_shards, raw=raw, classes=classes, image=image)
+    examine = partial(examine_shards, raw=raw, classes=classes, features=features)
     facts = session.range(0, len(numbers), 1, len(numbers)).mapInArrow(examine, from_arrow_schema(FACTS_SCHEMA))
     rejected = rejected_rows(facts).toArrow().cast(REJECTED_SCHEMA)
     rejected = rejected.sort_by([("shard", "ascending"), ("position", "ascending")])
@@ -125,20 +127,22 @@ def _shards_to_clean(
     ]
 
 
-def _count(cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...]) -> dict[str, Any]:
+def _count(
+    cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...], in_order: tuple[str, ...]
+) -> dict[str, Any]:
     """Add up the shards; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
     labels: Counter[int] = Counter()
-    reasons: Counter[str] = Counter()
+    rejections: Counter[str] = Counter()
     for shard in cleaned:
         labels.update(shard.labels)
-        reasons.update(shard.reasons)
+        rejections.update(shard.reasons)
     kept = sum(shard.clean.rows for shard in cleaned)
     rejected = sum(shard.quarantine.rows for shard in cleaned if shard.quarantine)
-    if kept + rejected != rows or labels.total() != kept or reasons.total() != rejected:
+    if kept + rejected != rows or labels.total() != kept or rejections.total() != rejected:
         raise Bug(f"clean: {rows} rows in, but {kept} kept and {rejected} rejected; please report it")
-    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "none rejected"
+    why = ", ".join(f"{count} {reason}" for reason, count in rejections.most_common()) or "none rejected"
     if not kept:
-        raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.image and data.classes")
+        raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.features and data.classes")
     for label, name in enumerate(classes):
         if not labels[label]:
             raise DataError(
@@ -149,6 +153,6 @@ def _count(cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...]) -> 
         "in": rows,
         "kept": kept,
         "rejected": rejected,
-        "reasons": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
+        "reasons": {reason: rejections[reason] for reason in in_order if rejections[reason]},
         "classes": {name: labels[label] for label, name in enumerate(classes)},
     }

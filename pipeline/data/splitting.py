@@ -1,7 +1,7 @@
 """Which row belongs to the training, the validation and the test part, and the proof that nothing is in two.
 
-A hash of the seed and the payload's digest decides, never a row's position: shuffling the source changes nothing, and
-equal payloads always go to the same part.
+A hash of the seed and the digest of a row's content decides, never its position: shuffling the source changes nothing,
+and rows with equal content always go to the same part.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pipeline.storage.manifests import read_manifest
 from pipeline.storage.shards import finish_dataset, write_shard
 
 SPLIT_SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
-_COLUMNS = ("id", "label", "part", "payload_digest")
+_COLUMNS = ("id", "label", "part", "content_digest")
 PARTS = ("train", "validation", "test")  # a part's code is its index
 Codes = npt.NDArray[np.int8]
 
 
 def stable_hash(digests: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
-    """Return 64 well-mixed bits per payload digest, `[row] uint64`: the first bits of sha256 over seed and digest."""
+    """Return 64 well-mixed bits per content digest, `[row] uint64`: the first bits of sha256 over seed and digest."""
     prefix = f"split {seed} ".encode()
     content = b"".join(hashlib.sha256(prefix + digest.encode()).digest()[:8] for digest in digests)
     return np.frombuffer(content, ">u8").astype(np.uint64)
@@ -107,8 +107,8 @@ def class_counts(codes: Codes, labels: npt.NDArray[np.int32], classes: Sequence[
 
 
 def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Mapping[str, Any]:
-    """Return the proof that no id and no payload digest is in two parts; raise DataError naming one that is."""
-    for what, names in (("id", ids), ("payload digest", digests)):
+    """Return the proof that no id and no content digest is in two parts; raise DataError naming one that is."""
+    for what, names in (("id", ids), ("content digest", digests)):
         part_of: dict[str, int] = {}
         for name, code in zip(names, codes.tolist(), strict=True):
             if part_of.setdefault(name, code) != code:
@@ -119,9 +119,9 @@ def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Map
     return {
         "rows": len(codes),
         "distinct_ids": len(set(ids)),
-        "distinct_payload_digests": len(set(digests)),
+        "distinct_content_digests": len(set(digests)),
         "ids_in_two_parts": 0,
-        "payload_digests_in_two_parts": 0,
+        "content_digests_in_two_parts": 0,
     }
 
 
@@ -138,7 +138,7 @@ def split_dataset(
     manifest = read_manifest(clean)
     tables = [read_shard(clean / entry.path, _COLUMNS) for entry in manifest.files]
     rows = pa.concat_tables(tables)
-    ids, digests, labels = rows["id"].to_pylist(), rows["payload_digest"].to_pylist(), rows["label"].to_numpy()
+    ids, digests, labels = rows["id"].to_pylist(), rows["content_digest"].to_pylist(), rows["label"].to_numpy()
     codes = assign(rows["part"].to_pylist(), labels, digests, params, seed)
     by_class = class_counts(codes, labels, classes)
     by_part = {part: sum(by_class[part].values()) for part in PARTS}

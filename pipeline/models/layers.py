@@ -113,7 +113,11 @@ def _position_dropout_class() -> Any:
             before = tf.cast(rows, tf.uint64) * tf.constant(place.rank * blocks, tf.uint64)
             counter = tf.stack([before, tf.cast(place.step, tf.uint64)])
             numbers = tf.raw_ops.StatelessRandomUniformV2(
-                shape=tf.stack([rows, blocks * numbers_per_block]), key=key, counter=counter, alg=1, name=DROPOUT_NUMBERS
+                shape=tf.stack([rows, blocks * numbers_per_block]),
+                key=key,
+                counter=counter,
+                alg=1,
+                name=DROPOUT_NUMBERS,
             )
             kept = tf.reshape(numbers[:, :units] >= self.rate, tf.shape(inputs))
             return tf.where(kept, inputs / (1.0 - self.rate), 0.0)
@@ -161,9 +165,7 @@ def batch_normalization_class() -> Any:
                     average.assign(average * self.momentum + value * (1.0 - self.momentum))
             else:
                 mean, variance = self.moving_mean.value, self.moving_variance.value
-            return tf.nn.batch_normalization(
-                inputs, mean, variance, self.beta.value, self.gamma.value, self.epsilon
-            )
+            return tf.nn.batch_normalization(inputs, mean, variance, self.beta.value, self.gamma.value, self.epsilon)
 
         def _moments(self, inputs: Any, place: Place) -> tuple[Any, Any]:
             """Return mean and variance `[channel]` over the rows of all ranks, whose shares are equally large."""

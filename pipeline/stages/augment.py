@@ -1,4 +1,4 @@
-"""Makes changed copies of the training images."""
+"""Makes changed copies of the training rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
-    """Publish `data/augmented`: `copies` changed copies of each training image; an empty data set for 0 copies."""
+    """Publish `data/augmented`: `copies` changed copies of each training row; an empty data set for 0 copies."""
     params = stage.param("augment", AugmentParams)
     if params.copies:
         stage.progress.step("starting Spark")
@@ -28,6 +28,6 @@ def run(stage: StageContext) -> str:
             augmented,
             seed=stage.param("seed", int),
             params=params,
-            on_progress=partial(stage.progress.advance, unit="images"),
+            on_progress=partial(stage.progress.advance, unit="rows"),
         )
-    return f"{count(manifest.rows)} images, {params.copies} of each training image"
+    return f"{count(manifest.rows)} rows, {params.copies} of each training row"

@@ -12,10 +12,10 @@ from pipeline.stages.context import StageContext
 def run(stage: StageContext) -> str:
     """Publish `reports/contracts/prepared`: the result and the documents. Raises ContractError if it does not hold."""
     contracts = stage.param("data.contracts", str)
-    suite = suites.read_suite(stage.dep(f"{contracts}/prepared.yaml"), frames.PREPARED_COLUMNS)
     folders = {part: f"data/prepared/{part}" for part in (frames.TRAIN, frames.VALIDATION, frames.TEST)}
     folders[frames.AUGMENTED] = "data/augmented"
     parts = {part: frames.open_part(stage.dep(folder)) for part, folder in folders.items()}
+    suite = suites.read_suite(stage.dep(f"{contracts}/prepared.yaml"), frames.prepared_columns(parts))
     result = validate(
         suite,
         lambda spark: frames.prepared_frame(spark, parts),

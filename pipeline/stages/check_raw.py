@@ -11,8 +11,8 @@ from pipeline.stages.context import StageContext
 def run(stage: StageContext) -> str:
     """Publish `reports/contracts/raw`: `result.json` and the documents. Raises ContractError if it does not hold."""
     contracts = stage.param("data.contracts", str)
-    suite = suites.read_suite(stage.dep(f"{contracts}/raw.yaml"), frames.RAW_COLUMNS)
     raw = frames.open_raw(stage.dep("data/raw"))
+    suite = suites.read_suite(stage.dep(f"{contracts}/raw.yaml"), frames.raw_columns(raw))
     result = validate(
         suite,
         lambda spark: frames.raw_frame(spark, raw),

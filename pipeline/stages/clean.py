@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from pipeline.data.feature_kinds import specs
 from pipeline.data.shard_cleaning import clean_dataset
-from pipeline.recipe.recipe import ImageShape
 from pipeline.records.contract_result import ContractResult
 from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
@@ -18,21 +18,21 @@ def run(stage: StageContext) -> str:
     """Publish `data/clean` and `data/quarantine`: shard n of either holds rows of shard n of `data/raw`, in order."""
     contract = stage.dep("reports/contracts/raw/result.json")
     read_record(contract, ContractResult).require_passed(contract)
-    image = stage.param("data.image", ImageShape)
+    features = specs(stage.param("data.features", dict))
     stage.progress.step("starting Spark")
     with (
         spark_session(stage.execution.spark, stage.name) as session,
         published_folder(stage.out("data/clean")) as clean,
         published_folder(stage.out("data/quarantine")) as quarantine,
     ):
-        stage.progress.step("examining the images")
+        stage.progress.step("examining the rows")
         counts = clean_dataset(
             session,
             stage.dep("data/raw"),
             clean,
             quarantine,
             classes=stage.param("data.classes", tuple),
-            image=(image.height, image.width, image.channels),
-            on_progress=partial(stage.progress.advance, unit="images"),
+            features=features,
+            on_progress=partial(stage.progress.advance, unit="rows"),
         )
-    return f"{count(counts['kept'])} of {count(counts['in'])} images kept, {count(counts['rejected'])} rejected"
+    return f"{count(counts['kept'])} of {count(counts['in'])} rows kept, {count(counts['rejected'])} rejected"

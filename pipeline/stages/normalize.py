@@ -1,11 +1,11 @@
-"""Decodes and resizes images to a fixed size, uint8; statistics come from the training part only."""
+"""Prepares every feature as fixed-size values; what is fitted is fitted on the training part only."""
 
 from __future__ import annotations
 
 from functools import partial
 
+from pipeline.data.feature_kinds import specs
 from pipeline.data.normalizing import normalize_dataset
-from pipeline.recipe.recipe import ImageShape, NormalizeParams
 from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
@@ -13,8 +13,8 @@ from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
-    """Publish `data/prepared`: a data set of shards.image_schema for each part, and `statistics.json`."""
-    image, size = stage.param("data.image", ImageShape), stage.param("normalize", NormalizeParams)
+    """Publish `data/prepared`: a data set for each part, with the fitted features in its manifest."""
+    features = specs(stage.param("data.features", dict))
     stage.progress.step("starting Spark")
     with (
         spark_session(stage.execution.spark, stage.name) as session,
@@ -25,8 +25,7 @@ def run(stage: StageContext) -> str:
             stage.dep("data/clean"),
             stage.dep("data/split"),
             prepared,
-            image=(image.height, image.width, image.channels),
-            target=(size.height, size.width, image.channels),
-            on_progress=partial(stage.progress.advance, unit="images"),
+            features=features,
+            on_progress=partial(stage.progress.advance, unit="rows"),
         )
-    return f"{count(rows)} images of {size.height} × {size.width} × {image.channels}"
+    return f"{count(rows)} rows: " + ", ".join(f"{spec.name} {spec.type}" for spec in features)

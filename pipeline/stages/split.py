@@ -20,6 +20,6 @@ def run(stage: StageContext) -> str:
             classes=stage.param("data.classes", tuple),
             params=stage.param("split", SplitParams),
             seed=stage.param("seed", int),
-            on_progress=partial(stage.progress.advance, unit="images"),
+            on_progress=partial(stage.progress.advance, unit="rows"),
         )
     return ", ".join(f"{count(rows)} {part}" for part, rows in by_part.items())

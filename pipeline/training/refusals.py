@@ -36,7 +36,9 @@ def refuse_layers(model: Any) -> None:
 
     for path, number in Counter(variable.path for variable in model.weights).items():
         if number > 1:
-            raise UsageError(f"model: {number} weights are called {path}; give their layers, or a layer above, two names")
+            raise UsageError(
+                f"model: {number} weights are called {path}; give their layers, or a layer above, two names"
+            )
     for variable in model.trainable_variables:
         if variable.dtype != "float32":
             raise UsageError(f"model: weight {variable.path} is {variable.dtype}; weights that are trained are float32")

@@ -77,9 +77,7 @@ class TrainingStep:
             place = Place(seed, number, collective.rank, collective.stack)
             with tf.GradientTape() as tape, placed(place):
                 logits = model(columns, training=True)
-                figures = {
-                    name: tf.reduce_mean(values) for name, values in objective.of_rows(labels, logits).items()
-                }
+                figures = {name: tf.reduce_mean(values) for name, values in objective.of_rows(labels, logits).items()}
                 loss, own = figures[LOSS], model.losses
                 if own:
                     figures[PENALTY] = tf.add_n(own)

@@ -2,104 +2,101 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
 
-from pipeline.data.cleaning import UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE, examine, separate
-from pipeline.data.identity import payload_digests
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, examine, reasons, separate
+from pipeline.data.feature_kinds import specs
+from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
 from pipeline.errors import DataError
-from pipeline.storage.shards import RAW_SCHEMA
+from tests.data.given import image_columns, image_feature, image_specs, picture, raw_row, raw_table
 
-IMAGE = (2, 3, 1)
-PIXELS = bytes(range(6))
-
-
-def row(**changes: object) -> dict[str, object]:
-    plain = {
-        "id": "x",
-        "label": 0,
-        "part": "train",
-        "source": "file",
-        "row": 0,
-        "height": 2,
-        "width": 3,
-        "channels": 1,
-        "encoding": "raw",
-        "payload": PIXELS,
-    }
-    return {**plain, **changes}
+PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+IMAGE = image_specs((2, 3, 1))
+TWO = specs({"front": image_feature((2, 3, 1)), "back": image_feature((2, 3, 1))})
 
 
-def raw_table(*rows: dict[str, object]) -> pa.Table:
-    table = pa.Table.from_pylist(list(rows), RAW_SCHEMA)
-    return table.set_column(9, "payload_digest", pa.array(payload_digests(table)))
+def row(number: int = 0, **changes: object) -> dict[str, object]:
+    return {**raw_row(number), **image_columns(PIXELS), **changes}
 
 
-def png(pixels: bytes = PIXELS, shape: tuple[int, int] = (2, 3)) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(np.frombuffer(pixels, np.uint8).reshape(shape)).save(content, "PNG")
-    return content.getvalue()
+def of_two(**changes: object) -> dict[str, object]:
+    return {**raw_row(), **image_columns(PIXELS, "front"), **image_columns(PIXELS, "back"), **changes}
 
 
-REASONS = [
-    ({}, None),
-    ({"payload": PIXELS[:-1]}, UNREADABLE),
-    ({"payload": PIXELS + b"x"}, UNREADABLE),
-    ({"payload": None}, UNREADABLE),
-    ({"encoding": "bmp"}, UNREADABLE),
-    ({"encoding": None}, UNREADABLE),
-    ({"height": None}, UNREADABLE),
-    ({"height": 0, "payload": b""}, UNREADABLE),
-    ({"height": 2**31 - 1, "width": 2**31 - 1, "channels": 2**31 - 1}, UNREADABLE),
-    ({"height": 3, "width": 2}, WRONG_SIZE),
-    ({"height": 1, "width": 2, "channels": 3}, WRONG_SIZE),
-    ({"label": 2}, UNKNOWN_LABEL),
-    ({"label": -1}, UNKNOWN_LABEL),
-    ({"label": None}, UNKNOWN_LABEL),
-    ({"label": 9, "payload": b""}, UNREADABLE),
-    ({"encoding": "png", "payload": png()}, None),
-    ({"encoding": "png", "payload": png()[:-20]}, UNREADABLE),
-    ({"encoding": "jpeg", "payload": png()}, UNREADABLE),
-    ({"encoding": "png", "payload": png(PIXELS, (3, 2))}, UNREADABLE),
-    ({"encoding": "png", "height": 3, "width": 2, "payload": png(PIXELS, (3, 2))}, WRONG_SIZE),
-]
-
-
-@pytest.mark.parametrize(("changes", "reason"), REASONS)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"image": b"short"}, UNREADABLE),
+        ({"image_height": 3, "image_width": 2}, WRONG_SIZE),
+        ({"label": 2}, UNKNOWN_LABEL),
+        ({"label": -1}, UNKNOWN_LABEL),
+        ({"label": None}, UNKNOWN_LABEL),
+        ({"label": 9, "image": b""}, UNREADABLE),
+    ],
+)
 def test_a_row_is_rejected_for_the_first_reason_that_applies(changes, reason):
-    facts = examine(raw_table(row(), row(**changes)), shard=4, classes=2, image=IMAGE)
+    facts = examine(raw_table(IMAGE, row(), row(**changes)), shard=4, classes=2, features=IMAGE)
 
     assert facts["reason"].to_pylist() == [None, reason]
     assert facts["shard"].to_pylist() == [4, 4]
     assert facts["position"].to_pylist() == [0, 1]
 
 
-def test_a_png_equals_the_raw_image_it_holds():
-    digests = examine(raw_table(row(), row(encoding="png", payload=png())), 0, 2, IMAGE)["image_digest"].to_pylist()
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"back": b"short"}, "back: unreadable"),
+        ({"back": b"short", "front_height": 3, "front_width": 2}, "front: wrong size"),
+        ({"back": b"short", "label": 7}, "back: unreadable"),
+    ],
+)
+def test_of_several_features_the_reason_names_the_first_that_is_unusable(changes, reason):
+    assert examine(raw_table(TWO, of_two(**changes)), 0, 2, TWO)["reason"].to_pylist() == [reason]
 
-    assert digests[0] == digests[1]
+
+def test_reasons_are_counted_features_first_then_the_label_then_other_rows():
+    assert reasons(IMAGE) == (UNREADABLE, WRONG_SIZE, UNKNOWN_LABEL, CONFLICT, DUPLICATE)
+    assert reasons(TWO)[:4] == ("front: unreadable", "front: wrong size", "back: unreadable", "back: wrong size")
+
+
+def test_a_png_equals_the_raw_image_it_holds():
+    png = row(image_encoding="png", image=picture(PIXELS, "png"))
+
+    contents = examine(raw_table(IMAGE, row(), png), 0, 2, IMAGE)["content"].to_pylist()
+
+    assert contents[0] == contents[1]
+
+
+def test_rows_are_equal_only_if_all_of_their_features_are():
+    other = image_columns(PIXELS[::-1], "back")
+    png = {"front_encoding": "png", "front": picture(PIXELS, "png")}
+
+    contents = examine(raw_table(TWO, of_two(), of_two(**png), of_two(**other)), 0, 2, TWO)["content"].to_pylist()
+
+    assert contents[0] == contents[1] != contents[2]
 
 
 def test_a_rejected_row_equals_nothing():
-    facts = examine(raw_table(row(label=7), row(label=7), row()), 0, 2, IMAGE)
+    facts = examine(raw_table(IMAGE, row(label=7), row(label=7), row()), 0, 2, IMAGE)
 
-    assert len(set(facts["image_digest"].to_pylist())) == 3
+    assert len(set(facts["content"].to_pylist())) == 3
 
 
-def test_a_payload_that_is_not_its_digest_s_is_named():
-    table = raw_table(row(id="abc"))
-    changed = table.set_column(10, "payload", pa.array([PIXELS[::-1]], pa.binary()))
+def test_content_that_is_not_its_digest_s_is_named():
+    table = raw_table(IMAGE, row(id="abc"))
+    place = table.column_names.index("image")
+    changed = table.set_column(place, "image", pa.array([PIXELS[::-1].tobytes()], pa.binary()))
 
-    with pytest.raises(DataError, match="row abc: its payload does not match its digest"):
+    with pytest.raises(DataError, match="row abc: its content does not match its digest"):
         examine(changed, 0, 2, IMAGE)
 
 
 def test_separating_keeps_the_order_and_gives_each_rejected_row_its_own_reason():
-    table = raw_table(*(row(id=str(n)) for n in range(5)))
+    table = raw_table(IMAGE, *(row(id=str(n)) for n in range(5)))
 
     kept, rejected = separate(table, np.array([1, 4], np.int32), ["first", "second"])
 

@@ -1,11 +1,11 @@
-"""Random numbers by counter: the published ones, even, and another stream for each copy."""
+"""Random numbers by counter: the published ones, even, and another stream for each copy and each step."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pipeline.data.counter_random import copy_keys, mix64, random_words, row_keys, uniform
+from pipeline.data.counter_random import copy_keys, mix64, random_words, row_keys, stream_keys, uniform
 
 
 def keys(count: int, seed: int = 1, copy: int = 1) -> np.ndarray:
@@ -27,3 +27,12 @@ def test_uniform_numbers_are_even_and_uncorrelated_between_neighbouring_copies()
 
     assert np.histogram(one, 10, (0, 1))[0] == pytest.approx(2000, abs=200)
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.03
+
+
+def test_streams_of_other_names_are_even_and_uncorrelated():
+    plain = keys(20_000)
+    one, other = (uniform(stream_keys(plain, name), 0, 1)[:, 0] for name in ("warp 0", "warp 1"))
+
+    assert np.histogram(one, 10, (0, 1))[0] == pytest.approx(2000, abs=200)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.03
+    assert abs(np.corrcoef(one, uniform(plain, 0, 1)[:, 0])[0, 1]) < 0.03

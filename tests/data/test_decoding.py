@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from pipeline.data.decoding import decode_payloads, decode_picture
+from pipeline.data.decoding import decode_payloads, decode_picture, shape_digest
 from pipeline.errors import Bug
-
-
-def picture(pixels: np.ndarray, encoding: str) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, encoding.upper())
-    return content.getvalue()
-
-
-def images(count: int, shape: tuple[int, int, int] = (9, 7, 1)) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+from tests.data.given import images, picture
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -57,13 +45,15 @@ def test_damaged_pictures_decode_to_the_declared_shape_or_not_at_all(position, p
 
 def test_rows_of_mixed_encodings_are_decoded_in_order():
     pixels = images(3)
-    table = pa.table(
-        {
-            "encoding": ["raw", "png", "raw"],
-            "payload": pa.array([pixels[0].tobytes(), picture(pixels[1], "png"), pixels[2].tobytes()], pa.binary()),
-        }
-    )
+    encodings = pa.chunked_array([["raw", "png", "raw"]])
+    payloads = [pixels[0].tobytes(), picture(pixels[1], "png"), pixels[2].tobytes()]
+    column = pa.chunked_array([pa.array(payloads, pa.binary())])
 
-    assert np.array_equal(decode_payloads(table, (9, 7, 1)), pixels)
+    assert np.array_equal(decode_payloads(column, encodings, (9, 7, 1)), pixels)
     with pytest.raises(Bug, match="is not 64 bytes long"):
-        decode_payloads(table.slice(0, 1), (8, 8, 1))
+        decode_payloads(column.slice(0, 1), encodings.slice(0, 1), (8, 8, 1))
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 1), (6, 1, 1), (1, 2, 3)])
+def test_the_same_bytes_in_another_shape_are_another_image(shape):
+    assert shape_digest(*shape, bytes(6)) != shape_digest(2, 3, 1, bytes(6))

@@ -9,35 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.data.feature_kinds import fitted, raw_schema
 from pipeline.data.normalizing import NormalizedShard, ShardToNormalize, normalize_shard
 from pipeline.errors import DataError
-from pipeline.storage.shards import RAW_SCHEMA, image_schema, pixels_of, shard_name, write_shard
+from pipeline.storage.shards import array_of, prepared_schema, shard_name, write_shard
+from tests.data.given import image_columns, image_specs, images, raw_row, raw_table
 
-SHAPE = (2, 2, 1)
+FEATURES = image_specs((8, 8, 1), (8, 8))
 PARTS = ["train", "test", "train"]
-PIXELS = np.arange(12, dtype=np.uint8).reshape(3, *SHAPE)
+PIXELS = images(3, (8, 8, 1))
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """Write a clean shard of three rows and the parts of its rows."""
-    rows = [
-        {
-            "id": f"row-{n}",
-            "label": n % 2,
-            "part": "train",
-            "source": "file",
-            "row": n,
-            "encoding": "raw",
-            "height": 2,
-            "width": 2,
-            "channels": 1,
-            "payload": image.tobytes(),
-            "payload_digest": "d",
-        }
-        for n, image in enumerate(PIXELS)
-    ]
-    write(tmp_path / "clean", RAW_SCHEMA, pa.Table.from_pylist(rows, RAW_SCHEMA))
+    rows = [raw_row(n, **{"label": n % 2, **image_columns(pixels)}) for n, pixels in enumerate(PIXELS)]
+    write(tmp_path / "clean", raw_schema(FEATURES), raw_table(FEATURES, *rows))
     write_split(tmp_path, ["row-0", "row-1", "row-2"])
     return tmp_path
 
@@ -52,9 +39,9 @@ def write_split(root: Path, ids: list[str]) -> None:
     write(root / "split", table.schema, table)
 
 
-def normalized(root: Path, target: tuple[int, int, int] = SHAPE) -> NormalizedShard:
+def normalized(root: Path) -> NormalizedShard:
     task = ShardToNormalize(0, {"train": 0, "test": 4})
-    return normalize_shard(task, root / "clean", root / "split", root / "prepared", SHAPE, target)
+    return normalize_shard(task, root / "clean", root / "split", root / "prepared", FEATURES)
 
 
 def written(root: Path, part: str, number: int) -> pa.Table:
@@ -70,27 +57,22 @@ def test_each_row_goes_to_its_part_under_the_number_the_shard_has_there(folders:
     }
     assert written(folders, "train", 0)["id"].to_pylist() == ["row-0", "row-2"]
     assert written(folders, "test", 4)["id"].to_pylist() == ["row-1"]
-    assert written(folders, "test", 4).schema == image_schema(SHAPE)
+    assert written(folders, "test", 4).schema == prepared_schema(FEATURES)
 
 
-def test_pixels_of_the_same_size_are_kept_as_they_are(folders: Path):
+def test_every_feature_is_prepared(folders: Path):
     normalized(folders)
 
-    assert np.array_equal(pixels_of(written(folders, "train", 0)["pixels"], SHAPE), PIXELS[[0, 2]])
+    assert np.array_equal(array_of(written(folders, "train", 0)["image"], FEATURES[0]), PIXELS[[0, 2]])
 
 
-def test_rows_are_counted_by_label_and_grey_levels_added_up_by_part(folders: Path):
+def test_rows_are_counted_by_label_and_what_fitting_needs_is_gathered_by_part(folders: Path):
     found = normalized(folders)
 
     assert {part: dict(labels) for part, labels in found.labels.items()} == {"train": {0: 2}, "test": {1: 1}}
-    assert found.sums["train"].total == (int(PIXELS[[0, 2]].sum()),)
-    assert found.sums["test"].statistics().mean == (PIXELS[1].mean(),)
-
-
-def test_images_are_resized_to_the_target(folders: Path):
-    normalized(folders, target=(4, 3, 1))
-
-    assert pixels_of(written(folders, "train", 0)["pixels"], (4, 3, 1)).shape == (2, 4, 3, 1)
+    [spec] = fitted(FEATURES, found.partials["train"])
+    assert spec.fitted is not None
+    assert spec.fitted["mean"] == [PIXELS[[0, 2]].mean()]
 
 
 @pytest.mark.parametrize("ids", [["row-0", "row-2", "row-1"], ["row-0", "row-1", "other"]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,10 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.data.resizing import resampling_weights, resize
-
-
-def images(count: int, shape: tuple[int, int, int] = (9, 7, 1)) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+from tests.data.given import images
 
 
 def test_resize_to_the_same_size_is_the_identity():
@@ -27,6 +26,25 @@ def test_weights_of_every_target_pixel_add_up_to_one_exactly(source, target):
 
     assert (weights.sum(axis=1) == 1).all()
     assert (weights >= 0).all()
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_weights_are_the_triangle_filter_s_in_whole_units(source, target):
+    reach = Fraction(max(source, target), target)
+    shares = [
+        [max(Fraction(0), 1 - abs(Fraction(2 * i + 1, 2) * source / target - Fraction(2 * j + 1, 2)) / reach)
+         for j in range(source)]
+        for i in range(target)
+    ]  # fmt: skip
+    exact = [[share * 2**15 / sum(row) for share in row] for row in shares]
+    weights = resampling_weights(source, target) * 2**15
+
+    for row, found in zip(exact, weights.astype(int).tolist(), strict=True):
+        whole = [int(share) for share in row]
+        by_remainder = sorted(range(source), key=lambda j: (whole[j] - row[j], j))
+        for j in by_remainder[: 2**15 - sum(whole)]:
+            whole[j] += 1
+        assert found == whole
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 255))

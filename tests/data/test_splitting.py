@@ -99,8 +99,8 @@ def test_a_class_without_rows_in_a_part_is_named():
 
 def test_a_digest_or_an_id_in_two_parts_is_named():
     codes = np.array([0, 1], np.int8)
-    with pytest.raises(DataError, match="payload digest d is both in the train and in the validation part"):
+    with pytest.raises(DataError, match="content digest d is both in the train and in the validation part"):
         prove_apart(codes, ["x", "y"], ["d", "d"])
     with pytest.raises(DataError, match="id x is both in the train and in the validation part"):
         prove_apart(codes, ["x", "x"], ["d", "e"])
-    assert prove_apart(codes, ["x", "y"], ["d", "e"])["distinct_payload_digests"] == 2
+    assert prove_apart(codes, ["x", "y"], ["d", "e"])["distinct_content_digests"] == 2

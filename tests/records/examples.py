@@ -10,13 +10,13 @@ import pipeline.records
 from pipeline.records.architecture import Architecture, StoredArchitecture
 from pipeline.records.champion import Champion
 from pipeline.records.contract_result import ContractResult, ExpectationResult
+from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
-from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
+from pipeline.records.metrics import MetricsReport
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, StageRun
-from pipeline.records.statistics import ChannelStatistics
 from pipeline.records.training_history import EpochRecord, Training
 from pipeline.records.verdict import GateCheck, Verdict
 
@@ -39,23 +39,32 @@ FAILED_EXPECTATION = ExpectationResult(
 KEPT_EXPECTATION = ExpectationResult(
     type="expect_table_row_count_to_be_between", column=None, kwargs={}, outcome="pass", observed=4
 )
-METRICS = Metrics(
-    rows=360,
-    accuracy=0.9,
-    macro_precision=0.8,
-    macro_recall=0.7,
-    macro_f1=0.75,
-    auc=0.95,
-    mcc=-0.1,
-    cross_entropy=1.5,
-    calibration_error=0.05,
+METRICS = {
+    "rows": 360,
+    "accuracy": 0.9,
+    "macro_precision": 0.8,
+    "macro_recall": 0.7,
+    "macro_f1": 0.75,
+    "auc": 0.95,
+    "mcc": -0.1,
+    "cross_entropy": 1.5,
+    "calibration_error": 0.05,
+}
+FEATURE = FeatureSpec(
+    name="picture",
+    kind="image",
+    dtype="uint8",
+    shape=(8, 8, 1),
+    settings={"raw_height": 8},
+    facts={"picture_mean": "float32"},
+    fitted={"mean": [73.5], "std": [90.25]},
 )
 ARCHITECTURE = {
     "name": "mlp",
     "settings": {"units": [8]},
-    "input_shape": (8, 8, 1),
+    "task": "classification",
+    "features": (FEATURE,),
     "classes": ("zero", "one"),
-    "statistics": {"mean": (73.5,), "std": (90.25,)},
 }
 STAGE_RUN = StageRun(
     name="train",
@@ -69,7 +78,6 @@ STAGE_RUN = StageRun(
 EXAMPLES: tuple[Record, ...] = (
     Architecture.model_validate(ARCHITECTURE),
     StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
-    ChannelStatistics(rows=1295, mean=(73.5,), std=(90.25,)),
     Champion(identity=IDENTITY, registry="local", problem="its files are gone"),
     ContractResult(
         suite="digits.raw",
@@ -84,19 +92,23 @@ EXAMPLES: tuple[Record, ...] = (
         train={"loss": 2.5, "accuracy": 0.5},
         validation={"loss": 1.5, "accuracy": 0.75},
     ),
+    FEATURE,
     Manifest.model_validate(
         {
             "rows": 2,
             "files": (FileEntry(path="a", rows=2, size_bytes=3, digest="sha256:0d"),),
             "schema": {"id": "string"},
+            "features": (FEATURE,),
             "counts": {"classes": {"zero": 2}},
         }
     ),
     MetricsReport(
+        task="classification",
+        primary="accuracy",
         test=METRICS,
         train=METRICS,
         overfit=0.25,
-        classes={"zero": ClassMetrics(rows=36, precision=0.5, recall=0.25, f1=0.125, auc=0.75)},
+        slices={"class": {"zero": {"rows": 36, "precision": 0.5, "recall": 0.25, "f1": 0.125, "auc": 0.75}}},
     ),
     Registration(
         outcome="promoted", name="digits", version=3, champion=IDENTITY, sentence="v3 replaces v2", registry="local"

@@ -27,13 +27,17 @@ def test_its_bytes_do_not_depend_on_an_order(architecture: StoredArchitecture) -
     assert StoredArchitecture.from_json(turned, "x.json").to_bytes() == architecture.to_bytes()
 
 
-@pytest.mark.parametrize("statistics", [{}, {"mean": [1.0]}, {"mean": [1.0], "std": [1.0], "median": [1.0]}], ids=str)
-def test_statistics_are_mean_and_std(architecture: StoredArchitecture, statistics: dict[str, list[float]]) -> None:
-    with pytest.raises(DataError, match=r"x\.json: statistics: must be mean and std by channel, not "):
-        StoredArchitecture.from_json({**architecture.to_json(), "statistics": statistics}, "x.json")
+BEFORE = {"name": "mlp", "settings": {}, "classes": ["a", "b"], "parameters": 1, "weights": "sha256:0b"}
+FITTED = {"mean": [1.0], "std": [1.0]}
 
 
-@pytest.mark.parametrize("shape", [[8, 8], [8, 8, 1, 1], [8.5, 8, 1]], ids=str)
-def test_an_input_has_height_width_and_channels(architecture: StoredArchitecture, shape: list[float]) -> None:
-    with pytest.raises(DataError, match=r"x\.json: input_shape"):
-        StoredArchitecture.from_json({**architecture.to_json(), "input_shape": shape}, "x.json")
+@pytest.mark.parametrize("statistics", [None, {}, {"mean": [1.0]}, {**FITTED, "median": [1.0]}], ids=str)
+def test_statistics_of_version_1_are_mean_and_std(statistics: object) -> None:
+    with pytest.raises(DataError, match="statistics must be mean and std by channel"):
+        StoredArchitecture.from_json({**BEFORE, "input_shape": [8, 8, 1], "statistics": statistics}, "x.json")
+
+
+@pytest.mark.parametrize("shape", [None, [8, 8], [8, 8, 1, 1], [8.5, 8, 1]], ids=str)
+def test_an_input_of_version_1_has_height_width_and_channels(shape: object) -> None:
+    with pytest.raises(DataError, match=r"input_shape|x\.json: features\.0\.shape"):
+        StoredArchitecture.from_json({**BEFORE, "input_shape": shape, "statistics": FITTED}, "x.json")

@@ -19,7 +19,7 @@ def manifest() -> Manifest:
 
 
 def test_the_columns_are_the_schema_of_the_file(manifest: Manifest) -> None:
-    assert list(manifest.to_json()) == ["rows", "digest", "files", "schema", "counts"]
+    assert list(manifest.to_json()) == ["record_version", "rows", "digest", "files", "schema", "features", "counts"]
 
 
 def test_the_digest_stands_in_the_file(manifest: Manifest) -> None:
@@ -38,6 +38,18 @@ def test_the_digest_follows_what_the_files_are(manifest: Manifest, change: dict[
 
 def test_the_digest_follows_the_columns(manifest: Manifest) -> None:
     assert manifest.changed(columns={"id": "int32"}).digest != manifest.digest
+
+
+def test_the_digest_follows_the_features_and_what_was_fitted(manifest: Manifest) -> None:
+    [feature] = manifest.features
+    others = [manifest.changed(features=features) for features in ((), (feature.changed(fitted=None),))]
+    assert len({each.digest for each in (manifest, *others)}) == 3
+
+
+def test_a_feature_is_found_by_its_name(manifest: Manifest) -> None:
+    assert manifest.feature("picture") == manifest.features[0]
+    with pytest.raises(DataError, match=r"no feature 'pictures' \(did you mean 'picture'\?\)"):
+        manifest.feature("pictures")
 
 
 def test_what_was_counted_is_no_part_of_the_digest(manifest: Manifest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,9 @@ from pipeline.records.champion import Champion
 from pipeline.records.contract_result import ContractResult
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import Manifest
-from pipeline.records.metrics import MetricsReport
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport
-from pipeline.records.statistics import ChannelStatistics
 from pipeline.records.training_history import Training, history_csv, parse_history
 from pipeline.records.verdict import Verdict
 from pipeline.storage.artifacts import read_json
@@ -27,11 +26,8 @@ KINDS: dict[str, type[Record]] = {
     "data/clean/manifest.json": Manifest,
     "data/quarantine/manifest.json": Manifest,
     "data/split/manifest.json": Manifest,
-    "data/prepared/statistics.json": ChannelStatistics,
-    "models/candidate/architecture.json": StoredArchitecture,
     "models/candidate/training.json": Training,
     "reports/contracts/prepared/result.json": ContractResult,
-    "reports/metrics.json": MetricsReport,
     "reports/registration.json": Registration,
     "reports/run.json": RunReport,
     "reports/verdict.json": Verdict,
@@ -44,7 +40,10 @@ KINDS: dict[str, type[Record]] = {
     "runs/failed/result.json": ContractResult,
     "runs/failed/run.json": RunReport,
 }
-CHANGED = {"models/champion/champion.json"}  # its shape, by a new version
+# Their shape, by a new version (metrics: test_metrics).
+CHANGED = {"models/champion/champion.json", "models/candidate/architecture.json", "reports/metrics.json"}
+# What a new version says besides, of a file that an earlier one wrote.
+ADDED: dict[type[Record], dict[str, Any]] = {Manifest: {"record_version": 2, "features": []}}
 
 
 def test_every_file_here_is_read() -> None:
@@ -56,17 +55,20 @@ def test_every_file_here_is_read() -> None:
 def test_a_record_gives_the_same_json_again(name: str) -> None:
     written = read_json(HERE / name)
     again = read_record(HERE / name, KINDS[name]).to_json()
-    assert again == written
+    assert again == {**written, **ADDED.get(KINDS[name], {})}
 
 
-@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind not in (RunReport, StoredArchitecture)])
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind is not RunReport and kind not in ADDED])
 def test_a_record_gives_the_same_order_again(name: str) -> None:
     assert _keys(read_record(HERE / name, KINDS[name]).to_json()) == _keys(read_json(HERE / name))
 
 
-def test_a_models_architecture_gives_the_same_bytes_again() -> None:
-    path = HERE / "models/candidate/architecture.json"
-    assert read_record(path, StoredArchitecture).to_bytes() == path.read_bytes()
+def test_the_image_of_an_architecture_of_version_1_is_its_one_feature() -> None:
+    architecture = read_record(HERE / "models/candidate/architecture.json", StoredArchitecture)
+    [image] = architecture.features
+    assert (image.name, image.kind, image.type) == ("image", "image", "uint8[8,8,1]")
+    assert image.fitted == {"mean": [73.22870415057915], "std": [90.09579976898937]}
+    assert architecture.task == "classification"
 
 
 def test_a_training_history_gives_the_same_bytes_again() -> None:

@@ -1,9 +1,10 @@
-"""Prepared images come back bit for bit, whatever the shards and row groups."""
+"""Prepared rows come back bit for bit, whatever the features, the shards and the row groups."""
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,73 +12,107 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import DataError
-from pipeline.records.manifest import Manifest
+from pipeline.errors import Bug, DataError
+from pipeline.records.feature import FeatureSpec
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
 
+PICTURE = FeatureSpec(
+    name="picture", kind="image", dtype="uint8", shape=(3, 4, 1), facts={"picture_mean": "float32"}, fitted={"mean": []}
+)
+WEIGHT = FeatureSpec(name="weight", kind="number", dtype="float32", shape=())
+CURVE = FeatureSpec(name="curve", kind="series", dtype="int32", shape=(5,))
+FEATURES = (PICTURE, WEIGHT, CURVE)
 
-def write(folder: Path, images: list[np.ndarray], shape: shards.Shape) -> None:
-    schema = shards.image_schema(shape)
-    entries = []
-    for number, pixels in enumerate(images):
-        count = len(pixels)
-        table = pa.table(
-            {
-                "id": [f"{number}-{row}" for row in range(count)],
-                "label": pa.array(np.arange(count) % 3, pa.int32()),
-                "pixels": shards.pixel_column(pixels),
-                "pixel_mean": pa.array(pixels.reshape(count, -1).mean(1), pa.float32()),
-                "pixel_std": pa.array(pixels.reshape(count, -1).std(1), pa.float32()),
-            }
-        )
-        entries.append(shards.write_shard(folder, number, schema, [table]))
-    shards.finish_dataset(folder, entries, schema, shape=shape)
+
+def values(spec: FeatureSpec, rows: int, seed: int = 0) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (rows, *spec.shape)).astype(spec.dtype)
+
+
+def write(folder: Path, shard_rows: list[int], features: tuple[FeatureSpec, ...] = FEATURES) -> dict[str, Any]:
+    """Write shards of so many rows; return the values of all rows by feature."""
+    schema = shards.prepared_schema(features)
+    entries, written = [], []
+    for number, rows in enumerate(shard_rows):
+        columns = {spec.name: values(spec, rows, number) for spec in features}
+        table: dict[str, Any] = {"id": [f"{number}-{row}" for row in range(rows)], "label": np.arange(rows) % 3}
+        for spec in features:
+            table |= {spec.name: shards.column_of(columns[spec.name], spec)}
+            table |= {fact: np.zeros(rows, kind) for fact, kind in spec.facts.items()}
+        entries.append(shards.write_shard(folder, number, schema, [pa.table(table).cast(schema)]))
+        written.append(columns)
+    shards.finish_dataset(folder, entries, schema, features=features)
+    return {spec.name: np.concatenate([columns[spec.name] for columns in written]) for spec in features}
 
 
 @settings(max_examples=20)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.sampled_from([(3, 4, 1), (2, 2, 3)]), st.integers(0, 9))
-def test_images_come_back_as_they_were(counts: list[int], shape: shards.Shape, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    images = [random.integers(0, 256, (count, *shape), np.uint8) for count in counts]
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.permutations(FEATURES))
+def test_rows_come_back_as_they_were(counts: list[int], features: list[FeatureSpec]) -> None:
     with tempfile.TemporaryDirectory() as name:
-        write(Path(name), images, shape)
-        read = shards.read_images(Path(name))
-    assert np.array_equal(read.pixels, np.concatenate(images))
+        written = write(Path(name), counts, tuple(features))
+        read = shards.read_rows(Path(name))
     assert read.ids == [f"{number}-{row}" for number, count in enumerate(counts) for row in range(count)]
+    assert len(read) == sum(counts)
+    assert read.columns.keys() == written.keys()
+    for spec in features:
+        assert read.columns[spec.name].dtype == spec.dtype
+        assert np.array_equal(read.columns[spec.name], written[spec.name])
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 1), (2, 2, 3)])
-def test_the_manifest_declares_the_shape(tmp_path: Path, shape: shards.Shape) -> None:
-    write(tmp_path, [np.zeros((2, *shape), np.uint8)], shape)
-    assert shards.image_shape(read_manifest(tmp_path)) == shape
+def test_the_manifest_declares_the_features_with_what_was_fitted(tmp_path: Path) -> None:
+    write(tmp_path, [2])
+    manifest = read_manifest(tmp_path)
+    assert manifest.features == FEATURES
+    assert manifest.columns == {
+        "id": "string",
+        "label": "int32",
+        "picture": "uint8[3,4,1]",
+        "picture_mean": "float",
+        "weight": "float32",
+        "curve": "int32[5]",
+    }
 
 
-def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
-    images = [np.full((5, 2, 2, 1), 7, np.uint8)]
-    for name in ("one", "two"):
+def test_the_same_rows_give_the_same_bytes_and_other_fitted_values_another_digest(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
         (tmp_path / name).mkdir()
-        write(tmp_path / name, images, (2, 2, 1))
-    assert read_manifest(tmp_path / "one") == read_manifest(tmp_path / "two")
+        write(tmp_path / name, [5], (PICTURE if name != "three" else PICTURE.changed(fitted={"mean": [1.0]}),))
+    one, two, three = (read_manifest(tmp_path / name) for name in ("one", "two", "three"))
+    assert one == two
+    assert one.files == three.files
+    assert one.digest != three.digest
 
 
-def test_a_row_group_becomes_an_array_without_a_copy(tmp_path: Path) -> None:
-    write(tmp_path, [np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2, 1)], (2, 2, 1))
-    [table] = shards.iter_tables(tmp_path, ["pixels"])
-    view = shards.pixels_of(table["pixels"], (2, 2, 1))
+@pytest.mark.parametrize("spec", FEATURES, ids=lambda spec: spec.name)
+def test_a_row_group_becomes_an_array_without_a_copy(tmp_path: Path, spec: FeatureSpec) -> None:
+    written = write(tmp_path, [8])
+    [table] = shards.iter_tables(tmp_path, [spec.name])
+    view = shards.array_of(table[spec.name], spec)
     assert not view.flags.owndata
-    assert np.array_equal(shards.pixels_of(table["pixels"].slice(2, 3), (2, 2, 1)), view[2:5])
+    assert np.array_equal(shards.array_of(table[spec.name].slice(2, 3), spec), written[spec.name][2:5])
 
 
-def test_an_empty_data_set_has_no_images(tmp_path: Path) -> None:
-    shards.finish_dataset(tmp_path, [], shards.image_schema((2, 2, 1)), shape=(2, 2, 1))
-    assert shards.read_images(tmp_path).pixels.shape == (0, 2, 2, 1)
+def test_the_first_rows_are_there_for_an_example(tmp_path: Path) -> None:
+    written = write(tmp_path, [8, 8])
+    first = shards.first_rows(tmp_path, 3)
+    assert first.keys() == written.keys()
+    assert all(np.array_equal(first[name], written[name][:3]) for name in first)
 
 
-@pytest.mark.parametrize("declared", ["", "uint8[28]", "float[1,2,3]", "uint8[a,b,c]"])
-def test_a_manifest_without_an_image_shape_is_refused(declared: str) -> None:
-    with pytest.raises(DataError, match="column pixels"):
-        shards.image_shape(Manifest(rows=0, files=(), columns={"pixels": declared}))
+def test_an_empty_data_set_has_no_rows(tmp_path: Path) -> None:
+    shards.finish_dataset(tmp_path, [], shards.prepared_schema(FEATURES), features=FEATURES)
+    rows = shards.read_rows(tmp_path)
+    assert len(rows) == 0
+    assert {name: column.shape for name, column in rows.columns.items()} == {
+        "picture": (0, 3, 4, 1),
+        "weight": (0,),
+        "curve": (0, 5),
+    }
+
+
+def test_values_of_another_shape_than_declared_are_a_bug() -> None:
+    with pytest.raises(Bug, match=r"feature curve: values of shape \(4,\), declared \(5,\)"):
+        shards.column_of(np.zeros((2, 4), np.int32), CURVE)
 
 
 def test_bytes_that_are_not_parquet_are_refused(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Steps that change a copy of a training row, one file each: a class `Settings` and `change(rows, keys, settings)`."""
+"""Steps that change copies of training rows, one file each: `Settings`, `KINDS`, `change(values, keys, settings)`."""

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from pipeline.data.source_rows import Source
 
+FEATURES = {"image": "image"}  # what it delivers: a feature's name, and its kind
+
 _PARTS = {"train": "train", "t10k": "test"}
 _UBYTE = 0x08
-_LARGEST_SIDE = 4096  # pixels; the same limit as data.image
+_LARGEST_SIDE = 4096  # pixels; the same limit as that of the kind image
 _CHANNELS = (1, 3)
 _LARGEST_FILE_BYTES = 2**40
 _LARGEST_DEFLATE_RATIO = 1032  # zlib's own bound: https://zlib.net/zlib_tech.html
@@ -176,7 +178,7 @@ def _tables(part: str, images: IdxFile, labels: IdxFile) -> Iterator[pa.Table]:
     import numpy as np
     import pyarrow as pa
 
-    from pipeline.data.source_rows import SOURCE_SCHEMA, rows_at_once
+    from pipeline.data.source_rows import rows_at_once
 
     height, width, channels = (*images.shape[1:], 1)[:3]
     items = rows_at_once(images.item_bytes)
@@ -189,15 +191,15 @@ def _tables(part: str, images: IdxFile, labels: IdxFile) -> Iterator[pa.Table]:
             "part": pa.repeat(part, count),
             "source": pa.repeat(images.path.name, count),
             "row": np.arange(row, row + count),
-            "height": np.full(count, height, np.int32),
-            "width": np.full(count, width, np.int32),
-            "channels": np.full(count, channels, np.int32),
-            "encoding": pa.repeat("raw", count),
-            "payload": pa.Array.from_buffers(
+            "image_height": np.full(count, height, np.int32),
+            "image_width": np.full(count, width, np.int32),
+            "image_channels": np.full(count, channels, np.int32),
+            "image_encoding": pa.repeat("raw", count),
+            "image": pa.Array.from_buffers(
                 pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(pixels)], null_count=0
             ),
         }
-        yield pa.table({name: columns[name] for name in SOURCE_SCHEMA.names}, SOURCE_SCHEMA)
+        yield pa.table(columns)
         row += count
 
 

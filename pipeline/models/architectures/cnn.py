@@ -5,10 +5,14 @@ Recipe: `model: {name: cnn, settings: {filters: [32, 64], dense: 64, dropout: 0.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from pipeline.errors import UsageError
+from pipeline.recipe.model_inputs import Shape, input_shapes, output_units, require_buildable
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
 
@@ -22,6 +26,30 @@ class Settings(Base):
     kernel: int = Field(default=3, ge=1, le=15, description="side of the convolutions, pixels")
     dense: int = Field(default=64, ge=1, le=65_536, description="units of the dense layer")
     dropout: Fraction = Field(default=0.3, description="share of dense units silenced while training")
+
+
+def check(settings: Settings, recipe: Recipe) -> None:
+    """Raise UsageError unless there is exactly one image to convolve, and what is built of it is not absurdly large."""
+    shapes = input_shapes(recipe)
+    images = [name for name, shape in shapes.items() if len(shape) == 3]
+    if len(images) != 1:
+        found = f"there are {len(images)}: {', '.join(images)}" if images else f"there is none in {', '.join(shapes)}"
+        raise UsageError(f"cnn convolves exactly one image, but of data.features {found}; mlp takes any")
+    require_buildable(weight_count(settings, shapes, output_units(recipe)))
+
+
+def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:
+    """Return the number of weights on features of these shapes."""
+    [image] = [name for name, shape in shapes.items() if len(shape) == 3]
+    height, width, channels = shapes[image]
+    weights = 0
+    for filters in settings.filters:
+        weights += (settings.kernel**2 * channels + 1) * filters
+        if min(height, width) >= 2:
+            height, width = height // 2, width // 2
+        channels = filters
+    flat = height * width * channels + sum(math.prod(shape) for name, shape in shapes.items() if name != image)
+    return weights + (flat + 1) * settings.dense + (settings.dense + 1) * units
 
 
 def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:

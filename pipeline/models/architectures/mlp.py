@@ -5,10 +5,14 @@ Recipe: `model: {name: mlp, settings: {units: [128, 64], dropout: 0.2}}`: 109 38
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from pipeline.recipe.model_inputs import Shape, input_shapes, output_units, require_buildable
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
 
@@ -20,6 +24,17 @@ class Settings(Base):
         default=(128, 64), strict=False, min_length=1, max_length=16, description="units of each dense layer"
     )
     dropout: Fraction = Field(default=0.2, description="share of units silenced after each layer while training")
+
+
+def check(settings: Settings, recipe: Recipe) -> None:
+    """Raise UsageError if what is built of the features would be absurdly large."""
+    require_buildable(weight_count(settings, input_shapes(recipe), output_units(recipe)))
+
+
+def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:
+    """Return the number of weights on features of these shapes."""
+    flat = sum(math.prod(shape) for shape in shapes.values())
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise((flat, *settings.units, units)))
 
 
 def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
 _FLAT_STD = 1.0  # grey levels: the divisor for a channel that never changes
 
 
+def raw_input(spec: FeatureSpec) -> tuple[tuple[int | None, ...], str]:
+    """Return shape and dtype of one value as the served model takes it: an image of any size, decoded."""
+    return (None, None, spec.shape[-1]), "uint8"
+
+
+def prepare(spec: FeatureSpec, raw: Any) -> Any:
+    """Return images `[batch, any, any, channel] uint8` in the size of prepared ones, by TensorFlow operations."""
+    from pipeline.models.resizing import resize
+
+    height, width, _ = spec.shape
+    return resize(raw, height, width, spec.name)
+
+
 def layers(spec: FeatureSpec, prepared: Any) -> Any:
     """Return `[batch, height, width, channel] float32` with mean 0 and deviation 1 by channel, from uint8 grey levels.
 

@@ -16,18 +16,19 @@ from hypothesis import strategies as st
 from pipeline.data.opening import open_source
 from pipeline.data.sources.idx import open_idx
 from pipeline.errors import DataError, StorageError, UsageError
-from pipeline.storage.shards import Shape
+from pipeline.recipe.slots import Choice
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 5, 4), np.uint8)
+IDX = Choice(name="idx")
 LABELS = np.arange(7, dtype=np.uint8)
 
 
 def read(folder: Path) -> pa.Table:
-    return pa.concat_tables(open_source("idx", folder).tables)
+    return pa.concat_tables(open_source(IDX, folder).tables)
 
 
-def pixels(table: pa.Table, shape: Shape) -> np.ndarray:
-    return np.frombuffer(b"".join(table["payload"].to_pylist()), np.uint8).reshape(-1, *shape)
+def pixels(table: pa.Table, shape: tuple[int, int, int]) -> np.ndarray:
+    return np.frombuffer(b"".join(table["image"].to_pylist()), np.uint8).reshape(-1, *shape)
 
 
 @pytest.mark.parametrize("gz", [False, True])
@@ -35,7 +36,7 @@ def test_images_and_labels_come_back_as_they_were_written(write_idx, gz):
     write_idx(IMAGES, LABELS, gz=gz)
     folder = write_idx(IMAGES[:3], LABELS[:3], "t10k", gz=gz)
 
-    assert open_source("idx", folder).rows == 10
+    assert open_source(IDX, folder).rows == 10
     table = read(folder)
 
     assert table["part"].to_pylist() == ["train"] * 7 + ["test"] * 3
@@ -49,7 +50,7 @@ def test_four_dimensions_are_images_with_channels_last(write_idx):
 
     table = read(write_idx(colour, LABELS[:3]))
 
-    assert table["channels"].to_pylist() == [3, 3, 3]
+    assert table["image_channels"].to_pylist() == [3, 3, 3]
     assert np.array_equal(pixels(table, (5, 4, 3)), colour)
 
 
@@ -157,9 +158,9 @@ def test_missing_partner_missing_training_files_and_double_files_are_named(write
 
 def test_a_missing_folder_is_a_storage_error_and_an_unknown_format_a_usage_error(tmp_path):
     with pytest.raises(StorageError, match="does not exist"):
-        open_source("idx", tmp_path / "nowhere")
+        open_source(IDX, tmp_path / "nowhere")
     with pytest.raises(UsageError, match="did you mean 'idx'"):
-        open_source("idxx", tmp_path)
+        open_source(Choice(name="idxx"), tmp_path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

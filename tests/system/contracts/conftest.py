@@ -20,7 +20,8 @@ Check = Callable[..., checking.Checked]
 
 def check_raw_data(spark: SparkSession, contract: Path, folder: Path) -> checking.Checked:
     """Hold raw data in a folder against a contract."""
-    suite, raw = read_suite(contract, frames.RAW_COLUMNS), frames.open_raw(folder)
+    raw = frames.open_raw(folder)
+    suite = read_suite(contract, frames.raw_columns(raw))
     return checking.check(frames.raw_frame(spark, raw), suite, checking.bind(suite), raw.manifest.digest)
 
 

@@ -12,10 +12,16 @@ import pyarrow as pa
 import yaml
 
 from pipeline.contracts import checking
+from pipeline.data.augmenting import augmented_schema
+from pipeline.data.feature_kinds import raw_schema, specs
+from pipeline.recipe.slots import Feature
 from pipeline.storage import shards
 from tests.system.project import ROOT
 
 SHAPE = (28, 28, 1)
+IMAGE = Feature(kind="image", settings={"raw_height": 28, "raw_width": 28, "channels": 1, "height": 28, "width": 28})
+FEATURES = specs({"image": IMAGE})
+RAW_SCHEMA = raw_schema(FEATURES)
 
 ROWS = 200
 
@@ -32,25 +38,25 @@ def raw_columns(rows: int = ROWS) -> dict[str, list[Any]]:
         "part": ["train" if row < rows * 0.8 else "test" for row in range(rows)],
         "source": ["train-images-idx3-ubyte.gz"] * rows,
         "row": list(range(rows)),
-        "height": [28] * rows,
-        "width": [28] * rows,
-        "channels": [1] * rows,
-        "encoding": ["raw"] * rows,
-        "payload_digest": [hashlib.sha256(payload).hexdigest() for payload in payloads],
-        "payload": payloads,
+        "content_digest": [hashlib.sha256(payload).hexdigest() for payload in payloads],
+        "image_height": [28] * rows,
+        "image_width": [28] * rows,
+        "image_channels": [1] * rows,
+        "image_encoding": ["raw"] * rows,
+        "image": payloads,
     }
 
 
 def write_raw(folder: Path, columns: dict[str, list[Any]]) -> Path:
-    """Write columns of shards.RAW_SCHEMA as `data/raw`, in two shards."""
+    """Write columns of RAW_SCHEMA as `data/raw`, in two shards."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = pa.table(columns, schema=shards.RAW_SCHEMA)
+    table = pa.table(columns, schema=RAW_SCHEMA)
     half = table.num_rows // 2
     entries = [
-        shards.write_shard(folder, number, shards.RAW_SCHEMA, [piece])
+        shards.write_shard(folder, number, RAW_SCHEMA, [piece])
         for number, piece in enumerate((table[:half], table[half:]))
     ]
-    shards.finish_dataset(folder, entries, shards.RAW_SCHEMA)
+    shards.finish_dataset(folder, entries, RAW_SCHEMA)
     return folder
 
 
@@ -76,20 +82,18 @@ class Prepared:
         return {
             "id": ids,
             "label": [row % 10 for row in range(len(ids))],
-            "pixels": [image.tobytes() for image in flat],
-            "pixel_mean": [float(image.mean()) for image in flat],
-            "pixel_std": [float(image.std()) for image in flat],
+            "image": [image.tobytes() for image in flat],
+            "image_mean": [float(image.mean()) for image in flat],
+            "image_std": [float(image.std()) for image in flat],
         }
 
     def write(self, data: Path) -> Path:
         for part, columns in self.parts.items():
-            schema = shards.image_schema(SHAPE)
-            if part == "augmented":
-                schema = schema.append(pa.field("copy", pa.int32())).append(pa.field("source_id", pa.string()))
+            schema = augmented_schema(FEATURES) if part == "augmented" else shards.prepared_schema(FEATURES)
             folder = data / ("augmented" if part == "augmented" else f"prepared/{part}")
             folder.mkdir(parents=True, exist_ok=True)
             entry = shards.write_shard(folder, 0, schema, [pa.table(columns, schema=schema)])
-            shards.finish_dataset(folder, [entry], schema, shape=SHAPE)
+            shards.finish_dataset(folder, [entry], schema, features=FEATURES)
         return data
 
 
@@ -107,7 +111,7 @@ def shipped(name: str, folder: Path) -> Path:
     for expectation in suite["expectations"]:
         if expectation["type"] == "expect_table_row_count_to_be_between":
             expectation["kwargs"] = {"min_value": 100, "max_value": 1000}
-        if expectation["kwargs"].get("column") == "pixel_std" and "mean" in expectation["type"]:
+        if expectation["kwargs"].get("column") == "image_std" and "mean" in expectation["type"]:
             expectation["kwargs"] |= {"min_value": 30, "max_value": 60}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(yaml.safe_dump(suite))

@@ -22,10 +22,10 @@ CheckPrepared = Callable[[Prepared], checking.Checked]
 @pytest.fixture
 def check_prepared(spark: SparkSession, tmp_path: Path) -> CheckPrepared:
     def check(prepared: Prepared) -> checking.Checked:
-        suite = read_suite(shipped("prepared.yaml", tmp_path), frames.PREPARED_COLUMNS)
         data = prepared.write(tmp_path / "data")
         parts = {part: frames.open_part(data / f"prepared/{part}") for part in ("train", "validation", "test")}
         parts["augmented"] = frames.open_part(data / "augmented")
+        suite = read_suite(shipped("prepared.yaml", tmp_path), frames.prepared_columns(parts))
         return checking.check(frames.prepared_frame(spark, parts), suite, checking.bind(suite), "sha256:00")
 
     return check
@@ -46,12 +46,12 @@ def test_what_leaks_between_parts_is_found_with_its_ids(check_prepared: CheckPre
     prepared = Prepared.make()
     train, test, augmented = (prepared.parts[part] for part in ("train", "test", "augmented"))
     test["id"][0] = train["id"][0]
-    test["pixels"][1] = train["pixels"][1]
+    test["image"][1] = train["image"][1]
     augmented["source_id"][2] = test["id"][2]
     augmented["source_id"][3] = "nowhere"
     failed = failures(check_prepared(prepared))
     assert failed["expect_column_values_to_be_unique", "id"].offending_ids == (train["id"][0],) * 2
-    twins = failed["expect_column_values_to_be_between", "parts_with_pixels"]
+    twins = failed["expect_column_values_to_be_between", "parts_with_row"]
     assert twins.offending_ids == (test["id"][1], train["id"][1])
     strangers = failed["expect_column_values_to_be_in_set", "source_part"]
     # The copy of the image whose id now stands in two parts is one of them.

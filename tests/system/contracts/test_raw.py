@@ -16,7 +16,7 @@ from pipeline.contracts.suites import Suite, read_suite
 from pipeline.errors import ContractError, DataError, UsageError
 from pipeline.storage import shards
 from tests.system.contracts.conftest import Check, check_raw_data
-from tests.system.contracts.tables import ROWS, failures, raw_columns, shipped, write_raw, write_suite
+from tests.system.contracts.tables import RAW_SCHEMA, ROWS, failures, raw_columns, shipped, write_raw, write_suite
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,7 +69,7 @@ def spoilt(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Spo
     for row in range(20, 35):
         columns["label"][row] = 11
     columns["label"][7] = None
-    columns["payload"][3] = b"too short"
+    columns["image"][3] = b"too short"
     columns["id"][5] = columns["id"][4]
     columns["row"][9] = columns["row"][8]
     folder = tmp_path_factory.mktemp("spoilt")
@@ -77,10 +77,10 @@ def spoilt(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Spo
         folder / "raw.yaml",
         ("expect_column_values_to_be_in_set", {"column": "label", "value_set": list(range(10))}),
         ("expect_column_values_to_not_be_null", {"column": "label"}),
-        ("expect_column_values_to_be_between", {"column": "payload_bytes", "min_value": 784, "max_value": 784}),
+        ("expect_column_values_to_be_between", {"column": "image_bytes", "min_value": 784, "max_value": 784}),
         ("expect_column_values_to_be_unique", {"column": "id"}),
         ("expect_compound_columns_to_be_unique", {"column_list": ["source", "row"]}),
-        ("expect_column_pair_values_to_be_equal", {"column_A": "height", "column_B": "label"}),
+        ("expect_column_pair_values_to_be_equal", {"column_A": "image_height", "column_B": "label"}),
         ("expect_column_max_to_be_between", {"column": "label", "max_value": 9}),
         ("expect_column_values_to_be_in_set", {"column": "label", "value_set": list(range(10)), "mostly": 0.9}),
     )
@@ -97,10 +97,10 @@ def test_a_failed_expectation_counts_its_rows_and_names_up_to_ten_of_them(spoilt
     ("kind", "column", "rows"),
     [
         ("expect_column_values_to_not_be_null", "label", [7]),
-        ("expect_column_values_to_be_between", "payload_bytes", [3]),
+        ("expect_column_values_to_be_between", "image_bytes", [3]),
         ("expect_column_values_to_be_unique", "id", [4, 5]),
         ("expect_compound_columns_to_be_unique", "['source', 'row']", [8, 9]),
-        ("expect_column_pair_values_to_be_equal", "['height', 'label']", range(ROWS)),
+        ("expect_column_pair_values_to_be_equal", "['image_height', 'label']", range(ROWS)),
     ],
 )
 def test_every_kind_of_expectation_about_rows_names_them(
@@ -141,7 +141,7 @@ def test_a_missing_class_is_seen_though_every_label_is_a_known_one(check_raw: Ch
 
 
 def test_a_table_without_rows_does_not_pass(check_raw: Check) -> None:
-    empty: dict[str, list[Any]] = {name: [] for name in shards.RAW_SCHEMA.names}
+    empty: dict[str, list[Any]] = {name: [] for name in RAW_SCHEMA.names}
     checked = check_raw(empty, ("expect_column_values_to_be_unique", {"column": "id"}))
     assert checked.result.rows == 0
     # Great Expectations passes it: of no rows, all keep to whatever is asked.
@@ -179,7 +179,7 @@ def test_a_wrong_argument_is_refused_with_file_and_expectation(
 ) -> None:
     path = write_suite(tmp_path / "raw.yaml", ("expect_column_values_to_be_in_set", kwargs))
     with pytest.raises(UsageError) as refused:
-        checking.bind(read_suite(path, frames.RAW_COLUMNS))
+        checking.bind(read_suite(path, RAW_SCHEMA.names))
     assert f"{path}: expectation 2, expect_column_values_to_be_in_set: " in str(refused.value)
     assert said in str(refused.value)
 
@@ -190,10 +190,11 @@ def test_the_outcomes_are_those_of_plain_great_expectations(spark: SparkSession,
     if not is_good:
         columns["label"][:30] = [12] * 30
         columns["part"] = ["train"] * ROWS
-        columns["payload_digest"] = [columns["payload_digest"][0]] * ROWS
+        columns["content_digest"] = [columns["content_digest"][0]] * ROWS
         columns["id"][1] = columns["id"][0]
-    suite = read_suite(shipped("raw.yaml", tmp_path), frames.RAW_COLUMNS)
-    frame = frames.raw_frame(spark, frames.open_raw(write_raw(tmp_path / "raw", columns)))
+    raw = frames.open_raw(write_raw(tmp_path / "raw", columns))
+    suite = read_suite(shipped("raw.yaml", tmp_path), frames.raw_columns(raw))
+    frame = frames.raw_frame(spark, raw)
     checked = checking.check(frame, suite, checking.bind(suite), "sha256:00")
     ours = [result.has_passed for result in checked.result.expectations]
     assert ours == plain_outcomes(frame, suite)
@@ -201,7 +202,7 @@ def test_the_outcomes_are_those_of_plain_great_expectations(spark: SparkSession,
 
 
 def test_data_of_another_layout_is_refused_before_spark_reads_it(tmp_path: Path) -> None:
-    schema = shards.RAW_SCHEMA.remove(shards.RAW_SCHEMA.get_field_index("label"))
+    schema = RAW_SCHEMA.remove(RAW_SCHEMA.get_field_index("label"))
     columns = {name: values for name, values in raw_columns(10).items() if name != "label"}
     entry = shards.write_shard(tmp_path, 0, schema, [pa.table(columns, schema=schema)])
     shards.finish_dataset(tmp_path, [entry], schema)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ContractError
+from pipeline.stages import resolve
+from pipeline.stages.context import StageContext
 from tests.system.conftest import RunHere
 from tests.system.contracts.tables import Prepared, raw_columns, shipped, write_raw
 from tests.system.project import ROOT
@@ -32,6 +34,7 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("raw.yaml", "prepared.yaml"):
         shipped(name, tmp_path / "data_contracts" / "fashion_mnist")
+    resolve.run(StageContext.load(tmp_path, "resolve"))
     return tmp_path
 
 
@@ -68,15 +71,15 @@ def test_what_the_stages_publish_is_the_same_byte_for_byte_in_another_process(pr
 
 def test_a_contract_that_is_not_kept_leaves_its_result_and_its_documents(project: Path, run_here: RunHere) -> None:
     columns = raw_columns()
-    columns["encoding"][0] = "png"
+    columns["image_encoding"][0] = "png"
     write_raw(project / "data" / "raw", columns)
     with pytest.raises(ContractError) as failed:
         run_here(project, "check_raw")
     assert str(failed.value).startswith(f"{project}/data_contracts/fashion_mnist/raw.yaml: does not hold: ")
-    assert "on column 'encoding': observed 1 of 200 rows unexpected" in str(failed.value)
+    assert "on column 'image_encoding': observed 1 of 200 rows unexpected" in str(failed.value)
     folder = project / "reports" / "contracts" / "raw"
     assert f"ids {columns['id'][0]}; see {folder}/index.html" in str(failed.value)
     result = json.loads((folder / "result.json").read_text())
     assert result["outcome"] == "fail"
-    assert [entry["column"] for entry in result["expectations"] if entry["outcome"] == "fail"] == ["encoding"]
+    assert [entry["column"] for entry in result["expectations"] if entry["outcome"] == "fail"] == ["image_encoding"]
     assert b"png" in (folder / "index.html").read_bytes()

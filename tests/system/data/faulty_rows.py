@@ -13,9 +13,14 @@ import pyarrow as pa
 import yaml
 from PIL import Image
 
-from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, UNREADABLE, WRONG_SIZE
-from pipeline.data.source_rows import SOURCE_SCHEMA, raw_shards
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
+from pipeline.data.feature_kinds import raw_schema, source_schema, specs
+from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
+from pipeline.data.source_rows import raw_shards
+from pipeline.recipe.slots import Feature
 from pipeline.records.contract_result import ContractResult
+from pipeline.stages import resolve
+from pipeline.stages.context import StageContext
 from pipeline.storage import artifacts, shards
 from pipeline.storage.record_files import write_record
 from tests.system.project import ROOT
@@ -23,6 +28,8 @@ from tests.system.project import ROOT
 CLASSES = ["round", "square", "striped"]
 
 SIDE = 12
+SETTINGS = {"raw_height": SIDE, "raw_width": SIDE, "channels": 1, "height": 16, "width": 10}
+FEATURES = specs({"image": Feature(kind="image", settings=SETTINGS)})
 
 STAGES = ("clean", "split", "normalize", "augment")
 
@@ -40,11 +47,11 @@ def row(pixels: np.ndarray, label: int, part: str = "train", encoding: str = "ra
         "label": label,
         "part": part,
         "source": f"{part}-images",
-        "height": height,
-        "width": width,
-        "channels": 1,
-        "encoding": encoding,
-        "payload": payload,
+        "image_height": height,
+        "image_width": width,
+        "image_channels": 1,
+        "image_encoding": encoding,
+        "image": payload,
     }
 
 
@@ -58,14 +65,14 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
     good = [row(picture(n), n % 3, part, "png" if n in range(0, 300, 2) else "raw") for n, part in enumerate(parts)]
     good[7] = row(np.full((SIDE, SIDE), 99, np.uint8), 1, "train", "jpeg")
     damaged_png = row(picture(9001), 0, encoding="png")
-    damaged_png["payload"] = damaged_png["payload"][:-30]
+    damaged_png["image"] = damaged_png["image"][:-30]
     damaged_jpeg = row(picture(9002), 0, encoding="jpeg")
-    damaged_jpeg["payload"] = b"\xff\xd8" + damaged_jpeg["payload"][300:]
+    damaged_jpeg["image"] = b"\xff\xd8" + damaged_jpeg["image"][300:]
     faults: list[tuple[str, Row]] = [
         (UNREADABLE, damaged_png),
         (UNREADABLE, damaged_jpeg),
-        (UNREADABLE, {**row(picture(9003), 0), "payload": b"short"}),
-        (UNREADABLE, {**row(picture(9004), 0), "encoding": "webp"}),
+        (UNREADABLE, {**row(picture(9003), 0), "image": b"short"}),
+        (UNREADABLE, {**row(picture(9004), 0), "image_encoding": "webp"}),
         (WRONG_SIZE, row(picture(9005, SIDE + 1), 0)),
         (WRONG_SIZE, row(picture(9006, SIDE - 1), 0, encoding="png")),
         (UNKNOWN_LABEL, row(picture(9007), 3)),
@@ -91,24 +98,30 @@ def make_root(folder: Path, rows: list[Row], shard_rows: int, **recipe: Any) -> 
         shutil.copy2(ROOT / name, folder / name)
     shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"] |= {"classes": CLASSES, "image": {"height": SIDE, "width": SIDE, "channels": 1}}
-    params["normalize"] = {"height": 16, "width": 10}
+    params["data"] |= {"classes": CLASSES, "features": {"image": {"kind": "image", "settings": SETTINGS}}}
     params["augment"] |= {"copies": 2}
     for key, value in recipe.items():
         params[key] |= value
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    write_recipe(folder, params)
     named = [{**content, "row": number} for number, content in enumerate(rows)]
-    table = pa.concat_tables(raw_shards([pa.Table.from_pylist(named, SOURCE_SCHEMA)]))
+    source = pa.Table.from_pylist(named, source_schema(FEATURES))
+    table = pa.concat_tables(raw_shards([source], FEATURES))
     raw = folder / "data" / "raw"
     raw.mkdir(parents=True)
     pieces = [table.slice(start, shard_rows) for start in range(0, table.num_rows, shard_rows)]
-    entries = [shards.write_shard(raw, n, shards.RAW_SCHEMA, [piece]) for n, piece in enumerate(pieces)]
-    shards.finish_dataset(raw, entries, shards.RAW_SCHEMA)
+    entries = [shards.write_shard(raw, n, raw_schema(FEATURES), [piece]) for n, piece in enumerate(pieces)]
+    shards.finish_dataset(raw, entries, raw_schema(FEATURES))
     write_record(
         folder / "reports/contracts/raw/result.json",
         ContractResult(suite="s", rows=1, outcome="pass", expectations=(), data_digest="sha256:00"),
     )
     return folder
+
+
+def write_recipe(folder: Path, params: dict[str, Any]) -> None:
+    """Write a project's recipe, and the complete one."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    resolve.run(StageContext.load(folder, "resolve"))
 
 
 def files(folder: Path) -> dict[str, str]:

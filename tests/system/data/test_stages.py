@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 
@@ -12,7 +11,7 @@ import yaml
 from pipeline.errors import DataError
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from tests.system.data.faulty_rows import make_root, picture, row, table_of
+from tests.system.data.faulty_rows import make_root, picture, row, table_of, write_recipe
 
 
 def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, faulty):
@@ -34,7 +33,7 @@ def test_of_duplicates_across_the_source_s_parts_the_test_row_stays(done):
     image = picture(19).tobytes()
     kept = table_of(done / "data/clean")
 
-    [part] = [row["part"] for row in kept.select(["part", "payload"]).to_pylist() if row["payload"] == image]
+    [part] = [row["part"] for row in kept.select(["part", "image"]).to_pylist() if row["image"] == image]
     assert part == "test"
 
 
@@ -43,23 +42,24 @@ def test_each_part_holds_its_rows_at_the_fixed_size(done):
     label_of = {r["id"]: r["label"] for r in table_of(done / "data/clean").select(["id", "label"]).to_pylist()}
 
     for part in ("train", "validation", "test"):
-        images = shards.read_images(done / "data/prepared" / part)
-        assert images.ids == [row["id"] for row in split if row["part"] == part]
-        assert images.labels.tolist() == [label_of[row_id] for row_id in images.ids]
-        assert images.pixels.shape[1:] == (16, 10, 1)
+        rows = shards.read_rows(done / "data/prepared" / part)
+        assert rows.ids == [row["id"] for row in split if row["part"] == part]
+        assert rows.labels.tolist() == [label_of[row_id] for row_id in rows.ids]
+        assert rows.columns["image"].shape[1:] == (16, 10, 1)
 
 
-def test_statistics_are_of_the_training_part_alone(done):
-    pixels = shards.read_images(done / "data/prepared/train").pixels.astype(float)
-    found = json.loads((done / "data/prepared/statistics.json").read_text())
+def test_what_is_fitted_is_of_the_training_part_alone_and_stands_in_every_manifest(done):
+    pixels = shards.read_rows(done / "data/prepared/train").columns["image"].astype(float)
+    folders = ("prepared/train", "prepared/validation", "prepared/test", "augmented")
+    image, *others = (read_manifest(done / "data" / folder).feature("image") for folder in folders)
 
-    assert found["rows"] == len(pixels)
-    assert found["mean"] == pytest.approx([pixels.mean()], rel=1e-9)
-    assert found["std"] == pytest.approx([pixels.std()], rel=1e-9)
+    assert others == [image] * 3
+    assert image.fitted["mean"] == pytest.approx([pixels.mean()], rel=1e-9)
+    assert image.fitted["std"] == pytest.approx([pixels.std()], rel=1e-9)
 
 
-def test_every_training_image_gets_its_copies(done):
-    training = shards.read_images(done / "data/prepared/train")
+def test_every_training_row_gets_its_copies(done):
+    training = shards.read_rows(done / "data/prepared/train")
     augmented = table_of(done / "data/augmented")
     copies = augmented.select(["id", "label", "copy", "source_id"]).to_pylist()
 
@@ -80,17 +80,17 @@ def test_no_copies_give_a_data_set_without_rows(done, tmp_path, run_here):
     shutil.copytree(done, root)
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["augment"]["copies"] = 0
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    write_recipe(root, params)
 
     [told] = run_here(root, "augment")
-    assert "0 images" in told
+    assert "0 rows" in told
 
     assert read_manifest(root / "data/augmented").rows == 0
-    assert shards.read_images(root / "data/augmented").pixels.shape == (0, 16, 10, 1)
+    assert shards.read_rows(root / "data/augmented").columns["image"].shape == (0, 16, 10, 1)
 
 
 def test_a_class_that_loses_all_its_rows_is_named_and_nothing_is_written(tmp_path, run_here):
-    rows = [row(picture(n), n % 2) for n in range(20)] + [{**row(picture(50), 2), "payload": b"?"}]
+    rows = [row(picture(n), n % 2) for n in range(20)] + [{**row(picture(50), 2), "image": b"?"}]
     root = make_root(tmp_path / "project", rows, 10)
 
     with pytest.raises(DataError, match=r"class 'striped' \(label 2\) has no rows left of 21 \(1 unreadable\)"):

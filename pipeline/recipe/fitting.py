@@ -1,0 +1,75 @@
+"""Whether choices fit each other, from what their files declare: known before any work.
+
+A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds; a step, `KINDS =
+("image",)`, the kinds that it changes. A kind's `raw_columns(name)` and `facts(name)` are the columns it brings.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import UsageError, nearest
+from pipeline.recipe.recipe import AUGMENTATION, FEATURE, SOURCE, Recipe
+from pipeline.recipe.slots import Chosen
+
+# The columns of raw, clean, prepared and augmented rows that no feature may be, or bring.
+ROW_COLUMNS = (
+    "id", "label", "part", "source", "row", "content_digest", "reason", "copy", "source_id", "source_part",
+    "parts_with_row",
+)  # fmt: skip
+
+
+def columns_of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the columns that rows of any data set may have, those that the recipe's features bring included."""
+    brought = [column for name, feature in recipe.data.features.items() for column in _columns(name, feature)]
+    return (*ROW_COLUMNS, *brought)
+
+
+def require_fit(chosen: Chosen, recipe: Recipe) -> None:
+    """Raise UsageError, led by the choice's key, if it declares what the recipe's features do not fit."""
+    file, features = chosen.member(), recipe.data.features
+    if chosen.slot is SOURCE:
+        delivered: Mapping[str, str] | None = getattr(file, "FEATURES", None)
+        for name, feature in features.items() if delivered is not None else ():
+            _require_delivered(f"{chosen.key} {chosen.choice.name}", delivered or {}, name, feature.kind)
+    elif chosen.slot is AUGMENTATION:
+        kinds = getattr(file, "KINDS", ())
+        if not any(feature.kind in kinds for feature in features.values()):
+            raise UsageError(
+                f"{chosen.key} {chosen.choice.name}: changes features of kind {', '.join(kinds) or '(none declared)'}, "
+                "of which the recipe has none; take it out of augment.steps"
+            )
+    elif chosen.slot is FEATURE:
+        _require_own_columns(chosen.key, features)
+
+
+def _require_delivered(where: str, delivered: Mapping[str, str], name: str, kind: str) -> None:
+    if name not in delivered:
+        raise UsageError(
+            f"{where}: delivers no feature '{name}'{nearest(name, delivered)}; it delivers {', '.join(delivered)}"
+        )
+    if delivered[name] != kind:
+        raise UsageError(f"{where}: delivers feature '{name}' of kind {delivered[name]}, not {kind}")
+
+
+def _require_own_columns(key: str, features: Mapping[str, Any]) -> None:
+    """Refuse a feature one of whose columns is another's, or a row's own."""
+    name = key.rpartition(".")[2]
+    if keyword.iskeyword(name) or name == "self":
+        raise UsageError(f"{key}: a served model cannot have an input called '{name}', a word of Python; rename it")
+    others = dict.fromkeys(ROW_COLUMNS, "every row")
+    for other, feature in features.items():
+        if other == name:
+            break
+        others |= dict.fromkeys(_columns(other, feature), f"feature '{other}'")
+    for column in _columns(name, features[name]):
+        if column in others:
+            raise UsageError(f"{key}: its column '{column}' is one of {others[column]} too; rename it")
+
+
+def _columns(name: str, feature: Any) -> list[str]:
+    kind = FEATURE.member(feature.kind)
+    declared = (getattr(kind, what, None) for what in ("raw_columns", "facts"))
+    return [name, f"{name}_bytes", *(column for columns in declared if columns for column in columns(name))]

@@ -1,0 +1,119 @@
+"""Images, the first kind of feature: what is unusable, what is equal, what is prepared, what is fitted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.feature_kinds import specs
+from pipeline.data.features import image
+from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
+from tests.data.given import image_columns, image_feature, image_specs, images, picture
+
+PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+[SPEC] = image_specs((2, 3, 1), (8, 9))
+
+
+def rows(*changes: dict[str, object]) -> pa.Table:
+    kinds = image.raw_columns("image").items()
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in kinds])
+    return pa.Table.from_pylist([{**image_columns(PIXELS), **change} for change in changes], schema)
+
+
+def png(pixels: np.ndarray) -> dict[str, object]:
+    return {**image_columns(pixels), "image_encoding": "png", "image": picture(pixels, "png")}
+
+
+TALL = PIXELS.reshape(3, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"image": PIXELS.tobytes()[:-1]}, UNREADABLE),
+        ({"image": PIXELS.tobytes() + b"x"}, UNREADABLE),
+        ({"image": None}, UNREADABLE),
+        ({"image_encoding": "bmp"}, UNREADABLE),
+        ({"image_encoding": None}, UNREADABLE),
+        ({"image_height": None}, UNREADABLE),
+        ({"image_height": 0, "image": b""}, UNREADABLE),
+        ({f"image_{side}": 2**31 - 1 for side in ("height", "width", "channels")}, UNREADABLE),
+        ({"image_height": 3, "image_width": 2}, WRONG_SIZE),
+        ({"image_height": 1, "image_width": 2, "image_channels": 3}, WRONG_SIZE),
+        (png(PIXELS), None),
+        ({**png(PIXELS), "image": picture(PIXELS, "png")[:-20]}, UNREADABLE),
+        ({**png(PIXELS), "image_encoding": "jpeg"}, UNREADABLE),
+        ({**png(PIXELS), "image": picture(TALL, "png")}, UNREADABLE),
+        (png(TALL), WRONG_SIZE),
+    ],
+)
+def test_an_image_is_unusable_for_the_first_reason_that_applies(changes, reason):
+    table = rows({}, changes)
+
+    reasons, _ = image.examine(SPEC, table, image.raw_digests(SPEC, table))
+
+    assert reasons.tolist() == [None, reason]
+
+
+def test_a_png_holds_what_the_raw_image_does_and_is_another_payload():
+    table = rows({}, png(PIXELS))
+    delivered = image.raw_digests(SPEC, table)
+
+    _, held = image.examine(SPEC, table, delivered)
+
+    assert held[0] == held[1] == delivered[0] != delivered[1]
+
+
+def test_a_slice_of_rows_takes_its_own_payloads():
+    whole = rows(*({"image": bytes([n] * 6)} for n in range(5)))
+
+    assert image.raw_digests(SPEC, whole.slice(2, 3)) == image.raw_digests(SPEC, whole)[2:]
+
+
+def test_a_null_is_the_empty_payload():
+    assert len(set(image.raw_digests(SPEC, rows({"image": None}, {"image": b""})))) == 1
+
+
+def test_images_are_decoded_and_resized_to_the_declared_size():
+    prepared = image.prepare(SPEC, rows({}, png(PIXELS)))
+
+    assert prepared.shape == (2, 8, 9, 1)
+    assert prepared.dtype == np.uint8
+    assert np.array_equal(prepared[0], prepared[1])
+
+
+def test_images_of_the_declared_size_are_kept_as_they_are():
+    [spec] = image_specs((9, 8, 1), (9, 8))
+    pixels = images(3, (9, 8, 1))
+    table = pa.Table.from_pylist([image_columns(each) for each in pixels])
+
+    assert np.array_equal(image.prepare(spec, table), pixels)
+
+
+def test_facts_are_each_image_s_mean_and_deviation():
+    pixels = images(4, (8, 9, 1))
+
+    facts, _ = image.describe(SPEC, pixels)
+
+    assert list(facts) == list(SPEC.facts) == ["image_mean", "image_std"]
+    assert facts["image_mean"] == pytest.approx(pixels.reshape(4, -1).mean(axis=1), rel=1e-6)
+    assert facts["image_std"] == pytest.approx(pixels.reshape(4, -1).std(axis=1), rel=1e-6)
+
+
+@given(st.sampled_from([1, 3]), st.lists(st.integers(0, 9), max_size=4), st.randoms())
+def test_what_is_fitted_depends_neither_on_the_pieces_nor_on_their_order(channels, cuts, random):
+    [spec] = specs({"image": image_feature((8, 8, channels))})
+    pixels = images(9, (8, 8, channels))
+    pieces = [image.describe(spec, piece)[1] for piece in np.split(pixels, sorted(cuts))]
+    random.shuffle(pieces)
+
+    found = image.fit(spec, pieces)
+
+    assert found == image.fit(spec, [image.describe(spec, pixels)[1]])
+    flat = pixels.reshape(-1, channels).astype(float)
+    assert found["mean"] == pytest.approx(flat.mean(axis=0), rel=1e-9)
+    assert found["std"] == pytest.approx(flat.std(axis=0), rel=1e-9)
