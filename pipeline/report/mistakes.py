@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.errors import DataError
 from pipeline.evaluation.predictions import Predictions, read_predictions
+from pipeline.records.feature import FeatureSpec
 from pipeline.records.manifest import Manifest
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, section
@@ -24,6 +24,7 @@ from pipeline.storage.manifests import read_manifest
 
 _DEFAULT_MISTAKES, _MOST_MISTAKES = 24, 1000
 _CONFUSIONS = 8
+_IMAGE = "image"  # the kind of feature
 _CHANNELS = (1, 3)  # grey, colour
 _LARGEST_SIDE = 128  # pixels; larger images are scaled down for the page
 
@@ -157,26 +158,32 @@ def with_pictures(mistakes: Sequence[Mistake], prepared: Path) -> list[Mistake]:
 
     Raises DataError if a row is not the one that the mistake is about, StorageError if the part cannot be read.
     """
-    shape = shards.image_shape(read_manifest(prepared, verify=False))
-    if shape[2] not in _CHANNELS or not math.prod(shape):
-        raise DataError(f"{prepared.name}: images of {' × '.join(map(str, shape))} cannot be drawn")
+    image = _image_of(read_manifest(prepared, verify=False), prepared)
     wanted = {mistake.row: mistake for mistake in mistakes}
     pictures: dict[int, str] = {}
     start = 0
-    for table in shards.iter_tables(prepared, ["id", "pixels"], verify=False):
+    for table in shards.iter_tables(prepared, ["id", image.name], verify=False):
         here = [row for row in wanted if start <= row < start + table.num_rows]
         if here:
-            if not {"id", "pixels"} <= {*table.column_names} or table.schema.field("pixels").type != pa.binary(
-                math.prod(shape)
-            ):
+            names = {"id", image.name}
+            if not names <= {*table.column_names} or table.schema.field(image.name).type != shards.arrow_type(image):
                 raise DataError(f"{prepared.name}: its shards are not what its manifest says; run again")
-            pixels = shards.pixels_of(table["pixels"], shape)
+            pixels = shards.array_of(table[image.name], image)
             for row in here:
                 if table["id"][row - start].as_py() != wanted[row].id:
                     raise DataError(f"{prepared.name}: row {row} is not the one that was evaluated; run again")
                 pictures[row] = png_uri(pixels[row - start])
         start += table.num_rows
     return [Mistake(m.row, m.id, m.truth, m.answer, m.confidence, pictures.get(m.row, "")) for m in mistakes]
+
+
+def _image_of(manifest: Manifest, prepared: Path) -> FeatureSpec:
+    for feature in manifest.features:
+        if feature.kind == _IMAGE and feature.dtype == "uint8" and len(feature.shape) == 3:
+            if feature.shape[2] not in _CHANNELS:
+                raise DataError(f"{prepared.name}: images of {feature.shape[2]} channels cannot be drawn")
+            return feature
+    raise DataError(f"{prepared.name}: none of its features is an image")
 
 
 def png_uri(pixels: npt.NDArray[np.uint8]) -> str:

@@ -16,6 +16,7 @@ from pipeline.evaluation.predictions import write_predictions
 from pipeline.models import stored
 from pipeline.records.architecture import Architecture
 from pipeline.records.contract_result import ContractResult, ExpectationResult
+from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.registration import Registration
@@ -70,28 +71,28 @@ def _write_data(data: Path, answers: MadeAnswers) -> None:
 
 
 def _write_images(folder: Path, answers: MadeAnswers) -> None:
-    shape = answers.pixels.shape[1:]
-    schema = shards.image_schema(shape)
-    flat = answers.pixels.reshape(len(answers.pixels), -1)
-    columns = {
-        "id": answers.ids,
-        "label": answers.labels,
-        "pixels": shards.pixel_column(answers.pixels),
-        "pixel_mean": flat.mean(axis=1).astype(np.float32),
-        "pixel_std": flat.std(axis=1).astype(np.float32),
-    }
+    image = _image(answers)
+    schema = shards.prepared_schema([image])
+    columns = {"id": answers.ids, "label": answers.labels, "image": shards.column_of(answers.pixels, image)}
     with artifacts.published_folder(folder) as aside:
         entry = shards.write_shard(aside, 0, schema, [pa.table(columns, schema=schema)])
-        shards.finish_dataset(aside, [entry], schema, shape=shape)
+        shards.finish_dataset(aside, [entry], schema, features=[image])
+
+
+def _image(answers: MadeAnswers) -> FeatureSpec:
+    height, width, channels = shape = answers.pixels.shape[1:]
+    sizes = {"raw_height": height, "raw_width": width, "channels": channels, "height": height, "width": width}
+    fitted = {"mean": [127.0], "std": [70.0]}
+    return FeatureSpec(name="image", kind="image", dtype="uint8", shape=shape, settings=sizes, fitted=fitted)
 
 
 def _write_model(folder: Path, answers: MadeAnswers) -> str:
     architecture = Architecture(
         name="mlp",
         settings={},
-        input_shape=answers.pixels.shape[1:],
+        task="classification",
+        features=(_image(answers),),
         classes=answers.classes,
-        statistics={"mean": [127.0], "std": [70.0]},
     )
     stored.save_weights(folder, architecture, {"dense/kernel": np.zeros((4, 2), np.float32)})
     return stored.digest(folder)

@@ -13,9 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pipeline.records.feature import FeatureSpec
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest, write_manifest
 from tests.report.reading import written
+
+
+def image_of(*shape: int) -> FeatureSpec:
+    return FeatureSpec(name="image", kind="image", dtype="uint8", shape=shape)
 
 
 def rewrite_predictions(folder: Path, change: Callable[[Predictions], Predictions]) -> None:
@@ -87,9 +92,9 @@ def test_predictions_with_other_columns_are_said(project: Path, change: Callable
 @pytest.mark.parametrize(
     "change",
     [
-        lambda table: table.drop_columns(["pixels"]),
-        lambda table: table.set_column(2, "pixels", pa.array([b"x"] * len(table), pa.binary(1))),
-        lambda table: table.set_column(2, "pixels", pa.array(["x"] * len(table))),
+        lambda table: table.drop_columns(["image"]),
+        lambda table: table.set_column(2, "image", pa.array([b"x"] * len(table), pa.binary(1))),
+        lambda table: table.set_column(2, "image", pa.array(["x"] * len(table))),
         lambda table: table.slice(0, 3),
     ],
 )
@@ -101,10 +106,20 @@ def test_images_that_are_not_what_their_manifest_says_leave_the_mistakes_without
     assert "images are classified wrongly" in written(project)
 
 
-@pytest.mark.parametrize("shape", ["uint8[28,28,2]", "uint8[0,28,1]", "uint8[7,7,1]", "uint8[28]", "text"])
-def test_images_of_a_shape_that_cannot_be_drawn_are_said(project: Path, shape: str) -> None:
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ((), "none of its features is an image"),
+        ((FeatureSpec(name="age", kind="number", dtype="float32", shape=()),), "none of its features is an image"),
+        ((image_of(28, 28),), "none of its features is an image"),
+        ((image_of(28, 28, 2),), "images of 2 channels cannot be drawn"),
+        ((image_of(7, 7, 1),), "its shards are not what its manifest says"),
+    ],
+)
+def test_images_of_a_shape_that_cannot_be_drawn_are_said(
+    project: Path, features: tuple[FeatureSpec, ...], said: str
+) -> None:
     folder = project / "data" / "prepared" / "test"
-    manifest = read_manifest(folder)
-    write_manifest(folder, manifest.changed(columns={**manifest.columns, "pixels": shape}))
+    write_manifest(folder, read_manifest(folder).changed(features=features))
 
-    assert "✗ no pictures:" in written(project)
+    assert f"✗ no pictures: test: {said}" in written(project)
