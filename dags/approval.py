@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from dags.tasks import ROOT, run_id_of
-from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.graph import load_graph
+from pipeline.records.verdict import Verdict
 from pipeline.runs import workspaces
 from pipeline.storage.record_files import read_record
 
@@ -20,7 +21,8 @@ class Approve(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, and wait for the answer; return at once if the gate has refused the candidate."""
-        verdict = read_record(workspaces.workspace_of(ROOT, run_id_of(context)) / VERDICT_FILE, Verdict)
+        workspace = workspaces.workspace_of(ROOT, run_id_of(context))
+        verdict = read_record(workspace / load_graph(workspace).artifact("verdict"), Verdict)
         if not verdict.promotes:
             self.log.info("nothing to approve: %s", verdict.reason)
             return None

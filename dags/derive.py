@@ -8,6 +8,8 @@ A stage's `meta` may hold hints for the scheduler:
     pool              the Airflow pool in which it takes a slot (default_pool)
     image             a container image to run it in instead of the worker's own environment
     asset             the asset that its success updates: prepared, or champion
+
+What the two assets say is found by role (`makes`, in pipeline/graph.py): the prepared data, the registration.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import UsageError, nearest
-from pipeline.graph import GRAPH_FILE, Graph, Stage
+from pipeline.graph import GRAPH_FILE, Graph, Role, Stage
 
-ASSETS = ("prepared", "champion")
+PREPARED, CHAMPION = "prepared", "champion"  # the assets
+_SAID_BY: dict[str, Role] = {PREPARED: "prepared", CHAMPION: "registration"}
 OPEN, CLOSE, APPROVE = "open", "close", "approve"  # the tasks that are not stages
 _HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "group": (str, "stages"),
@@ -30,7 +33,7 @@ _HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "image": (str, None),
     "asset": (str, None),
 }
-_NOT_OURS = {"volatile"}
+_NOT_OURS = {"contract", "makes", "rows", "volatile"}  # pipeline/graph.py reads them
 _GROUP = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _YEAR_MINUTES = 366 * 24 * 60
 
@@ -62,7 +65,7 @@ def task_specs(graph: Graph) -> tuple[TaskSpec, ...]:
             stage=stage.name,
             description=stage.description,
             parents=tuple(parent.name for parent in graph.parents(stage)),
-            **_hints(stage, taken),
+            **_hints(stage, graph, taken),
         )
         for stage in graph.stages
     )
@@ -73,7 +76,7 @@ def groups(specs: tuple[TaskSpec, ...]) -> list[str]:
     return list(dict.fromkeys(spec.group for spec in specs))
 
 
-def _hints(stage: Stage, taken: Collection[str]) -> Mapping[str, Any]:
+def _hints(stage: Stage, graph: Graph, taken: Collection[str]) -> Mapping[str, Any]:
     where = f"{GRAPH_FILE}: stage '{stage.name}': meta"
     hints = {name: default for name, (_, default) in _HINTS.items()}
     for name, value in stage.meta.items():
@@ -92,6 +95,15 @@ def _hints(stage: Stage, taken: Collection[str]) -> Mapping[str, Any]:
         raise UsageError(f"{where}.group: {hints['group']!r:.80}: letters, digits, '_', '.' and '-' only, at most 100")
     if hints["group"] in taken:
         raise UsageError(f"{where}.group: a task is called '{hints['group']}' already")
-    if hints["asset"] not in (None, *ASSETS):
-        raise UsageError(f"{where}.asset: no asset '{hints['asset']}'{nearest(hints['asset'], ASSETS)}")
+    if hints["asset"] is not None:
+        _check_asset(hints["asset"], graph, f"{where}.asset")
     return hints
+
+
+def _check_asset(asset: str, graph: Graph, where: str) -> None:
+    if asset not in _SAID_BY:
+        raise UsageError(f"{where}: no asset '{asset}'{nearest(asset, _SAID_BY)}")
+    try:
+        graph.artifact(_SAID_BY[asset])
+    except UsageError as error:
+        raise UsageError(f"{where}: nothing to say of the asset '{asset}': {error}") from error

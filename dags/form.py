@@ -1,29 +1,39 @@
-"""The trigger form: one field per recipe key, typed by the recipe's own classes. No Airflow here.
+"""The trigger form: one field for each value of the complete recipe, typed by what declares it. No Airflow here.
 
-Airflow's `Param` takes pydantic's JSON schema of a field: ranges, choices and descriptions are written once.
+Airflow's `Param` takes pydantic's JSON schema of a field: ranges, choices and descriptions are written once. A slot has
+a field for its name, the files of its folder to choose from, and one for each setting of the file that the recipe
+names. Where somebody chooses another file, the settings are those of that file: its defaults, or lines in `overrides`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pipeline.errors import UsageError, nearest
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from pipeline.errors import UsageError
+from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe.settings import dotted_keys, validate
+from pipeline.recipe.resolving import complete
+from pipeline.recipe.slots import Chosen, choices
 from pipeline.recipe.strict_yaml import parse_yaml_value
 
 OVERRIDES, REASON, FORCE = "overrides", "reason", "force"
 _RUN = "This run"
 _KEPT = (
-    "type", "enum", "const", "format", "pattern", "items",
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-    "minLength", "maxLength", "minItems", "maxItems",
+    "type", "enum", "const", "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "multipleOf", "minLength", "maxLength", "items", "prefixItems", "minItems", "maxItems", "uniqueItems",
+    "properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties",
+    "maxProperties", "anyOf",
 )  # fmt: skip
+_BY_NAME = ("properties", "patternProperties")
 _LONGEST = 4096  # characters of a text that has no limit of its own
+_DEEPEST = 20  # schemas in each other: a type that holds itself has no end
 
 
 @dataclass(frozen=True)
@@ -36,15 +46,12 @@ class Field:
 
 
 def fields(recipe: Recipe) -> dict[str, Field]:
-    """Return the form of a recipe: the fields about the run first, then every key with the recipe's value."""
-    described = _schema()
-    values = recipe.model_dump(mode="json")
-    return _own() | dict(_leaves(described, described, values, "", "Recipe"))
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return Recipe.model_json_schema()
+    """Return the form of a checked recipe: the fields about the run first, then every key with the recipe's value."""
+    chosen = {each.key: each for each in choices(recipe)}
+    settings = {key: type(each.settings()) for key, each in chosen.items()}
+    schemas = _schemas(Recipe, *dict.fromkeys(settings.values()))
+    of_settings = {key: schemas[kind] for key, kind in settings.items()}
+    return _own() | dict(_fields(schemas[Recipe], complete(recipe), "", chosen, of_settings))
 
 
 def _own() -> dict[str, Field]:
@@ -59,7 +66,7 @@ def _own() -> dict[str, Field]:
         ),
         OVERRIDES: Field(
             [],
-            "further changes to the recipe, KEY=VALUE, one per line: model.settings.dense=128",
+            "further changes to the recipe, KEY=VALUE, one per line: train.optimizer.settings.momentum=0.8",
             {
                 "type": ["array", "null"],
                 "items": {"type": "string", "maxLength": 1000},
@@ -74,77 +81,136 @@ def _own() -> dict[str, Field]:
 def changes(params: Mapping[str, Any], recipe: Recipe, conf: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values, by dotted key, in which a filled-in form differs from the recipe.
 
-    Raises UsageError for a key of the trigger's `conf` that the form does not have (naming the nearest), for a
-    free-form line that is not KEY=VALUE, and for a value that is not JSON: JSON Schema accepts NaN.
+    A trigger's `conf` may have further keys of the recipe, which are no fields: `train.optimizer`. Raises UsageError
+    for one that the recipe cannot have (naming the nearest), for a free-form line that is not KEY=VALUE, and for a
+    value that is not JSON: JSON Schema accepts NaN.
     """
     form = fields(recipe)
-    for key in conf:
-        if key not in form:
-            raise UsageError(f"conf {key:.80}: unknown key{nearest(key[:80], form)}")
     changed = {
         key: value
         for key, value in params.items()
         if key in form and key not in (OVERRIDES, REASON, FORCE) and value != form[key].default
     }
+    for key, value in conf.items():
+        if key not in form:
+            changed[_known(key, "conf")] = value
     for line in params.get(OVERRIDES) or ():
         key, separator, text = line.partition("=")
-        key = key.strip()
-        if not separator or not key:
+        if not separator or not key.strip():
             raise UsageError(f"overrides {line!r:.80}: expected KEY=VALUE, like train.epochs=3")
-        if key not in dotted_keys(Recipe) and not key.startswith("model.settings."):
-            raise UsageError(f"overrides {key:.80}: unknown key{nearest(key[:80], dotted_keys(Recipe))}")
+        key = _known(key.strip(), "overrides")
         changed[key] = parse_yaml_value(text, f"overrides {key}")
     for key, value in changed.items():
         try:
             json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise UsageError(f"{key}: a finite number or a text in quotes is needed, not {value!s:.80}") from None
     return changed
 
 
-def recipe_of(values: Mapping[str, Any], where: str) -> Recipe:
-    """Return a config's whole recipe, checked."""
-    return validate(Recipe, values, where)
+def _known(key: str, where: str) -> str:
+    if not is_key(key):
+        raise UsageError(f"{where} {key:.80}: unknown key{meant(key)}")
+    return key
 
 
-def _leaves(
-    whole: Mapping[str, Any], schema: Mapping[str, Any], values: Mapping[str, Any], prefix: str, section: str
-) -> list[tuple[str, Field]]:
-    found: list[tuple[str, Field]] = []
-    for name, declared in schema["properties"].items():
-        own = _resolved(whole, declared)
-        key = prefix + name
-        if "properties" in own:
-            found += _leaves(whole, own, values[name], f"{key}.", section if prefix else name)
-            continue
-        kept = {word: own[word] for word in _KEPT if word in own}
-        if "items" in kept:
-            kept["items"] = _bounded(kept["items"])
-        of_key = {**_bounded(kept), "section": section, "title": key}
-        found.append((key, Field(values[name], own.get("description", ""), of_key)))
-    return found
+def _fields(
+    schema: Mapping[str, Any],
+    values: Mapping[str, Any],
+    prefix: str,
+    chosen: Mapping[str, Chosen],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Field]]:
+    """Yield a field for each value of a group: of its groups, and of the choices in its mappings and lists, too."""
+    for name, own in schema["properties"].items():
+        key, value = prefix + name, values[name]
+        within = [each for each in chosen.values() if each.key.rpartition(".")[0] == key]
+        if key in chosen:
+            yield from _of_choice(chosen[key], own.get("description", ""), value, settings[key])
+        elif "properties" in own and isinstance(value, Mapping):
+            yield from _fields(own, value, f"{key}.", chosen, settings)
+        elif within:
+            entries = value.values() if isinstance(value, Mapping) else value
+            for each, entry in zip(within, entries, strict=True):
+                yield from _of_choice(each, "", entry, settings[each.key])
+        else:
+            yield key, _field(key, own, value)
 
 
-def _bounded(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema that limits the length of free text."""
-    is_free_text = "string" in _types(schema) and "enum" not in schema
-    return {"maxLength": _LONGEST, **schema} if is_free_text else dict(schema)
+def _of_choice(
+    chosen: Chosen, meaning: str, value: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Iterator[tuple[str, Field]]:
+    label = chosen.choice.label
+    key, names = f"{chosen.key}.{label}", {"type": "string", "enum": chosen.slot.names()}
+    yield key, _field(key, {**names, "description": meaning or f"a file in {chosen.slot.folder}/"}, value[label])
+    yield from _fields(settings, value["settings"], f"{chosen.key}.settings.", {}, {})
 
 
-def _resolved(whole: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a property's schema with its reference resolved, and `X or null` as one type."""
-    own = dict(declared)
-    if "$ref" in own:
-        own = {**whole["$defs"][own.pop("$ref").rpartition("/")[2]], **own}
-    if "anyOf" in own:
-        choices = [_resolved(whole, choice) for choice in own.pop("anyOf")]
-        real = [choice for choice in choices if choice.get("type") != "null"]
-        own = {**real[0], **own}
-        if len(real) < len(choices):
-            own["type"] = [*_types(real[0]), "null"]
-            if "enum" in own:
-                own["enum"] = [*own["enum"], None]
-    return own
+def _field(key: str, schema: Mapping[str, Any], value: Any) -> Field:
+    kept = {**_kept(schema), "section": key.partition(".")[0] if "." in key else "Recipe", "title": key}
+    return Field(value, schema.get("description", ""), kept)
+
+
+def _kept(schema: Any) -> Any:
+    """Return what Airflow's check of a value needs of a schema; free text gets an end."""
+    if isinstance(schema, list):
+        return [_kept(each) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    kept: dict[str, Any] = {}
+    for word in _KEPT:
+        if word in _BY_NAME and word in schema:
+            kept[word] = {name: _kept(inner) for name, inner in schema[word].items()}
+        elif word in schema:
+            kept[word] = _kept(schema[word]) if isinstance(schema[word], Mapping) or word == "anyOf" else schema[word]
+    is_free_text = "string" in _types(kept) and "enum" not in kept
+    return {"maxLength": _LONGEST, **kept} if is_free_text else kept
+
+
+@cache
+def _schemas(*kinds: type[BaseModel]) -> Mapping[type[BaseModel], Mapping[str, Any]]:
+    """Return each type's schema with its references resolved, and each `X or null` as one type."""
+    by_kind, whole = models_json_schema(
+        [(kind, "validation") for kind in kinds]
+    )  # at once: half the time of one by one
+    return {kind: {"properties": {}, **_resolved(whole, by_kind[kind, "validation"], 0)} for kind in kinds}
+
+
+def _resolved(whole: Mapping[str, Any], schema: Any, depth: int) -> Any:
+    if isinstance(schema, list):
+        return [_resolved(whole, each, depth) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    own = {word: value for word, value in schema.items() if word not in ("$defs", "$ref", "discriminator")}
+    if "$ref" in schema:
+        if depth > _DEEPEST:
+            return {}  # whatever it is: the resolver checks it
+        own = {**whole["$defs"][schema["$ref"].rpartition("/")[2]], **own}
+    if "oneOf" in own:
+        own["anyOf"] = own.pop("oneOf")
+    own = {
+        word: {name: _resolved(whole, inner, depth + 1) for name, inner in value.items()}
+        if word in _BY_NAME
+        else _resolved(whole, value, depth + 1)
+        if word not in ("enum", "const", "default", "required", "type")
+        else value
+        for word, value in own.items()
+    }
+    return _without_union_of_one(own)
+
+
+def _without_union_of_one(own: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema in which `X or null` is X whose type may be null too; other unions stay."""
+    members = own.get("anyOf", [])
+    real = [member for member in members if member.get("type") != "null"]
+    if len(real) != 1 or not _types(real[0]):
+        return own
+    one = {**real[0], **{word: value for word, value in own.items() if word != "anyOf"}}
+    if len(real) < len(members):
+        one["type"] = [*_types(real[0]), "null"]
+        if "enum" in one:
+            one["enum"] = [*one["enum"], None]
+    return one
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:

@@ -15,15 +15,16 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TaskGroup, get_parsing_
 from airflow.sdk.exceptions import AirflowException  # noqa: E402
 
 from dags import assets, derive, form  # noqa: E402
-from dags.derive import APPROVE, CLOSE, OPEN  # noqa: E402
+from dags.derive import APPROVE, CHAMPION, CLOSE, OPEN  # noqa: E402
 from dags.notify import NotifyFailure, NotifyVerdict  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
-from pipeline.graph import GRAPH_FILE, parse_graph  # noqa: E402
+from pipeline.graph import GRAPH_FILE, Graph, parse_graph  # noqa: E402
 from pipeline.recipe.configs import Config, load_config  # noqa: E402
+from pipeline.recipe.layers import Layers  # noqa: E402
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
-from pipeline.recipe.settings import merge  # noqa: E402
+from pipeline.recipe.resolving import checked  # noqa: E402
 from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,9 +40,12 @@ def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
     if not path.stem.isidentifier():
         raise UsageError(f"{where}: a config's name is made of letters, digits and '_'")
     config = load_config(path)
-    values = merge(shipped, config.recipe)
-    recipe = form.recipe_of(values, where)
-    specs = derive.task_specs(parse_graph(declared, values))
+    layers = Layers.of(shipped, PARAMS_FILE).overlaid(config.recipe, where)
+    recipe = checked(layers.values, layers.where)
+    graph = parse_graph(declared, layers.values)
+    specs = derive.task_specs(graph)
+    if config.approval:
+        _check_approval(where, graph, specs)
     try:
         return _dag(path.stem, where, config, recipe, specs)
     except (TypeError, ValueError, AirflowException) as error:  # what only Airflow itself checks
@@ -78,7 +82,7 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         task = RunStage(spec=spec, config=name, model=recipe.name, dag=dag, task_group=boxes[spec.group])
         tasks[spec.stage] = task
         parents = [tasks[parent] for parent in spec.parents] or [opening]
-        if spec.asset == "champion" and config.approval:
+        if spec.asset == CHAMPION and config.approval:
             asking = _approval(config, recipe.name, spec, dag, boxes[spec.group])
             parents >> asking
             asking >> task
@@ -95,6 +99,16 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
     last >> closing
     dag.validate()
     return dag
+
+
+def _check_approval(where: str, graph: Graph, specs: tuple[derive.TaskSpec, ...]) -> None:
+    """Raise UsageError unless there is something to approve, and something that waits for it."""
+    if not any(spec.asset == CHAMPION for spec in specs):
+        raise UsageError(f"{where}: approval: nothing waits for it: no stage of {GRAPH_FILE} has `asset: {CHAMPION}`")
+    try:
+        graph.artifact("verdict")
+    except UsageError as error:
+        raise UsageError(f"{where}: approval: {error}") from error
 
 
 def _schedule(name: str, where: str, config: Config) -> Any:
@@ -163,11 +177,8 @@ def _build_all() -> tuple[list[DAG], list[str]]:
 
 def _check_shared(shipped: dict[str, Any], declared: dict[str, Any]) -> None:
     """Raise UsageError for what is wrong for every config, once and naming its own file."""
-    form.recipe_of(shipped, PARAMS_FILE)
-    try:
-        derive.task_specs(parse_graph(declared, shipped))
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{GRAPH_FILE}: not what DVC reads either; `dvc dag` says where: {error}") from error
+    checked(shipped, PARAMS_FILE)
+    derive.task_specs(parse_graph(declared, shipped))
 
 
 def _line(error: RatchetError) -> str:

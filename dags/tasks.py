@@ -16,13 +16,15 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
-from dags.form import FORCE, REASON, changes, recipe_of
+from dags.derive import CHAMPION
+from dags.form import FORCE, REASON, changes
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from dags.derive import TaskSpec
+    from pipeline.graph import Graph
     from pipeline.records.run import RunRequest
 
 _REQUEST = "request.json"
@@ -65,11 +67,13 @@ class OpenRun(RatchetOperator):
         return summary
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
-        from pipeline.recipe.configs import load_config, recipe_values
+        from pipeline.recipe.configs import recipe_layers
+        from pipeline.recipe.resolving import checked
         from pipeline.records.run import RunRequest
 
         run = context["dag_run"]
-        recipe = recipe_of(recipe_values(ROOT, load_config(ROOT / self.config)), self.config)
+        layers = recipe_layers(ROOT, self.config)
+        recipe = checked(layers.values, layers.where)
         return RunRequest(
             id=run_id,
             driver="airflow",
@@ -104,7 +108,8 @@ class RunStage(RatchetOperator):
 
     def execute(self, context: Context) -> str:
         """Bring the stage up to date, update its asset, and return in a few words what happened."""
-        from pipeline.records.registration import REGISTRATION_FILE, Registration
+        from pipeline.graph import load_graph
+        from pipeline.records.registration import Registration
         from pipeline.runs.history import ROWS
         from pipeline.runs.workspaces import workspace_of
         from pipeline.storage.artifacts import read_json
@@ -114,20 +119,21 @@ class RunStage(RatchetOperator):
         self.call("runs", "stage", run_id, self.stage, command=self._in_container(run_id) if self.image else None)
         workspace = workspace_of(ROOT, run_id)
         summary = str(read_json(workspace / ROWS / f"{self.stage}.json")["what"])
-        if self.asset == "champion":
-            registration = read_record(workspace / REGISTRATION_FILE, Registration)
+        if self.asset is None:
+            return summary
+        graph = load_graph(workspace)
+        if self.asset == CHAMPION:
+            registration = read_record(workspace / graph.artifact("registration"), Registration)
             if registration.outcome != "promoted" or registration.champion is None:
                 raise AirflowSkipException(registration.sentence)
-            extra = {**registration.champion.to_json(), "metrics": _metrics(workspace)}
-        elif self.asset == "prepared":
-            extra = _prepared(workspace / "data" / "prepared")
+            extra = {**registration.champion.to_json(), "metrics": _metrics(workspace, graph)}
         else:
-            return summary
+            extra = _prepared(workspace / graph.artifact("prepared"))
         context["outlet_events"][self._outlet()].extra = {**extra, "run": run_id}
         return summary
 
     def _outlet(self) -> Asset:
-        return assets.champion(self.model) if self.asset == "champion" else assets.prepared(self.config)
+        return assets.champion(self.model) if self.asset == CHAMPION else assets.prepared(self.config)
 
     def _in_container(self, run_id: str) -> list[str]:
         """Return the command that runs the stage in its image, with this project under the same path.
@@ -154,10 +160,8 @@ class CloseRun(RatchetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Close the run with the outcome of its tasks; raise RunFailed if one of them has failed."""
-        from pipeline.records.registration import REGISTRATION_FILE, Registration
-        from pipeline.records.verdict import VERDICT_FILE, Verdict
-        from pipeline.runs import history
-        from pipeline.storage.record_files import find_record, read_record
+        from pipeline.graph import load_graph
+        from pipeline.runs import history, outcome
 
         run_id = run_id_of(context)
         run = context["dag_run"]
@@ -171,17 +175,17 @@ class CloseRun(RatchetOperator):
             raise RunFailed(f"the run failed: {record.sentence}")
         if record.outcome in ("promote", "refuse", "rejected"):
             folder = ROOT / record.folder
-            verdict = read_record(folder / VERDICT_FILE, Verdict)
-            registration = find_record(folder / REGISTRATION_FILE, Registration)
+            graph = load_graph(folder)
+            verdict, registration = outcome.verdict_of(folder, graph), outcome.find_registration(folder, graph)
             context["outlet_events"][assets.candidates(self.config)].add(
                 assets.candidate(self.config),
                 extra={
                     "run": run_id,
                     "outcome": record.outcome,
                     "reason": record.sentence,
-                    "digest": verdict.candidate,
+                    "digest": verdict.candidate if verdict else None,
                     "version": registration.version if registration else None,
-                    "metrics": _metrics(folder),
+                    "metrics": _metrics(folder, graph),
                 },
             )
         return {"run": run_id, "folder": record.folder, "outcome": record.outcome, "note": record.sentence}
@@ -202,11 +206,10 @@ def run_id_of(context: Context) -> str:
     return history.id_for(context["dag_run"].dag_id, context["dag_run"].run_id)
 
 
-def _metrics(folder: Path) -> dict[str, float]:
-    from pipeline.records.metrics import METRICS_FILE, MetricsReport
-    from pipeline.storage.record_files import read_record
+def _metrics(folder: Path, graph: Graph) -> dict[str, float]:
+    from pipeline.runs import outcome
 
-    return read_record(folder / METRICS_FILE, MetricsReport).test.to_json()
+    return outcome.metrics_of(folder, graph).test if graph.find("metrics") else {}
 
 
 def _prepared(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  #
 from dags import assets  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
-from pipeline.recipe.configs import Config, load_config, recipe_values  # noqa: E402
+from pipeline.recipe.configs import Config, load_config, recipe_layers  # noqa: E402
 from pipeline.records.digests import digest_json  # noqa: E402
 from pipeline.storage.artifacts import digest_file  # noqa: E402
 
@@ -96,7 +96,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
     for path in sorted((ROOT / "configs").glob("*.yaml")):
         try:
             config = load_config(path)
-            source = str(recipe_values(ROOT, config)["data"]["path"])
+            source = str(recipe_layers(ROOT, f"configs/{path.name}").values["data"]["path"])
         except (RatchetError, KeyError, TypeError):
             continue
         if config.watch is None or not path.stem.isidentifier():

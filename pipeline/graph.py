@@ -1,6 +1,13 @@
 """The one graph: `dvc.yaml` read as Stage objects.
 
-Airflow's DAG processor imports it: standard library, PyYAML and pydantic only.
+What other code must know of a stage stands in the stage's `meta`, so that nothing else names a stage or its files:
+
+    makes     {role: path}                          what others look for, by its role (ROLES)
+    contract  {of, path, result}                    the contract that the stage holds data to
+    rows      {read, kept, rejected, note, proof}   the data sets whose rows must add up, for the page
+    volatile  [path]                                what it writes and DVC does not track
+
+`dags/derive.py` lists the other keys. Airflow's DAG processor imports this: standard library, PyYAML and pydantic only.
 """
 
 from __future__ import annotations
@@ -9,15 +16,43 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.settings import Settings, validate
 from pipeline.recipe.strict_yaml import parse_yaml
 
 GRAPH_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+Role = Literal["prepared", "candidate", "metrics", "predictions", "plots", "verdict", "registration"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Contract(Settings):
+    """`of` which data a contract is, the file that declares it (a dep), and the folder of its result (an out)."""
+
+    of: str
+    path: str
+    result: str
+
+
+class Rows(Settings):
+    """The data sets between which a stage's rows must add up: those it `read`s are those it `kept` and `rejected`.
+
+    Without `read` the rows are new. `note` says what they are; `proof`, what a proof in the manifest of `kept` proves.
+    """
+
+    read: str | None = None
+    kept: str
+    rejected: str | None = None
+    note: str = ""
+    proof: str = ""
+
+
+PathsT = TypeVar("PathsT", Contract, Rows)
 
 
 @dataclass(frozen=True)
@@ -35,6 +70,9 @@ class Stage:
     params: tuple[str, ...] = ()
     param_files: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
+    makes: Mapping[str, str] = field(default_factory=dict)
+    contract: Contract | None = None
+    rows: Rows | None = None
     is_always_changed: bool = False
     description: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -52,6 +90,31 @@ class Graph:
             if stage.name == name:
                 return stage
         raise UsageError(f"{GRAPH_FILE}: no stage '{name}'{nearest(name, (stage.name for stage in self.stages))}")
+
+    def maker(self, role: Role) -> Stage | None:
+        """Return the stage that makes what has this role; None if none does."""
+        return next((stage for stage in self.stages if role in stage.makes), None)
+
+    def find(self, role: Role) -> str | None:
+        """Return the path of what has this role; None if no stage makes it."""
+        maker = self.maker(role)
+        return maker.makes[role] if maker else None
+
+    def artifact(self, role: Role) -> str:
+        """Return the path of what has this role; raise UsageError, saying where to declare it, if no stage makes it."""
+        if path := self.find(role):
+            return path
+        raise UsageError(f"{GRAPH_FILE}: no stage makes the {role}; the one that does says `makes: {{{role}: <path>}}`")
+
+    @property
+    def contracts(self) -> tuple[Contract, ...]:
+        """Return the contracts that stages hold data to, in their order."""
+        return tuple(stage.contract for stage in self.stages if stage.contract)
+
+    @property
+    def flow(self) -> tuple[tuple[str, Rows], ...]:
+        """Return each stage through which rows flow, by its name, and the data sets before and after it."""
+        return tuple((stage.name, stage.rows) for stage in self.stages if stage.rows)
 
     def parents(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs this stage reads."""
@@ -79,17 +142,24 @@ def load_graph(root: Path) -> Graph:
     return parse_graph(parse_yaml(root / GRAPH_FILE), parse_yaml(root / PARAMS_FILE))
 
 
-def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any]) -> Graph:
-    """Build the graph from the parsed content of `dvc.yaml` and `params.yaml`; raise UsageError on a cycle."""
+def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any] | None) -> Graph:
+    """Build the graph from the parsed content of `dvc.yaml` and `params.yaml`.
+
+    Without params, references to them stay as they stand. Raises UsageError on a cycle, or naming stage and key.
+    """
     stages = declared.get("stages")
     if not isinstance(stages, Mapping) or not stages:
         raise UsageError(f"{GRAPH_FILE}: declares no stages")
-    declared_stages = [_stage(name, body, params) for name, body in stages.items()]
+    try:
+        declared_stages = [_stage(name, body, params) for name, body in stages.items()]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{GRAPH_FILE}: not what DVC reads either; `dvc dag` says where: {error}") from error
+    _check_roles(declared_stages)
     parent_names = _parent_names(declared_stages)
     return Graph(_in_order(declared_stages, parent_names), parent_names)
 
 
-def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Stage:
+def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None) -> Stage:
     if "cmd" not in body:
         raise UsageError(f"{GRAPH_FILE}: stage '{name}' has no cmd")
     meta = body.get("meta") or {}
@@ -98,18 +168,55 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> Sta
         return tuple(resolve(_name(entry), params) for kind in kinds for entry in body.get(kind) or ())
 
     params_of_files = [_params(name, entry) for entry in body.get("params") or ()]
+    deps, outs = paths("deps"), paths("outs", "metrics", "plots")
+    volatile = tuple(resolve(path, params) for path in meta.get("volatile", ()))
+
+    def declared(key: str, path: Any, among: Sequence[str]) -> str:
+        found = resolve(str(path), params)
+        if not any(covers(one, found) for one in among):
+            where = f"{GRAPH_FILE}: stage '{name}': meta.{key}"
+            raise UsageError(f"{where}: the stage does not declare {found}{nearest(found, among)}")
+        return found
+
+    def typed(key: str, kind: type[PathsT], **fields: Sequence[str]) -> PathsT | None:
+        if meta.get(key) is None:
+            return None
+        found = validate(kind, meta[key], f"{GRAPH_FILE}: stage '{name}': meta.{key}")
+        checked = {
+            at: declared(f"{key}.{at}", getattr(found, at), among) for at, among in fields.items() if getattr(found, at)
+        }
+        return found.model_copy(update=checked)
+
     return Stage(
         name=name,
         command=resolve(body["cmd"], params),
-        deps=paths("deps"),
-        outs=paths("outs", "metrics", "plots"),
+        deps=deps,
+        outs=outs,
         params=tuple(resolve(key, params) for _, keys in params_of_files for key in keys),
         param_files=tuple(dict.fromkeys(file for file, _ in params_of_files if file != PARAMS_FILE)),
-        volatile=tuple(resolve(path, params) for path in meta.get("volatile", ())),
+        volatile=volatile,
+        makes={
+            role: declared(f"makes.{role}", path, (*outs, *volatile))
+            for role, path in (meta.get("makes") or {}).items()
+        },
+        contract=typed("contract", Contract, path=deps, result=outs),
+        rows=typed("rows", Rows, read=deps, kept=outs, rejected=outs),
         is_always_changed=bool(body.get("always_changed", False)),
         description=body.get("desc", ""),
         meta=meta,
     )
+
+
+def _check_roles(stages: Sequence[Stage]) -> None:
+    makers: dict[str, str] = {}
+    for stage in stages:
+        for role in stage.makes:
+            where = f"{GRAPH_FILE}: stage '{stage.name}': meta.makes"
+            if role not in ROLES:
+                raise UsageError(f"{where}: unknown role '{role}'{nearest(role, ROLES)}")
+            if role in makers:
+                raise UsageError(f"{where}: stage '{makers[role]}' makes the {role} already")
+            makers[role] = stage.name
 
 
 def _params(stage: str, entry: str | Mapping[str, Any]) -> tuple[str, Sequence[str]]:
@@ -124,8 +231,10 @@ def _params(stage: str, entry: str | Mapping[str, Any]) -> tuple[str, Sequence[s
     return str(file), [keys] if isinstance(keys, str) else [str(key) for key in keys]
 
 
-def resolve(text: str, params: Mapping[str, Any]) -> str:
+def resolve(text: str, params: Mapping[str, Any] | None) -> str:
     """Replace `${data.path}` with the recipe's value, as DVC's templating does; raise UsageError if it has none."""
+    if params is None:
+        return text
 
     def value(match: re.Match[str]) -> str:
         found: Any = params

@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.graph import Graph, Stage, _parent_names, covers, find_root, load_graph, parse_graph, resolve
+from pipeline.graph import (
+    ROLES,
+    Contract,
+    Graph,
+    Rows,
+    Stage,
+    _parent_names,
+    covers,
+    find_root,
+    load_graph,
+    parse_graph,
+    resolve,
+)
 
 ROOT = Path(__file__).parents[1]
 PATHS = ["data", "data/raw", "data/raw/part", "data/rawer", "data/clean", "models/x", "/usr/share/x"]
@@ -91,6 +103,80 @@ def test_a_parameter_that_is_neither_a_key_nor_a_file_with_keys_is_refused(entry
 def test_a_parameter_file_without_its_keys_is_refused() -> None:
     with pytest.raises(UsageError, match=r"stage 'a': params: name the keys of b\.json"):
         parse_graph({"stages": {"a": {"cmd": "x", "params": [{"b.json": None}]}}}, {})
+
+
+def graph_with(meta: dict[str, object], **more: dict[str, object]) -> Graph:
+    stage = {"cmd": "x", "deps": ["in/${name}.yaml"], "outs": ["out/a"], "meta": {"volatile": ["logs"], **meta}}
+    return parse_graph({"stages": {"judges": stage, **more}}, {"name": "raw"})
+
+
+def test_what_a_stage_makes_is_found_by_its_role() -> None:
+    graph = graph_with({"makes": {"verdict": "out/a/verdict.json", "registration": "logs"}})
+    assert (graph.artifact("verdict"), graph.find("registration")) == ("out/a/verdict.json", "logs")
+    assert graph.maker("verdict") == graph["judges"]
+    assert (graph.find("metrics"), graph.maker("metrics")) == (None, None)
+
+
+def test_a_role_that_no_stage_has_is_answered_with_where_to_declare_it() -> None:
+    with pytest.raises(UsageError, match=r"^dvc\.yaml: no stage makes the verdict; .* `makes: \{verdict: <path>\}`$"):
+        graph_with({}).artifact("verdict")
+
+
+def test_contracts_and_the_flow_of_rows_are_found_with_their_references_resolved() -> None:
+    meta = {
+        "contract": {"of": "raw", "path": "in/${name}.yaml", "result": "out/a"},
+        "rows": {"kept": "out/a", "note": "new"},
+    }
+    graph = graph_with(meta)
+    assert graph.contracts == (Contract(of="raw", path="in/raw.yaml", result="out/a"),)
+    assert graph.flow == (("judges", Rows(kept="out/a", note="new")),)
+
+
+@pytest.mark.parametrize(
+    ("meta", "said"),
+    [
+        ({"makes": {"verdikt": "out/a"}}, r"makes: unknown role 'verdikt' \(did you mean 'verdict'\?\)"),
+        (
+            {"makes": {"verdict": "out/b"}},
+            r"makes\.verdict: the stage does not declare out/b \(did you mean 'out/a'\?\)",
+        ),
+        ({"makes": {"verdict": "in/raw.yaml"}}, r"makes\.verdict: the stage does not declare in/raw\.yaml"),
+        (
+            {"contract": {"of": "raw", "path": "in/row.yaml", "result": "out/a"}},
+            r"contract\.path: the stage does not declare in/row\.yaml \(did you mean 'in/raw\.yaml'\?\)",
+        ),
+        ({"contract": {"of": "raw", "path": "in/raw.yaml"}}, "contract: 'result' is missing"),
+        ({"rows": {"keep": "out/a"}}, r"rows: unknown key 'keep' \(did you mean 'kept'\?\)"),
+        ({"rows": {"kept": "out/a", "read": "out/a"}}, r"rows\.read: the stage does not declare out/a"),
+        ({"rows": {"kept": 3}}, r"rows: kept: .*, got 3"),
+    ],
+)
+def test_what_meta_gets_wrong_is_refused_by_stage_key_and_nearest(meta: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=rf"^dvc\.yaml: stage 'judges': meta\.{said}"):
+        graph_with(meta)
+
+
+def test_a_role_is_one_stages_alone() -> None:
+    other = {"cmd": "x", "outs": ["b"], "meta": {"makes": {"verdict": "b"}}}
+    with pytest.raises(UsageError, match=r"stage 'other': meta\.makes: stage 'judges' makes the verdict already"):
+        graph_with({"makes": {"verdict": "out/a"}}, other=other)
+
+
+@pytest.mark.parametrize("body", [3, [], {"cmd": 3}, {"cmd": "x", "outs": 3}, {"cmd": "x", "meta": ["makes"]}])
+def test_a_stage_of_another_form_is_refused_in_one_line(body: object) -> None:
+    with pytest.raises(UsageError, match=r"^dvc\.yaml: "):
+        parse_graph({"stages": {"a": body}}, {})
+
+
+def test_without_a_recipe_references_stay_as_they_stand() -> None:
+    graph = parse_graph({"stages": {"a": {"cmd": "x", "deps": ["${data.path}"]}}}, None)
+    assert graph["a"].deps == ("${data.path}",)
+
+
+def test_the_shipped_graph_has_every_role() -> None:
+    graph = load_graph(ROOT)
+    assert all(graph.find(role) for role in ROLES)
+    assert [contract.of for contract in graph.contracts] == ["raw", "prepared"]
 
 
 @given(st.integers(1, 6), st.data())

@@ -30,21 +30,21 @@ def _values(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipeline.runs import in_one_process
+    from pipeline.runs import in_one_process, outcome
 
     root = project_root()
     request = in_one_process.RunOptions(
         options.config, _values(options.set), pairs(options.execution, "--execution"), is_forced=options.force
     )
-    outcome = in_one_process.run(root, request)
+    result = in_one_process.run(root, request)
     stages = len(graph.load_graph(root).stages)
-    verdict, registration = outcome.verdict, outcome.registration
-    if outcome.is_unchanged:
+    verdict, registration = result.verdict, result.registration
+    if result.is_unchanged:
         say(f"nothing changed: {stages} stages up to date")
-    say(f"verdict: {verdict.outcome.upper()}  {verdict.reason}")
+    say(f"verdict: {verdict.outcome.upper()}  {verdict.reason}" if verdict else f"verdict: none: {outcome.NO_VERDICT}")
     if registration:
         say(f"registry: {registration.sentence}")
-    say(f"report: {relative(outcome.page)}")
+    say(f"report: {relative(result.page)}")
     return 0
 
 

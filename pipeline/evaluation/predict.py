@@ -1,4 +1,4 @@
-"""A stored model's predictions: the same bits for the same model and pixels, on any number of cores.
+"""A stored model's predictions: the same bits for the same model and rows, on any number of cores.
 
 Each batch is computed by one thread, and all batches have the same size (the last is padded), so neither the number of
 cores nor the number of rows can change the order in which numbers are added. Several batches run in parallel.
@@ -8,59 +8,76 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, nearest
+from pipeline.records.feature import FeatureSpec
+from pipeline.storage.shards import Columns
 
 BATCH_ROWS = 256
 
 
 def predict(
-    model_folder: Path, pixels: npt.NDArray[np.uint8], *, progress: Callable[[int, int], None] | None = None
+    model_folder: Path, columns: Columns, *, progress: Callable[[int, int], None] | None = None
 ) -> npt.NDArray[np.float32]:
-    """Return the probabilities `[row, class] float32` of images `[row, height, width, channel] uint8`.
+    """Return the answers `[row, …] float32` to prepared features by name, `{name: [row, *shape]}`.
 
-    `progress` is called with the rows done and their total. Raises DataError if the images do not have the model's
-    input shape.
+    Columns that the model does not take are left out. `progress` is called with the rows done and their total. Raises
+    DataError if a feature that the model takes is missing or of another shape or dtype.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
     from pipeline.models import stored
 
-    architecture = stored.read_architecture(model_folder)
-    shape = tuple(architecture.input_shape)
-    if pixels.shape[1:] != shape:
-        raise DataError(f"{model_folder}: the model takes images of {list(shape)}, got {list(pixels.shape[1:])}")
+    features = stored.read_architecture(model_folder).features
+    rows = _require_taken(features, columns, str(model_folder))
     _fix_arithmetic()
     model = stored.load(model_folder)
-    answer = tf.function(
-        lambda images: model(images, training=False),
-        input_signature=[tf.TensorSpec([BATCH_ROWS, *shape], tf.uint8)],
-        autograph=False,
-    )
+    taken = {spec.name: tf.TensorSpec([BATCH_ROWS, *spec.shape], spec.dtype) for spec in features}
+    answer = tf.function(lambda batch: model(batch, training=False), input_signature=[taken], autograph=False)
 
     def batch(start: int) -> npt.NDArray[np.float32]:
-        images = pixels[start : start + BATCH_ROWS]
-        rows = len(images)
-        if rows < BATCH_ROWS:
-            images = np.concatenate([images, np.zeros((BATCH_ROWS - rows, *shape), np.uint8)])
-        result: npt.NDArray[np.float32] = answer(tf.constant(images)).numpy()[:rows]
-        return result
+        part = {spec.name: _padded(columns[spec.name][start : start + BATCH_ROWS]) for spec in features}
+        result: npt.NDArray[np.float32] = answer({name: tf.constant(values) for name, values in part.items()}).numpy()
+        return result[: rows - start]
 
-    probabilities = np.empty((len(pixels), len(architecture.classes)), np.float32)
-    starts = range(0, len(pixels), BATCH_ROWS)
+    answers = np.empty((rows, *model.output.shape[1:]), np.float32)
+    starts = range(0, rows, BATCH_ROWS)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start, result in zip(starts, pool.map(batch, starts), strict=True):
-            probabilities[start : start + len(result)] = result
+            answers[start : start + len(result)] = result
             if progress is not None:
-                progress(start + len(result), len(pixels))
-    return probabilities
+                progress(start + len(result), rows)
+    return answers
+
+
+def _require_taken(features: Sequence[FeatureSpec], columns: Columns, where: str) -> int:
+    """Return the number of rows of columns that fit the features; raise DataError led by `where` if they do not."""
+    for spec in features:
+        if spec.name not in columns:
+            raise DataError(
+                f"{where}: the model takes feature '{spec.name}', there is none{nearest(spec.name, columns)}"
+            )
+        values = columns[spec.name]
+        if (values.dtype, values.shape[1:]) != (np.dtype(spec.dtype), spec.shape):
+            given = f"{values.dtype}[{','.join(map(str, values.shape[1:]))}]"
+            raise DataError(f"{where}: the model takes {spec.name} as {spec.type}, got {given}")
+    lengths = {len(columns[spec.name]) for spec in features}
+    if len(lengths) != 1:
+        raise DataError(f"{where}: features of {sorted(lengths)} rows do not go together")
+    return lengths.pop()
+
+
+def _padded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    missing = BATCH_ROWS - len(values)
+    return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
 
 
 def _fix_arithmetic() -> None:

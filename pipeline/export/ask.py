@@ -15,24 +15,23 @@ import pipeline
 from pipeline.errors import DataError, TryAgain
 from pipeline.export.saved_model import exported
 from pipeline.runtime import processes
+from pipeline.storage.shards import Columns
 
 ASK_TIMEOUT_S = 300.0
 _MESSAGE_LIMIT = 200
 
 
-def ask_export(
-    model_folder: Path, exports: Path, images: npt.NDArray[np.uint8], scratch: Path
-) -> npt.NDArray[np.float32]:
-    """Return the probabilities that a stored model's exported form predicts for images; see `exported` and `ask`."""
-    if not len(images):
+def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Path) -> npt.NDArray[np.float32]:
+    """Return what a stored model's exported form answers to raw features, `[row, …]` by name; see `exported`, `ask`."""
+    if not columns or not all(len(values) for values in columns.values()):
         raise DataError("there are no rows to ask the exported model about")
-    return ask(exported(model_folder, exports), images, scratch)
+    return ask(exported(model_folder, exports), columns, scratch)
 
 
 def ask(
-    saved_model: Path, images: npt.NDArray[np.uint8], scratch: Path, *, timeout_s: float = ASK_TIMEOUT_S
+    saved_model: Path, columns: Columns, scratch: Path, *, timeout_s: float = ASK_TIMEOUT_S
 ) -> npt.NDArray[np.float32]:
-    """Load a SavedModel in a fresh process, query it, and return its probabilities `[row, class] float32`.
+    """Load a SavedModel in a fresh process, query it, and return its answers `[row, …] float32`.
 
     Like a model server, the process loads neither Keras nor this package's models. Raises DataError with the last line
     it printed if it fails; TryAgain if it exceeds the time-out or is killed, which says nothing about the model.
@@ -41,17 +40,17 @@ def ask(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        return _answer(saved_model, images, scratch, timeout_s)
+        return _answer(saved_model, columns, scratch, timeout_s)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _answer(
-    saved_model: Path, images: npt.NDArray[np.uint8], scratch: Path, timeout_s: float
-) -> npt.NDArray[np.float32]:
-    images_path, answers_path, log = scratch / "images.npy", scratch / "probabilities.npy", scratch / "query.log"
-    np.save(images_path, images, allow_pickle=False)
-    command = [sys.executable, "-m", "pipeline.export.query", str(saved_model), str(images_path), str(answers_path)]
+def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float) -> npt.NDArray[np.float32]:
+    questions, answers_path, log = scratch / "columns", scratch / "answers.npy", scratch / "query.log"
+    questions.mkdir()
+    for name, values in columns.items():
+        np.save(questions / f"{name}.npy", values, allow_pickle=False)
+    command = [sys.executable, "-m", "pipeline.export.query", str(saved_model), str(questions), str(answers_path)]
     package_folder = Path(pipeline.__path__[0]).parent
     with log.open("wb") as output:
         process = processes.start(command, folder=package_folder, environment=os.environ, output=output)

@@ -1,12 +1,13 @@
-"""Queries a SavedModel with TensorFlow and numpy only: `python -m pipeline.export.query SAVED_MODEL IMAGES ANSWERS`.
+"""Queries a SavedModel with TensorFlow and numpy only: `python -m pipeline.export.query SAVED_MODEL COLUMNS ANSWERS`.
 
-Images and answers are `.npy` files.
+COLUMNS is a folder with one `.npy` file a feature, called as it is; ANSWERS is a `.npy` file.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -16,17 +17,19 @@ from pipeline.runtime.imports import report_imports
 _BATCH_ROWS = 256
 
 
-def main(saved_model: str, images_path: str, answers_path: str) -> None:
-    """Load the model, call its signature on the images by name, and write the probabilities."""
+def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
+    """Load the model, call its signature on the columns by name, and write its one output."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
     serve = tf.saved_model.load(saved_model).signatures["serving_default"]
-    images = np.load(images_path, allow_pickle=False)
-    answers = [
-        serve(images=tf.constant(images[start : start + _BATCH_ROWS]))["probabilities"].numpy()
-        for start in range(0, len(images), _BATCH_ROWS)
-    ]
+    columns = {path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(columns_folder).glob("*.npy"))}
+    rows = max(len(values) for values in columns.values())
+    answers = []
+    for start in range(0, rows, _BATCH_ROWS):
+        batch = {name: tf.constant(values[start : start + _BATCH_ROWS]) for name, values in columns.items()}
+        [answer] = serve(**batch).values()
+        answers.append(answer.numpy())
     np.save(answers_path, np.concatenate(answers), allow_pickle=False)
 
 

@@ -1,4 +1,7 @@
-"""The exported form of a model: a TensorFlow SavedModel that takes raw images."""
+"""The exported form of a model: a TensorFlow SavedModel that takes raw features, by name.
+
+An image comes decoded, in any size: what the data phase makes of a raw value is inside.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,52 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pipeline
 from pipeline.models import stored
+from pipeline.models.build import preprocessing_module
+from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
+from pipeline.recipe.code_digest import code_digest
+from pipeline.records.digests import digest_json
 from pipeline.storage.artifacts import published_folder
 
-SIGNATURE, INPUT, OUTPUT = "serving_default", "images", "probabilities"
+_DECIDING_CODE = ("models", "export/saved_model.py")
 
 
 def serving_module(model_folder: Path) -> Any:
-    """Return the stored model as a `tf.Module`: from images to probabilities.
+    """Return the stored model as a `tf.Module`: from raw features by name, `{name: [batch, …]}`, to answers.
 
-    Images are `[batch, height, width, channel] uint8`, probabilities `[batch, class] float32`.
+    Its function `serve`, the signature, gives the answers under the task's name for them. Calling the module gives them
+    bare; where there is one feature, it takes that one bare too.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    height, width, channels = stored.read_architecture(model_folder).input_shape
-    model = stored.load(model_folder)
+    architecture, model = stored.read_architecture(model_folder), stored.load(model_folder)
+    output = output_name(architecture)
+    prepares = {spec.name: (spec, preprocessing_module(spec.kind).prepare) for spec in architecture.features}
+    columns_taken = {
+        name: tf.TensorSpec([None, *shape], dtype, name=name)
+        for name, (shape, dtype) in raw_inputs(architecture).items()
+    }
+    taken = columns_taken if len(columns_taken) > 1 else next(iter(columns_taken.values()))
 
-    images_of_shape = [tf.TensorSpec([None, height, width, channels], tf.uint8, name=INPUT)]
+    def answers(columns: dict[str, Any]) -> Any:
+        return model({name: prepare(spec, columns[name]) for name, (spec, prepare) in prepares.items()}, training=False)
 
     class Serving(tf.Module):  # type: ignore[misc]
-        """A stored model with fixed names for its input and output."""
+        """A stored model with fixed names for its inputs and its output."""
 
         def __init__(self) -> None:
             super().__init__(name="serving")
             self.model = model
 
-        @tf.function(input_signature=images_of_shape)  # type: ignore[untyped-decorator]
-        def __call__(self, images: Any) -> Any:
-            return self.model(images, training=False)
+        @tf.function(input_signature=[taken], autograph=False)  # type: ignore[untyped-decorator]
+        def __call__(self, given: Any) -> Any:
+            return answers(given if isinstance(given, dict) else dict.fromkeys(columns_taken, given))
 
-        @tf.function(input_signature=images_of_shape)  # type: ignore[untyped-decorator]
-        def serve(self, images: Any) -> dict[str, Any]:
-            return {OUTPUT: self.model(images, training=False)}
+        @tf.function(input_signature=[columns_taken], autograph=False)  # type: ignore[untyped-decorator]
+        def serve(self, columns: dict[str, Any]) -> dict[str, Any]:
+            return {output: answers(columns)}
 
     return Serving()
 
@@ -53,10 +69,18 @@ def exported(model_folder: Path, exports: Path) -> Path:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    target = exports / f"{stored.digest(model_folder).removeprefix('sha256:')[:32]}-tensorflow-{tf.__version__}"
+    decides = digest_json([stored.digest(model_folder), tf.__version__, _code_digests()])
+    target = exports / decides.removeprefix("sha256:")[:32]
     if not target.is_dir():
         shutil.rmtree(exports, ignore_errors=True)
         module = serving_module(model_folder)
         with published_folder(target) as folder:
             tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()})
     return target
+
+
+def _code_digests() -> dict[str, str]:
+    package = Path(pipeline.__path__[0])
+    paths = [package / name for name in _DECIDING_CODE]
+    files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
+    return {file.relative_to(package).as_posix(): code_digest(file) for file in files}

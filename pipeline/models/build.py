@@ -1,44 +1,76 @@
-"""Builds a Keras model from an architecture; reads its weights and sets them."""
+"""Builds a Keras model from an architecture; reads its weights and sets them.
+
+a feature  → models/preprocessing/<its kind>.py   fixed-size values become normalised float32, by what was fitted
+all of them → models/architectures/<its name>.py  become logits
+logits     → models/outputs/<its task>.py         become answers
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
-from pipeline.models.lookup import architecture_module, checked_settings
+from pipeline.recipe.recipe import ARCHITECTURE
+from pipeline.recipe.settings import Settings
+from pipeline.recipe.slots import Choice, Slot
 from pipeline.records.architecture import Architecture
 
-_FLAT_STD = 1.0  # grey levels: the divisor for a channel that never changes
+_PREPROCESSING = Slot("kind of feature", "pipeline.models.preprocessing")
+_OUTPUTS = Slot("task's output", "pipeline.models.outputs")
 Weights = dict[str, npt.NDArray[Any]]
 
 
 def build(architecture: Architecture) -> Any:
-    """Build the Keras model, initialised from Keras' global seed. Its last layer turns logits into probabilities.
+    """Build the Keras model, initialised from Keras' global seed.
 
-    Raises UsageError for an unknown architecture or wrong settings, DataError for statistics that do not fit.
+    It takes prepared features by name, `{name: [batch, *shape]}` of each one's dtype, and gives the task's answers.
+    Raises UsageError for an unknown architecture, kind or task, or wrong settings; DataError for features that were not
+    fitted, or not so.
     """
-    module = architecture_module(architecture.name)
-    settings = checked_settings(architecture.name, architecture.settings)
-    scale, offset = _normalisation(architecture)
+    settings, task = settings_of(architecture), output_module(architecture)
+    layers_of = {spec.name: preprocessing_module(spec.kind).layers for spec in architecture.features}
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import keras
 
-    images = keras.Input(architecture.input_shape, dtype="uint8", name="images")
-    normalised = keras.layers.Rescaling(scale, offset, name="normalise")(images)
-    logits = module.build(settings, normalised, len(architecture.classes))
-    probabilities = keras.layers.Softmax(name="probabilities")(logits)
-    return keras.Model(images, probabilities, name=architecture.name)
+    prepared, inputs = {}, {}
+    for spec in architecture.features:
+        tensor = keras.KerasTensor((None, *spec.shape), spec.dtype, name=spec.name)
+        # The dot keeps the names of a feature's layers apart from the architecture's: a feature may be called `dense`.
+        prepared[spec.name] = keras.Input(tensor=tensor, name=f"{spec.name}.input")
+        inputs[spec.name] = layers_of[spec.name](spec, prepared[spec.name])
+    logits = ARCHITECTURE.member(architecture.name).build(settings, inputs, task.units(len(architecture.classes)))
+    return keras.Model(prepared, task.output(logits), name=architecture.name)
 
 
 def logits_of(model: Any) -> Any:
     """Return a model with the same weights that outputs logits, from which a loss is computed without losing digits."""
     import keras
 
-    return keras.Model(model.input, model.get_layer("probabilities").input, name=f"{model.name}_logits")
+    [answers] = model.output_names
+    return keras.Model(model.input, model.get_layer(answers).input, name=f"{model.name}_logits")
+
+
+def settings_of(architecture: Architecture) -> Settings:
+    """Return an architecture's typed settings, complete; raise UsageError for an unknown name or a wrong setting."""
+    choice = Choice.model_construct(name=architecture.name, settings=architecture.settings)
+    settings: Settings = ARCHITECTURE.settings(choice, "model")
+    return settings
+
+
+def preprocessing_module(kind: str) -> ModuleType:
+    """Return how a kind of feature enters a model; raise UsageError if there is no such file."""
+    return _module(_PREPROCESSING, kind)
+
+
+def output_module(architecture: Architecture) -> ModuleType:
+    """Return what its task makes of logits, and the NAME of that; raise UsageError if there is no such file."""
+    return _module(_OUTPUTS, architecture.task)
 
 
 def weights_of(model: Any) -> Weights:
@@ -58,13 +90,6 @@ def set_weights(model: Any, weights: Weights, where: str) -> None:
         variable.assign(weights[variable.path])
 
 
-def _normalisation(architecture: Architecture) -> tuple[list[float], list[float]]:
-    """Return scale and offset by channel, so that `pixel · scale + offset` has mean 0 and deviation 1."""
-    mean, std = architecture.statistics["mean"], architecture.statistics["std"]
-    channels = architecture.input_shape[2]
-    if len(mean) != channels or len(std) != channels or not np.all(np.isfinite([*mean, *std])) or min(std) < 0:
-        raise DataError(
-            f"statistics: mean {list(mean)} and std {list(std)} do not fit {channels} channels of grey levels"
-        )
-    divisors = [value if value > 0 else _FLAT_STD for value in std]
-    return [1.0 / d for d in divisors], [-m / d for m, d in zip(mean, divisors, strict=True)]
+def _module(slot: Slot, name: str) -> ModuleType:
+    slot.file(name)
+    return importlib.import_module(f"{slot.package}.{name}")

@@ -1,8 +1,8 @@
 """A stored model: two files of stable bytes, written from a Keras model and loaded back into one.
 
 `architecture.json` describes the model and carries the digest of `weights.safetensors`. Name, size and digest can be
-read without TensorFlow; `load` imports it. The model takes raw pixels `[batch, height, width, channel] uint8` and
-returns probabilities `[batch, class] float32`: the normalisation is a layer inside it.
+read without TensorFlow; `load` imports it. The model takes prepared features by name, as data/prepared holds them, and
+gives its task's answers: what was fitted on the training part is inside it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, StorageError
-from pipeline.models.build import Weights, build, set_weights, weights_of
-from pipeline.models.lookup import checked_settings
+from pipeline.models.build import Weights, build, set_weights, settings_of, weights_of
 from pipeline.records.architecture import Architecture, StoredArchitecture
 from pipeline.records.digests import digest_bytes, digest_json
 from pipeline.storage import artifacts
@@ -32,13 +31,13 @@ def save_weights(folder: Path, architecture: Architecture, weights: Weights) -> 
     from safetensors.numpy import save as serialise
 
     content = serialise(weights)
-    settings = checked_settings(architecture.name, architecture.settings).model_dump(mode="json")
     described = StoredArchitecture(
         name=architecture.name,
-        settings=settings,  # defaults written out: a later default does not change what this model is
-        input_shape=architecture.input_shape,
+        # Complete: a later default does not change what this model is.
+        settings=settings_of(architecture).model_dump(mode="json"),
+        task=architecture.task,
+        features=architecture.features,
         classes=architecture.classes,
-        statistics=architecture.statistics,
         parameters=sum(int(array.size) for array in weights.values()),
         weights=digest_bytes(content),
     )

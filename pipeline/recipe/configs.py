@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.changing import layered
+from pipeline.recipe.layers import Layers
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.settings import Settings, validate
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -42,7 +42,13 @@ def load_config(path: Path) -> Config:
     return validate(Config, parse_yaml(path), str(path))
 
 
+def recipe_layers(root: Path, name: str | None = None) -> Layers:
+    """Return the recipe of `params.yaml`, with the changes of a config on top, `name` relative to `root`."""
+    layers = Layers.of(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+    return layers.overlaid(load_config(root / name).recipe, name) if name else layers
+
+
 def recipe_values(root: Path, config: Config | None) -> dict[str, Any]:
     """Return the plain recipe: `params.yaml`, with a config's changes on top."""
-    values = parse_yaml(root / PARAMS_FILE)
-    return layered(values, config.recipe if config else {})
+    layers = Layers.of(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+    return layers.overlaid(config.recipe, "config").values if config else layers.values

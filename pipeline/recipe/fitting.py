@@ -6,6 +6,7 @@ A source may declare `FEATURES = {"image": "image"}`, the features that it deliv
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,12 @@ ROW_COLUMNS = (
     "id", "label", "part", "source", "row", "content_digest", "reason", "copy", "source_id", "source_part",
     "parts_with_row",
 )  # fmt: skip
+
+
+def columns_of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the columns that rows of any data set may have, those that the recipe's features bring included."""
+    brought = [column for name, feature in recipe.data.features.items() for column in _columns(name, feature)]
+    return (*ROW_COLUMNS, *brought)
 
 
 def require_fit(chosen: Chosen, recipe: Recipe) -> None:
@@ -50,6 +57,8 @@ def _require_delivered(where: str, delivered: Mapping[str, str], name: str, kind
 def _require_own_columns(key: str, features: Mapping[str, Any]) -> None:
     """Refuse a feature one of whose columns is another's, or a row's own."""
     name = key.rpartition(".")[2]
+    if keyword.iskeyword(name) or name == "self":
+        raise UsageError(f"{key}: a served model cannot have an input called '{name}', a word of Python; rename it")
     others = dict.fromkeys(ROW_COLUMNS, "every row")
     for other, feature in features.items():
         if other == name:

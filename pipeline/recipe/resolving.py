@@ -5,62 +5,98 @@ One resolver serves `params.yaml`, `--set`, the preflight, the first stage, Airf
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.recipe.changing import spelt_out
 from pipeline.recipe.fitting import require_fit
+from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import FEATURE, PARAMS_FILE, TASK, Recipe
-from pipeline.recipe.settings import copied, set_dotted, validate
-from pipeline.recipe.slots import choices
+from pipeline.recipe.settings import Where, copied, led, place_of, refuse_deep, set_dotted, validate
+from pipeline.recipe.slots import Chosen, Slot, choices
 from pipeline.recipe.strict_yaml import parse_yaml
 
 RESOLVED_FILE = "reports/recipe.json"
 CODE = "code"
+_FIRST_WORD = re.compile(r"[: ]")
 # What a kind of feature, and a task, is in other rooms: files of the same name.
 _COMPANIONS = {
-    FEATURE: ("pipeline/models/preprocessing",),
-    TASK: ("pipeline/models/outputs", "pipeline/training/objectives"),
+    FEATURE: (Slot("preprocessing of feature kind", "pipeline.models.preprocessing"),),
+    TASK: (
+        Slot("output of task", "pipeline.models.outputs"),
+        Slot("objective of task", "pipeline.training.objectives"),
+    ),
 }
 
 
-def checked(values: Any, where: str) -> Recipe:
+def checked(values: Any, where: Where) -> Recipe:
     """Return plain values as a recipe, its slots' choices checked.
 
-    Raises UsageError, led by `where`, for whatever can be known from the recipe: an unknown key, a value out of range,
-    a name that no file has, a setting that its file refuses, choices that do not fit each other.
+    Raises UsageError, led by where the value stands, for whatever can be known from the recipe: an unknown key, a value
+    out of range, a name that no file has, a setting that its file refuses, choices that do not fit each other.
     """
-    recipe = validate(Recipe, values, where)
-    for chosen in choices(recipe):
-        try:
-            settings = chosen.settings()
-            require_fit(chosen, recipe)
-            check = getattr(chosen.member(), "check", None)
-            if check is not None:
-                check(settings, recipe)
-        except UsageError as error:
-            raise UsageError(f"{where}: {error}") from error
+    refuse_deep(values, place_of(where))
+    recipe = validate(Recipe, spelt_out(values) if isinstance(values, Mapping) else values, where, hint=meant)
+    chosen = list(choices(recipe))
+    for each in chosen:
+        each.settings(where)
+    whole = Recipe.model_validate(complete(recipe))
+    for require in (_require_companions, require_fit, _require_checked):  # each of all, before the next of any
+        for each in chosen:
+            with _told(each, where):
+                require(each, whole)
     return recipe
 
 
 def complete(recipe: Recipe) -> dict[str, Any]:
     """Return a checked recipe as plain values, with every default written out, those of the slots' members too."""
-    values = recipe.model_dump(mode="json")
-    complete = copied(values)
+    values = copied(recipe.model_dump(mode="json"))
     for chosen in choices(recipe):
-        set_dotted(complete, f"{chosen.key}.settings", chosen.settings().model_dump(mode="json"))
-    return complete
+        set_dotted(values, f"{chosen.key}.settings", chosen.settings().model_dump(mode="json"))
+    return values
 
 
 def named_files(recipe: Recipe, root: Path) -> list[Path]:
     """Return the files under `root` that a recipe names: each choice's own, and those that go with a kind or a task."""
-    files = set()
-    for chosen in choices(recipe):
-        folders = (chosen.slot.folder, *_COMPANIONS.get(chosen.slot, ()))
-        files |= {root / folder / f"{chosen.choice.name}.py" for folder in folders}
-    return sorted(files)
+    return sorted(
+        {
+            root / slot.folder / f"{chosen.choice.name}.py"
+            for chosen in choices(recipe)
+            for slot in (chosen.slot, *_COMPANIONS.get(chosen.slot, ()))
+        }
+    )
 
 
 def load_checked(root: Path) -> Recipe:
     """Read `params.yaml` under `root` as `checked` does."""
     return checked(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+
+
+def _require_companions(chosen: Chosen, _: Recipe) -> None:
+    for slot in _COMPANIONS.get(chosen.slot, ()):
+        slot.file(chosen.choice.name)
+
+
+def _require_checked(chosen: Chosen, recipe: Recipe) -> None:
+    if check := getattr(chosen.member(), "check", None):
+        check(chosen.settings(), recipe)
+
+
+@contextmanager
+def _told(chosen: Chosen, where: Where) -> Iterator[None]:
+    """Lead what is refused of a choice by where it stands; whatever else its file raises is told in one line, too."""
+    try:
+        yield
+    except UsageError as error:
+        key, text = _FIRST_WORD.split(str(error), maxsplit=1)[0], str(error)
+        if not is_key(key):
+            key, text = chosen.key, f"{chosen.key}: {error}"
+        raise UsageError(led(where, key, text)) from error
+    except Exception as error:
+        file = f"{chosen.slot.folder}/{chosen.choice.name}.py"
+        text = f"{chosen.key}: {file}: its check ends with {type(error).__name__}: {error}"
+        raise UsageError(led(where, chosen.key, text)) from error

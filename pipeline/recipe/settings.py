@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,30 +29,66 @@ class Settings(BaseModel):
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+Where = str | Callable[[str], str]
+_DEEPEST = 100  # groups and lists in each other
+_LONGEST_POSITION = 6  # digits
+
+# What pydantic says in Python's words.
+_MESSAGES = {
+    "dict_type": "a group of keys is needed",
+    "model_type": "a group of keys is needed",
+    "model_attributes_type": "a group of keys is needed",
+    "tuple_type": "a list is needed, in [ ]",
+}
 
 
-def validate(kind: type[SettingsT], values: Mapping[str, Any], where: str) -> SettingsT:
-    """Build settings of a kind from plain values; raise UsageError naming file, key, value and what is valid."""
+def validate(
+    kind: type[SettingsT],
+    values: Any,
+    where: Where,
+    prefix: str = "",
+    hint: Callable[[str], str] | None = None,
+) -> SettingsT:
+    """Build settings of a kind from plain values; raise UsageError naming file, key, value and what is valid.
+
+    `where` is the file, or says for a key where its value stands; `prefix` is the key of the group that is built;
+    `hint` says of an unknown key what is meant.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise UsageError(f"{where}: {_first_problem(kind, error)}") from error
+        key, problem = _first_problem(kind, error, prefix, hint)
+        raise UsageError(led(where, key, problem)) from error
 
 
-def _first_problem(kind: type[Settings], error: ValidationError) -> str:
+def led(where: Where, key: str, text: str) -> str:
+    """Return an error's text after the place where the value of a key stands."""
+    place = place_of(where, key)
+    return f"{place}: {text}" if place else text
+
+
+def place_of(where: Where, key: str = "") -> str:
+    """Return the place where the value of a key stands."""
+    return where if isinstance(where, str) else where(key)
+
+
+def _first_problem(
+    kind: type[BaseModel], error: ValidationError, prefix: str, hint: Callable[[str], str] | None
+) -> tuple[str, str]:
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a misspelling): report it first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
+    inner = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    key = f"{prefix}.{inner}".strip(".")
     if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{nearest(key, dotted_keys(kind))}"
+        meant = hint(key) if hint else nearest(key, (f"{prefix}.{each}".strip(".") for each in dotted_keys(kind)))
+        return key, f"unknown key '{key:.200}'{meant}"
     if problem["type"] == "missing":
-        return f"'{key}' is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not location:
-        return message
-    return f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f", got {problem['input']!r:.80}")
+        return key, f"'{key}' is missing"
+    message = _MESSAGES.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
+    if not key:
+        return key, message
+    return key, f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f", got {problem['input']!r:.80}")
 
 
 def dotted_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
@@ -81,8 +117,13 @@ def set_dotted(values: dict[str, Any], key: str, value: Any) -> None:
         inner[last] = value
 
 
+def is_position(text: str) -> bool:
+    """Return whether a part of a dotted key is a position in a list: 0, 1, 2 …"""
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_POSITION and text == str(int(text))
+
+
 def _position(values: list[Any], text: str, key: str) -> int:
-    if text.isdigit() and int(text) < len(values):
+    if is_position(text) and int(text) < len(values):
         return int(text)
     raise UsageError(f"{key}: '{text}' is no position in a list of {len(values)}; the first is 0")
 
@@ -116,3 +157,18 @@ def _copied(value: Any) -> Any:
     if isinstance(value, Mapping):
         return copied(value)
     return [_copied(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def refuse_deep(values: Any, where: str) -> None:
+    """Raise UsageError for plain values in more than a hundred groups or lists: what walks them calls itself."""
+    level = [values]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for group in level
+            if isinstance(group, Mapping | list | tuple)
+            for inner in (group.values() if isinstance(group, Mapping) else group)
+        ]
+        if not level:
+            return
+    raise UsageError(f"{where}: nested too deeply")

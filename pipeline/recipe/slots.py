@@ -12,13 +12,12 @@ add one is to add a file.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
 import importlib.util
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,9 +25,11 @@ from typing import Any
 from pydantic import BaseModel, Field, model_validator
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.settings import Settings, validate
+from pipeline.recipe.settings import Settings, Where, led, validate
 
 NAME = r"^[a-z][a-z0-9_]*$"
+_NAME_LIMIT = 100
+_LOOKS_LIKE_ONE = re.compile(r"^class Settings\(|^def build\(settings\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -46,70 +47,114 @@ class Slot:
     def names(self) -> list[str]:
         """Return the names that a recipe may use."""
         files = (file for path in self._paths() for file in path.glob("*.py"))
-        return sorted(file.stem for file in files if re.match(NAME, file.stem))
+        return sorted(file.stem for file in files if _is_name(file.stem))
 
     def file(self, name: str) -> Path:
         """Return the file of a member; raise UsageError, without its key, if there is none."""
-        for path in self._paths():
-            if re.match(NAME, name) and (path / f"{name}.py").is_file():
-                return path / f"{name}.py"
-        raise UsageError(f"no {self.what} '{name:.80}' in {self.folder}{nearest(name[:80], self.names())}")
+        for path in self._paths() if _is_name(name) else []:
+            file = path / f"{name}.py"
+            if file.is_file():
+                return file
+            beside = path.parent / file.name
+            if beside.is_file() and _LOOKS_LIKE_ONE.search(beside.read_text(errors="replace")):
+                raise UsageError(f"{Path(self.folder).parent}/{file.name} is not looked at; move it to {path.name}/")
+        raise UsageError(f"no {self.what} {name!r:.80} in {self.folder}{nearest(name[:80], self.names())}")
 
     def member(self, name: str) -> ModuleType:
-        """Import a member; raise UsageError, without its key, if there is none or it cannot be imported."""
-        file = self.file(name)
-        try:
-            module = importlib.import_module(f"{self.package}.{name}")
-        except (ImportError, SyntaxError) as error:
-            raise UsageError(
-                f"{self.folder}/{file.name}: cannot be imported: {error}; what is heavy is imported in the functions "
-                "that use it, and a class Settings comes from pipeline.recipe.settings"
-            ) from error
-        kind = getattr(module, "Settings", None)
-        if not (isinstance(kind, type) and issubclass(kind, Settings)):
-            raise UsageError(f"{self.folder}/{file.name}: has no class Settings(pipeline.recipe.settings.Settings)")
-        return module
+        """Import a member; raise UsageError, without its key, if there is none or its file is not one."""
+        return _imported(self, name, self.file(name).name)
 
-    def settings(self, choice: Choice | Feature, where: str) -> Any:
-        """Return the typed settings of a choice, defaults included; raise UsageError, led by `where`."""
+    def settings(self, choice: Choice | Feature, key: str, where: Where = "") -> Any:
+        """Return the typed settings of a choice, defaults included; raise UsageError led by `where` and its key."""
         try:
             module = self.member(choice.name)
         except UsageError as error:
-            raise UsageError(f"{where}: {error}") from error
-        return validate(module.Settings, choice.settings, f"{where} {choice.name}: settings")
+            raise UsageError(led(where, f"{key}.{choice.label}", f"{key}: {error}")) from error
+        try:
+            return validate(module.Settings, choice.settings, where, f"{key}.settings")
+        except UsageError:
+            raise
+        except Exception as error:  # of a validator of its own
+            text = f"{key}: {self.folder}/{choice.name}.py: Settings: {type(error).__name__}: {error}"
+            raise UsageError(led(where, f"{key}.settings", text)) from error
 
     def _paths(self) -> list[Path]:
         found = importlib.util.find_spec(self.package)
         return [Path(path) for path in (found.submodule_search_locations or ())] if found else []
 
 
+@cache  # what is imported stays so
+def _imported(slot: Slot, name: str, file: str) -> ModuleType:
+    shown = f"{slot.folder}/{file}"
+    try:
+        module = importlib.import_module(f"{slot.package}.{name}")
+    except (Exception, SystemExit) as error:  # whatever a file does when it is imported
+        raise UsageError(
+            f"{shown}: cannot be imported: {type(error).__name__}: {error}; what is heavy is imported in the functions "
+            "that use it, and a class Settings comes from pipeline.recipe.settings"
+        ) from error
+    if Path(module.__file__ or "").name != file:
+        raise UsageError(f"{shown}: the folder {name}/ beside it is imported in its place; rename one of them")
+    kind = getattr(module, "Settings", None)
+    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+        raise UsageError(f"{shown}: has no class Settings(pipeline.recipe.settings.Settings)")
+    try:
+        kind.model_rebuild()
+    except Exception as error:  # of whatever pydantic cannot make a type
+        raise UsageError(f"{shown}: class Settings: {type(error).__name__}: {error!s:.300}") from error
+    return module
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _NAME_LIMIT and re.fullmatch(NAME, text) is not None and text.isascii() and text == text.strip()
+
+
 class Choice(Settings):
     """One of several ways: a file in the slot's folder by its name, and that file's settings."""
 
-    name: str = Field(pattern=NAME, max_length=100, description="file in the slot's folder")
+    name: str = Field(pattern=NAME, max_length=_NAME_LIMIT, description="file in the slot's folder")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings; absent ones have its defaults")
 
     @model_validator(mode="before")
     @classmethod
     def _bare_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+        return _spelt_out(value, "name")
+
+    @property
+    def label(self) -> str:
+        """The key under which its name stands."""
+        return "name"
 
 
 class Feature(Settings):
     """One named input of the model: its kind, a file in the slot's folder, and that kind's settings."""
 
-    kind: str = Field(pattern=NAME, max_length=100, description="file in pipeline/data/features/")
+    kind: str = Field(pattern=NAME, max_length=_NAME_LIMIT, description="file in pipeline/data/features/")
     settings: dict[str, Any] = Field(default_factory=dict, description="its settings; absent ones have its defaults")
 
     @model_validator(mode="before")
     @classmethod
     def _bare_kind(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
+        return _spelt_out(value, "kind")
 
     @property
     def name(self) -> str:
         """The name of the slot's member."""
         return self.kind
+
+    @property
+    def label(self) -> str:
+        """The key under which its name stands."""
+        return "kind"
+
+
+def _spelt_out(value: Any, label: str) -> Any:
+    """Return a bare name as the group of keys that it is short for."""
+    if isinstance(value, str):
+        return {label: value}
+    if not isinstance(value, Mapping | Settings):
+        raise ValueError(f"a name is needed, or {{{label}: …, settings: {{…}}}}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -120,9 +165,9 @@ class Chosen:
     slot: Slot
     choice: Choice | Feature
 
-    def settings(self) -> Any:
-        """Return its typed settings, defaults included; raise UsageError led by its key."""
-        return self.slot.settings(self.choice, self.key)
+    def settings(self, where: Where = "") -> Any:
+        """Return its typed settings, defaults included; raise UsageError led by where they stand, and by their key."""
+        return self.slot.settings(self.choice, self.key, where)
 
     def member(self) -> ModuleType:
         """Return its module."""
@@ -143,27 +188,3 @@ def choices(values: BaseModel, prefix: str = "") -> Iterator[Chosen]:
             yield from (Chosen(f"{key}.{part}", slot, choice) for part, choice in enumerate(value))
         else:
             yield Chosen(key, slot, value)
-
-
-def code_digest(file: Path) -> str:
-    """Return `sha256:<hex>` of what a member's file does: comments, docstrings and descriptions make no difference."""
-    tree = _WithoutWords().visit(ast.parse(file.read_bytes(), str(file)))
-    return "sha256:" + hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-class _WithoutWords(ast.NodeTransformer):
-    """Takes docstrings, and the descriptions of fields, out of a syntax tree."""
-
-    def _without_docstring(self, node: Any) -> Any:
-        self.generic_visit(node)
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        return node
-
-    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _without_docstring  # noqa: N815
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "Field":
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
-        return node

@@ -13,6 +13,7 @@ Driver = Literal["airflow", "ratchet"]
 State = Literal["running", "success", "failed"]
 RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
+PAGE_FILE = "reports/index.html"  # the same for people
 RUNS = "runs"  # the folder of all runs
 
 

@@ -10,7 +10,6 @@ from pydantic import model_validator
 from pipeline.records.identity import Identity
 from pipeline.records.record import Record
 
-VERDICT_FILE = "reports/verdict.json"
 PROMOTE: Literal["promote"] = "promote"
 REFUSE: Literal["refuse"] = "refuse"
 VerdictOutcome = Literal["promote", "refuse"]

@@ -1,11 +1,12 @@
 """A stored model as an MLflow model: the folder that a registered version holds.
 
     MLmodel, requirements.txt, conda.yaml, python_env.yaml    MLflow's own: signature, flavors, what to install
-    input_example.json …                                      a few images of the test part
+    input_example.json …                                      a few rows of the test part
     tf2model/                                                 the SavedModel, also for TensorFlow Serving
     architecture.json, weights.safetensors                    the stored model, from which the digest is computed
 
-Users load it with `mlflow.pyfunc.load_model` or `mlflow.tensorflow.load_model`; Ratchet loads its stored form.
+Users load it with `mlflow.pyfunc.load_model` or `mlflow.tensorflow.load_model`; Ratchet loads its stored form. A model
+of one feature takes an array and gives one; a model of several takes a dictionary by name and gives one.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import Bug
 from pipeline.models import stored
+from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
+from pipeline.records.architecture import Architecture
 from pipeline.registry import tracking
+from pipeline.storage.shards import Columns
 
 SAVED_MODEL_FOLDER = "tf2model"  # where mlflow.tensorflow keeps it
 _TOLERANCE = 1e-5
 
 
-def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.NDArray[np.uint8]) -> None:
+def write_bundle(model_folder: Path, exported: Path, target: Path, example: Columns) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    It contains `example [row, height, width, channel] uint8` as the input example. `exported` goes in byte for byte: it
-    is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again. The
-    folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the stored
-    model.
+    It contains `example`, prepared features by name, `[row, *shape]`, as the input example. `exported` goes in byte for
+    byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
+    The folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the
+    stored model.
     """
     tracking.prepare()
     import mlflow
     import tensorflow as tf
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import Schema, TensorSpec
 
     class Exported(tf.Module):  # type: ignore[misc]
         """A SavedModel in the form that MLflow accepts."""
@@ -48,19 +49,17 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.
             super().__init__()
             self.saved = tf.saved_model.load(str(exported))
 
-    module = Exported()
-    expected = stored.load(model_folder)(example, training=False).numpy()
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *example.shape[1:]))]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, expected.shape[1]))]),
-    )
+    module, architecture = Exported(), stored.read_architecture(model_folder)
+    rows = {spec.name: example[spec.name] for spec in architecture.features}
+    given = rows if len(rows) > 1 else next(iter(rows.values()))
+    expected = stored.load(model_folder)(rows, training=False).numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's and TensorFlow's own deprecations
         mlflow.tensorflow.save_model(
             module,
             str(target),
-            signature=signature,
-            input_example=example,
+            signature=_signature(architecture, expected.shape[1:]),
+            input_example=given,
             pip_requirements=_requirements(),
             saved_model_kwargs={"signatures": dict(module.saved.signatures)},
             metadata={"digest": stored.digest(model_folder)},
@@ -69,9 +68,39 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: npt.
         shutil.copytree(exported, target / SAVED_MODEL_FOLDER)
         for name in (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE):
             shutil.copyfile(model_folder / name, target / name)
-        answered: Any = mlflow.pyfunc.load_model(str(target)).predict(example)
+        if len(rows) > 1:
+            _ask_by_signature(target)
+        answered: Any = mlflow.pyfunc.load_model(str(target)).predict(given)
+    if isinstance(answered, dict):
+        answered = np.asarray(answered[output_name(architecture)])
     if answered.shape != expected.shape or not np.allclose(answered, expected, rtol=0, atol=_TOLERANCE):
         raise Bug("register: the MLflow model answers differently from the model it was made from")
+
+
+def _signature(architecture: Architecture, answer_shape: tuple[int, ...]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import Schema, TensorSpec
+
+    inputs = raw_inputs(architecture)
+    several = len(inputs) > 1
+    taken = [
+        TensorSpec(np.dtype(dtype), (-1, *(-1 if side is None else side for side in shape)), name if several else None)
+        for name, (shape, dtype) in inputs.items()
+    ]
+    name = output_name(architecture) if several else None
+    answered = TensorSpec(np.dtype(np.float32), (-1, *answer_shape), name)
+    return ModelSignature(inputs=Schema(taken), outputs=Schema([answered]))
+
+
+def _ask_by_signature(target: Path) -> None:
+    """Make MLflow ask the SavedModel by its signature: it gives a module called as a function one array only."""
+    from mlflow.models import Model
+
+    described = Model.load(str(target))
+    flavor = described.flavors["tensorflow"]
+    # MLflow's name for any SavedModel that is asked by its signature.
+    flavor |= {"model_type": "tf1-estimator", "meta_graph_tags": ["serve"], "signature_def_key": SIGNATURE}
+    described.save(str(target / "MLmodel"))
 
 
 def _requirements() -> list[str]:

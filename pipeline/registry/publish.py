@@ -19,9 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
 from pipeline.records.registration import Registration, RegistrationOutcome
@@ -32,16 +29,17 @@ from pipeline.registry.bundle import write_bundle
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store, locked
 from pipeline.registry.versions import Version
+from pipeline.storage.shards import Columns
 
 
 @dataclass(frozen=True)
 class Description:
-    """The description of a new version: lineage, test metrics, recipe by dotted key, a few test images, its export."""
+    """The description of a new version: lineage, test metrics, recipe by dotted key, a few test rows, its export."""
 
     lineage: Mapping[str, str]
     metrics: Mapping[str, float]
     recipe: Mapping[str, str]
-    example: npt.NDArray[np.uint8]
+    example: Columns
     exported: Path
 
 

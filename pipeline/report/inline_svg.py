@@ -32,14 +32,15 @@ def inline_svg(content: bytes, prefix: str) -> str:
 
     Raises DataError if it is not SVG.
     """
-    if b"<!ENTITY" in content:
-        raise DataError("the picture declares entities; evaluate writes none: run evaluate again")
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 - entities are refused above
-    except ElementTree.ParseError as error:
-        raise DataError(f"the picture is not SVG ({error}); run evaluate again") from error
+        text = content.decode()  # whatever encoding it declares: in another one, entities would not be seen here
+        if "<!ENTITY" in text:
+            raise DataError("the picture declares entities; Ratchet writes none: make it again")
+        root = ElementTree.fromstring(text)  # noqa: S314 - entities are refused above
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DataError(f"the picture is not SVG ({error}); make it again") from error
     if _local(root.tag) != "svg":
-        raise DataError(f"the picture is not SVG but <{_local(root.tag)}>; run evaluate again")
+        raise DataError(f"the picture is not SVG but <{_local(root.tag)}>; make it again")
     element = _sanitised(root, prefix)
     for size in ("width", "height"):
         element.attrib.pop(size, None)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-from pipeline.errors import RatchetError, StorageError, UsageError
-from pipeline.graph import LOCK_FILE
-from pipeline.models import stored
+from pipeline.errors import StorageError, UsageError
+from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.recipe.settings import flatten
-from pipeline.recipe.strict_yaml import parse_yaml
-from pipeline.report.sections import Section
+from pipeline.report.flow import read_data_set
+from pipeline.report.run_files import RunFiles
+from pipeline.report.sections import Section, find_file, section
 from pipeline.runtime.git import Commit, commit_of
 from pipeline.storage.artifacts import digest_file
-from pipeline.storage.manifests import read_manifest
 
+_FILES = {"recipe": PARAMS_FILE, "graph": GRAPH_FILE, "graph as run": LOCK_FILE}
 _LIBRARIES = (
     "tensorflow",
     "tensorflow-cpu",
@@ -30,50 +28,30 @@ _LIBRARIES = (
     "pyarrow",
     "scikit-learn",
 )
+_NO_REPOSITORY = ("not a git repository", "ambiguous argument 'HEAD'", "unknown revision")
 
 
-def candidate_digest(root: Path) -> str | None:
-    """Return the digest of the model in `models/candidate`, or None if there is no whole one."""
-    try:
-        return stored.digest(root / "models" / "candidate")
-    except RatchetError:
-        return None
+def digests(files: RunFiles) -> dict[str, Section[str]]:
+    """Return the digest of each thing that decides the result: a file's bytes or a data set's content.
 
-
-def digests(root: Path) -> dict[str, str]:
-    """Return the digest of each thing that decides the result, if it exists: a file's bytes or a data set's content."""
-    found: dict[str, str] = {}
-    if candidate := candidate_digest(root):
-        found["candidate (weights and architecture)"] = candidate
-    for name, file in {"recipe (params.yaml)": PARAMS_FILE, "graph as run (dvc.lock)": LOCK_FILE}.items():
-        if (root / file).is_file():
-            found[name] = digest_file(root / file)
-    for folder in ("raw", "prepared/train", "prepared/validation", "prepared/test"):
-        try:
-            found[f"data/{folder}"] = read_manifest(root / "data" / folder, verify=False).digest
-        except RatchetError:
-            continue  # the page's section on the data says what is wrong
-    return found
+    What was never made is left out; of what is damaged, the section says so.
+    """
+    found: dict[str, Section[str]] = {"candidate (weights and architecture)": files.candidate}
+    for name, file in _FILES.items():
+        found[f"{name} ({file})"] = section(lambda file=file: _digest(files.root / file), files.root)  # type: ignore[misc]
+    for _, rows in files.graph.value.flow if files.graph.value else ():
+        data = section(lambda kept=rows.kept: read_data_set(files.root / kept), files.root)  # type: ignore[misc]
+        if data.value is None:
+            found[rows.kept] = Section(None, data.problem)
+            continue
+        for part, manifest in data.value.parts.items():
+            found[f"{rows.kept}/{part}" if data.value.is_divided else rows.kept] = Section(manifest.digest)
+    return {name: digest for name, digest in found.items() if digest or digest.problem}
 
 
 def git_commit(root: Path) -> Section[Commit]:
     """Return the commit that is checked out; outside a repository, or without git, the section says so."""
-    try:
-        return Section(commit_of(root, ignored=LOCK_FILE))
-    except UsageError:
-        return Section(None, "git is not installed")
-    except StorageError:
-        return Section(None, "not a git work tree, or one without a commit")
-
-
-def read_recipe(root: Path) -> Section[dict[str, Any]]:
-    """Read the recipe as flat keys: `train.epochs` → 8."""
-    if not (root / PARAMS_FILE).is_file():
-        return Section(None)
-    try:
-        return Section(flatten(parse_yaml(root / PARAMS_FILE)))
-    except RatchetError as error:
-        return Section(None, str(error).replace(f"{root}/", ""))
+    return section(lambda: _commit(root), root)
 
 
 def library_versions() -> dict[str, str]:
@@ -85,3 +63,18 @@ def library_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return installed
+
+
+def _digest(path: Path) -> str | None:
+    return digest_file(path) if find_file(path) else None
+
+
+def _commit(root: Path) -> Commit:
+    try:
+        return commit_of(root, ignored=LOCK_FILE)
+    except UsageError as error:
+        raise UsageError("git is not installed") from error
+    except StorageError as error:
+        if any(words in str(error) for words in _NO_REPOSITORY):
+            raise StorageError("not a git work tree, or one without a commit") from error
+        raise

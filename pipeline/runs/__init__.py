@@ -5,6 +5,7 @@ preflight, freshness                what is refused before anything runs; whethe
 workspaces, locks, sweeping         where a run works, who may work there, and what is removed later
 dvc_repro, reproduction, dvc_lock   `dvc repro`: started, followed and explained; the order of its lock
 stage_rows, console                 what happened in each stage; how a terminal shows it
-history, run_report                 what is kept of a run, for programs and for people
+history, run_report, outcome        what is kept of a run, for programs and for people; what came of it
+afterwards                          what goes wrong after a failure is a warning
 out_of_memory                       a stage that ran out of memory, and a retry that needs less
 """

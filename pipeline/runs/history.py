@@ -1,6 +1,6 @@
 """The runs so far: each has a folder `runs/<run id>/` with its record, whatever drove it.
 
-A record is written when a run begins and again when it ends, after its recipe, its `dvc.lock` and its reports have been
+A record is written when a run begins and again when it ends, after its graph, recipe, `dvc.lock` and reports have been
 copied beside it: a record that says that the run is over is the last thing written.
 """
 
@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from pipeline.errors import RatchetError, StorageError, UsageError, nearest
-from pipeline.graph import LOCK_FILE
+from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
 from pipeline.runtime import processes
@@ -22,7 +22,7 @@ from pipeline.storage.record_files import read_record, write_record
 
 RECORD = "record.json"
 ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
-_KEPT = (PARAMS_FILE, LOCK_FILE, "reports")
+_KEPT = (GRAPH_FILE, PARAMS_FILE, LOCK_FILE, "reports")  # the graph says which report is which
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _READABLE = 80  # characters of a foreign id that stay readable in ours
 
@@ -81,13 +81,13 @@ def list_runs(root: Path) -> list[RunRecord]:
 def finish(
     root: Path, workspace: Path, record: RunRecord, state: State, outcome: RunOutcome | None = None, sentence: str = ""
 ) -> RunRecord:
-    """Keep a run's recipe, `dvc.lock` and reports, then record that it is over."""
+    """Keep a run's graph, recipe, `dvc.lock` and reports, then record that it is over."""
     keep(root, workspace, record.id)
     return write(root, record.changed(state=state, outcome=outcome, sentence=sentence, end=now(), pid=None))
 
 
 def keep(root: Path, workspace: Path, run_id: str) -> Path:
-    """Copy a run's recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
+    """Copy a run's graph, recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
     kept = root / RUNS / run_id
     aside = kept / ".partial"
     try:

@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import RatchetError
-from pipeline.graph import Graph, load_graph
-from pipeline.records.registration import REGISTRATION_FILE, Registration
+from pipeline.graph import GRAPH_FILE, Graph, load_graph, parse_graph
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.strict_yaml import parse_yaml
+from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunRequest
-from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.records.verdict import Verdict
 from pipeline.runs import freshness, history, workspaces
+from pipeline.runs.afterwards import at_the_end, warned
 from pipeline.runs.console import Console
 from pipeline.runs.locks import run_lock
+from pipeline.runs.outcome import NO_VERDICT, find_registration, verdict_of
 from pipeline.runs.preflight import champion_now, check_before
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
-from pipeline.runs.run_report import PAGE, render_page, write_run_report
+from pipeline.runs.run_report import PAGE, report_run
 from pipeline.runs.stage_rows import StageRow
-from pipeline.storage.record_files import find_record, read_record
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run. `page` is the page that says why."""
+    """The result of a run. `page` is the page that says why; there is no verdict if no stage makes one."""
 
     is_unchanged: bool
-    verdict: Verdict
+    verdict: Verdict | None
     registration: Registration | None
     page: Path
 
@@ -56,27 +58,27 @@ def run(root: Path, request: RunOptions) -> RunResult:
     the stage's own line and exit code; TryAgain if another run is using the same workspace.
     """
     from pipeline.recipe.execution import as_variables
-    from pipeline.recipe.recipe import load_recipe
+    from pipeline.recipe.resolving import load_checked
 
     environment = {**os.environ, **as_variables(request.execution)}
     if request.has_own_recipe:
         return _run_in_worktree(root, request, environment)
     with run_lock(root):
-        recipe = load_recipe(root)
+        recipe = load_checked(root)
         champion = champion_now(root, recipe.name, environment)
         graph = load_graph(root)
         is_current, champion_then = freshness.remembered_champion(root, graph)
         is_current = is_current and champion_then == champion and not request.is_forced
         if is_current and (root / PAGE).is_file():
-            return _outcome(root, is_unchanged=True)
-        check_before(root, recipe, environment)
+            return _outcome(root, graph, is_unchanged=True)
+        check_before(root, graph, recipe, environment)
         started = RunRecord(
             id=history.new_id(root), driver="ratchet", state="running", start=history.now(), pid=os.getpid()
         )
-        with _recorded(root, root, started) as record:
+        with _recorded(root, root, graph, started) as record:
             _drive(root, graph, environment, record, is_forced=request.is_forced)
             freshness.remember(root, graph, champion_now(root, recipe.name, environment))
-        return _outcome(root, is_unchanged=False)
+        return _outcome(root, graph, is_unchanged=False)
 
 
 def _run_in_worktree(root: Path, request: RunOptions, environment: dict[str, str]) -> RunResult:
@@ -90,28 +92,34 @@ def _run_in_worktree(root: Path, request: RunOptions, environment: dict[str, str
         is_forced=request.is_forced,
     )
     record = opening.open_run(root, run_request, environment)
-    if record.same_as is None:
-        workspace = workspaces.workspace_of(root, record.id)
-        try:
-            with run_lock(workspace), _recorded(root, workspace, record.changed(pid=os.getpid())):
-                _drive(workspace, load_graph(workspace), environment, record, is_forced=record.is_forced)
-                steps.remember(root, workspace, record.id, environment)
-        finally:
-            workspaces.remove(root, workspace)
-    return _outcome(root / record.folder, is_unchanged=record.same_as is not None)
+    if record.same_as is not None:  # of that run only what decided its result is known to stand here unchanged
+        graph = parse_graph(parse_yaml(root / GRAPH_FILE), parse_yaml(root / record.folder / PARAMS_FILE))
+        return _outcome(root / record.folder, graph, is_unchanged=True)
+    workspace = workspaces.workspace_of(root, record.id)
+    with at_the_end(lambda: workspaces.remove(root, workspace), f"{workspace} is not removed"):
+        graph = load_graph(workspace)
+        with run_lock(workspace), _recorded(root, workspace, graph, record.changed(pid=os.getpid())):
+            _drive(workspace, graph, environment, record, is_forced=record.is_forced)
+            steps.remember(root, workspace, record.id, environment)
+    return _outcome(root / record.folder, graph, is_unchanged=False)
 
 
 @contextmanager
-def _recorded(root: Path, workspace: Path, record: RunRecord) -> Iterator[RunRecord]:
+def _recorded(root: Path, workspace: Path, graph: Graph, record: RunRecord) -> Iterator[RunRecord]:
     """Write the run's record when the block begins; when it ends, keep the run and write its outcome."""
     history.write(root, record)
     try:
         yield record
-    except (RatchetError, KeyboardInterrupt) as error:
-        history.finish(root, workspace, record, "failed", sentence=str(error) or "interrupted")
+    except (Exception, KeyboardInterrupt) as error:
+        sentence = " ".join(str(error).split())
+        if not sentence:
+            sentence = "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+        with warned(f"{record.folder} does not say that the run failed"):
+            history.finish(root, workspace, record, "failed", sentence=sentence)
         raise
-    verdict = read_record(workspace / VERDICT_FILE, Verdict)
-    history.finish(root, workspace, record, "success", verdict.outcome, verdict.reason)
+    verdict = verdict_of(workspace, graph)
+    outcome, why = (verdict.outcome, verdict.reason) if verdict else (None, NO_VERDICT)
+    history.finish(root, workspace, record, "success", outcome, why)
 
 
 def _drive(
@@ -120,15 +128,19 @@ def _drive(
     freshness.forget(workspace)
     drop_dead_locks(workspace)
     rows = {stage.name: StageRow(stage.name) for stage in graph.stages}
-    with Console(rows.values()) as console:
-        try:
-            reproduce(workspace, rows, console, environment, is_forced=is_forced)
-        finally:
-            write_run_report(workspace, rows.values(), record)
-            render_page(workspace)
+    publisher = graph.maker("registration")
+    report = at_the_end(lambda: report_run(workspace, rows.values(), record), f"{PAGE} is not written")
+    with Console(rows.values()) as console, report:
+        reproduce(
+            workspace,
+            rows,
+            console,
+            environment,
+            publisher=publisher.name if publisher else None,
+            is_forced=is_forced,
+        )
     console.finish()
 
 
-def _outcome(workspace: Path, *, is_unchanged: bool) -> RunResult:
-    registration = find_record(workspace / REGISTRATION_FILE, Registration)
-    return RunResult(is_unchanged, read_record(workspace / VERDICT_FILE, Verdict), registration, workspace / PAGE)
+def _outcome(folder: Path, graph: Graph, *, is_unchanged: bool) -> RunResult:
+    return RunResult(is_unchanged, verdict_of(folder, graph), find_registration(folder, graph), folder / PAGE)

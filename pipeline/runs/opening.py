@@ -10,18 +10,19 @@ from typing import Any
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, parse_graph
-from pipeline.recipe.configs import load_config, recipe_values
-from pipeline.recipe.recipe import PARAMS_FILE, Recipe, apply_overrides
+from pipeline.recipe.configs import recipe_layers
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.run import RUNS, RunRecord, RunRequest
-from pipeline.records.verdict import VERDICT_FILE, Verdict
+from pipeline.records.verdict import Verdict
 from pipeline.runs import dvc_lock, freshness, history, workspaces
+from pipeline.runs.outcome import find_verdict
 from pipeline.runs.preflight import champion_now, check_before
 from pipeline.runs.steps import INPUTS
 from pipeline.runs.sweeping import sweep
 from pipeline.storage.artifacts import write_json
-from pipeline.storage.record_files import read_record
 
 _REQUEST_LIMIT_BYTES = 2**20
 
@@ -57,17 +58,14 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
     workspaces.remove(root, workspace)  # half made by a killed process
     sweep(root, environment)
 
-    config = load_config(root / request.config) if request.config else None
-    overrides, note = _dated(root, recipe_values(root, config), request)
-    values = apply_overrides(
-        recipe_values(root, config), overrides, "--set" if request.driver == "ratchet" else "override"
-    )
-    where = " with ".join(filter(None, (PARAMS_FILE, request.config, "overrides" if overrides else "")))
-    recipe = validate(Recipe, values, where)
+    layers = recipe_layers(root, request.config)
+    overrides, note = _dated(root, layers.values, request)
+    layers = layers.overridden(overrides, "--set" if request.driver == "ratchet" else "override")
+    recipe = checked(layers.values, layers.where)
     plain = recipe.model_dump(mode="json", exclude_unset=True)
-    check_before(root, recipe, environment)
-
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
+    check_before(root, graph, recipe, environment)
+
     inputs = freshness.inputs_digest(root, graph, plain)
     champion = champion_now(root, recipe.name, environment)
     record = RunRecord(
@@ -83,8 +81,8 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
         is_forced=request.is_forced,
     )
     earlier = None if request.is_forced else freshness.run_with_same_inputs(root, inputs, champion)
-    if earlier and (root / RUNS / earlier / VERDICT_FILE).is_file():
-        return _unchanged(root, record, earlier)
+    if earlier and (verdict := find_verdict(root / RUNS / earlier, graph)):
+        return _unchanged(root, record, earlier, verdict)
     history.write(root, record)
     workspace = workspaces.make(root, request.id, plain)
     history.keep(root, workspace, request.id)
@@ -101,14 +99,14 @@ def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[
         return overrides, ""
     from pipeline.data.snapshots import dates
 
-    path = str(overrides.get("data.path", values.get("data", {}).get("path", "")))
+    data = values.get("data")
+    path = str(overrides.get("data.path", data.get("path", "") if isinstance(data, Mapping) else ""))
     if dates(root / path):
         return {**overrides, "ingest.as_of": request.as_of}, ""
     return overrides, f"{path} keeps no snapshots to say what it held on {request.as_of}: today's data are used"
 
 
-def _unchanged(root: Path, record: RunRecord, earlier: str) -> RunRecord:
-    verdict = read_record(root / RUNS / earlier / VERDICT_FILE, Verdict)
+def _unchanged(root: Path, record: RunRecord, earlier: str, verdict: Verdict) -> RunRecord:
     sentence = f"nothing changed since run {earlier}: {verdict.outcome}, {verdict.reason}"
     unchanged = record.changed(same_as=earlier)
     history.write(root, unchanged)

@@ -10,23 +10,31 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from pipeline.graph import Graph
     from pipeline.recipe.recipe import Recipe
 
 
-def check_before(root: Path, recipe: Recipe, environment: Mapping[str, str]) -> None:
-    """Refuse a run before anything is written: for its execution, source, contracts or set-up."""
+def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> None:
+    """Refuse a run with a checked recipe before anything is written: for its execution, source, contracts or set-up."""
+    from pipeline.contracts.suites import read_suite
     from pipeline.doctor.examine import require_horovod, require_java
-    from pipeline.models.lookup import checked_settings
     from pipeline.recipe.execution import load_execution
+    from pipeline.recipe.fitting import columns_of
+    from pipeline.recipe.workers import require_equal_shares
 
     execution = load_execution(root, environment)
-    checked_settings(recipe.model.name, recipe.model.settings)
-    if not (root / recipe.data.path).exists():
-        raise StorageError(f"data.path: {recipe.data.path} does not exist; name the folder that holds the source")
-    for name in ("raw.yaml", "prepared.yaml"):
-        contract = Path(recipe.data.contracts) / name
-        if not (root / contract).is_file():
-            raise UsageError(f"data.contracts: {contract} does not exist; every data set needs its contract")
+    require_equal_shares(recipe.train.batch_size, execution.horovod.workers)
+    source = root / recipe.data.path
+    if not source.is_dir():
+        what = "is not a folder" if source.exists() else "does not exist"
+        raise StorageError(f"data.path: {recipe.data.path} {what}; name the folder that holds the source")
+    for contract in graph.contracts:
+        if not (root / contract.path).is_file():
+            raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
+        try:
+            read_suite(root / contract.path, columns_of(recipe))
+        except UsageError as error:
+            raise UsageError(str(error).replace(f"{root}/", "")) from error
     if not os.access(root, os.W_OK):
         raise StorageError(f"{root}: not writable; run in a folder of your own")
     require_java()

@@ -42,6 +42,7 @@ def reproduce(
     console: Console,
     environment: Mapping[str, str],
     *,
+    publisher: str | None = None,
     stage: str | None = None,
     is_single: bool = False,
     is_forced: bool = False,
@@ -49,7 +50,8 @@ def reproduce(
     """Run `dvc repro` in `workspace` and keep `rows` and `console` up to date until it ends.
 
     With a `stage`, only that stage and what it needs is run, or with `is_single` only that stage; `is_forced`: even
-    what is up to date. If the champion has changed since the verdict, only the stages that depend on it run again.
+    what is up to date. If the champion has changed since the verdict, as the stage that is the `publisher` finds, only
+    the stages that depend on it run again.
     Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
     """
     folder = workspaces.stage_folder(workspace, stage) if stage else workspace / workspaces.WORK
@@ -60,7 +62,7 @@ def reproduce(
             )
             return
         except StageFailed as error:
-            if error.stage != "register" or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
+            if error.stage != publisher or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
                 raise
             is_single = is_forced = False
 

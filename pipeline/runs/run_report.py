@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.records.run import RUN_REPORT_FILE, RunRecord, RunReport, StageRun
+from pipeline.records.run import PAGE_FILE, RUN_REPORT_FILE, RunRecord, RunReport, StageRun
 from pipeline.runs import history
+from pipeline.runs.afterwards import at_the_end
 from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.record_files import write_record
 
-PAGE = Path("reports") / "index.html"
+PAGE = Path(PAGE_FILE)
 
 
 def write_run_report(workspace: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
@@ -30,6 +31,12 @@ def write_run_report(workspace: Path, rows: Iterable[StageRow], record: RunRecor
         stages=stages,
     )
     write_record(workspace / RUN_REPORT_FILE, report)
+
+
+def report_run(workspace: Path, rows: Iterable[StageRow], record: RunRecord) -> None:
+    """Write both. The page is written even if the report for programs cannot be."""
+    with at_the_end(lambda: render_page(workspace), f"{PAGE} is not written"):
+        write_run_report(workspace, rows, record)
 
 
 def render_page(workspace: Path) -> None:

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, load_graph
 from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.records.registration import REGISTRATION_FILE
 from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
-from pipeline.records.verdict import VERDICT_FILE, Verdict
 from pipeline.runs import dvc_lock, freshness, history, out_of_memory, workspaces
+from pipeline.runs.afterwards import at_the_end, warned
 from pipeline.runs.console import Console
 from pipeline.runs.locks import maker_lock, run_lock, stage_lock
+from pipeline.runs.outcome import NO_VERDICT, find_registration, find_verdict
 from pipeline.runs.preflight import champion_now
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
-from pipeline.runs.run_report import render_page, write_run_report
+from pipeline.runs.run_report import report_run
 from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.artifacts import read_json, write_file, write_json
-from pipeline.storage.record_files import read_record
 
 INPUTS = Path(".ratchet") / "inputs.json"  # the digest of the run's inputs
 _PATIENCE_S = 24 * 3600.0  # an earlier attempt may still be running; the task's own time-out limits this one
@@ -50,37 +49,48 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
         if has_run_out:
             print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
         before = out_of_memory.kills()
-        try:
-            with Console(rows.values()) as console:
-                reproduce(
-                    workspace, rows, console, environment, stage=stage, is_single=is_whole, is_forced=record.is_forced
-                )
-        except RatchetError as error:
-            row = rows[stage]
-            row.state, row.what = "failed", str(error)
-            was_ended = error.exit_code in (
-                Bug.exit_code,
-                TryAgain.exit_code,
-            )  # otherwise the stage has reported what is wrong
-            if was_ended and (out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before):
-                row.readings["out_of_memory"] = 1.0
-                if has_run_out:
-                    raise UsageError(
-                        f"stage {stage}: ran out of memory again, with half the parallelism; "
-                        f"give the machine more memory, or the stage less to hold at once ({error})"
-                    ) from error
-                raise TryAgain(
-                    f"stage {stage}: ran out of memory; the next try works with half the parallelism"
-                ) from error
-            raise
-        finally:
-            for row in rows.values():
-                write_json(workspace / history.ROWS / f"{row.name}.json", vars(row))
+        publisher = graph.maker("registration")
+        with at_the_end(lambda: _keep_rows(workspace, rows), f"what happened in stage {stage} is not kept"):
+            try:
+                with Console(rows.values()) as console:
+                    reproduce(
+                        workspace,
+                        rows,
+                        console,
+                        environment,
+                        publisher=publisher.name if publisher else None,
+                        stage=stage,
+                        is_single=is_whole,
+                        is_forced=record.is_forced,
+                    )
+            except RatchetError as error:
+                row = rows[stage]
+                row.state, row.what = "failed", str(error)
+                # Any other code: the stage has reported what is wrong.
+                was_ended = error.exit_code in (Bug.exit_code, TryAgain.exit_code)
+                if was_ended and (out_of_memory.is_sign(str(error)) or out_of_memory.kills() > before):
+                    row.readings["out_of_memory"] = 1.0
+                    raise _out_of_memory(error, stage, is_second=has_run_out) from error
+                raise
     return rows[stage]
 
 
+def _out_of_memory(error: RatchetError, stage: str, *, is_second: bool) -> RatchetError:
+    if not is_second:
+        return TryAgain(f"stage {stage}: ran out of memory; the next try works with half the parallelism")
+    return UsageError(
+        f"stage {stage}: ran out of memory again, with half the parallelism; "
+        f"give the machine more memory, or the stage less to hold at once ({error})"
+    )
+
+
+def _keep_rows(workspace: Path, rows: Mapping[str, StageRow]) -> None:
+    for row in rows.values():
+        write_json(workspace / history.ROWS / f"{row.name}.json", vars(row))
+
+
 def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunRecord:
-    """Keep the run's recipe, `dvc.lock`, reports and page, and record that it is over.
+    """Keep the run's graph, recipe, `dvc.lock`, reports and page, and record that it is over.
 
     The worktree of a successful run is removed; that of a failed one is kept for as long as `execution.yaml` says.
     """
@@ -91,12 +101,13 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
     if not workspace.exists():
         lost = "its worktree was removed while it ran"
         return history.write(root, record.changed(state="failed", sentence=sentence or lost, end=history.now()))
-    graph = load_graph(workspace)
-    rows = [_row(workspace, stage.name) for stage in graph.stages]
-    _order_lock(workspace, graph)
-    write_run_report(workspace, rows, record)
-    render_page(workspace)
-    outcome, why = _outcome(workspace) if state == "success" else (None, "")
+    rows: list[StageRow] = []
+    with warned(f"the report on {run_id} is not whole") if state == "failed" else nullcontext():
+        graph = load_graph(workspace)
+        rows += [_row(workspace, stage.name) for stage in graph.stages]
+        with at_the_end(lambda: report_run(workspace, rows, record), "the report is not written"):
+            _order_lock(workspace, graph)
+    outcome, why = _outcome(workspace, load_graph(workspace)) if state == "success" else (None, "")
     if state == "failed" and not sentence:
         sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
     done = history.finish(root, workspace, record, state, outcome, sentence or why)
@@ -167,10 +178,10 @@ def _row(workspace: Path, stage: str) -> StageRow:
     return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
 
 
-def _outcome(workspace: Path) -> tuple[RunOutcome | None, str]:
-    if not (workspace / VERDICT_FILE).is_file():
-        return None, ""
-    verdict = read_record(workspace / VERDICT_FILE, Verdict)
-    if verdict.outcome == "promote" and not (workspace / REGISTRATION_FILE).is_file():
+def _outcome(workspace: Path, graph: Graph) -> tuple[RunOutcome | None, str]:
+    verdict = find_verdict(workspace, graph)
+    if verdict is None:
+        return None, "" if graph.maker("verdict") else NO_VERDICT
+    if verdict.promotes and graph.maker("registration") and not find_registration(workspace, graph):
         return "rejected", f"passed the gate, but a person did not approve it: {verdict.reason}"
     return verdict.outcome, verdict.reason

@@ -11,7 +11,7 @@ from pipeline.registry.lineage import lineage_tags
 from pipeline.registry.publish import Candidate, Description, register, require_judged
 from pipeline.stages.context import StageContext
 from pipeline.storage.record_files import read_record, write_record
-from pipeline.storage.shards import first_images
+from pipeline.storage.shards import first_rows
 
 _EXAMPLE_ROWS = 4
 
@@ -46,6 +46,6 @@ def _describe(stage: StageContext) -> Description:
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
-        example=first_images(stage.dep("data/prepared/test"), _EXAMPLE_ROWS),
+        example=first_rows(stage.dep("data/prepared/test"), _EXAMPLE_ROWS),
         exported=exported(stage.dep("models/candidate"), stage.volatile(".ratchet/exports")),
     )

@@ -7,7 +7,8 @@ killed continues after its last finished epoch and ends with the same weights.
 from __future__ import annotations
 
 from pipeline.launching import launch
-from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.slots import Choice
 from pipeline.records.contract_result import ContractResult
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
@@ -22,10 +23,12 @@ def run(stage: StageContext) -> str:
     read_record(contract, ContractResult).require_passed(contract)
     settings = stage.execution.horovod
     unchecked = Job(
-        model=stage.param("model", ModelParams),
+        task=stage.param("task", Choice),
+        model=stage.param("model", Choice),
         train=stage.param("train", TrainParams),
         seed=stage.param("seed", int),
         classes=stage.param("data.classes", tuple),
+        code=stage.code(),
         prepared=str(stage.dep("data/prepared")),
         augmented=str(stage.dep("data/augmented")),
         work=str(stage.volatile(".ratchet/checkpoints")),

@@ -15,54 +15,74 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
+from pipeline.records.feature import FeatureSpec
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import Columns
 
 Order = npt.NDArray[np.int64]
-Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]  # pixels [image, h, w, c], labels [image]
+Labels = npt.NDArray[np.int32]
+Batch = tuple[Columns, Labels]  # by feature [row, *shape]; labels [row]
 
 
 @dataclass(frozen=True)
 class PartInMemory:
-    """Images in memory: `pixels [row, height, width, channel] uint8`, `labels [row] int32`."""
+    """Rows in memory: each feature's values `[row, *shape]` by its name, and `labels [row] int32`."""
 
-    pixels: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int32]
+    columns: Columns
+    labels: Labels
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.labels)
 
+    def columns_at(self, rows: Order) -> Columns:
+        """Return a copy of the features of some rows, in their order."""
+        return {name: values.take(rows, axis=0) for name, values in self.columns.items()}
+
+
+def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
+    """Return the features that data sets have in common; raise DataError if they differ, fitted state included."""
+    found = [read_manifest(folder, verify=False).features for folder in folders]
+    for folder, features in zip(folders, found, strict=True):
+        if not features:
+            raise DataError(f"{folder}: its manifest names no features; run `dvc repro` to make it again")
+        if features != found[0]:
+            raise DataError(f"{folder}: other features than {folders[0]}; run `dvc repro` to make both again")
+    return found[0]
+
 
 def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> PartInMemory:
-    """Read data sets of one image shape, one after the other, into one block of memory.
+    """Read data sets of the same features, one after the other, into one block of memory for each feature.
 
-    A row group is a view of its Parquet page and is copied once, into the block. Raises DataError for another shape, a
+    A row group is a view of its Parquet page and is copied once, into the block. Raises DataError for other features, a
     label outside 0 … `classes` − 1, or bytes that do not match their manifest.
     """
+    features = read_features(folders)
     manifests = [read_manifest(folder, verify=verify) for folder in folders]
-    shape = shards.image_shape(manifests[0])
     rows = sum(manifest.rows for manifest in manifests)
-    pixels, labels = np.empty((rows, *shape), np.uint8), np.empty(rows, np.int32)
+    part = PartInMemory(
+        {spec.name: np.empty((rows, *spec.shape), spec.dtype) for spec in features}, np.empty(rows, np.int32)
+    )
     filled = 0
     for folder, manifest in zip(folders, manifests, strict=True):
-        if shards.image_shape(manifest) != shape:
-            raise DataError(f"{folder}: images of {shards.image_shape(manifest)}, but {folders[0]} has {shape}")
         for entry in manifest.files:
-            for table in shards.iter_shard(folder / entry.path, ["label", "pixels"]):
+            for table in shards.iter_shard(folder / entry.path, ["label", *part.columns]):
                 end = filled + table.num_rows
                 if end > rows:
                     raise DataError(f"{folder}: more rows than its manifest says; run `dvc repro` to make it again")
-                pixels[filled:end] = shards.pixels_of(table["pixels"], shape)
-                labels[filled:end] = table["label"].to_numpy()
+                for spec in features:
+                    part.columns[spec.name][filled:end] = shards.array_of(table[spec.name], spec)
+                part.labels[filled:end] = table["label"].to_numpy()
                 filled = end
     if filled != rows:
         raise DataError(f"{folders[0]}: {filled} rows, but the manifests say {rows}; run `dvc repro` to make it again")
+    labels = part.labels
     if rows and (labels.min() < 0 or labels.max() >= classes):
         raise DataError(
             f"{folders[0]}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
         )
-    return PartInMemory(pixels, labels)
+    return part
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> Order:
@@ -86,7 +106,7 @@ def training_batches(part: PartInMemory, order: Order, batch_size: int, rank: in
     """Yield a rank's share of each global batch of an epoch."""
     for step in range(step_count(len(order), batch_size)):
         rows = rank_rows(order, step, batch_size, rank, workers)
-        yield part.pixels.take(rows, axis=0), part.labels.take(rows)
+        yield part.columns_at(rows), part.labels.take(rows)
 
 
 def rank_share(rows: int, rank: int, workers: int) -> range:
@@ -99,4 +119,4 @@ def validation_batches(part: PartInMemory, batch_size: int, rank: int, workers: 
     share = rank_share(len(part), rank, workers)
     for begin in range(share.start, share.stop, batch_size):
         end = min(begin + batch_size, share.stop)
-        yield part.pixels[begin:end], part.labels[begin:end]
+        yield {name: values[begin:end] for name, values in part.columns.items()}, part.labels[begin:end]

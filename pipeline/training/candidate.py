@@ -52,7 +52,5 @@ def forget_work(job: Job) -> None:
 def in_words(job: Job, best: EpochRecord) -> str:
     """Return a training and its result in words."""
     workers = f"{job.workers} worker{'s' if job.workers > 1 else ''}"
-    return (
-        f"{job.train.epochs} epochs on {workers}, best is {best.epoch}: "
-        f"validation accuracy {best.validation_accuracy:.4f}, loss {best.validation_loss:.4f}"
-    )
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in best.validation.items())
+    return f"{job.train.epochs} epochs on {workers}, best is {best.epoch}: validation {figures}"

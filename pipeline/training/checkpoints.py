@@ -16,7 +16,7 @@ from pipeline.errors import DataError, StorageError
 from pipeline.models.build import Weights
 from pipeline.models.stored import load_arrays
 from pipeline.records.digests import digest_bytes
-from pipeline.records.training_history import EpochRecord
+from pipeline.records.training_history import LOSS, EpochRecord
 from pipeline.storage import artifacts
 
 _STATE_FILE = "state.json"
@@ -40,7 +40,7 @@ class Checkpoint:
 
 def best_epoch(history: tuple[EpochRecord, ...]) -> int:
     """Return the epoch with the lowest validation loss; of equals, the earliest."""
-    return min(history, key=lambda record: (record.validation_loss, record.epoch)).epoch
+    return min(history, key=lambda record: (record.validation[LOSS], record.epoch)).epoch
 
 
 def save(work: Path, checkpoint: Checkpoint) -> None:
@@ -90,7 +90,7 @@ def _read(folder: Path) -> Checkpoint:
         for name in names:
             if artifacts.digest_file(folder / name) != digests[name]:
                 raise DataError(f"{folder / name}: its bytes do not match the digest in {_STATE_FILE}")
-    except (KeyError, TypeError, OSError) as error:
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder}: not a checkpoint: {error!r}") from error
     last, best, optimizer = (load_arrays(folder / name) for name in names)
     return Checkpoint(history, last, best, optimizer)

@@ -28,6 +28,12 @@ class Collective(Protocol):
     def average(self, flat: Any) -> Any:
         """Return the mean over the ranks of one flat float32 tensor: a step's only exchange, traced into its graph."""
 
+    def stack(self, values: Any, name: str) -> Any:
+        """Return the float32 tensors of all ranks, `[rank, …]`, the same bits on each; traced, with its gradient.
+
+        `name` tells it from the step's other exchanges.
+        """
+
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Set these Keras variables, on every rank, to rank 0's values."""
 
@@ -50,6 +56,10 @@ class SingleProcess:
     def average(self, flat: Any) -> Any:
         """Return the tensor unchanged."""
         return flat
+
+    def stack(self, values: Any, name: str) -> Any:  # noqa: ARG002 - there is no exchange to name
+        """Return the tensor as the only one."""
+        return values[None]
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Do nothing: there are no other ranks."""
@@ -89,6 +99,24 @@ class Horovod:
     def average(self, flat: Any) -> Any:
         """Allreduce; it becomes part of the step's graph."""
         return self._hvd.allreduce(flat, op=self._hvd.Average, name="step")
+
+    def stack(self, values: Any, name: str) -> Any:
+        """Allreduce tensors that are zero but for the rank's own row: sums with zeros keep every bit."""
+        import tensorflow as tf
+
+        rows = [[self.rank, self.size - 1 - self.rank]]
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow publishes no types
+        def stacked(own: Any) -> Any:
+            padded = tf.pad(own[tf.newaxis], rows + [[0, 0]] * own.shape.rank)
+
+            def gradient(upstream: Any) -> Any:
+                # The ranks' losses are averaged; each depends on this rank's row.
+                return self._hvd.allreduce(upstream, op=self._hvd.Sum, name=f"{name}.gradient")[self.rank]
+
+            return self._hvd.allreduce(padded, op=self._hvd.Sum, name=name), gradient
+
+        return stacked(values)
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Broadcast from rank 0."""
@@ -131,5 +159,5 @@ def prove_identical(collective: Collective, digest: bytes, where: str) -> None:
     if strays:
         raise Bug(
             f"{where}: rank {', '.join(map(str, strays))} and rank 0 hold different weights or optimizer state; "
-            "a layer that keeps state of its own (batch normalisation) is the usual cause: nothing was published"
+            "nothing was published"
         )

@@ -9,39 +9,30 @@ from typing import Any
 
 from pydantic import Field
 
-import pipeline
 from pipeline.errors import DataError, UsageError
-from pipeline.models.lookup import checked_settings
-from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.recipe.recipe import ARCHITECTURE, TrainParams
 from pipeline.recipe.settings import Settings
+from pipeline.recipe.slots import Choice, choices
+from pipeline.recipe.workers import require_equal_shares
 from pipeline.records.architecture import Architecture
 from pipeline.records.digests import digest_json
-from pipeline.records.statistics import STATISTICS_FILE, ChannelStatistics
-from pipeline.storage import artifacts, shards
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.record_files import read_record
+from pipeline.training.batches import read_features
 
-_DECIDING_CODE = (
-    "training",
-    "models/build.py",
-    "models/layers.py",
-    "models/lookup.py",
-    "models/stored.py",
-    "storage",
-    "records",
-)
 _DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy", "horovod")
 
 
 class Job(Settings):
     """What every worker is given, as JSON. Paths are absolute; on several hosts they must lead to the same files."""
 
-    model: ModelParams
+    task: Choice
+    model: Choice
     train: TrainParams
     seed: int
     classes: tuple[str, ...] = Field(strict=False)
-    prepared: str = Field(description="folder with train, validation and statistics.json")
-    augmented: str = Field(description="folder with the changed copies of the training images; may be empty")
+    code: dict[str, str] = Field(description="digest of each file of code that decides the result, by path")
+    prepared: str = Field(description="folder with train and validation")
+    augmented: str = Field(description="folder with the changed copies of the training rows; may be empty")
     work: str = Field(description="folder of the checkpoints of this very job")
     tensorboard: str = Field(description="folder of the TensorBoard logs")
     workers: int = Field(ge=1)
@@ -58,21 +49,15 @@ class Job(Settings):
         return Path(self.prepared, "validation")
 
 
-def read_statistics(prepared: Path) -> dict[str, tuple[float, ...]]:
-    """Read mean and standard deviation by channel, in grey levels of 0 to 255; raises as `read_record`."""
-    statistics = read_record(prepared / STATISTICS_FILE, ChannelStatistics)
-    return {"mean": statistics.mean, "std": statistics.std}
-
-
 def architecture_of(job: Job) -> Architecture:
-    """Return the architecture that a job trains, with the shape and the statistics of its data."""
-    shape = shards.image_shape(read_manifest(job.training_folders[0], verify=False))
+    """Return the architecture that a job trains, with the features of its data, fitted."""
+    features = read_features([*job.training_folders, job.validation_folder])
     return Architecture(
         name=job.model.name,
         settings=job.model.settings,
-        input_shape=shape,
+        task=job.task.name,
+        features=tuple(spec for spec in features if spec.role == "input"),
         classes=job.classes,
-        statistics=read_statistics(Path(job.prepared)),
     )
 
 
@@ -83,14 +68,9 @@ def job_key(job: Job) -> str:
     """
     folders = (*job.training_folders, job.validation_folder)
     decides: dict[str, Any] = {
-        "model": job.model.model_dump(mode="json"),
-        "train": job.train.model_dump(mode="json"),
-        "seed": job.seed,
-        "classes": list(job.classes),
+        **job.model_dump(mode="json", include={"task", "model", "train", "seed", "classes", "code"}),
         "data": [read_manifest(folder, verify=False).digest for folder in folders],
-        "statistics": read_statistics(Path(job.prepared)),
         "workers": [job.workers, job.threads],  # rounding depends on them
-        "code": _code_digests(job.model.name),
         "packages": _versions(),
     }
     return digest_json(decides).removeprefix("sha256:")[:16]
@@ -104,25 +84,15 @@ def checked_job(job: Job) -> Job:
 
 def check_job(job: Job) -> None:
     """Refuse a job that cannot be trained, before any work: UsageError for the recipe, DataError for the data."""
-    checked_settings(job.model.name, job.model.settings)
-    if job.train.batch_size % job.workers:
-        fits = max(job.workers, job.train.batch_size - job.train.batch_size % job.workers)
-        raise UsageError(
-            f"train.batch_size: {job.train.batch_size} images cannot be shared equally by {job.workers} workers; "
-            f"use {fits}, or another horovod.workers"
-        )
+    ARCHITECTURE.settings(job.model, "model")
+    for chosen in choices(job.train, "train."):
+        chosen.settings()
+    require_equal_shares(job.train.batch_size, job.workers)
     rows = sum(read_manifest(folder, verify=False).rows for folder in job.training_folders)
     if rows < job.train.batch_size:
-        raise UsageError(f"train.batch_size: {job.train.batch_size} is more than the {rows} training images; use fewer")
+        raise UsageError(f"train.batch_size: {job.train.batch_size} is more than the {rows} training rows; use fewer")
     if read_manifest(job.validation_folder, verify=False).rows == 0:
         raise DataError(f"{job.validation_folder}: no rows, so no epoch can be called the best; raise split.validation")
-
-
-def _code_digests(architecture: str) -> Mapping[str, str]:
-    package = Path(pipeline.__file__).parent
-    paths = [package / name for name in (*_DECIDING_CODE, f"models/architectures/{architecture}.py")]
-    files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
-    return {file.relative_to(package).as_posix(): artifacts.digest_file(file) for file in files}
 
 
 def _versions() -> Mapping[str, str]:

@@ -10,37 +10,26 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import DataError
 from pipeline.models.build import Weights, build, logits_of, set_weights, weights_of
-from pipeline.models.layers import placed_dropout
 from pipeline.recipe.recipe import TrainParams
 from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.progress import count
-from pipeline.training import checkpoints
-from pipeline.training.batches import (
-    PartInMemory,
-    epoch_order,
-    read_part,
-    step_count,
-    training_batches,
-    validation_batches,
-)
+from pipeline.training import checkpoints, refusals
+from pipeline.training.batches import epoch_order, read_part, step_count, training_batches
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.collective import Collective, prove_identical
 from pipeline.training.job import Job, architecture_of
 from pipeline.training.logs import TensorBoard
+from pipeline.training.objective import objective_of
 from pipeline.training.schedule import learning_rates
-
-_VALIDATION_BATCH = 256
-
-TrainingStep = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.int32], int], tuple[float, float]]
+from pipeline.training.step import Score, TrainingStep, make_optimizer, validate
 
 
 class ProgressReporter(Protocol):
@@ -56,22 +45,29 @@ class ProgressReporter(Protocol):
 def train_model(job: Job, collective: Collective, report: ProgressReporter) -> None:
     """Train until all epochs are done, leaving a checkpoint after each; continue from the newest if there is one.
 
-    Raises DataError if the loss is no longer finite, Bug if the ranks drift apart.
+    Raises DataError if the loss is no longer finite, UsageError for a model of which something would be ignored, Bug if
+    the ranks drift apart.
     """
-    report.step("reading the prepared images")
+    report.step("reading the prepared rows")
     work, train = Path(job.work), job.train
     architecture = architecture_of(job)
     training = read_part(job.training_folders, len(job.classes))
     validation = read_part([job.validation_folder], len(job.classes))
-    steps = step_count(len(training), train.batch_size)
+    steps, share = step_count(len(training), train.batch_size), train.batch_size // collective.size
 
     report.step("building the model")
     make_deterministic(job.seed, job.threads)
     model = build(architecture)
-    optimizer = make_optimizer(train, model)
+    logits_model = logits_of(model)
+    refusals.refuse_layers(logits_model)
+    optimizer = make_optimizer(train.optimizer, train.learning_rate, model)
+    objective = objective_of(job.task, train.loss, len(job.classes))
     rates = learning_rates(train, steps)
-    step = make_step(model, optimizer, job, rates, collective)
-    score = make_score(model)
+    features = architecture.features
+    score = Score(logits_model, objective, features)
+    step = TrainingStep(logits_model, optimizer, objective, features, share, job.seed, rates, collective)
+    refusals.refuse_graph(step, logits_model, optimizer, features)
+    refusals.refuse_behaviour(step, logits_model, optimizer, training, share)
 
     last = checkpoints.newest(work)
     if last is not None:
@@ -83,34 +79,24 @@ def train_model(job: Job, collective: Collective, report: ProgressReporter) -> N
 
     logs = TensorBoard(Path(job.tensorboard), first_epoch=len(history) + 1) if collective.rank == 0 else None
     if logs and not history:
-        logs.write_graph(model)
+        logs.write_graph(model, features)
     throughput = Throughput(report, train, steps, first_epoch=len(history) + 1)
     for epoch in range(len(history) + 1, train.epochs + 1):
         order = epoch_order(len(training), job.seed, epoch)
         batches = training_batches(training, order, train.batch_size, collective.rank, collective.size)
-        sums, number = np.zeros(2), (epoch - 1) * steps
-        for pixels, labels in batches:
-            loss, accuracy = step(pixels, labels, number)
-            if not math.isfinite(loss):
-                raise DataError(
-                    f"training: the loss is {loss} in epoch {epoch}, step {number}: the run has diverged; "
-                    f"lower train.learning_rate (now {train.learning_rate:g}) or raise train.warmup_epochs"
-                )
-            sums += loss, accuracy
+        sums, number = np.zeros(len(step.names)), (epoch - 1) * steps
+        for columns, labels in batches:
+            figures = step(columns, labels, number)
+            require_finite(dict(zip(step.names, figures.tolist(), strict=True)), "", epoch, number, train)
+            sums += figures
             number += 1
-            throughput.stepped(epoch, number, loss)
+            throughput.stepped(epoch, number, figures[0])
 
-        validation_loss, validation_accuracy = validate(score, validation, collective)
+        validated = validate(score, validation, collective)
+        require_finite(validated, "validation ", epoch, number - 1, train)
         prove_identical(collective, state_digest(model, optimizer), f"after epoch {epoch}")
-        train_loss, train_accuracy = (sums / steps).tolist()
-        record = EpochRecord(
-            epoch=epoch,
-            learning_rate=rates[number - 1],
-            train_loss=train_loss,
-            train_accuracy=train_accuracy,
-            validation_loss=validation_loss,
-            validation_accuracy=validation_accuracy,
-        )
+        trained = dict(zip(step.names, (sums / steps).tolist(), strict=True))
+        record = EpochRecord(epoch=epoch, learning_rate=rates[number - 1], train=trained, validation=validated)
         history = (*history, record)
         if checkpoints.best_epoch(history) == epoch:
             best = weights_of(model)
@@ -118,6 +104,16 @@ def train_model(job: Job, collective: Collective, report: ProgressReporter) -> N
             checkpoints.save(work, Checkpoint(history, weights_of(model), best, optimizer_state(optimizer)))
         if logs:
             logs.write_epoch(record, model)
+
+
+def require_finite(figures: Mapping[str, float], part: str, epoch: int, step: int, train: TrainParams) -> None:
+    """Raise DataError if a figure, in whatever part it was measured, is no longer a number: the run has diverged."""
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise DataError(
+                f"training: the {part}{name} is {value} in epoch {epoch}, step {step}: the run has diverged; "
+                f"lower train.learning_rate (now {train.learning_rate:g}) or raise train.warmup_epochs"
+            )
 
 
 def make_deterministic(seed: int, threads: int) -> None:
@@ -131,93 +127,6 @@ def make_deterministic(seed: int, threads: int) -> None:
     if threads > 1:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed % 2**32)
-
-
-def make_optimizer(train: TrainParams, model: Any) -> Any:
-    """Return the recipe's Keras optimizer, built for the model; every step sets its learning rate."""
-    import keras
-
-    decay = {"weight_decay": train.weight_decay} if train.weight_decay else {}
-    rate = train.learning_rate
-    optimizers: dict[str, Callable[[], Any]] = {
-        "sgd": lambda: keras.optimizers.SGD(rate, **decay),
-        "momentum": lambda: keras.optimizers.SGD(rate, momentum=0.9, **decay),
-        "nesterov": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **decay),
-        "adam": lambda: keras.optimizers.Adam(rate, **decay),
-        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=train.weight_decay),
-    }
-    optimizer = optimizers[train.optimizer]()
-    optimizer.build(model.trainable_variables)
-    return optimizer
-
-
-def make_step(model: Any, optimizer: Any, job: Job, rates: list[float], collective: Collective) -> TrainingStep:
-    """Return the function of one step: `(pixels, labels, number)` → mean loss and accuracy over the global batch.
-
-    Everything that the ranks average goes through one flat tensor: gradients, loss and accuracy in a single exchange.
-    """
-    import tensorflow as tf
-
-    logits_model = logits_of(model)
-    variables = model.trainable_variables
-    shapes = [tuple(variable.shape) for variable in variables]
-    sizes = [math.prod(shape) for shape in shapes]
-    share = job.train.batch_size // collective.size
-    first_image = collective.rank * share
-    classes, smoothing = len(job.classes), job.train.label_smoothing
-    rate_of_step = tf.constant(rates, tf.float32)
-
-    def step(pixels: Any, labels: Any, number: Any) -> Any:
-        with tf.GradientTape() as tape, placed_dropout(logits_model, job.seed, number, first_image):
-            logits = logits_model(pixels, training=True)
-            targets = tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        accuracy = tf.reduce_mean(tf.cast(_hits(logits, labels), tf.float32))
-
-        flat = tf.concat([*(tf.reshape(gradient, [-1]) for gradient in gradients), [loss, accuracy]], axis=0)
-        *parts, figures = tf.split(collective.average(flat), [*sizes, 2])
-        gradients = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
-        optimizer.learning_rate.assign(tf.gather(rate_of_step, number))
-        optimizer.apply(gradients, variables)
-        return figures
-
-    signature = [
-        tf.TensorSpec((share, *model.input_shape[1:]), tf.uint8),
-        tf.TensorSpec((share,), tf.int32),
-        tf.TensorSpec((), tf.int64),
-    ]
-    graph = tf.function(step, input_signature=signature)
-
-    def run(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int32], number: int) -> tuple[float, float]:
-        loss, accuracy = graph(pixels, labels, np.int64(number)).numpy().tolist()
-        return loss, accuracy
-
-    return run
-
-
-def make_score(model: Any) -> Any:
-    """Return the function that scores a batch: `(pixels, labels)` → summed cross-entropy and number of hits."""
-    import tensorflow as tf
-
-    logits_model = logits_of(model)
-
-    def score(pixels: Any, labels: Any) -> Any:
-        logits = logits_model(pixels, training=False)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return tf.reduce_sum(losses), tf.reduce_sum(tf.cast(_hits(logits, labels), tf.float32))
-
-    signature = [tf.TensorSpec(model.input_shape, tf.uint8), tf.TensorSpec((None,), tf.int32)]
-    return tf.function(score, input_signature=signature)
-
-
-def validate(score: Any, part: PartInMemory, collective: Collective) -> tuple[float, float]:
-    """Return mean cross-entropy (nats) and accuracy over all rows; each rank scores its share of them once."""
-    sums = np.zeros(2)
-    for pixels, labels in validation_batches(part, _VALIDATION_BATCH, collective.rank, collective.size):
-        sums += [float(value) for value in score(pixels, labels)]
-    loss, hits = collective.total(sums) / len(part)
-    return float(loss), float(hits)
 
 
 def optimizer_state(optimizer: Any) -> Weights:
@@ -258,14 +167,8 @@ class Throughput:
         if self._begun_s is None:  # the first step traces the graph: it says nothing about the speed
             self._begun_s, self._first_step = now_s, number
             return
-        images_per_s = (number - self._first_step) * size / max(now_s - self._begun_s, 1e-9)
-        left_s = (self._steps - number) * size / images_per_s
-        speed = count(round(images_per_s))
-        note = f"epoch {epoch}/{self._train.epochs}  loss {loss:.3f}  {speed} images/s  {left_s:.0f} s left"
-        self._report.advance(number * size, self._steps * size, "images", note)
-
-
-def _hits(logits: Any, labels: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), labels)
+        rows_per_s = (number - self._first_step) * size / max(now_s - self._begun_s, 1e-9)
+        left_s = (self._steps - number) * size / rows_per_s
+        speed = count(round(rows_per_s))
+        note = f"epoch {epoch}/{self._train.epochs}  loss {loss:.3f}  {speed} rows/s  {left_s:.0f} s left"
+        self._report.advance(number * size, self._steps * size, "rows", note)

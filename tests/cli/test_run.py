@@ -66,6 +66,14 @@ def test_a_refusal_is_a_normal_end_and_is_told_with_its_reason(
     ]
 
 
+def test_a_graph_that_judges_nothing_is_told_as_that(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, result(project / "reports" / "index.html", verdict=None))
+    said = answer(capsys, "run").splitlines()
+    assert said[0] == "verdict: none: no stage of dvc.yaml makes a verdict, so nothing was judged"
+
+
 def test_what_the_registry_did_is_told(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

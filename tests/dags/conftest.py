@@ -173,8 +173,9 @@ def no_ties(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's folder with a recipe, a config, and an environment in which the stand-in works."""
+    """A project's folder with a graph, a recipe, a config, a run, and an environment in which the stand-in works."""
     from dags import commands, tasks
+    from tests.dags.task_run import PLACE, RUN
 
     root = tmp_path / "project"
     python = root / ".venv" / "bin" / "python"
@@ -183,7 +184,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     python.chmod(0o755)
     (root / "configs").mkdir()
     (root / "configs" / "one.yaml").write_text("recipe: {name: one, train: {epochs: 2}}\n")
-    (root / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for folder in (root, root / PLACE, root / "runs" / RUN):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("dvc.yaml", "params.yaml"):
+            shutil.copy2(ROOT / name, folder)
     for module in (commands, tasks):
         monkeypatch.setattr(module, "ROOT", root)
     return root

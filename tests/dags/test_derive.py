@@ -23,8 +23,11 @@ def specs_of(stages: Mapping[str, Mapping[str, Any]]) -> tuple[derive.TaskSpec, 
     return derive.task_specs(parse_graph({"stages": {name: {"cmd": "x", **body} for name, body in stages.items()}}, {}))
 
 
+MAKES = {"makes": {"prepared": "out", "registration": "out"}}
+
+
 def spec_with(**hints: Any) -> derive.TaskSpec:
-    [spec] = specs_of({"train": {"meta": hints}})
+    [spec] = specs_of({"train": {"outs": ["out"], "meta": {**MAKES, **hints}}})
     return spec
 
 
@@ -89,8 +92,19 @@ def test_hints_say_how_a_stage_is_scheduled() -> None:
     assert spec_with(**hints) == replace(spec_with(), **hints)
 
 
-def test_what_a_stage_writes_beside_its_outputs_is_no_hint() -> None:
-    assert spec_with(volatile=["reports/tensorboard"]) == spec_with()
+@pytest.mark.parametrize(
+    "meta", [{"volatile": ["reports/tensorboard"]}, {"makes": {"verdict": "out"}}, {"rows": {"kept": "out"}}], ids=str
+)
+def test_what_other_code_knows_of_a_stage_is_no_hint(meta: dict[str, Any]) -> None:
+    assert spec_with(**meta) == spec_with()
+
+
+@pytest.mark.parametrize(("asset", "role"), [("champion", "registration"), ("prepared", "prepared")])
+def test_an_asset_of_which_nothing_could_be_said_is_refused(asset: str, role: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"meta\.asset: nothing to say of the asset '{asset}': .* no stage makes the {role};"
+    ):
+        spec_with(makes={}, asset=asset)
 
 
 def test_groups_stand_in_the_order_of_their_first_stage() -> None:

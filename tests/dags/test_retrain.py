@@ -85,7 +85,7 @@ def test_opening_and_closing_stand_around_the_stages(shipped: Any) -> None:
     assert (opening.is_setup, opening.is_teardown) == (True, False)
     assert (closing.is_setup, closing.is_teardown) == (False, True)
     assert closing.trigger_rule == "all_done_setup_success"
-    assert edges(dag) - stage_edges(dag) == {("open", "ingest"), ("open", "close"), ("register", "close")}
+    assert edges(dag) - stage_edges(dag) == {("open", "resolve"), ("open", "close"), ("register", "close")}
 
 
 def test_a_failed_teardown_is_not_what_a_run_is_judged_by(shipped: Any) -> None:
@@ -143,6 +143,20 @@ def test_the_form_shows_the_configs_own_values(checkout: Checkout) -> None:
     assert dag.params.dump()["train.epochs"] == 2
     assert dag.params.dump()["name"] == "other"
     assert dag.get_task("register").outlets == [assets.champion("other")]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda meta: meta.pop("asset", None), "nothing waits for it: no stage of dvc.yaml has `asset: champion`"),
+        (lambda meta: meta.get("makes", {}).pop("verdict", None), "dvc.yaml: no stage makes the verdict; "),
+    ],
+)
+def test_an_approval_that_nothing_could_follow_is_refused(checkout: Checkout, change: Any, said: str) -> None:
+    checkout.config(approval={"deadline_hours": 48})
+    checkout.edit("dvc.yaml", lambda values: [change(stage["meta"]) for stage in values["stages"].values()])
+    [error] = checkout.bag().import_errors.values()
+    assert f"configs/one.yaml: approval: {said}" in error
 
 
 def test_an_approval_stands_between_the_gate_and_the_registration(checkout: Checkout) -> None:

@@ -58,6 +58,37 @@ def test_a_new_champion_is_made_known_with_its_version_and_figures(
     assert extra == {**champion, "metrics": FIGURES, "run": RUN}
 
 
+def test_a_champion_of_a_graph_that_measures_nothing_is_made_known_without_figures(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    graph = project / PLACE / "dvc.yaml"
+    graph.write_text(graph.read_text().replace("metrics: reports/metrics.json, ", ""))
+    answer(
+        {
+            f"{PLACE}/.ratchet/rows/register.json": {"what": "one v3 is champion"},
+            f"{PLACE}/reports/registration.json": registration("promoted"),
+        }
+    )
+    asked = context()
+    execute(stage_task("register", asset="champion"), asked)
+    assert asked["outlet_events"][assets.champion("one")].extra["metrics"] == {}
+
+
+def test_a_registration_that_stands_elsewhere_is_found_there(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    graph = project / PLACE / "dvc.yaml"
+    graph.write_text(graph.read_text().replace("reports/registration.json", "reports/published.json"))
+    answer(
+        {
+            f"{PLACE}/.ratchet/rows/register.json": {"what": "kept"},
+            f"{PLACE}/reports/published.json": registration("refused", "accuracy 0.8 < 0.85"),
+        }
+    )
+    with pytest.raises(AirflowSkipException, match=r"accuracy 0\.8 < 0\.85"):
+        execute(stage_task("register", asset="champion"), context())
+
+
 def test_a_champion_that_stays_is_no_news(project: Path, said: list[str], answer: Callable[..., None]) -> None:
     answer(
         {

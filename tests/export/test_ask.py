@@ -15,7 +15,7 @@ from pipeline.export.ask import ask, ask_export
 from pipeline.runtime import processes
 from tests.waiting import HANG_S
 
-IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
+COLUMNS = {"image": np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1), "file": np.arange(3, dtype=np.int32)}
 ANSWERS = np.full((3, 2), 0.5, np.float32)
 
 
@@ -32,21 +32,22 @@ def asked(
     program.write_text(f'#!/bin/sh\necho "$@" > {seen}\n{script}\n')
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
-    return ask(Path("/saved/model"), IMAGES, scratch, timeout_s=timeout_s), seen.read_text().split()
+    return ask(Path("/saved/model"), COLUMNS, scratch, timeout_s=timeout_s), seen.read_text().split()
 
 
 def answering(scratch: Path) -> str:
     """Return a script that answers, after it has kept the question."""
     np.save(scratch.with_name("answers.npy"), ANSWERS)
-    return f'cp "$4" {scratch.parent}/question.npy; cp {scratch.parent}/answers.npy "$5"'
+    return f'cp -r "$4" {scratch.parent}/question; cp {scratch.parent}/answers.npy "$5"'
 
 
-def test_the_model_is_asked_for_the_images_and_its_answer_comes_back(
+def test_the_model_is_asked_about_each_column_and_its_answer_comes_back(
     monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
     found, command = asked(monkeypatch, scratch, answering(scratch))
     assert command[:3] == ["-m", "pipeline.export.query", "/saved/model"]
-    np.testing.assert_array_equal(np.load(scratch.with_name("question.npy")), IMAGES)
+    for name, values in COLUMNS.items():
+        np.testing.assert_array_equal(np.load(scratch.with_name("question") / f"{name}.npy"), values)
     np.testing.assert_array_equal(found, ANSWERS)
 
 
@@ -55,7 +56,7 @@ def test_a_model_that_cannot_be_asked_is_bad_data_with_the_last_line_and_no_fold
 ) -> None:
     with pytest.raises(DataError) as raised:
         asked(monkeypatch, scratch, 'echo Traceback; echo "ValueError: $4 is not what it takes" >&2; exit 1')
-    assert str(raised.value) == "the exported model does not answer: ValueError: images.npy is not what it takes"
+    assert str(raised.value) == "the exported model does not answer: ValueError: columns is not what it takes"
 
 
 def test_a_process_that_says_nothing_before_it_fails_is_told_as_such(
@@ -97,18 +98,21 @@ def test_what_a_killed_question_left_is_never_taken_for_an_answer(
     monkeypatch: pytest.MonkeyPatch, scratch: Path
 ) -> None:
     scratch.mkdir()
-    np.save(scratch / "probabilities.npy", ANSWERS)
+    np.save(scratch / "answers.npy", ANSWERS)
     with pytest.raises(OSError, match="No such file"):
         asked(monkeypatch, scratch, "exit 0")
 
 
-def test_without_rows_nothing_is_asked_and_nothing_exported(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+@pytest.mark.parametrize("columns", [{}, {name: values[:0] for name, values in COLUMNS.items()}], ids=["no", "empty"])
+def test_without_rows_nothing_is_asked_and_nothing_exported(
+    monkeypatch: pytest.MonkeyPatch, scratch: Path, columns: dict[str, np.ndarray]
+) -> None:
     def export(*_: object) -> Path:
         raise AssertionError("a model that is not asked is not exported")
 
     monkeypatch.setattr(asking, "exported", export)
     with pytest.raises(DataError, match="there are no rows to ask the exported model about"):
-        ask_export(Path("/model"), scratch.with_name("exports"), IMAGES[:0], scratch)
+        ask_export(Path("/model"), scratch.with_name("exports"), columns, scratch)
 
 
 def test_the_export_of_the_model_is_what_is_asked(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
@@ -116,5 +120,5 @@ def test_the_export_of_the_model_is_what_is_asked(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(asking, "exported", lambda *given: asked_for.append(given) or Path("/saved/model"))
     monkeypatch.setattr(asking, "ask", lambda *given: given)
     model, exports = Path("/model"), scratch.with_name("exports")
-    assert ask_export(model, exports, IMAGES, scratch) == (Path("/saved/model"), IMAGES, scratch)
+    assert ask_export(model, exports, COLUMNS, scratch) == (Path("/saved/model"), COLUMNS, scratch)
     assert asked_for == [(model, exports)]

@@ -10,31 +10,54 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import DataError, UsageError
-from pipeline.models.build import build, set_weights, weights_of
-from pipeline.records.architecture import Architecture
-
-
-def architecture(statistics: dict[str, Any], name: str = "mlp") -> Architecture:
-    return Architecture(name=name, settings={}, input_shape=(8, 8, 1), classes=("yes", "no"), statistics=statistics)
+from pipeline.models.build import build, set_weights, settings_of, weights_of
+from tests.models.made import architecture, image
 
 
 @pytest.mark.parametrize(
-    "statistics", [{"mean": [1.0, 2.0], "std": [1.0]}, {"mean": [1.0], "std": []}, {"mean": [1.0], "std": [-1.0]}]
+    "fitted",
+    [
+        None,
+        {"mean": [1.0, 2.0], "std": [1.0]},
+        {"mean": [1.0], "std": []},
+        {"mean": [1.0], "std": [-1.0]},
+        {"mean": ["1"], "std": [1.0]},
+        {"mean": [1.0]},
+    ],
+    ids=str,
 )
-def test_statistics_that_do_not_fit_the_images_are_refused(statistics: dict[str, list[float]]) -> None:
-    with pytest.raises(DataError, match="do not fit 1 channels of grey levels"):
-        build(architecture(statistics))
+def test_what_was_not_fitted_to_the_images_is_refused(fitted: dict[str, Any] | None) -> None:
+    with pytest.raises(DataError, match=r"feature picture: mean .* do not fit 1 channels of grey levels"):
+        build(architecture(image(name="picture", fitted=fitted)))
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
-def test_statistics_that_are_not_finite_cannot_be_said(figure: float) -> None:
-    with pytest.raises(ValidationError, match="finite number"):
-        architecture({"mean": [figure], "std": [1.0]})
+def test_figures_that_are_not_finite_are_no_fit(figure: float) -> None:
+    with pytest.raises((DataError, ValidationError)):
+        build(architecture(image(fitted={"mean": [figure], "std": [1.0]})))
 
 
-def test_an_unknown_architecture_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no architecture 'mpl'.*did you mean 'mlp'"):
-        build(architecture({"mean": [1.0], "std": [1.0]}, name="mpl"))
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "mpl"}, r"model: no architecture 'mpl' in pipeline/models/architectures \(did you mean 'mlp'\?\)"),
+        ({"name": "../stored"}, r"model: no architecture '\.\./stored'"),
+        (
+            {"settings": {"unit": [4]}},
+            r"unknown key 'model\.settings\.unit' \(did you mean 'model\.settings\.units'\?\)",
+        ),
+        ({"task": "clasification"}, r"no task's output 'clasification' .*did you mean 'classification'"),
+        ({"features": (image(kind="imag"),)}, r"no kind of feature 'imag' .*did you mean 'image'"),
+    ],
+    ids=str,
+)
+def test_what_no_file_is_called_or_takes_is_refused_with_the_nearest(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        build(architecture(**changes))
+
+
+def test_settings_are_complete() -> None:
+    assert settings_of(architecture()).model_dump() == {"units": (4,), "dropout": 0.2}
 
 
 @dataclass

@@ -14,19 +14,11 @@ import pytest
 from pipeline.errors import DataError, StorageError
 from pipeline.models import stored
 from pipeline.records.architecture import Architecture
+from pipeline.records.digests import digest_json
+from pipeline.storage.artifacts import digest_file
+from tests.models.made import architecture, image
 
 WEIGHTS = {"dense/kernel": np.arange(6, dtype=np.float32).reshape(2, 3), "dense/bias": np.zeros(3, np.float32)}
-
-
-def architecture(**changes: Any) -> Architecture:
-    values: dict[str, Any] = {
-        "name": "mlp",
-        "settings": {"units": [4]},
-        "input_shape": (8, 8, 1),
-        "classes": ("yes", "no"),
-        "statistics": {"mean": [72.5], "std": [90.0]},
-    }
-    return Architecture(**{**values, **changes})
 
 
 @pytest.fixture
@@ -47,7 +39,8 @@ def test_equal_models_are_equal_bytes(folder: Path, tmp_path: Path) -> None:
     "other",
     [
         architecture(classes=("no", "yes")),
-        architecture(statistics={"mean": [72.5], "std": [91.0]}),
+        architecture(image(std=91.0)),
+        architecture(image(name="picture")),
         architecture(settings={"units": [4], "dropout": 0.5}),
     ],
 )
@@ -62,8 +55,8 @@ def test_defaults_are_written_out(folder: Path) -> None:
 
 def test_an_architecture_comes_back_as_it_was(folder: Path) -> None:
     found = stored.read_architecture(folder)
-    assert (found.name, found.input_shape, found.classes) == ("mlp", (8, 8, 1), ("yes", "no"))
-    assert found.statistics == {"mean": (72.5,), "std": (90.0,)}
+    assert (found.name, found.task, found.classes) == ("mlp", "classification", ("yes", "no"))
+    assert found.features == architecture().features
 
 
 def test_the_file_counts_the_weights(folder: Path) -> None:
@@ -103,7 +96,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
         stored.digest(folder)
 
 
-@pytest.mark.parametrize("key", ["name", "settings", "input_shape", "classes", "statistics", "weights", "parameters"])
+@pytest.mark.parametrize("key", ["name", "settings", "task", "features", "classes", "weights", "parameters"])
 def test_an_architecture_without_a_key_is_refused(folder: Path, key: str) -> None:
     path = folder / stored.ARCHITECTURE_FILE
     value = json.loads(path.read_text())
@@ -118,8 +111,8 @@ def test_an_architecture_without_a_key_is_refused(folder: Path, key: str) -> Non
     [
         ({"name": 3}, "name"),
         ({"parameters": "9"}, "parameters"),
-        ({"input_shape": [8, 8]}, "input_shape"),
-        ({"statistics": {"mean": [1.0]}}, "statistics: must be mean and std by channel, not mean"),
+        ({"features": [{"name": "image"}]}, "features.0.kind: Field required"),
+        ({"features": [image().to_json() | {"shape": [8, 0]}]}, "features.0.shape"),
         ({"layers": 3}, "layers"),
     ],
 )
@@ -143,3 +136,22 @@ def test_a_model_of_a_later_ratchet_is_refused_as_such(folder: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"record_version": 99}))
     with pytest.raises(DataError, match="written by a later Ratchet"):
         stored.digest(folder)
+
+
+BEFORE = {
+    "name": "mlp",
+    "settings": {"units": [4], "dropout": 0.0},
+    "input_shape": [8, 8, 1],
+    "classes": ["yes", "no"],
+    "statistics": {"mean": [72.0], "std": [90.0]},
+    "parameters": 9,
+}
+
+
+def test_a_model_of_an_earlier_ratchet_is_read_and_its_digest_is_that_of_its_files_as_they_are(folder: Path) -> None:
+    path = folder / stored.ARCHITECTURE_FILE
+    weights = json.loads(path.read_text())["weights"]
+    path.write_text(json.dumps(BEFORE | {"weights": weights}))
+
+    assert stored.read_architecture(folder).features == (image(facts={}),)
+    assert stored.digest(folder) == digest_json([digest_file(path), weights])

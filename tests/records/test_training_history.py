@@ -27,22 +27,31 @@ def test_a_row_is_an_epoch() -> None:
         EpochRecord(
             epoch=1,
             learning_rate=0.01,
-            train_loss=2.5,
-            train_accuracy=0.5,
-            validation_loss=1.5,
-            validation_accuracy=0.75,
+            train={"loss": 2.5, "accuracy": 0.5},
+            validation={"loss": 1.5, "accuracy": 0.75},
         ),
     )
 
 
 def test_figures_are_written_with_eight_digits() -> None:
     [record] = parse_history(HEADER + ROW, "history.csv")
-    assert history_csv((record.changed(train_loss=2 / 3),)) == HEADER + "1,0.01,0.66666667,0.5,1.5,0.75\n"
+    assert (
+        history_csv((record.changed(train={"loss": 2 / 3, "accuracy": 0.5}),))
+        == HEADER + "1,0.01,0.66666667,0.5,1.5,0.75\n"
+    )
 
 
-@given(st.lists(st.tuples(st.integers(1, 9999), *[FIGURES] * 5), min_size=1, max_size=5))
+@given(st.lists(st.tuples(st.integers(1, 9999), *[FIGURES] * 4), min_size=1, max_size=5))
 def test_a_history_is_read_back(rows: list[tuple[float, ...]]) -> None:
-    history = tuple(EpochRecord.model_validate(dict(zip(EpochRecord.model_fields, row, strict=True))) for row in rows)
+    history = tuple(
+        EpochRecord(
+            epoch=int(epoch),
+            learning_rate=rate,
+            train={"loss": figures[0], "error": figures[1], "penalty": figures[2]},
+            validation={"loss": figures[1], "error": figures[0]},
+        )
+        for epoch, rate, *figures in rows
+    )
     assert parse_history(history_csv(history), "history.csv") == history
 
 
@@ -51,12 +60,25 @@ def test_a_history_without_an_epoch_is_refused(text: str) -> None:
     assert refused(text) == "history.csv: not a training history: no epoch; run train again"
 
 
-@pytest.mark.parametrize("column", EpochRecord.model_fields)
+@pytest.mark.parametrize("column", HEADER.strip().split(","))
 def test_a_missing_column_is_refused_by_its_name(column: str) -> None:
     names, values = HEADER.strip().split(","), ROW.strip().split(",")
     kept = [(name, value) for name, value in zip(names, values, strict=True) if name != column]
     text = "\n".join(",".join(line) for line in zip(*kept, strict=True))
     assert refused(text) == f"history.csv: not a training history: column {column}: Field required; run train again"
+
+
+def test_a_figure_of_one_part_alone_is_refused() -> None:
+    text = f"{HEADER.strip()},train_error\n{ROW.strip()},1\n"
+    assert "column validation_error: Field required" in refused(text)
+
+
+def test_what_a_model_adds_to_the_loss_is_a_figure_of_the_training_part_alone() -> None:
+    header, row = (line.strip().split(",") for line in (HEADER, ROW))
+    text = "\n".join(",".join([*line[:4], own, *line[4:]]) for line, own in ((header, "train_penalty"), (row, "0.25")))
+    [record] = parse_history(text, "history.csv")
+    assert record.train == {"loss": 2.5, "accuracy": 0.5, "penalty": 0.25}
+    assert "column validation_penalty: Extra inputs" in refused(text.replace("train_penalty", "validation_penalty"))
 
 
 def test_a_column_that_nobody_knows_is_refused_by_its_name() -> None:

@@ -46,6 +46,16 @@ def shown(root: Path) -> str:
     return PageReader(render(root)).text
 
 
+def written(root: Path) -> str:
+    """Return the page's text: it is whole, and nothing on it is a surprise."""
+    content = render(root)
+    assert content.rstrip().endswith(b"</html>")
+    text = PageReader(content).text
+    assert "a bug in Ratchet" not in text
+    assert str(root) not in text
+    return text
+
+
 def edit(path: Path, change: Callable[[Any], None]) -> None:
     """Change a JSON file by hand."""
     value = json.loads(path.read_bytes())

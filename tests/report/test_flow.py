@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.graph import load_graph
 from pipeline.records.manifest import Manifest
-from pipeline.report.flow import StageFlow, read_flow
+from pipeline.report import flow as flows
+from pipeline.report.flow import Flow, StageFlow
 from pipeline.storage.manifests import read_manifest, write_manifest
+
+ROOT = Path(__file__).parents[2]
+
+
+def read_flow(root: Path) -> Flow:
+    return flows.read_flow(root, load_graph(ROOT).flow)
 
 
 def test_every_stage_of_a_whole_run_has_its_rows(whole_project: Path) -> None:
@@ -36,10 +44,17 @@ def test_shares_are_of_all_source_rows(whole_project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("taken_in", "kept", "rejected", "adds_up"),
-    [(10, 7, 3, True), (10, 7, 2, False), (10, 7, 4, False), (None, 7, 0, None), (10, None, 0, None)],
+    [
+        (10, 7, 3, True),
+        (10, 7, 2, False),
+        (10, 7, 4, False),
+        (None, 7, 0, None),
+        (10, None, 0, None),
+        (10, 7, None, None),
+    ],
 )
 def test_rows_add_up_or_not_and_nothing_is_said_of_what_is_not_there(
-    taken_in: int | None, kept: int | None, rejected: int, adds_up: bool | None
+    taken_in: int | None, kept: int | None, rejected: int | None, adds_up: bool | None
 ) -> None:
     assert StageFlow("clean", taken_in, kept, rejected).adds_up is adds_up
 
@@ -57,6 +72,13 @@ def test_a_manifest_that_cannot_be_used_is_a_problem_named_from_the_root(project
 
     assert flow.problems[0].startswith("data/clean/manifest.json: not valid JSON")
     assert flow.steps[0].kept == 815
+    assert flow.steps[1].adds_up is None
+
+
+def test_rejected_rows_that_cannot_be_counted_leave_open_whether_rows_add_up(project: Path) -> None:
+    (project / "data" / "quarantine" / "manifest.json").write_text("{")
+
+    assert read_flow(project).steps[1].adds_up is None
 
 
 def test_the_proof_is_claimed_only_where_it_was_made(project: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from pipeline.report.page import count, moment, number, plain, render, short
+from pipeline.report.page import render
 from tests.evaluation.made_answers import MadeAnswers
 from tests.report.reading import PageReader, edit, shown
 
@@ -82,39 +81,3 @@ def test_who_asked_for_the_run_and_why_is_said(project: Path) -> None:
 
 def test_the_same_files_give_the_same_page(whole_project: Path) -> None:
     assert render(whole_project) == render(whole_project)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.891, "0.8910"),
-        (-0.01, "−0.0100"),
-        (2.4e-7, "2.4e−07"),
-        (0.0, "0.0000"),
-        (12000, "12\u202f000"),
-        (True, "yes"),
-        (None, "–"),
-        ("≥ 0.85", "≥ 0.85"),
-        ({"min": 0}, '{"min": 0}'),
-    ],
-)
-def test_figures_are_written_for_people(value: Any, text: str) -> None:
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(None, "–"), (0, "0"), (1234567, "1\u202f234\u202f567")])
-def test_counts_have_their_thousands_apart(value: int | None, text: str) -> None:
-    assert count(value) == text
-
-
-@pytest.mark.parametrize(("digest", "text"), [(None, "–"), ("sha256:" + "0123456789ab" * 5, "0123456789ab")])
-def test_a_digest_is_shown_by_its_beginning(digest: str | None, text: str) -> None:
-    assert short(digest) == text
-
-
-def test_long_values_are_cut() -> None:
-    assert plain({"names": ["é"] * 100}) == '{"names": [' + ('"é", ' * 100)[:148] + "…"
-
-
-def test_a_moment_is_readable() -> None:
-    assert moment("2026-11-22T13:25:07+00:00") == "2026-11-22 13:25:07 UTC"

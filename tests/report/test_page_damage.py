@@ -28,6 +28,7 @@ PARTS = [
     "reports/predictions",
     "reports/contracts/raw",
 ]
+ROOT = Path(__file__).parents[2]
 RECORDS = ["verdict.json", "registration.json", "metrics.json", "run.json", "contracts/raw/result.json"]
 
 
@@ -63,7 +64,8 @@ def test_a_damaged_verdict_is_never_taken_for_a_promotion(project: Path) -> None
         ("data/raw/manifest.json", "manifest.json: not valid JSON"),
         ("reports/plots/roc.svg", "the picture is not SVG"),
         ("params.yaml", "params.yaml"),
-        ("models/candidate/architecture.json", "✓ Promote"),
+        ("models/candidate/architecture.json", "○ Out of date"),
+        ("dvc.yaml", "■ Unreadable The graph cannot be read: dvc.yaml"),
     ],
 )
 def test_a_damaged_file_is_said(project: Path, damaged: str, said: str) -> None:
@@ -72,7 +74,9 @@ def test_a_damaged_file_is_said(project: Path, damaged: str, said: str) -> None:
     assert said in shown(project)
 
 
-def test_an_empty_folder_has_not_been_judged(tmp_path: Path) -> None:
+def test_a_project_without_a_run_has_not_been_judged(tmp_path: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     text = shown(tmp_path)
 
     assert "○ Not judged yet" in text

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.graph import Graph, parse_graph
 from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.run import RunReport, StageRun
 from pipeline.records.verdict import GateCheck, Verdict
-from pipeline.report.page import Headline, headline
+from pipeline.report.headline import Headline, headline
+from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section
 from tests.report.reading import edit, shown
 
@@ -25,14 +27,32 @@ BROKEN = HELD.changed(
 STOPPED = RunReport(stages=(StageRun(name="train", what="a worker was lost", outcome="failed"),))
 
 
+MAKES = {"makes": {"verdict": "verdict.json", "candidate": "model"}}
+GRAPH = parse_graph({"stages": {"s": {"cmd": "x", "outs": ["verdict.json", "model"], "meta": MAKES}}}, {})
+WHOLE, NEW = Section(GRAPH), Section("sha256:new")
+NOTHING = Section[Any](None)
+
+
 def said(
     verdict: Section[Verdict],
     *,
-    run: RunReport | None = None,
+    run: Section[RunReport] = NOTHING,
     contract: ContractResult | None = HELD,
-    candidate: str | None = "sha256:new",
+    candidate: Section[str] = NEW,
+    graph: Section[Graph] = WHOLE,
 ) -> Headline:
-    return headline(verdict, Section(run), {"raw": Section(contract)}, candidate)
+    files = RunFiles(
+        root=Path(),
+        graph=graph,
+        recipe=NOTHING,
+        run=run,
+        verdict=verdict,
+        registration=NOTHING,
+        metrics=NOTHING,
+        contracts={"raw": Section(contract)},
+        candidate=candidate,
+    )
+    return headline(files)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +74,7 @@ def test_the_verdict_is_the_headline_and_without_one_nothing_is_let_through(
 
 
 def test_a_stage_that_failed_counts_for_more_than_a_verdict_and_a_broken_contract() -> None:
-    found = said(Section(PROMOTED), run=STOPPED, contract=BROKEN)
+    found = said(Section(PROMOTED), run=Section(STOPPED), contract=BROKEN)
 
     assert (found.kind, found.sentence) == ("stopped", "The run stopped at train: a worker was lost")
 
@@ -71,7 +91,30 @@ def test_a_contract_that_was_not_checked_leaves_the_verdict_standing() -> None:
 
 @pytest.mark.parametrize("verdict", [PROMOTED, REFUSED])
 def test_a_verdict_about_another_candidate_is_out_of_date(verdict: Verdict) -> None:
-    assert said(Section(verdict), candidate="sha256:other").kind == "outdated"
+    assert said(Section(verdict), candidate=Section("sha256:other")).kind == "outdated"
+
+
+def test_a_verdict_about_a_candidate_that_is_damaged_does_not_count() -> None:
+    found = said(Section(PROMOTED), candidate=Section(None, "models/candidate/weights.safetensors: damaged"))
+
+    assert (found.kind, found.sentence.rpartition(": ")[2]) == ("outdated", "damaged")
+
+
+def test_a_verdict_of_a_run_of_which_nobody_knows_how_it_ended_does_not_count() -> None:
+    assert said(Section(PROMOTED), run=Section(None, "run.json: damaged")).word == "Unreadable"
+    assert said(Section(PROMOTED), graph=Section(None, "dvc.yaml: damaged")).word == "Unreadable"
+
+
+def test_the_stage_that_failed_is_said_though_the_graph_is_damaged() -> None:
+    found = said(NOTHING, run=Section(STOPPED), graph=Section(None, "dvc.yaml: damaged"))
+
+    assert found.sentence == "The run stopped at train: a worker was lost"
+
+
+def test_where_no_stage_judges_that_is_said() -> None:
+    graph = parse_graph({"stages": {"s": {"cmd": "x"}}}, {})
+
+    assert said(NOTHING, graph=Section(graph)).sentence == "No stage makes a verdict, so nothing has been promoted."
 
 
 def test_the_verdict_comes_first_then_why(whole_project: Path) -> None:
@@ -79,7 +122,7 @@ def test_the_verdict_comes_first_then_why(whole_project: Path) -> None:
 
     assert text.index("✓ Promote") < text.index("Accuracy 0.8") < text.index("fashion_mnist v4 is champion")
     assert text.index("fashion_mnist v4 is champion") < text.index("0 of 9 checks failed")
-    assert text.index("0 of 9 checks failed") < text.index("share of images classified correctly")
+    assert text.index("0 of 9 checks failed") < text.index("share of rows classified correctly")
 
 
 def test_a_refusal_shows_the_failed_checks_before_the_others(project: Path) -> None:
@@ -135,5 +178,8 @@ def test_a_promotion_that_its_checks_do_not_carry_is_not_shown_as_one(project: P
     edit(project / "reports" / "verdict.json", lambda verdict: verdict.update(checks=checks))
     text = shown(project)
 
-    assert "■ Unreadable The verdict cannot be read: verdict.json: its outcome 'promote' contradicts its checks" in text
+    assert (
+        "■ Unreadable The verdict cannot be read: reports/verdict.json: its outcome 'promote' contradicts its checks"
+        in text
+    )
     assert "✓ Promote" not in text

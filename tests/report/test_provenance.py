@@ -7,34 +7,50 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import StorageError
 from pipeline.report import provenance
+from pipeline.report.run_files import read_run_files
+from pipeline.report.sections import Section
+
+
+def digests(root: Path) -> dict[str, Section[str]]:
+    return provenance.digests(read_run_files(root))
 
 
 def test_a_whole_run_has_a_digest_of_all_it_hangs_on(whole_project: Path) -> None:
-    found = provenance.digests(whole_project)
+    found = digests(whole_project)
 
     assert list(found) == [
         "candidate (weights and architecture)",
         "recipe (params.yaml)",
+        "graph (dvc.yaml)",
         "graph as run (dvc.lock)",
-        *("data/raw", "data/prepared/train", "data/prepared/test"),
+        *("data/raw", "data/clean", "data/split", "data/prepared/test", "data/prepared/train", "data/augmented"),
     ]
-    assert all(digest.startswith("sha256:") for digest in found.values())
+    assert all(digest.value.startswith("sha256:") for digest in found.values())
 
 
 def test_what_is_not_there_has_no_digest(tmp_path: Path) -> None:
-    assert provenance.digests(tmp_path) == {}
-    assert provenance.candidate_digest(tmp_path) is None
+    assert digests(tmp_path) == {}
 
 
-def test_a_damaged_candidate_has_no_digest(project: Path) -> None:
-    (project / "models" / "candidate" / "weights.safetensors").write_bytes(b"damaged")
+@pytest.mark.parametrize(
+    ("damaged", "what"),
+    [
+        ("models/candidate/weights.safetensors", "candidate (weights and architecture)"),
+        ("data/prepared/train/manifest.json", "data/prepared"),
+        ("data/raw/manifest.json", "data/raw"),
+    ],
+)
+def test_what_is_damaged_has_a_problem_instead(project: Path, damaged: str, what: str) -> None:
+    (project / damaged).write_bytes(b"damaged")
+    found = digests(project)[what]
 
-    assert provenance.candidate_digest(project) is None
+    assert (found.value, found.problem.startswith(damaged.rpartition("/")[0])) == (None, True)
 
 
 def test_the_recipe_is_read_as_flat_keys(whole_project: Path) -> None:
-    recipe = provenance.read_recipe(whole_project).value
+    recipe = read_run_files(whole_project).recipe.value
 
     assert recipe is not None
     assert recipe["data.classes"] == ["boot", "coat", "bag", "shirt"]
@@ -43,13 +59,22 @@ def test_the_recipe_is_read_as_flat_keys(whole_project: Path) -> None:
 def test_a_damaged_recipe_is_a_problem_named_from_the_root(project: Path) -> None:
     (project / "params.yaml").write_text("a: [")
 
-    assert provenance.read_recipe(project).problem.startswith("params.yaml:2: did not find")
+    assert read_run_files(project).recipe.problem.startswith("params.yaml:2: did not find")
 
 
 def test_outside_of_git_the_commit_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
     assert provenance.git_commit(tmp_path).problem == "not a git work tree, or one without a commit"
+
+
+def test_what_else_is_wrong_with_git_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageError("git rev-parse failed: detected dubious ownership")
+
+    monkeypatch.setattr(provenance, "commit_of", refuse)
+
+    assert provenance.git_commit(tmp_path).problem == "git rev-parse failed: detected dubious ownership"
 
 
 def test_changes_of_the_lock_alone_do_not_make_the_code_dirty(tmp_path: Path) -> None:

@@ -21,14 +21,16 @@ def workspace(tmp_path: Path) -> Path:
     (folder / "reports" / "verdict.json").write_text("{}")
     (folder / "params.yaml").write_text("seed: 1\n")
     (folder / "dvc.lock").write_text("lock")
+    (folder / "dvc.yaml").write_text("graph")
     return folder
 
 
-def test_a_finished_run_is_kept_with_its_recipe_lock_and_reports(tmp_path: Path) -> None:
+def test_a_finished_run_is_kept_with_its_graph_recipe_lock_and_reports(tmp_path: Path) -> None:
     history.write(tmp_path, record())
     done = history.finish(tmp_path, workspace(tmp_path), record(), "success", "promote", "good enough")
     kept = tmp_path / "runs" / "r1"
-    assert sorted(path.name for path in kept.iterdir()) == ["dvc.lock", "params.yaml", "record.json", "reports"]
+    names = ["dvc.lock", "dvc.yaml", "params.yaml", "record.json", "reports"]
+    assert sorted(path.name for path in kept.iterdir()) == names
     assert history.read(tmp_path, "r1") == done
     assert (done.state, done.outcome, done.sentence) == ("success", "promote", "good enough")
     assert done.end is not None

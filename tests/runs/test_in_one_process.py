@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.errors import TryAgain
+from pipeline.errors import StorageError, TryAgain
 from pipeline.records.run import RUN_REPORT_FILE, RunRecord
-from pipeline.records.verdict import VERDICT_FILE, Verdict
-from pipeline.runs import history, in_one_process, opening, steps
+from pipeline.records.verdict import Verdict
+from pipeline.runs import history, in_one_process, opening, run_report, steps
 from pipeline.runs.in_one_process import RunOptions, run
 from pipeline.runs.locks import run_lock
+from pipeline.runs.outcome import NO_VERDICT
 from pipeline.runs.reproduction import StageFailed
 from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.record_files import write_record
@@ -30,17 +31,26 @@ class Dvc:
 
     def __init__(self) -> None:
         self.act: Act = judge
+        self.publisher: str | None = "register"
         self.calls: list[tuple[Path, bool]] = []
 
     def reproduce(
-        self, workspace: Path, rows: dict[str, StageRow], _: Any, environment: Any, *, is_forced: bool
+        self,
+        workspace: Path,
+        rows: dict[str, StageRow],
+        _: Any,
+        environment: Any,
+        *,
+        publisher: str | None,
+        is_forced: bool,
     ) -> None:
+        assert publisher == self.publisher
         self.calls.append((workspace, is_forced))
         self.act(workspace, rows)
 
 
 def judge(workspace: Path, rows: dict[str, StageRow]) -> None:
-    write_record(workspace / VERDICT_FILE, REFUSED)
+    write_record(workspace / "reports" / "verdict.json", REFUSED)
 
 
 def fail(workspace: Path, rows: dict[str, StageRow]) -> None:
@@ -140,6 +150,71 @@ def test_after_a_failure_the_next_run_looks_for_itself(recipe_root: Path, dvc: D
         run(recipe_root, RunOptions(is_forced=True))
     dvc.act = judge
     assert not run(recipe_root, RunOptions()).is_unchanged
+
+
+def break_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_report, "render_page", refuse)
+
+
+@pytest.mark.parametrize("asked", [RunOptions(), OTHER])
+def test_a_page_that_cannot_be_written_never_takes_the_place_of_the_stages_own_error(
+    recipe_root: Path,
+    dvc: Dvc,
+    asked: RunOptions,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dvc.act = fail
+    break_the_page(monkeypatch)
+    with pytest.raises(StageFailed, match="no such source") as caught:
+        run(recipe_root, asked)
+    assert caught.value.exit_code == 74
+    assert "warning: reports/index.html is not written: [Errno 28] No space left" in capsys.readouterr().err
+    assert the_run(recipe_root).sentence == "stage ingest: no such source"
+
+
+def test_a_page_that_cannot_be_written_after_a_run_that_ended_well_is_an_error(
+    recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_the_page(monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        run(recipe_root, RunOptions())
+    assert the_run(recipe_root).state == "failed"
+
+
+def test_a_run_that_cannot_be_kept_never_takes_the_place_of_the_stages_own_error(
+    recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise StorageError("runs: cannot be written")
+
+    dvc.act = fail
+    monkeypatch.setattr(history, "keep", refuse)
+    with pytest.raises(StageFailed, match="no such source"):
+        run(recipe_root, RunOptions())
+    assert "does not say that the run failed: runs: cannot be written" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expects_is_recorded_in_one_line(recipe_root: Path, dvc: Dvc) -> None:
+    def surprise(*_: Any) -> None:
+        raise ValueError("not\nso")
+
+    dvc.act = surprise
+    with pytest.raises(ValueError, match="not"):
+        run(recipe_root, RunOptions())
+    assert (the_run(recipe_root).state, the_run(recipe_root).sentence) == ("failed", "not so")
+
+
+def test_where_no_stage_judges_there_is_no_verdict(recipe_root: Path, dvc: Dvc) -> None:
+    (recipe_root / "dvc.yaml").write_text("stages: {ingest: {cmd: x}}\n")
+    dvc.publisher, dvc.act = None, lambda *_: None
+    result = run(recipe_root, RunOptions())
+    assert (result.verdict, result.registration) == (None, None)
+    assert (the_run(recipe_root).state, the_run(recipe_root).outcome) == ("success", None)
+    assert the_run(recipe_root).sentence == NO_VERDICT
 
 
 def test_where_another_run_works_none_begins(recipe_root: Path, dvc: Dvc) -> None:

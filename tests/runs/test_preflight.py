@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from pipeline.doctor import examine
 from pipeline.errors import StorageError, UsageError
+from pipeline.graph import Contract, load_graph, parse_graph
 from pipeline.recipe.recipe import Recipe, load_recipe
 from pipeline.runs.preflight import check_before
 
 PROJECT = Path(__file__).parents[2]
+GRAPH = load_graph(PROJECT)
 
 
 @pytest.fixture
@@ -26,8 +29,8 @@ def root(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Pat
     (tmp_path / recipe.data.path).mkdir(parents=True)
     contracts = tmp_path / recipe.data.contracts
     contracts.mkdir(parents=True)
-    for name in ("raw.yaml", "prepared.yaml"):
-        (contracts / name).touch()
+    for contract in GRAPH.contracts:
+        shutil.copy(PROJECT / contract.path, tmp_path / contract.path)
     (tmp_path / "execution.yaml").write_text("horovod: {workers: 2}\n")
     for name in ("require_java", "require_horovod"):
         monkeypatch.setattr(examine, name, lambda: None)
@@ -42,38 +45,72 @@ def lacking(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
 
 
 def test_where_nothing_is_missing_nothing_is_refused(root: Path, recipe: Recipe) -> None:
-    check_before(root, recipe, {})
+    check_before(root, GRAPH, recipe, {})
 
 
 def test_a_source_that_is_missing_is_named(root: Path, recipe: Recipe) -> None:
     (root / recipe.data.path).rmdir()
     with pytest.raises(StorageError, match=f"data.path: {recipe.data.path} does not exist"):
-        check_before(root, recipe, {})
+        check_before(root, GRAPH, recipe, {})
 
 
-@pytest.mark.parametrize("name", ["raw.yaml", "prepared.yaml"])
-def test_a_contract_that_is_missing_is_named(root: Path, recipe: Recipe, name: str) -> None:
-    (root / recipe.data.contracts / name).unlink()
-    with pytest.raises(UsageError, match=f"data.contracts: {recipe.data.contracts}/{name} does not exist"):
-        check_before(root, recipe, {})
+@pytest.mark.parametrize("contract", GRAPH.contracts, ids=lambda contract: contract.of)
+def test_a_contract_that_is_missing_is_named(root: Path, recipe: Recipe, contract: Contract) -> None:
+    (root / contract.path).unlink()
+    with pytest.raises(UsageError, match=f"^{contract.path} does not exist; the {contract.of} data need a contract"):
+        check_before(root, GRAPH, recipe, {})
+
+
+def test_a_graph_that_checks_nothing_needs_no_contract(root: Path, recipe: Recipe) -> None:
+    for contract in GRAPH.contracts:
+        (root / contract.path).unlink()
+    check_before(root, parse_graph({"stages": {"train": {"cmd": "x"}}}, {}), recipe, {})
 
 
 def test_a_machine_without_java_is_refused(root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     lacking(monkeypatch, "require_java")
     with pytest.raises(UsageError, match="missing"):
-        check_before(root, recipe, {})
+        check_before(root, GRAPH, recipe, {})
 
 
 def test_horovod_is_asked_for_by_several_workers_only(
     root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking(monkeypatch, "require_horovod")
-    check_before(root, recipe, {"RATCHET_HOROVOD__WORKERS": "1"})
+    check_before(root, GRAPH, recipe, {"RATCHET_HOROVOD__WORKERS": "1"})
     with pytest.raises(UsageError, match="missing"):
-        check_before(root, recipe, {})
+        check_before(root, GRAPH, recipe, {})
 
 
-def test_an_unknown_architecture_is_refused_with_the_nearest(root: Path, recipe: Recipe) -> None:
-    other = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": "cnnn"})})
-    with pytest.raises(UsageError, match=r"no architecture 'cnnn' .*did you mean 'cnn'"):
-        check_before(root, other, {})
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a suite"),
+        ("name: x\nexpectations: []", "the suite has no expectations"),
+        ("name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: label}}]", "bounds the row count"),
+        ("name: x\nexpectations: [{type: expect_colum_to_exist}]", "did you mean 'expect_column_to_exist'"),
+        (
+            "name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: image_heigt}}]",
+            "unknown column 'image_heigt' .did you mean 'image_height'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("contract", GRAPH.contracts, ids=lambda contract: contract.of)
+def test_a_contract_that_promises_nothing_is_refused_by_its_file(
+    root: Path, recipe: Recipe, contract: Contract, text: str, said: str
+) -> None:
+    (root / contract.path).write_text(text)
+    with pytest.raises(UsageError, match=f"^{contract.path}: .*{said}"):
+        check_before(root, GRAPH, recipe, {})
+
+
+def test_a_batch_that_the_workers_cannot_share_is_refused(root: Path, recipe: Recipe) -> None:
+    with pytest.raises(UsageError, match=r"train\.batch_size: 512 rows cannot be shared equally by 3 workers"):
+        check_before(root, GRAPH, recipe, {"RATCHET_HOROVOD__WORKERS": "3"})
+
+
+def test_a_source_that_is_a_file_is_told_so(root: Path, recipe: Recipe) -> None:
+    (root / recipe.data.path).rmdir()
+    (root / recipe.data.path).touch()
+    with pytest.raises(StorageError, match=f"data.path: {recipe.data.path} is not a folder"):
+        check_before(root, GRAPH, recipe, {})

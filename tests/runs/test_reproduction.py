@@ -166,10 +166,12 @@ def moving(monkeypatch: pytest.MonkeyPatch, times: int) -> list[dict[str, Any]]:
     return asked
 
 
-def register(tmp_path: Path) -> None:
+def register(tmp_path: Path, publisher: str | None = "register") -> None:
     rows = {"register": StageRow("register")}
     with Console(rows.values()) as console:
-        reproduction.reproduce(tmp_path, rows, console, {}, stage="register", is_single=True, is_forced=True)
+        reproduction.reproduce(
+            tmp_path, rows, console, {}, publisher=publisher, stage="register", is_single=True, is_forced=True
+        )
 
 
 def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
@@ -190,3 +192,13 @@ def test_a_champion_that_never_stands_still_is_not_met_for_ever(
     with pytest.raises(reproduction.StageFailed, match="by now the champion is v3"):
         register(tmp_path)
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("publisher", [None, "publish"])
+def test_a_stage_that_does_not_publish_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publisher: str | None
+) -> None:
+    asked = moving(monkeypatch, 1)
+    with pytest.raises(reproduction.StageFailed, match="by now the champion is v3"):
+        register(tmp_path, publisher)
+    assert len(asked) == 1

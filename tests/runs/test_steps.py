@@ -186,6 +186,43 @@ def test_a_failed_run_is_kept_with_its_cause_and_its_worktree(root: Path, monkey
     assert (root / "runs" / "r1" / "reports" / "run.json").is_file()
 
 
+def test_a_failed_run_is_closed_though_nothing_can_be_reported_of_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace = opened(root)
+    (workspace / "dvc.yaml").write_text("stages: [")
+    done = steps.close_run(root, "r1", "failed", "no such source")
+    assert (done.state, done.sentence) == ("failed", "no such source")
+    assert "warning: the report on r1 is not whole: " in capsys.readouterr().err
+
+
+def test_what_happened_cannot_be_kept_and_the_stages_own_error_is_said_all_the_same(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(root)
+
+    def fail(*_: Any) -> None:
+        raise StageFailed("ingest", "no such source", 74)
+
+    def refuse(*_: Any) -> None:
+        raise StorageError("a full disk")
+
+    dvc_that(monkeypatch, fail)
+    monkeypatch.setattr(steps, "write_json", refuse)
+    with pytest.raises(StageFailed, match="no such source"):
+        steps.run_stage(root, "r1", "ingest")
+    assert "warning: what happened in stage ingest is not kept: a full disk" in capsys.readouterr().err
+
+
+def test_a_run_of_a_graph_that_judges_nothing_ends_without_an_outcome(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(root)
+    monkeypatch.setattr(steps, "remember", lambda *_: None)
+    done = steps.close_run(root, "r1", "success")
+    assert (done.outcome, done.sentence) == (None, "no stage of dvc.yaml makes a verdict, so nothing was judged")
+
+
 def test_closing_a_run_whose_worktree_is_gone_says_so(root: Path) -> None:
     workspaces.remove(root, opened(root))
     done = steps.close_run(root, "r1", "success")

@@ -5,10 +5,14 @@ Recipe: `model: {name: cnn, settings: {filters: [32, 64], dense: 64, dropout: 0.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from pipeline.errors import UsageError
+from pipeline.recipe.model_inputs import Shape, input_shapes, output_units, require_buildable
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
 
@@ -24,18 +28,49 @@ class Settings(Base):
     dropout: Fraction = Field(default=0.3, description="share of dense units silenced while training")
 
 
-def build(settings: Settings, images: Any, classes: int) -> Any:
-    """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
+def check(settings: Settings, recipe: Recipe) -> None:
+    """Raise UsageError unless there is exactly one image to convolve, and what is built of it is not absurdly large."""
+    shapes = input_shapes(recipe)
+    images = [name for name, shape in shapes.items() if len(shape) == 3]
+    if len(images) != 1:
+        found = f"there are {len(images)}: {', '.join(images)}" if images else f"there is none in {', '.join(shapes)}"
+        raise UsageError(f"cnn convolves exactly one image, but of data.features {found}; mlp takes any")
+    require_buildable(weight_count(settings, shapes, output_units(recipe)))
+
+
+def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:
+    """Return the number of weights on features of these shapes."""
+    [image] = [name for name, shape in shapes.items() if len(shape) == 3]
+    height, width, channels = shapes[image]
+    weights = 0
+    for filters in settings.filters:
+        weights += (settings.kernel**2 * channels + 1) * filters
+        if min(height, width) >= 2:
+            height, width = height // 2, width // 2
+        channels = filters
+    flat = height * width * channels + sum(math.prod(shape) for name, shape in shapes.items() if name != image)
+    return weights + (flat + 1) * settings.dense + (settings.dense + 1) * units
+
+
+def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
+    """Return the logits `[batch, units] float32` of the one image, `[batch, height, width, channel] float32`.
+
+    Other features are joined, flat, to what the convolutions make of the image.
+    """
     from keras import layers
 
     from pipeline.models.layers import position_dropout
 
-    x = images
+    [image] = [name for name, values in inputs.items() if len(values.shape) == 4]
+    x = inputs[image]
     for block, filters in enumerate(settings.filters):
         x = layers.Conv2D(filters, settings.kernel, padding="same", activation="relu", name=f"convolution_{block}")(x)
         if min(x.shape[1:3]) >= 2:  # never pool an image down to nothing
             x = layers.MaxPooling2D(name=f"pool_{block}")(x)
     x = layers.Flatten(name="flatten")(x)
+    others = [layers.Flatten(name=f"{name}.flat")(values) for name, values in inputs.items() if name != image]
+    if others:
+        x = layers.Concatenate(name="joined")([x, *others])
     x = layers.Dense(settings.dense, activation="relu", name="dense")(x)
     x = position_dropout(settings.dropout, name="dropout")(x)
-    return layers.Dense(classes, name="logits")(x)
+    return layers.Dense(units, name="logits")(x)

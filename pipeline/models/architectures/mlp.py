@@ -5,10 +5,14 @@ Recipe: `model: {name: mlp, settings: {units: [128, 64], dropout: 0.2}}`: 109 38
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from pipeline.recipe.model_inputs import Shape, input_shapes, output_units, require_buildable
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
 
@@ -22,14 +26,26 @@ class Settings(Base):
     dropout: Fraction = Field(default=0.2, description="share of units silenced after each layer while training")
 
 
-def build(settings: Settings, images: Any, classes: int) -> Any:
-    """Return the logits `[batch, class] float32` of normalised images `[batch, height, width, channel] float32`."""
+def check(settings: Settings, recipe: Recipe) -> None:
+    """Raise UsageError if what is built of the features would be absurdly large."""
+    require_buildable(weight_count(settings, input_shapes(recipe), output_units(recipe)))
+
+
+def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:
+    """Return the number of weights on features of these shapes."""
+    flat = sum(math.prod(shape) for shape in shapes.values())
+    return sum((inputs + 1) * outputs for inputs, outputs in pairwise((flat, *settings.units, units)))
+
+
+def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
+    """Return the logits `[batch, units] float32` of all features, `[batch, …] float32`, flat and joined."""
     from keras import layers
 
     from pipeline.models.layers import position_dropout
 
-    x = layers.Flatten(name="flatten")(images)
-    for number, units in enumerate(settings.units):
-        x = layers.Dense(units, activation="relu", name=f"dense_{number}")(x)
+    flat = [layers.Flatten(name=f"{name}.flat")(values) for name, values in inputs.items()]
+    x = layers.Concatenate(name="joined")(flat) if len(flat) > 1 else flat[0]
+    for number, width in enumerate(settings.units):
+        x = layers.Dense(width, activation="relu", name=f"dense_{number}")(x)
         x = position_dropout(settings.dropout, name=f"dropout_{number}")(x)
-    return layers.Dense(classes, name="logits")(x)
+    return layers.Dense(units, name="logits")(x)

@@ -1,1 +1,5 @@
-"""The Keras layers of each kind of feature, one file each: its arithmetic of `data/features/`, inside the model."""
+"""How each kind of feature enters a model, one file each: the arithmetic of `data/features/`, inside the model.
+
+`layers(spec, prepared)` gives Keras layers from prepared values to normalised float32; `raw_input(spec)` and
+`prepare(spec, raw)` go before them in what is served, and take values as they are outside.
+"""

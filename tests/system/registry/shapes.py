@@ -18,8 +18,7 @@ from pipeline.evaluation.predictions import Predictions, write_predictions
 from pipeline.models import stored
 from pipeline.recipe.execution import MLflowSettings
 from pipeline.records.champion import CHAMPION_FILE, Champion
-from pipeline.records.metrics import METRICS_FILE
-from pipeline.records.verdict import VERDICT_FILE, GateCheck, Verdict
+from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import by_hand
 from pipeline.registry.store import resolve_store
 from pipeline.stages import champion, gate, register
@@ -77,7 +76,7 @@ class Workspace:
                 shutil.copyfile(path, folder / path.name)
         answers = self.zoo.answers[name]
         given = Predictions(self.ids, self.zoo.labels, answers)
-        write_record(self.root / METRICS_FILE, metrics.report(given, given, CLASSES, calibration_bins=15))
+        write_record(self.root / "reports" / "metrics.json", metrics.report(given, given, CLASSES, calibration_bins=15))
         with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
             write_predictions(folder, "test", given, CLASSES)
 
@@ -111,7 +110,7 @@ class Workspace:
             name="minimum.accuracy", figure=0.9, bound=0.8, outcome=passes, sentence="as the test wants it"
         )
         verdict = Verdict.of([check], check.sentence, self.zoo.digest(name), met)
-        write_record(self.root / VERDICT_FILE, verdict)
+        write_record(self.root / "reports" / "verdict.json", verdict)
 
     def json(self, path: str):
         return json.loads((self.root / path).read_text())

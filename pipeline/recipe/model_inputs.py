@@ -1,0 +1,35 @@
+"""What an architecture's `check` asks of a recipe: the shapes of the inputs, and the size of what it would build."""
+
+from __future__ import annotations
+
+import importlib
+
+from pipeline.errors import UsageError
+from pipeline.recipe.recipe import FEATURE, Recipe
+
+Shape = tuple[int, ...]
+_WEIGHT_LIMIT = 2**31
+
+
+def input_shapes(recipe: Recipe) -> dict[str, Shape]:
+    """Return the shape of a prepared value of each feature, by name."""
+    shapes = {}
+    for name, feature in recipe.data.features.items():
+        settings = FEATURE.settings(feature, f"data.features.{name}")
+        shapes[name] = tuple(FEATURE.member(feature.kind).spec(name, settings).shape)
+    return shapes
+
+
+def output_units(recipe: Recipe) -> int:
+    """Return how many numbers the last layer has to give for a row."""
+    task = importlib.import_module(f"pipeline.models.outputs.{recipe.task.name}")
+    units: int = task.units(len(recipe.data.classes))
+    return units
+
+
+def require_buildable(weights: int) -> None:
+    """Raise UsageError, without its key, if an architecture would have an absurd number of weights."""
+    if weights > _WEIGHT_LIMIT:
+        raise UsageError(
+            f"would have {weights:,} weights, above {_WEIGHT_LIMIT:,}; make its layers or the features smaller"
+        )

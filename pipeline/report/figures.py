@@ -1,0 +1,41 @@
+"""Figures, counts, digests and times as people read them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_LONGEST_TEXT = 160
+
+
+def number(value: Any) -> str:
+    """Return a figure of the gate or the metrics as text: four decimals, whole numbers as counts."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float):
+        text = f"{value:.4f}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.3g}"
+        return text.replace("-", "−")
+    return plain(value)
+
+
+def count(value: int | None) -> str:
+    """Return a whole number with spaces between its thousands: 12 000."""
+    return "–" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def plain(value: Any) -> str:
+    """Return any JSON value as one short line of text."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def short(digest: str | None) -> str:
+    """Return the beginning of a digest: enough for people to distinguish two."""
+    return (digest or "–").removeprefix("sha256:")[:12]
+
+
+def moment(text: str) -> str:
+    """Return an ISO 8601 time as people read it: 2026-11-22 13:25:07 UTC."""
+    return text.replace("T", " ").replace("+00:00", " UTC")

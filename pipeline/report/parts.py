@@ -1,0 +1,114 @@
+"""The parts of the page, in their order: what each needs of the graph, and what it shows beside the run's common files.
+
+A part is drawn by its template, `templates/<id>.html.jinja`, and stands on its own: what is wrong with one leaves the
+others as they are (see `sections`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.graph import Graph
+from pipeline.records.run import PAGE_FILE
+from pipeline.report import flow, measured, mistakes, provenance
+from pipeline.report.inline_svg import inline_svg
+from pipeline.report.run_files import RunFiles
+from pipeline.report.sections import Section, find_file, find_folder, section
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part. `needs` says whether the graph has what it shows (a graph without it: no such part); None: always."""
+
+    id: str
+    title: str
+    link: str  # in the page's table of contents
+    read: Callable[[RunFiles], Mapping[str, Any]]
+    needs: Callable[[Graph], object] | None = None
+
+
+def _nothing_more(_: RunFiles) -> Mapping[str, Any]:
+    return {}
+
+
+def _quality(files: RunFiles) -> Mapping[str, Any]:
+    report = files.metrics.value
+    return {"quality": measured.quality(report) if report else None}
+
+
+def _mistakes(files: RunFiles) -> Mapping[str, Any]:
+    wanted = (files.recipe.value or {}).get("evaluate.worst_mistakes")
+    plots = [plot for plot in measured.plots_of(measured.task_of_run(files)) if plot.place == "mistakes"]
+    drawings = _drawings(files, [plot.name for plot in plots])
+    return {"errors": mistakes.read_errors(files, wanted), "plots": plots, "drawings": drawings}
+
+
+def _curves(files: RunFiles) -> Mapping[str, Any]:
+    folder = files.folder("plots")
+    known = measured.plots_of(measured.task_of_run(files))
+    names = {plot.name for plot in known}
+    others = sorted(path.stem for path in folder.glob("*.svg") if path.stem not in names) if folder else []
+    plots = [plot for plot in known if plot.place == "curves"]
+    drawings = _drawings(files, [*(plot.name for plot in plots), *others])
+    return {"plots": plots, "others": others, "drawings": drawings}
+
+
+def _data(files: RunFiles) -> Mapping[str, Any]:
+    assert files.graph.value is not None
+    return {"flow": flow.read_flow(files.root, files.graph.value.flow)}
+
+
+def _contracts(files: RunFiles) -> Mapping[str, Any]:
+    assert files.graph.value is not None
+    results = {contract.of: files.root / contract.result for contract in files.graph.value.contracts}
+    return {"documents": {name: _documents(files.root, result) for name, result in results.items()}}
+
+
+def _lineage(files: RunFiles) -> Mapping[str, Any]:
+    return {
+        "digests": provenance.digests(files),
+        "commit": provenance.git_commit(files.root),
+        "overridden": files.run.value.overrides if files.run.value else {},
+        "libraries": provenance.library_versions(),
+    }
+
+
+def _drawings(files: RunFiles, names: Sequence[str]) -> dict[str, Section[Any]]:
+    """Return drawings by name, none if no stage makes any."""
+    folder = files.folder("plots")
+    if folder is None:
+        return dict.fromkeys(names, Section(None)) if files.place("plots") else {}
+    return {name: section(lambda name=name: _drawing(folder / f"{name}.svg", name), files.root) for name in names}  # type: ignore[misc]
+
+
+def _drawing(path: Path, name: str) -> Any:
+    from markupsafe import Markup
+
+    if not find_file(path):
+        return None
+    return Markup(inline_svg(path.read_bytes(), name))  # noqa: S704 - sanitised element by element
+
+
+def _documents(root: Path, result: Path) -> str | None:
+    """Return the address, relative to the page, of the documents that Great Expectations made, if there are any."""
+    if not find_folder(result):
+        return None
+    found = sorted(result.rglob("index.html"), key=lambda path: (len(path.parts), path))
+    return quote(os.fsencode(os.path.relpath(found[0], (root / PAGE_FILE).parent))) if found else None
+
+
+PARTS = (
+    Part("why", "Why", "Why", _nothing_more, lambda graph: graph.maker("verdict")),
+    Part("quality", "How good it is", "How good it is", _quality, lambda graph: graph.maker("metrics")),
+    Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
+    Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
+    Part("data", "The data", "Data", _data, lambda graph: graph.flow),
+    Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
+    Part("run", "The run", "Run", _nothing_more),
+    Part("lineage", "Lineage", "Lineage", _lineage),
+)

@@ -1,0 +1,60 @@
+"""What a training minimises and measures: the recipe's loss, and the figures of its task, row by row.
+
+What the model itself adds (regularizers, losses of layers) joins the loss in `step.py`: it is a function of the weights
+and of the whole batch, not of a row.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.recipe.recipe import LOSS as LOSS_SLOT
+from pipeline.recipe.slots import Choice
+from pipeline.records.training_history import LOSS, PENALTY
+
+_OBJECTIVES = "pipeline.training.objectives"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss and the figures of a task. `where` and `whose` name their files in errors."""
+
+    loss: Callable[[Any, Any], Any]
+    metrics: Callable[[Any, Any], dict[str, Any]]
+    loss_file: str
+    metrics_file: str
+
+    def of_rows(self, labels: Any, logits: Any) -> dict[str, Any]:
+        """Return the loss and the task's figures of each row by name, the loss first: `[batch] float32` each.
+
+        Raises UsageError, naming its file, for a figure that is not one number a row.
+        """
+        figures = {LOSS: self.loss(labels, logits)}
+        _require_rows(figures[LOSS], f"{self.loss_file}: the loss")
+        for name, values in self.metrics(labels, logits).items():
+            if name in (LOSS, PENALTY):
+                raise UsageError(f"{self.metrics_file}: a figure cannot be called {name}; give it another name")
+            _require_rows(values, f"{self.metrics_file}: {name}")
+            figures[name] = values
+        return figures
+
+
+def objective_of(task: Choice, loss: Choice, classes: int) -> Objective:
+    """Return what a recipe's loss and task say; raise UsageError if there is no such loss or the task measures none."""
+    module, file = f"{_OBJECTIVES}.{task.name}", f"{_OBJECTIVES.replace('.', '/')}/{task.name}.py"
+    try:
+        metrics = importlib.import_module(module).metrics
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"task {task.name}: {file} has no metrics(labels, logits): {error}") from error
+    settings = LOSS_SLOT.settings(loss, "train.loss")
+    built = LOSS_SLOT.member(loss.name).build(settings, classes)
+    return Objective(built, metrics, f"{LOSS_SLOT.folder}/{loss.name}.py", file)
+
+
+def _require_rows(values: Any, what: str) -> None:
+    if values.shape.rank != 1:
+        raise UsageError(f"{what} has the shape {values.shape}, not one number for each row of the batch")

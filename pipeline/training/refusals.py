@@ -1,0 +1,184 @@
+"""What a training would silently ignore, or do otherwise on another number of ranks: it is refused before it begins.
+
+Everything here is found in the model itself: in its layers, in the graph of its step, and by trying it on a few rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import UsageError
+from pipeline.models.layers import DROPOUT_NUMBERS, Place, batch_normalization_class, placed
+from pipeline.records.feature import FeatureSpec
+from pipeline.storage.shards import Columns
+from pipeline.training.batches import PartInMemory
+from pipeline.training.step import TrainingStep
+
+_DRAWS = re.compile(r"Random|Multinomial|TruncatedNormal|Stateful(Uniform|StandardNormal)|RngReadAndSkip")
+_TRIAL_ROWS = 8
+_ALIKE = 1e-3  # relative: rounding differs with the number of rows
+_OURS = "pipeline.models.layers"
+
+
+def refuse_layers(model: Any) -> None:
+    """Refuse what can be seen in a model before it is used.
+
+    That is: two weights of one name, of which one would be lost; weights that are not float32, which the exchange could
+    not carry; Keras' own batch normalization, which sees a rank's share of the batch only.
+    """
+    import keras
+
+    for path, number in Counter(variable.path for variable in model.weights).items():
+        if number > 1:
+            raise UsageError(
+                f"model: {number} weights are called {path}; give their layers, or a layer above, two names"
+            )
+    for variable in model.trainable_variables:
+        if variable.dtype != "float32":
+            raise UsageError(f"model: weight {variable.path} is {variable.dtype}; weights that are trained are float32")
+    for layer in layers_of(model):
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            raise UsageError(
+                f"model: layer {layer.path} (BatchNormalization) would normalise over a worker's share of the batch; "
+                f"use batch_normalization of {_OURS}"
+            )
+
+
+def refuse_graph(step: TrainingStep, model: Any, optimizer: Any, features: Sequence[FeatureSpec]) -> None:
+    """Refuse what can be seen in the graph of a step.
+
+    That is: random numbers that do not depend on the row's position; weights that the model uses and does not have;
+    an input that the loss does not depend on; an activity regularizer that no call has applied.
+    """
+    graph = step.graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    for node in nodes:
+        if _DRAWS.search(node.op) and DROPOUT_NUMBERS not in node.name:
+            raise UsageError(
+                f"model: {_layer_in(node.name, model)} draws random numbers that would differ with the number of "
+                f"workers; use position_dropout of {_OURS}, or a step of augment"
+            )
+    known = {id(variable.value) for variable in [*model.variables, *optimizer.variables]}
+    for variable in step.graph.variables:
+        if id(variable) not in known:
+            raise UsageError(
+                f"model: uses variable {variable.name.partition(':')[0]}, which is not the model's own, so it would be "
+                "neither trained nor kept; hold its layer as an attribute of the layer that uses it"
+            )
+    used = _reached(step.graph)
+    for placeholder, name in zip(step.graph.inputs, sorted(spec.name for spec in features), strict=False):
+        if placeholder.op.name not in used:
+            raise UsageError(f"model: does not use feature {name}; use it, or remove data.features.{name}")
+    for layer in layers_of(model):
+        if getattr(layer, "activity_regularizer", None) is not None and not layer._losses:
+            raise UsageError(
+                f"model: the activity regularizer of layer {layer.path} is not applied, because the layer around it does "
+                "not call it as a layer; put it on that one"
+            )
+
+
+def refuse_behaviour(step: TrainingStep, model: Any, optimizer: Any, part: PartInMemory, share: int) -> None:
+    """Refuse what shows when a model is tried on the first rows of a part; its weights are as before afterwards.
+
+    That is: rows that change each other's logits, other than through the batch normalization that ranks share; a loss
+    of a layer that is no mean over rows; state that a step changes and ranks do not share. All ranks call it together.
+    """
+    with restored([*model.variables, *optimizer.variables]):
+        _refuse_mixing(model, part)
+        _refuse_sums(model, part)
+    shared = batch_normalization_class()
+    own = {id(variable) for layer in layers_of(model) if isinstance(layer, shared) for variable in layer.variables}
+    others = [variable for variable in model.non_trainable_variables if id(variable) not in own]
+    if not others:
+        return
+    with restored([*model.variables, *optimizer.variables]):
+        before = [np.array(variable) for variable in others]
+        rows = np.arange(share) % len(part)
+        step(part.columns_at(rows), part.labels[rows], 0)
+        for variable, value in zip(others, before, strict=True):
+            if not np.array_equal(variable, value, equal_nan=True):
+                raise UsageError(
+                    f"model: a step changes {variable.path}, state of a layer that workers do not share; only "
+                    f"batch_normalization of {_OURS} may keep some"
+                )
+
+
+def layers_of(model: Any) -> list[Any]:
+    """Return every layer of a model, at any depth: in nested models, wrappers, lists and dictionaries of a layer."""
+    layers: list[Any] = model._flatten_layers(include_self=False)  # as Keras itself collects losses
+    return layers
+
+
+@contextmanager
+def restored(variables: Sequence[Any]) -> Iterator[None]:
+    """After the block, the variables have the values that they have now."""
+    values = [np.array(variable) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _refuse_mixing(model: Any, part: PartInMemory) -> None:
+    rows = min(_TRIAL_ROWS, len(part) // 2)
+    alone = _try(model, part.columns_at(np.arange(rows)))
+    together = _try(model, part.columns_at(np.arange(2 * rows)))[:rows]
+    if not np.allclose(alone, together, rtol=_ALIKE, atol=_ALIKE * float(np.abs(alone).max()), equal_nan=True):
+        raise UsageError(
+            "model: its answer for a row depends on the other rows of the batch, so it would differ with the number of "
+            f"workers; only batch_normalization of {_OURS} may do that"
+        )
+
+
+def _refuse_sums(model: Any, part: PartInMemory) -> None:
+    """Try the losses that layers add when they are called on rows, and on the same rows twice: a mean is the same."""
+    numbers = np.random.default_rng(0)
+    for variable in model.trainable_variables:  # zeros, as biases begin, can hide what a loss is
+        variable.assign(variable + 0.01 * numbers.standard_normal(variable.shape))
+    rows = np.arange(min(_TRIAL_ROWS, len(part)))
+    once, twice = (_losses(model, part.columns_at(each)) for each in (rows, np.tile(rows, 2)))
+    for layer, loss in once.items():
+        if not np.allclose(loss, twice[layer], rtol=_ALIKE):
+            raise UsageError(
+                f"model: a loss that layer {layer} adds is not a mean over the rows of the batch, so it would weigh more "
+                "or less with the number of workers; divide it by the number of rows"
+            )
+
+
+def _losses(model: Any, columns: Columns) -> dict[str, list[float]]:
+    _try(model, columns)
+    return {layer.path: [float(loss) for loss in layer._losses] for layer in layers_of(model) if layer._losses}
+
+
+def _try(model: Any, columns: Columns) -> Any:
+    with placed(Place(0, 0, 0, None)):
+        return np.asarray(model(columns, training=True))
+
+
+def _layer_in(operation: str, model: Any) -> str:
+    """Return the innermost layer in whose scope an operation stands, with its class."""
+    scopes = operation.split("/")
+    named = [layer for layer in layers_of(model) if layer.name in scopes]
+    if not named:
+        return f"operation {operation}"
+    layer = max(named, key=lambda each: scopes.index(each.name))
+    return f"layer {layer.path} ({type(layer).__name__})"
+
+
+def _reached(graph: Any) -> set[str]:
+    """Return the operations on which a graph's outputs depend."""
+    reached: set[str] = set()
+    waiting = [output.op for output in graph.outputs]
+    while waiting:
+        operation = waiting.pop()
+        if operation.name not in reached:
+            reached.add(operation.name)
+            waiting += [tensor.op for tensor in operation.inputs]
+    return reached

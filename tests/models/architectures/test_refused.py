@@ -1,0 +1,144 @@
+"""Whatever a recipe shows of a model that cannot be built is refused with the recipe, before any work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.resolving import checked
+from pipeline.recipe.strict_yaml import parse_yaml
+
+ROOT = Path(__file__).parents[3]
+IMAGE = {"raw_height": 28, "raw_width": 28, "channels": 1, "height": 28, "width": 28}
+NAN, INFINITE = float("nan"), float("inf")
+
+BROKEN: list[tuple[str, dict[str, Any], str]] = [
+    ("cnn", {"filter": [8]}, "unknown key 'model.settings.filter' (did you mean 'model.settings.filters'?)"),
+    ("cnn", {"units": [8]}, "unknown key 'model.settings.units'"),
+    ("cnn", {"filters": []}, "model.settings.filters"),
+    ("cnn", {"filters": [0]}, "model.settings.filters.0"),
+    ("cnn", {"filters": [-8]}, "model.settings.filters.0"),
+    ("cnn", {"filters": [8, 4097]}, "model.settings.filters.1"),
+    ("cnn", {"filters": [8.5]}, "model.settings.filters.0"),
+    ("cnn", {"filters": ["8"]}, "model.settings.filters.0"),
+    ("cnn", {"filters": [True]}, "model.settings.filters.0"),
+    ("cnn", {"filters": [8] * 9}, "model.settings.filters"),
+    ("cnn", {"filters": 8}, "model.settings.filters"),
+    ("cnn", {"filters": "8"}, "model.settings.filters"),
+    ("cnn", {"filters": {"0": 8}}, "model.settings.filters"),
+    ("cnn", {"filters": None}, "model.settings.filters"),
+    ("cnn", {"kernel": 0}, "model.settings.kernel"),
+    ("cnn", {"kernel": 16}, "model.settings.kernel"),
+    ("cnn", {"kernel": [3, 3]}, "model.settings.kernel"),
+    ("cnn", {"dense": 0}, "model.settings.dense"),
+    ("cnn", {"dense": 65_537}, "model.settings.dense"),
+    ("cnn", {"dense": 1.5}, "model.settings.dense"),
+    ("cnn", {"dropout": 1.0}, "model.settings.dropout"),
+    ("cnn", {"dropout": -0.1}, "model.settings.dropout"),
+    ("cnn", {"dropout": NAN}, "model.settings.dropout"),
+    ("cnn", {"dropout": "none"}, "model.settings.dropout"),
+    ("mlp", {"filters": [8]}, "unknown key 'model.settings.filters'"),
+    ("mlp", {"unit": [8]}, "unknown key 'model.settings.unit' (did you mean 'model.settings.units'?)"),
+    ("mlp", {"units": []}, "model.settings.units"),
+    ("mlp", {"units": [0]}, "model.settings.units.0"),
+    ("mlp", {"units": [8] * 17}, "model.settings.units"),
+    ("mlp", {"units": [65_537]}, "model.settings.units.0"),
+    ("mlp", {"units": 8}, "model.settings.units"),
+    ("mlp", {"dropout": INFINITE}, "model.settings.dropout"),
+    ("mlp", {"dropout": True}, "model.settings.dropout"),
+    ("mlp", {"dropout": None}, "model.settings.dropout"),
+    # Each in its range, and absurd together.
+    ("mlp", {"units": [65_536, 65_536]}, "model: would have 4,347,133,962 weights, above 2,147,483,648"),
+    ("cnn", {"filters": [4096, 4096], "kernel": 15}, "model: would have 3,788,649,162 weights, above 2,147,483,648"),
+]
+
+
+def recipe_with(**model: Any) -> dict[str, Any]:
+    return {**parse_yaml(ROOT / PARAMS_FILE), "model": model}
+
+
+@pytest.fixture
+def several(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source delivers a second image."""
+    from pipeline.data.sources import idx
+
+    monkeypatch.setattr(idx, "FEATURES", {"image": "image", "depth": "image"})
+
+
+def refused(values: dict[str, Any]) -> str:
+    with pytest.raises(UsageError) as error:
+        checked(values, PARAMS_FILE)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(("name", "settings", "said"), BROKEN, ids=str)
+def test_broken_settings_are_refused_in_one_line_by_their_key(name: str, settings: dict[str, Any], said: str) -> None:
+    assert said in refused(recipe_with(name=name, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("mpl", "model: no architecture 'mpl' in pipeline/models/architectures (did you mean 'mlp'?)"),
+        ("stored", "model: no architecture 'stored' in pipeline/models/architectures (valid: cnn, mlp)"),
+    ],
+)
+def test_an_architecture_that_no_file_is_called_is_refused_with_the_nearest(model: str, said: str) -> None:
+    assert said in refused(recipe_with(name=model))
+
+
+@pytest.mark.usefixtures("several")
+def test_two_images_are_one_too_many_to_convolve_but_not_for_a_perceptron() -> None:
+    values = recipe_with(name="cnn")
+    values["data"]["features"]["depth"] = {"kind": "image", "settings": IMAGE}
+
+    assert refused(values) == (
+        "params.yaml: model: cnn convolves exactly one image, but of data.features there are 2: image, depth; "
+        "mlp takes any"
+    )
+    checked(values | {"model": "mlp"}, PARAMS_FILE)
+
+
+def test_without_an_image_there_is_nothing_to_convolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.data.features import image
+
+    spec_of = image.spec
+    monkeypatch.setattr(image, "spec", lambda name, settings: spec_of(name, settings).changed(shape=(28,)))
+
+    assert "cnn convolves exactly one image, but of data.features there is none in image" in refused(
+        recipe_with(name="cnn")
+    )
+
+
+@pytest.mark.parametrize("name", ["class", "self"])
+def test_a_feature_that_no_served_model_can_take_by_its_name_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.data.sources import idx
+
+    monkeypatch.setattr(idx, "FEATURES", {name: "image"})
+    values = recipe_with(name="mlp")
+    values["data"]["features"] = {name: {"kind": "image", "settings": IMAGE}}
+
+    assert f"data.features.{name}: a served model cannot have an input called '{name}'" in refused(values)
+
+
+def test_a_kernel_larger_than_what_is_left_of_the_image_is_fine() -> None:
+    checked(recipe_with(name="cnn", settings={"filters": [2] * 8, "kernel": 15}), PARAMS_FILE)
+
+
+def test_a_recipe_is_checked_without_what_airflows_environment_lacks() -> None:
+    program = (
+        "import sys; from pathlib import Path; from pipeline.recipe.resolving import load_checked;"
+        "load_checked(Path(sys.argv[1]));"
+        "print(sorted({'numpy', 'pyarrow', 'keras', 'tensorflow'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", program, ROOT], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
