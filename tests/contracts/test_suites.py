@@ -12,6 +12,9 @@ from pipeline.contracts import frames
 from pipeline.contracts.suites import expectation_types, read_suite
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.errors import StorageError, UsageError
+from pipeline.recipe.recipe import load_recipe
+from pipeline.records.manifest import Manifest
+from pipeline.storage.shards import describe_schema
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("id", "label", "payload_bytes")
