@@ -6,6 +6,7 @@ COLUMNS is a folder with one `.npy` file a feature, called as it is; ANSWERS is 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,10 +16,14 @@ from pipeline.runtime import processes
 from pipeline.runtime.imports import report_imports
 
 _BATCH_ROWS = 256
+_NODE = re.compile(r"\{\{.*?\}\} ?")  # where in the graph, which says nothing to people
 
 
 def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
-    """Load the model, call its signature on the columns by name, and write its one output."""
+    """Load the model, call its signature on the columns by name, and write its one output.
+
+    What the model itself refuses ends the process, in one line.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
@@ -28,7 +33,10 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
     answers = []
     for start in range(0, rows, _BATCH_ROWS):
         batch = {name: tf.constant(values[start : start + _BATCH_ROWS]) for name, values in columns.items()}
-        [answer] = serve(**batch).values()
+        try:
+            [answer] = serve(**batch).values()
+        except tf.errors.InvalidArgumentError as error:
+            sys.exit(_NODE.sub("", error.message.partition("\n")[0]))
         answers.append(answer.numpy())
     np.save(answers_path, np.concatenate(answers), allow_pickle=False)
 
