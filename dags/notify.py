@@ -23,9 +23,10 @@ from pipeline.errors import RatchetError
 if TYPE_CHECKING:
     from airflow.sdk import Connection, Context
 
+    from pipeline.records.metrics import MetricsReport
+
 EMAIL, SLACK, WEBHOOK = "ratchet_email", "ratchet_slack", "ratchet_webhook"
 REPORT = "reports/index.html"
-_SHOWN = ("accuracy", "macro_f1", "cross_entropy", "calibration_error")
 
 
 class NotifyFailure(BaseNotifier):
@@ -70,10 +71,8 @@ class NotifyVerdict(BaseNotifier):
 
 def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | None:
     """Return the message about a finished run; None if there is nothing to report."""
-    from pipeline.records.metrics import METRICS_FILE, MetricsReport
-    from pipeline.records.registration import REGISTRATION_FILE, Registration
-    from pipeline.runs import history
-    from pipeline.storage.record_files import find_record, read_record
+    from pipeline.graph import load_graph
+    from pipeline.runs import history, outcome
 
     try:
         record = history.read(root, history.id_for(dag_id, run_id))
@@ -87,18 +86,30 @@ def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | Non
     if record.state != "success" or record.outcome not in titles:
         return None
     folder = root / record.folder
-    figures = read_record(folder / METRICS_FILE, MetricsReport).test_figures
-    registration = find_record(folder / REGISTRATION_FILE, Registration)
+    graph = load_graph(folder)
+    figures = _figures(outcome.metrics_of(folder, graph)) if graph.find("metrics") else {}
+    registration = outcome.find_registration(folder, graph)
     return {
         "event": record.outcome,
         "title": f"{dag_id} {titles[record.outcome]}",
         "sentence": "; ".join(
             dict.fromkeys(filter(None, (record.sentence, registration.sentence if registration else "")))
         ),
-        "figures": {name: round(figures[name], 4) for name in _SHOWN},
+        "figures": figures,
         "links": {"run": run_url(dag_id, run_id), "report": report_url(dag_id, run_id)},
         "run": run_id,
     }
+
+
+def _figures(report: MetricsReport) -> dict[str, float]:
+    """Return the figures of the test part that the task wants in messages; of a task that is gone, the primary one."""
+    from pipeline.recipe.task import kind_of
+
+    try:
+        names = [metric.name for metric in kind_of(report.task).metrics if metric.in_messages]
+    except RatchetError:
+        names = [report.primary]
+    return {name: round(report.test[name], 4) for name in names if name in report.test}
 
 
 def send(message: dict[str, Any]) -> None:

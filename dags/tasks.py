@@ -209,7 +209,7 @@ def run_id_of(context: Context) -> str:
 def _metrics(folder: Path, graph: Graph) -> dict[str, float]:
     from pipeline.runs import outcome
 
-    return outcome.metrics_of(folder, graph).test.to_json() if graph.find("metrics") else {}
+    return outcome.metrics_of(folder, graph).test if graph.find("metrics") else {}
 
 
 def _prepared(folder: Path) -> dict[str, Any]:

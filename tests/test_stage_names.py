@@ -33,6 +33,7 @@ WORDS = {
     "champion": "the alias in the registry; a group of the recipe, and what its checks are called; an asset",
     "split": "a group of the recipe",
     "augment": "a group of the recipe",
+    "gate": "a group of the recipe",
 }
 PHASES = {
     *("contracts", "data", "evaluation", "export", "gate", "models", "recipe", "records", "registry", "storage"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.cli.command import Command, add_actions, add_json, project_root, say
@@ -52,13 +53,20 @@ def _list(options: argparse.Namespace) -> int:
     elif not versions:
         say(f"{name}: nothing published yet")
     for version in versions if not options.json else ():
-        accuracy = version.metrics.get("accuracy")
-        figures = f"accuracy {accuracy:.4f}" if accuracy is not None else ""
         say(
-            f"v{version.version:<4} {', '.join(version.aliases):10}  {version.outcome:8}  {figures:16}  "
+            f"v{version.version:<4} {', '.join(version.aliases):10}  {version.outcome:8}  "
+            f"{_primary(version.metrics):16}  "
             f"{version.digest[:19]}  {version.created_at_utc}"
         )
     return 0
+
+
+def _primary(metrics: Mapping[str, float]) -> str:
+    """Return the primary figure in words: it is registered before all others, but for the number of rows."""
+    from pipeline.records.metrics import ROWS
+
+    found = next(((name, value) for name, value in metrics.items() if name != ROWS), None)
+    return f"{found[0].replace('_', ' ')} {found[1]:.4f}" if found else ""
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -1,11 +1,11 @@
 """The model's predictions, row by row, stored for the gate and the page as a data set.
 
-Columns: `id`, `label` (the true class) and `probabilities` (`[class] float32`), in the order of the part they are for.
+Columns: `id`, `label` (the truth) and `answers` (the model's numbers, flat), in the order of the part they are for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,50 +14,57 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.errors import DataError
+from pipeline.recipe.task import Task
 from pipeline.records.manifest import Manifest
 from pipeline.storage import shards
+from pipeline.storage.manifests import read_manifest
 
 _Number = TypeVar("_Number", np.int32, np.float32)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """`ids [row] str`, `labels [row] int32`, `probabilities [row, class] float32`."""
+    """`ids [row] str`, `labels [row] int32`, `answers [row, …] float32`."""
 
     ids: list[str]
     labels: npt.NDArray[np.int32]
-    probabilities: npt.NDArray[np.float32]
+    answers: npt.NDArray[np.float32]
 
 
-def write_predictions(folder: Path, part: str, predictions: Predictions, classes: Sequence[str]) -> Manifest:
-    """Write `<part>.parquet` and the manifest into an empty folder; the manifest names the classes in order."""
-    probabilities = np.ascontiguousarray(predictions.probabilities, np.float32)
+def write_predictions(folder: Path, part: str, predictions: Predictions, task: Task) -> Manifest:
+    """Write `<part>.parquet` and the manifest, which has the task and the classes, into an empty folder."""
+    answers = np.ascontiguousarray(predictions.answers, np.float32)
+    shape = answers.shape[1:]
     schema = pa.schema(
-        [("id", pa.string()), ("label", pa.int32()), ("probabilities", pa.list_(pa.float32(), len(classes)))]
+        [("id", pa.string()), ("label", pa.int32()), ("answers", pa.list_(pa.float32(), math.prod(shape)))]
     )
     table = pa.table(
         {
             "id": pa.array(predictions.ids, pa.string()),
             "label": pa.array(predictions.labels, pa.int32()),
-            "probabilities": pa.FixedSizeListArray.from_arrays(pa.array(probabilities.reshape(-1)), len(classes)),
+            "answers": pa.FixedSizeListArray.from_arrays(pa.array(answers.reshape(-1)), math.prod(shape)),
         },
         schema=schema,
     )
     entry = shards.write_shard(folder, 0, schema, [table])
     (folder / entry.path).rename(folder / f"{part}.parquet")
     entry = entry.changed(path=f"{part}.parquet")
-    return shards.finish_dataset(folder, [entry], schema, counts={"classes": list(classes)})
+    counts = {"task": task.choice.model_dump(mode="json"), "classes": list(task.classes), "answer_shape": list(shape)}
+    return shards.finish_dataset(folder, [entry], schema, counts=counts)
 
 
 def read_predictions(folder: Path) -> Predictions:
     """Read predictions after checking the manifest's digests; raise DataError if they do not match."""
-    table = pa.concat_tables(shards.iter_tables(folder))
-    probabilities = table["probabilities"].combine_chunks()
-    classes = probabilities.type.list_size
+    manifest = read_manifest(folder)
+    shape = manifest.counts.get("answer_shape")
+    if not isinstance(shape, list) or "answers" not in manifest.columns:
+        raise DataError(f"{folder}: not the predictions of this Ratchet; run evaluate again")
+    table = pa.concat_tables(shards.iter_tables(folder, verify=False))
     return Predictions(
         ids=table["id"].to_pylist(),
         labels=_numbers(table["label"].combine_chunks(), np.int32),
-        probabilities=_numbers(probabilities.flatten(), np.float32).reshape(-1, classes),
+        answers=_numbers(table["answers"].combine_chunks().flatten(), np.float32).reshape(-1, *shape),
     )
 
 

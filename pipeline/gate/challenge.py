@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +13,19 @@ from pipeline.gate import comparison
 from pipeline.gate.evidence import Answers, Comparison
 from pipeline.models import stored
 from pipeline.recipe.recipe import ChampionRule
+from pipeline.recipe.task import Task
 from pipeline.records.champion import Champion
 
 Ask = Callable[[Path], npt.NDArray[np.float32]]
 
 
 def compare_with_champion(
-    champion: Champion,
-    folder: Path,
-    answers: Answers,
-    ask: Ask,
-    *,
-    classes: Sequence[str],
-    rule: ChampionRule,
-    seed: int,
+    champion: Champion, folder: Path, answers: Answers, ask: Ask, *, task: Task, rule: ChampionRule, seed: int
 ) -> Comparison | None:
-    """Compare the candidate's predictions with those of the champion in `folder`; None if there is no champion.
+    """Compare the candidate's answers with those of the champion in `folder`; None if there is no champion.
 
-    `ask` returns a stored model's predictions for the test rows, `[row, class] float32`. Raises DataError with a clause
-    that says why the comparison is not possible, and whatever `ask` raises.
+    `ask` returns a stored model's answers for the test rows, `[row, …] float32`. Raises DataError with a clause that
+    says why the comparison is not possible, and whatever `ask` raises.
     """
     if champion.identity is None:
         return None
@@ -39,27 +33,26 @@ def compare_with_champion(
         raise DataError(champion.problem)
     if stored.digest(folder) != champion.identity.digest:
         raise DataError("its files do not have its digest")
-    trained_for = stored.read_architecture(folder).classes
-    if trained_for != tuple(classes):
-        raise DataError(f"it was trained for {len(trained_for)} other classes: {', '.join(trained_for)[:120]}")
-    champion_probabilities = ask(folder)
-    if not np.all(np.isfinite(champion_probabilities)):
+    architecture = stored.read_architecture(folder)
+    if architecture.task != task.name:
+        raise DataError(f"it was trained for another task: {architecture.task:.120}")
+    if architecture.classes != task.classes:
+        raise DataError(
+            f"it was trained for {len(architecture.classes)} other classes: {', '.join(architecture.classes)[:120]}"
+        )
+    theirs = ask(folder)
+    if not np.all(np.isfinite(theirs)):
         raise DataError("it answers numbers that are not finite")
-    candidate_is_right = answers.probabilities.argmax(axis=1) == answers.labels
-    champion_is_right = champion_probabilities.argmax(axis=1) == answers.labels
+    candidate_scores = task.score(answers.labels, answers.answers)
+    champion_scores = task.score(answers.labels, theirs)
     return Comparison(
-        accuracy=comparison.compare(
-            candidate_is_right,
-            champion_is_right,
-            confidence=rule.confidence,
-            resamples=rule.resamples,
-            seed=(seed, 0),
+        overall=comparison.compare(
+            candidate_scores, champion_scores, confidence=rule.confidence, resamples=rule.resamples, seed=(seed, 0)
         ),
-        recalls=comparison.compare_recalls(
-            answers.labels,
-            candidate_is_right,
-            champion_is_right,
-            classes=len(classes),
+        slices=comparison.compare_slices(
+            task.slices(answers.labels),
+            candidate_scores,
+            champion_scores,
             confidence=rule.confidence,
             resamples=rule.resamples,
             seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.gate.comparison import Difference
+from pipeline.recipe.task import Task
 from pipeline.records.identity import Identity
 from pipeline.records.metrics import MetricsReport
 
@@ -43,19 +44,19 @@ def known(ask: Callable[[], T], in_words: Callable[[Exception], str]) -> T | Unk
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison with the champion: in accuracy over all test rows, and in recall for each class."""
+    """The comparison with the champion by the task's score: over all test rows, and by the slices' column and name."""
 
-    accuracy: Difference
-    recalls: Sequence[Difference]
+    overall: Difference
+    slices: Mapping[str, Mapping[str, Difference]]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Rows and a model's predictions for them: `labels [row] int32`, `probabilities [row, class] float32`."""
+    """Rows and a model's answers to them: `labels [row] int32`, `answers [row, …] float32`."""
 
     ids: Sequence[str]
     labels: npt.NDArray[np.int32]
-    probabilities: npt.NDArray[np.float32]
+    answers: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -67,32 +68,47 @@ class Evidence:
     test_ids: Sequence[str]
     test_labels: npt.NDArray[np.int32]
     predictions: Answers | Unknown
-    served: npt.NDArray[np.float32] | Unknown  # the exported model's probabilities for the first rows
+    served: npt.NDArray[np.float32] | Unknown  # the exported model's answers to the first rows
     champion: Identity | None
     comparison: Comparison | Unknown | None  # None: there is no champion
 
 
-def predictions_problem(evidence: Evidence, classes: int) -> str | None:
+def predictions_problem(evidence: Evidence, task: Task) -> str | None:
     """Return why the predictions cannot be the candidate's on the test rows; None if nothing contradicts that."""
-    answers = evidence.predictions
-    if isinstance(answers, Unknown):
-        return answers.why
+    given = evidence.predictions
+    if isinstance(given, Unknown):
+        return given.why
     rows = len(evidence.test_ids)
     if rows == 0:
         return "there are no test rows"
-    if answers.probabilities.shape != (rows, classes) or len(answers.labels) != rows:
-        return f"the predictions are {answers.probabilities.shape}, the test part needs {(rows, classes)}"
-    if list(answers.ids) != list(evidence.test_ids):
+    if len(given.answers) != rows or len(given.labels) != rows:
+        return f"there are {len(given.answers)} predictions, the test part has {rows} rows"
+    if list(given.ids) != list(evidence.test_ids):
         return "the ids of the predictions are not those of the test rows"
-    if not np.array_equal(answers.labels, evidence.test_labels):
+    if not np.array_equal(given.labels, evidence.test_labels):
         return "the labels of the predictions are not those of the test rows"
-    sums = answers.probabilities.sum(axis=1, dtype=np.float64)
-    if not np.all(np.isfinite(answers.probabilities)) or np.max(np.abs(sums - 1)) > 1e-3:
-        return "some predictions are not probabilities"
-    measured = None if isinstance(evidence.metrics, Unknown) else finite(evidence.metrics.test.accuracy)
-    right = int(np.count_nonzero(answers.probabilities.argmax(axis=1) == answers.labels))
-    if measured is None or abs(measured * rows - right) > 0.5:
-        return f"the metrics' accuracy is not that of the predictions: {right} of {rows} rows are right"
+    try:
+        task.check_answers(given.labels, given.answers)
+    except DataError as error:
+        return str(error)
+    return _metrics_problem(evidence.metrics, given, task)
+
+
+def _metrics_problem(metrics: MetricsReport | Unknown, given: Answers, task: Task) -> str | None:
+    """Return why the metrics cannot be those of the answers."""
+    primary = task.metrics[0]
+    if isinstance(metrics, Unknown):
+        return f"the metrics' {primary.title} is not that of the predictions: it is not known"
+    if metrics.task != task.name:
+        return f"the metrics are those of another task: {metrics.task:.120}"
+    if primary.is_mean:
+        mean = float(task.score(given.labels, given.answers).mean())
+        actual = mean if primary.is_higher_better else -mean
+    else:
+        actual = task.measure(given.labels, given.answers)[primary.name]
+    measured = finite(metrics.test.get(primary.name))
+    if measured is None or not math.isclose(measured, actual, rel_tol=1e-9, abs_tol=1e-12):
+        return f"the metrics' {primary.title} is not that of the predictions: {actual:g}"
     return None
 
 

@@ -14,10 +14,11 @@ from pipeline.gate.challenge import Ask, compare_with_champion
 from pipeline.gate.evidence import Answers, Evidence, known
 from pipeline.models import stored
 from pipeline.recipe.recipe import GateParams
+from pipeline.recipe.task import Task
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.records.metrics import MetricsReport
 from pipeline.storage.record_files import read_record
-from pipeline.storage.shards import Images
+from pipeline.storage.shards import Rows
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def gather(
     candidate: Path,
     champion: Path,
     metrics: Path,
-    test: Images,
+    test: Rows,
     answers: Answers,
     queries: ModelQueries,
     rule: GateParams,
-    classes: tuple[str, ...],
+    task: Task,
     seed: int,
 ) -> Evidence:
     """Return the evidence. What cannot be measured is in it as Unknown, with the reason, rather than raised."""
@@ -55,6 +56,6 @@ def gather(
         predictions=answers,
         champion=declared.identity,
         # Before the export is queried: predict fixes TensorFlow's arithmetic for this process.
-        comparison=known(partial(compare, classes=classes, rule=rule.champion, seed=seed), queries.in_words),
+        comparison=known(partial(compare, task=task, rule=rule.champion, seed=seed), queries.in_words),
         served=known(queries.serve, queries.in_words),
     )

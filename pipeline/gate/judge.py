@@ -7,81 +7,114 @@ A figure that could not be obtained comes as `Unknown`, with the reason, and fai
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pipeline.gate.comparison import Difference
 from pipeline.gate.evidence import Evidence, Unknown, finite, predictions_problem
-from pipeline.recipe.recipe import GateParams
+from pipeline.recipe.recipe import Bounds, GateParams
+from pipeline.recipe.task import Metric, Task, bounded_metrics
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import GateCheck, Verdict
 
 _FIGURE_DIGITS = 6
-_PARITY_FLOOR = 1e-6  # below the resolution of float32 probabilities, differences are noise
+_PARITY_FLOOR = 1e-6  # below the resolution of float32 answers around 1, differences are noise
 
 
-def judge(evidence: Evidence, rule: GateParams, classes: Sequence[str]) -> Verdict:
+def judge(evidence: Evidence, rule: GateParams, task: Task) -> Verdict:
     """Check a candidate against every declared threshold, the champion, and its own exported form."""
     checks = (
-        _check_predictions(evidence, len(classes)),
-        *_check_metrics(evidence.metrics, rule),
+        _check_predictions(evidence, task),
+        *_check_metrics(evidence.metrics, rule, task),
         _check_parity(evidence, rule),
-        *_check_champion(evidence, rule, classes),
+        *_check_champion(evidence, rule, task),
     )
-    return Verdict.of(checks, _reason(checks), evidence.candidate, evidence.champion)
+    return Verdict.of(checks, _reason(checks, _primary_check(task)), evidence.candidate, evidence.champion)
 
 
 def _check(name: str, figure: float | None, bound: float | None, sentence: str, *, passes: bool = False) -> GateCheck:
     return GateCheck(name=name, figure=figure, bound=bound, outcome="pass" if passes else "fail", sentence=sentence)
 
 
-def _check_predictions(evidence: Evidence, classes: int) -> GateCheck:
+def _check_predictions(evidence: Evidence, task: Task) -> GateCheck:
     rows = len(evidence.test_ids)
-    problem = predictions_problem(evidence, classes)
+    problem = predictions_problem(evidence, task)
     if problem:
         return _check("predictions", None, rows, problem)
     return _check("predictions", rows, rows, f"{rows} predictions, one for each test row", passes=True)
 
 
-def _check_metrics(metrics: MetricsReport | Unknown, rule: GateParams) -> list[GateCheck]:
+def _check_metrics(metrics: MetricsReport | Unknown, rule: GateParams, task: Task) -> list[GateCheck]:
+    figures = metrics if isinstance(metrics, Unknown) else metrics.test_figures
+    checks = _check_bounds(figures, rule, bounded_metrics(type(task)))
+    if _primary_check(task) not in (check.name for check in checks):  # a recipe without it is not let through
+        checks.insert(0, _check(_primary_check(task), None, None, f"{task.metrics[0].title} is not bounded"))
+    of_slices = {metric.name: metric for metric in task.slice_metrics}
+    for column, by_value in rule.slices.items():
+        for value, bounds in by_value.items():
+            of_slice = metrics if isinstance(metrics, Unknown) else metrics.slices.get(column, {}).get(value, {})
+            checks += _check_bounds(of_slice, bounds, of_slices, slice_of=(column, value))
+    return checks
+
+
+def _primary_check(task: Task) -> str:
+    primary = task.metrics[0]
+    return f"{'minimum' if primary.is_higher_better else 'maximum'}.{primary.name}"
+
+
+def _check_bounds(
+    figures: Mapping[str, float] | Unknown,
+    bounds: Bounds,
+    metrics: Mapping[str, Metric],
+    slice_of: tuple[str, str] | None = None,
+) -> list[GateCheck]:
+    """Check figures against bounds; a check is called as its bound is in the recipe, below `gate`."""
+    where = f"slices.{'.'.join(slice_of)}." if slice_of else ""
+    of_slice = f" of {slice_of[1]}" if slice_of else ""
     return [
-        _check_bound(metrics, name, bound, is_minimum=is_minimum)
-        for bounds, is_minimum in ((rule.minimum, True), (rule.maximum, False))
-        for name, bound in bounds.model_dump().items()
-        if bound is not None
+        _check_bound(
+            figures, name, bound, where + side, f"{_title(name, metrics)}{of_slice}", is_minimum=side == "minimum"
+        )
+        for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum))
+        for name, bound in given.items()
     ]
 
 
-def _check_bound(metrics: MetricsReport | Unknown, name: str, bound: float, *, is_minimum: bool) -> GateCheck:
-    check = f"{'minimum' if is_minimum else 'maximum'}.{name}"
-    word = name.replace("_", " ")
-    if isinstance(metrics, Unknown):
-        return _check(check, None, bound, f"{word} is not known: {metrics.why}")
-    value = metrics.test_figures.get(name)
+def _title(name: str, metrics: Mapping[str, Metric]) -> str:
+    return metrics[name].title if name in metrics else name
+
+
+def _check_bound(
+    figures: Mapping[str, float] | Unknown, name: str, bound: float, where: str, title: str, *, is_minimum: bool
+) -> GateCheck:
+    check = f"{where}.{name}"
+    if isinstance(figures, Unknown):
+        return _check(check, None, bound, f"{title} is not known: {figures.why}")
+    value = figures.get(name)
     figure = finite(value)
     if figure is None:
         return _check(
-            check, None, bound, f"{word} is {'not in the metrics' if value is None else f'{value}, not a number'}"
+            check, None, bound, f"{title} is {'not in the metrics' if value is None else f'{value}, not a number'}"
         )
     passes = figure >= bound if is_minimum else figure <= bound
     shown = _rounded(figure, bound)
     if passes:
-        sentence = f"{word} {shown:g} is {'at least' if is_minimum else 'at most'} {bound:g}"
+        sentence = f"{title} {shown:g} is {'at least' if is_minimum else 'at most'} {bound:g}"
     else:
-        sentence = f"{word} {shown:g} is {'below' if is_minimum else 'above'} {bound:g}"
+        sentence = f"{title} {shown:g} is {'below' if is_minimum else 'above'} {bound:g}"
     return _check(check, shown, bound, sentence, passes=passes)
 
 
 def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     bound = rule.parity.tolerance
-    served, answers = evidence.served, evidence.predictions
+    served, given = evidence.served, evidence.predictions
     if isinstance(served, Unknown):
         return _check("parity", None, bound, served.why)
     rows = min(rule.parity.rows, len(evidence.test_ids))
-    if isinstance(answers, Unknown):
-        return _check("parity", None, bound, answers.why)
-    expected = answers.probabilities[:rows]
+    if isinstance(given, Unknown):
+        return _check("parity", None, bound, given.why)
+    expected = given.answers[:rows]
     if rows == 0 or served.shape != expected.shape:
         why = f"the exported model answers {list(served.shape)} for {rows} rows, training answered "
         return _check("parity", None, bound, why + f"{list(expected.shape)}")
@@ -96,7 +129,7 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     return _check("parity", shown, bound, f"{what} differently from the trained one, by more than {bound:g}")
 
 
-def _check_champion(evidence: Evidence, rule: GateParams, classes: Sequence[str]) -> list[GateCheck]:
+def _check_champion(evidence: Evidence, rule: GateParams, task: Task) -> list[GateCheck]:
     champion, comparison, limits = evidence.champion, evidence.comparison, rule.champion
     if champion is None:
         if comparison is None:
@@ -110,24 +143,26 @@ def _check_champion(evidence: Evidence, rule: GateParams, classes: Sequence[str]
             f'`ratchet registry promote {champion.name} VERSION --reason "…"`'
         )
         return [_check("champion", None, -limits.margin, sentence)]
-    if len(comparison.recalls) != len(classes):
-        return [_check("champion", None, -limits.margin, f"{name} was compared on other classes")]
+    slices = {column: set(found.names) for column, found in task.slices(evidence.test_labels).items()}
+    if {column: set(found) for column, found in comparison.slices.items()} != slices:
+        return [_check("champion", None, -limits.margin, f"{name} was compared on other slices")]
     overall = _check_difference(
-        "champion", "accuracy", name, comparison.accuracy, limits.margin, limits.confidence, "test rows"
+        "champion", task.score_title, name, comparison.overall, limits.margin, limits.confidence, "test rows"
     )
     return [
         overall,
         *(
             _check_difference(
-                f"champion.recall.{label}",
-                f"recall of {label}",
+                f"champion.{column}.{value}",
+                f"{task.slice_score_title} of {value}",
                 name,
                 difference,
                 limits.class_margin,
                 limits.confidence,
-                "rows of the class",
+                f"rows of the {column}",
             )
-            for label, difference in zip(classes, comparison.recalls, strict=True)
+            for column, found in comparison.slices.items()
+            for value, difference in found.items()
         ),
     ]
 
@@ -147,14 +182,13 @@ def _check_difference(
     return _check(check, shown, -margin, sentence, passes=passes)
 
 
-def _reason(checks: Sequence[GateCheck]) -> str:
+def _reason(checks: Sequence[GateCheck], primary: str) -> str:
     failed = [check for check in checks if not check.has_passed]
     if failed:
         more = f" (and {len(failed) - 1} more {'check' if len(failed) == 2 else 'checks'} failed)" if failed[1:] else ""
         return failed[0].sentence + more
     by_name = {check.name: check for check in checks}
-    champion = by_name["champion"].sentence
-    return f"{by_name['minimum.accuracy'].sentence}; {champion}"
+    return f"{by_name[primary].sentence}; {by_name['champion'].sentence}"
 
 
 def _rounded(figure: float, bound: float) -> float:

@@ -5,7 +5,9 @@ One resolver serves `params.yaml`, `--set`, the preflight, the first stage, Airf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from pipeline.recipe.strict_yaml import parse_yaml
 
 RESOLVED_FILE = "reports/recipe.json"
 CODE = "code"
+_FIRST_WORD = re.compile(r"[: ]")
 # What a kind of feature, and a task, is in other rooms: files of the same name.
 _COMPANIONS = {
     FEATURE: (Slot("preprocessing of feature kind", "pipeline.models.preprocessing"),),
@@ -41,15 +44,13 @@ def checked(values: Any, where: Where) -> Recipe:
     chosen = list(choices(recipe))
     for each in chosen:
         each.settings(where)
-        _require_companions(each, where)
+    whole = Recipe.model_validate(complete(recipe))
     for each in chosen:
-        _require_fit(each, recipe, where)
-    whole: Recipe | None = None
-    for each in chosen:
-        check = getattr(each.member(), "check", None)
-        if check is not None:
-            whole = whole or Recipe.model_validate(complete(recipe))
-            _call(check, each, whole, where)
+        with _told(each, where):
+            _require_companions(each)
+            require_fit(each, whole)
+            if check := getattr(each.member(), "check", None):
+                check(each.settings(), whole)
     return recipe
 
 
@@ -77,32 +78,22 @@ def load_checked(root: Path) -> Recipe:
     return checked(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
 
 
-def _require_companions(chosen: Chosen, where: Where) -> None:
+def _require_companions(chosen: Chosen) -> None:
     for slot in _COMPANIONS.get(chosen.slot, ()):
-        try:
-            slot.file(chosen.choice.name)
-        except UsageError as error:
-            raise UsageError(led(where, chosen.key, f"{chosen.key}: {error}")) from error
+        slot.file(chosen.choice.name)
 
 
-def _require_fit(chosen: Chosen, recipe: Recipe, where: Where) -> None:
+@contextmanager
+def _told(chosen: Chosen, where: Where) -> Iterator[None]:
+    """Lead what is refused of a choice by where it stands; whatever else its file raises is told in one line, too."""
     try:
-        require_fit(chosen, recipe)
+        yield
     except UsageError as error:
-        raise UsageError(led(where, chosen.key, str(error))) from error
-
-
-def _call(check: Any, chosen: Chosen, recipe: Recipe, where: Where) -> None:
-    """Let a member refuse a complete recipe; whatever else its check raises is told in one line, too."""
-    try:
-        check(chosen.settings(), recipe)
-    except UsageError as error:
-        key = str(error).partition(":")[0]
-        names_its_key = is_key(key)
-        text = str(error) if names_its_key else f"{chosen.key}: {error}"
-        raise UsageError(led(where, key if names_its_key else chosen.key, text)) from error
+        key, text = _FIRST_WORD.split(str(error), maxsplit=1)[0], str(error)
+        if not is_key(key):
+            key, text = chosen.key, f"{chosen.key}: {error}"
+        raise UsageError(led(where, key, text)) from error
     except Exception as error:
         file = f"{chosen.slot.folder}/{chosen.choice.name}.py"
-        raise UsageError(
-            led(where, chosen.key, f"{chosen.key}: {file}: its check ends with {type(error).__name__}: {error}")
-        ) from error
+        text = f"{chosen.key}: {file}: its check ends with {type(error).__name__}: {error}"
+        raise UsageError(led(where, chosen.key, text)) from error

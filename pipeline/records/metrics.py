@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
 from pipeline.records.record import Record
 
 METRICS_FILE = "reports/metrics.json"
-
-
-class Metrics(Record):
-    """The metrics of one part of the data: fractions except `rows`, `cross_entropy` (nats per row), `mcc` (-1 to 1)."""
-
-    rows: int
-    accuracy: float
-    macro_precision: float
-    macro_recall: float
-    macro_f1: float
-    auc: float
-    mcc: float
-    cross_entropy: float
-    calibration_error: float
-
-
-class ClassMetrics(Record):
-    """The metrics of one class: its rows, and how well they are separated from all others."""
-
-    rows: int
-    precision: float
-    recall: float
-    f1: float
-    auc: float
+ROWS = "rows"
+_LARGEST = 2**53  # up to here a whole number is the same as a float
+Figures = dict[str, float | Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]]
 
 
 class MetricsReport(Record):
-    """Both parts, each class of the test part, and `overfit`: training accuracy less test accuracy."""
+    """The task's metrics of both parts by name, each with its `rows`, and those of the test part's slices.
 
-    test: Metrics
-    train: Metrics
+    `slices` are by the column that divides the rows, by its value, and by name. `overfit` is how far the `primary`
+    metric is worse on the test part than on the training part. Record version 1 knew classification alone.
+    """
+
+    VERSION: ClassVar[int] = 2
+    task: str
+    primary: str
+    test: Figures
+    train: Figures
     overfit: float
-    classes: dict[str, ClassMetrics]
+    slices: dict[str, dict[str, Figures]]
+
+    @model_validator(mode="after")
+    def _parts_have_the_same_metrics(self) -> Self:
+        for part, figures in (("test", self.test), ("train", self.train)):
+            for name in (ROWS, self.primary, *self.test, *self.train):
+                if name not in figures:
+                    raise ValueError(f"{part}.{name}: Field required")
+        return self
 
     @property
-    def test_figures(self) -> dict[str, float]:
-        """The metrics that the gate bounds, by name: those of the test part, and `overfit`."""
-        return {**self.test.model_dump(), "overfit": self.overfit}
+    def test_figures(self) -> Figures:
+        """The metrics that the gate bounds, by name: those of the test part, the primary one first, and `overfit`."""
+        return {self.primary: self.test[self.primary], **self.test, "overfit": self.overfit}
+
+    @property
+    def primary_figure(self) -> float:
+        """The primary metric of the test part."""
+        return self.test[self.primary]
+
+    @classmethod
+    def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Read record version 1."""
+        if version > 1:
+            return values
+        classes = values.pop("classes", None)
+        return {"task": "classification", "primary": "accuracy", **values, "slices": {"class": classes}}

@@ -1,4 +1,4 @@
-"""The candidate's most confident mistakes, as pictures, and which classes it mistakes for which."""
+"""The candidate's worst mistakes as the task finds them, with pictures where the model is shown pictures."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import base64
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import ValidationError
 
 from pipeline.errors import DataError
 from pipeline.evaluation.predictions import Predictions, read_predictions
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import Mistakes, Task, task_of
+from pipeline.records.feature import FeatureSpec
 from pipeline.records.manifest import Manifest
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, section
@@ -23,42 +27,30 @@ from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
 
 _DEFAULT_MISTAKES, _MOST_MISTAKES = 24, 1000
-_CONFUSIONS = 8
+_PICTURES = "image"  # the kind of feature that people can look at
 _CHANNELS = (1, 3)  # grey, colour
 _LARGEST_SIDE = 128  # pixels; larger images are scaled down for the page
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A wrong prediction: the row, its true class, the predicted class, and the model's confidence in it."""
+class ShownMistake:
+    """A wrong answer: the row, the truth, the answer and a figure about it in words."""
 
     row: int
     id: str
     truth: str
     answer: str
-    confidence: float
-    picture: str = ""  # data URI of a PNG; "" if the pixels are not available
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """How many rows of one class were mistaken for another."""
-
-    truth: str
-    answer: str
-    rows: int
-    share: float  # of the rows of the true class
+    figure: str
+    picture: str = ""  # data URI of a PNG; "" if there is none
 
 
 @dataclass(frozen=True)
 class Errors:
-    """The candidate's wrong predictions on a part of the data: the most confident ones and the commonest confusions."""
+    """Where the candidate errs, in the task's words, and the rows that are shown of it."""
 
-    worst: list[Mistake]
-    confusions: list[Confusion]
-    wrong: int
-    rows: int
-    problem: str = ""  # why there are no pictures
+    found: Mistakes
+    worst: list[ShownMistake]
+    problem: str = ""  # why there are no pictures though there should be
 
 
 def read_errors(files: RunFiles, wanted: Any) -> Section[Errors]:
@@ -72,16 +64,20 @@ def _read_errors(files: RunFiles, wanted: int) -> Errors | None:
     if folder is None:
         return None
     manifest = read_manifest(folder, verify=False)
-    predictions, classes = checked_predictions(folder), _classes(manifest, folder)
-    _check_classes(predictions, classes, folder)
-    worst = worst_mistakes(predictions, classes, wanted)
+    predictions, task = checked_predictions(folder), _task(manifest, folder)
+    try:
+        task.check_answers(predictions.labels, predictions.answers)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
+    found = task.mistakes(predictions.ids, predictions.labels, predictions.answers, wanted)
+    if found is None:
+        return Errors(Mistakes("", (), ""), [])
+    worst = [ShownMistake(one.row, predictions.ids[one.row], one.truth, one.answer, one.figure) for one in found.worst]
     shown = section(lambda: _with_pictures(files, worst, Path(manifest.files[0].path).stem), files.root)
-    wrong = int((predictions.probabilities.argmax(axis=1) != predictions.labels).sum())
-    confusions = common_confusions(predictions, classes, _CONFUSIONS)
-    return Errors(shown.value or worst, confusions, wrong, len(predictions.ids), shown.problem)
+    return Errors(found, shown.value or worst, shown.problem)
 
 
-def _with_pictures(files: RunFiles, worst: list[Mistake], part: str) -> list[Mistake]:
+def _with_pictures(files: RunFiles, worst: list[ShownMistake], part: str) -> list[ShownMistake]:
     prepared = files.folder("prepared")
     if prepared is None:
         raise DataError(f"the data that were asked about ({part} part) are not here")
@@ -92,91 +88,57 @@ def checked_predictions(folder: Path) -> Predictions:
     """Read predictions; raise DataError, too, for a data set that has other columns or no rows."""
     try:
         predictions = read_predictions(folder)
-    except (pa.ArrowException, KeyError, AttributeError, ValueError) as error:  # of a reader that expects its own files
+    except (pa.ArrowException, KeyError, AttributeError, TypeError, ValueError) as error:  # a reader of its own files
         raise DataError(f"{folder}: not predictions ({error}); make them again") from error
-    if not predictions.probabilities.size or len(predictions.labels) != len(predictions.probabilities):
+    if not predictions.answers.size or len(predictions.labels) != len(predictions.answers):
         raise DataError(f"{folder}: no predictions for each row; make them again")
-    if not np.isfinite(predictions.probabilities).all():
-        raise DataError(f"{folder}: holds probabilities that are not finite numbers; make them again")
     return predictions
 
 
-def _classes(manifest: Manifest, folder: Path) -> list[str]:
+def _task(manifest: Manifest, folder: Path) -> Task:
     names = manifest.counts.get("classes")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{folder}: its manifest does not name the classes; make it again")
-    return names
+    try:
+        chosen = Choice.model_validate(manifest.counts.get("task"))
+    except ValidationError as error:
+        raise DataError(f"{folder}: its manifest does not name the task; make it again") from error
+    return task_of(chosen, names)
 
 
-def _check_classes(predictions: Predictions, classes: Sequence[str], folder: Path) -> None:
-    asked = predictions.probabilities.shape[1]
-    if len(classes) != asked:
-        raise DataError(f"{folder}: its manifest names {len(classes)} classes, its rows have {asked}; make it again")
-    if predictions.labels.min() < 0 or predictions.labels.max() >= asked:
-        raise DataError(f"{folder}: has labels outside of its {asked} classes; make it again")
-
-
-def worst_mistakes(predictions: Predictions, classes: Sequence[str], count: int) -> list[Mistake]:
-    """Return the wrong predictions with the highest confidence, most confident first; ties by id."""
-    answers = predictions.probabilities.argmax(axis=1)
-    confidence = predictions.probabilities.max(axis=1)
-    wrong = np.flatnonzero(answers != predictions.labels)
-    order = sorted(wrong.tolist(), key=lambda row: (-float(confidence[row]), predictions.ids[row]))
-    return [
-        Mistake(
-            row,
-            predictions.ids[row],
-            classes[int(predictions.labels[row])],
-            classes[int(answers[row])],
-            float(confidence[row]),
-        )
-        for row in order[:count]
-    ]
-
-
-def common_confusions(predictions: Predictions, classes: Sequence[str], count: int) -> list[Confusion]:
-    """Return the pairs of classes that are confused most often, by number of rows."""
-    size = len(classes)
-    answers = predictions.probabilities.argmax(axis=1)
-    matrix = np.bincount(predictions.labels * size + answers, minlength=size * size).reshape(size, size)
-    rows = matrix.sum(axis=1)
-    np.fill_diagonal(matrix, 0)
-    order = np.argsort(-matrix, axis=None, kind="stable")[:count]
-    pairs = [divmod(int(cell), size) for cell in order]
-    return [
-        Confusion(
-            classes[truth], classes[answer], int(matrix[truth, answer]), float(matrix[truth, answer] / rows[truth])
-        )
-        for truth, answer in pairs
-        if matrix[truth, answer]
-    ]
-
-
-def with_pictures(mistakes: Sequence[Mistake], prepared: Path) -> list[Mistake]:
-    """Return the mistakes with their pictures from a prepared part.
+def with_pictures(mistakes: Sequence[ShownMistake], prepared: Path) -> list[ShownMistake]:
+    """Return the mistakes with their pictures from a prepared part; without, if no feature is an image.
 
     Raises DataError if a row is not the one that the mistake is about, StorageError if the part cannot be read.
     """
-    shape = shards.image_shape(read_manifest(prepared, verify=False))
-    if shape[2] not in _CHANNELS or not math.prod(shape):
-        raise DataError(f"{prepared.name}: images of {' × '.join(map(str, shape))} cannot be drawn")
+    features = read_manifest(prepared, verify=False).features
+    spec = next((feature for feature in features if feature.kind == _PICTURES), None)
+    if spec is None:
+        return list(mistakes)
+    if len(spec.shape) != 3 or spec.shape[2] not in _CHANNELS or spec.dtype != "uint8":
+        raise DataError(f"{prepared.name}: {spec.name} of {spec.type} cannot be drawn")
     wanted = {mistake.row: mistake for mistake in mistakes}
     pictures: dict[int, str] = {}
     start = 0
-    for table in shards.iter_tables(prepared, ["id", "pixels"], verify=False):
+    for table in shards.iter_tables(prepared, ["id", spec.name], verify=False):
         here = [row for row in wanted if start <= row < start + table.num_rows]
         if here:
-            if not {"id", "pixels"} <= {*table.column_names} or table.schema.field("pixels").type != pa.binary(
-                math.prod(shape)
-            ):
-                raise DataError(f"{prepared.name}: its shards are not what its manifest says; run again")
-            pixels = shards.pixels_of(table["pixels"], shape)
+            pixels = _pixels(table, spec, prepared)
             for row in here:
                 if table["id"][row - start].as_py() != wanted[row].id:
                     raise DataError(f"{prepared.name}: row {row} is not the one that was evaluated; run again")
                 pictures[row] = png_uri(pixels[row - start])
         start += table.num_rows
-    return [Mistake(m.row, m.id, m.truth, m.answer, m.confidence, pictures.get(m.row, "")) for m in mistakes]
+    return [replace(mistake, picture=pictures.get(mistake.row, "")) for mistake in mistakes]
+
+
+def _pixels(table: pa.Table, spec: FeatureSpec, prepared: Path) -> npt.NDArray[np.uint8]:
+    is_described = {"id", spec.name} <= {*table.column_names} and table.schema.field(spec.name).type == pa.binary(
+        math.prod(spec.shape)
+    )
+    if not is_described:
+        raise DataError(f"{prepared.name}: its shards are not what its manifest says; run again")
+    return shards.array_of(table[spec.name], spec)
 
 
 def png_uri(pixels: npt.NDArray[np.uint8]) -> str:

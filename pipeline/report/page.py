@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pipeline.report import figures
+from pipeline.report import figures, measured
 from pipeline.report.headline import headline, unreadable
 from pipeline.report.parts import PARTS, Part
 from pipeline.report.run_files import RunFiles, read_run_files
@@ -53,9 +53,15 @@ def _page(root: Path) -> str:
         "contracts": files.contracts,
         "recipe": files.recipe,
     }
-    facts = section(lambda: _draw("facts", {**common, "has_registry": files.place("registration")}), root)
+    facts = section(lambda: _facts(files, common), root)
     parts = [_part(part, files, common) for part in PARTS if _is_shown(part, files)]
     return str(_draw("page", {**common, "facts": facts, "parts": parts}))
+
+
+def _facts(files: RunFiles, common: dict[str, Any]) -> Any:
+    report = files.metrics.value
+    primary = measured.primary(report) if report else None
+    return _draw("facts", {**common, "primary": primary, "has_registry": files.place("registration")})
 
 
 def _is_shown(part: Part, files: RunFiles) -> bool:

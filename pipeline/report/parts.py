@@ -15,13 +15,10 @@ from urllib.parse import quote
 
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
-from pipeline.report import flow, mistakes, provenance
+from pipeline.report import flow, measured, mistakes, provenance
 from pipeline.report.inline_svg import inline_svg
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, find_folder, section
-
-_CONFUSION = "confusion"
-_CURVES = ("learning_curves", "roc", "precision_recall", "calibration")  # those that the page has words for
 
 
 @dataclass(frozen=True)
@@ -39,16 +36,26 @@ def _nothing_more(_: RunFiles) -> Mapping[str, Any]:
     return {}
 
 
+def _quality(files: RunFiles) -> Mapping[str, Any]:
+    report = files.metrics.value
+    return {"quality": measured.quality(report) if report else None}
+
+
 def _mistakes(files: RunFiles) -> Mapping[str, Any]:
     wanted = (files.recipe.value or {}).get("evaluate.worst_mistakes")
-    return {"errors": mistakes.read_errors(files, wanted), "drawings": _drawings(files, [_CONFUSION])}
+    plots = [plot for plot in measured.plots_of(measured.task_of_run(files)) if plot.place == "mistakes"]
+    drawings = _drawings(files, [plot.name for plot in plots])
+    return {"errors": mistakes.read_errors(files, wanted), "plots": plots, "drawings": drawings}
 
 
 def _curves(files: RunFiles) -> Mapping[str, Any]:
     folder = files.folder("plots")
-    shown = (*_CURVES, _CONFUSION)
-    others = sorted(path.stem for path in folder.glob("*.svg") if path.stem not in shown) if folder else []
-    return {"drawings": _drawings(files, [*_CURVES, *others]), "others": others}
+    known = measured.plots_of(measured.task_of_run(files))
+    names = {plot.name for plot in known}
+    others = sorted(path.stem for path in folder.glob("*.svg") if path.stem not in names) if folder else []
+    plots = [plot for plot in known if plot.place == "curves"]
+    drawings = _drawings(files, [*(plot.name for plot in plots), *others])
+    return {"plots": plots, "others": others, "drawings": drawings}
 
 
 def _data(files: RunFiles) -> Mapping[str, Any]:
@@ -97,7 +104,7 @@ def _documents(root: Path, result: Path) -> str | None:
 
 PARTS = (
     Part("why", "Why", "Why", _nothing_more, lambda graph: graph.maker("verdict")),
-    Part("quality", "How good it is", "How good it is", _nothing_more, lambda graph: graph.maker("metrics")),
+    Part("quality", "How good it is", "How good it is", _quality, lambda graph: graph.maker("metrics")),
     Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
     Part("data", "The data", "Data", _data, lambda graph: graph.flow),

@@ -4,40 +4,44 @@ from __future__ import annotations
 
 from functools import partial
 
-from pipeline.evaluation import metrics
-from pipeline.evaluation.findings import find
+from pipeline.evaluation import measuring
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.predictions import Predictions, write_predictions
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import task_of
 from pipeline.records.training_history import parse_history
 from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
-from pipeline.storage.artifacts import published_folder, read_text, write_file
+from pipeline.storage.artifacts import published_folder, read_text
 from pipeline.storage.record_files import write_record
-from pipeline.storage.shards import read_images
+from pipeline.storage.shards import read_rows
 
 
 def run(stage: StageContext) -> str:
-    """Publish metrics, plots, and the predictions on the test part row by row; return the test accuracy in words."""
-    bins, classes = stage.param("evaluate.calibration_bins", int), stage.param("data.classes", tuple)
+    """Publish metrics, plots, and the answers to the test part row by row; return the primary metric in words."""
+    task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
     candidate, path = stage.dep("models/candidate"), stage.dep("models/candidate/history.csv")
     history = parse_history(read_text(path), str(path))
-    answers = {}
+    predictions = {}
     for part in ("train", "test"):
-        images = read_images(stage.dep(f"data/prepared/{part}"))
+        rows = read_rows(stage.dep(f"data/prepared/{part}"))
         stage.progress.step(f"asking the candidate about the {part} part")
-        probabilities = predict(candidate, images.pixels, progress=partial(stage.progress.advance, unit="images"))
-        metrics.check_answers(images.labels, probabilities, classes, part)
-        answers[part] = Predictions(images.ids, images.labels, probabilities)
+        answers = predict(candidate, rows.columns, progress=partial(stage.progress.advance, unit="rows"))
+        predictions[part] = Predictions(rows.ids, rows.labels, answers)
+        measuring.check(task, predictions[part], part)
 
     stage.progress.step("measuring")
-    report = metrics.report(answers["train"], answers["test"], classes, calibration_bins=bins)
-    findings = find(history, answers["test"], classes, calibration_bins=bins)
-    for name, table in findings.tables().items():
-        write_file(stage.out(f"reports/plot_data/{name}"), table)
-    with published_folder(stage.out("reports/plots")) as folder:
-        for name, drawing in findings.drawings().items():
-            (folder / name).write_bytes(drawing)
+    test = predictions["test"]
+    report = measuring.report(task, predictions["train"], test)
+    for out, files in (
+        ("reports/plot_data", measuring.tables(task, history, test)),
+        ("reports/plots", measuring.drawings(task, history, test)),
+    ):
+        with published_folder(stage.out(out)) as folder:
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
     with published_folder(stage.out("reports/predictions")) as folder:
-        write_predictions(folder, "test", answers["test"], classes)
+        write_predictions(folder, "test", test, task)
     write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is promoted
-    return f"test accuracy {report.test.accuracy:.3f} on {count(report.test.rows)} images"
+    primary = task.metrics[0]
+    return f"test {primary.title} {report.primary_figure:.3f} on {count(len(test.labels))} rows"

@@ -11,33 +11,37 @@ from pipeline.gate.evidence import Answers
 from pipeline.gate.gathering import ModelQueries, gather
 from pipeline.gate.judge import judge
 from pipeline.recipe.recipe import GateParams
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import task_of
 from pipeline.stages.context import StageContext
 from pipeline.storage.record_files import write_record
-from pipeline.storage.shards import read_images
+from pipeline.storage.shards import read_rows
 
 
 def run(stage: StageContext) -> str:
     """Publish `reports/verdict.json`; return the outcome and its reason."""
-    rule, seed, classes = stage.param("gate", GateParams), stage.param("seed", int), stage.param("data.classes", tuple)
-    candidate, test = stage.dep("models/candidate"), read_images(stage.dep("data/prepared/test"))
+    rule, seed = stage.param("gate", GateParams), stage.param("seed", int)
+    task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
+    candidate, test = stage.dep("models/candidate"), read_rows(stage.dep("data/prepared/test"))
     predictions = read_predictions(stage.dep("reports/predictions"))
     exports, scratch = stage.volatile(".ratchet/exports"), stage.volatile(".ratchet/gate")
+    first = {name: values[: rule.parity.rows] for name, values in test.columns.items()}
     stage.progress.step("asking the champion and the exported candidate")
     evidence = gather(
         candidate=candidate,
         champion=stage.dep("models/champion"),
         metrics=stage.dep("reports/metrics.json"),
         test=test,
-        answers=Answers(predictions.ids, predictions.labels, predictions.probabilities),
+        answers=Answers(predictions.ids, predictions.labels, predictions.answers),
         queries=ModelQueries(
-            predict=partial(predict, pixels=test.pixels, progress=partial(stage.progress.advance, unit="images")),
-            serve=partial(ask_export, candidate, exports, test.pixels[: rule.parity.rows], scratch),
+            predict=partial(predict, columns=test.columns, progress=partial(stage.progress.advance, unit="rows")),
+            serve=partial(ask_export, candidate, exports, first, scratch),
             in_words=stage.without_root,
         ),
         rule=rule,
-        classes=classes,
+        task=task,
         seed=seed,
     )
-    verdict = judge(evidence, rule, classes)
+    verdict = judge(evidence, rule, task)
     write_record(stage.out("reports/verdict.json"), verdict)
     return f"{verdict.outcome.upper()}  {verdict.reason}"

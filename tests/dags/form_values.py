@@ -9,9 +9,10 @@ from typing import Any
 from airflow.sdk import Param
 
 from dags import form
-from pipeline.recipe.configs import load_config, recipe_values
-from pipeline.recipe.recipe import Recipe, apply_overrides
-from pipeline.recipe.settings import validate
+from pipeline.recipe.changing import apply_overrides
+from pipeline.recipe.configs import recipe_layers
+from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.resolving import checked
 from tests.dags.conftest import ROOT
 
 MEGABYTE = "x" * 10**6
@@ -19,7 +20,8 @@ MEGABYTE = "x" * 10**6
 
 @cache
 def recipe(config: Path | None = None) -> Recipe:
-    return validate(Recipe, recipe_values(ROOT, load_config(config) if config else None), "params.yaml")
+    layers = recipe_layers(ROOT, str(config.relative_to(ROOT)) if config else "")
+    return checked(layers.values, layers.where)
 
 
 def param(key: str) -> Param:
@@ -35,13 +37,18 @@ def filled_in(**changes: Any) -> dict[str, Any]:
 
 def recipe_with(changes: dict[str, Any]) -> Recipe:
     """The recipe as `runs open` makes it from what was asked."""
-    return validate(Recipe, apply_overrides(shipped(), changes, "override"), "params.yaml")
+    return checked(apply_overrides(shipped(), changes, "override"), "params.yaml")
 
 
 @cache
 def shipped() -> dict[str, Any]:
-    return recipe_values(ROOT, None)
+    return recipe_layers(ROOT).values
 
 
 def asked(**changes: Any) -> dict[str, Any]:
     return form.changes(filled_in(**changes), recipe(), {})
+
+
+def asked_by_conf(conf: dict[str, Any]) -> dict[str, Any]:
+    """What a trigger through the REST API asks for: Airflow lays its conf over the form, keys of no field included."""
+    return form.changes(filled_in() | conf, recipe(), conf)

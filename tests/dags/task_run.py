@@ -14,9 +14,8 @@ from dags import form, tasks
 from dags.commands import RatchetOperator
 from dags.derive import TaskSpec
 from dags.tasks import RunStage
-from pipeline.recipe.configs import load_config, recipe_values
-from pipeline.recipe.recipe import Recipe
-from pipeline.recipe.settings import validate
+from pipeline.recipe.configs import recipe_layers
+from pipeline.recipe.resolving import checked
 from pipeline.runs import history
 
 RUN = history.id_for("retrain_one", "manual__1")
@@ -83,7 +82,7 @@ class TaskInstance:
 
 
 def context(run: DagRun | None = None, *, states: dict[str, str] | None = None, **params: Any) -> Any:
-    recipe = validate(Recipe, recipe_values(tasks.ROOT, load_config(tasks.ROOT / "configs" / "one.yaml")), "x")
+    recipe = checked(recipe_layers(tasks.ROOT, "configs/one.yaml").values, "x")
     filled_in = {key: field.default for key, field in form.fields(recipe).items()}
     return {
         "dag_run": run or dag_run(),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.recipe.resolving import load_checked
+from pipeline.recipe.slots import choices
 from tests.dags.conftest import ROOT
 
 HEAVY = {
@@ -55,8 +57,30 @@ def test_a_file_that_airflow_reads_finds_us_and_loads_nothing_heavy(loaded: dict
 def test_what_the_dags_import_of_the_pipeline_is_its_floor(loaded: dict[str, list[str]]) -> None:
     ours = {module for modules in loaded.values() for module in modules if module.startswith("pipeline.")}
     phases = ("data", "contracts", "training", "evaluation", "registry", "models", "stages")
+    chosen = list(choices(load_checked(ROOT)))  # a slot's file says which settings it has: no work is done to read it
+    of_slots = {f"{each.slot.package}.{each.choice.name}" for each in chosen} | {each.slot.package for each in chosen}
     assert "pipeline.graph" in ours
-    assert not [module for module in ours if module.split(".")[1] in phases]
+    assert not [
+        module
+        for module in ours
+        if module.split(".")[1] in phases and not any(each == module or each.startswith(f"{module}.") for each in of_slots)
+    ]
+
+
+def test_every_file_of_every_slot_can_be_read_where_airflow_is() -> None:
+    script = (
+        "import sys\n"
+        "from pipeline.recipe import recipe\n"
+        "for slot in [each for each in vars(recipe).values() if type(each).__name__ == 'Slot']:\n"
+        "    for name in slot.names():\n"
+        "        slot.member(name).Settings.model_json_schema()\n"
+        "print(*sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "pipeline" in loaded
+    assert (HEAVY | {"airflow"}).isdisjoint(loaded)
 
 
 def test_the_plugin_leaves_the_web_servers_modules_to_the_web_server(loaded: dict[str, list[str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ from dags import notify
 from dags.commands import RunFailed
 from pipeline.records.run import RunRecord
 from pipeline.runs import history
+from tests.dags.conftest import ROOT
 from tests.dags.receivers import PASSWORD, Connections, Server
 from tests.dags.written import metrics, registration
+from tests.evaluation.made_task import made_task
 
 HOME = "http://airflow.example:8080"
 
@@ -25,6 +28,8 @@ def keep(root: Path, outcome: str | None, state: str = "success", **reports: Any
         id=run_id, driver="airflow", state=state, start=history.now(), outcome=outcome, sentence="0.893 ≥ 0.85"
     )
     history.write(root, kept)
+    for name in ("dvc.yaml", "params.yaml"):  # which report is which
+        shutil.copy(ROOT / name, root / "runs" / run_id)
     for name, content in reports.items():
         path = root / "runs" / run_id / "reports" / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
@@ -59,6 +64,23 @@ def test_an_outcome_is_told_with_figures_and_links(
         },
         "run": "manual__1",
     }
+
+
+def figures_of(root: Path, task: str) -> Any:
+    part = {"rows": 3, "mean_error": 1.23456, "within": 0.5}
+    keep(root, "promote", metrics={**metrics(), "task": task, "primary": "mean_error", "test": part, "train": part})
+    message = notify.verdict_message(root, "retrain_one", "manual__1")
+    assert message is not None
+    return message["figures"]
+
+
+def test_the_figures_are_those_that_the_task_wants_in_messages(tmp_path: Path) -> None:
+    with made_task() as name:
+        assert figures_of(tmp_path, name) == {"mean_error": 1.2346}
+
+
+def test_of_a_task_that_is_gone_the_primary_figure_is_told(tmp_path: Path) -> None:
+    assert figures_of(tmp_path, "gone") == {"mean_error": 1.2346}
 
 
 @pytest.mark.parametrize(("outcome", "state"), [("unchanged", "success"), (None, "failed"), (None, "running")])

@@ -85,7 +85,7 @@ def test_opening_and_closing_stand_around_the_stages(shipped: Any) -> None:
     assert (opening.is_setup, opening.is_teardown) == (True, False)
     assert (closing.is_setup, closing.is_teardown) == (False, True)
     assert closing.trigger_rule == "all_done_setup_success"
-    assert edges(dag) - stage_edges(dag) == {("open", "ingest"), ("open", "close"), ("register", "close")}
+    assert edges(dag) - stage_edges(dag) == {("open", "resolve"), ("open", "close"), ("register", "close")}
 
 
 def test_a_failed_teardown_is_not_what_a_run_is_judged_by(shipped: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
-from pipeline.records.metrics import Metrics, MetricsReport
+from pipeline.records.metrics import MetricsReport
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import GateCheck, Verdict
 
@@ -31,8 +31,9 @@ def manifest(rows: int) -> dict[str, Any]:
 
 def metrics() -> dict[str, Any]:
     """Return `metrics.json`."""
-    part = Metrics(**FIGURES)
-    return MetricsReport(test=part, train=part, overfit=0.01, classes={}).to_json()
+    return MetricsReport(
+        task="classification", primary="accuracy", test=FIGURES, train=FIGURES, overfit=0.01, slices={}
+    ).to_json()
 
 
 def verdict(outcome: str, reason: str = "why") -> dict[str, Any]:

@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.evaluation.predictions import Predictions
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import Task, task_of
 from pipeline.records.training_history import EpochRecord
 
 HISTORY = tuple(
     EpochRecord(
         epoch=epoch,
         learning_rate=0.002,
-        train_loss=0.2 + 0.9 * 0.75**epoch,
-        train_accuracy=0.95 - 0.4 * 0.8**epoch,
-        validation_loss=0.25 + 0.85 * 0.77**epoch,
-        validation_accuracy=0.92 - 0.3 * 0.75**epoch,
+        train={"loss": 0.2 + 0.9 * 0.75**epoch, "accuracy": 0.95 - 0.4 * 0.8**epoch},
+        validation={"loss": 0.25 + 0.85 * 0.77**epoch, "accuracy": 0.92 - 0.3 * 0.75**epoch},
     )
     for epoch in range(1, 9)
 )
@@ -45,6 +45,11 @@ class MadeAnswers:
     def predictions(self) -> Predictions:
         """The answers without their images."""
         return Predictions(self.ids, self.labels, self.probabilities)
+
+    @property
+    def task(self) -> Task:
+        """The task that they are answers of."""
+        return task_of(Choice(name="classification"), self.classes)
 
 
 def make_answers(

@@ -10,43 +10,54 @@ import numpy.typing as npt
 
 from pipeline.gate.comparison import Difference
 from pipeline.gate.evidence import Answers, Comparison, Evidence
-from pipeline.recipe.recipe import ChampionRule, GateParams, Maximum, Minimum, ParityRule
+from pipeline.recipe.recipe import ChampionRule, GateParams, ParityRule
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import task_of
 from pipeline.records.identity import Identity
-from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
+from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import Verdict
 
 CLASSES = ("cat", "dog")
+TASK = task_of(Choice(name="classification"), CLASSES)
 ROWS = 8
 LABELS = np.array([0, 1] * 4, np.int32)
 RULE = GateParams(
-    minimum=Minimum(accuracy=0.7, macro_f1=0.6, mcc=0.1),
-    maximum=Maximum(cross_entropy=0.9, calibration_error=0.5, overfit=0.2),
+    minimum={"accuracy": 0.7, "macro_f1": 0.6, "mcc": 0.1},
+    maximum={"cross_entropy": 0.9, "calibration_error": 0.5, "overfit": 0.2},
     champion=ChampionRule(margin=0.01, class_margin=0.05),
     parity=ParityRule(rows=4, tolerance=1e-4),
 )
 CHAMPION = Identity(name="pets", version=3, digest="sha256:old")
-TEST_METRICS = Metrics(
-    rows=ROWS,
-    accuracy=0.875,
-    macro_precision=0.9,
-    macro_recall=0.875,
-    macro_f1=0.8,
-    auc=0.9,
-    mcc=0.7,
-    cross_entropy=0.4,
-    calibration_error=0.1,
-)
+FIGURES = {
+    "rows": ROWS,
+    "accuracy": 0.875,
+    "macro_precision": 0.9,
+    "macro_recall": 0.875,
+    "macro_f1": 0.8,
+    "auc": 0.9,
+    "mcc": 0.7,
+    "cross_entropy": 0.4,
+    "calibration_error": 0.1,
+}
+SLICE = {"rows": 4, "precision": 0.9, "recall": 0.875, "f1": 0.8, "auc": 0.9}
 METRICS = MetricsReport(
-    test=TEST_METRICS,
-    train=TEST_METRICS.changed(accuracy=0.925),
+    task="classification",
+    primary="accuracy",
+    test=FIGURES,
+    train={**FIGURES, "accuracy": 0.925},
     overfit=0.05,
-    classes={name: ClassMetrics(rows=4, precision=0.9, recall=0.875, f1=0.8, auc=0.9) for name in CLASSES},
+    slices={"class": dict.fromkeys(CLASSES, SLICE)},
 )
 
 
 def metrics(*, overfit: float = 0.05, **of_test: float) -> MetricsReport:
     """The metrics, with some of their figures replaced."""
-    return METRICS.changed(test=TEST_METRICS.changed(**of_test), overfit=overfit)
+    return METRICS.changed(test={**FIGURES, **of_test}, overfit=overfit)
+
+
+def compared(overall: Difference, cat: Difference, dog: Difference) -> Comparison:
+    """A comparison, overall and in each class."""
+    return Comparison(overall, {"class": {"cat": cat, "dog": dog}})
 
 
 def probabilities() -> npt.NDArray[np.float32]:
@@ -73,7 +84,7 @@ def evidence(**changes: Any) -> Evidence:
         predictions=Answers(ids, LABELS, probabilities()),
         served=probabilities()[:4],
         champion=CHAMPION,
-        comparison=Comparison(difference(-0.005), [difference(-0.01), difference(-0.04)]),
+        comparison=compared(difference(-0.005), difference(-0.01), difference(-0.04)),
     )
     return dataclasses.replace(complete, **changes)
 

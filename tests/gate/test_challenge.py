@@ -15,10 +15,13 @@ from pipeline.gate.challenge import compare_with_champion
 from pipeline.gate.evidence import Comparison
 from pipeline.models import stored
 from pipeline.recipe.recipe import ChampionRule
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import Task, kind_of, task_of
 from pipeline.records.architecture import Architecture
 from pipeline.records.champion import Champion
 from pipeline.records.identity import Identity
-from tests.gate.given import CLASSES, LABELS, ROWS, answers, probabilities
+from tests.evaluation.made_task import made_task
+from tests.gate.given import CLASSES, LABELS, ROWS, TASK, answers, probabilities
 
 RULE = ChampionRule(margin=0.01, class_margin=0.05, resamples=500)
 NOBODY = Champion(identity=None, registry="local")
@@ -27,9 +30,7 @@ NOBODY = Champion(identity=None, registry="local")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The stored model of a champion."""
-    architecture = Architecture(
-        name="mlp", settings={}, input_shape=(2, 2, 1), classes=CLASSES, statistics={"mean": [1.0], "std": [1.0]}
-    )
+    architecture = Architecture(name="mlp", settings={}, task="classification", features=(), classes=CLASSES)
     stored.save_weights(tmp_path / "champion", architecture, {"dense/kernel": np.ones((2, 2), np.float32)})
     return tmp_path / "champion"
 
@@ -41,10 +42,10 @@ def champion(folder: Path) -> Champion:
 
 
 def met(
-    champion: Champion, folder: Path, theirs: npt.NDArray[np.float32] | None = None, *, classes: Any = CLASSES
+    champion: Champion, folder: Path, theirs: npt.NDArray[np.float32] | None = None, *, task: Task = TASK
 ) -> Comparison | None:
     given = probabilities() if theirs is None else theirs
-    return compare_with_champion(champion, folder, answers(), lambda _: given, classes=classes, rule=RULE, seed=1)
+    return compare_with_champion(champion, folder, answers(), lambda _: given, task=task, rule=RULE, seed=1)
 
 
 def refusal(call: Callable[[], object]) -> str:
@@ -58,18 +59,18 @@ def never(_: Path) -> npt.NDArray[np.float32]:
 
 
 def test_the_first_model_meets_nobody_and_nobody_is_asked(tmp_path: Path) -> None:
-    assert compare_with_champion(NOBODY, tmp_path, answers(), never, classes=CLASSES, rule=RULE, seed=1) is None
+    assert compare_with_champion(NOBODY, tmp_path, answers(), never, task=TASK, rule=RULE, seed=1) is None
 
 
 def test_a_champion_that_could_not_be_fetched_cannot_be_met(champion: Champion, folder: Path) -> None:
     gone = champion.changed(problem="pets v3 is no longer in the registry")
-    said = refusal(lambda: compare_with_champion(gone, folder, answers(), never, classes=CLASSES, rule=RULE, seed=1))
+    said = refusal(lambda: compare_with_champion(gone, folder, answers(), never, task=TASK, rule=RULE, seed=1))
     assert said == "pets v3 is no longer in the registry"
 
 
 def test_files_of_another_model_are_not_the_champion(champion: Champion, folder: Path) -> None:
     other = champion.changed(identity=Identity(name="pets", version=3, digest="sha256:other"))
-    said = refusal(lambda: compare_with_champion(other, folder, answers(), never, classes=CLASSES, rule=RULE, seed=1))
+    said = refusal(lambda: compare_with_champion(other, folder, answers(), never, task=TASK, rule=RULE, seed=1))
     assert said == "its files do not have its digest"
 
 
@@ -87,9 +88,18 @@ def test_a_champion_without_its_files_is_a_fault_of_the_storage(champion: Champi
 @pytest.mark.parametrize("classes", [("dog", "cat"), ("cat", "dog", "bird"), ("cat", "cow")])
 def test_a_champion_of_other_classes_cannot_be_met(champion: Champion, folder: Path, classes: Any) -> None:
     said = refusal(
-        lambda: compare_with_champion(champion, folder, answers(), never, classes=classes, rule=RULE, seed=1)
+        lambda: compare_with_champion(
+            champion, folder, answers(), never, task=task_of(Choice(name="classification"), classes), rule=RULE, seed=1
+        )
     )
     assert said == "it was trained for 2 other classes: cat, dog"
+
+
+def test_a_champion_of_another_task_cannot_be_met(champion: Champion, folder: Path) -> None:
+    with made_task() as name:
+        task = kind_of(name)({}, CLASSES)
+        said = refusal(lambda: compare_with_champion(champion, folder, answers(), never, task=task, rule=RULE, seed=1))
+    assert said == "it was trained for another task: classification"
 
 
 @pytest.mark.parametrize("figure", [np.nan, np.inf, -np.inf])
@@ -103,7 +113,7 @@ def test_what_asking_it_raises_is_raised(champion: Champion, folder: Path) -> No
     def ask(_: Path) -> npt.NDArray[np.float32]:
         raise DataError("the model takes images of [2, 2, 1], got [3, 3, 1]")
 
-    said = refusal(lambda: compare_with_champion(champion, folder, answers(), ask, classes=CLASSES, rule=RULE, seed=1))
+    said = refusal(lambda: compare_with_champion(champion, folder, answers(), ask, task=TASK, rule=RULE, seed=1))
     assert said == "the model takes images of [2, 2, 1], got [3, 3, 1]"
 
 
@@ -114,15 +124,15 @@ def test_the_champion_in_its_own_folder_is_asked(champion: Champion, folder: Pat
         asked.append(model)
         return probabilities()
 
-    compare_with_champion(champion, folder, answers(), ask, classes=CLASSES, rule=RULE, seed=1)
+    compare_with_champion(champion, folder, answers(), ask, task=TASK, rule=RULE, seed=1)
     assert asked == [folder]
 
 
 def test_an_equal_champion_differs_by_nothing(champion: Champion, folder: Path) -> None:
     found = met(champion, folder)
     assert found is not None
-    assert (found.accuracy.rows, found.accuracy.difference, found.accuracy.lower) == (ROWS, 0, 0)
-    assert [(recall.rows, recall.difference) for recall in found.recalls] == [(4, 0), (4, 0)]
+    assert (found.overall.rows, found.overall.difference, found.overall.lower) == (ROWS, 0, 0)
+    assert [(recall.rows, recall.difference) for recall in found.slices["class"].values()] == [(4, 0), (4, 0)]
 
 
 def test_a_worse_champion_shows_where_the_candidate_has_won(champion: Champion, folder: Path) -> None:
@@ -130,17 +140,17 @@ def test_a_worse_champion_shows_where_the_candidate_has_won(champion: Champion, 
     theirs[LABELS == 1] = theirs[LABELS == 1][:, ::-1]  # every dog wrong
     found = met(champion, folder, theirs)
     assert found is not None
-    assert (found.accuracy.won, found.accuracy.lost, found.accuracy.difference) == (4, 0, 0.5)
-    assert [recall.difference for recall in found.recalls] == [0, 1.0]
+    assert (found.overall.won, found.overall.lost, found.overall.difference) == (4, 0, 0.5)
+    assert [recall.difference for recall in found.slices["class"].values()] == [0, 1.0]
 
 
 def test_a_better_champion_shows_what_would_be_lost(champion: Champion, folder: Path) -> None:
     theirs = np.eye(2, dtype=np.float32)[LABELS]
     found = met(champion, folder, theirs)
     assert found is not None
-    assert (found.accuracy.won, found.accuracy.lost) == (0, 1)
-    assert found.accuracy.lower <= found.accuracy.difference == -1 / 8
-    assert [recall.difference for recall in found.recalls] == [-0.25, 0]
+    assert (found.overall.won, found.overall.lost) == (0, 1)
+    assert found.overall.lower <= found.overall.difference == -1 / 8
+    assert [recall.difference for recall in found.slices["class"].values()] == [-0.25, 0]
 
 
 def test_the_same_seed_gives_the_same_figures(champion: Champion, folder: Path) -> None:

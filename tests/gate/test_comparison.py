@@ -1,4 +1,4 @@
-"""The paired bootstrap: what it must never get wrong, and that the counts stand for the rows."""
+"""The paired bootstrap: what it must never get wrong, and that drawing numbers of differences is drawing rows."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,63 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from pipeline.gate.comparison import compare, compare_recalls
+from pipeline.gate import comparison
+from pipeline.gate.comparison import Difference, compare, compare_slices
+from pipeline.recipe.task import Slices
 
 RULE = {"confidence": 0.95, "resamples": 500}
-answers = npst.arrays(np.bool_, st.integers(1, 200))
+answers = npst.arrays(np.float64, st.integers(1, 200), elements=st.sampled_from([0.0, 1.0]))
+some_scores = npst.arrays(np.float64, st.integers(1, 60), elements=st.floats(-100, 100))
+
+
+def by_counts_of_three(candidate, champion, *, confidence, resamples, seed) -> Difference:
+    """How answers that are right or wrong were compared before there were other scores."""
+    rows = len(candidate)
+    won, lost = int(((candidate == 1) & (champion == 0)).sum()), int(((candidate == 0) & (champion == 1)).sum())
+    drawn = np.random.default_rng(seed).multinomial(
+        rows, np.array([won, lost, rows - won - lost]) / rows, size=resamples
+    )
+    differences = np.sort(drawn[:, 0] - drawn[:, 1])
+    lower = int(differences[max(int((1 - confidence) * (resamples + 1)), 1) - 1])
+    return Difference(rows, won, lost, (won - lost) / rows, min(lower, won - lost) / rows)
+
+
+@given(answers, st.data())
+def test_right_and_wrong_answers_are_compared_as_ever(candidate, data):
+    champion = data.draw(npst.arrays(np.float64, len(candidate), elements=st.sampled_from([0.0, 1.0])))
+    assert compare(candidate, champion, seed=(1, 0), **RULE) == by_counts_of_three(
+        candidate, champion, seed=(1, 0), **RULE
+    )
+
+
+@given(some_scores, st.data())
+def test_any_scores_have_a_limit_below_the_mean_difference(candidate, data):
+    champion = data.draw(npst.arrays(np.float64, len(candidate), elements=st.floats(-100, 100)))
+    found = compare(candidate, champion, seed=(1, 0), **RULE)
+    assert (candidate - champion).min() - 1e-9 <= found.lower <= found.difference
+    assert found.difference == pytest.approx((candidate - champion).mean())
+
+
+def test_drawing_numbers_of_distinct_differences_is_drawing_rows():
+    rng = np.random.default_rng(4)
+    champion, candidate = rng.normal(size=(2, 300))
+    drawn = rng.integers(0, 300, (20_000, 300))
+    by_rows = np.quantile((candidate - champion)[drawn].mean(axis=1), 0.05)
+    found = compare(candidate, champion, seed=(1, 0), confidence=0.95, resamples=20_000)
+    assert found.lower == pytest.approx(by_rows, abs=0.005)
+
+
+def test_the_limit_does_not_depend_on_how_many_resamples_are_drawn_at_once(monkeypatch):
+    champion, candidate = np.random.default_rng(4).normal(size=(2, 300))
+    whole = compare(candidate, champion, seed=(1, 0), **RULE)
+    monkeypatch.setattr(comparison, "_DRAWN_AT_ONCE", 1000)
+    assert compare(candidate, champion, seed=(1, 0), **RULE) == whole
+
+
+@pytest.mark.parametrize("figure", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(figure):
+    with pytest.raises(ValueError, match="some scores are not finite"):
+        compare(np.array([0.0, figure]), np.zeros(2), seed=(1, 0), **RULE)
 
 
 @given(answers)
@@ -20,7 +73,7 @@ def test_identical_answers_differ_by_nothing(right):
 
 @given(answers, st.data())
 def test_the_limit_is_never_above_the_difference(candidate, data):
-    champion = data.draw(npst.arrays(np.bool_, len(candidate)))
+    champion = data.draw(npst.arrays(np.float64, len(candidate), elements=st.sampled_from([0.0, 1.0])))
     found = compare(candidate, champion, seed=(1, 0), **RULE)
     assert -1 <= found.lower <= found.difference <= 1
     assert found.difference == pytest.approx(candidate.mean() - champion.mean())
@@ -28,20 +81,21 @@ def test_the_limit_is_never_above_the_difference(candidate, data):
 
 @given(answers, st.data())
 def test_a_worse_candidate_is_below_zero(candidate, data):
-    champion = candidate | data.draw(npst.arrays(np.bool_, len(candidate)))
-    champion[0], candidate[0] = True, False
+    more = data.draw(npst.arrays(np.float64, len(candidate), elements=st.sampled_from([0.0, 1.0])))
+    champion = np.maximum(candidate, more)
+    champion[0], candidate[0] = 1.0, 0.0
     assert compare(candidate, champion, seed=(1, 0), **RULE).lower < 0
 
 
 def test_the_same_seed_gives_the_same_limit():
-    right = np.random.default_rng(5).random((2, 1000)) < 0.8
+    right = np.random.default_rng(5).random((2, 1000)).round()
     assert compare(right[0], right[1], seed=(7, 0), **RULE) == compare(right[0], right[1], seed=(7, 0), **RULE)
 
 
 def test_drawing_counts_is_drawing_rows():
     rng = np.random.default_rng(3)
-    champion = rng.random(800) < 0.85
-    candidate = np.where(rng.random(800) < 0.1, ~champion, champion)
+    champion = (rng.random(800) < 0.85).astype(float)
+    candidate = np.where(rng.random(800) < 0.1, 1 - champion, champion)
     drawn = rng.integers(0, 800, (20_000, 800))
     by_rows = np.quantile((candidate[drawn].mean(axis=1) - champion[drawn].mean(axis=1)), 0.05)
     by_counts = compare(candidate, champion, seed=(1, 0), confidence=0.95, resamples=20_000).lower
@@ -52,13 +106,13 @@ def test_the_limit_holds_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(11)
     held = 0
     for trial in range(400):
-        champion, candidate = rng.random(600) < 0.9, rng.random(600) < 0.88
+        champion, candidate = (rng.random(600) < 0.9).astype(float), (rng.random(600) < 0.88).astype(float)
         held += compare(candidate, champion, seed=(trial, 0), **RULE).lower <= -0.02
     assert 0.91 < held / 400 < 0.99
 
 
 def test_without_rows_nothing_is_known():
-    none = np.empty(0, bool)
+    none = np.empty(0)
     found = compare(none, none, seed=(1, 0), **RULE)
     assert found.rows == 0
     assert np.isnan(found.lower)
@@ -66,21 +120,22 @@ def test_without_rows_nothing_is_known():
 
 def test_answers_of_different_length_are_refused():
     with pytest.raises(ValueError, match="3 rows of one, 2 of the other"):
-        compare(np.ones(3, bool), np.ones(2, bool), seed=(1, 0), **RULE)
+        compare(np.ones(3), np.ones(2), seed=(1, 0), **RULE)
 
 
-def test_a_class_is_compared_on_its_own_rows_only():
-    labels = np.array([0, 0, 1, 1, 1], np.int32)
-    candidate = np.array([True, True, False, False, False])
-    champion = np.array([False, False, True, True, True])
-    won, lost, absent = compare_recalls(labels, candidate, champion, classes=3, seed=1, **RULE)
+def test_a_slice_is_compared_on_its_own_rows_only():
+    slices = {"class": Slices(("a", "b", "c"), np.array([0, 0, 1, 1, 1])), "half": Slices(("x",), np.zeros(5, int))}
+    candidate, champion = np.array([1.0, 1, 0, 0, 0]), np.array([0.0, 0, 1, 1, 1])
+    found = compare_slices(slices, candidate, champion, seed=1, **RULE)
+    won, lost, absent = found["class"].values()
     assert (won.rows, won.difference, won.lower) == (2, 1.0, 1.0)
     assert (lost.rows, lost.difference, lost.lower) == (3, -1.0, -1.0)
     assert absent.rows == 0
+    assert found["half"]["x"] == compare(candidate, champion, seed=(1, 4), **RULE)  # a stream of its own
 
 
 @pytest.mark.parametrize("confidence", [0.501, 0.99999])
 def test_any_confidence_has_a_limit(confidence):
-    right = np.random.default_rng(5).random((2, 50)) < 0.8
+    right = np.random.default_rng(5).random((2, 50)).round()
     found = compare(right[0], right[1], seed=(1, 0), confidence=confidence, resamples=100)
     assert -1 <= found.lower <= found.difference

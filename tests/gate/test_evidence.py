@@ -15,7 +15,7 @@ from pipeline.gate.evidence import Unknown, finite, known, predictions_problem
 from pipeline.gate.judge import judge
 from pipeline.records.metrics import MetricsReport
 from pipeline.storage.record_files import read_record, write_record
-from tests.gate.given import CLASSES, LABELS, METRICS, ROWS, RULE, answers, evidence, failed, metrics, probabilities
+from tests.gate.given import LABELS, METRICS, ROWS, RULE, TASK, answers, evidence, failed, metrics, probabilities
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def refused(path: Path) -> str:
     """Return why the metrics are not known, once the gate has refused for it."""
     found = read(path)
     assert isinstance(found, Unknown)
-    verdict = judge(evidence(metrics=found), RULE, CLASSES)
+    verdict = judge(evidence(metrics=found), RULE, TASK)
     assert not verdict.promotes
     assert "minimum.accuracy" in failed(verdict)
     assert any(check.sentence.endswith(found.why) for check in verdict.checks)
@@ -42,7 +42,7 @@ def refused(path: Path) -> str:
 
 def test_whole_metrics_are_known_and_let_through(path: Path) -> None:
     assert read(path) == METRICS
-    assert judge(evidence(metrics=read(path)), RULE, CLASSES).promotes
+    assert judge(evidence(metrics=read(path)), RULE, TASK).promotes
 
 
 def test_missing_metrics_refuse(path: Path) -> None:
@@ -95,13 +95,13 @@ def test_metrics_with_something_else_for_a_figure_refuse(path: Path, name: str, 
     assert refused(path).startswith(f"metrics.json: {key}: ")
 
 
-def test_metrics_with_a_figure_that_nobody_knows_refuse(path: Path) -> None:
+def test_metrics_with_a_figure_of_one_part_alone_refuse(path: Path) -> None:
     damaged(path, "luck", 1.0)
-    assert refused(path).startswith("metrics.json: test.luck: Extra inputs are not permitted")
+    assert refused(path).startswith("metrics.json: train.luck: Field required")
 
 
 def test_metrics_of_a_later_ratchet_refuse(path: Path) -> None:
-    path.write_text(json.dumps({"record_version": 99} | METRICS.to_json()))
+    path.write_text(json.dumps(METRICS.to_json() | {"record_version": 99}))
     assert "written by a later Ratchet" in refused(path)
 
 
@@ -136,33 +136,44 @@ def test_only_a_finite_number_is_a_figure(value: float | None, expected: float |
 
 
 def test_the_candidates_answers_to_the_test_rows_have_no_problem() -> None:
-    assert predictions_problem(evidence(), len(CLASSES)) is None
+    assert predictions_problem(evidence(), TASK) is None
 
 
-@pytest.mark.parametrize("shape", [(ROWS, 1), (ROWS, 3), (ROWS - 1, 2)])
-def test_predictions_of_another_shape_are_a_problem(shape: tuple[int, int]) -> None:
-    given = answers(probabilities=np.full(shape, 1 / shape[1], np.float32))
-    assert "the test part needs (8, 2)" in str(predictions_problem(evidence(predictions=given), len(CLASSES)))
+@pytest.mark.parametrize("classes", [1, 3])
+def test_predictions_of_another_shape_are_a_problem(classes: int) -> None:
+    given = answers(answers=np.full((ROWS, classes), 1 / classes, np.float32))
+    found = predictions_problem(evidence(predictions=given), TASK)
+    assert str(found).startswith(f"the model answers with shape [8, {classes}], expected [8, 2]")
+
+
+def test_fewer_predictions_than_rows_are_a_problem() -> None:
+    given = answers(answers=probabilities()[:-1])
+    assert predictions_problem(evidence(predictions=given), TASK) == "there are 7 predictions, the test part has 8 rows"
 
 
 def test_fewer_labels_than_rows_are_a_problem() -> None:
     given = answers(labels=LABELS[:-1])
-    assert predictions_problem(evidence(predictions=given), len(CLASSES)) is not None
+    assert predictions_problem(evidence(predictions=given), TASK) is not None
 
 
 def test_a_single_answer_that_is_no_probability_is_a_problem() -> None:
     given = probabilities()
     given[3] = [0.5, 0.6]
-    found = predictions_problem(evidence(predictions=answers(probabilities=given)), len(CLASSES))
-    assert found == "some predictions are not probabilities"
+    found = predictions_problem(evidence(predictions=answers(answers=given)), TASK)
+    assert "the model's answer for row 3 is no probability distribution (sum 1.1)" in str(found)
 
 
 @pytest.mark.parametrize("accuracy", [0.75, 1.0])
 def test_metrics_of_other_predictions_are_a_problem(accuracy: float) -> None:
-    found = predictions_problem(evidence(metrics=metrics(accuracy=accuracy)), len(CLASSES))
-    assert found == "the metrics' accuracy is not that of the predictions: 7 of 8 rows are right"
+    found = predictions_problem(evidence(metrics=metrics(accuracy=accuracy)), TASK)
+    assert found == "the metrics' accuracy is not that of the predictions: 0.875"
 
 
 def test_without_metrics_the_predictions_cannot_be_held_against_them() -> None:
-    found = predictions_problem(evidence(metrics=Unknown("missing")), len(CLASSES))
+    found = predictions_problem(evidence(metrics=Unknown("missing")), TASK)
     assert "the metrics' accuracy is not that of the predictions" in str(found)
+
+
+def test_metrics_of_another_task_are_a_problem() -> None:
+    found = predictions_problem(evidence(metrics=METRICS.changed(task="ranking")), TASK)
+    assert found == "the metrics are those of another task: ranking"

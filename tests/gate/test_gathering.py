@@ -18,8 +18,8 @@ from pipeline.records.architecture import Architecture
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
 from pipeline.storage.record_files import write_record
-from pipeline.storage.shards import Images
-from tests.gate.given import CLASSES, LABELS, METRICS, ROWS, RULE, answers, probabilities
+from pipeline.storage.shards import Rows
+from tests.gate.given import CLASSES, LABELS, METRICS, ROWS, RULE, TASK, answers, probabilities
 
 SERVED = probabilities()[:4]
 
@@ -41,20 +41,18 @@ class Left:
             candidate=self.root / "candidate",
             champion=self.root / "champion",
             metrics=self.root / "metrics.json",
-            test=Images(list(self.answers.ids), LABELS, np.zeros((ROWS, 2, 2, 1), np.uint8)),
+            test=Rows(list(self.answers.ids), LABELS, {"image": np.zeros((ROWS, 2, 2, 1), np.uint8)}),
             answers=self.answers,
             queries=ModelQueries(self.predict, self.serve, self.in_words),
             rule=RULE,
-            classes=CLASSES,
+            task=TASK,
             seed=1,
         )
 
 
 def store(folder: Path, weight: float) -> str:
     """Store a tiny model; return its digest."""
-    architecture = Architecture(
-        name="mlp", settings={}, input_shape=(2, 2, 1), classes=CLASSES, statistics={"mean": [1.0], "std": [1.0]}
-    )
+    architecture = Architecture(name="mlp", settings={}, task="classification", features=(), classes=CLASSES)
     stored.save_weights(folder, architecture, {"dense/kernel": np.full((2, 2), weight, np.float32)})
     return stored.digest(folder)
 
@@ -88,7 +86,7 @@ def test_the_champion_is_named_and_compared_with(left: Left) -> None:
     found = left.gathered()
     assert found.champion == Identity(name="pets", version=3, digest=stored.digest(left.root / "champion"))
     assert isinstance(found.comparison, Comparison)
-    assert (found.comparison.accuracy.rows, found.comparison.accuracy.difference) == (ROWS, 0)
+    assert (found.comparison.overall.rows, found.comparison.overall.difference) == (ROWS, 0)
 
 
 def test_the_champion_is_asked_before_the_export(left: Left) -> None:

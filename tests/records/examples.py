@@ -13,7 +13,7 @@ from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
-from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
+from pipeline.records.metrics import MetricsReport
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, StageRun
@@ -39,17 +39,17 @@ FAILED_EXPECTATION = ExpectationResult(
 KEPT_EXPECTATION = ExpectationResult(
     type="expect_table_row_count_to_be_between", column=None, kwargs={}, outcome="pass", observed=4
 )
-METRICS = Metrics(
-    rows=360,
-    accuracy=0.9,
-    macro_precision=0.8,
-    macro_recall=0.7,
-    macro_f1=0.75,
-    auc=0.95,
-    mcc=-0.1,
-    cross_entropy=1.5,
-    calibration_error=0.05,
-)
+METRICS = {
+    "rows": 360,
+    "accuracy": 0.9,
+    "macro_precision": 0.8,
+    "macro_recall": 0.7,
+    "macro_f1": 0.75,
+    "auc": 0.95,
+    "mcc": -0.1,
+    "cross_entropy": 1.5,
+    "calibration_error": 0.05,
+}
 FEATURE = FeatureSpec(
     name="picture",
     kind="image",
@@ -103,10 +103,12 @@ EXAMPLES: tuple[Record, ...] = (
         }
     ),
     MetricsReport(
+        task="classification",
+        primary="accuracy",
         test=METRICS,
         train=METRICS,
         overfit=0.25,
-        classes={"zero": ClassMetrics(rows=36, precision=0.5, recall=0.25, f1=0.125, auc=0.75)},
+        slices={"class": {"zero": {"rows": 36, "precision": 0.5, "recall": 0.25, "f1": 0.125, "auc": 0.75}}},
     ),
     Registration(
         outcome="promoted", name="digits", version=3, champion=IDENTITY, sentence="v3 replaces v2", registry="local"

@@ -35,7 +35,10 @@ def test_a_row_is_an_epoch() -> None:
 
 def test_figures_are_written_with_eight_digits() -> None:
     [record] = parse_history(HEADER + ROW, "history.csv")
-    assert history_csv((record.changed(train={"loss": 2 / 3, "accuracy": 0.5}),)) == HEADER + "1,0.01,0.66666667,0.5,1.5,0.75\n"
+    assert (
+        history_csv((record.changed(train={"loss": 2 / 3, "accuracy": 0.5}),))
+        == HEADER + "1,0.01,0.66666667,0.5,1.5,0.75\n"
+    )
 
 
 @given(st.lists(st.tuples(st.integers(1, 9999), *[FIGURES] * 4), min_size=1, max_size=5))

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.evaluation.predictions import Predictions, read_predictions, write_predictions
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import Task, task_of
+from pipeline.records.manifest import Manifest
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest, write_manifest
 from tests.report.reading import written
@@ -22,7 +25,11 @@ def rewrite_predictions(folder: Path, change: Callable[[Predictions], Prediction
     manifest, predictions = read_manifest(folder), read_predictions(folder)
     shutil.rmtree(folder)
     folder.mkdir()
-    write_predictions(folder, "test", change(predictions), manifest.counts["classes"])
+    write_predictions(folder, "test", change(predictions), answers_task(manifest))
+
+
+def answers_task(manifest: Manifest) -> Task:
+    return task_of(Choice.model_validate(manifest.counts["task"]), manifest.counts["classes"])
 
 
 def rewrite_table(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -38,10 +45,10 @@ def rewrite_table(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda p: Predictions(p.ids, p.labels + 9, p.probabilities), "has labels outside of its 4 classes"),
-        (lambda p: Predictions(p.ids, p.labels - 9, p.probabilities), "has labels outside of its 4 classes"),
-        (lambda p: Predictions(p.ids, p.labels, p.probabilities * np.float32(np.nan)), "are not finite numbers"),
-        (lambda p: Predictions([], p.labels[:0], p.probabilities[:0]), "no predictions for each row"),
+        (lambda p: Predictions(p.ids, p.labels + 9, p.answers), "is none of the 4 classes"),
+        (lambda p: Predictions(p.ids, p.labels - 9, p.answers), "is none of the 4 classes"),
+        (lambda p: Predictions(p.ids, p.labels, p.answers * np.float32(np.nan)), "is no probability distribution"),
+        (lambda p: Predictions([], p.labels[:0], p.answers[:0]), "no predictions for each row"),
     ],
 )
 def test_predictions_that_cannot_be_are_said(project: Path, change: Any, said: str) -> None:
@@ -56,24 +63,51 @@ def test_predictions_that_cannot_be_are_said(project: Path, change: Any, said: s
         (None, "its manifest does not name the classes"),
         ("boot", "its manifest does not name the classes"),
         (["boot", 3, "bag", "shirt"], "its manifest does not name the classes"),
-        (["boot", "coat"], "its manifest names 2 classes, its rows have 4"),
-        ([], "its manifest names 0 classes, its rows have 4"),
+        (["boot", "coat"], "the model answers with shape [400, 4], expected [400, 2]"),
+        ([], "the model answers with shape [400, 4], expected [400, 0]"),
     ],
 )
 def test_predictions_whose_classes_are_not_known_are_said(project: Path, classes: Any, said: str) -> None:
     folder = project / "reports" / "predictions"
-    counts = {} if classes is None else {"classes": classes}
-    write_manifest(folder, read_manifest(folder).changed(counts=counts))
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.changed(counts={**manifest.counts, "classes": classes}))
 
     assert said in written(project)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (None, "its manifest does not name the task"),
+        (3, "its manifest does not name the task"),
+        ({"name": "../x"}, "its manifest does not name the task"),
+        ("sorting", "no task 'sorting' in pipeline/evaluation/tasks"),
+        ({"name": "classification", "settings": {"luck": 1}}, "unknown key 'task.settings.luck'"),
+    ],
+)
+def test_predictions_whose_task_is_not_known_are_said(project: Path, task: Any, said: str) -> None:
+    folder = project / "reports" / "predictions"
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.changed(counts={**manifest.counts, "task": task}))
+
+    assert said in written(project)
+
+
+@pytest.mark.parametrize("shape", [None, 3, ["a"], [], [3], [4, 1], [-1], [10**30]])
+def test_predictions_of_another_shape_are_said(project: Path, shape: Any) -> None:
+    folder = project / "reports" / "predictions"
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.changed(counts={**manifest.counts, "answer_shape": shape}))
+
+    assert "reports/predictions: " in written(project)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda table: table.drop_columns(["label"]),
-        lambda table: table.drop_columns(["probabilities"]),
-        lambda table: table.set_column(2, "probabilities", pa.array(["x"] * len(table))),
+        lambda table: table.drop_columns(["answers"]),
+        lambda table: table.set_column(2, "answers", pa.array(["x"] * len(table))),
         lambda table: table.set_column(1, "label", pa.array(["x"] * len(table))),
         lambda table: table.slice(0, 0),
     ],
@@ -87,9 +121,9 @@ def test_predictions_with_other_columns_are_said(project: Path, change: Callable
 @pytest.mark.parametrize(
     "change",
     [
-        lambda table: table.drop_columns(["pixels"]),
-        lambda table: table.set_column(2, "pixels", pa.array([b"x"] * len(table), pa.binary(1))),
-        lambda table: table.set_column(2, "pixels", pa.array(["x"] * len(table))),
+        lambda table: table.drop_columns(["image"]),
+        lambda table: table.set_column(2, "image", pa.array([b"x"] * len(table), pa.binary(1))),
+        lambda table: table.set_column(2, "image", pa.array(["x"] * len(table))),
         lambda table: table.slice(0, 3),
     ],
 )
@@ -98,13 +132,15 @@ def test_images_that_are_not_what_their_manifest_says_leave_the_mistakes_without
 ) -> None:
     rewrite_table(project / "data" / "prepared" / "test", change)
 
-    assert "images are classified wrongly" in written(project)
+    assert "rows are classified wrongly" in written(project)
 
 
-@pytest.mark.parametrize("shape", ["uint8[28,28,2]", "uint8[0,28,1]", "uint8[7,7,1]", "uint8[28]", "text"])
-def test_images_of_a_shape_that_cannot_be_drawn_are_said(project: Path, shape: str) -> None:
+@pytest.mark.parametrize(
+    "change", [{"shape": (28, 28, 2)}, {"shape": (7, 7, 1)}, {"shape": (28,)}, {"shape": ()}, {"dtype": "float32"}]
+)
+def test_images_that_cannot_be_drawn_are_said(project: Path, change: dict[str, Any]) -> None:
     folder = project / "data" / "prepared" / "test"
     manifest = read_manifest(folder)
-    write_manifest(folder, manifest.changed(columns={**manifest.columns, "pixels": shape}))
+    write_manifest(folder, manifest.changed(features=(manifest.features[0].changed(**change),)))
 
     assert "✗ no pictures:" in written(project)

@@ -1,3 +1,5 @@
+"""The worst mistakes of a run, with their pictures where there are any."""
+
 from __future__ import annotations
 
 import base64
@@ -10,45 +12,17 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.evaluation.predictions import Predictions
 from pipeline.report import mistakes
-
-CLASSES = ["a", "b", "c"]
-PREDICTIONS = Predictions(
-    ["r0", "r1", "r2", "r3", "r4"],
-    np.array([0, 1, 2, 0, 1], np.int32),
-    np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0.8, 0.1, 0.1], [0.4, 0.6, 0], [0.7, 0.3, 0]], np.float32),
-)
-
-
-def test_the_surest_wrong_answers_come_first_and_equal_ones_by_id() -> None:
-    found = mistakes.worst_mistakes(PREDICTIONS, CLASSES, 3)
-
-    assert [(one.id, one.truth, one.answer) for one in found] == [("r2", "c", "a"), ("r4", "b", "a"), ("r1", "b", "a")]
-    assert found[0].confidence == pytest.approx(0.8)
-    assert [one.id for one in mistakes.worst_mistakes(PREDICTIONS, CLASSES, 10)] == ["r2", "r4", "r1", "r3"]
-
-
-def test_confused_pairs_are_counted_and_the_commonest_comes_first() -> None:
-    found = mistakes.common_confusions(PREDICTIONS, CLASSES, 2)
-
-    assert (found[0].truth, found[0].answer, found[0].rows, found[0].share) == ("b", "a", 2, 1.0)
-    assert len(found) == 2
-    assert len(mistakes.common_confusions(PREDICTIONS, CLASSES, 9)) == 3  # pairs that never happened are not shown
-
-
-def test_a_model_without_mistakes_has_none() -> None:
-    perfect = Predictions(["r"], np.array([1], np.int32), np.array([[0, 1, 0]], np.float32))
-
-    assert mistakes.worst_mistakes(perfect, CLASSES, 5) == []
-    assert mistakes.common_confusions(perfect, CLASSES, 5) == []
+from pipeline.report.run_files import read_run_files
+from pipeline.storage.manifests import read_manifest, write_manifest
 
 
 def test_each_mistake_gets_the_pixels_of_its_own_row(whole_project: Path, answers: Any) -> None:
-    predictions = Predictions(answers.ids, answers.labels, answers.probabilities)
-    worst = mistakes.worst_mistakes(predictions, answers.classes, 4)
+    worst = [mistakes.ShownMistake(row, answers.ids[row], "a", "b", "0.9") for row in (7, 300, 2)]
 
     shown = mistakes.with_pictures(worst, whole_project / "data" / "prepared" / "test")
+
+    assert [one.row for one in shown] == [7, 300, 2]
 
     for one in shown:
         content = base64.b64decode(one.picture.removeprefix("data:image/png;base64,"))
@@ -56,10 +30,28 @@ def test_each_mistake_gets_the_pixels_of_its_own_row(whole_project: Path, answer
 
 
 def test_a_part_with_other_rows_is_refused(whole_project: Path) -> None:
-    strange = [mistakes.Mistake(0, "another id", "a", "b", 0.9)]
+    strange = [mistakes.ShownMistake(0, "another id", "a", "b", "0.9")]
 
     with pytest.raises(DataError, match="row 0 is not the one"):
         mistakes.with_pictures(strange, whole_project / "data" / "prepared" / "test")
+
+
+def test_without_an_image_there_are_no_pictures_and_no_problem(project: Path, answers: Any) -> None:
+    folder = project / "data" / "prepared" / "test"
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.changed(features=(manifest.features[0].changed(kind="numbers"),)))
+    worst = [mistakes.ShownMistake(0, answers.ids[0], "a", "b", "0.9")]
+
+    assert mistakes.with_pictures(worst, folder) == worst
+
+
+def test_the_worst_rows_of_a_run_are_those_that_its_task_finds(project: Path, answers: Any) -> None:
+    found = mistakes.read_errors(read_run_files(project), 5).value
+
+    assert found is not None
+    expected = answers.task.mistakes(answers.ids, answers.labels, answers.probabilities, 5)
+    assert found.found == expected
+    assert [(one.row, one.id) for one in found.worst] == [(one.row, answers.ids[one.row]) for one in expected.worst]
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 3), (300, 200, 1)])

@@ -122,7 +122,7 @@ def test_the_verdict_comes_first_then_why(whole_project: Path) -> None:
 
     assert text.index("✓ Promote") < text.index("Accuracy 0.8") < text.index("fashion_mnist v4 is champion")
     assert text.index("fashion_mnist v4 is champion") < text.index("0 of 9 checks failed")
-    assert text.index("0 of 9 checks failed") < text.index("share of images classified correctly")
+    assert text.index("0 of 9 checks failed") < text.index("share of rows classified correctly")
 
 
 def test_a_refusal_shows_the_failed_checks_before_the_others(project: Path) -> None:

@@ -17,14 +17,17 @@ from tests.report.reading import PageReader
 
 HARM = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 RECORDS = ["verdict.json", "registration.json", "metrics.json", "run.json", "contracts/raw/result.json"]
-FREE_KEYS = ("kwargs", "observed", "classes", "overrides")  # what they hold has keys of the user's
+FREE_KEYS = ("kwargs", "observed", "slices", "class", "overrides")  # what they hold has keys of the user's
+
+
+BOUND = ("outcome", "primary")  # one of a few words, or the name of something beside it
 
 
 def poisoned(value: Any, *, has_free_keys: bool = False) -> Any:
     """Add harm to every text that a record is free to hold."""
     if isinstance(value, dict):
         return {
-            key + HARM * has_free_keys: one if key == "outcome" else poisoned(one, has_free_keys=key in FREE_KEYS)
+            key + HARM * has_free_keys: one if key in BOUND else poisoned(one, has_free_keys=key in FREE_KEYS)
             for key, one in value.items()
         }
     if isinstance(value, list):
@@ -44,7 +47,8 @@ def poison(project: Path) -> None:
         project / "reports" / "predictions": {"classes": [HARM, "coat" + HARM, "bag", "shirt"]},
         project / "data" / "quarantine": {"rejected": {HARM: 15}},
     }.items():
-        write_manifest(folder, read_manifest(folder, verify=False).changed(counts=counts))
+        manifest = read_manifest(folder, verify=False)
+        write_manifest(folder, manifest.changed(counts={**manifest.counts, **counts}))
 
 
 def test_nothing_that_was_read_becomes_markup(project: Path) -> None:
@@ -63,7 +67,7 @@ def test_text_that_looks_like_markup_is_shown_as_text(project: Path) -> None:
     text = PageReader(render(project)).text
 
     assert "cannot be" not in text  # every poisoned file was read
-    for said in ("v4 is champion, in place of v3", "cross entropy 0.41 is at most 0.6", "boot", "train.epochs", "raw"):
+    for said in ("v4 is champion, in place of v3", "cross-entropy 0.41 is at most 0.6", "boot", "train.epochs", "raw"):
         assert f"{said}<script>alert('x')</script>" in text
 
 

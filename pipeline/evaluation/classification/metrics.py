@@ -16,8 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
-from pipeline.evaluation.predictions import Predictions
-from pipeline.records.metrics import ClassMetrics, Metrics, MetricsReport
 
 Labels = npt.NDArray[np.integer[Any]]
 Probabilities = npt.NDArray[np.floating[Any]]
@@ -27,25 +25,25 @@ _SMALLEST_PROBABILITY = 1e-7
 _SUM_TOLERANCE = 1e-3
 
 
-def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequence[str], part: str) -> None:
-    """Raise DataError unless the predictions can be measured.
+def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> None:
+    """Raise DataError, with a clause that says why, unless the predictions can be measured.
 
     They can if there is a row of probabilities for each label, every class of `classes` has a row, every label is a
     class, and each row is finite, non-negative and sums to 1.
     """
     if probabilities.shape != (len(labels), len(classes)):
         raise DataError(
-            f"{part} part: the model answers with shape {list(probabilities.shape)}, "
+            f"the model answers with shape {list(probabilities.shape)}, "
             f"expected [{len(labels)}, {len(classes)}]; data.classes and the model must agree"
         )
     outside = labels[(labels < 0) | (labels >= len(classes))]
     if len(outside):
-        raise DataError(f"{part} part: label {int(outside[0])} is none of the {len(classes)} classes; see clean")
+        raise DataError(f"label {int(outside[0])} is none of the {len(classes)} classes; see clean")
     rows = np.bincount(labels, minlength=len(classes))
     if not rows.all():
         name = classes[int(np.argmin(rows))]
         raise DataError(
-            f"{part} part: class '{name}' has no rows, so nothing can be said about it; "
+            f"class '{name}' has no rows, so nothing can be said about it; "
             "change split, add data or take it out of data.classes"
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
@@ -53,13 +51,13 @@ def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequenc
     if not is_probability.all():  # a NaN fails both comparisons
         row = int(np.argmin(is_probability))
         raise DataError(
-            f"{part} part: the model's answer for row {row} is no probability distribution (sum {sums[row]:g}); "
+            f"the model's answer for row {row} is no probability distribution (sum {sums[row]:g}); "
             "its weights are damaged or training diverged: train again, with a lower train.learning_rate"
         )
 
 
-def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: int) -> Metrics:
-    """Return the metrics of one part. The predictions must have passed `check_answers`.
+def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: int) -> dict[str, float]:
+    """Return the metrics of one part by name. The predictions must have passed `check_answers`.
 
     Macro metrics are plain means over the classes. AUC is the mean of one-versus-rest areas under the ROC curve
     (Provost and Domingos 2001, unweighted). MCC is the multi-class correlation of Gorodkin (2004).
@@ -68,22 +66,27 @@ def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: i
 
     predicted = probabilities.argmax(axis=1)
     by_class = _per_class(labels, probabilities)
-    return Metrics(
-        rows=len(labels),
-        accuracy=float(metrics.accuracy_score(labels, predicted)),
-        macro_precision=_mean([one.precision for one in by_class]),
-        macro_recall=_mean([one.recall for one in by_class]),
-        macro_f1=_mean([one.f1 for one in by_class]),
-        auc=_mean([one.auc for one in by_class]),
-        mcc=float(metrics.matthews_corrcoef(labels, predicted)),
-        cross_entropy=cross_entropy(labels, probabilities),
-        calibration_error=calibration_error(labels, probabilities, bins=calibration_bins),
-    )
+    return {
+        "accuracy": float(metrics.accuracy_score(labels, predicted)),
+        **{f"macro_{name}": _mean([one[name] for one in by_class]) for name in ("precision", "recall", "f1")},
+        "auc": _mean([one["auc"] for one in by_class]),
+        "mcc": float(metrics.matthews_corrcoef(labels, predicted)),
+        "cross_entropy": cross_entropy(labels, probabilities),
+        "calibration_error": calibration_error(labels, probabilities, bins=calibration_bins),
+    }
 
 
-def measure_classes(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> dict[str, ClassMetrics]:
+def measure_classes(
+    labels: Labels, probabilities: Probabilities, classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Return the metrics of each class by its name, in the order of `classes`."""
     return dict(zip(classes, _per_class(labels, probabilities), strict=True))
+
+
+def is_right(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:
+    """Return `[row]`: 1.0 where the predicted class is the true one, otherwise 0.0."""
+    right: npt.NDArray[np.float64] = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    return right
 
 
 def confusion_matrix(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.int64]:
@@ -107,8 +110,8 @@ def calibration_error(labels: Labels, probabilities: Probabilities, *, bins: int
     Guo et al., "On Calibration of Modern Neural Networks" (2017), equation 3: bins of the confidence in the predicted
     class, `(m−1)/M < confidence ≤ m/M`, each weighted by its rows; an empty bin weighs nothing.
     """
-    confidence, is_right, bin_of = calibration_bins(labels, probabilities, bins=bins)
-    gaps = np.bincount(bin_of, weights=is_right - confidence, minlength=bins)
+    confidence, right, bin_of = calibration_bins(labels, probabilities, bins=bins)
+    gaps = np.bincount(bin_of, weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(labels))
 
 
@@ -117,34 +120,24 @@ def calibration_bins(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return for each row its confidence, whether it is right (1.0 or 0.0), and the number of its bin."""
     confidence = probabilities.max(axis=1).astype(np.float64)
-    is_right = (probabilities.argmax(axis=1) == labels).astype(np.float64)
     bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    return confidence, is_right, bin_of
+    return confidence, is_right(labels, probabilities), bin_of
 
 
-def report(train: Predictions, test: Predictions, classes: Sequence[str], *, calibration_bins: int) -> MetricsReport:
-    """Return the content of `reports/metrics.json`, from predictions that have passed `check_answers`."""
-    of_train = measure(train.labels, train.probabilities, calibration_bins=calibration_bins)
-    of_test = measure(test.labels, test.probabilities, calibration_bins=calibration_bins)
-    by_class = measure_classes(test.labels, test.probabilities, classes)
-    return MetricsReport(test=of_test, train=of_train, overfit=of_train.accuracy - of_test.accuracy, classes=by_class)
-
-
-def _per_class(labels: Labels, probabilities: Probabilities) -> list[ClassMetrics]:
+def _per_class(labels: Labels, probabilities: Probabilities) -> list[dict[str, float]]:
     from sklearn import metrics
 
     every = np.arange(probabilities.shape[1])
-    precision, recall, f1, rows = metrics.precision_recall_fscore_support(
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         labels, probabilities.argmax(axis=1), labels=every, average=None, zero_division=0.0
     )
     return [
-        ClassMetrics(
-            rows=int(rows[number]),
-            precision=float(precision[number]),
-            recall=float(recall[number]),
-            f1=float(f1[number]),
-            auc=float(metrics.roc_auc_score(labels == number, probabilities[:, number])),
-        )
+        {
+            "precision": float(precision[number]),
+            "recall": float(recall[number]),
+            "f1": float(f1[number]),
+            "auc": float(metrics.roc_auc_score(labels == number, probabilities[:, number])),
+        }
         for number in every
     ]
 

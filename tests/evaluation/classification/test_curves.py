@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pipeline.evaluation import curves
+from pipeline.evaluation.classification import curves
 
 
 def test_roc_rises_to_the_corner_and_encloses_the_area_under_the_curve(answers: Any) -> None:

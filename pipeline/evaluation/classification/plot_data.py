@@ -5,24 +5,30 @@ A class's column has the axis in its name (`true_positive_rate of trouser`), so 
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from pipeline.evaluation.curves import Calibration, Curves
-from pipeline.evaluation.metrics import Labels, Probabilities
-from pipeline.records.training_history import EpochRecord, History
+from pipeline.evaluation.classification import curves
+from pipeline.evaluation.classification.curves import Calibration, Curves
+from pipeline.evaluation.classification.metrics import Labels, Probabilities
+from pipeline.evaluation.tables import csv_table
 
 
-def learning_curves(history: History) -> bytes:
-    """Return one row per epoch. By default DVC draws the last column: the validation accuracy."""
-    return _csv(list(EpochRecord.model_fields), (list(epoch.to_json().values()) for epoch in history))
+def tables(
+    labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, calibration_bins: int
+) -> dict[str, bytes]:
+    """Return every table by its file name."""
+    return {
+        "confusion.csv": confusion(labels, probabilities, classes),
+        "roc.csv": roc(curves.roc(labels, probabilities), classes),
+        "precision_recall.csv": precision_recall(curves.precision_recall(labels, probabilities), classes),
+        "calibration.csv": calibration(curves.calibration(labels, probabilities, bins=calibration_bins)),
+    }
 
 
 def confusion(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> bytes:
     """Return one row per test row: DVC's confusion template counts them itself."""
     predicted = probabilities.argmax(axis=1)
-    return _csv(
+    return csv_table(
         ("actual", "predicted"),
         ([classes[truth], classes[answer]] for truth, answer in zip(labels, predicted, strict=True)),
     )
@@ -41,17 +47,9 @@ def precision_recall(curves: Curves, classes: Sequence[str]) -> bytes:
 def calibration(bins: Calibration) -> bytes:
     """Return one row per bin that holds test rows."""
     columns = (bins.confidence.tolist(), bins.accuracy.tolist(), bins.rows.tolist())
-    return _csv(("confidence", "accuracy", "rows"), zip(*columns, strict=True))
+    return csv_table(("confidence", "accuracy", "rows"), zip(*columns, strict=True))
 
 
 def _curves(curves: Curves, classes: Sequence[str], x: str, y: str) -> bytes:
     points = zip(curves.x.tolist(), curves.macro.tolist(), *curves.y.tolist(), strict=True)
-    return _csv((x, y, *(f"{y} of {name}" for name in classes)), points)
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return csv_table((x, y, *(f"{y} of {name}" for name in classes)), points)

@@ -9,12 +9,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from pipeline.evaluation import curves, metrics, plots
+from pipeline.evaluation import learning_curves
+from pipeline.evaluation.classification import curves, metrics, plots
 from tests.evaluation.made_answers import HISTORY
 
 DRAWN: dict[str, Callable[[Any], bytes]] = {
-    "learning_curves": lambda _: plots.learning_curves(HISTORY),
-    "one epoch": lambda _: plots.learning_curves(HISTORY[:1]),
+    "learning_curves": lambda _: learning_curves.drawing(HISTORY),
+    "one epoch": lambda _: learning_curves.drawing(HISTORY[:1]),
     "confusion": lambda a: plots.confusion(metrics.confusion_matrix(a.labels, a.probabilities), a.classes),
     "roc": lambda a: plots.roc(curves.roc(a.labels, a.probabilities), a.classes),
     "precision_recall": lambda a: plots.precision_recall(curves.precision_recall(a.labels, a.probabilities), a.classes),

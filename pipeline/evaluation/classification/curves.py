@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.metrics import Labels, Probabilities, calibration_bins
+from pipeline.evaluation.classification.metrics import Labels, Probabilities, calibration_bins
 
 Values = npt.NDArray[np.float64]
 

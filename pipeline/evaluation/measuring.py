@@ -1,0 +1,85 @@
+"""What a task says of a candidate's predictions: metrics of both parts, tables for DVC, drawings for the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.errors import Bug, DataError
+from pipeline.evaluation import learning_curves
+from pipeline.evaluation.predictions import Predictions
+from pipeline.recipe.task import Metric, Task
+from pipeline.records.metrics import ROWS, MetricsReport
+from pipeline.records.training_history import History
+
+
+def check(task: Task, predictions: Predictions, part: str) -> None:
+    """Raise DataError, naming the part, unless its predictions can be measured."""
+    try:
+        task.check_answers(predictions.labels, predictions.answers)
+    except DataError as error:
+        raise DataError(f"{part} part: {error}") from error
+
+
+def report(task: Task, train: Predictions, test: Predictions) -> MetricsReport:
+    """Return the content of `reports/metrics.json`, from predictions that have passed `check`."""
+    of_train, of_test = _measured(task, train), _measured(task, test)
+    primary = task.metrics[0]
+    lead = of_train[primary.name] - of_test[primary.name]
+    return MetricsReport(
+        task=task.name,
+        primary=primary.name,
+        test=of_test,
+        train=of_train,
+        overfit=lead if primary.is_higher_better else -lead,
+        slices=_measured_slices(task, test),
+    )
+
+
+def tables(task: Task, history: History, test: Predictions) -> dict[str, bytes]:
+    """Return the CSV files behind `dvc plots show`, by file name."""
+    own = task.tables(test.labels, test.answers)
+    return {f"{learning_curves.LEARNING_CURVES}.csv": learning_curves.table(history), **own}
+
+
+def drawings(task: Task, history: History, test: Predictions) -> dict[str, bytes]:
+    """Return the SVG files of the page, by file name."""
+    own = task.drawings(test.labels, test.answers)
+    if set(own) != {f"{plot.name}.svg" for plot in task.plots}:
+        raise Bug(f"task {task.name} draws {', '.join(sorted(own))}, not what it declares in plots")
+    return {f"{learning_curves.LEARNING_CURVES}.svg": learning_curves.drawing(history), **own}
+
+
+def _measured(task: Task, predictions: Predictions) -> dict[str, float | int]:
+    figures = task.measure(predictions.labels, predictions.answers)
+    return {ROWS: len(predictions.labels), **_checked(task, figures, task.metrics)}
+
+
+def _measured_slices(task: Task, test: Predictions) -> dict[str, dict[str, dict[str, float | int]]]:
+    measured = task.measure_slices(test.labels, test.answers)
+    slices = task.slices(test.labels)
+    if measured.keys() != slices.keys():
+        raise Bug(
+            f"task {task.name} measures slices of {list(measured)}, not of those that it declares: {list(slices)}"
+        )
+    found: dict[str, dict[str, dict[str, float | int]]] = {}
+    for column, divided in slices.items():
+        rows = np.bincount(divided.number_of, minlength=len(divided.names)).tolist()
+        found[column] = {
+            name: {ROWS: number, **_checked(task, measured[column][name], task.slice_metrics)}
+            for name, number in zip(divided.names, rows, strict=True)
+        }
+    return found
+
+
+def _checked(task: Task, figures: Mapping[str, float], metrics: tuple[Metric, ...]) -> dict[str, float]:
+    """Return figures in the order of their declaration; raise Bug unless they are those declared, and finite."""
+    names = [metric.name for metric in metrics]
+    if set(figures) != set(names):
+        raise Bug(f"task {task.name} measures {', '.join(figures)}, declared are {', '.join(names)}")
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise Bug(f"task {task.name}: {name} is {value}: a metric says what it is where it is undefined")
+    return {name: float(figures[name]) for name in names}

@@ -1,0 +1,236 @@
+"""What a task is: the metrics that it declares, and the verbs that evaluation, the gate and the page call.
+
+A task is a file in `pipeline/evaluation/tasks/` with
+
+    class Settings                     its settings in the recipe
+    def check(settings, recipe)        refuses what can be known before any work; calls `check_bounds`
+    class Task(pipeline.recipe.task.Task)
+
+Airflow's environment imports it for its metrics and its check, without numpy: what is heavy is imported in functions.
+Shapes: labels are `[row] int32`, answers `[row, …] float32`, whatever the model gives for a row.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pipeline.errors import UsageError, nearest
+from pipeline.recipe.recipe import TASK, Bounds, GateParams
+from pipeline.recipe.slots import Choice
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Labels = npt.NDArray[np.integer[Any]]
+    Answers = npt.NDArray[np.floating[Any]]
+    Scores = npt.NDArray[np.float64]
+
+OVERFIT = "overfit"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a task: its name in files, its title and what it is in words, which values it has and are better.
+
+    `unit` is "" for a plain number. `is_mean` says that it is a mean over rows. Messages show those `in_messages`.
+    """
+
+    name: str
+    title: str
+    words: str
+    better: Literal["higher", "lower"]
+    low: float = -math.inf
+    high: float = math.inf
+    unit: str = ""
+    is_mean: bool = False
+    in_messages: bool = False
+
+    @property
+    def is_higher_better(self) -> bool:
+        """Whether it is bounded from below."""
+        return self.better == "higher"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing `reports/plots/<name>.svg`, in the page's part about mistakes or about curves."""
+
+    name: str
+    title: str
+    words: str
+    place: Literal["mistakes", "curves"] = "curves"
+
+
+@dataclass(frozen=True)
+class Slices:
+    """How a column divides rows: the names of its values, and `number_of [row] int`, the number of each row's value."""
+
+    names: tuple[str, ...]
+    number_of: npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A row that the model got wrong: the truth, the answer, and a figure about it, all in words."""
+
+    row: int
+    truth: str
+    answer: str
+    figure: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people; the first `text_columns` columns hold text, the others figures."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    text_columns: int
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """Where a model errs: a sentence that counts, the worst rows, what these are in words, and a table of patterns."""
+
+    sentence: str
+    worst: tuple[Mistake, ...]
+    words: str
+    table: Table | None = None
+
+
+class Task(ABC):
+    """A task with its settings in the recipe and the declared classes.
+
+    `metrics` are measured on a whole part; the first, the primary one, must be bounded. `slice_metrics` are measured on
+    the rows of one slice. `score_title` and `slice_score_title` are what the mean of `score` is called: over all rows,
+    and over those of a slice.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    slice_metrics: ClassVar[tuple[Metric, ...]] = ()
+    plots: ClassVar[tuple[Plot, ...]] = ()
+    score_title: ClassVar[str]
+    slice_score_title: ClassVar[str] = ""
+
+    def __init__(self, settings: Any, classes: Sequence[str]) -> None:
+        self.settings = settings
+        self.classes = tuple(classes)
+
+    @property
+    def name(self) -> str:
+        """The name of its file, as in the recipe."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def choice(self) -> Choice:
+        """Return the task as a recipe chooses it, its settings complete."""
+        return Choice(name=self.name, settings=self.settings.model_dump(mode="json"))
+
+    @abstractmethod
+    def check_answers(self, labels: Labels, answers: Answers) -> None:
+        """Raise DataError, with a clause that says why, unless the answers can be measured."""
+
+    @abstractmethod
+    def measure(self, labels: Labels, answers: Answers) -> dict[str, float]:
+        """Return every metric of `metrics` by its name."""
+
+    @abstractmethod
+    def score(self, labels: Labels, answers: Answers) -> Scores:
+        """Return how good each answer is, `[row] float64`: higher is better.
+
+        Where the primary metric is a mean over rows, it is the mean of the scores; of their opposites, if it is better
+        the lower.
+        """
+
+    def slices(self, labels: Labels) -> dict[str, Slices]:  # noqa: ARG002 - for the tasks that have slices
+        """Return the columns by which rows are divided into slices."""
+        return {}
+
+    def measure_slices(self, labels: Labels, answers: Answers) -> dict[str, dict[str, dict[str, float]]]:  # noqa: ARG002
+        """Return every metric of `slice_metrics` by the slices' column, the slice and the metric's name."""
+        return {}
+
+    def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
+        """Return the CSV files behind `dvc plots show`, by file name."""
+        return {}
+
+    def drawings(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
+        """Return the SVG file of each of `plots`, by file name."""
+        return {}
+
+    def mistakes(self, ids: Sequence[str], labels: Labels, answers: Answers, count: int) -> Mistakes | None:  # noqa: ARG002
+        """Return where the model errs, with at most `count` rows; None if the task cannot say."""
+        return None
+
+
+def task_of(choice: Choice, classes: Sequence[str]) -> Task:
+    """Return the task that a recipe chooses; raise UsageError if there is no such file."""
+    task: Task = kind_of(choice.name)(TASK.settings(choice, "task"), classes)
+    return task
+
+
+def kind_of(name: str) -> type[Task]:
+    """Return the class of a task by its name; raise UsageError if there is no such file, or it is no task."""
+    kind = getattr(TASK.member(name), "Task", None)
+    if not (isinstance(kind, type) and issubclass(kind, Task)) or kind is Task:
+        raise UsageError(f"{TASK.folder}/{name}.py: has no class Task(pipeline.recipe.task.Task)")
+    return kind
+
+
+def overfit_of(primary: Metric) -> Metric:
+    """Return the metric that every task has: how far the primary one is worse on the test part than on training."""
+    span = primary.high - primary.low
+    return Metric(
+        name=OVERFIT,
+        title=OVERFIT,
+        words=f"how much better the {primary.title} is on the training part than on the test part",
+        better="lower",
+        low=-span,
+        high=span,
+        unit=primary.unit,
+    )
+
+
+def bounded_metrics(kind: type[Task]) -> dict[str, Metric]:
+    """Return the metrics of the test part that the gate bounds, by name: those of the task, and `overfit`."""
+    return {metric.name: metric for metric in (*kind.metrics, overfit_of(kind.metrics[0]))}
+
+
+def check_bounds(kind: type[Task], slices: Mapping[str, Sequence[str]], gate: GateParams) -> None:
+    """Raise UsageError for bounds of the gate that cannot hold: `slices` are the values of each column that slices.
+
+    A name must be a declared metric's and a bound within its range, on the side that can be failed. The primary metric
+    must be bounded: no default lets a candidate pass.
+    """
+    primary = kind.metrics[0]
+    _check("", gate, bounded_metrics(kind))
+    side, bounds = ("minimum", gate.minimum) if primary.is_higher_better else ("maximum", gate.maximum)
+    if primary.name not in bounds:
+        raise UsageError(f"gate.{side}: '{primary.name}' is missing: without a bound on it any candidate would pass")
+    for column, by_value in gate.slices.items():
+        if column not in slices:
+            raise UsageError(f"gate.slices: no column '{column:.80}' divides the rows{nearest(column, slices)}")
+        for value, bounds_of_slice in by_value.items():
+            if value not in slices[column]:
+                raise UsageError(f"gate.slices.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")
+            of_slice = {metric.name: metric for metric in kind.slice_metrics}
+            _check(f".slices.{column}.{value}", bounds_of_slice, of_slice)
+
+
+def _check(below: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
+    where = f"gate{below}"
+    for side, other, given in (("minimum", "maximum", bounds.minimum), ("maximum", "minimum", bounds.maximum)):
+        for name, bound in given.items():
+            if name not in metrics:
+                raise UsageError(f"{where}.{side}: no metric '{name:.80}' of this task{nearest(name, metrics)}")
+            metric = metrics[name]
+            if metric.is_higher_better != (side == "minimum"):
+                raise UsageError(f"{where}.{side}.{name}: is better the {metric.better}: bound it in {where}.{other}")
+            if not metric.low <= bound <= metric.high:
+                raise UsageError(f"{where}.{side}.{name}: {bound:g} is not within {metric.low:g} and {metric.high:g}")
