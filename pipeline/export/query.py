@@ -6,7 +6,6 @@ COLUMNS is a folder with one `.npy` file a feature, called as it is; ANSWERS is 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from pipeline.runtime import processes
 from pipeline.runtime.imports import report_imports
 
 _BATCH_ROWS = 256
-_NODE = re.compile(r"\{\{.*?\}\} ?")  # where in the graph, which says nothing to people
 
 
 def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
@@ -36,7 +34,8 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
         try:
             [answer] = serve(**batch).values()
         except tf.errors.InvalidArgumentError as error:
-            sys.exit(_NODE.sub("", error.message.partition("\n")[0]))
+            lines = error.message.splitlines()  # those with brackets are about places in the graph
+            sys.exit(next((line for line in reversed(lines) if line and "{{" not in line), error.message))
         answers.append(answer.numpy())
     np.save(answers_path, np.concatenate(answers), allow_pickle=False)
 
