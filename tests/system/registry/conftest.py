@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 
-import numpy as np
-import pyarrow as pa
 import pytest
 import yaml
 
@@ -16,7 +14,10 @@ from pipeline.models.build import build
 from pipeline.recipe.execution import MLflowSettings
 from pipeline.records.architecture import Architecture
 from pipeline.registry.store import resolve_store
-from pipeline.storage import artifacts, shards
+from pipeline.stages import resolve
+from pipeline.stages.context import StageContext
+from tests.models.made import image
+from tests.system.prepared import write_images
 from tests.system.project import ROOT
 from tests.system.registry.shapes import CLASSES, NAME, SHAPE, Workspace, Zoo, pictures
 
@@ -35,18 +36,18 @@ def zoo(tmp_path_factory):
         architecture = Architecture(
             name="mlp",
             settings={"units": [16], "dropout": 0.0},
-            input_shape=SHAPE,
+            task="classification",
+            features=(image(SHAPE, mean=100.0, std=50.0),),
             classes=classes,
-            statistics={"mean": (100.0,), "std": (50.0,)},
         )
         keras.utils.set_random_seed(number)
         model = build(architecture)
         if name != "bad":
             model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
-            model.fit(train_pixels, train_labels, epochs=4, verbose=0)
+            model.fit({"image": train_pixels}, train_labels, epochs=4, verbose=0)
         made.model(name).mkdir()
         stored.save(made.model(name), architecture, model)
-        made.answers[name] = predict(made.model(name), pixels)
+        made.answers[name] = predict(made.model(name), {"image": pixels})
     return made
 
 
@@ -72,7 +73,7 @@ def make_workspace(tmp_path, zoo, empty_database):
         shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
         recipe = yaml.safe_load((ROOT / "params.yaml").read_text())
         recipe["name"] = NAME
-        recipe["data"] |= {"classes": list(CLASSES), "image": {"height": 8, "width": 8, "channels": 1}}
+        recipe["data"]["classes"] = list(CLASSES)
         recipe["gate"] |= {
             "minimum": {"accuracy": 0.6},
             "maximum": {"cross_entropy": 2.0},
@@ -85,14 +86,11 @@ def make_workspace(tmp_path, zoo, empty_database):
             "artifacts": f"{tmp_path}/registry/artifacts",
         }
         (root / "execution.yaml").write_text(yaml.safe_dump({"mlflow": store}))
+        shutil.copytree(ROOT / "data_contracts", root / "data_contracts")
+        resolve.run(StageContext.load(root, "resolve"))
         test = root / "data" / "prepared" / "test"
         workspace = Workspace(root, zoo)
-        with artifacts.published_folder(test) as folder:
-            schema = shards.image_schema(SHAPE)
-            grey = zoo.pixels.reshape(len(zoo.pixels), -1).mean(axis=1).astype(np.float32)
-            columns = [pa.array(workspace.ids), zoo.labels, shards.pixel_column(zoo.pixels), grey, grey]
-            table = pa.table(columns, names=schema.names)
-            shards.finish_dataset(folder, [shards.write_shard(folder, 0, schema, [table])], schema, shape=SHAPE)
+        write_images(test, workspace.ids, zoo.pixels, zoo.labels)
         return workspace
 
     return make

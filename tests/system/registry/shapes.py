@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from pipeline.evaluation import metrics
+from pipeline.evaluation import measuring
 from pipeline.evaluation.predictions import Predictions, write_predictions
 from pipeline.models import stored
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import task_of
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import by_hand
@@ -28,6 +30,8 @@ from pipeline.storage.record_files import read_record, write_record
 from tests.system.project import ROOT
 
 CLASSES = ("circle", "square", "star")
+
+TASK = task_of(Choice(name="classification"), CLASSES)
 
 SHAPE = (8, 8, 1)
 
@@ -76,9 +80,9 @@ class Workspace:
                 shutil.copyfile(path, folder / path.name)
         answers = self.zoo.answers[name]
         given = Predictions(self.ids, self.zoo.labels, answers)
-        write_record(self.root / "reports" / "metrics.json", metrics.report(given, given, CLASSES, calibration_bins=15))
+        write_record(self.root / "reports" / "metrics.json", measuring.report(TASK, given, given))
         with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
-            write_predictions(folder, "test", given, CLASSES)
+            write_predictions(folder, "test", given, TASK)
 
     @property
     def ids(self) -> list[str]:
