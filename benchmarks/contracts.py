@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,9 @@ import pyarrow as pa
 
 from benchmarks.quiet import quiet_rounds
 from pipeline.contracts import checking, frames, suites
+from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.recipe.execution import SparkSettings
+from pipeline.recipe.slots import Feature
 from pipeline.records.manifest import FileEntry
 from pipeline.runtime.spark import spark_session
 from pipeline.storage import shards
@@ -43,8 +45,8 @@ BOUND = 0.5
 def main() -> int:
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as temporary:
-        suite = _suite(arguments.copies)
         raw = frames.open_raw(_write_raw(arguments.source, arguments.copies, Path(temporary) / "raw"))
+        suite = _suite(arguments.copies, frames.raw_columns(raw))
         begin_s = time.perf_counter()
         library = checking.load_library()
         imported_s = time.perf_counter() - begin_s
@@ -108,9 +110,9 @@ def _default(library: Any, frame: Any, suite: suites.Suite) -> list[bool]:
     return [outcomes[number] for number in range(len(declared))]  # they come back grouped by column
 
 
-def _suite(copies: int) -> suites.Suite:
+def _suite(copies: int, columns: Sequence[str]) -> suites.Suite:
     """Return the shipped contract; with copies, images are no longer unique and rows are many."""
-    suite = suites.read_suite(ROOT / "data_contracts" / "fashion_mnist" / "raw.yaml", frames.RAW_COLUMNS)
+    suite = suites.read_suite(ROOT / "data_contracts" / "fashion_mnist" / "raw.yaml", columns)
     changes: dict[str, dict[str, Any]] = {}
     if copies > 1:
         changes = {
@@ -127,6 +129,8 @@ def _suite(copies: int) -> suites.Suite:
 def _write_raw(source: Path, copies: int, folder: Path) -> Path:
     """Write an idx folder as raw shards, `copies` times over under different ids."""
     folder.mkdir(parents=True)
+    sides = {"raw_height": 28, "raw_width": 28, "channels": 1, "height": 28, "width": 28}
+    schema = raw_schema(specs({"image": Feature(kind="image", settings=sides)}))
     entries: list[FileEntry] = []
     for stem, part in (("train", "train"), ("t10k", "test")):
         name = f"{stem}-images-idx3-ubyte.gz"
@@ -143,14 +147,17 @@ def _write_raw(source: Path, copies: int, folder: Path) -> Path:
                 "part": [part] * rows,
                 "source": [f"{copy}/{name}"] * rows,
                 "row": np.arange(rows),
-                **{size: np.full(rows, 1 if size == "channels" else 28) for size in ("height", "width", "channels")},
-                "encoding": ["raw"] * rows,
-                "payload_digest": digests,
-                "payload": payloads,
+                **{
+                    f"image_{side}": np.full(rows, 1 if side == "channels" else 28)
+                    for side in ("height", "width", "channels")
+                },
+                "image_encoding": ["raw"] * rows,
+                "content_digest": digests,
+                "image": payloads,
             }
-            table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in shards.RAW_SCHEMA})
-            entries.append(shards.write_shard(folder, len(entries), shards.RAW_SCHEMA, [table]))
-    shards.finish_dataset(folder, entries, shards.RAW_SCHEMA)
+            table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema})
+            entries.append(shards.write_shard(folder, len(entries), schema, [table]))
+    shards.finish_dataset(folder, entries, schema)
     return folder
 
 

@@ -27,10 +27,12 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.quiet import quiet_rounds
+from pipeline.records.feature import FeatureSpec
 from pipeline.storage import artifacts, shards
 from pipeline.training.batches import epoch_order, read_part, training_batches
 
 ASKED, ROWS, BATCH, SHAPE = 10.0, 60_000, 128, (28, 28, 1)
+IMAGE = FeatureSpec(name="image", kind="image", dtype="uint8", shape=SHAPE)
 
 
 def write_both(folder: Path) -> tuple[Path, Path]:
@@ -40,17 +42,15 @@ def write_both(folder: Path) -> tuple[Path, Path]:
     numbers = np.random.default_rng(1)
     pixels = numbers.integers(0, 256, (ROWS, *SHAPE)).astype(np.uint8)
     labels = numbers.integers(0, 10, ROWS).astype(np.int32)
-    schema = shards.image_schema(SHAPE)
+    schema = shards.prepared_schema([IMAGE])
     with artifacts.published_folder(folder / "shards") as aside:
         columns = {
             "id": [f"{row:08d}" for row in range(ROWS)],
             "label": labels,
-            "pixels": shards.pixel_column(pixels),
-            "pixel_mean": np.zeros(ROWS, np.float32),
-            "pixel_std": np.zeros(ROWS, np.float32),
+            "image": shards.column_of(pixels, IMAGE),
         }
         entry = shards.write_shard(aside, 0, schema, [pa.table(columns)])
-        shards.finish_dataset(aside, [entry], schema, shape=SHAPE)
+        shards.finish_dataset(aside, [entry], schema, features=[IMAGE])
 
     with tf.io.TFRecordWriter(str(folder / "images.tfrecord")) as writer:
         for image, label in zip(pixels, labels, strict=True):
@@ -68,8 +68,8 @@ def read_shards(folder: Path, epoch: int) -> int:
 
     part = read_part([folder], classes=10)
     images = 0
-    for pixels, labels in training_batches(part, epoch_order(len(part), 1, epoch), BATCH, 0, 1):
-        batch, _ = tf.constant(pixels), tf.constant(labels)
+    for columns, labels in training_batches(part, epoch_order(len(part), 1, epoch), BATCH, 0, 1):
+        batch, _ = tf.constant(columns["image"]), tf.constant(labels)
         images += batch.shape[0]
     return images
 

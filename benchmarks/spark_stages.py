@@ -19,7 +19,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,16 +32,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.quiet import quiet_rounds
-from pipeline.data.augmenting import augment_shard, erase_batch, noise_batch, warp_batch
-from pipeline.data.counter_random import copy_keys, row_keys
+from pipeline.data.augmenting import Step, augment_shard, steps_of
+from pipeline.data.counter_random import copy_keys, row_keys, stream_keys
+from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.grey_levels import image_sums
 from pipeline.data.normalizing import ShardToNormalize, normalize_shard
+from pipeline.data.opening import open_source
 from pipeline.data.resizing import resize
 from pipeline.data.shard_tasks import run_tasks
-from pipeline.data.opening import open_source
 from pipeline.data.source_rows import raw_shards
 from pipeline.recipe.execution import SparkSettings
 from pipeline.recipe.recipe import AugmentParams
+from pipeline.recipe.slots import Choice, Feature
 from pipeline.runtime.spark import spark_session
 from pipeline.storage import shards
 
@@ -52,7 +53,16 @@ if TYPE_CHECKING:
 ASKED_RATIO = 1.7
 SHAPE = (28, 28, 1)
 SEED = 1
-PARAMS = AugmentParams(copies=1, flip=0.5, shift=0.08, rotate_deg=8.0, scale=0.08, noise=4.0, erase=0.2)
+SIDES = {"raw_height": 28, "raw_width": 28, "channels": 1, "height": 28, "width": 28}
+FEATURES = specs({"image": Feature(kind="image", settings=SIDES)})
+PARAMS = AugmentParams(
+    copies=1,
+    steps=(
+        Choice(name="warp", settings={"flip": 0.5, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08}),
+        Choice(name="noise", settings={"levels": 4.0}),
+        Choice(name="erase", settings={"probability": 0.2}),
+    ),
+)
 SOURCES = (Path("/usr/share/datasets/fashion-mnist"), Path(__file__).parent.parent / "samples" / "fashion_mnist")
 
 
@@ -62,8 +72,8 @@ def prepare(source: Path, folder: Path) -> list[int]:
     for kind in ("clean", "split"):
         (folder / kind).mkdir(parents=True)
     split_schema = pa.schema([("id", pa.string()), ("part", pa.string())])
-    for number, table in enumerate(raw_shards(open_source("idx", source).tables)):
-        shards.write_shard(folder / "clean", number, shards.RAW_SCHEMA, [table])
+    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source).tables, FEATURES)):
+        shards.write_shard(folder / "clean", number, raw_schema(FEATURES), [table])
         part = table.select(["id"]).append_column("part", pa.repeat("train", table.num_rows))
         shards.write_shard(folder / "split", number, split_schema, [part])
         rows.append(table.num_rows)
@@ -84,8 +94,7 @@ def as_built(session: SparkSession, folder: Path, rows: list[int], out: Path) ->
             clean=folder / "clean",
             split=folder / "split",
             prepared=out / "prepared",
-            image=SHAPE,
-            target=SHAPE,
+            features=FEATURES,
         ),
         [(ShardToNormalize(number, {"train": number}), count) for number, count in enumerate(rows)],
         unseen,
@@ -96,7 +105,7 @@ def as_built(session: SparkSession, folder: Path, rows: list[int], out: Path) ->
             augment_shard,
             training=out / "prepared" / "train",
             augmented=out / "augmented",
-            shape=SHAPE,
+            features=FEATURES,
             seed=SEED,
             params=PARAMS,
         ),
@@ -119,9 +128,10 @@ def as_pandas_udfs(session: SparkSession, folder: Path, _rows: list[int], out: P
     """Normalize and augment with one scalar pandas UDF a step, and Spark's own reader and writer."""
     from pyspark.sql.functions import col, concat, lit, pandas_udf
 
-    def step(work: Callable[..., npt.NDArray[np.uint8]]) -> Any:
+    def udf_of(step: Step) -> Any:
         def run(pixels: pd.Series, ids: pd.Series) -> pd.Series:
-            return bytes_of(work(images_of(pixels), copy_keys(row_keys(ids.tolist(), SEED), 1), PARAMS))
+            keys = stream_keys(copy_keys(row_keys(ids.tolist(), SEED), 1), step.stream)
+            return bytes_of(step.change(images_of(pixels), keys, step.settings))
 
         return pandas_udf(run, "binary")
 
@@ -137,15 +147,15 @@ def as_pandas_udfs(session: SparkSession, folder: Path, _rows: list[int], out: P
     decode_udf = pandas_udf(decode, "binary")
     mean_udf, deviation_udf = pandas_udf(mean, "float"), pandas_udf(deviation, "float")
 
-    clean = session.read.parquet(str(folder / "clean")).select("id", "label", "payload")
-    prepared = clean.withColumn("pixels", decode_udf("payload")).drop("payload")
-    prepared = prepared.withColumn("pixel_mean", mean_udf("pixels")).withColumn("pixel_std", deviation_udf("pixels"))
+    clean = session.read.parquet(str(folder / "clean")).select("id", "label", "image")
+    prepared = clean.withColumn("image", decode_udf("image"))
+    prepared = prepared.withColumn("image_mean", mean_udf("image")).withColumn("image_std", deviation_udf("image"))
     prepared.write.option("compression", "none").parquet(str(out / "prepared"))
 
-    augmented = session.read.parquet(str(out / "prepared")).select("id", "label", "pixels")
-    for work in (warp_batch, noise_batch, erase_batch):
-        augmented = augmented.withColumn("pixels", step(work)("pixels", "id"))
-    augmented = augmented.withColumn("pixel_mean", mean_udf("pixels")).withColumn("pixel_std", deviation_udf("pixels"))
+    augmented = session.read.parquet(str(out / "prepared")).select("id", "label", "image")
+    for step in steps_of(PARAMS.steps):
+        augmented = augmented.withColumn("image", udf_of(step)("image", "id"))
+    augmented = augmented.withColumn("image_mean", mean_udf("image")).withColumn("image_std", deviation_udf("image"))
     augmented = augmented.withColumn("copy", lit(1)).withColumn("source_id", col("id"))
     augmented.withColumn("id", concat("id", lit("-1"))).write.option("compression", "none").parquet(
         str(out / "augmented")
@@ -154,9 +164,9 @@ def as_pandas_udfs(session: SparkSession, folder: Path, _rows: list[int], out: P
 
 def rows_by_id(folder: Path) -> pa.Table:
     """Return the augmented rows of either way in one order and one type."""
-    columns = ["id", "label", "pixels", "pixel_mean", "pixel_std"]
+    columns = ["id", "label", "image", "image_mean", "image_std"]
     tables = [pq.read_table(path, columns=columns) for path in sorted(folder.glob("*.parquet"))]
-    schema = tables[0].schema.set(2, pa.field("pixels", pa.binary()))
+    schema = tables[0].schema.set(2, pa.field("image", pa.binary()))
     return pa.concat_tables([table.cast(schema) for table in tables]).sort_by("id").combine_chunks()
 
 

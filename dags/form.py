@@ -81,9 +81,9 @@ def _own() -> dict[str, Field]:
 def changes(params: Mapping[str, Any], recipe: Recipe, conf: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values, by dotted key, in which a filled-in form differs from the recipe.
 
-    A trigger's `conf` may have further keys of the recipe, which are no fields: `train.optimizer`. Raises UsageError for
-    one that the recipe cannot have (naming the nearest), for a free-form line that is not KEY=VALUE, and for a value
-    that is not JSON: JSON Schema accepts NaN.
+    A trigger's `conf` may have further keys of the recipe, which are no fields: `train.optimizer`. Raises UsageError
+    for one that the recipe cannot have (naming the nearest), for a free-form line that is not KEY=VALUE, and for a
+    value that is not JSON: JSON Schema accepts NaN.
     """
     form = fields(recipe)
     changed = {
@@ -170,7 +170,9 @@ def _kept(schema: Any) -> Any:
 @cache
 def _schemas(*kinds: type[BaseModel]) -> Mapping[type[BaseModel], Mapping[str, Any]]:
     """Return each type's schema with its references resolved, and each `X or null` as one type."""
-    by_kind, whole = models_json_schema([(kind, "validation") for kind in kinds])  # at once: half the time of one by one
+    by_kind, whole = models_json_schema(
+        [(kind, "validation") for kind in kinds]
+    )  # at once: half the time of one by one
     return {kind: {"properties": {}, **_resolved(whole, by_kind[kind, "validation"], 0)} for kind in kinds}
 
 

@@ -59,8 +59,8 @@ class Suite:
     notes: str | None = None
 
 
-def read_suite(path: Path, columns: Iterable[str] | None) -> Suite:
-    """Read a contract about a table with these columns; None where they are not known yet.
+def read_suite(path: Path, columns: Iterable[str]) -> Suite:
+    """Read a contract about a table with these columns.
 
     Raises StorageError if the file cannot be read; UsageError, naming file and expectation, if it is not a suite, has
     an unknown type or column, or declares too little. The arguments of each expectation are checked by
@@ -73,7 +73,7 @@ def read_suite(path: Path, columns: Iterable[str] | None) -> Suite:
     name = values.get("name")
     if not isinstance(name, str) or not name.strip():
         raise UsageError(f"{path}: not a suite: 'name' must be text")
-    types, known = expectation_types(), None if columns is None else tuple(columns)
+    types, known = expectation_types(), tuple(columns)
     expectations = tuple(
         _expectation(value, f"{path}: expectation {number}", types, known)
         for number, value in enumerate(values["expectations"], start=1)
@@ -97,7 +97,7 @@ def expectation_types() -> frozenset[str]:
     return frozenset(path.stem for path in core.glob("*expect*.py"))
 
 
-def _expectation(value: object, where: str, types: frozenset[str], columns: tuple[str, ...] | None) -> Expectation:
+def _expectation(value: object, where: str, types: frozenset[str], columns: tuple[str, ...]) -> Expectation:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where}: must be a mapping with 'type' and 'kwargs', not {type(value).__name__}")
     _refuse_unknown(value, _EXPECTATION_KEYS, where)
@@ -118,7 +118,7 @@ def _expectation(value: object, where: str, types: frozenset[str], columns: tupl
     if any(isinstance(argument, Mapping) and "$PARAMETER" in argument for argument in kwargs.values()):
         raise UsageError(f"{where}: suite parameters are not used here; write the value itself")
     for column in _columns_of(kwargs):
-        if columns is not None and column not in columns:
+        if column not in columns:
             raise UsageError(f"{where}: unknown column '{column}'{nearest(str(column), columns)}")
     return Expectation(kind, dict(kwargs), where, dict(meta), _notes(value, where))
 

@@ -1,1 +1,1 @@
-"""The data phase: from a source's bytes to clean, split, fixed-size and augmented images. Spark and Arrow."""
+"""The data phase: from a source's bytes to clean, split, fixed-size and augmented rows. Spark and Arrow."""

@@ -71,11 +71,6 @@ def kind_of(spec: FeatureSpec) -> Kind:
     return cast(Kind, FEATURE.member(spec.kind))
 
 
-def settings_of(spec: FeatureSpec) -> Any:
-    """Return a feature's settings as its kind declares them."""
-    return FEATURE.settings(Feature(kind=spec.kind, settings=spec.settings), f"feature {spec.name}:")
-
-
 def specs(features: Mapping[str, Feature]) -> Specs:
     """Return the features of a recipe, `data.features`, in its order, not fitted yet."""
     made = []

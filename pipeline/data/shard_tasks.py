@@ -1,6 +1,6 @@
 """Processes shards on Spark: it distributes shard numbers, and the executors read and write the files themselves.
 
-So pixels never pass through the JVM. Executors need the workspace under the same path as the driver: always the case
+So payloads never pass through the JVM. Executors need the workspace under the same path as the driver: always the case
 on one machine; on a cluster, the workspace must be on a file system that all of its machines mount.
 """
 

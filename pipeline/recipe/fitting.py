@@ -21,6 +21,12 @@ ROW_COLUMNS = (
 )  # fmt: skip
 
 
+def columns_of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the columns that rows of any data set may have, those that the recipe's features bring included."""
+    brought = [column for name, feature in recipe.data.features.items() for column in _columns(name, feature)]
+    return (*ROW_COLUMNS, *brought)
+
+
 def require_fit(chosen: Chosen, recipe: Recipe) -> None:
     """Raise UsageError, led by the choice's key, if it declares what the recipe's features do not fit."""
     file, features = chosen.member(), recipe.data.features

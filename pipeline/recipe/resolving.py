@@ -45,12 +45,10 @@ def checked(values: Any, where: Where) -> Recipe:
     for each in chosen:
         each.settings(where)
     whole = Recipe.model_validate(complete(recipe))
-    for each in chosen:
-        with _told(each, where):
-            _require_companions(each)
-            require_fit(each, whole)
-            if check := getattr(each.member(), "check", None):
-                check(each.settings(), whole)
+    for require in (_require_companions, require_fit, _require_checked):  # each of all, before the next of any
+        for each in chosen:
+            with _told(each, where):
+                require(each, whole)
     return recipe
 
 
@@ -78,9 +76,14 @@ def load_checked(root: Path) -> Recipe:
     return checked(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
 
 
-def _require_companions(chosen: Chosen) -> None:
+def _require_companions(chosen: Chosen, _: Recipe) -> None:
     for slot in _COMPANIONS.get(chosen.slot, ()):
         slot.file(chosen.choice.name)
+
+
+def _require_checked(chosen: Chosen, recipe: Recipe) -> None:
+    if check := getattr(chosen.member(), "check", None):
+        check(chosen.settings(), recipe)
 
 
 @contextmanager

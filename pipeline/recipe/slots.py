@@ -60,28 +60,9 @@ class Slot:
                 raise UsageError(f"{Path(self.folder).parent}/{file.name} is not looked at; move it to {path.name}/")
         raise UsageError(f"no {self.what} {name!r:.80} in {self.folder}{nearest(name[:80], self.names())}")
 
-    @cache  # what is imported stays so
     def member(self, name: str) -> ModuleType:
         """Import a member; raise UsageError, without its key, if there is none or its file is not one."""
-        file = self.file(name)
-        shown = f"{self.folder}/{file.name}"
-        try:
-            module = importlib.import_module(f"{self.package}.{name}")
-        except (Exception, SystemExit) as error:  # whatever a file does when it is imported
-            raise UsageError(
-                f"{shown}: cannot be imported: {type(error).__name__}: {error}; what is heavy is imported in the "
-                "functions that use it, and a class Settings comes from pipeline.recipe.settings"
-            ) from error
-        if Path(module.__file__ or "").stem != file.stem:
-            raise UsageError(f"{shown}: the folder {name}/ beside it is imported in its place; rename one of them")
-        kind = getattr(module, "Settings", None)
-        if not (isinstance(kind, type) and issubclass(kind, Settings)):
-            raise UsageError(f"{shown}: has no class Settings(pipeline.recipe.settings.Settings)")
-        try:
-            kind.model_rebuild()
-        except Exception as error:  # of whatever pydantic cannot make a type
-            raise UsageError(f"{shown}: class Settings: {type(error).__name__}: {str(error):.300}") from error
-        return module
+        return _imported(self, name, self.file(name).name)
 
     def settings(self, choice: Choice | Feature, key: str, where: Where = "") -> Any:
         """Return the typed settings of a choice, defaults included; raise UsageError led by `where` and its key."""
@@ -100,6 +81,28 @@ class Slot:
     def _paths(self) -> list[Path]:
         found = importlib.util.find_spec(self.package)
         return [Path(path) for path in (found.submodule_search_locations or ())] if found else []
+
+
+@cache  # what is imported stays so
+def _imported(slot: Slot, name: str, file: str) -> ModuleType:
+    shown = f"{slot.folder}/{file}"
+    try:
+        module = importlib.import_module(f"{slot.package}.{name}")
+    except (Exception, SystemExit) as error:  # whatever a file does when it is imported
+        raise UsageError(
+            f"{shown}: cannot be imported: {type(error).__name__}: {error}; what is heavy is imported in the functions "
+            "that use it, and a class Settings comes from pipeline.recipe.settings"
+        ) from error
+    if Path(module.__file__ or "").name != file:
+        raise UsageError(f"{shown}: the folder {name}/ beside it is imported in its place; rename one of them")
+    kind = getattr(module, "Settings", None)
+    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+        raise UsageError(f"{shown}: has no class Settings(pipeline.recipe.settings.Settings)")
+    try:
+        kind.model_rebuild()
+    except Exception as error:  # of whatever pydantic cannot make a type
+        raise UsageError(f"{shown}: class Settings: {type(error).__name__}: {error!s:.300}") from error
+    return module
 
 
 def _is_name(text: str) -> bool:

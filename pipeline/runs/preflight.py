@@ -19,6 +19,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     from pipeline.contracts.suites import read_suite
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.recipe.execution import load_execution
+    from pipeline.recipe.fitting import columns_of
     from pipeline.recipe.workers import require_equal_shares
 
     execution = load_execution(root, environment)
@@ -31,7 +32,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
         if not (root / contract.path).is_file():
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
         try:
-            read_suite(root / contract.path, None)
+            read_suite(root / contract.path, columns_of(recipe))
         except UsageError as error:
             raise UsageError(str(error).replace(f"{root}/", "")) from error
     if not os.access(root, os.W_OK):

@@ -12,7 +12,7 @@ from tests.cli.given import answer
 
 
 def test_the_graph_is_printed_for_people(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "(after ingest, check_raw)" in answer(capsys, "graph")
+    assert "(after resolve, ingest, check_raw)" in answer(capsys, "graph")
 
 
 def test_the_graph_is_printed_for_programs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,11 @@ import pytest
 
 from pipeline.contracts import frames
 from pipeline.contracts.suites import expectation_types, read_suite
+from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.errors import StorageError, UsageError
+from pipeline.recipe.recipe import load_recipe
+from pipeline.records.manifest import Manifest
+from pipeline.storage.shards import describe_schema
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("id", "label", "payload_bytes")
@@ -125,5 +129,10 @@ def test_the_names_of_all_expectation_types_are_known_without_importing_the_libr
 
 def test_the_shipped_contracts_are_suites_about_the_columns_that_the_stages_offer() -> None:
     folder = ROOT / "data_contracts" / "fashion_mnist"
-    assert read_suite(folder / "raw.yaml", frames.RAW_COLUMNS).name == "fashion_mnist.raw"
-    assert read_suite(folder / "prepared.yaml", frames.PREPARED_COLUMNS).name == "fashion_mnist.prepared"
+    features = specs(load_recipe(ROOT).data.features)
+    raw = frames.Dataset(ROOT, Manifest(rows=0, files=(), columns=describe_schema(raw_schema(features))))
+    part = frames.Dataset(ROOT, Manifest(rows=0, files=(), columns={}, features=features))
+    suite = read_suite(folder / "raw.yaml", frames.raw_columns(raw))
+    assert (suite.name, len(suite.expectations)) == ("fashion_mnist.raw", 26)
+    suite = read_suite(folder / "prepared.yaml", frames.prepared_columns({"train": part}))
+    assert (suite.name, len(suite.expectations)) == ("fashion_mnist.prepared", 23)

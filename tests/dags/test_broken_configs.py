@@ -24,7 +24,10 @@ BROKEN = {  # by file name: what stands in it, and what is said after the file's
     "an_unknown_recipe_key": ("recipe: {train: {epoch: 3}}", r": .*'train\.epoch' \(did you mean"),
     "a_value_out_of_range": ("recipe: {train: {epochs: 0}}", r": train\.epochs: .*got 0"),
     "a_key_that_moved": ("recipe: {augment: {flip: 0.5}}", r": .*'augment\.flip'; it is augment\.steps, flip of step"),
-    "an_unknown_optimizer": ("recipe: {train: {optimizer: adamm}}", r": train\.optimizer: no optimizer 'adamm' .*'adam'"),
+    "an_unknown_optimizer": (
+        "recipe: {train: {optimizer: adamm}}",
+        r": train\.optimizer: no optimizer 'adamm' .*'adam'",
+    ),
     "an_unknown_setting": (
         "recipe: {train: {optimizer: {settings: {betta_1: 0.8}}}}",
         r": unknown key 'train\.optimizer\.settings\.betta_1' \(did you mean 'train\.optimizer\.settings\.beta_1'",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.recipe import slots
 from pipeline.recipe.slots import Slot
 from pipeline.recipe.strict_yaml import parse_yaml
 
@@ -45,4 +46,4 @@ def add(tmp_path: Path) -> Iterator[Callable[[Slot, str, str], Path]]:
     for name in set(sys.modules) - before:
         if name.startswith("pipeline."):
             del sys.modules[name]
-    Slot.member.cache_clear()
+    slots._imported.cache_clear()

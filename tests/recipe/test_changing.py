@@ -24,7 +24,9 @@ CHANGEABLE = [leaf for leaf in LEAVES if other_values(COMPLETE, leaf)]
 NAMES = st.sampled_from(OPTIMIZER.names())
 CHOICES = st.one_of(
     NAMES,
-    st.fixed_dictionaries({"name": NAMES}, optional={"settings": st.dictionaries(st.sampled_from("ab"), st.integers())}),
+    st.fixed_dictionaries(
+        {"name": NAMES}, optional={"settings": st.dictionaries(st.sampled_from("ab"), st.integers())}
+    ),
     st.fixed_dictionaries({"settings": st.dictionaries(st.sampled_from("ab"), st.integers())}),
 )
 OVERLAYS = st.fixed_dictionaries(

@@ -57,9 +57,7 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_the_key(
     assert words in refused(values)
 
 
-@pytest.mark.parametrize(
-    "key", ["gate", "gate.champion", "gate.champion.margin", "gate.champion.class_margin"]
-)
+@pytest.mark.parametrize("key", ["gate", "gate.champion", "gate.champion.margin", "gate.champion.class_margin"])
 def test_a_recipe_without_its_thresholds_is_refused(values: dict[str, Any], key: str) -> None:
     *groups, last = key.split(".")
     inner = values

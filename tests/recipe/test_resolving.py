@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StorageError, UsageError
-from pipeline.recipe.recipe import FEATURE, OPTIMIZER, SCHEDULE, TASK
+from pipeline.recipe.recipe import FEATURE, OPTIMIZER, SCHEDULE, SOURCE, TASK
 from pipeline.recipe.resolving import checked, complete, load_checked, named_files
 from pipeline.recipe.slots import Slot, choices
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -112,6 +112,7 @@ def test_settings_are_refused_before_any_check(add: Add, values: dict[str, Any])
 @pytest.mark.parametrize(
     ("slot", "key", "missing"),
     [(FEATURE, "features", "preprocessing of feature kind 'alone'"), (TASK, "task", "output of task 'alone'")],
+    ids=["feature kind", "task"],
 )
 def test_a_kind_or_a_task_needs_its_files_in_the_other_rooms(
     add: Add, values: dict[str, Any], slot: Slot, key: str, missing: str
@@ -120,7 +121,9 @@ def test_a_kind_or_a_task_needs_its_files_in_the_other_rooms(
     if key == "task":
         values["task"] = "alone"
     else:
-        values["data"]["features"]["image"] = "alone"
+        add(SOURCE, "of_alone", HEAD + "class Settings(Base): pass\n")
+        values["data"] |= {"source": "of_alone", "features": {"image": "alone"}}
+        values["augment"]["steps"] = []
     assert f"no {missing} in pipeline/" in refused(values)
 
 

@@ -19,7 +19,11 @@ from pipeline.recipe.slots import Choice, Slot, choices
 
 Add = Callable[[Slot, str, str], Path]
 HEAD = "from pipeline.recipe.settings import Settings as Base\n"
-TYPED = "from __future__ import annotations\nfrom typing import TYPE_CHECKING\n" + HEAD + "if TYPE_CHECKING:\n import numpy\n"
+TYPED = (
+    "from __future__ import annotations\nfrom typing import TYPE_CHECKING\n"
+    + HEAD
+    + "if TYPE_CHECKING:\n import numpy\n"
+)
 
 
 def refused(values: dict[str, Any]) -> str:
@@ -67,7 +71,8 @@ def test_every_choice_of_a_recipe_is_found_by_its_key(values: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "..", "os", "X", "adam.x", "adam\n", "", "__init__", "_x", "a" * 101, "a" * 5000, "ä", "a b", "a\0"]
+    "name",
+    ["../x", "..", "os", "X", "adam.x", "adam\n", "", "__init__", "_x", "a" * 101, "a" * 5000, "ä", "a b", "a\0"],
 )
 def test_a_hostile_name_is_no_file_and_imports_nothing(values: dict[str, Any], name: str) -> None:
     checked(values, "")
@@ -167,7 +172,11 @@ def test_a_failed_member_is_looked_at_again(add: Add, values: dict[str, Any]) ->
         ("data.features", {"Image": "image"}, "data.features.Image: String should match pattern"),
         ("data.features", {}, "data.features: Dictionary should have at least 1 item"),
         ("train.optimizer", {"name": "adam", "settings": None}, "train.optimizer.settings: a group of keys is needed"),
-        ("train.optimizer", {"nmae": "adam"}, "unknown key 'train.optimizer.nmae' (did you mean 'train.optimizer.name'?)"),
+        (
+            "train.optimizer",
+            {"nmae": "adam"},
+            "unknown key 'train.optimizer.nmae' (did you mean 'train.optimizer.name'?)",
+        ),
     ],
 )
 def test_a_choice_that_is_none_is_refused_by_its_key(

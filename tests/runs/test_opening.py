@@ -87,7 +87,11 @@ def test_what_a_run_was_made_from_is_kept_with_it(project: Path) -> None:
     ("asked", "said"),
     [
         ({"overrides": {"train.epoch": 3}}, "did you mean 'train.epochs'"),
-        ({"overrides": {"train.epochs": -1}}, "with overrides: train.epochs"),
+        ({"overrides": {"train.epochs": -1}}, "override: train.epochs: "),
+        ({"overrides": {"train.optimizer.settings.betta_1": 0.8}}, "override: unknown key .*did you mean .*beta_1"),
+        ({"overrides": {"model": {"name": "cnn", "settings": {"filters": []}}}}, "override: model.settings.filters"),
+        ({"overrides": {"train.schedule": "../../x"}}, "override: train.schedule.name"),
+        ({"overrides": {"gate.minimum": {"acuracy": 0.9}}}, "override: gate.minimum"),
         ({"config": "configs/none.yaml"}, "none.yaml"),
         ({"run_id": "../r1"}, "run id"),
     ],

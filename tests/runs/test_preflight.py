@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def root(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Pat
     contracts = tmp_path / recipe.data.contracts
     contracts.mkdir(parents=True)
     for contract in GRAPH.contracts:
-        (tmp_path / contract.path).touch()
+        shutil.copy(PROJECT / contract.path, tmp_path / contract.path)
     (tmp_path / "execution.yaml").write_text("horovod: {workers: 2}\n")
     for name in ("require_java", "require_horovod"):
         monkeypatch.setattr(examine, name, lambda: None)
@@ -81,7 +82,35 @@ def test_horovod_is_asked_for_by_several_workers_only(
         check_before(root, GRAPH, recipe, {})
 
 
-def test_an_unknown_architecture_is_refused_with_the_nearest(root: Path, recipe: Recipe) -> None:
-    other = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": "cnnn"})})
-    with pytest.raises(UsageError, match=r"no architecture 'cnnn' .*did you mean 'cnn'"):
-        check_before(root, GRAPH, other, {})
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a suite"),
+        ("name: x\nexpectations: []", "the suite has no expectations"),
+        ("name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: label}}]", "bounds the row count"),
+        ("name: x\nexpectations: [{type: expect_colum_to_exist}]", "did you mean 'expect_column_to_exist'"),
+        (
+            "name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: image_heigt}}]",
+            "unknown column 'image_heigt' .did you mean 'image_height'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("contract", GRAPH.contracts, ids=lambda contract: contract.of)
+def test_a_contract_that_promises_nothing_is_refused_by_its_file(
+    root: Path, recipe: Recipe, contract: Contract, text: str, said: str
+) -> None:
+    (root / contract.path).write_text(text)
+    with pytest.raises(UsageError, match=f"^{contract.path}: .*{said}"):
+        check_before(root, GRAPH, recipe, {})
+
+
+def test_a_batch_that_the_workers_cannot_share_is_refused(root: Path, recipe: Recipe) -> None:
+    with pytest.raises(UsageError, match=r"train\.batch_size: 512 rows cannot be shared equally by 3 workers"):
+        check_before(root, GRAPH, recipe, {"RATCHET_HOROVOD__WORKERS": "3"})
+
+
+def test_a_source_that_is_a_file_is_told_so(root: Path, recipe: Recipe) -> None:
+    (root / recipe.data.path).rmdir()
+    (root / recipe.data.path).touch()
+    with pytest.raises(StorageError, match=f"data.path: {recipe.data.path} is not a folder"):
+        check_before(root, GRAPH, recipe, {})

@@ -30,7 +30,7 @@ def context(root: Path) -> StageContext:
         "x",
         deps=("data/in", "pipeline/declared.py", "pipeline/room"),
         outs=("models/out",),
-        params=("train", "seed", "data.image.height"),
+        params=("train", "seed", "data.features"),
         volatile=("logs",),
     )
     return StageContext(root, stage, load_recipe(ROOT), Execution())

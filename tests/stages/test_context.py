@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Bug, UsageError
+from pipeline.errors import Bug, StorageError, UsageError
 from pipeline.recipe.recipe import TrainParams, load_recipe
+from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, load_checked
+from pipeline.recipe.slots import Choice
 from pipeline.runtime.git import git
 from pipeline.stages.context import StageContext
+from pipeline.storage.artifacts import digest_file, write_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +50,8 @@ def test_a_parameter_of_a_declared_group_is_given(context: StageContext) -> None
         (lambda c: c.volatile("models/out"), "add it under meta: volatile"),
         (lambda c: c.param("gate.minimum", object), "'gate.minimum': add it under params of stage train"),
         (lambda c: c.param("training", object), "'training': add it under params"),
-        (lambda c: c.param("data.image", object), "'data.image': add it under params"),
+        (lambda c: c.param("data", object), "'data': add it under params"),
+        (lambda c: c.recipe(), "asks for the whole recipe, but declares parameters"),
     ],
 )
 def test_what_is_not_declared_fails_and_names_the_line_to_add(
@@ -67,7 +72,7 @@ def test_only_declared_parameters_are_listed(context: StageContext) -> None:
     assert context.parameters() == {
         "train": recipe.train.model_dump(mode="json"),
         "seed": recipe.seed,
-        "data.image.height": recipe.data.image.height,
+        "data.features": recipe.model_dump(mode="json")["data"]["features"],
     }
 
 
@@ -84,8 +89,43 @@ def test_a_tracked_text_names_no_folder_of_this_machine(context: StageContext, r
     assert context.without_root(ValueError(f"{root}/data/in:\n  damaged")) == "data/in: damaged"
 
 
-def test_a_stage_is_loaded_as_dvc_declares_it() -> None:
-    assert StageContext.load(ROOT, "train").out("models/candidate") == ROOT / "models/candidate"
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with this project's graph and recipe, and the complete recipe as its first stage writes it."""
+    for name in ("dvc.yaml", "params.yaml", "execution.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    values = {**complete(load_checked(ROOT)), CODE: {"training": {"optimizers": {"adam": "sha256:1"}}}}
+    write_json(tmp_path / RESOLVED_FILE, values)
+    return tmp_path
+
+
+def test_a_stage_is_loaded_as_dvc_declares_it(project: Path) -> None:
+    stage = StageContext.load(project, "train")
+    assert stage.out("models/candidate") == project / "models/candidate"
+    assert stage.param("train.optimizer", Choice).settings["beta_1"] == 0.9  # a default that params.yaml does not say
+
+
+def test_the_first_stage_has_the_recipe_of_params_and_the_others_have_what_it_completed(project: Path) -> None:
+    recipe = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(recipe.replace("seed: ", "seed: -"))
+    assert StageContext.load(project, "train").param("seed", int) == load_recipe(ROOT).seed
+    with pytest.raises(UsageError, match=r"^params\.yaml: "):
+        StageContext.load(project, "resolve")
+
+
+def test_a_stage_that_runs_before_the_first_one_says_what_is_missing(project: Path) -> None:
+    (project / RESOLVED_FILE).unlink()
+    with pytest.raises(StorageError, match=r"reports/recipe\.json: cannot be read"):
+        StageContext.load(project, "train")
+
+
+def test_a_members_digest_is_code_of_the_stage_that_declares_it(project: Path) -> None:
+    shutil.copytree(ROOT / "pipeline", project / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    code = StageContext.load(project, "train").code()
+    assert code["pipeline/training/optimizers/adam.py"] == "sha256:1"
+    assert code["pipeline/training/loop.py"] == digest_file(ROOT / "pipeline/training/loop.py")
+    assert "pipeline/training/optimizers/sgd.py" not in code
+    assert "pipeline/training/optimizers/adam.py" not in StageContext.load(project, "gate").code()
 
 
 def test_a_stage_that_nobody_declares_is_answered_with_the_nearest() -> None:
