@@ -36,13 +36,19 @@ class Place:
 
     def key(self, layer: Any) -> str:
         """Return a name for this call of a layer: its path, and what tells it from others of that path and calls."""
-        same_path = self._layers.setdefault(layer.path, [])
+        path = path_of(layer)
+        same_path = self._layers.setdefault(path, [])
         if id(layer) not in same_path:
             same_path.append(id(layer))
         number = same_path.index(id(layer))
-        key = f"{layer.path}#{number}" if number else str(layer.path)
+        key = f"{path}#{number}" if number else path
         calls = self._calls[key] = self._calls.get(key, 0) + 1
         return key if calls == 1 else f"{key}@{calls}"
+
+
+def path_of(layer: Any) -> str:
+    """Return where a layer stands in its model, `block/dropout`; its name, if Keras has never built it."""
+    return str(layer.path or layer.name)
 
 
 _PLACE: ContextVar[Place | None] = ContextVar("place", default=None)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.models.layers import DROPOUT_NUMBERS, Place, batch_normalization_class, placed
+from pipeline.models.layers import DROPOUT_NUMBERS, Place, batch_normalization_class, path_of, placed
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.shards import Columns
 from pipeline.training.batches import PartInMemory
@@ -45,8 +45,8 @@ def refuse_layers(model: Any) -> None:
     for layer in layers_of(model):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             raise UsageError(
-                f"model: layer {layer.path} (BatchNormalization) would normalise over a worker's share of the batch; "
-                f"use batch_normalization of {_OURS}"
+                f"model: layer {path_of(layer)} (BatchNormalization) would normalise over a worker's share of the "
+                f"batch; use batch_normalization of {_OURS}"
             )
 
 
@@ -76,54 +76,65 @@ def refuse_graph(step: TrainingStep, model: Any, optimizer: Any, features: Seque
         if placeholder.op.name not in used:
             raise UsageError(f"model: does not use feature {name}; use it, or remove data.features.{name}")
     for layer in layers_of(model):
-        if getattr(layer, "activity_regularizer", None) is not None and not layer._losses:
+        if getattr(layer, "activity_regularizer", None) is not None and not added_by(layer):
             raise UsageError(
-                f"model: the activity regularizer of layer {layer.path} is not applied, because the layer around it does "
-                "not call it as a layer; put it on that one"
+                f"model: the activity regularizer of layer {path_of(layer)} is not applied, because the layer around it "
+                "does not call it as a layer; put it on that one"
             )
 
 
 def refuse_behaviour(step: TrainingStep, model: Any, optimizer: Any, part: PartInMemory, share: int) -> None:
     """Refuse what shows when a model is tried on the first rows of a part; its weights are as before afterwards.
 
-    That is: rows that change each other's logits, other than through the batch normalization that ranks share; a loss
-    of a layer that is no mean over rows; state that a step changes and ranks do not share. All ranks call it together.
+    That is: state that a step changes and ranks do not share; rows that change each other's logits, other than through
+    the batch normalization that ranks share; a loss of a layer that is no mean over rows. All ranks call it together.
     """
-    with restored([*model.variables, *optimizer.variables]):
+    variables = [*model.variables, *optimizer.variables]
+    with restored(variables):
+        _refuse_state(step, model, part, share)
+    with restored(variables):
         _refuse_mixing(model, part)
         _refuse_sums(model, part)
-    shared = batch_normalization_class()
-    own = {id(variable) for layer in layers_of(model) if isinstance(layer, shared) for variable in layer.variables}
-    others = [variable for variable in model.non_trainable_variables if id(variable) not in own]
-    if not others:
-        return
-    with restored([*model.variables, *optimizer.variables]):
-        before = [np.array(variable) for variable in others]
-        rows = np.arange(share) % len(part)
-        step(part.columns_at(rows), part.labels[rows], 0)
-        for variable, value in zip(others, before, strict=True):
-            if not np.array_equal(variable, value, equal_nan=True):
-                raise UsageError(
-                    f"model: a step changes {variable.path}, state of a layer that workers do not share; only "
-                    f"batch_normalization of {_OURS} may keep some"
-                )
 
 
 def layers_of(model: Any) -> list[Any]:
     """Return every layer of a model, at any depth: in nested models, wrappers, lists and dictionaries of a layer."""
-    layers: list[Any] = model._flatten_layers(include_self=False)  # as Keras itself collects losses
+    layers: list[Any] = model._flatten_layers(include_self=False)  # noqa: SLF001 - `model.layers` is the topmost only
     return layers
+
+
+def added_by(layer: Any) -> list[Any]:
+    """Return the losses that a layer itself has added when it was last called, without those of its layers."""
+    losses: list[Any] = layer._losses  # noqa: SLF001 - `layer.losses` has its layers' and its weights' too
+    return losses
 
 
 @contextmanager
 def restored(variables: Sequence[Any]) -> Iterator[None]:
     """After the block, the variables have the values that they have now."""
-    values = [np.array(variable) for variable in variables]
+    values = [np.asarray(variable).copy() for variable in variables]
     try:
         yield
     finally:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+
+
+def _refuse_state(step: TrainingStep, model: Any, part: PartInMemory, share: int) -> None:
+    shared = batch_normalization_class()
+    own = {id(variable) for layer in layers_of(model) if isinstance(layer, shared) for variable in layer.variables}
+    others = [variable for variable in model.non_trainable_variables if id(variable) not in own]
+    if not others:
+        return
+    before = [np.asarray(variable).copy() for variable in others]
+    rows = np.arange(share)
+    step(part.columns_at(rows), part.labels[rows], 0)
+    for variable, value in zip(others, before, strict=True):
+        if not np.array_equal(np.asarray(variable), value, equal_nan=True):
+            raise UsageError(
+                f"model: a step changes {variable.path}, state of a layer that workers do not share; only "
+                f"batch_normalization of {_OURS} may keep some"
+            )
 
 
 def _refuse_mixing(model: Any, part: PartInMemory) -> None:
@@ -144,17 +155,17 @@ def _refuse_sums(model: Any, part: PartInMemory) -> None:
         variable.assign(variable + 0.01 * numbers.standard_normal(variable.shape))
     rows = np.arange(min(_TRIAL_ROWS, len(part)))
     once, twice = (_losses(model, part.columns_at(each)) for each in (rows, np.tile(rows, 2)))
-    for layer, loss in once.items():
-        if not np.allclose(loss, twice[layer], rtol=_ALIKE):
+    for layer, loss, doubled in zip(layers_of(model), once, twice, strict=True):
+        if not np.allclose(loss, doubled, rtol=_ALIKE):
             raise UsageError(
-                f"model: a loss that layer {layer} adds is not a mean over the rows of the batch, so it would weigh more "
-                "or less with the number of workers; divide it by the number of rows"
+                f"model: a loss that layer {path_of(layer)} adds is not a mean over the rows of the batch, so it would "
+                "weigh more or less with the number of workers; divide it by the number of rows"
             )
 
 
-def _losses(model: Any, columns: Columns) -> dict[str, list[float]]:
+def _losses(model: Any, columns: Columns) -> list[list[float]]:
     _try(model, columns)
-    return {layer.path: [float(loss) for loss in layer._losses] for layer in layers_of(model) if layer._losses}
+    return [[float(loss) for loss in added_by(layer)] for layer in layers_of(model)]
 
 
 def _try(model: Any, columns: Columns) -> Any:
@@ -165,11 +176,16 @@ def _try(model: Any, columns: Columns) -> Any:
 def _layer_in(operation: str, model: Any) -> str:
     """Return the innermost layer in whose scope an operation stands, with its class."""
     scopes = operation.split("/")
-    named = [layer for layer in layers_of(model) if layer.name in scopes]
-    if not named:
+    found = [
+        (depth, layer)
+        for layer in layers_of(model)
+        for depth, scope in enumerate(scopes)
+        if re.fullmatch(rf"{re.escape(layer.name)}(_\d+)?", scope)  # TensorFlow numbers a scope that it enters again
+    ]
+    if not found:
         return f"operation {operation}"
-    layer = max(named, key=lambda each: scopes.index(each.name))
-    return f"layer {layer.path} ({type(layer).__name__})"
+    _, layer = max(found, key=lambda each: (each[0], len(each[1].name)))
+    return f"layer {path_of(layer)} ({type(layer).__name__})"
 
 
 def _reached(graph: Any) -> set[str]:

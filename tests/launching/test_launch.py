@@ -14,7 +14,8 @@ from pipeline.errors import DataError, UsageError
 from pipeline.launching import launch
 from pipeline.launching.hosts import assign_slots
 from pipeline.recipe.execution import HorovodSettings
-from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.slots import Choice
 from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.progress import Progress
 from pipeline.training import checkpoints
@@ -33,10 +34,12 @@ def job(tmp_path: Path) -> Job:
     """A job of two epochs."""
     (tmp_path / "work").mkdir()
     return Job(
-        model=ModelParams(name="mlp", settings={}),
+        task=Choice(name="classification"),
+        model=Choice(name="mlp"),
         train=TrainParams(epochs=2, batch_size=8, learning_rate=0.01),
         seed=1,
         classes=("cat", "dog"),
+        code={},
         prepared=str(tmp_path / "prepared"),
         augmented=str(tmp_path / "augmented"),
         work=str(tmp_path / "work"),
@@ -48,11 +51,8 @@ def job(tmp_path: Path) -> Job:
 
 def finish(job: Job, epochs: int) -> None:
     """Leave the checkpoint of a job of which so many epochs are done."""
-    figures = {"learning_rate": 0.1, "train_loss": 0.5, "train_accuracy": 0.9}
-    history = tuple(
-        EpochRecord(epoch=epoch, validation_loss=0.5, validation_accuracy=0.8, **figures)
-        for epoch in range(1, epochs + 1)
-    )
+    figures = {"train": {"loss": 0.5}, "validation": {"loss": 0.5}}
+    history = tuple(EpochRecord(epoch=epoch, learning_rate=0.1, **figures) for epoch in range(1, epochs + 1))
     weights = {"kernel": np.ones(2, np.float32)}
     checkpoints.save(Path(job.work), Checkpoint(history, weights, weights, weights))
 

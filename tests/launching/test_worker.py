@@ -74,10 +74,12 @@ def ran(tmp_path: Path, training: str, rank: int = 0) -> subprocess.CompletedPro
     job.write_text(
         json.dumps(
             {
+                "task": "classification",
                 "model": {"name": "mlp", "settings": {}},
                 "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
                 "seed": 1,
                 "classes": ["cat", "dog"],
+                "code": {},
                 **dict.fromkeys(("prepared", "augmented", "work", "tensorboard"), str(tmp_path)),
                 "workers": 1,
                 "threads": 1,

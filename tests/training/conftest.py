@@ -1,4 +1,4 @@
-"""Prepared data as the data phase publishes it, small and random."""
+"""A small job, and its data."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from pipeline.recipe.recipe import ModelParams, TrainParams
-from pipeline.storage import artifacts, shards
+from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.slots import Choice
+from pipeline.records.feature import FeatureSpec
 from pipeline.training.job import Job
+from tests.training.made import image_spec, write_rows
 
-SHAPE = (8, 8, 1)
+IMAGE = image_spec((8, 8, 1))
 CLASSES = ("bright", "dark", "striped")
 
 WriteImages = Callable[..., Path]
@@ -21,26 +22,13 @@ WriteImages = Callable[..., Path]
 
 @pytest.fixture
 def write_images(tmp_path: Path) -> WriteImages:
-    """Write a prepared data set of so many rows; pixel value and label of a row are functions of its number."""
+    """Write a prepared data set of so many rows; grey level and label of a row are functions of its number."""
 
-    def write(name: str, rows: int, *, shape: shards.Shape = SHAPE, label: int | None = None, shards_: int = 1) -> Path:
-        folder = tmp_path / name
-        schema = shards.image_schema(shape)
-        with artifacts.published_folder(folder) as aside:
-            entries = []
-            for number, part in enumerate(np.array_split(np.arange(rows), shards_)):
-                pixels = np.broadcast_to((part % 256).astype(np.uint8)[:, None, None, None], (len(part), *shape))
-                labels = part % len(CLASSES) if label is None else np.full(len(part), label)
-                columns = {
-                    "id": [f"{name}-{row}" for row in part],
-                    "label": labels.astype(np.int32),
-                    "pixels": shards.pixel_column(pixels),
-                    "pixel_mean": np.zeros(len(part), np.float32),
-                    "pixel_std": np.zeros(len(part), np.float32),
-                }
-                entries.append(shards.write_shard(aside, number, schema, [pa.table(columns)]))
-            shards.finish_dataset(aside, entries, schema, shape=shape)
-        return folder
+    def write(name: str, rows: int, *, spec: FeatureSpec = IMAGE, label: int | None = None, parts: int = 1) -> Path:
+        numbers = np.arange(rows)
+        images = np.broadcast_to((numbers % 256).astype(np.uint8)[:, None, None, None], (rows, *spec.shape))
+        labels = numbers % len(CLASSES) if label is None else np.full(rows, label)
+        return write_rows(tmp_path / name, [spec], {"image": images}, labels, parts=parts)
 
     return write
 
@@ -51,12 +39,13 @@ def job(tmp_path: Path, write_images: WriteImages) -> Job:
     write_images("prepared/train", 40)
     write_images("prepared/validation", 10)
     write_images("augmented", 20)
-    artifacts.write_json(tmp_path / "prepared/statistics.json", {"rows": 40, "mean": [100.0], "std": [50.0]})
     return Job(
-        model=ModelParams(name="mlp", settings={"units": [4], "dropout": 0.0}),
+        task=Choice(name="classification"),
+        model=Choice(name="mlp", settings={"units": [4], "dropout": 0.0}),
         train=TrainParams(epochs=2, batch_size=8, learning_rate=0.01),
         seed=1,
         classes=CLASSES,
+        code={"pipeline/training/loop.py": "sha256:01", "pipeline/training/losses/cross_entropy.py": "sha256:02"},
         prepared=str(tmp_path / "prepared"),
         augmented=str(tmp_path / "augmented"),
         work=str(tmp_path / "work"),

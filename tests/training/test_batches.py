@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
+from pipeline.records.feature import FeatureSpec
 from pipeline.training.batches import (
     PartInMemory,
     epoch_order,
@@ -19,6 +20,7 @@ from pipeline.training.batches import (
     training_batches,
     validation_batches,
 )
+from tests.training.made import image_spec, write_rows
 
 WriteImages = Callable[..., Path]
 seeds = st.integers(0, 2**63 - 1)
@@ -47,7 +49,7 @@ def test_any_number_of_workers_sees_the_same_global_batches(rows: int, workers: 
 
 @given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20))
 def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: int, share: int) -> None:
-    part = PartInMemory(np.zeros((rows, 1, 1, 1), np.uint8), np.zeros(rows, np.int32))
+    part = PartInMemory({"size": np.zeros(rows, np.float32)}, np.zeros(rows, np.int32))
     order = epoch_order(rows, 1, 1)
     lengths = [
         [len(labels) for _, labels in training_batches(part, order, workers * share, rank, workers)]
@@ -58,7 +60,7 @@ def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: i
 
 @given(rows=st.integers(0, 300), workers=st.integers(1, 12), batch=st.integers(1, 64))
 def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, batch: int) -> None:
-    part = PartInMemory(np.zeros((rows, 1, 1, 1), np.uint8), np.arange(rows, dtype=np.int32))
+    part = PartInMemory({"size": np.arange(rows)}, np.arange(rows, dtype=np.int32))
     seen = [
         label
         for rank in range(workers)
@@ -71,16 +73,16 @@ def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int
 
 
 def test_a_batch_holds_each_row_with_its_own_label(write_images: WriteImages) -> None:
-    part = read_part([write_images("train", 250, shards_=3)], 3)
+    part = read_part([write_images("train", 250, parts=3)], 3)
     order = epoch_order(250, 7, 1)
-    for pixels, labels in training_batches(part, order, 50, 1, 2):
-        assert np.array_equal(pixels[:, 0, 0, 0] % 3, labels)
+    for columns, labels in training_batches(part, order, 50, 1, 2):
+        assert np.array_equal(columns["image"][:, 0, 0, 0] % 3, labels)
 
 
 def test_data_sets_follow_each_other_in_their_order(write_images: WriteImages) -> None:
-    part = read_part([write_images("train", 30, shards_=2), write_images("more", 5), write_images("none", 0)], 3)
-    assert part.pixels.shape == (35, 8, 8, 1)
-    assert part.pixels[:, 3, 4, 0].tolist() == [*range(30), *range(5)]
+    part = read_part([write_images("train", 30, parts=2), write_images("more", 5), write_images("none", 0)], 3)
+    assert part.columns["image"].shape == (35, 8, 8, 1)
+    assert part.columns["image"][:, 3, 4, 0].tolist() == [*range(30), *range(5)]
 
 
 def test_a_label_without_a_class_is_refused(write_images: WriteImages) -> None:
@@ -88,9 +90,31 @@ def test_a_label_without_a_class_is_refused(write_images: WriteImages) -> None:
         read_part([write_images("train", 4, label=3)], 3)
 
 
-def test_images_of_two_shapes_are_refused(write_images: WriteImages) -> None:
-    with pytest.raises(DataError, match=r"more: images of \(8, 9, 1\)"):
-        read_part([write_images("train", 4), write_images("more", 4, shape=(8, 9, 1))], 3)
+@pytest.mark.parametrize("spec", [image_spec((8, 9, 1)), image_spec((8, 8, 1), mean=101.0)], ids=["shape", "fitted"])
+def test_data_sets_with_other_features_are_refused(write_images: WriteImages, spec: FeatureSpec) -> None:
+    with pytest.raises(DataError, match=r"more: other features than .*train; run `dvc repro`"):
+        read_part([write_images("train", 4), write_images("more", 4, spec=spec)], 3)
+
+
+def test_a_row_has_all_of_its_features(tmp_path: Path) -> None:
+    size = FeatureSpec(name="size", kind="number", dtype="float32", shape=())
+    marks = FeatureSpec(name="marks", kind="number", dtype="int64", shape=(2,))
+    rows = np.arange(7)
+    columns = {"image": np.zeros((7, 8, 8, 1), np.uint8), "size": rows / 2, "marks": np.stack([rows, -rows], axis=1)}
+    folder = write_rows(tmp_path / "train", [image_spec((8, 8, 1)), size, marks], columns, rows % 3, parts=2)
+    part = read_part([folder], 3)
+    assert {name: (values.dtype.name, values.shape) for name, values in part.columns.items()} == {
+        "image": ("uint8", (7, 8, 8, 1)),
+        "size": ("float32", (7,)),
+        "marks": ("int64", (7, 2)),
+    }
+    taken = part.columns_at(np.array([5, 2]))
+    assert (taken["size"].tolist(), taken["marks"].tolist()) == ([2.5, 1.0], [[5, -5], [2, -2]])
+
+
+def test_a_data_set_without_features_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="train: its manifest names no features"):
+        read_part([write_rows(tmp_path / "train", [], {}, np.zeros(3))], 3)
 
 
 def test_a_damaged_shard_is_refused(write_images: WriteImages) -> None:

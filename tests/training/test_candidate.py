@@ -19,8 +19,8 @@ BEST = {"dense/kernel": np.ones((2, 2), np.float32)}
 
 
 def epoch(number: int, rate: float, *figures: float) -> EpochRecord:
-    names = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-    return EpochRecord(epoch=number, learning_rate=rate, **dict(zip(names, figures, strict=True)))
+    train, validation = (dict(zip(("loss", "accuracy"), part, strict=True)) for part in (figures[:2], figures[2:]))
+    return EpochRecord(epoch=number, learning_rate=rate, train=train, validation=validation)
 
 
 @pytest.fixture
@@ -62,8 +62,14 @@ def test_history_and_training_are_read_as_the_records_they_were(finished: Job, t
     path = tmp_path / "candidate" / HISTORY_FILE
     first, second = parse_history(path.read_text(), str(path))
     assert first == best
-    assert second.validation_accuracy == pytest.approx(1 / 3, rel=1e-8)
+    assert second.validation["accuracy"] == pytest.approx(1 / 3, rel=1e-8)
     assert read_record(tmp_path / "candidate" / TRAINING_FILE, Training).best_epoch == 1
+
+
+def test_the_best_epoch_is_told_by_its_figures_whatever_they_are(finished: Job, tmp_path: Path) -> None:
+    best = candidate.write(tmp_path / "candidate", finished)
+    told = "2 epochs on 2 workers, best is 1: validation loss 0.2500, accuracy 0.9000"
+    assert candidate.in_words(finished, best) == told
 
 
 def test_an_unfinished_training_is_not_published(finished: Job, tmp_path: Path) -> None:

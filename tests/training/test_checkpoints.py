@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,8 @@ def record(epoch: int, validation_loss: float = 0.5) -> EpochRecord:
     return EpochRecord(
         epoch=epoch,
         learning_rate=0.001,
-        train_loss=0.1 + 0.2,
-        train_accuracy=0.9,
-        validation_loss=validation_loss,
-        validation_accuracy=0.8,
+        train={"loss": 0.1 + 0.2, "accuracy": 0.9},
+        validation={"loss": validation_loss, "accuracy": 0.8},
     )
 
 
@@ -58,6 +57,17 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
 def test_a_checkpoint_cut_off_while_it_was_written_is_not_seen(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, checkpoint(1))
     (tmp_path / "epoch-00001").rename(tmp_path / ".epoch-00002.partial")
+    assert checkpoints.newest(tmp_path) is None
+
+
+def test_a_checkpoint_with_the_history_of_an_earlier_ratchet_is_passed_over(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, checkpoint(1))
+    path = tmp_path / "epoch-00001" / "state.json"
+    state = json.loads(path.read_text())
+    parts = ("train", "validation")
+    flat = {f"{part}_{name}": value for part in parts for name, value in state["history"][0].pop(part).items()}
+    state["history"][0] |= flat
+    path.write_text(json.dumps(state))
     assert checkpoints.newest(tmp_path) is None
 
 

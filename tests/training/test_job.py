@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.errors import DataError, UsageError
 from pipeline.graph import load_graph
-from pipeline.recipe.recipe import load_recipe
 from pipeline.storage import artifacts
-from pipeline.training import job as job_module
 from pipeline.training.job import Job, architecture_of, check_job, job_key
+from tests.training.made import image_spec
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,17 +28,17 @@ def test_a_job_survives_its_way_to_the_worker(job: Job, tmp_path: Path) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused(job: Job) -> None:
-    with pytest.raises(UsageError, match="9 images cannot be shared equally by 2 workers; use 8"):
+    with pytest.raises(UsageError, match="9 rows cannot be shared equally by 2 workers; use 8"):
         check_job(changed(job, train={"batch_size": 9}))
 
 
 def test_a_batch_of_more_than_all_images_is_refused(job: Job) -> None:
-    with pytest.raises(UsageError, match="62 is more than the 60 training images"):
+    with pytest.raises(UsageError, match="62 is more than the 60 training rows"):
         check_job(changed(job, train={"batch_size": 62}))
 
 
 def test_an_unknown_architecture_is_refused_with_the_nearest(job: Job) -> None:
-    with pytest.raises(UsageError, match=r"no architecture 'cn' in pipeline/models.*did you mean 'cnn'"):
+    with pytest.raises(UsageError, match=r"no architecture 'cn' in pipeline/models/architectures.*did you mean 'cnn'"):
         check_job(changed(job, model={"name": "cn"}))
 
 
@@ -54,32 +53,23 @@ def test_no_augmented_rows_are_fine(job: Job, write_images: Any) -> None:
     check_job(job)
 
 
-def test_the_architecture_has_the_shape_and_the_statistics_of_the_data(job: Job) -> None:
+@pytest.mark.parametrize("slot", ["optimizer", "schedule", "loss"])
+def test_an_unknown_file_of_a_slot_is_refused_by_its_key(job: Job, slot: str) -> None:
+    with pytest.raises(UsageError, match=rf"train\.{slot}: no {slot} 'nothing' in pipeline/training"):
+        check_job(changed(job, train={slot: "nothing"}))
+
+
+def test_the_architecture_has_the_features_of_the_data(job: Job) -> None:
     found = architecture_of(job)
-    assert (found.name, found.input_shape, found.classes) == ("mlp", (8, 8, 1), ("bright", "dark", "striped"))
-    assert found.statistics == {"mean": (100.0,), "std": (50.0,)}
+    assert (found.name, found.task, found.classes) == ("mlp", "classification", ("bright", "dark", "striped"))
+    assert found.features == (image_spec((8, 8, 1)),)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ({"rows": 1, "std": [1.0]}, "mean: Field required"),
-        ({"rows": 1, "mean": 3.0, "std": [1.0]}, "mean: Input should be a valid"),
-        ({"rows": 1, "mean": ["x"], "std": [1.0]}, "mean.0: Input should be a valid number"),
-        ({"mean": [1.0], "std": [1.0]}, "rows: Field required"),
-        ([], "must be a JSON object, not list"),
-    ],
-)
-def test_statistics_that_are_none_are_refused(job: Job, content: Any, said: str) -> None:
-    artifacts.write_json(Path(job.prepared) / "statistics.json", content)
-    with pytest.raises(DataError, match=rf"statistics\.json: {said}"):
-        architecture_of(job)
-
-
-def test_missing_statistics_are_named(job: Job) -> None:
-    (Path(job.prepared) / "statistics.json").unlink()
-    with pytest.raises(StorageError, match=r"statistics\.json: cannot be read"):
-        architecture_of(job)
+def test_a_target_is_no_input(job: Job, write_images: Any) -> None:
+    target = image_spec((8, 8, 1)).changed(role="target")
+    for name in ("prepared/train", "prepared/validation", "augmented"):
+        write_images(name, 8, spec=target)
+    assert architecture_of(job).features == ()
 
 
 @pytest.mark.parametrize(
@@ -98,9 +88,9 @@ def test_whatever_decides_the_result_changes_the_key(job: Job, change: dict[str,
     assert job_key(changed(job, **change)) != job_key(job)
 
 
-def test_other_statistics_change_the_key(job: Job) -> None:
+def test_other_fitted_state_changes_the_key(job: Job, write_images: Any) -> None:
     before = job_key(job)
-    artifacts.write_json(Path(job.prepared) / "statistics.json", {"rows": 40, "mean": [100.0], "std": [51.0]})
+    write_images("prepared/train", 40, spec=image_spec((8, 8, 1), std=51.0))
     assert job_key(job) != before
 
 
@@ -114,8 +104,12 @@ def test_where_it_is_kept_does_not_change_the_key(job: Job) -> None:
     assert job_key(changed(job, work="/elsewhere", tensorboard="/elsewhere")) == job_key(job)
 
 
-def test_the_key_follows_the_code_that_dvc_yaml_declares_for_train() -> None:
-    declared = load_graph(ROOT)["train"].deps
-    code = {path.removeprefix("pipeline/") for path in declared if path.startswith("pipeline/")}
-    own = {"stages/train.py", f"models/architectures/{load_recipe(ROOT).model.name}.py"}
-    assert code - own == set(job_module._DECIDING_CODE)
+def test_a_change_in_code_that_is_used_changes_the_key(job: Job) -> None:
+    other = {**job.code, "pipeline/training/losses/cross_entropy.py": "sha256:03"}
+    assert job_key(changed(job, code=other)) != job_key(job)
+
+
+def test_train_declares_each_file_of_its_room_and_no_slots_folder() -> None:
+    declared = {dep for dep in load_graph(ROOT)["train"].deps if dep.startswith("pipeline/training")}
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/training").glob("*.py")}
+    assert declared == files - {"pipeline/training/__init__.py"}

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import UsageError
 from pipeline.recipe.recipe import TrainParams
 from pipeline.training.schedule import learning_rates
+from pipeline.training.schedules import constant
 
 
 def params(**changes: object) -> TrainParams:
@@ -38,3 +40,15 @@ def test_every_step_has_a_rate_between_zero_and_the_peak(epochs: int, steps: int
     assert len(rates) == epochs * steps
     assert all(0 <= rate <= 0.5 for rate in rates)
     assert rates[0] > 0
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), -0.1])
+def test_a_rate_that_is_none_is_refused_by_its_schedule(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.setattr(constant, "share", lambda settings, step, steps: share)
+    with pytest.raises(UsageError, match=r"^train\.schedule: constant gives \S+ of the peak rate at step 0 of 20"):
+        learning_rates(params(warmup_epochs=0.0, schedule="constant"), 5)
+
+
+def test_a_schedule_has_its_settings() -> None:
+    schedule = {"name": "cosine", "settings": {"floor": 0.5}}
+    assert learning_rates(params(warmup_epochs=0.0, schedule=schedule), 100)[-1] == pytest.approx(0.25, rel=1e-3)
