@@ -105,7 +105,7 @@ def entries(kind: Any, value: Any) -> Iterable[tuple[Any, Any, Any]]:
 
 def label_of(kind: Any) -> str | None:
     """Return the key under which a choice has its name; None for what is no choice."""
-    return {Choice: "name", Feature: "kind"}.get(kind) if isinstance(kind, type) else None
+    return "name" if kind is Choice else "kind" if kind is Feature else None
 
 
 def _plain(annotation: Any) -> Any:

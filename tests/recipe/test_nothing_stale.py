@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+from compileall import compile_dir
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 import pytest
@@ -43,10 +45,12 @@ _OTHER_DEFAULTS = {
 }
 
 # Writes what stage resolve would, of the code in the folder it is run in, once for each line of its input: the file to
-# write first, its text, and the recipe. Each time in a process of its own, forked when pydantic is loaded.
+# write first, its text, and the recipe. Each time in a process of its own, forked when what stays the same is loaded.
 RESOLVE = """
 import json, os, sys
-import pydantic, pydantic.json_schema, yaml
+import pydantic, yaml
+if "recipe.py" not in sys.argv:
+    import pipeline.recipe.resolving  # the files of slots are imported by those that name them
 for line in sys.stdin:
     file, text, values = json.loads(line)
     before = open(file).read()
@@ -83,6 +87,8 @@ def runs_again(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    # Valid by content, not by time: a file changed twice in a second is another file each time.
+    compile_dir(root / "pipeline", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
     return root
 
 
@@ -90,7 +96,7 @@ def resolve(copy: Path, cases: list[tuple[Path, str, dict[str, Any]]]) -> list[d
     """Return the complete recipe and the digests of code for each file with another text, in a copy of the code."""
     lines = [json.dumps([str(file.relative_to(ROOT)), text, values]) for file, text, values in cases]
     done = subprocess.run(
-        [sys.executable, "-c", RESOLVE],
+        [sys.executable, "-c", RESOLVE, *{file.name for file, _, _ in cases}],
         input="\n".join(lines),
         cwd=copy,
         env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
