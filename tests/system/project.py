@@ -21,6 +21,11 @@ from tests.processes_in import processes_in
 
 ROOT = Path(__file__).parents[2]
 TEST_ROWS = 360
+DIGITS_STEPS = [  # as for Fashion-MNIST, without a flip: a digit is another one in the mirror
+    {"name": "warp", "settings": {"shift": 0.08, "rotate_deg": 8.0, "scale": 0.08}},
+    {"name": "noise", "settings": {"levels": 4.0}},
+    {"name": "erase", "settings": {"probability": 0.2}},
+]
 
 
 @dataclass(frozen=True)
@@ -105,10 +110,14 @@ def make_project(folder: Path) -> Project:
             "path": "digits",
             "contracts": "data_contracts/digits",
             "classes": [f"digit {number}" for number in range(10)],
-            "image": {"height": 8, "width": 8, "channels": 1},
+            "features": {
+                "image": {
+                    "kind": "image",
+                    "settings": {"raw_height": 8, "raw_width": 8, "channels": 1, "height": 8, "width": 8},
+                }
+            },
         },
-        normalize={"height": 8, "width": 8},
-        augment={"copies": 1, "flip": 0.0},
+        augment={"copies": 1, "steps": DIGITS_STEPS},
         train={"epochs": 4, "batch_size": 64, "learning_rate": 0.004},
         gate={"minimum": {"accuracy": 0.8}, "maximum": {}, "champion": {"margin": 0.02, "class_margin": 0.3}},
     )
@@ -139,7 +148,7 @@ def write_digits(folder: Path) -> None:
 
 def _adapt_contracts(folder: Path) -> None:
     """Write the digits' contracts as a person would: Fashion-MNIST's, with the numbers that differ."""
-    numbers = {"height": 8, "width": 8, "payload_bytes": 64, "pixels_bytes": 64}
+    numbers = {"image_height": 8, "image_width": 8, "image_bytes": 64}
     target = folder / "data_contracts" / "digits"
     target.mkdir()
     for name in ("raw.yaml", "prepared.yaml"):
