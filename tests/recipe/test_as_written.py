@@ -1,4 +1,4 @@
-"""A run's own params.yaml has the written form where nothing has changed, so that its lock is that of a run in place."""
+"""A run's own params.yaml has the written form where nothing has changed: its lock is that of a run in place."""
 
 from __future__ import annotations
 
