@@ -78,8 +78,8 @@ def refuse_graph(step: TrainingStep, model: Any, optimizer: Any, features: Seque
     for layer in layers_of(model):
         if getattr(layer, "activity_regularizer", None) is not None and not added_by(layer):
             raise UsageError(
-                f"model: the activity regularizer of layer {path_of(layer)} is not applied, because the layer around it "
-                "does not call it as a layer; put it on that one"
+                f"model: the activity regularizer of layer {path_of(layer)} is not applied: the layer around it does "
+                "not call it as a layer; put it on that one"
             )
 
 
