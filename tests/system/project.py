@@ -99,16 +99,18 @@ def make_project(folder: Path) -> Project:
     write_digits(folder / "digits")
     _adapt_contracts(folder)
     project = Project(folder)
+    sizes = dict.fromkeys(("raw_height", "raw_width", "height", "width"), 8)
+    steps = yaml.safe_load((folder / "params.yaml").read_text())["augment"]["steps"]
+    steps[0]["settings"]["flip"] = 0.0  # a digit is another one in the mirror
     project.change_recipe(
         name="digits",
         data={
             "path": "digits",
             "contracts": "data_contracts/digits",
             "classes": [f"digit {number}" for number in range(10)],
-            "image": {"height": 8, "width": 8, "channels": 1},
+            "features": {"image": {"kind": "image", "settings": {**sizes, "channels": 1}}},
         },
-        normalize={"height": 8, "width": 8},
-        augment={"copies": 1, "flip": 0.0},
+        augment={"copies": 1, "steps": steps},
         train={"epochs": 4, "batch_size": 64, "learning_rate": 0.004},
         gate={"minimum": {"accuracy": 0.8}, "maximum": {}, "champion": {"margin": 0.02, "class_margin": 0.3}},
     )
@@ -139,7 +141,7 @@ def write_digits(folder: Path) -> None:
 
 def _adapt_contracts(folder: Path) -> None:
     """Write the digits' contracts as a person would: Fashion-MNIST's, with the numbers that differ."""
-    numbers = {"height": 8, "width": 8, "payload_bytes": 64, "pixels_bytes": 64}
+    numbers = {"image_height": 8, "image_width": 8, "image_bytes": 64}
     target = folder / "data_contracts" / "digits"
     target.mkdir()
     for name in ("raw.yaml", "prepared.yaml"):
