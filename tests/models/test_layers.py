@@ -32,6 +32,12 @@ def test_each_rank_drops_the_units_that_one_rank_drops_in_its_rows() -> None:
     assert set(np.unique(whole)) == {0.0, 2.0}
 
 
+def test_its_share_of_units_is_dropped_and_the_mean_is_kept() -> None:
+    mask = passed(position_dropout(0.4, "dropout"), np.ones((20_000, 7), np.float32), place())
+    assert (mask == 0).mean() == pytest.approx(0.4, abs=0.01)
+    assert mask.mean() == pytest.approx(1.0, abs=0.02)
+
+
 @pytest.mark.parametrize("change", [{"step": 4}, {"seed": 6}])
 def test_another_step_or_seed_drops_other_units(change: dict[str, int]) -> None:
     layer = position_dropout(0.5, "dropout")

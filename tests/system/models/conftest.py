@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from pipeline.models import architectures, stored
 from pipeline.models.build import build
-from pipeline.recipe.slots import Slot
 from tests.models.made import architecture, image
 
 OWN = '''
@@ -70,5 +68,3 @@ def own_architecture(tmp_path: Path) -> Iterator[Path]:
     importlib.invalidate_caches()
     yield folder / "linear_own.py"
     architectures.__path__.remove(str(folder))
-    sys.modules.pop("pipeline.models.architectures.linear_own", None)
-    Slot.member.cache_clear()

@@ -46,9 +46,5 @@ def test_a_stored_model_whose_file_is_gone_says_which(own_architecture: Path, tm
     made = architecture(name="linear_own", settings={})
     stored.save(tmp_path / "model", made, build(made))
     own_architecture.unlink()
-
-    from pipeline.recipe.slots import Slot
-
-    Slot.member.cache_clear()
     with pytest.raises(UsageError, match="model: no architecture 'linear_own' in pipeline/models/architectures"):
         stored.load(tmp_path / "model")
