@@ -6,8 +6,8 @@
         kwargs: {min_value: 10000}
         notes: why this must hold
 
-Closed by default: a suite without expectations, or with none that bounds the row count, promises nothing and is
-refused. A contract has no warnings: every expectation must hold.
+Closed by default: a suite without expectations, or with none that an empty table fails, promises nothing and is
+refused; so is an expectation that would hold whatever the data. There are no warnings: every expectation must hold.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.contracts.vacuity import ROW_COUNT_TYPES, refuses_empty_table, why_vacuous
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.strict_yaml import parse_yaml
-
-ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 
 _SUITE_KEYS = frozenset({"name", "expectations", "meta", "notes", "id"})
 _EXPECTATION_KEYS = frozenset({"type", "kwargs", "meta", "notes", "description", "severity", "id"})
@@ -80,10 +79,13 @@ def read_suite(path: Path, columns: Iterable[str]) -> Suite:
     )
     if not expectations:
         raise UsageError(f"{path}: the suite has no expectations, so it would let everything through")
-    if not any(expectation.type in ROW_COUNT_TYPES for expectation in expectations):
+    if not any(refuses_empty_table(expectation.type, expectation.kwargs) for expectation in expectations):
+        about_rows = next((each.where for each in expectations if each.type in ROW_COUNT_TYPES), None)
         raise UsageError(
-            f"{path}: no expectation bounds the row count, so an empty table could pass; "
-            "add expect_table_row_count_to_be_between"
+            f"{about_rows}: an empty table could pass it; give it a 'min_value' of at least 1"
+            if about_rows
+            else f"{path}: no expectation bounds the row count, so an empty table could pass; "
+            "add expect_table_row_count_to_be_between with a 'min_value' of at least 1"
         )
     return Suite(name, expectations, path, _notes(values, str(path)))
 
@@ -120,6 +122,8 @@ def _expectation(value: object, where: str, types: frozenset[str], columns: tupl
     for column in _columns_of(kwargs):
         if column not in columns:
             raise UsageError(f"{where}: unknown column '{column}'{nearest(str(column), columns)}")
+    if why := why_vacuous(kind, kwargs):
+        raise UsageError(f"{where}: {why}")
     return Expectation(kind, dict(kwargs), where, dict(meta), _notes(value, where))
 
 
