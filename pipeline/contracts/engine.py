@@ -145,7 +145,6 @@ class SparkEngine(SparkDFExecutionEngine):  # type: ignore[misc]
         wanted = list(metrics_to_resolve)
         answered = {metric.id: value for metric in wanted if (value := self._answer(metric)) is not None}
         if answered:
-            self._metric_cache.update(answered)
             return answered
         direct = [metric for metric in wanted if get_metric_provider(metric.metric_name, self)[1] is not None]
         return super().resolve_metrics(direct or wanted, *arguments, **named)
