@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pipeline
 from pipeline.errors import DataError, TryAgain
 from pipeline.export.saved_model import exported
+from pipeline.models import stored
+from pipeline.models.serving import in_raw_types
 from pipeline.runtime import processes
 from pipeline.storage.shards import Columns
 
@@ -22,10 +24,14 @@ _MESSAGE_LIMIT = 200
 
 
 def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Path) -> npt.NDArray[np.float32]:
-    """Return what a stored model's exported form answers to raw features, `[row, …]` by name; see `exported`, `ask`."""
+    """Return what a stored model's exported form answers to features, `[row, …]` by name; see `exported` and `ask`.
+
+    They are given in the types that the model takes raw.
+    """
     if not columns or not all(len(values) for values in columns.values()):
         raise DataError("there are no rows to ask the exported model about")
-    return ask(exported(model_folder, exports), columns, scratch)
+    architecture = stored.read_architecture(model_folder)
+    return ask(exported(model_folder, exports), in_raw_types(architecture, columns), scratch)
 
 
 def ask(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pipeline.models.build import output_module, preprocessing_module
 from pipeline.records.architecture import Architecture
+from pipeline.storage.shards import Columns
 
 SIGNATURE = "serving_default"
 
@@ -20,3 +21,8 @@ def output_name(architecture: Architecture) -> str:
     """Return the name of the answers."""
     name: str = output_module(architecture).NAME
     return name
+
+
+def in_raw_types(architecture: Architecture, columns: Columns) -> Columns:
+    """Return columns by feature, `[row, *shape]`, in the types in which the model takes raw values."""
+    return {name: columns[name].astype(dtype, copy=False) for name, (_, dtype) in raw_inputs(architecture).items()}

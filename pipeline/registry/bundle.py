@@ -21,7 +21,7 @@ import numpy as np
 
 from pipeline.errors import Bug
 from pipeline.models import stored
-from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
+from pipeline.models.serving import SIGNATURE, in_raw_types, output_name, raw_inputs
 from pipeline.records.architecture import Architecture
 from pipeline.registry import tracking
 from pipeline.storage.shards import Columns
@@ -51,7 +51,7 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
 
     module, architecture = Exported(), stored.read_architecture(model_folder)
     rows = {spec.name: example[spec.name] for spec in architecture.features}
-    asked = {name: rows[name].astype(dtype) for name, (_, dtype) in raw_inputs(architecture).items()}
+    asked = in_raw_types(architecture, example)
     given = asked if len(asked) > 1 else next(iter(asked.values()))
     expected = stored.load(model_folder)(rows, training=False).numpy()
     with warnings.catch_warnings():

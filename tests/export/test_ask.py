@@ -119,6 +119,8 @@ def test_the_export_of_the_model_is_what_is_asked(monkeypatch: pytest.MonkeyPatc
     asked_for: list[tuple[Path, ...]] = []
     monkeypatch.setattr(asking, "exported", lambda *given: asked_for.append(given) or Path("/saved/model"))
     monkeypatch.setattr(asking, "ask", lambda *given: given)
+    monkeypatch.setattr(asking.stored, "read_architecture", lambda _: None)
+    monkeypatch.setattr(asking, "in_raw_types", lambda _, columns: columns)
     model, exports = Path("/model"), scratch.with_name("exports")
     assert ask_export(model, exports, COLUMNS, scratch) == (Path("/saved/model"), COLUMNS, scratch)
     assert asked_for == [(model, exports)]
