@@ -37,7 +37,8 @@ from benchmarks.quiet import quiet_rounds
 from pipeline.launching.hosts import assign_slots, parse_hosts
 from pipeline.launching.launch import rendezvous
 from pipeline.recipe.execution import HorovodSettings
-from pipeline.recipe.recipe import ModelParams, TrainParams
+from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.slots import Choice
 from pipeline.training.rank import rank_environment
 
 ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
@@ -55,39 +56,38 @@ def work(batch_size: int, threads: int, core: int) -> None:
     import numpy as np
     import tensorflow as tf
 
-    from pipeline.models.build import build
+    from pipeline.models.build import build, logits_of
     from pipeline.records.architecture import Architecture
-    from pipeline.training import loop
+    from pipeline.records.feature import FeatureSpec
     from pipeline.training.batches import PartInMemory, epoch_order, training_batches
     from pipeline.training.collective import join
-    from pipeline.training.job import Job
+    from pipeline.training.loop import make_deterministic
+    from pipeline.training.objective import objective_of
+    from pipeline.training.step import TrainingStep, make_optimizer
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     group = join()
-    job = Job(
-        model=ModelParams(name="cnn", settings=SETTINGS),
-        train=TrainParams(epochs=1, batch_size=batch_size, learning_rate=0.001),
-        seed=1,
-        classes=tuple(str(label) for label in range(CLASSES)),
-        prepared="",
-        augmented="",
-        work="",
-        tensorboard="",
-        workers=group.size,
-        threads=threads,
-    )
-    loop.make_deterministic(job.seed, threads=1)  # the process of two threads need not use the slower kernels
+    train = TrainParams(epochs=1, batch_size=batch_size, learning_rate=0.001)
+    make_deterministic(1, threads=1)  # the process of two threads need not use the slower kernels
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
-    part = PartInMemory(images, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
-    statistics: dict[str, tuple[float, ...]] = {"mean": (72.0,), "std": (90.0,)}
+    part = PartInMemory({"image": images}, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
+    image = FeatureSpec(
+        name="image", kind="image", dtype="uint8", shape=(28, 28, 1), fitted={"mean": [72.0], "std": [90.0]}
+    )
     architecture = Architecture(
-        name="cnn", settings=SETTINGS, input_shape=(28, 28, 1), classes=job.classes, statistics=statistics
+        name="cnn",
+        settings=SETTINGS,
+        task="classification",
+        features=(image,),
+        classes=tuple(str(label) for label in range(CLASSES)),
     )
     model = build(architecture)
-    optimizer = loop.make_optimizer(job.train, model)
-    step = loop.make_step(model, optimizer, job, [0.001] * 1_000_000, group)
+    optimizer = make_optimizer(train.optimizer, train.learning_rate, model)
+    objective = objective_of(Choice(name=architecture.task), train.loss, CLASSES)
+    share, rates = batch_size // group.size, [0.001] * 1_000_000
+    step = TrainingStep(logits_of(model), optimizer, objective, (image,), share, 1, rates, group)
     group.broadcast(model.variables + optimizer.variables)
     number = 0
     order = epoch_order(ROWS, 1, 1)
@@ -96,8 +96,8 @@ def work(batch_size: int, threads: int, core: int) -> None:
         begun_s = time.perf_counter()
         done = 0
         while done < wanted:
-            for pixels, labels in training_batches(part, order, batch_size, group.rank, group.size):
-                step(pixels, labels, number)
+            for columns, labels in training_batches(part, order, batch_size, group.rank, group.size):
+                step(columns, labels, number)
                 number += 1
                 done += 1
                 if done == wanted:

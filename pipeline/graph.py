@@ -220,14 +220,18 @@ def _check_roles(stages: Sequence[Stage]) -> None:
 
 
 def _params(stage: str, entry: str | Mapping[str, Any]) -> tuple[str, Sequence[str]]:
-    """Return the file and the keys of an entry under `params`: `seed`, or `{reports/recipe.json: [seed, train]}`."""
+    """Return the file and the keys of an entry under `params`: `seed`, or `{reports/recipe.json: [seed, train]}`.
+
+    `{params.yaml: null}` is all of the file's values, by which DVC compares it then: they have no key of their own.
+    """
     if isinstance(entry, str):
         return PARAMS_FILE, [entry]
     if not isinstance(entry, Mapping) or len(entry) != 1:
         raise UsageError(f"{GRAPH_FILE}: stage '{stage}': params: a key, or {{file: [keys]}}, not {entry!r:.80}")
     file, keys = next(iter(entry.items()))
-    if keys is None:
+    if keys is None and file != PARAMS_FILE:
         raise UsageError(f"{GRAPH_FILE}: stage '{stage}': params: name the keys of {file} that the stage may read")
+    keys = keys or ()
     return str(file), [keys] if isinstance(keys, str) else [str(key) for key in keys]
 
 

@@ -31,6 +31,7 @@ FILES = [
 WORDS = {
     "train": "a part of the data; a group of the recipe",
     "champion": "the alias in the registry; a group of the recipe, and what its checks are called; an asset",
+    "normalize": "a former group of the recipe",
     "split": "a group of the recipe",
     "augment": "a group of the recipe",
     "gate": "a group of the recipe",

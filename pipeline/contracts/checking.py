@@ -130,7 +130,7 @@ class _Evaluation:
         wanted = {metric.id: metric for question in questions for metric in question.metrics.values()}
         row_count = self._metric("table.row_count", {}, {})
         wanted[row_count.id] = row_count
-        resolved, aborted = self._resolve(list(wanted.values()))
+        resolved, aborted = self._resolve(list(wanted.values()), is_first=True)
         self.rows = int(resolved.get(row_count.id, 0))
         return [self._judge(question, resolved, aborted) for question in questions]
 
@@ -143,9 +143,12 @@ class _Evaluation:
             outcome.validation = detailed.validation
         return _result(declared, outcome, self._offending_ids(bound))
 
-    def _resolve(self, metrics: list[Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+    def _resolve(self, metrics: list[Any], *, is_first: bool = False) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
         """Return the metrics that could be computed, and why others were aborted, both by the metric's id."""
         graph = self._calculator.build_metric_dependency_graph(metrics)
+        if is_first:
+            self._engine.fetch(graph)
+        graph = self._engine.without_answered(metrics)
         # Not compute_metrics, which logs the tracebacks of aborted metrics over many lines.
         resolved, aborted = self._calculator.resolve_validation_graph(graph)
         return resolved, aborted

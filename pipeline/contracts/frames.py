@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from pipeline.contracts.values import ROWS_AT_MOST
 from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
 from pipeline.storage import shards
@@ -94,7 +95,8 @@ def raw_frame(spark: SparkSession, raw: Dataset) -> DataFrame:
 def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFrame:
     """Return all parts as one table with the columns `prepared_columns`; `parts` maps PARTS to data sets.
 
-    It is persisted, because every read would join the parts again. Raises DataError if parts differ in their features.
+    A large one is persisted, because every read would join the parts again; of a small one the check fetches once what
+    it counts. Raises DataError if parts differ in their features.
     """
     from functools import reduce
 
@@ -125,7 +127,9 @@ def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFra
             )
         )
     frame = reduce(DataFrame.unionByName, frames)
-    return _with_source_part(_with_parts_of_row(frame)).select(*columns).persist()
+    table = _with_source_part(_with_parts_of_row(frame)).select(*columns)
+    rows = sum(dataset.manifest.rows for dataset in parts.values())
+    return table.persist() if rows > ROWS_AT_MOST else table
 
 
 def _described(parts: Mapping[str, Dataset]) -> list[str]:
@@ -172,9 +176,9 @@ def _with_source_part(frame: DataFrame) -> DataFrame:
 def _read(spark: SparkSession, dataset: Dataset) -> DataFrame:
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    if dataset.paths:
-        return spark.read.parquet(*dataset.paths)
-    return spark.createDataFrame([], from_arrow_schema(pa.schema(_plain_fields(dataset.manifest))))
+    schema = from_arrow_schema(pa.schema(_plain_fields(dataset.manifest)))
+    # With a schema, Spark opens no file to find one; that of the manifest has been checked.
+    return spark.read.schema(schema).parquet(*dataset.paths) if dataset.paths else spark.createDataFrame([], schema)
 
 
 def _plain_fields(manifest: Manifest) -> Iterator[pa.Field]:

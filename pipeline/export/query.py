@@ -18,7 +18,10 @@ _BATCH_ROWS = 256
 
 
 def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
-    """Load the model, call its signature on the columns by name, and write its one output."""
+    """Load the model, call its signature on the columns by name, and write its one output.
+
+    What the model itself refuses ends the process, in one line.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
@@ -28,7 +31,11 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
     answers = []
     for start in range(0, rows, _BATCH_ROWS):
         batch = {name: tf.constant(values[start : start + _BATCH_ROWS]) for name, values in columns.items()}
-        [answer] = serve(**batch).values()
+        try:
+            [answer] = serve(**batch).values()
+        except tf.errors.InvalidArgumentError as error:
+            lines = error.message.splitlines()  # those with brackets are about places in the graph
+            sys.exit(next((line for line in reversed(lines) if line and "{{" not in line), error.message))
         answers.append(answer.numpy())
     np.save(answers_path, np.concatenate(answers), allow_pickle=False)
 

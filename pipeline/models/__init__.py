@@ -1,5 +1,5 @@
-"""Model architectures, one file each, and how a trained model is stored.
+"""Models: architectures, how features enter them, what a task makes of them, one file each; and how they are stored.
 
-A stored model is two files of stable bytes: `architecture.json` (name, settings, input shape, classes, statistics) and
+A stored model is two files of stable bytes: `architecture.json` (name, settings, task, fitted features, classes) and
 `weights.safetensors`. The digest of both identifies it. Everything else (SavedModel …) is exported from them.
 """

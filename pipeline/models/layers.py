@@ -80,7 +80,7 @@ def batch_normalization(name: str, *, momentum: float = 0.99, epsilon: float = 1
 
     While it trains, inside `placed`, mean and variance are those of all ranks' rows; the moving averages, which
     normalise at inference, are updated with them, to the same bits on every rank. One whose `trainable` is False
-    normalises with its moving averages.
+    normalises with its moving averages. The layer before it needs no bias (`use_bias=False`): it would be taken out.
     Ioffe and Szegedy, "Batch Normalization", ICML 2015; the variances of shares are joined as in Chan, Golub and
     LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979, equation 2.1.
     """

@@ -7,6 +7,7 @@ without a name keeps the name that it changes: the one below it, or the recipe's
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import BaseModel
@@ -49,6 +50,30 @@ def spelt_out(values: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = _with_labels(values, Recipe)
     _name_defaults(result, Recipe)
     return result
+
+
+def as_written(values: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's plain values as params.yaml has them where they are the same: a bare name stays bare.
+
+    So a run with a recipe of its own, and one in place after the same change by hand, leave the same lock.
+    """
+    result: dict[str, Any] = _as_written(values, written, Recipe)
+    return result
+
+
+def _as_written(value: Any, written: Any, kind: Any) -> Any:
+    if (label := label_of(kind)) is not None and isinstance(value, Mapping):
+        if isinstance(written, str) and set(value) == {label}:
+            return value[label]
+        if isinstance(written, Mapping) and {label: value[label], **written} == value:
+            return written
+    kinds = {key: known for key, _, known in entries(kind, value)}
+    if isinstance(value, Mapping) and isinstance(written, Mapping):
+        return {key: _as_written(inner, written.get(key), kinds.get(key)) for key, inner in value.items()}
+    if isinstance(value, list) and isinstance(written, list | tuple):
+        pairs = enumerate(zip_longest(value, written[: len(value)]))
+        return [_as_written(inner, below, kinds.get(number)) for number, (inner, below) in pairs]
+    return value
 
 
 def _override(values: dict[str, Any], key: str, value: Any) -> None:

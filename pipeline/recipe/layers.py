@@ -23,6 +23,11 @@ class Layers:
         refuse_deep(values, where)
         return cls(dict(values), ((where, values),))
 
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """The lowest layer's values, as they are written."""
+        return self.layers[0][1]
+
     def overlaid(self, overlay: Mapping[str, Any], where: str) -> Layers:
         """Return these with a config's changes on top; groups are merged, values and lists replaced."""
         refuse_deep(overlay, where)

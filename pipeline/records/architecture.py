@@ -35,7 +35,7 @@ class Architecture(Record):
             raise DataError("architecture.json: statistics must be mean and std by channel")
         height, width, channels = shape
         sizes = {"raw_height": height, "raw_width": width, "channels": channels, "height": height, "width": width}
-        image = {"name": "image", "kind": "image", "dtype": "uint8", "shape": shape, "role": "input"}
+        image: dict[str, Any] = {"name": "image", "kind": "image", "dtype": "uint8", "shape": shape, "role": "input"}
         image |= {"settings": sizes, "facts": {}, "fitted": fitted}
         return {**values, "task": "classification", "features": [image]}
 

@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from pipeline.records.record import Record
 
-METRICS_FILE = "reports/metrics.json"
 ROWS = "rows"
 _LARGEST = 2**53  # up to here a whole number is the same as a float
 Figures = dict[str, float | Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]]

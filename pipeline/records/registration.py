@@ -7,7 +7,6 @@ from typing import Literal
 from pipeline.records.identity import Identity
 from pipeline.records.record import Record
 
-REGISTRATION_FILE = "reports/registration.json"
 RegistrationOutcome = Literal["promoted", "refused", "kept"]
 
 

@@ -51,7 +51,8 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
 
     module, architecture = Exported(), stored.read_architecture(model_folder)
     rows = {spec.name: example[spec.name] for spec in architecture.features}
-    given = rows if len(rows) > 1 else next(iter(rows.values()))
+    asked = {name: rows[name].astype(dtype) for name, (_, dtype) in raw_inputs(architecture).items()}
+    given = asked if len(asked) > 1 else next(iter(asked.values()))
     expected = stored.load(model_folder)(rows, training=False).numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's and TensorFlow's own deprecations

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, parse_graph
+from pipeline.recipe.changing import as_written
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.resolving import checked
@@ -62,7 +63,7 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) ->
     overrides, note = _dated(root, layers.values, request)
     layers = layers.overridden(overrides, "--set" if request.driver == "ratchet" else "override")
     recipe = checked(layers.values, layers.where)
-    plain = recipe.model_dump(mode="json", exclude_unset=True)
+    plain = as_written(layers.values, layers.written)
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
     check_before(root, graph, recipe, environment)
 

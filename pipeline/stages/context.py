@@ -57,7 +57,7 @@ class StageContext:
         self,
         root: Path,
         stage: graph.Stage,
-        recipe: Recipe,
+        recipe: Recipe | None,
         execution: Execution,
         code: Mapping[str, Any] | None = None,
     ) -> None:
@@ -74,11 +74,11 @@ class StageContext:
     def load(cls, root: Path, name: str) -> StageContext:
         """Read dvc.yaml, the complete recipe and execution.yaml under `root`.
 
-        A stage that depends on no parameters, as the one that completes the recipe, gets the recipe of params.yaml.
+        A stage that declares no keys gets no recipe, unless it asks for all of params.yaml.
         """
         stage = graph.load_graph(root)[name]
         if not stage.params:
-            return cls(root, stage, load_checked(root), load_execution(root))
+            return cls(root, stage, None, load_execution(root))
         values = read_json(root / RESOLVED_FILE)
         code = values.pop(CODE, {}) if isinstance(values, dict) else {}
         return cls(root, stage, validate(Recipe, values, RESOLVED_FILE), load_execution(root), code)
@@ -106,14 +106,14 @@ class StageContext:
         return value
 
     def recipe(self) -> Recipe:
-        """Return the whole recipe: for the stage that completes it."""
+        """Return the recipe of params.yaml, checked: for the stage that completes it."""
         if self._stage.params:
             raise Bug(f"stage {self.name} asks for the whole recipe, but declares parameters: ask for those")
-        return self._recipe
+        return load_checked(self._root)
 
     def parameters(self) -> dict[str, Any]:
         """Return every parameter that dvc.yaml declares for this stage, as plain values by its declared key."""
-        values = {**self._recipe.model_dump(mode="json"), CODE: self._code}
+        values = {**(self._recipe.model_dump(mode="json") if self._recipe else {}), CODE: self._code}
         return {key: reduce(getitem, key.split("."), values) for key in self._stage.params}
 
     def code(self) -> dict[str, str]:

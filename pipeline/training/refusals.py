@@ -45,8 +45,8 @@ def refuse_layers(model: Any) -> None:
     for layer in layers_of(model):
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             raise UsageError(
-                f"model: layer {path_of(layer)} (BatchNormalization) would normalise over a worker's share of the batch; "
-                f"use batch_normalization of {_OURS}"
+                f"model: layer {path_of(layer)} (BatchNormalization) would normalise over a worker's share of the "
+                f"batch; use batch_normalization of {_OURS}"
             )
 
 
@@ -76,9 +76,9 @@ def refuse_graph(step: TrainingStep, model: Any, optimizer: Any, features: Seque
         if placeholder.op.name not in used:
             raise UsageError(f"model: does not use feature {name}; use it, or remove data.features.{name}")
     for layer in layers_of(model):
-        if getattr(layer, "activity_regularizer", None) is not None and not layer._losses:
+        if getattr(layer, "activity_regularizer", None) is not None and not added_by(layer):
             raise UsageError(
-                f"model: the activity regularizer of layer {path_of(layer)} is not applied, because the layer around it does "
+                f"model: the activity regularizer of layer {path_of(layer)} is not applied: the layer around it does "
                 "not call it as a layer; put it on that one"
             )
 
@@ -99,8 +99,14 @@ def refuse_behaviour(step: TrainingStep, model: Any, optimizer: Any, part: PartI
 
 def layers_of(model: Any) -> list[Any]:
     """Return every layer of a model, at any depth: in nested models, wrappers, lists and dictionaries of a layer."""
-    layers: list[Any] = model._flatten_layers(include_self=False)  # as Keras itself collects losses
+    layers: list[Any] = model._flatten_layers(include_self=False)  # noqa: SLF001 - `model.layers` is the topmost only
     return layers
+
+
+def added_by(layer: Any) -> list[Any]:
+    """Return the losses that a layer itself has added when it was last called, without those of its layers."""
+    losses: list[Any] = layer._losses  # noqa: SLF001 - `layer.losses` has its layers' and its weights' too
+    return losses
 
 
 @contextmanager
@@ -149,17 +155,17 @@ def _refuse_sums(model: Any, part: PartInMemory) -> None:
         variable.assign(variable + 0.01 * numbers.standard_normal(variable.shape))
     rows = np.arange(min(_TRIAL_ROWS, len(part)))
     once, twice = (_losses(model, part.columns_at(each)) for each in (rows, np.tile(rows, 2)))
-    for layer, loss in once.items():
-        if not np.allclose(loss, twice[layer], rtol=_ALIKE):
+    for layer, loss, doubled in zip(layers_of(model), once, twice, strict=True):
+        if not np.allclose(loss, doubled, rtol=_ALIKE):
             raise UsageError(
-                f"model: a loss that layer {layer} adds is not a mean over the rows of the batch, so it would weigh more "
-                "or less with the number of workers; divide it by the number of rows"
+                f"model: a loss that layer {path_of(layer)} adds is not a mean over the rows of the batch, so it would "
+                "weigh more or less with the number of workers; divide it by the number of rows"
             )
 
 
-def _losses(model: Any, columns: Columns) -> dict[str, list[float]]:
+def _losses(model: Any, columns: Columns) -> list[list[float]]:
     _try(model, columns)
-    return {path_of(layer): [float(loss) for loss in layer._losses] for layer in layers_of(model) if layer._losses}
+    return [[float(loss) for loss in added_by(layer)] for layer in layers_of(model)]
 
 
 def _try(model: Any, columns: Columns) -> Any:

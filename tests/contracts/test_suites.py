@@ -12,6 +12,9 @@ from pipeline.contracts import frames
 from pipeline.contracts.suites import expectation_types, read_suite
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.errors import StorageError, UsageError
+from pipeline.recipe.recipe import load_recipe
+from pipeline.records.manifest import Manifest
+from pipeline.storage.shards import describe_schema
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = ("id", "label", "payload_bytes")
@@ -110,6 +113,138 @@ def test_a_wrong_expectation_is_refused_by_its_number(contract: Path, expectatio
     message = refusal(write(contract, ROW_COUNT + expectation))
     assert said in message
     assert "expectation 2" in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_table_row_count_to_be_between", "{}"),
+        ("expect_table_row_count_to_be_between", "{min_value: null}"),
+        ("expect_table_row_count_to_be_between", "{min_value: null, max_value: null}"),
+        ("expect_table_row_count_to_be_between", "{min_value: 0}"),
+        ("expect_table_row_count_to_be_between", "{min_value: -5}"),
+        ("expect_table_row_count_to_be_between", "{min_value: -1, strict_min: true}"),
+        ("expect_table_row_count_to_be_between", "{min_value: 0, strict_min: false}"),
+        ("expect_table_row_count_to_be_between", "{max_value: 100}"),
+        ("expect_table_row_count_to_be_between", "{min_value: 0, max_value: 100}"),
+        ("expect_table_row_count_to_be_between", "{min_value: true}"),
+        ("expect_table_row_count_to_be_between", "{min_value: 0.5}"),
+        ("expect_table_row_count_to_be_between", "{min_value: .inf}"),
+        ("expect_table_row_count_to_be_between", "{min_value: '2026-01-01'}"),
+        ("expect_table_row_count_to_equal", "{}"),
+        ("expect_table_row_count_to_equal", "{value: null}"),
+        ("expect_table_row_count_to_equal", "{value: 0}"),
+        ("expect_table_row_count_to_equal", "{value: -1}"),
+        ("expect_table_row_count_to_equal", "{value: true}"),
+    ],
+)
+def test_a_row_count_that_an_empty_table_meets_is_refused(contract: Path, kind: str, kwargs: str) -> None:
+    message = refusal(write(contract, f"  - type: {kind}\n    kwargs: {kwargs}\n"))
+    assert f"expectation 1, {kind}: " in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_table_row_count_to_be_between", "{min_value: 1}"),
+        ("expect_table_row_count_to_be_between", "{min_value: 0, strict_min: true}"),
+        ("expect_table_row_count_to_be_between", "{min_value: 1, max_value: 9}"),
+        ("expect_table_row_count_to_equal", "{value: 7}"),
+    ],
+)
+def test_a_row_count_that_an_empty_table_does_not_meet_bounds_the_rows(contract: Path, kind: str, kwargs: str) -> None:
+    assert read_suite(write(contract, f"  - type: {kind}\n    kwargs: {kwargs}\n"), COLUMNS).name == "raw"
+
+
+def test_an_upper_bound_on_the_row_count_may_stand_by_itself_beside_a_lower_one(contract: Path) -> None:
+    upper = "  - type: expect_table_row_count_to_be_between\n    kwargs: {max_value: 9}\n"
+    assert len(read_suite(write(contract, upper + ROW_COUNT), COLUMNS).expectations) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "said"),
+    [
+        ("expect_column_values_to_not_be_null", "mostly: 0", "argument 'mostly': 0 is no share"),
+        ("expect_column_values_to_not_be_null", "mostly: 0.0", "argument 'mostly': 0.0 is no share"),
+        ("expect_column_values_to_be_unique", "mostly: -0.5", "argument 'mostly': -0.5 is no share"),
+        ("expect_column_values_to_be_unique", "mostly: 1.5", "argument 'mostly': 1.5 is no share"),
+        ("expect_column_values_to_be_unique", "mostly: null", "argument 'mostly': null is no share"),
+        ("expect_column_values_to_be_unique", "mostly: false", "argument 'mostly': false is no share"),
+        ("expect_column_values_to_be_unique", "mostly: '0'", "argument 'mostly': 0 is no share"),
+        ("expect_column_values_to_be_unique", "mostly: .nan", "'mostly: nan'"),
+        ("expect_column_values_to_be_between", "strict_min: true", "without 'min_value' and 'max_value'"),
+        ("expect_column_values_to_be_between", "min_value: null", "without 'min_value' and 'max_value'"),
+        ("expect_column_values_to_be_between", "min_value: -.inf", "'min_value: -inf'"),
+        ("expect_column_values_to_be_between", "min_value: .nan", "'min_value: nan'"),
+        ("expect_column_mean_to_be_between", "max_value: null", "without 'min_value' and 'max_value'"),
+        ("expect_column_unique_value_count_to_be_between", "min_value: 0", "holds whatever the data"),
+        ("expect_column_value_lengths_to_be_between", "min_value: 0", "holds whatever the data"),
+        ("expect_column_proportion_of_unique_values_to_be_between", "max_value: 1", "holds whatever the data"),
+        (
+            "expect_column_proportion_of_non_null_values_to_be_between",
+            "min_value: 0, max_value: 1",
+            "'min_value: 0', 'max_value: 1' holds",
+        ),
+        ("expect_column_values_to_not_be_in_set", "value_set: []", "without 'value_set'"),
+        ("expect_column_distinct_values_to_contain_set", "value_set: []", "without 'value_set'"),
+        ("expect_column_values_to_be_in_set", "value_set: [1, null]", "null in 'value_set'"),
+        ("expect_column_values_to_be_in_type_list", "type_list: null", "without 'type_list'"),
+        ("expect_column_values_to_match_regex", "mostly: 0.5", "without 'regex'"),
+        ("expect_column_kl_divergence_to_be_less_than", "partition_object: {}", "without 'threshold'"),
+        ("expect_column_kl_divergence_to_be_less_than", "threshold: .inf", "'threshold: inf'"),
+        (
+            "expect_column_quantile_values_to_be_between",
+            "quantile_ranges: {quantiles: [0.5], value_ranges: [[null, null]]}",
+            "a range of 'value_ranges' without bounds",
+        ),
+        (
+            "expect_column_quantile_values_to_be_between",
+            "quantile_ranges: {quantiles: [], value_ranges: []}",
+            "without quantiles",
+        ),
+    ],
+)
+def test_an_expectation_that_holds_whatever_the_data_is_refused(
+    contract: Path, kind: str, kwargs: str, said: str
+) -> None:
+    message = refusal(write(contract, f"{ROW_COUNT}  - type: {kind}\n    kwargs: {{column: label, {kwargs}}}\n"))
+    assert f"expectation 2, {kind}: " in message
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_table_columns_to_match_set", "{}"),
+        ("expect_table_columns_to_match_set", "{column_set: [], exact_match: false}"),
+        ("expect_table_columns_to_match_ordered_list", "{}"),
+        ("expect_table_column_count_to_be_between", "{}"),
+        ("expect_table_column_count_to_be_between", "{min_value: 0}"),
+    ],
+)
+def test_an_expectation_about_the_table_that_holds_for_every_table_is_refused(
+    contract: Path, kind: str, kwargs: str
+) -> None:
+    message = refusal(write(contract, f"{ROW_COUNT}  - type: {kind}\n    kwargs: {kwargs}\n"))
+    assert f"expectation 2, {kind}: " in message
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_column_values_to_not_be_null", "mostly: 1"),
+        ("expect_column_values_to_not_be_null", "mostly: 0.001"),
+        ("expect_column_unique_value_count_to_be_between", "min_value: 0, strict_min: true"),
+        ("expect_column_unique_value_count_to_be_between", "max_value: 0"),
+        ("expect_column_proportion_of_unique_values_to_be_between", "max_value: 1, strict_max: true"),
+        ("expect_column_mean_to_be_between", "min_value: 0"),
+        ("expect_column_values_to_be_between", "min_value: '2026-01-01'"),
+    ],
+)
+def test_an_expectation_that_data_can_break_is_accepted(contract: Path, kind: str, kwargs: str) -> None:
+    path = write(contract, f"{ROW_COUNT}  - type: {kind}\n    kwargs: {{column: label, {kwargs}}}\n")
+    assert len(read_suite(path, COLUMNS).expectations) == 2
 
 
 def test_the_names_of_all_expectation_types_are_known_without_importing_the_library() -> None:

@@ -60,18 +60,20 @@ def test_any_graph_gives_its_own_edges_parents_first(data: st.DataObject, size: 
 
 
 def test_a_stage_added_to_dvc_yaml_is_a_task_with_its_edges_and_nothing_else_moves() -> None:
-    text = (ROOT / "dvc.yaml").read_text()
-    added = (
-        "\n  explain:\n    desc: says what the candidate looks at\n    cmd: ratchet stage explain\n"
-        "    deps: [models/candidate, data/prepared]\n    outs: [reports/explained]\n"
-    )
+    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    explain = {
+        "desc": "says what the candidate looks at",
+        "cmd": "ratchet stage explain",
+        "deps": ["models/candidate", "data/prepared"],
+        "outs": ["reports/explained"],
+    }
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    before = derive.task_specs(parse_graph(yaml.safe_load(text), params))
-    after = derive.task_specs(parse_graph(yaml.safe_load(text + added), params))
+    before = derive.task_specs(parse_graph(declared, params))
+    after = derive.task_specs(parse_graph({"stages": {**declared["stages"], "explain": explain}}, params))
     assert [spec for spec in after if spec.stage != "explain"] == list(before)
-    [explain] = set(after) - set(before)
-    assert set(explain.parents) == {"train", "normalize"}
-    assert explain.description == "says what the candidate looks at"
+    [added] = set(after) - set(before)
+    assert set(added.parents) == {"train", "normalize"}
+    assert added.description == "says what the candidate looks at"
 
 
 def test_a_stage_without_hints_gets_the_defaults() -> None:

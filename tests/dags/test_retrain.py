@@ -109,10 +109,8 @@ def test_hints_of_dvc_yaml_schedule_the_task(checkout: Checkout) -> None:
 
 def test_a_stage_added_to_dvc_yaml_is_a_task(checkout: Checkout) -> None:
     before = edges(checkout.dag("retrain_plain"))
-    text = (checkout.root / "dvc.yaml").read_text()
-    checkout.write(
-        "dvc.yaml", text + "\n  explain:\n    cmd: ratchet stage explain\n    deps: [models/candidate]\n    outs: [x]\n"
-    )
+    explain = {"cmd": "ratchet stage explain", "deps": ["models/candidate"], "outs": ["x"]}
+    checkout.edit("dvc.yaml", lambda values: values["stages"].update(explain=explain))
     after = edges(checkout.dag("retrain_plain"))
     assert after - before == {("train", "explain"), ("explain", "close")}
     assert before <= after

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.models import stored
-from pipeline.records.architecture import Architecture
+from tests.models.made import architecture
 from tests.registry.local_registry import LocalRegistry
 
 
@@ -20,8 +20,6 @@ def registry(tmp_path: Path) -> LocalRegistry:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """The folder of a stored model."""
-    architecture = Architecture(
-        name="mlp", settings={}, input_shape=(2, 2, 1), classes=("a", "b"), statistics={"mean": [1.0], "std": [1.0]}
-    )
-    stored.save_weights(tmp_path / "model", architecture, {"dense/kernel": np.ones((2, 2), np.float32)})
+    weights = {"dense/kernel": np.ones((2, 2), np.float32)}
+    stored.save_weights(tmp_path / "model", architecture(classes=("a", "b")), weights)
     return tmp_path / "model"

@@ -110,7 +110,7 @@ def test_the_first_stage_has_the_recipe_of_params_and_the_others_have_what_it_co
     (project / "params.yaml").write_text(recipe.replace("seed: ", "seed: -"))
     assert StageContext.load(project, "train").param("seed", int) == load_recipe(ROOT).seed
     with pytest.raises(UsageError, match=r"^params\.yaml: "):
-        StageContext.load(project, "resolve")
+        StageContext.load(project, "resolve").recipe()
 
 
 def test_a_stage_that_runs_before_the_first_one_says_what_is_missing(project: Path) -> None:

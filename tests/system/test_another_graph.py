@@ -1,6 +1,7 @@
 """A graph of which no code has heard: stages of other names and files, each one file and one entry in dvc.yaml.
 
-Every driver runs it, and finds its verdict and its registration by their roles.
+Only the one that completes the recipe is the shipped one. Every driver runs the graph, and finds its verdict and its
+registration by their roles.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import yaml
 
 from dags import derive
 from pipeline.graph import load_graph
-from tests.system.project import Project, make_project
+from tests.system.project import ROOT, Project, make_project
 
 WEIGH = '''"""Weighs a number against another."""
 
@@ -50,16 +51,20 @@ def run(stage):
     return "2!"
 '''
 ROOMS = ["pipeline/records", "pipeline/storage"]
+NAMED = [{"reports/recipe.json": ["name"]}]
 STAGES: dict[str, dict[str, Any]] = {
+    "resolve": yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["resolve"],
     "weigh": {
         "desc": "weighs a number against another",
         "deps": ["pipeline/stages/weigh.py", *ROOMS],
+        "params": NAMED,
         "outs": ["reports/weighed.json"],
         "meta": {"makes": {"verdict": "reports/weighed.json"}},
     },
     "shelve": {
         "desc": "puts on the shelf what is heavy enough",
         "deps": ["reports/weighed.json", "pipeline/stages/shelve.py", *ROOMS],
+        "params": NAMED,
         "always_changed": True,
         "meta": {"makes": {"registration": "reports/shelf.json"}, "volatile": ["reports/shelf.json"]},
     },
@@ -68,7 +73,7 @@ STAGES: dict[str, dict[str, Any]] = {
 
 def write_graph(root: Path, stages: dict[str, dict[str, Any]]) -> None:
     declared = {name: {"cmd": f"ratchet stage {name}", **body} for name, body in stages.items()}
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": declared}))
+    (root / "dvc.yaml").write_text(json.dumps({"stages": declared}, indent=2))  # YAML, too, and without aliases
 
 
 @pytest.fixture
@@ -87,10 +92,14 @@ def succeed(project: Project, *command: str) -> str:
     return done.stdout
 
 
-def test_every_driver_runs_it_and_leaves_the_same_lock(project: Project) -> None:
+def test_every_driver_runs_it_and_records_the_same(project: Project) -> None:
     root = project.root
     specs = derive.task_specs(load_graph(root))
-    assert [(spec.stage, spec.parents) for spec in specs] == [("weigh", ()), ("shelve", ("weigh",))]
+    assert [(spec.stage, spec.parents) for spec in specs] == [
+        ("resolve", ()),
+        ("weigh", ("resolve",)),
+        ("shelve", ("resolve", "weigh")),
+    ]
 
     (root / "request.json").write_text(json.dumps({"id": "in-steps"}))
     succeed(project, "runs", "open", "request.json")
@@ -101,12 +110,15 @@ def test_every_driver_runs_it_and_leaves_the_same_lock(project: Project) -> None
 
     in_place = succeed(project, "run")
     assert "verdict: PROMOTE  2 is at least 1\nregistry: shelved: 2 is at least 1\n" in in_place
-    assert "nothing changed: 2 stages up to date" in succeed(project, "run")
+    assert "nothing changed: 3 stages up to date" in succeed(project, "run")
+
+    locks = [yaml.safe_load(path.read_text())["stages"] for path in (root / "dvc.lock", *root.glob("runs/*/dvc.lock"))]
+    for lock in locks:
+        assert list(lock) == [spec.stage for spec in specs]
+    assert all(lock == locks[0] for lock in locks)
 
     of_its_own = succeed(project, "run", "--set", "train.epochs=3")
     assert "verdict: PROMOTE  2 is at least 1\nregistry: shelved: 2 is at least 1\n" in of_its_own
-    locks = {path.read_bytes() for path in [root / "dvc.lock", *root.glob("runs/*/dvc.lock")]}
-    assert len(locks) == 1
     for page in [root / "reports" / "index.html", *root.glob("runs/*/reports/index.html")]:
         assert "✓ Promote" in page.read_text()
 
@@ -116,7 +128,7 @@ def test_a_stage_that_is_added_is_run_by_every_driver(project: Project) -> None:
     succeed(project, "run")
     (root / "pipeline" / "stages" / "shout.py").write_text(SHOUT)
     deps = ["reports/weighed.json", "pipeline/stages/shout.py", *ROOMS]
-    write_graph(root, {**STAGES, "shout": {"deps": deps, "outs": ["reports/loud.txt"]}})
+    write_graph(root, {**STAGES, "shout": {"deps": deps, "params": NAMED, "outs": ["reports/loud.txt"]}})
 
     (root / "request.json").write_text(json.dumps({"id": "in-steps"}))
     succeed(project, "runs", "open", "request.json")
@@ -134,7 +146,7 @@ def test_a_stage_that_is_added_is_run_by_every_driver(project: Project) -> None:
 
 def test_without_a_verdict_a_run_says_that_nothing_was_judged(project: Project) -> None:
     weigh = {**STAGES["weigh"], "meta": {}}
-    write_graph(project.root, {"weigh": weigh})
+    write_graph(project.root, {"resolve": STAGES["resolve"], "weigh": weigh})
 
     said = succeed(project, "run")
     assert "verdict: none: no stage of dvc.yaml makes a verdict, so nothing was judged\n" in said

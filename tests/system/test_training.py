@@ -4,93 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
-import pyarrow as pa
 import pytest
-import yaml
 
 from pipeline.errors import DataError
 from pipeline.models import stored
-from pipeline.records.contract_result import ContractResult
-from pipeline.stages import train
+from pipeline.stages import resolve, train
 from pipeline.stages.context import StageContext
-from pipeline.storage import artifacts, shards
-from pipeline.storage.record_files import write_record
+from pipeline.storage import shards
 from tests.processes_in import is_gone
 from tests.system.project import ROOT
+from tests.system.training_project import RUN_STAGES, history_of, make_root
 from tests.waiting import HANG_S, wait_for, work_of
 
-SHAPE = (12, 12, 1)
-CLASSES = ["left", "right", "both"]
 EPOCHS = 6
-RUN_STAGE = """
-import sys, pathlib
-from pipeline.errors import RatchetError
-from pipeline.stages import train
-from pipeline.stages.context import StageContext
-try:
-    print(train.run(StageContext.load(pathlib.Path(sys.argv[1]), "train")))
-except RatchetError as error:
-    print("error:", error, file=sys.stderr)
-    sys.exit(error.exit_code)
-"""
-
-
-def write_part(folder: Path, rows: int, seed: int) -> None:
-    """Write images with a bright bar on the side that the label says, under noise."""
-    numbers = np.random.default_rng(seed)
-    labels = numbers.integers(0, 3, rows).astype(np.int32)
-    pixels = numbers.integers(0, 140, (rows, *SHAPE)).astype(np.uint8)
-    pixels[labels != 1, :, :3] += 60
-    pixels[labels != 0, :, -3:] += 60
-    schema = shards.image_schema(SHAPE)
-    with artifacts.published_folder(folder) as aside:
-        columns = {
-            "id": [f"{seed}-{row}" for row in range(rows)],
-            "label": labels,
-            "pixels": shards.pixel_column(pixels),
-            "pixel_mean": pixels.mean((1, 2, 3)).astype(np.float32),
-            "pixel_std": pixels.std((1, 2, 3)).astype(np.float32),
-        }
-        shards.finish_dataset(aside, [shards.write_shard(aside, 0, schema, [pa.table(columns)])], schema, shape=SHAPE)
-
-
-def make_root(root: Path, **train_changes: Any) -> Path:
-    """Make a project folder in which the train stage can run."""
-    root.mkdir(exist_ok=True)
-    for name in ("dvc.yaml", "execution.yaml"):
-        shutil.copy(ROOT / name, root / name)
-    recipe = yaml.safe_load((ROOT / "params.yaml").read_text())
-    recipe["data"]["classes"] = CLASSES
-    recipe["model"] = {"name": "cnn", "settings": {"filters": [4, 8], "dense": 16, "dropout": 0.3}}
-    recipe["train"] |= {"epochs": EPOCHS, "batch_size": 32, "learning_rate": 0.01, **train_changes}
-    (root / "params.yaml").write_text(yaml.safe_dump(recipe))
-    write_part(root / "data/prepared/train", 1500, 1)
-    write_part(root / "data/prepared/validation", 301, 2)  # odd: the ranks' shares differ
-    write_part(root / "data/augmented", 500, 3)
-    artifacts.write_json(root / "data/prepared/statistics.json", {"rows": 1500, "mean": [95.0], "std": [55.0]})
-    write_record(
-        root / "reports/contracts/prepared/result.json",
-        ContractResult(suite="s", rows=1, outcome="pass", expectations=(), data_digest="sha256:00"),
-    )
-    return root
 
 
 def run_stage(root: Path, monkeypatch: pytest.MonkeyPatch, workers: int = 2, hosts: str = "localhost") -> Path:
     """Run the stage in this process; return the candidate."""
     monkeypatch.setenv("RATCHET_HOROVOD__WORKERS", str(workers))
     monkeypatch.setenv("RATCHET_HOROVOD__HOSTS", f"'{hosts}'")
-    train.run(StageContext.load(root, "train"))
+    for stage in (resolve, train):
+        stage.run(StageContext.load(root, stage.__name__.rpartition(".")[2]))
     return root / "models/candidate"
 
 
@@ -101,22 +44,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield run_stage(make_root(tmp_path_factory.mktemp("training") / "undisturbed"), monkeypatch)
 
 
-def history_of(candidate: Path) -> np.ndarray[Any, Any]:
-    return np.loadtxt(candidate / "history.csv", delimiter=",", skiprows=1)
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_two_ranks_learn_and_publish_a_whole_candidate(undisturbed: Path) -> None:
     assert sorted(tree(undisturbed)) == ["architecture.json", "history.csv", "training.json", "weights.safetensors"]
-    history = history_of(undisturbed)
-    assert history[:, 0].tolist() == list(range(1, EPOCHS + 1))
-    assert history[-1, 5] > 0.95  # validation accuracy
+    history = history_of(undisturbed.parents[1])
+    assert [epoch.epoch for epoch in history] == list(range(1, EPOCHS + 1))
+    assert history[-1].validation["accuracy"] > 0.95
     account = json.loads((undisturbed / "training.json").read_text())
     assert account["rows"] == {"train": 1500, "augmented": 500, "validation": 301}
-    assert account["best_epoch"] == 1 + int(np.argmin(history[:, 4]))
+    assert account["best_epoch"] == min(history, key=lambda epoch: epoch.validation["loss"]).epoch
 
 
 def test_what_was_in_hand_is_removed_and_the_logs_are_there(undisturbed: Path) -> None:
@@ -126,17 +65,20 @@ def test_what_was_in_hand_is_removed_and_the_logs_are_there(undisturbed: Path) -
 
 
 def test_the_best_epoch_is_what_the_published_weights_answer(undisturbed: Path) -> None:
-    images = shards.read_images(undisturbed.parents[1] / "data/prepared/validation")
-    answer = stored.load(undisturbed)(images.pixels).numpy()
+    root = undisturbed.parents[1]
+    rows = shards.read_rows(root / "data/prepared/validation")
+    answer = stored.load(undisturbed)(rows.columns).numpy()
     best = json.loads((undisturbed / "training.json").read_text())["best_epoch"]
-    loss = -np.log(answer[np.arange(len(answer)), images.labels]).mean()
-    assert loss == pytest.approx(history_of(undisturbed)[best - 1, 4], rel=1e-3)
+    loss = -np.log(answer[np.arange(len(answer)), rows.labels]).mean()
+    assert loss == pytest.approx(history_of(root)[best - 1].validation["loss"], rel=1e-3)
 
 
 def test_one_worker_learns_what_two_do(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     candidate = run_stage(make_root(tmp_path / "one"), monkeypatch, workers=1)
+    alone, together = history_of(tmp_path / "one"), history_of(undisturbed.parents[1])
     # The same batches, the same dropout: only the order of the additions differs.
-    assert history_of(candidate)[:2] == pytest.approx(history_of(undisturbed)[:2], rel=2e-3)
+    for one_epoch, two_epoch in zip(alone[:2], together[:2], strict=True):
+        assert one_epoch.row() == pytest.approx(two_epoch.row(), rel=2e-3)
     one, two = stored.read_weights(candidate), stored.read_weights(undisturbed)
     assert max(np.abs(one[name] - two[name]).max() for name in two) < 0.05
 
@@ -151,7 +93,7 @@ def test_two_hosts_of_this_machine_give_the_same_bytes(
 def test_a_diverging_run_stops_with_one_line_and_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = make_root(tmp_path / "diverging", learning_rate=100.0, optimizer="sgd", weight_decay=10.0)
+    root = make_root(tmp_path / "diverging", train={"learning_rate": 100.0, "optimizer": "sgd"})
     with pytest.raises(DataError, match=r"the loss is (nan|inf) in epoch 1, step \d+: .*lower train\.learning_rate"):
         run_stage(root, monkeypatch)
     assert not (root / "models").exists()
@@ -161,7 +103,7 @@ def test_a_diverging_run_stops_with_one_line_and_publishes_nothing(
 def started_stage(root: Path) -> Iterator[subprocess.Popen[str]]:
     """Start the stage in a process of its own, with two ranks."""
     with subprocess.Popen(
-        [sys.executable, "-c", RUN_STAGE, str(root)],
+        [sys.executable, "-c", RUN_STAGES, str(root), "resolve", "train"],
         cwd=ROOT,
         env=os.environ | {"RATCHET_HOROVOD__WORKERS": "2"},
         stderr=subprocess.PIPE,

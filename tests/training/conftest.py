@@ -14,7 +14,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.training.job import Job
 from tests.training.made import image_spec, write_rows
 
-SHAPE = (8, 8, 1)
+IMAGE = image_spec((8, 8, 1))
 CLASSES = ("bright", "dark", "striped")
 
 WriteImages = Callable[..., Path]
@@ -24,9 +24,7 @@ WriteImages = Callable[..., Path]
 def write_images(tmp_path: Path) -> WriteImages:
     """Write a prepared data set of so many rows; grey level and label of a row are functions of its number."""
 
-    def write(
-        name: str, rows: int, *, spec: FeatureSpec = image_spec(SHAPE), label: int | None = None, parts: int = 1
-    ) -> Path:
+    def write(name: str, rows: int, *, spec: FeatureSpec = IMAGE, label: int | None = None, parts: int = 1) -> Path:
         numbers = np.arange(rows)
         images = np.broadcast_to((numbers % 256).astype(np.uint8)[:, None, None, None], (rows, *spec.shape))
         labels = numbers % len(CLASSES) if label is None else np.full(rows, label)

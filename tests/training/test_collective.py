@@ -41,3 +41,7 @@ def test_ranks_that_drifted_apart_are_named() -> None:
 )
 def test_only_what_horovod_says_is_a_lost_peer(said: str, is_lost: bool) -> None:
     assert is_lost_peer(RuntimeError(said)) == is_lost
+
+
+def test_what_a_rank_alone_stacks_is_its_own() -> None:
+    assert SingleProcess().stack(np.array([1.0, 2.0]), "moments").tolist() == [[1.0, 2.0]]

@@ -77,7 +77,9 @@ def test_what_a_training_honours_is_let_through_and_left_as_it_was(body: Any) ->
     model = network(body)
     before = [np.asarray(variable).copy() for variable in model.variables]
     examine(model)
-    assert all(np.array_equal(value, np.asarray(variable)) for value, variable in zip(before, model.variables, strict=True))
+    assert all(
+        np.array_equal(value, np.asarray(variable)) for value, variable in zip(before, model.variables, strict=True)
+    )
 
 
 def nested(layer: Any) -> Any:

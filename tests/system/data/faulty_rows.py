@@ -97,6 +97,7 @@ def make_root(folder: Path, rows: list[Row], shard_rows: int, **recipe: Any) -> 
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data_contracts", folder / "data_contracts")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"classes": CLASSES, "features": {"image": {"kind": "image", "settings": SETTINGS}}}
     params["augment"] |= {"copies": 2}

@@ -1,4 +1,4 @@
-"""A kind of feature is added as files of its name, and a source that delivers it: the data stages take both.
+"""A kind of feature is added as files of its name, and a source that delivers it: all stages take both.
 
 Nothing of the package is edited. `added/` holds what is laid beside its files.
 """
@@ -14,8 +14,12 @@ import numpy as np
 import pytest
 import yaml
 
+from pipeline.models import stored
+from pipeline.records.registration import Registration
+from pipeline.records.verdict import Verdict
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.record_files import read_record
 from tests.system.contracts.tables import write_suite
 from tests.system.data.faulty_rows import table_of
 from tests.system.data.test_same_result import run_stages
@@ -66,7 +70,9 @@ def recipe() -> dict[str, Any]:
             "weight": {"kind": "number", "settings": {"lowest": 0.0, "highest": 10.0}},
         },
     }
-    values["gate"].pop("slices", None)
+    values["model"] = {"name": "mlp", "settings": {"units": [8], "dropout": 0.0}}
+    values["train"] |= {"epochs": 2, "batch_size": 32}
+    values["gate"] |= {"minimum": {"accuracy": 0.0}, "maximum": {}}
     return values
 
 
@@ -117,3 +123,19 @@ def test_steps_for_images_leave_it_as_it_is(done: Path) -> None:
     assert augmented["weight"].to_pylist() == [weight_of[row_id] for row_id in augmented["source_id"].to_pylist()]
     changed = shards.read_rows(done / "data/augmented").columns["image"]
     assert not np.array_equal(changed, training.columns["image"])
+
+
+def test_a_model_of_both_features_is_trained_judged_and_published(done: Path) -> None:
+    execution = yaml.safe_load((done / "execution.yaml").read_text())
+    (done / "execution.yaml").write_text(yaml.safe_dump({**execution, "horovod": {"workers": 1}}))
+    (done / "requirements").mkdir()
+    shutil.copy(ROOT / "requirements" / "pipeline.txt", done / "requirements")
+    run_stages(done, "train", "evaluate", "champion", "gate", "register", master="local[1]")
+    features = stored.read_architecture(done / "models/candidate").features
+    assert [(spec.name, spec.kind) for spec in features] == [("image", "image"), ("weight", "number")]
+    verdict = read_record(done / "reports/verdict.json", Verdict)
+    assert verdict.promotes, verdict.reason
+    assert read_record(done / "reports/registration.json", Registration).outcome == "promoted"
+    weights = stored.read_weights(done / "models/candidate")
+    kernel = next(array for name, array in weights.items() if name.endswith("dense_0/kernel"))
+    assert kernel.shape == (8 * 8 + 1, 8)

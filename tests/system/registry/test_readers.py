@@ -28,7 +28,7 @@ def test_users_load_the_champion_by_mlflow_and_get_the_trained_models_answers(wo
     model = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
     answered = model.predict(workspace.zoo.pixels)
     np.testing.assert_allclose(answered, workspace.zoo.answers["first"], rtol=0, atol=1e-5)
-    assert model.metadata.signature.inputs.inputs[0].shape == (-1, *SHAPE)
+    assert model.metadata.signature.inputs.inputs[0].shape == (-1, -1, -1, SHAPE[2])
     assert np.asarray(model.input_example).shape == (4, *SHAPE)
     native = mlflow.tensorflow.load_model(f"models:/{NAME}@champion")
     assert set(native.signatures["serving_default"].structured_outputs) == {"probabilities"}

@@ -1,0 +1,141 @@
+"""The exported model: raw features in by name, of any size, in a process that loads neither Keras nor this package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline.data.resizing import resize
+from pipeline.errors import DataError
+from pipeline.evaluation.predict import predict
+from pipeline.export import saved_model
+from pipeline.export.ask import ask, ask_export
+from pipeline.export.saved_model import exported, serving_module
+from pipeline.models import stored
+from tests.models.made import rows_of
+
+TOLERANCE = 1e-6
+
+ALONE = """
+import json, sys
+sys.modules["keras"] = None  # an import of it fails
+import numpy as np, tensorflow as tf
+model, images = sys.argv[1:]
+serve = tf.saved_model.load(model).signatures["serving_default"]
+answers = serve(image=tf.constant(np.load(images)))
+print(json.dumps({
+    "answers": {name: values.numpy().tolist() for name, values in answers.items()},
+    "loaded": [name for name in sys.modules if name.partition(".")[0] in ("keras", "pipeline") and sys.modules[name]],
+}))
+"""
+
+
+def noise(rows: int, height: int, width: int, channels: int = 3) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(height).integers(0, 256, (rows, height, width, channels)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def export_of_one(one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(one, tmp_path_factory.mktemp("exports"))
+
+
+def test_the_signature_has_each_feature_raw_by_its_name_and_the_answers_by_the_tasks_name(
+    two: Path, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(str(exported(two, tmp_path / "exports"))).signatures["serving_default"]
+
+    taken = {
+        name: (spec.shape.as_list(), spec.dtype.name) for name, spec in serve.structured_input_signature[1].items()
+    }
+    assert taken == {"image": ([None, None, None, 3], "uint8"), "file": ([None, None, None, 1], "uint8")}
+    given = {name: (spec.shape.as_list(), spec.dtype.name) for name, spec in serve.structured_outputs.items()}
+    assert given == {"probabilities": ([None, 2], "float32")}
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_prepared_rows_are_answered_as_the_stored_model_does(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder: Path = request.getfixturevalue(name)
+    rows = rows_of(stored.read_architecture(folder), 300)  # more than one batch
+
+    served = ask_export(folder, tmp_path / "exports", rows, tmp_path / "scratch")
+
+    np.testing.assert_allclose(served, predict(folder, rows), rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("sides", [(1, 1), (1, 300), (11, 10), (12, 10), (97, 31), (640, 480)], ids=str)
+def test_images_of_another_size_are_answered_as_if_the_data_phase_had_resized_them(
+    one: Path, export_of_one: Path, sides: tuple[int, int]
+) -> None:
+    import tensorflow as tf
+
+    images = noise(4, *sides)
+    serve = tf.saved_model.load(str(export_of_one)).signatures["serving_default"]
+
+    served = serve(image=tf.constant(images))["probabilities"].numpy()
+    np.testing.assert_allclose(served, predict(one, {"image": resize(images, 12, 10)}), rtol=0, atol=TOLERANCE)
+
+
+def test_it_answers_in_a_process_without_keras_and_without_this_package(
+    one: Path, export_of_one: Path, tmp_path: Path
+) -> None:
+    images = noise(3, 40, 50)
+    np.save(tmp_path / "images.npy", images)
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        ALONE,
+        str(export_of_one),
+        str(tmp_path / "images.npy"),
+    ]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    said = json.loads(done.stdout)
+    assert said["loaded"] == []
+    expected = predict(one, {"image": resize(images, 12, 10)})
+    np.testing.assert_allclose(said["answers"]["probabilities"], expected, rtol=0, atol=TOLERANCE)
+
+
+def test_images_without_a_pixel_are_refused(export_of_one: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"does not answer: .*image: images have from 1 to 4096 pixels a side, not\] \[0 5"
+    ):
+        ask(export_of_one, {"image": noise(2, 0, 5)}, tmp_path / "scratch")
+
+
+def test_called_as_a_function_it_takes_its_one_feature_bare_and_several_by_name(one: Path, two: Path) -> None:
+    images = rows_of(stored.read_architecture(one))
+    np.testing.assert_allclose(serving_module(one)(images["image"]), predict(one, images), rtol=0, atol=TOLERANCE)
+
+    both = rows_of(stored.read_architecture(two))
+    np.testing.assert_allclose(serving_module(two)(both), predict(two, both), rtol=0, atol=TOLERANCE)
+
+
+def test_a_model_is_exported_once(one: Path, tmp_path: Path) -> None:
+    first = exported(one, tmp_path / "exports")
+    written = (first / "saved_model.pb").stat().st_mtime_ns
+
+    assert exported(one, tmp_path / "exports") == first
+    assert (first / "saved_model.pb").stat().st_mtime_ns == written
+
+
+def test_another_model_or_another_exporter_is_another_export_and_the_last_alone_stays(
+    one: Path, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_one, of_two = exported(one, tmp_path / "exports"), exported(two, tmp_path / "exports")
+    monkeypatch.setattr(saved_model, "code_digest", lambda _: "sha256:other")
+    by_another = exported(two, tmp_path / "exports")
+
+    assert len({of_one, of_two, by_another}) == 3
+    assert list((tmp_path / "exports").iterdir()) == [by_another]

@@ -1,0 +1,73 @@
+"""The MLflow model of a version as users load it: images of any size in, features by name if there are several."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+
+from pipeline.data.resizing import resize
+from pipeline.errors import Bug
+from pipeline.evaluation.predict import predict
+from pipeline.export.saved_model import exported
+from pipeline.models import stored
+from pipeline.models.build import build
+from pipeline.records.architecture import Architecture
+from pipeline.registry.bundle import write_bundle
+from tests.models.made import architecture, image, rows_of
+
+ONE = architecture(image((12, 10, 3)))
+TWO = architecture(image((12, 10, 3)), image(name="depth"))
+
+
+def bundle(made: Architecture, folder: Path) -> tuple[Path, Path]:
+    """Store a new model and write its bundle; return both folders."""
+    stored.save(folder / "model", made, build(made))
+    write_bundle(folder / "model", exported(folder / "model", folder / "exports"), folder / "bundle", rows_of(made, 4))
+    return folder / "model", folder / "bundle"
+
+
+def inputs_of(folder: Path) -> list[dict[str, Any]]:
+    signature = mlflow.models.get_model_info(str(folder)).signature
+    taken: list[dict[str, Any]] = signature.inputs.to_dict()
+    return taken
+
+
+def test_a_model_of_one_image_takes_an_array_of_images_of_any_size(tmp_path: Path) -> None:
+    model, written = bundle(ONE, tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 31, 3)).astype(np.uint8)
+
+    answers = mlflow.pyfunc.load_model(str(written)).predict(images)
+
+    np.testing.assert_allclose(answers, predict(model, {"image": resize(images, 12, 10)}), rtol=0, atol=1e-6)
+    assert inputs_of(written) == [{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": (-1, -1, -1, 3)}}]
+
+
+def test_a_model_of_several_features_takes_them_by_name_and_names_its_answers(tmp_path: Path) -> None:
+    model, written = bundle(TWO, tmp_path)
+    rows = rows_of(TWO, 3)
+    rows["image"] = np.random.default_rng(0).integers(0, 256, (3, 40, 31, 3)).astype(np.uint8)
+
+    answers = mlflow.pyfunc.load_model(str(written)).predict(rows)
+
+    expected = predict(model, {**rows, "image": resize(rows["image"], 12, 10)})
+    np.testing.assert_allclose(answers["probabilities"], expected, rtol=0, atol=1e-6)
+    assert [(taken["name"], taken["tensor-spec"]["shape"]) for taken in inputs_of(written)] == [
+        ("image", (-1, -1, -1, 3)),
+        ("depth", (-1, -1, -1, 1)),
+    ]
+
+
+@pytest.mark.parametrize("made", [ONE, TWO], ids=["one", "two"])
+def test_an_export_that_answers_otherwise_is_never_published(made: Architecture, tmp_path: Path) -> None:
+    stored.save(tmp_path / "model", made, build(made))
+    export = exported(tmp_path / "model", tmp_path / "exports")
+    shutil.rmtree(tmp_path / "model")
+    stored.save(tmp_path / "model", made, build(made))  # with other weights
+
+    with pytest.raises(Bug, match="answers differently from the model it was made from"):
+        write_bundle(tmp_path / "model", export, tmp_path / "bundle", rows_of(made, 4))
