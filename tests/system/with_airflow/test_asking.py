@@ -16,7 +16,7 @@ from tests.system.with_airflow.project_of_airflow import DAG
     [
         ({"train.epochs": 0}, "less than the minimum"),
         ({"train.epochs": "3; rm -rf /"}, "is not of type"),
-        ({"train.optimizer": "adamm"}, "is not one of"),
+        ({"train.optimizer.name": "adamm"}, "is not one of"),
         ({"reason": "x" * 2**20}, "is too long"),
         ({"data.path": "x" * 2**20}, "is too long"),
     ],
