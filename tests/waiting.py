@@ -6,8 +6,10 @@ something takes there says nothing about whether it works; that nothing moves an
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,7 +47,8 @@ def wait_for(
 def size_of(path: Path) -> int:
     """Return the bytes in a file, or in all files under a folder; 0 if there is none. It may change meanwhile."""
     total = 0
-    for file in [path, *path.rglob("*")]:
+    inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)  # passes over what has gone
+    for file in chain([path], inside):
         try:
             total += file.stat().st_size if file.is_file() else 0
         except FileNotFoundError:

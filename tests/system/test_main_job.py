@@ -149,13 +149,16 @@ def test_killing_any_stage_leaves_nothing_half_done_and_the_next_run_ends_the_sa
     first_lock: bytes, tmp_path: Path
 ) -> None:
     project = make_project(tmp_path / "project")
-    for number, stage in enumerate(stage.name for stage in load_graph(project.root).stages):
+    graph = load_graph(project.root)
+    for number, stage in enumerate(stage.name for stage in graph.stages):
         run = project.start("ratchet", "run")
         victim = stage_process(project, stage, run)
         # Every second time the driver is killed instead: what it started must die with it.
         (psutil.Process(run.pid) if number % 2 else victim).send_signal(signal.SIGKILL)
         run.communicate()
-        assert run.returncode == (-signal.SIGKILL if number % 2 else 75), stage
+        # Publishing is tried again by the driver itself, as if the champion had moved meanwhile.
+        is_tried_again = stage == getattr(graph.maker("registration"), "name", None)
+        assert run.returncode == (-signal.SIGKILL if number % 2 else 0 if is_tried_again else 75), stage
         assert_nothing_is_left(project)
     done = project.ratchet("run")
     assert done.returncode == 0, done.stdout + done.stderr
