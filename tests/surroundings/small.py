@@ -1,7 +1,7 @@
-"""A small project that can stand anywhere: real git, DVC and commands on three quick stages, two of them the tests' own.
+"""A small project that can stand anywhere: real git, DVC and commands, and quick stages.
 
-`survey` writes what a stage sees of the project: the source's files, the contract, the registry, the commit. What is the
-same wherever a run works is tracked; where it publishes is not.
+The stage `survey` is the tests' own. It writes what a stage sees of the project: the source's files, the contract, the
+registry, the commit. What is the same wherever a run works is tracked; where it publishes is not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def run(stage):
         for name in sorted(names):
             path = os.path.join(folder, name)
             files[ascii(os.path.relpath(path, source))] = os.stat(path).st_size
-    seen = {"source": files, "contract": digest_file(stage.dep(f"{contracts}/raw.yaml")), "seed": stage.param("seed", int)}
+    contract = digest_file(stage.dep(f"{contracts}/raw.yaml"))
+    seen = {"source": files, "contract": contract, "seed": stage.param("seed", int)}
     write_json(stage.out("reports/survey.json"), seen)
     store, commit = stage.store(), stage.commit()
     where = {
@@ -65,7 +66,6 @@ WITH_INGEST = {"resolve": SHIPPED["resolve"], "ingest": SHIPPED["ingest"], "surv
 
 # What runs may write in the user's folder. DVC's settings are the user's: of `.dvc` only these two.
 _OURS = (".ratchet", "runs", "data", "reports", "models", "registry", "dvc.lock", ".dvc/tmp", ".dvc/cache")
-_CHOSEN = ("HOME", "TMPDIR", "PATH", "PYTHONPATH")
 _FOREIGN = ("GIT_", "XDG_", "DVC_", "RATCHET_", "MLFLOW_")  # what the machine of the tests may say must not matter
 _GIT = (
     "git",
@@ -75,11 +75,12 @@ _GIT = (
 )
 
 
-def git(folder: Path, *words: str, **variables: str) -> str:
+def git(folder: Path, *words: str) -> str:
     """Run git as somebody else does: without hooks, without filters, without the settings of this machine."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        **{"GIT_CONFIG_GLOBAL": os.devnull, "GIT_OPTIONAL_LOCKS": "0", **variables},
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_OPTIONAL_LOCKS": "0",
     }
     done = subprocess.run([*_GIT, *words], cwd=folder, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
@@ -100,6 +101,7 @@ class Small(Project):
 
     variables: Mapping[str, str | None] = field(default_factory=dict)
     user: int | None = None
+    umask: int = -1
     python: Path = Path(sys.executable)
     database: str = "registry/mlflow.db"
     stages: Sequence[str] = tuple(STAGES)
@@ -111,7 +113,7 @@ class Small(Project):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of an activated `.venv`, with nothing of the machine of the tests but the path to its tools."""
+        """The environment of an activated `.venv`, without what this machine may set."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         kept |= {"PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(self.root)}
         for name, value in self.variables.items():
@@ -133,6 +135,7 @@ class Small(Project):
             errors="surrogateescape",
             user=self.user,
             group=self.user,
+            umask=self.umask,
             extra_groups=None if self.user is None else [],
         )
 
@@ -154,19 +157,15 @@ class Small(Project):
         """What `ratchet runs list` says, oldest first."""
         return list(json.loads(self.succeed("runs", "list", "--json")))[::-1]
 
-    def run_in_place(self) -> dict[str, Any]:
-        """`ratchet run`; return its record."""
-        known = {run["id"] for run in self.runs()}
-        self.succeed("run")
-        [run] = [run for run in self.runs() if run["id"] not in known]
-        return run
-
-    def run_of_its_own(self, *changes: str) -> dict[str, Any]:
-        """`ratchet run --set …`; return its record."""
-        known = {run["id"] for run in self.runs()}
+    def run(self, *changes: str) -> str:
+        """`ratchet run`, with `--set` for each change; return the run's id."""
+        known = set(self._ids())
         self.succeed("run", *(word for change in changes for word in ("--set", change)))
-        [run] = [run for run in self.runs() if run["id"] not in known]
-        return run
+        [run_id] = set(self._ids()) - known
+        return run_id
+
+    def _ids(self) -> list[str]:
+        return [path.parent.name for path in self.root.glob("runs/*/record.json")]
 
     def open(self, run_id: str, **request: Any) -> Path:
         """`ratchet runs open`; return the run's workspace."""
@@ -174,34 +173,32 @@ class Small(Project):
         [line] = [line for line in said.splitlines() if line.startswith(f"open: {run_id} in ")]
         return self.root / line.partition(" in ")[2]
 
-    def run_in_steps(self, run_id: str, **request: Any) -> dict[str, Any]:
-        """Open a run, bring each stage up to date, close it; return its record."""
+    def run_in_steps(self, run_id: str, **request: Any) -> str:
+        """Open a run, bring each stage up to date, close it; return its id."""
         self.open(run_id, **request)
         for stage in self.stages:
             self.succeed("runs", "stage", run_id, stage)
         self.succeed("runs", "close", run_id, "--state", "success")
-        [run] = [run for run in self.runs() if run["id"] == run_id]
-        return run
+        return run_id
 
-    def kept(self, run: Mapping[str, Any], path: str) -> bytes:
+    def kept(self, run_id: str, path: str) -> bytes:
         """Read one of the files that are kept of a run."""
-        return (self.root / str(run["folder"]) / path).read_bytes()
+        return (self.root / "runs" / run_id / path).read_bytes()
 
-    def seen(self, run: Mapping[str, Any]) -> dict[str, Any]:
+    def seen(self, run_id: str) -> dict[str, Any]:
         """What the stage `survey` of a run has seen: what is tracked, and what is not."""
-        return {**json.loads(self.kept(run, "reports/survey.json")), **json.loads(self.kept(run, "reports/where.json"))}
+        tracked, other = (json.loads(self.kept(run_id, f"reports/{name}.json")) for name in ("survey", "where"))
+        return {**tracked, **other}
 
     def listing(self) -> dict[str, str]:
         """Everything in the user's folder that is not Ratchet's to write: kind, permissions and content, by path."""
-        found = {}
-        for folder, folders, names in os.walk(self.root):
-            at = os.path.relpath(folder, self.root)
-            inside = [os.path.normpath(os.path.join(at, name)) for name in [*folders, *names]]
-            folders[:] = [name for name in folders if name not in (".git", "__pycache__")]
-            folders[:] = [name for name in folders if os.path.normpath(os.path.join(at, name)) not in _OURS]
-            for path in inside:
-                if Path(path).name not in (".git", "__pycache__") and path not in _OURS:
-                    found[ascii(path)] = _looks(self.root / path)
+        found, folders = {}, [self.root]
+        while folders:
+            for path in folders.pop().iterdir():
+                name = path.relative_to(self.root)
+                if path.name not in (".git", "__pycache__") and str(name) not in _OURS:
+                    found[ascii(str(name))] = _looks(path)
+                    folders += [path] if path.is_dir() and not path.is_symlink() else []
         return found
 
     def assert_listing(self, before: Mapping[str, str]) -> None:
@@ -223,7 +220,7 @@ class Small(Project):
 def _looks(path: Path) -> str:
     status = path.lstat()
     if path.is_symlink():
-        return f"-> {ascii(os.readlink(path))}"
+        return f"-> {str(path.readlink())!a}"
     content = hashlib.md5(path.read_bytes()).hexdigest() if path.is_file() else "folder"
     return f"{status.st_mode:o} {status.st_uid} {content}"
 
@@ -246,36 +243,31 @@ def write_graph(root: Path, stages: Mapping[str, Mapping[str, Any]]) -> None:
     (root / "dvc.yaml").write_text(json.dumps({"stages": declared}, indent=2))  # YAML, too, and without aliases
 
 
-def works_in_every_way(small: Small, *, is_hidden: bool = False) -> dict[str, Any]:
+def works_in_every_way(small: Small) -> dict[str, Any]:
     """Run the same recipe in a run of its own, in steps and in place, and hold all that is promised of the three.
 
-    Return what the stages have seen. `is_hidden`: git does not tell the user of changes, so it need not say so here.
+    Return what the stages of all three have seen.
     """
     listing = small.listing()
-    own = small.run_of_its_own("seed=7")
+    own = small.run("seed=7")
     steps = small.run_in_steps("in-steps", overrides={"seed": 7}, is_forced=True)
     small.assert_listing(listing)
     small.edit("params.yaml", "seed: 20261101", "seed: 7")
     listing = small.listing()
-    place = small.run_in_place()
+    place = small.run()
     small.assert_listing(listing)
 
-    runs = small.runs()
-    assert [(run["id"], run["driver"], run["state"]) for run in runs] == [
-        (own["id"], "ratchet", "success"),
-        ("in-steps", "airflow", "success"),
-        (place["id"], "ratchet", "success"),
-    ]
+    told = [(run["id"], run["driver"], run["state"]) for run in small.runs()]
+    assert told == [(own, "ratchet", "success"), (steps, "airflow", "success"), (place, "ratchet", "success")], told
     lock = (small.root / "dvc.lock").read_bytes()
-    assert yaml.safe_load(lock)["stages"].keys() == set(small.stages)
-    for run in (own, steps, place):
-        assert small.kept(run, "dvc.lock") == lock
-        assert yaml.safe_load(small.kept(run, "params.yaml"))["seed"] == 7
-        seen = small.seen(run)
-        assert seen["seed"] == 7
-        assert Path(seen["database"]) == small.root / small.database
-        assert (small.root / small.database).is_relative_to(small.root / Path(seen["artifacts"]).parent)
-    assert not list(small.root.glob(".ratchet/workspaces/*"))
-    assert not list(small.root.glob(".worktrees/*"))
-    assert not list((small.aside / "tmp").iterdir())
+    assert list(yaml.safe_load(lock)["stages"]) == list(small.stages)
+    seen = small.seen(place)
+    assert seen["seed"] == 7
+    assert Path(seen["database"]) == small.root / small.database
+    for run_id in (own, steps, place):
+        assert small.kept(run_id, "dvc.lock") == lock, run_id
+        assert yaml.safe_load(small.kept(run_id, "params.yaml"))["seed"] == 7, run_id
+        assert small.seen(run_id) == seen, run_id
+    left = [*small.root.glob(".ratchet/workspaces/*"), *small.root.glob(".worktrees/*"), *small.aside.glob("*/*")]
+    assert not left, left
     return seen

@@ -20,7 +20,12 @@ def picture(*folders: Path) -> dict[str, str]:
         own = Path(git(folder, "rev-parse", "--path-format=absolute", "--git-dir").strip())
         for path in (own / "index", common / "config", common / "packed-refs", *sorted((common / "hooks").glob("*"))):
             found[str(path)] = path.read_bytes().hex() if path.is_file() else "none"
-        for question in (["worktree", "list", "--porcelain"], ["for-each-ref"], ["rev-parse", "HEAD"], ["stash", "list"]):
+        for question in (
+            ["worktree", "list", "--porcelain"],
+            ["for-each-ref"],
+            ["rev-parse", "HEAD"],
+            ["stash", "list"],
+        ):
             found[f"{folder} {question[0]}"] = git(folder, *question)
     return found
 
