@@ -12,32 +12,39 @@ from tests.surroundings.conftest import MakeSmall
 from tests.surroundings.small import WITH_INGEST, Small, commit_all
 
 SECRET = "hunter2-do-not-tell"
-LEVELS = {
-    "system": {"cache.type": "symlink"},
-    "global": {"cache.type": "hardlink"},
-    "project": {"cache.shared": "group"},
-    "local": {"cache.type": "hardlink,symlink", "cache.shared": "group"},
+LEVELS = {  # where the cache is, and how it is used
+    "system": ("the cache", {"type": "symlink"}),
+    "global": ("the cache", {"type": "hardlink"}),
+    "project": ("project/../kept beside", {"shared": "group"}),
+    "local": ("project/inside/cache", {"type": "hardlink,symlink", "shared": "group"}),
 }
-CACHES = {"system": "absolute", "global": "absolute", "project": "../kept beside", "local": "inside/cache"}
 
 
 def configured(small: MakeSmall, tmp_path: Path, level: str) -> Small:
-    """A project whose user has configured DVC at one level, with its own commands."""
+    """A project whose user has configured DVC at one level; in the project, relative to the file."""
     made = small(stages=WITH_INGEST).with_variables(
         XDG_CONFIG_DIRS=str(tmp_path / "system"), XDG_CONFIG_HOME=str(tmp_path / "global")
     )
     commit_all(made.root)
-    cache = CACHES[level] if CACHES[level] != "absolute" else str(tmp_path / "the cache")
-    for words in (
-        ["cache", "dir", f"--{level}", cache],
-        *(["config", f"--{level}", key, value] for key, value in LEVELS[level].items()),
-        ["remote", "add", f"--{level}", "--default", "beside", str(tmp_path / "remote")],
-        ["remote", "add", f"--{level}", "server", "https://127.0.0.1:9/models"],
-        ["remote", "modify", f"--{level}", "server", "user", "somebody"],
-        ["remote", "modify", f"--{level}", "server", "password", SECRET],
-    ):
-        done = made.call("dvc", *words)
-        assert done.returncode == 0, (words, done.stderr)
+    file = {
+        "system": tmp_path / "system" / "dvc" / "config",
+        "global": tmp_path / "global" / "dvc" / "config",
+        "project": made.root / ".dvc" / "config",
+        "local": made.root / ".dvc" / "config.local",
+    }[level]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    path, kinds = LEVELS[level]
+    cache = str(tmp_path / path) if level in ("system", "global") else os.path.relpath(tmp_path / path, file.parent)
+    sections: dict[str, dict[str, str]] = {
+        "core": {"remote": "beside"},
+        "cache": {"dir": cache, **kinds},
+        "'remote \"beside\"'": {"url": str(tmp_path / "remote")},
+        "'remote \"server\"'": {"url": "https://127.0.0.1:9/x", "user": "somebody", "password": SECRET},
+    }
+    with file.open("a") as config:
+        for name, values in sections.items():
+            heading = "" if file.name == "config" and level == "project" and name == "core" else f"[{name}]\n"
+            config.write(heading + "".join(f"    {key} = {value}\n" for key, value in values.items()))
     return made
 
 
@@ -86,7 +93,7 @@ def test_the_users_configuration_of_dvc_holds_in_every_run(small: MakeSmall, tmp
     assert stat.S_IMODE(local.stat().st_mode) == 0o600
 
     raw = next((workspace / "data" / "raw").glob("*.parquet"))
-    kinds = LEVELS[level].get("cache.type", "")
+    kinds = LEVELS[level][1].get("type", "")
     assert raw.is_symlink() == kinds.startswith("symlink")
     assert (raw.lstat().st_nlink > 1) == kinds.startswith("hardlink")
     if raw.is_symlink():
@@ -100,7 +107,7 @@ def test_the_users_configuration_of_dvc_holds_in_every_run(small: MakeSmall, tmp
 
     assert list((cache / "files" / "md5").glob("*/*"))
     assert not (project.root / ".dvc" / "cache").exists()
-    if "cache.shared" in LEVELS[level]:
+    if "shared" in LEVELS[level][1]:
         assert all(folder.stat().st_mode & stat.S_IWGRP for folder in (cache / "files" / "md5").iterdir())
     assert project.call("dvc", "push").returncode == 0
     assert list((tmp_path / "remote").rglob("*.dir"))

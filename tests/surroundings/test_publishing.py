@@ -42,7 +42,7 @@ def run(stage):
         stored.save_weights(folder, ARCHITECTURE, weights)
     return "made"
 '''
-SHELVE = '''"""Promotes every model by the registry's own code, but for MLflow's form of the model, which takes TensorFlow."""
+SHELVE = '''"""Promotes every model as `register` does, but without MLflow's form of it, which takes TensorFlow."""
 
 import shutil
 
@@ -91,7 +91,7 @@ STAGES: dict[str, dict[str, Any]] = {
 def published(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
     """A project, in a folder of a difficult name, in which each way of running has published a model."""
     folder = tmp_path_factory.mktemp("published")
-    root = folder / "our models' 100%41 #1, [ü] ?"
+    root = folder / "our models' 100%41 #1, [ü]"
     shutil.copytree(template, root)
     for name, text in {"make": MAKE, "shelve": SHELVE}.items():
         (root / "pipeline" / "stages" / f"{name}.py").write_text(text)
