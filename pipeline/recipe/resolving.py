@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import spelt_out
 from pipeline.recipe.fitting import require_fit
@@ -42,9 +44,8 @@ def checked(values: Any, where: Where) -> Recipe:
     refuse_deep(values, place_of(where))
     recipe = validate(Recipe, spelt_out(values) if isinstance(values, Mapping) else values, where, hint=meant)
     chosen = list(choices(recipe))
-    for each in chosen:
-        each.settings(where)
-    whole = Recipe.model_validate(complete(recipe))
+    settings = {each.key: each.settings(where) for each in chosen}
+    whole = Recipe.model_validate(_completed(recipe, settings))
     for require in (_require_companions, require_fit, _require_checked):  # each of all, before the next of any
         for each in chosen:
             with _told(each, where):
@@ -54,10 +55,7 @@ def checked(values: Any, where: Where) -> Recipe:
 
 def complete(recipe: Recipe) -> dict[str, Any]:
     """Return a checked recipe as plain values, with every default written out, those of the slots' members too."""
-    values = copied(recipe.model_dump(mode="json"))
-    for chosen in choices(recipe):
-        set_dotted(values, f"{chosen.key}.settings", chosen.settings().model_dump(mode="json"))
-    return values
+    return _completed(recipe, {chosen.key: chosen.settings() for chosen in choices(recipe)})
 
 
 def named_files(recipe: Recipe, root: Path) -> list[Path]:
@@ -74,6 +72,13 @@ def named_files(recipe: Recipe, root: Path) -> list[Path]:
 def load_checked(root: Path) -> Recipe:
     """Read `params.yaml` under `root` as `checked` does."""
     return checked(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+
+
+def _completed(recipe: Recipe, settings: Mapping[str, BaseModel]) -> dict[str, Any]:
+    values = copied(recipe.model_dump(mode="json"))
+    for key, chosen in settings.items():
+        set_dotted(values, f"{key}.settings", chosen.model_dump(mode="json"))
+    return values
 
 
 def _require_companions(chosen: Chosen, _: Recipe) -> None:
