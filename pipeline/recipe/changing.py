@@ -83,7 +83,8 @@ def _override(values: dict[str, Any], key: str, value: Any) -> None:
             group, last = key, label
         elif isinstance(value, Mapping):
             now = _at(values, key)
-            value = {**({label: now[label]} if label in now else {}), **value}
+            is_same = value.get(label, now.get(label)) == now.get(label)
+            value = {**(now if is_same else {}), **value}
     if group and last == label_of(type_of(group)):
         if _at(values, group).get(last) != value:
             set_dotted(values, group, {last: value})

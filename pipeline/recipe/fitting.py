@@ -19,12 +19,19 @@ ROW_COLUMNS = (
     "id", "label", "part", "source", "row", "content_digest", "reason", "copy", "source_id", "source_part",
     "parts_with_row",
 )  # fmt: skip
+# Those of the tables that contracts are about, before the columns of features.
+_RAW = ("id", "label", "part", "source", "row", "content_digest")
+_PREPARED = ("id", "label", "part", "copy", "source_id", "source_part", "parts_with_row")
 
 
-def columns_of(recipe: Recipe) -> tuple[str, ...]:
-    """Return the columns that rows of any data set may have, those that the recipe's features bring included."""
-    brought = [column for name, feature in recipe.data.features.items() for column in _columns(name, feature)]
-    return (*ROW_COLUMNS, *brought)
+def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
+    """Return the columns of the tables that contracts are about, those that the recipe's features bring included.
+
+    `of` is raw or prepared data; columns of either, if it is neither.
+    """
+    own = {"raw": _RAW, "prepared": _PREPARED}.get(of, ROW_COLUMNS)
+    features = recipe.data.features.items()
+    return (*own, *(column for name, feature in features for column in _columns(name, feature, of)))
 
 
 def require_fit(chosen: Chosen, recipe: Recipe) -> None:
@@ -69,7 +76,8 @@ def _require_own_columns(key: str, features: Mapping[str, Any]) -> None:
             raise UsageError(f"{key}: its column '{column}' is one of {others[column]} too; rename it")
 
 
-def _columns(name: str, feature: Any) -> list[str]:
+def _columns(name: str, feature: Any, of: str = "") -> list[str]:
     kind = FEATURE.member(feature.kind)
-    declared = (getattr(kind, what, None) for what in ("raw_columns", "facts"))
+    verbs = {"raw": ("raw_columns",), "prepared": ("facts",)}.get(of, ("raw_columns", "facts"))
+    declared = (getattr(kind, verb, None) for verb in verbs)
     return [name, f"{name}_bytes", *(column for columns in declared if columns for column in columns(name))]

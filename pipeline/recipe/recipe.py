@@ -20,14 +20,18 @@ PARAMS_FILE = "params.yaml"
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
-TASK = Slot("task", "pipeline.evaluation.tasks")
-SOURCE = Slot("source", "pipeline.data.sources")
-FEATURE = Slot("feature kind", "pipeline.data.features")
-AUGMENTATION = Slot("augmentation step", "pipeline.data.augmentations")
-ARCHITECTURE = Slot("architecture", "pipeline.models.architectures")
-LOSS = Slot("loss", "pipeline.training.losses")
-OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers")
-SCHEDULE = Slot("schedule", "pipeline.training.schedules")
+TASK = Slot("task", "pipeline.evaluation.tasks", ("Task",))
+SOURCE = Slot("source", "pipeline.data.sources", ("open_source",))
+FEATURE = Slot(
+    "feature kind",
+    "pipeline.data.features",
+    ("raw_columns", "facts", "shape", "spec", "working_bytes", "raw_digests", "examine", "prepare", "describe", "fit"),
+)
+AUGMENTATION = Slot("augmentation step", "pipeline.data.augmentations", ("change",))
+ARCHITECTURE = Slot("architecture", "pipeline.models.architectures", ("build",))
+LOSS = Slot("loss", "pipeline.training.losses", ("build",))
+OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers", ("build",))
+SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
 
 
 class DataParams(Settings):

@@ -5,20 +5,21 @@ One resolver serves `params.yaml`, `--set`, the preflight, the first stage, Airf
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import spelt_out
 from pipeline.recipe.fitting import require_fit
 from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import FEATURE, PARAMS_FILE, TASK, Recipe
-from pipeline.recipe.settings import Where, copied, led, place_of, refuse_deep, set_dotted, validate
+from pipeline.recipe.settings import Settings, Where, copied, led, place_of, refuse_deep, set_dotted, validate
 from pipeline.recipe.slots import Chosen, Slot, choices
 from pipeline.recipe.strict_yaml import parse_yaml
 
@@ -45,12 +46,32 @@ def checked(values: Any, where: Where) -> Recipe:
     recipe = validate(Recipe, spelt_out(values) if isinstance(values, Mapping) else values, where, hint=meant)
     chosen = list(choices(recipe))
     settings = {each.key: each.settings(where) for each in chosen}
+    for each in chosen:
+        _require_written(each, settings[each.key], where)
     whole = Recipe.model_validate(_completed(recipe, settings))
-    for require in (_require_companions, require_fit, _require_checked):  # each of all, before the next of any
+    # Each requirement of all choices, before the next of any.
+    for require in (_require_companions, require_fit, _require_checked, _require_verbs):
         for each in chosen:
             with _told(each, where):
                 require(each, whole)
     return recipe
+
+
+def _require_written(chosen: Chosen, settings: Settings, where: Where) -> None:
+    """Raise UsageError unless settings, written out in JSON with all defaults, are read back as the same."""
+    try:
+        written = json.loads(json.dumps(settings.model_dump(mode="json", warnings=False), allow_nan=False))
+        why = "" if type(settings).model_validate(written) == settings else "they are others then; use plain types"
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        why = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}; a default must be valid, and a tuple, date or "
+        why += "other type that JSON has not takes Field(strict=False)"
+    except ValueError as error:
+        why = str(error)
+    if why:
+        file = f"{chosen.slot.folder}/{chosen.choice.name}.py"
+        text = f"{chosen.key}: {file}: Settings cannot be written out and read back: {why}"
+        raise UsageError(led(where, f"{chosen.key}.settings", text))
 
 
 def complete(recipe: Recipe) -> dict[str, Any]:
@@ -84,6 +105,14 @@ def _completed(recipe: Recipe, settings: Mapping[str, BaseModel]) -> dict[str, A
 def _require_companions(chosen: Chosen, _: Recipe) -> None:
     for slot in _COMPANIONS.get(chosen.slot, ()):
         slot.file(chosen.choice.name)
+
+
+def _require_verbs(chosen: Chosen, recipe: Recipe) -> None:  # noqa: ARG001 - as every requirement is called
+    slot, module = chosen.slot, chosen.member()
+    for verb in slot.verbs:
+        if not callable(getattr(module, verb, None)):
+            file = f"{slot.folder}/{chosen.choice.name}.py"
+            raise UsageError(f"{file}: has no {verb}, which every {slot.what} has; see {slot.folder}/__init__.py")
 
 
 def _require_checked(chosen: Chosen, recipe: Recipe) -> None:

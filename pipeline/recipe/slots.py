@@ -32,10 +32,14 @@ _LOOKS_LIKE_ONE = re.compile(r"^class Settings\(|^def build\(settings\b", re.MUL
 
 
 class Slot(NamedTuple):
-    """A slot: what its members are, and the package whose files they are. It marks a field of the recipe."""
+    """A slot: what its members are, the package whose files they are, and the verbs that each has to have.
+
+    It marks a field of the recipe.
+    """
 
     what: str
     package: str
+    verbs: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:

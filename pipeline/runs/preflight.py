@@ -32,7 +32,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
         if not (root / contract.path).is_file():
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
         try:
-            read_suite(root / contract.path, columns_of(recipe))
+            read_suite(root / contract.path, columns_of(recipe, contract.of))
         except UsageError as error:
             raise UsageError(str(error).replace(f"{root}/", "")) from error
     if not os.access(root, os.W_OK):

@@ -1,8 +1,8 @@
 """Completes the recipe: params.yaml → reports/recipe.json, on which every other stage depends for its parameters.
 
 A default that stands in code only, or the code of a file that the recipe names, decides a result too. So both are
-written out here, and a change of either re-runs what depends on it, and nothing else. The contracts are read, so that
-one that promises nothing is refused before any work.
+written out here, and a change of either re-runs what depends on it. The contracts are read, so that one that promises
+nothing is refused before any work.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pipeline.storage.artifacts import write_json
 def run(stage: StageContext) -> str:
     """Publish `reports/recipe.json`: every value of the recipe, and a digest of each file that it names."""
     recipe = stage.recipe()
-    for contract in ("raw.yaml", "prepared.yaml"):
-        read_suite(stage.dep(f"{recipe.data.contracts}/{contract}"), columns_of(recipe))
+    for data in ("raw", "prepared"):
+        read_suite(stage.dep(f"{recipe.data.contracts}/{data}.yaml"), columns_of(recipe, data))
     values = complete(recipe)
     package = Path(pipeline.__file__).parent
     for file in named_files(recipe, package.parent):

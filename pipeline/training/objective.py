@@ -21,7 +21,7 @@ _OBJECTIVES = "pipeline.training.objectives"
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss and the figures of a task. `where` and `whose` name their files in errors."""
+    """A loss and the figures of a task; the files of both are named in errors."""
 
     loss: Callable[[Any, Any], Any]
     metrics: Callable[[Any, Any], dict[str, Any]]

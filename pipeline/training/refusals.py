@@ -87,7 +87,7 @@ def refuse_behaviour(step: TrainingStep, model: Any, optimizer: Any, part: PartI
     """Refuse what shows when a model is tried on the first rows of a part; its weights are as before afterwards.
 
     That is: state that a step changes and ranks do not share; rows that change each other's logits, other than through
-    the batch normalization that ranks share; a loss of a layer that is no mean over rows. All ranks call it together.
+    the batch normalization that ranks share; a loss of a layer that doubles with its rows. All ranks call it together.
     """
     variables = [*model.variables, *optimizer.variables]
     with restored(variables):

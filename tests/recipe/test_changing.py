@@ -149,3 +149,9 @@ def test_a_value_that_has_no_end_is_refused() -> None:
         deep = [deep]
     with pytest.raises(UsageError, match=r"^--set: model\.settings\.x: nested too deeply$"):
         changed({"model.settings.x": deep})
+
+
+@pytest.mark.parametrize("said", ["cnn", {"name": "cnn"}])
+def test_a_name_alone_says_the_same_bare_or_not(said: object) -> None:
+    values = {"model": {"name": "cnn", "settings": {"dense": 8}}}
+    assert apply_overrides(values, {"model": said}, "--set")["model"] == values["model"]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.recipe.fitting import columns_of
 from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.recipe.resolving import checked
+from pipeline.recipe.resolving import checked, load_checked
 from pipeline.recipe.strict_yaml import parse_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -70,3 +71,13 @@ def test_a_step_that_changes_no_feature_of_the_recipe_is_refused(monkeypatch: py
         "params.yaml: augment.steps.1 noise: changes features of kind sound, of which the recipe has none; "
         "take it out of augment.steps"
     )
+
+
+def test_a_contract_knows_the_columns_of_its_own_data_only() -> None:
+    recipe = load_checked(ROOT)
+    raw, prepared = set(columns_of(recipe, "raw")), set(columns_of(recipe, "prepared"))
+    assert {"image_encoding", "content_digest", "image_bytes"} <= raw
+    assert {"image_mean", "parts_with_row", "image_bytes"} <= prepared
+    assert not {"image_mean", "parts_with_row"} & raw
+    assert not {"image_encoding", "content_digest"} & prepared
+    assert raw | prepared <= set(columns_of(recipe))

@@ -156,7 +156,32 @@ def test_a_failed_member_is_looked_at_again(add: Add, values: dict[str, Any]) ->
     values["train"]["schedule"] = "mended"
     refused(values)
     file.write_text(HEAD + "class Settings(Base): pass\n")
-    assert checked(values, "x").train.schedule.name == "mended"
+    assert "schedules/mended.py: has no share, which every schedule has" in refused(values)
+    add(SCHEDULE, "whole", HEAD + "class Settings(Base): pass\ndef share(settings, step, steps): return 1.0\n")
+    values["train"]["schedule"] = "whole"
+    assert checked(values, "x").train.schedule.name == "whole"
+
+
+@pytest.mark.parametrize(
+    ("declared", "why"),
+    [
+        (
+            "a: tuple[float, float] = (0.9, 0.999)",
+            "a tuple, date or other type that JSON has not takes Field(strict=False)",
+        ),
+        ("a: int = 1.5", "a default must be valid"),
+        ("a: float = float('inf')", "not JSON compliant"),
+    ],
+)
+def test_defaults_that_a_stage_could_not_read_are_refused(
+    add: Add, values: dict[str, Any], declared: str, why: str
+) -> None:
+    share = "def share(settings, step, steps): return 1.0"
+    add(SCHEDULE, "unreadable", f"{HEAD}class Settings(Base):\n    {declared}\n{share}\n")
+    values["train"]["schedule"] = "unreadable"
+    line = refused(values)
+    assert "schedules/unreadable.py: Settings cannot be written out and read back: " in line
+    assert why in line
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,8 @@ def test_horovod_is_asked_for_by_several_workers_only(
         ("name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: label}}]", "bounds the row count"),
         ("name: x\nexpectations: [{type: expect_colum_to_exist}]", "did you mean 'expect_column_to_exist'"),
         (
-            "name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: image_heigt}}]",
-            "unknown column 'image_heigt' .did you mean 'image_height'",
+            "name: x\nexpectations: [{type: expect_column_to_exist, kwargs: {column: image_bites}}]",
+            "unknown column 'image_bites' .did you mean 'image_bytes'",
         ),
     ],
 )
