@@ -131,12 +131,12 @@ def flat(value: Any) -> list[Any]:
 
 
 def recipe_of(names: list[str], rate: float, seed: int) -> dict[str, Any]:
-    bounds = {"minimum": {"accuracy": rate / 1000}}
+    bounds = {"minimum": {"f1": rate / 1000}}
     return {
         "data.classes": names,
         "seed": seed,
         "train.learning_rate": rate,
-        "gate.slices": {"label": dict.fromkeys(names[:20], bounds)},
+        "gate.slices": {"class": dict.fromkeys(names[:20], bounds)},
     }
 
 
