@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.errors import RatchetError
-from pipeline.recipe.execution import WorktreeSettings, load_execution
+from pipeline.recipe.execution import WorkspaceSettings, load_execution
 from pipeline.runs import history, workspaces
 from pipeline.runs.locks import is_run_going_on
 from pipeline.runs.workspaces import WORKTREES
@@ -18,7 +18,7 @@ _NEW_S = 60.0  # a worktree younger than this may not be locked yet
 
 def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]:
     """Remove worktrees that `execution.yaml` no longer keeps, of ended or abandoned runs; return the runs' ids."""
-    settings = load_execution(root, environment).worktrees
+    settings = load_execution(root, environment).workspaces
     swept = []
     for workspace in sorted((root / WORKTREES).glob("*/")):
         is_new = time.time() - workspace.stat().st_mtime < _NEW_S
@@ -29,7 +29,7 @@ def sweep(root: Path, environment: Mapping[str, str] | None = None) -> list[str]
     return swept
 
 
-def _is_wanted(root: Path, run_id: str, settings: WorktreeSettings) -> bool:
+def _is_wanted(root: Path, run_id: str, settings: WorkspaceSettings) -> bool:
     try:
         record = history.read(root, run_id)
     except RatchetError:
