@@ -18,20 +18,22 @@ from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
 from dags.derive import CHAMPION
 from dags.form import FORCE, REASON, changes
-from pipeline.errors import RatchetError, StorageError
+from pipeline.errors import RatchetError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import Context
 
     from dags.derive import TaskSpec
     from pipeline.graph import Graph
-    from pipeline.records.run import RunRequest
+    from pipeline.records.run import RunRecord, RunRequest
 
 _REQUEST = "request.json"
 
 
 class OpenRun(RatchetOperator):
-    """The beginning of a run: checks whether there is anything to do, and makes the run's worktree."""
+    """The beginning of a run: checks whether there is anything to do, and makes the run's workspace."""
 
     ui_color = "#e8f0fe"
 
@@ -41,22 +43,14 @@ class OpenRun(RatchetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the run; if nothing has changed, skip all other tasks."""
-        from pipeline.records.run import RUNS, RunRecord
         from pipeline.runs import history
-        from pipeline.storage.artifacts import write_json
 
         run_id = run_id_of(context)
         try:
-            request = ROOT / RUNS / run_id / _REQUEST
-            write_json(request, self._request(run_id, context).model_dump(mode="json"))
-            self.call("runs", "open", str(request))
+            self.call("runs", "open", str(self._request_file(run_id, context)))
         except (RatchetError, StepFailed) as error:
-            # A run that never began has no worktree and is never closed: its record says why.
-            refused = RunRecord(
-                id=run_id, driver="airflow", state="failed", start=history.now(), end=history.now(), sentence=str(error)
-            )
             with suppress(StorageError):  # on a full disk this fails too
-                history.write(ROOT, refused)
+                _record_refusal(run_id, context, str(error))
             raise StepFailed(str(error)) from None
         record = history.read(ROOT, run_id)
         summary = {"run": run_id, "folder": record.folder, "note": record.sentence}
@@ -65,6 +59,16 @@ class OpenRun(RatchetOperator):
             self.log.info("skipping every stage: %s", record.sentence)
             raise DownstreamTasksSkipped(tasks=[name for name in self.dag.task_ids if name != self.task_id])
         return summary
+
+    def _request_file(self, run_id: str, context: Context) -> Path:
+        """Return the file with what is requested. A run that has begun keeps the request that it began with."""
+        from pipeline.records.run import RUNS
+        from pipeline.storage.artifacts import write_json
+
+        path = ROOT / RUNS / run_id / _REQUEST
+        if not (path.is_file() and _begun(run_id)):
+            write_json(path, self._request(run_id, context).model_dump(mode="json"))
+        return path
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
         from pipeline.recipe.configs import recipe_layers
@@ -83,11 +87,13 @@ class OpenRun(RatchetOperator):
             asked_by=str(run.triggering_user_name or run.run_type.value)[:200],
             is_forced=bool(context["params"].get(FORCE)),
             as_of=f"{run.logical_date:%Y-%m-%d}" if run.run_type == "backfill" and run.logical_date else None,
+            dag_id=run.dag_id,
+            dag_run_id=run.run_id,
         )
 
 
 class RunStage(RatchetOperator):
-    """One stage of dvc.yaml, in the run's worktree."""
+    """One stage of dvc.yaml, in the run's workspace."""
 
     def __init__(self, *, spec: TaskSpec, config: str, model: str, **arguments: Any) -> None:
         super().__init__(
@@ -150,7 +156,7 @@ class RunStage(RatchetOperator):
 
 
 class CloseRun(RatchetOperator):
-    """The end of a run, successful or not: keeps its reports, removes its worktree, announces its candidate."""
+    """The end of a run, successful or not: keeps its reports, removes its workspace, announces its candidate."""
 
     ui_color = "#e8f0fe"
 
@@ -192,11 +198,19 @@ class CloseRun(RatchetOperator):
 
 
 class Sweep(RatchetOperator):
-    """Removes what abandoned and failed runs have left behind for longer than execution.yaml says."""
+    """Removes the workspaces that runs have left behind: those of deleted runs, and those that have stood for long."""
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002
-        """Run `ratchet runs sweep`."""
-        self.call("runs", "sweep")
+    def execute(self, context: Context) -> None:
+        """Ask Airflow which runs are gone, and run `ratchet runs sweep`.
+
+        Raises AirflowRuntimeError if Airflow cannot be asked: then nothing is removed.
+        """
+        gone = [
+            record.id
+            for record in _with_workspace()
+            if not context["ti"].get_dr_count(dag_id=record.dag_id, run_ids=[record.dag_run_id])
+        ]
+        self.call("runs", "sweep", *(["--gone", *gone] if gone else []))
 
 
 def run_id_of(context: Context) -> str:
@@ -204,6 +218,50 @@ def run_id_of(context: Context) -> str:
     from pipeline.runs import history
 
     return history.id_for(context["dag_run"].dag_id, context["dag_run"].run_id)
+
+
+def _begun(run_id: str) -> RunRecord | None:
+    """Return the record of a run; None if there is none, or if the run was refused whenever it was to be opened."""
+    from pipeline.recipe.recipe import PARAMS_FILE
+    from pipeline.records.run import RUNS
+    from pipeline.runs import history
+
+    try:
+        record = history.read(ROOT, run_id)
+    except UsageError:
+        return None
+    return record if record.state != "failed" or (ROOT / RUNS / run_id / PARAMS_FILE).is_file() else None
+
+
+def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
+    """Record why a run was not opened: it is never closed. What stands of a run that is over already, stays."""
+    from pipeline.records.run import RunRecord
+    from pipeline.runs import history
+
+    run, record, end = context["dag_run"], _begun(run_id), history.now()
+    if record is None:
+        record = RunRecord(
+            id=run_id, driver="airflow", state="running", start=end, dag_id=run.dag_id, dag_run_id=run.run_id
+        )
+    if record.state == "running":
+        history.write(ROOT, record.changed(state="failed", end=end, sentence=sentence))
+
+
+def _with_workspace() -> Iterator[RunRecord]:
+    """Yield the record of each run of Airflow whose workspace is still there."""
+    from pipeline.records.run import RUNS
+    from pipeline.runs import history
+    from pipeline.runs.workspaces import workspace_of
+
+    for folder in sorted((ROOT / RUNS).glob("*/")):
+        if not workspace_of(ROOT, folder.name).is_dir():
+            continue
+        try:
+            record = history.read(ROOT, folder.name)
+        except RatchetError:  # no record, or one that cannot be read: nothing that Airflow could be asked for
+            continue
+        if record.driver == "airflow" and record.dag_run_id:
+            yield record
 
 
 def _metrics(folder: Path, graph: Graph) -> dict[str, float]:

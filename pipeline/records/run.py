@@ -15,12 +15,14 @@ RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
 PAGE_FILE = "reports/index.html"  # the same for people
 RUNS = "runs"  # the folder of all runs
+ATTEMPTS = "attempts"  # in a run's folder: its second attempt and later ones, by number
 
 
 class RunRequest(Settings):
     """What is requested of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
 
     `as_of` (a date, `2026-11-22`) selects the data if the source keeps dated snapshots; otherwise the record says so.
+    `dag_id` and `dag_run_id` are Airflow's names of the run.
     """
 
     id: str = Field(max_length=200)
@@ -31,6 +33,8 @@ class RunRequest(Settings):
     asked_by: str = Field(default="", max_length=200)
     is_forced: bool = False
     as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    dag_id: str = Field(default="", max_length=250)
+    dag_run_id: str = Field(default="", max_length=250)
 
 
 class RunRecord(Record):
@@ -54,6 +58,8 @@ class RunRecord(Record):
     is_forced: bool = False
     same_as: str | None = None
     pid: int | None = None
+    dag_id: str = ""
+    dag_run_id: str = ""
 
     @property
     def folder(self) -> str:
