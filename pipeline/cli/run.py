@@ -20,6 +20,7 @@ def _fill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--execution", action="append", default=[], metavar="KEY=VALUE", help="override execution.yaml for this run"
     )
+    command.add_argument("--until", metavar="STAGE", help="stop after this stage: nothing is judged or published")
     command.set_defaults(handler=_run)
 
 
@@ -34,13 +35,20 @@ def _run(options: argparse.Namespace) -> int:
 
     root = project_root()
     request = in_one_process.RunOptions(
-        options.config, _values(options.set), pairs(options.execution, "--execution"), is_forced=options.force
+        options.config,
+        _values(options.set),
+        pairs(options.execution, "--execution"),
+        is_forced=options.force,
+        until=options.until,
     )
     result = in_one_process.run(root, request)
     stages = len(graph.load_graph(root).stages)
     verdict, registration = result.verdict, result.registration
     if result.is_unchanged:
         say(f"nothing changed: {stages} stages up to date")
+    if result.sentence:
+        say(result.sentence)
+        return 0
     say(f"verdict: {verdict.outcome.upper()}  {verdict.reason}" if verdict else f"verdict: none: {outcome.NO_VERDICT}")
     if registration:
         say(f"registry: {registration.sentence}")

@@ -17,19 +17,20 @@ def _fill_runs(command: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="all runs, newest first")
     add_json(listing)
     listing.set_defaults(handler=_list)
-    opening = actions.add_parser("open", help="begin a run that is driven in steps: make its worktree")
+    opening = actions.add_parser("open", help="begin a run that is driven in steps, or open it again")
     opening.add_argument("request", type=Path, metavar="FILE", help="the request, as JSON; - for standard input")
     opening.set_defaults(handler=_open)
     staging = actions.add_parser("stage", help="bring one stage of an open run up to date")
     staging.add_argument("id", metavar="ID")
     staging.add_argument("name", metavar="STAGE")
     staging.set_defaults(handler=_stage)
-    closing = actions.add_parser("close", help="end an open run: keep what it made, remove its worktree")
+    closing = actions.add_parser("close", help="end an open run: keep what it made, remove its workspace")
     closing.add_argument("id", metavar="ID")
     closing.add_argument("--state", choices=("success", "failed"), required=True, help="how it ended")
     closing.add_argument("--because", default="", metavar="TEXT", help="why, in one line")
     closing.set_defaults(handler=_close)
-    sweeping = actions.add_parser("sweep", help="remove the worktrees that runs have left behind")
+    sweeping = actions.add_parser("sweep", help="remove the workspaces that runs have left behind")
+    sweeping.add_argument("--gone", nargs="+", default=[], metavar="ID", help="these too, whatever their age")
     sweeping.set_defaults(handler=_sweep)
 
 
@@ -59,7 +60,7 @@ def _open(options: argparse.Namespace) -> int:
     if record.sentence:
         say(record.sentence)
     if record.same_as is None:
-        say(f"open: {record.id} in {workspaces.WORKTREES}/{record.id}")
+        say(f"open: {record.id} in {workspaces.WORKSPACES}/{record.id}")
     return 0
 
 
@@ -82,11 +83,11 @@ def _close(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sweep(_: argparse.Namespace) -> int:
+def _sweep(options: argparse.Namespace) -> int:
     from pipeline.runs import sweeping
 
-    removed = sweeping.sweep(project_root(), dict(os.environ))
-    say(f"removed {len(removed)} worktrees" + (f": {', '.join(removed)}" if removed else ""))
+    removed = sweeping.sweep(project_root(), dict(os.environ), options.gone)
+    say(f"removed {len(removed)} workspaces" + (f": {', '.join(removed)}" if removed else ""))
     return 0
 
 

@@ -48,7 +48,7 @@ class MLflowSettings(Settings):
     artifacts: str = Field(default="registry/artifacts", description="folder or URI of the models' bytes")
 
 
-class WorktreeSettings(Settings):
+class WorkspaceSettings(Settings):
     """How long the workspaces of Airflow's runs are kept, so that people can look for the cause of a failure."""
 
     failed_hours: float = Field(default=72.0, ge=0, description="after a run has failed, hours")
@@ -61,7 +61,7 @@ class Execution(Settings):
     spark: SparkSettings = Field(default_factory=SparkSettings)
     horovod: HorovodSettings = Field(default_factory=HorovodSettings)
     mlflow: MLflowSettings = Field(default_factory=MLflowSettings)
-    worktrees: WorktreeSettings = Field(default_factory=WorktreeSettings)
+    workspaces: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:

@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.execution import MLflowSettings
-from pipeline.runtime.git import main_checkout
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _SERVERS = ("http", "https")
@@ -59,7 +58,7 @@ class Store:
 
 def resolve_store(root: Path, settings: MLflowSettings) -> Store:
     """Return the store that the settings of a checkout name. Raises UsageError for an invalid address."""
-    home = main_checkout(root)
+    home = root.resolve()
     parts = urlsplit(settings.uri)
     if parts.scheme == "sqlite":
         name = settings.uri.partition("?")[0].removeprefix("sqlite://").removeprefix("/")

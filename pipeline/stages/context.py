@@ -26,6 +26,7 @@ from pipeline.runtime.git import Commit, commit_of
 from pipeline.runtime.imports import collect_imports, imported_modules
 from pipeline.runtime.progress import Progress
 from pipeline.storage.artifacts import digest_file, read_json
+from pipeline.storage.home import home_of
 
 if TYPE_CHECKING:
     from pipeline.registry.store import Store
@@ -147,7 +148,7 @@ class StageContext:
         """Return the model registry that execution.yaml names: the same for all worktrees of a checkout."""
         from pipeline.registry.store import resolve_store
 
-        return resolve_store(self._root, self.execution.mlflow)
+        return resolve_store(home_of(self._root), self.execution.mlflow)
 
     def lock_digest(self) -> str | None:
         """Return a digest of what DVC has recorded about the other stages; None if there is no dvc.lock.
