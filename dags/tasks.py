@@ -18,7 +18,7 @@ from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
 from dags.derive import CHAMPION
 from dags.form import FORCE, REASON, changes
-from pipeline.errors import RatchetError, StorageError, UsageError
+from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,14 +223,11 @@ def run_id_of(context: Context) -> str:
 def _begun(run_id: str) -> RunRecord | None:
     """Return the record of a run; None if there is none, or if the run was refused whenever it was to be opened."""
     from pipeline.recipe.recipe import PARAMS_FILE
-    from pipeline.records.run import RUNS
     from pipeline.runs import history
 
-    try:
-        record = history.read(ROOT, run_id)
-    except UsageError:
-        return None
-    return record if record.state != "failed" or (ROOT / RUNS / run_id / PARAMS_FILE).is_file() else None
+    record = history.find(ROOT, run_id)
+    is_refusal = record is None or (record.photograph is None and not (ROOT / record.folder / PARAMS_FILE).is_file())
+    return None if is_refusal else record
 
 
 def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
@@ -249,15 +246,11 @@ def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
 
 def _with_workspace() -> Iterator[RunRecord]:
     """Yield the record of each run of Airflow whose workspace is still there."""
-    from pipeline.records.run import RUNS
-    from pipeline.runs import history
-    from pipeline.runs.workspaces import workspace_of
+    from pipeline.runs import history, workspaces
 
-    for folder in sorted((ROOT / RUNS).glob("*/")):
-        if not workspace_of(ROOT, folder.name).is_dir():
-            continue
+    for run_id in workspaces.names(ROOT):
         try:
-            record = history.read(ROOT, folder.name)
+            record = history.read(ROOT, run_id)
         except RatchetError:  # no record, or one that cannot be read: nothing that Airflow could be asked for
             continue
         if record.driver == "airflow" and record.dag_run_id:

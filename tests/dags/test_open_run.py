@@ -46,6 +46,7 @@ def test_opening_hands_on_what_was_asked_and_by_whom(
         "asked_by": "ada",
         "is_forced": True,
         "as_of": None,
+        "until": None,
         "dag_id": "retrain_one",
         "dag_run_id": "manual__1",
     }
@@ -171,10 +172,31 @@ def test_what_stands_of_a_run_that_is_over_stays_if_it_cannot_be_opened_again(
 def test_a_run_whose_opening_was_killed_and_then_refused_is_over_with_all_that_its_record_knew(
     project: Path, said: list[str], answer: Callable[..., None]
 ) -> None:
-    before = history.write(project, RunRecord(**record(reason="the first")))
-    answer(says="ratchet: .ratchet: no space left", leaves_with=74)
+    (project / "runs" / RUN / "params.yaml").unlink()
+    before = history.write(project, RunRecord(**record(photograph="p1")))
+    for line in ("no space left", "no space left either"):
+        answer(says=f"ratchet: {line}", leaves_with=74)
+        with pytest.raises(StepFailed, match=f"^{line}$"):
+            execute(open_task(), context())
+    after = history.read(project, RUN)
+    assert (after.state, after.sentence, after.photograph) == ("failed", "no space left", before.photograph)
+    assert after.end is not None
+
+
+def test_another_attempt_that_is_refused_half_opened_is_over_and_the_first_is_as_it_was(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    first = history.write(project, RunRecord(**record(state="success", photograph="p1")))
+    history.write(project, RunRecord(**record(photograph="p1", attempt=2)))
+    answer(says="ratchet: no space left", leaves_with=74)
     with pytest.raises(StepFailed):
         execute(open_task(), context())
-    after = history.read(project, RUN)
-    assert (after.state, after.sentence, after.reason) == ("failed", ".ratchet: no space left", before.reason)
-    assert after.end is not None
+    one, two = history.attempts_of(project, RUN)
+    assert one == first
+    assert (two.state, two.sentence) == ("failed", "no space left")
+
+
+def test_another_attempt_is_told_by_its_own_folder(project: Path, said: list[str], answer: Callable[..., None]) -> None:
+    history.write(project, RunRecord(**record(state="success", photograph="p1")))
+    answer({f"runs/{RUN}/attempts/2/record.json": record(photograph="p1", attempt=2)})
+    assert execute(open_task(), context())["folder"] == f"runs/{RUN}/attempts/2"

@@ -59,6 +59,16 @@ def test_a_file_of_a_kept_runs_reports_is_found(plugin: Any, root: Path) -> None
     assert kept(plugin, root, "reports/contracts/../index.html") == "<h1>kept</h1>"
 
 
+def test_a_run_that_was_opened_again_shows_what_its_latest_attempt_has_kept(plugin: Any, root: Path) -> None:
+    latest = RunRecord(id=RUN, driver="airflow", state="success", start=history.now(), attempt=2)
+    history.write(root, latest)
+    assert kept(plugin, root, "reports/index.html") is None
+    reports = root / latest.folder / "reports"
+    reports.mkdir()
+    (reports / "index.html").write_text("again")
+    assert kept(plugin, root, "reports/index.html") == "again"
+
+
 def test_a_run_that_goes_on_shows_what_its_workspace_holds(plugin: Any, root: Path) -> None:
     reports = workspaces.workspace_of(root, RUN) / "reports"
     reports.mkdir(parents=True)

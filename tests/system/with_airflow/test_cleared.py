@@ -170,3 +170,17 @@ def test_the_evidence_of_a_deleted_run_stays(deleted_and_other: tuple[Failed, Fa
     for run in deleted_and_other:
         assert "record.json" in run.evidence
         assert evidence_in(run.folder) == run.evidence
+
+
+# -- a red run of which the failed tasks alone are cleared: that does not clear `open`
+
+
+def test_a_failed_run_whose_failed_tasks_are_cleared_gets_another_attempt_and_keeps_the_first(
+    airflow: Airflow, deleted_and_other: tuple[Failed, Failed]
+) -> None:
+    _, failed = deleted_and_other
+    airflow.clear(DAG, failed.run_id)
+    again = Attempt.at_its_end(airflow, failed.run_id)
+    assert (again.state, again.tries("open", "check_raw", "close")) == ("failed", [1, 2, 2])
+    assert again.folder == failed.folder / ATTEMPTS / "2"
+    assert evidence_in(failed.folder) == failed.evidence
