@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.command import Command, add_actions, add_json, project_root, say
+from pipeline.cli.command import Command, add_actions, add_json, pairs, project_root, say
+from pipeline.cli.run import say_result
 from pipeline.records.run import RunRecord
 
 
@@ -29,6 +30,17 @@ def _fill_runs(command: argparse.ArgumentParser) -> None:
     closing.add_argument("--state", choices=("success", "failed"), required=True, help="how it ended")
     closing.add_argument("--because", default="", metavar="TEXT", help="why, in one line")
     closing.set_defaults(handler=_close)
+    repeating = actions.add_parser("repeat", help="make a run again from its photograph, in a run of its own")
+    repeating.add_argument("id", metavar="ID")
+    repeating.add_argument("--execution", action="append", default=[], metavar="KEY=VALUE", help="as for `ratchet run`")
+    repeating.set_defaults(handler=_repeat)
+    pushing = actions.add_parser("push", help="take a run's photograph and outputs to DVC's remote")
+    pulling = actions.add_parser("pull", help="bring them from there; the run's folder in runs/ says what they are")
+    for moving, handler in ((pushing, _push), (pulling, _pull)):
+        moving.add_argument("id", metavar="ID")
+        moving.set_defaults(handler=handler)
+    for action in (repeating, pushing, pulling):
+        action.add_argument("--remote", metavar="NAME", help="another remote than DVC's default one")
     sweeping = actions.add_parser("sweep", help="remove the workspaces that runs have left behind")
     sweeping.add_argument("--gone", nargs="+", default=[], metavar="ID", help="these too, whatever their age")
     sweeping.set_defaults(handler=_sweep)
@@ -80,6 +92,32 @@ def _close(options: argparse.Namespace) -> int:
     record = steps.close_run(project_root(), options.id, options.state, options.because)
     say(f"{record.state}: {record.outcome or 'no verdict'}, {record.sentence}")
     say(f"kept: {record.folder}")
+    return 0
+
+
+def _repeat(options: argparse.Namespace) -> int:
+    from pipeline.runs import in_one_process
+
+    result = in_one_process.repeat(project_root(), options.id, options.remote, pairs(options.execution, "--execution"))
+    say_result(result)
+    return 0
+
+
+def _push(options: argparse.Namespace) -> int:
+    from pipeline.runs import history, remote
+
+    root = project_root()
+    moved = remote.push(root, history.read(root, options.id), options.remote)
+    say(f"{moved.objects} objects taken to {moved.remote}; runs/{options.id} is not among them: copy or commit it")
+    return 0
+
+
+def _pull(options: argparse.Namespace) -> int:
+    from pipeline.runs import history, remote
+
+    root = project_root()
+    moved = remote.pull(root, history.read(root, options.id), options.remote)
+    say(f"{moved.objects} objects brought from {moved.remote}; `ratchet runs repeat {options.id}` makes the run again")
     return 0
 
 

@@ -119,6 +119,23 @@ def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, st
         return drive_in_workspace(root, record, environment)
 
 
+def repeat(root: Path, run_id: str, remote: str | None, execution: Mapping[str, str]) -> RunResult:
+    """Make a run again from its photograph, in a run of its own; what is not here comes from DVC's remote.
+
+    What was computed then is not computed again. Raises UsageError or StorageError if something needed is nowhere.
+    """
+    from pipeline.recipe.execution import as_variables
+    from pipeline.runs import remote as remotes
+    from pipeline.runs import restoring
+
+    environment = {**os.environ, **as_variables(execution)}
+    earlier = history.read(root, run_id)
+    if earlier.photograph is not None and not remotes.is_here(root, earlier):
+        remotes.pull(root, earlier, remote)
+    with _alone_with(root, earlier):
+        return drive_in_workspace(root, restoring.repeat(root, earlier, environment), environment)
+
+
 def drive_in_workspace(root: Path, record: RunRecord, environment: Mapping[str, str]) -> RunResult:
     """Drive an open run to its end. The workspace of a run that fails stays for as long as execution.yaml says."""
     from pipeline.runs import steps

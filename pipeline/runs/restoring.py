@@ -50,6 +50,30 @@ def open_again(root: Path, record: RunRecord, environment: Mapping[str, str]) ->
     return record
 
 
+def repeat(root: Path, record: RunRecord, environment: Mapping[str, str]) -> RunRecord:
+    """Open a new run that begins with another one's photograph and outputs; return its record."""
+    new = RunRecord(
+        id=history.new_id(root),
+        driver="ratchet",
+        state="running",
+        start=history.now(),
+        sentence="",
+        config=record.config,
+        overrides=record.overrides,
+        photograph=record.photograph,
+        inputs=record.inputs,
+        commit=record.commit,
+        is_dirty=record.is_dirty,
+        repeats=record.id,
+    )
+    with maker_lock(root):
+        history.write(root, new)
+        remake(root, new)
+        history.keep(root, workspaces.workspace_of(root, new.id), new)
+    finish_restoring(root, new, environment)
+    return new
+
+
 def remake(root: Path, record: RunRecord) -> None:
     """Make a run's workspace again; the caller holds the maker's lock. Its outputs are brought back later.
 
@@ -88,8 +112,9 @@ def finish_restoring(root: Path, record: RunRecord, environment: Mapping[str, st
 
 
 def _evidence_of(root: Path, record: RunRecord) -> Path | None:
-    """Return the folder of the latest attempt that has left a lock; None if none has."""
-    folders = [root / attempt.folder for attempt in history.attempts_of(root, record.id)]
+    """Return the folder of the latest attempt that has left a lock, here or at the run repeated; None if none has."""
+    runs = [record.repeats, record.id] if record.repeats else [record.id]
+    folders = [root / attempt.folder for run_id in runs for attempt in history.attempts_of(root, run_id)]
     return next((folder for folder in reversed(folders) if (folder / LOCK_FILE).is_file()), None)
 
 
