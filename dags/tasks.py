@@ -44,10 +44,14 @@ class OpenRun(RatchetOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the run; if nothing has changed, skip all other tasks."""
         from pipeline.runs import history
+        from pipeline.storage.artifacts import write_json
 
         run_id = run_id_of(context)
         try:
-            self.call("runs", "open", str(self._request_file(run_id, context)))
+            request = _request_file(run_id)
+            if not (request.is_file() and _begun(run_id)):  # else: a run keeps the request that it began with
+                write_json(request, self._request(run_id, context).model_dump(mode="json"))
+            self.call("runs", "open", str(request))
         except (RatchetError, StepFailed) as error:
             with suppress(StorageError):  # on a full disk this fails too
                 _record_refusal(run_id, context, str(error))
@@ -59,16 +63,6 @@ class OpenRun(RatchetOperator):
             self.log.info("skipping every stage: %s", record.sentence)
             raise DownstreamTasksSkipped(tasks=[name for name in self.dag.task_ids if name != self.task_id])
         return summary
-
-    def _request_file(self, run_id: str, context: Context) -> Path:
-        """Return the file with what is requested. A run that has begun keeps the request that it began with."""
-        from pipeline.records.run import RUNS
-        from pipeline.storage.artifacts import write_json
-
-        path = ROOT / RUNS / run_id / _REQUEST
-        if not (path.is_file() and _begun(run_id)):
-            write_json(path, self._request(run_id, context).model_dump(mode="json"))
-        return path
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
         from pipeline.recipe.configs import recipe_layers
@@ -116,15 +110,18 @@ class RunStage(RatchetOperator):
         """Bring the stage up to date, update its asset, and return in a few words what happened."""
         from pipeline.graph import load_graph
         from pipeline.records.registration import Registration
-        from pipeline.runs.history import ROWS
+        from pipeline.runs import history
         from pipeline.runs.workspaces import workspace_of
         from pipeline.storage.artifacts import read_json
         from pipeline.storage.record_files import read_record
 
         run_id = run_id_of(context)
+        record = history.find(ROOT, run_id)
+        if record and record.state != "running":  # of a red run the failed tasks alone were cleared, not its opening
+            self.call("runs", "open", str(_request_file(run_id)))
         self.call("runs", "stage", run_id, self.stage, command=self._in_container(run_id) if self.image else None)
         workspace = workspace_of(ROOT, run_id)
-        summary = str(read_json(workspace / ROWS / f"{self.stage}.json")["what"])
+        summary = str(read_json(workspace / history.ROWS / f"{self.stage}.json")["what"])
         if self.asset is None:
             return summary
         graph = load_graph(workspace)
@@ -218,6 +215,12 @@ def run_id_of(context: Context) -> str:
     from pipeline.runs import history
 
     return history.id_for(context["dag_run"].dag_id, context["dag_run"].run_id)
+
+
+def _request_file(run_id: str) -> Path:
+    from pipeline.records.run import RUNS
+
+    return ROOT / RUNS / run_id / _REQUEST
 
 
 def _begun(run_id: str) -> RunRecord | None:

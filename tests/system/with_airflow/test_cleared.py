@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +13,9 @@ import pytest
 
 from pipeline.records.run import ATTEMPTS
 from tests.system.airflow import Airflow
-from tests.system.with_airflow.conftest import FirstRun, up, workspace
-from tests.system.with_airflow.project_of_airflow import DAG
+from tests.system.with_airflow.conftest import AtStart, up, workspace
 
-SWEEP = "ratchet_sweep"
+DAG, SWEEP = "retrain_cleared", "ratchet_sweep"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Attempt:
     """A run at the end of one of its attempts: what Airflow says of it, and what the attempt has left behind."""
 
     state: str
+    note: str
     tasks: dict[str, dict[str, Any]]
     folder: Path
     evidence: dict[str, str]
@@ -31,14 +32,14 @@ class Attempt:
 
     @classmethod
     def at_its_end(cls, airflow: Airflow, run_id: str) -> Attempt:
-        state = airflow.ended(DAG, run_id)["state"]
-        folder = airflow.kept(DAG, run_id)
+        run, folder = airflow.ended(DAG, run_id), airflow.kept(DAG, run_id)
         return cls(
-            state,
+            run["state"],
+            run["note"],
             airflow.tasks(DAG, run_id),
             folder,
             evidence_in(folder),
-            airflow.project.ratchet("registry", "list", "--json").stdout,
+            airflow.project.ratchet("registry", "list", "--json", "--name", "cleared").stdout,
             workspace(airflow, DAG, run_id).exists(),
         )
 
@@ -72,8 +73,11 @@ def clear(airflow: Airflow, run_id: str, task: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def run_id(installed: Airflow, first_run: FirstRun) -> str:
-    return up(installed).trigger(DAG, seed=11, reason="to be cleared")
+def run_id(installed: Airflow, at_start: AtStart) -> str:
+    """The first run of its model, so that its candidate is promoted."""
+    airflow = up(installed)
+    airflow.switch_on(DAG)
+    return airflow.trigger(DAG, reason="to be cleared")
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +119,10 @@ def test_every_attempt_has_the_same_lock(attempts: list[Attempt]) -> None:
     assert len({(attempt.folder / "dvc.lock").read_bytes() for attempt in attempts}) == 1
 
 
-def test_nothing_is_published_a_second_time(attempts: list[Attempt]) -> None:
-    assert len({attempt.registry for attempt in attempts}) == 1
+def test_it_is_promoted_each_time_and_published_once(attempts: list[Attempt]) -> None:
+    assert {attempt.note.partition(":")[0] for attempt in attempts} == {"promoted"}
+    [registry] = {attempt.registry for attempt in attempts}
+    assert [version["aliases"] for version in json.loads(registry)] == [["champion"]]
 
 
 def test_the_tab_of_the_run_shows_its_latest_attempt(airflow: Airflow, run_id: str, attempts: list[Attempt]) -> None:
@@ -148,9 +154,10 @@ class Failed:
 
 
 @pytest.fixture(scope="module")
-def deleted_and_other(installed: Airflow, first_run: FirstRun) -> tuple[Failed, Failed]:
+def deleted_and_other(installed: Airflow, at_start: AtStart) -> tuple[Failed, Failed]:
     """Two failed runs, of which one was deleted; after the sweep."""
     airflow = up(installed)
+    airflow.switch_on(DAG)
     deleted, other = Failed.make(airflow, seed=21), Failed.make(airflow, seed=22)
     airflow.call("DELETE", f"/api/v2/dags/{DAG}/dagRuns/{quote(deleted.run_id)}")
     airflow.switch_on(SWEEP)
