@@ -93,7 +93,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(root: Path, answer: st
 def test_a_configuration_that_dvc_refuses_is_told_in_one_line(root: Path, text: str) -> None:
     (root / ".dvc" / "config").write_text(text)
     with pytest.raises(
-        UsageError, match="^DVC's configuration: .*`dvc config --list --show-origin` shows it$"
+        UsageError, match=r"^DVC's configuration: .*`dvc config --list --show-origin` shows it$"
     ) as caught:
         cache_of(root)
     assert "\n" not in str(caught.value)

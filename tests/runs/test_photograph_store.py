@@ -90,7 +90,7 @@ def test_a_file_that_has_changed_since_it_was_photographed_is_told_and_no_photog
     with pytest.raises(TryAgain, match=r"^pipeline/code\.py has changed while it was photographed; run again$"):
         store.keep(taken, root, {})
     assert not store.has(taken.digest)
-    assert [path for path in store.folder.rglob(".*")] == []
+    assert list(store.folder.rglob(".*")) == []
 
 
 def test_an_object_that_a_crash_cut_off_is_written_anew(root: Path, store: PhotographStore) -> None:
@@ -131,7 +131,9 @@ def test_a_process_killed_before_the_end_has_left_no_photograph(
 
 
 def test_a_photograph_that_is_not_there_says_where_it_may_be(store: PhotographStore) -> None:
-    with pytest.raises(StorageError, match="photograph abcdef12: .* cannot be read: No such file .*`ratchet runs pull"):
+    with pytest.raises(
+        StorageError, match=r"photograph abcdef12: .* cannot be read: No such file .*`ratchet runs pull"
+    ):
         store.read("abcdef1234567890.dir")
 
 
