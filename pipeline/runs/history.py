@@ -130,7 +130,7 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
 
 
 def _ids(root: Path) -> list[str]:
-    return [path.parent.name for path in (root / RUNS).glob(f"*/{RECORD}")]
+    return [name for path in (root / RUNS).glob(f"*/{RECORD}") if _ID.fullmatch(name := path.parent.name)]
 
 
 def _from_json(path: Path) -> RunRecord:

@@ -42,6 +42,13 @@ class PhotographStore:
         """Return whether a photograph is there."""
         return self.path(digest).is_file()
 
+    def size_of(self, digest: str) -> int | None:
+        """Return the size of an object, bytes; None if it is not there."""
+        try:
+            return self.path(digest).stat().st_size
+        except OSError:
+            return None
+
     def keep(self, photograph: Photograph, root: Path, own: Mapping[str, bytes]) -> str:
         """Keep a photograph of the files under `root`, but for those whose content is given; return its digest.
 
