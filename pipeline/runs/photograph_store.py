@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,11 +97,9 @@ class PhotographStore:
                 made.add(parent)
             place(self.path(digest), folder / path)
 
-    def objects(self, digest: str) -> Iterator[Path]:
-        """Yield where the objects of a photograph are, its directory object first."""
-        yield self.path(digest)
-        for entry in self._entries(digest).values():
-            yield self.path(entry)
+    def digests(self, digest: str) -> set[str]:
+        """Return the digests of a photograph's objects, its own included. Raises StorageError if it is damaged."""
+        return {digest, *self._entries(digest).values()}
 
     def _entries(self, digest: str) -> dict[str, str]:
         try:
@@ -189,11 +188,19 @@ class _Aside:
 
 
 def _is_there(target: Path, size_bytes: int) -> bool:
-    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew."""
+    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew.
+
+    It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what is
+    young. One that another user owns cannot be made young, and is written anew.
+    """
     try:
-        return target.stat().st_size == size_bytes
-    except FileNotFoundError:
+        status = target.stat()
+        if status.st_size != size_bytes:
+            return False
+        target.chmod(stat.S_IMODE(status.st_mode))
+    except (FileNotFoundError, PermissionError):
         return False
+    return True
 
 
 def place(source: Path, target: Path) -> None:
