@@ -190,8 +190,8 @@ class _Aside:
 def _is_there(target: Path, size_bytes: int) -> bool:
     """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew.
 
-    It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what is
-    young. One that another user owns cannot be made young, and is written anew.
+    It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what
+    is young. One that another user owns cannot be made young, and is written anew.
     """
     try:
         status = target.stat()
