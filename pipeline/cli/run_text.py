@@ -309,7 +309,7 @@ def _times(seconds: Mapping[str, Pair[float]]) -> Iterator[str]:
 
 
 def _slower(pair: Pair[float]) -> str:
-    return f"{pair.b - pair.a:+.1f} s" if pair.a is not None and pair.b is not None else ""
+    return "" if pair.a is None or pair.b is None else f"{round(pair.b - pair.a, 1) + 0.0:+.1f} s"  # no −0.0
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:

@@ -189,7 +189,7 @@ def _add_git(root: Path, needed: Needed, announce: Announce) -> None:
         if name == LOCK_FILE:
             needed.add_lock(_as_bytes(contents[blob]), f"{LOCK_FILE} of git's object {blob[:10]}")
     _add_data_of_git({blob: _as_bytes(contents[blob]) for blob, name in files.items() if name != LOCK_FILE}, needed)
-    needed.count("commit of git", len(trees))
+    needed.count("git commit", len(trees))
 
 
 def _trees(root: Path) -> list[str]:
