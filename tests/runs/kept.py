@@ -48,6 +48,7 @@ def make_project(root: Path) -> Path:
     """Make a folder in which DVC works, and nothing else."""
     (root / ".dvc").mkdir(parents=True)
     (root / ".dvc" / "config").touch()
+    (root / ".gitignore").write_text("/.ratchet/\n/.dvc/cache/\n/.dvc/tmp/\n")
     return root
 
 
