@@ -49,7 +49,7 @@ def _gc(options: argparse.Namespace) -> int:
             return 0
         _say_found(found)
         if not options.yes:
-            say("nothing is freed yet: `ratchet gc --yes` does it")
+            say("nothing is freed yet: give the same command with --yes")
             return 0
         freed_bytes = garbage.free(found, announce)
     say(f"freed {number(len(found.objects), 'object')}, {size(freed_bytes)}")
@@ -60,7 +60,7 @@ def _say_needed(found: Garbage) -> None:
     from pipeline.cli.run_text import number
 
     sources = ", ".join(number(count, source) for source, count in found.needed.sources.items() if count)
-    say(f"kept is what these need: {', '.join(filter(None, (sources, 'what DVC tracks in the project')))}")
+    say(f"asked what they need: {', '.join(filter(None, (sources, 'DVC')))}")
     if found.young:
         say(f"spared: {number(found.young, 'object')} of the last hour, which may be in use already")
 

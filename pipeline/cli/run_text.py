@@ -28,10 +28,13 @@ _MOST_NAMES = 6  # files of a folder
 
 def size(size_bytes: float) -> str:
     """Return a number of bytes in words: `1.2 MB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+    if size_bytes < 1000:
+        return number(round(size_bytes), "byte")
+    for unit in ("kB", "MB", "GB"):
         size_bytes /= 1000
+        if size_bytes < 1000:
+            return f"{size_bytes:.1f} {unit}"
+    size_bytes /= 1000
     return f"{size_bytes:.1f} TB"
 
 
@@ -88,6 +91,7 @@ def compared(a: Evidence, b: Evidence, found: Comparison) -> Iterator[str]:
     yield ""
     if found.is_same:
         yield "nothing differs" + ("" if found.unknown else ": same recipe, files, data, figures and verdict")
+        yield ""
     yield from _recipes(found.recipe)
     yield from _files(found.files)
     yield from _references(found.references)
@@ -266,7 +270,7 @@ def _files(files: Sequence[FileChange]) -> Iterator[str]:
 def _references(references: Mapping[str, Pair[Reference]]) -> Iterator[str]:
     if not references:
         return
-    yield "data: what was read where it is differs"
+    yield "data: what the runs read in place differs"
     yield from _table(
         ("", "A", "B"), [(path, _reference(pair.a), _reference(pair.b)) for path, pair in references.items()]
     )
