@@ -10,18 +10,17 @@ writes its files, and no hook, index or owner of a repository can stand in a run
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pipeline.runs import absent_sources, known_hashes, workspace_config
+from pipeline.runs import absent_sources, dvc_repairs, known_hashes, workspace_config
 from pipeline.runtime import processes
 
 _COMMAND = [sys.executable, "-m", "pipeline.runs.dvc_repro"]
@@ -84,9 +83,8 @@ def main() -> NoReturn:
     gc.set_threshold(_GARBAGE_THRESHOLD)
     from dvc.repo import Repo
     from dvc.ui import ui
-    from dvc.utils.serialize import _common
 
-    _common._dump_data = _dump_aside  # noqa: SLF001 - DVC is pinned, and a test checks that it is still called
+    dvc_repairs.apply()
     content = sys.stdin.buffer.read()
     if not content:
         processes.leave(0)  # no order: this process is not needed
@@ -144,19 +142,6 @@ def _say_what_is_clean(repo: Any, path: Path) -> None:
     repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
     changes = [change for stage in repo.status().values() for change in stage if change != "always changed"]
     write_json(path, None if changes else picture)
-
-
-def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = None, **arguments: Any) -> None:  # noqa: ARG001
-    """Write a YAML file as DVC does, but atomically.
-
-    DVC truncates the file first: if it is killed before it has written, or the disk is full, it leaves an empty
-    dvc.lock, and every later run fails.
-    """
-    from pipeline.storage.artifacts import write_file
-
-    text = io.StringIO()
-    dumper(data, text, **arguments)
-    write_file(Path(path), text.getvalue().encode())
 
 
 def _become(whole: Mapping[str, Any], order: Order) -> None:

@@ -19,11 +19,11 @@ from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
 from pipeline.runtime import processes
+from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.progress import EVENTS_VARIABLE
 from pipeline.storage.artifacts import is_disk_full, read_json, write_json
 from pipeline.storage.home import find_origin, home_of
 
-EVIDENCE_VARIABLE = "RATCHET_EVIDENCE"  # the folder for logs and tracebacks, for what we start
 _POLL_S = 0.03
 _CHAMPION_TRIES = 3
 _STAGE_LINE = re.compile(

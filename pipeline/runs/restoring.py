@@ -112,10 +112,10 @@ def finish_restoring(root: Path, record: RunRecord, environment: Mapping[str, st
 
 
 def _evidence_of(root: Path, record: RunRecord) -> Path | None:
-    """Return the folder of the latest attempt that has left a lock, here or at the run repeated; None if none has."""
+    """Return the folder of the latest attempt that is over and has left a lock, here or at the run repeated, if any."""
     runs = [record.repeats, record.id] if record.repeats else [record.id]
-    folders = [root / attempt.folder for run_id in runs for attempt in history.attempts_of(root, run_id)]
-    return next((folder for folder in reversed(folders) if (folder / LOCK_FILE).is_file()), None)
+    over = [each for run_id in runs for each in history.attempts_of(root, run_id) if each.end is not None]
+    return next((root / each.folder for each in reversed(over) if (root / each.folder / LOCK_FILE).is_file()), None)
 
 
 def _copy_missing(source: Path, target: Path) -> None:
