@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ class PhotographStore:
     def has(self, digest: str) -> bool:
         """Return whether a photograph is there."""
         return self.path(digest).is_file()
+
+    def size_of(self, digest: str) -> int | None:
+        """Return the size of an object, bytes; None if it is not there."""
+        try:
+            return self.path(digest).stat().st_size
+        except OSError:
+            return None
 
     def keep(self, photograph: Photograph, root: Path, own: Mapping[str, bytes]) -> str:
         """Keep a photograph of the files under `root`, but for those whose content is given; return its digest.
@@ -93,11 +101,9 @@ class PhotographStore:
                 made.add(parent)
             place(f"{store}/{digest[:2]}/{digest[2:]}", f"{target}/{path}")
 
-    def objects(self, digest: str) -> Iterator[Path]:
-        """Yield where the objects of a photograph are, its directory object first."""
-        yield self.path(digest)
-        for entry in self._entries(digest).values():
-            yield self.path(entry)
+    def digests(self, digest: str) -> set[str]:
+        """Return the digests of a photograph's objects, its own included. Raises StorageError if it is damaged."""
+        return {digest, *self._entries(digest).values()}
 
     def _entries(self, digest: str) -> dict[str, str]:
         try:
@@ -184,11 +190,19 @@ class PhotographStore:
 
 
 def _is_there(target: str, size_bytes: int) -> bool:
-    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew."""
+    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew.
+
+    It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what
+    is young. One that another user owns cannot be made young, and is written anew.
+    """
     try:
-        return os.stat(target).st_size == size_bytes  # noqa: PTH116 - some ten thousand times
-    except FileNotFoundError:
+        status = os.stat(target)  # noqa: PTH116 - some ten thousand times
+        if status.st_size != size_bytes:
+            return False
+        os.chmod(target, stat.S_IMODE(status.st_mode))  # noqa: PTH101 - as above
+    except (FileNotFoundError, PermissionError):
         return False
+    return True
 
 
 def place(source: str, target: str) -> None:
