@@ -22,7 +22,7 @@ from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
 
 RECORD = "record.json"
-ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
+ROWS = Path(".ratchet") / "rows"  # in a run's workspace: what happened in each stage so far
 LOGS = "logs"  # in an attempt's folder: what DVC and the stages have said
 BEGUN_WITH = (GRAPH_FILE, PARAMS_FILE)  # kept once, and the graph says which report is which
 _KEPT = (*BEGUN_WITH, LOCK_FILE, "reports")
