@@ -120,19 +120,28 @@ def is_cached(lock: Path, graph: Graph, cache: DvcCache) -> bool:
 
 
 def cached_objects(lock: Path, graph: Graph, cache: DvcCache) -> Iterator[str]:
-    """Yield the digests of the objects that a lock lists as outputs, folders' contents included.
+    """Yield the digests of the objects that a lock lists as the stages' outputs, folders' contents included.
 
-    Raises StorageError if the list of a folder's contents is not in the cache, UsageError if the lock is unreadable.
+    Raises StorageError if the list of a folder's contents is not in the cache, DataError if that is damaged, UsageError
+    if the lock is unreadable.
     """
     uncached = {path for stage in graph.stages for path in stage.uncached}
-    for stage in (parse_yaml(lock).get("stages") or {}).values():
-        for out in stage.get("outs") or ():
+    listed = parse_yaml(lock).get("stages") or {}
+    for stage in graph.stages:  # DVC leaves those that are no longer in the graph in the lock
+        for out in (listed.get(stage.name) or {}).get("outs") or ():
             digest = out.get("md5")
             if digest is None or out.get("path") in uncached:
                 continue
             yield digest
             if digest.endswith(".dir"):
-                yield from (entry["md5"] for entry in read_json(cache.path(digest), limit_bytes=2**31))
+                yield from _in_folder(cache.path(digest))
+
+
+def _in_folder(path: Path) -> list[str]:
+    try:
+        return [str(entry["md5"]) for entry in read_json(path, limit_bytes=2**31)]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a list of a folder's contents, as DVC writes it") from error
 
 
 def _answer(root: Path, inputs: str) -> Path:

@@ -22,9 +22,10 @@ from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
 
 RECORD = "record.json"
-ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
+ROWS = Path(".ratchet") / "rows"  # in a run's workspace: what happened in each stage so far
 LOGS = "logs"  # in an attempt's folder: what DVC and the stages have said
-_KEPT = (GRAPH_FILE, PARAMS_FILE, LOCK_FILE, "reports")  # the graph says which report is which
+BEGUN_WITH = (GRAPH_FILE, PARAMS_FILE)  # kept once, and the graph says which report is which
+_KEPT = (*BEGUN_WITH, LOCK_FILE, "reports")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _READABLE = 80  # characters of a foreign id that stay readable in ours
 
@@ -111,13 +112,18 @@ def finish(
 
 
 def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
-    """Copy a run's graph, recipe, `dvc.lock` and reports to the folder of its attempt, and return that folder."""
+    """Copy a run's graph, recipe, `dvc.lock` and reports to the folder of its attempt, and return that folder.
+
+    Graph and recipe stay what the attempt began with, if they are there: in place, the user may have edited them since.
+    """
     kept = root / record.folder
     aside = kept / ".partial"
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         for name in _KEPT:
+            if name in BEGUN_WITH and (kept / name).is_file():
+                continue
             source = workspace / name
             if source.is_dir():
                 shutil.copytree(source, aside / name)

@@ -22,6 +22,7 @@ from pipeline.runs.outcome import NO_VERDICT, find_registration, stopped_after, 
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import PAGE, report_run
 from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.artifacts import write_file
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ def _photographed(root: Path, options: RunOptions, environment: dict[str, str]) 
 
     request = RunRequest(id=history.new_id(root), driver="ratchet", is_forced=options.is_forced, until=options.until)
     prepared = opening.prepare(root, request, environment, is_in_place=True)
-    opening.keep_photograph(root, prepared)
-    return opening.record_of(prepared).changed(pid=os.getpid())
+    store, record = opening.keep_photograph(root, prepared), opening.record_of(prepared).changed(pid=os.getpid())
+    for name in history.BEGUN_WITH:
+        write_file(root / record.folder / name, store.content(prepared.taken.photograph, name))
+    return record
 
 
 def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, str]) -> RunResult:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import RatchetError, StorageError, UsageError
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, parse_graph
 from pipeline.recipe.changing import as_written
 from pipeline.recipe.configs import recipe_layers
@@ -180,9 +180,9 @@ def _require_same(record: RunRecord, request: RunRequest) -> None:
     if request.dag_run_id:
         return  # Airflow names each of its runs once; what the form says of it may read differently by now
     asked = {**request.overrides, **{key: record.overrides[key] for key in record.overrides if key == "ingest.as_of"}}
-    if (record.config, dict(record.overrides)) != (request.config, asked):
+    if (record.config, dict(record.overrides), record.until) != (request.config, asked, request.until):
         raise UsageError(
-            f"run id '{request.id}' is taken by a run with another recipe; choose another id, or ask for the same"
+            f"run id '{request.id}' is taken by a run with another recipe or end; choose another id, or ask the same"
         )
 
 
@@ -227,7 +227,10 @@ def _same_before(root: Path, prepared: Prepared, environment: Mapping[str, str])
     if earlier is None:
         return None
     folder, graph = root / earlier.folder, prepared.graph
-    verdict = find_verdict(folder, graph)
+    try:
+        verdict = find_verdict(folder, graph)
+    except DataError:
+        return None  # its evidence is damaged: DVC decides
     is_still = verdict is not None and freshness.is_still(root, folder, graph, prepared.recipe.name, environment)
     return (earlier, verdict) if is_still and verdict else None
 

@@ -88,7 +88,8 @@ def take(root: Path, graph: Graph, source: str, hashes: Hashes, recipe: bytes | 
     of it cannot be read, or is no regular file.
     """
     read = inputs_of(graph)
-    referenced = {path for path in read if path == source or is_outside(path)}
+    by_reference = {path for path in read if path == os.path.normpath(source) or is_outside(path)}
+    referenced = {path for path in by_reference if not any(covers(other, path) for other in by_reference - {path})}
     by_value = sorted({*_ALWAYS, PARAMS_FILE, *(read - referenced)})
     found = {
         file.name: file
@@ -124,10 +125,10 @@ def refer(root: Path, path: str, hashes: Hashes) -> tuple[Reference, dict[str, l
 
 
 def inputs_of(graph: Graph) -> set[str]:
-    """Return the paths that the graph's stages read and none of them makes."""
-    made = [out for stage in graph.stages for out in stage.outs]
-    read = {path for stage in graph.stages for path in (*stage.deps, *stage.param_files)}
-    return {path.rstrip("/") or path for path in read if not any(covers(out, path) for out in made)}
+    """Return the paths that the graph's stages read and none of them makes, each written in one way."""
+    made = [os.path.normpath(out) for stage in graph.stages for out in stage.outs]
+    read = {os.path.normpath(path) for stage in graph.stages for path in (*stage.deps, *stage.param_files)}
+    return {path for path in read if not any(covers(out, path) for out in made)}
 
 
 def is_outside(path: str) -> bool:

@@ -33,21 +33,24 @@ def open_again(root: Path, record: RunRecord, environment: Mapping[str, str]) ->
         record = history.read(root, record.id)
         if not workspaces.is_whole(workspaces.workspace_of(root, record.id)):
             remake(root, record)
-        if record.state != "running":
-            record = history.write(
-                root,
-                record.changed(
-                    state="running",
-                    attempt=record.attempt + 1,
-                    start=history.now(),
-                    end=None,
-                    outcome=None,
-                    sentence="",
-                ),
-            )
-            history.keep(root, workspaces.workspace_of(root, record.id), record)
+        record = another_attempt(root, record)
     finish_restoring(root, record, environment)
     return record
+
+
+def another_attempt(root: Path, record: RunRecord) -> RunRecord:
+    """Return the record of a run that goes on: if it was over, that of another attempt; the evidence so far stays.
+
+    The caller holds the maker's lock, and the workspace is there.
+    """
+    if record.state == "running":
+        return record
+    again = record.changed(
+        state="running", attempt=record.attempt + 1, start=history.now(), end=None, outcome=None, sentence=""
+    )
+    history.write(root, again)
+    history.keep(root, workspaces.workspace_of(root, record.id), again)
+    return again
 
 
 def repeat(root: Path, record: RunRecord, environment: Mapping[str, str]) -> RunRecord:
@@ -114,8 +117,9 @@ def finish_restoring(root: Path, record: RunRecord, environment: Mapping[str, st
 def _evidence_of(root: Path, record: RunRecord) -> Path | None:
     """Return the folder of the latest attempt that is over and has left a lock, here or at the run repeated, if any."""
     runs = [record.repeats, record.id] if record.repeats else [record.id]
-    over = [each for run_id in runs for each in history.attempts_of(root, run_id) if each.end is not None]
-    return next((root / each.folder for each in reversed(over) if (root / each.folder / LOCK_FILE).is_file()), None)
+    over = [one for run_id in runs for one in history.attempts_of(root, run_id) if one.state != "running"]
+    folders = [root / attempt.folder for attempt in over]
+    return next((folder for folder in reversed(folders) if (folder / LOCK_FILE).is_file()), None)
 
 
 def _copy_missing(source: Path, target: Path) -> None:

@@ -32,12 +32,12 @@ _PATIENCE_S = 24 * 3600.0  # an earlier attempt may still be running; the task's
 def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     """Bring one stage of an open run up to date; return what happened.
 
-    Raises StageFailed with the stage's own line and exit code. A stage that ran out of memory gets one more attempt,
-    with half the parallelism: TryAgain the first time, UsageError the second.
+    If the run was over, this begins another attempt at it. Raises StageFailed with the stage's own line and exit code.
+    A stage that ran out of memory gets one more try, with half the parallelism: TryAgain the first time, UsageError
+    the second.
     """
-    record = history.read(root, run_id)
     workspace = workspaces.workspace_of(root, run_id)
-    with _at_work(root, record, stage) as is_whole:
+    with _at_work(root, run_id, stage) as (record, is_whole):
         graph = load_graph(workspace)
         has_run_out = bool(_row(workspace, stage).readings.get("out_of_memory"))
         environment = {**os.environ, **(_lighter(workspace) if has_run_out else {})}
@@ -92,7 +92,9 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
     """
     record = history.read(root, run_id)
     workspace = workspaces.workspace_of(root, run_id)
-    if record.state != "running" and not workspace.exists():
+    if record.state != "running":  # closed before: what is left to do is done, and the evidence stays as it is
+        if record.state == "success" and workspace.exists():
+            _end(root, record)
         return record
     if not workspace.exists():
         lost = "its workspace was removed while it ran"
@@ -108,9 +110,13 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
         sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
     done = history.finish(root, workspace, record, state, outcome, sentence or why)
     if state == "success":
-        remember(root, record)
-        workspaces.remove(root, run_id)
+        _end(root, record)
     return done
+
+
+def _end(root: Path, record: RunRecord) -> None:
+    remember(root, record)
+    workspaces.remove(root, record.id)
 
 
 def remember(root: Path, record: RunRecord) -> None:
@@ -120,14 +126,15 @@ def remember(root: Path, record: RunRecord) -> None:
 
 
 @contextmanager
-def _at_work(root: Path, record: RunRecord, stage: str) -> Iterator[bool]:
-    """Lock a run's workspace for one stage; make it again if it is gone. Yields whether it existed whole.
+def _at_work(root: Path, run_id: str, stage: str) -> Iterator[tuple[RunRecord, bool]]:
+    """Lock a run's workspace for one stage; make it again if it is gone. Yields the record, and whether it was whole.
 
     A run that does the same work at the same time comes first: then its result is found in the cache.
     """
-    workspace = workspaces.workspace_of(root, record.id)
+    workspace = workspaces.workspace_of(root, run_id)
     with ExitStack() as locks:
         with maker_lock(root):
+            record = history.read(root, run_id)
             was_whole = workspaces.is_whole(workspace)
             if not was_whole:
                 print(  # noqa: T201
@@ -135,6 +142,7 @@ def _at_work(root: Path, record: RunRecord, stage: str) -> Iterator[bool]:
                     flush=True,
                 )
                 restoring.remake(root, record)
+            record = restoring.another_attempt(root, record)
         restoring.finish_restoring(root, record, os.environ)
         load_graph(workspace)[stage]  # raises with the nearest name
         if was_whole:
@@ -145,7 +153,7 @@ def _at_work(root: Path, record: RunRecord, stage: str) -> Iterator[bool]:
             locks.enter_context(run_lock(workspace, patience_s=_PATIENCE_S))  # until the stages before are restored
         if not record.is_forced and record.inputs is not None:
             locks.enter_context(same_work_lock(root, record.inputs, stage))
-        yield was_whole
+        yield record, was_whole
 
 
 def _lighter(workspace: Path) -> dict[str, str]:

@@ -69,6 +69,8 @@ def make(
     workspace = aside.joinpath(*[_UP] * levels, run_id) if levels else aside
     final = target.with_name(f"{_DEEP}{run_id}") if levels else target
     try:
+        if not is_whole(target):
+            remove(root, run_id)  # what stands there under the run's name is no workspace, and must not be in the way
         shutil.rmtree(aside, ignore_errors=True)
         (workspace / ".dvc").mkdir(parents=True)
         store.lay_out(photograph, workspace, is_new=known is not None)
