@@ -122,13 +122,14 @@ def _execute(repo: Any, order: Order) -> None:
 def _bring_back(repo: Any) -> None:
     """Bring back the outputs that the lock lists and that are not there: DVC removes those of a stage before it runs.
 
-    What the cache does not have stays away; the stage that makes it will run again.
+    What the cache does not have whole stays away: half a folder would be taken for one. Who makes it will run again.
     """
     repo._reset()  # noqa: SLF001 - the lock may have been written since it was read; as `reproduce` itself does
     missing = [out for out in repo.index.outs if out.use_cache and out.hash_info and not out.exists]
     with repo.lock:
         for out in missing:
-            out.checkout(force=True, allow_missing=True)
+            if not out.changed_cache():
+                out.checkout(force=True)
 
 
 def _say_what_is_clean(repo: Any, path: Path) -> None:
