@@ -144,7 +144,8 @@ def _say_what_is_clean(repo: Any, path: Path) -> None:
     root = Path.cwd()
     picture = picture_of(root, load_graph(root))
     repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
-    changes = [change for stage in repo.status(targets=[GRAPH_FILE]).values() for change in stage if change != "always changed"]
+    status = repo.status(targets=[GRAPH_FILE])
+    changes = [change for stage in status.values() for change in stage if change != "always changed"]
     write_json(path, None if changes else picture)
 
 
