@@ -64,14 +64,14 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         tags=[*config.tags, "ratchet"],
         default_args={"owner": config.owner, "on_failure_callback": NotifyFailure()},
     )
-    opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's worktree").as_setup()
+    opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's workspace").as_setup()
     closing = CloseRun(
         task_id=CLOSE,
         dag=dag,
         config=name,
         retries=2,
         on_success_callback=NotifyVerdict(str(ROOT)),
-        doc_md="keeps the reports, removes the worktree",
+        doc_md="keeps the reports, removes the workspace",
     ).as_teardown(setups=opening)
     boxes = {
         group: TaskGroup(group, dag=dag, prefix_group_id=False, default_args=dag.default_args)

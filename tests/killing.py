@@ -24,7 +24,7 @@ Act = Callable[[], object]
 
 
 def points(act: Act, report: Path) -> dict[str, list[int]]:
-    """Let a child process act; return the ordinals of its changes by their place, as in `workspaces.py:83 os.rename`."""
+    """Let a child act; return the ordinals of its changes by their place, like `workspaces.py:83 os.rename`."""
     with report.open("w", buffering=1) as stream:  # line by line: the child leaves without closing it
 
         def note(number: int, place: str) -> None:

@@ -18,6 +18,20 @@ def _fill_runs(command: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="all runs, newest first")
     add_json(listing)
     listing.set_defaults(handler=_list)
+    showing = actions.add_parser("show", help="one run: what it was asked, what it began with, what came of it")
+    showing.add_argument("id", metavar="ID")
+    showing.add_argument("--attempt", type=int, metavar="N", help="another attempt than the latest")
+    showing.set_defaults(handler=_show)
+    comparing = actions.add_parser("compare", help="what differs between two runs")
+    comparing.add_argument("a", metavar="A")
+    comparing.add_argument("b", metavar="B")
+    comparing.set_defaults(handler=_compare)
+    for action in (showing, comparing):
+        add_json(action)
+    deleting = actions.add_parser("delete", help="say what deleting runs would remove; with --yes, delete them")
+    deleting.add_argument("ids", nargs="+", metavar="ID")
+    deleting.add_argument("--yes", action="store_true", help="delete")
+    deleting.set_defaults(handler=_delete)
     opening = actions.add_parser("open", help="begin a run that is driven in steps, or open it again")
     opening.add_argument("request", type=Path, metavar="FILE", help="the request, as JSON; - for standard input")
     opening.set_defaults(handler=_open)
@@ -62,6 +76,48 @@ def _list(options: argparse.Namespace) -> int:
 def _described(record: RunRecord) -> dict[str, Any]:
     first = {key: getattr(record, key) for key in ("id", "driver", "state", "outcome", "start", "folder")}
     return first | record.to_json()
+
+
+def _show(options: argparse.Namespace) -> int:
+    from pipeline.cli.run_text import shown
+    from pipeline.runs.evidence import read_evidence
+
+    evidence = read_evidence(project_root(), options.id, options.attempt)
+    say(json.dumps(evidence.to_json(), indent=2) if options.json else "\n".join(shown(evidence)))
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from pipeline.cli.run_text import compared
+    from pipeline.runs.comparing import compare
+    from pipeline.runs.evidence import read_evidence
+
+    root = project_root()
+    a, b = read_evidence(root, options.a), read_evidence(root, options.b)
+    found = compare(a, b)
+    if options.json:
+        say(json.dumps({"a": a.record.id, "b": b.record.id, **found.to_json()}, indent=2))
+    else:
+        say("\n".join(compared(a, b, found)).rstrip())
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    from pipeline.cli.run_text import size
+    from pipeline.runs import deleting
+
+    root = project_root()
+    planned = deleting.plan(root, options.ids)
+    for one in planned:
+        named = f"; named by {', '.join(one.named_by)}, which stay" if one.named_by else ""
+        say(f"{one.run_id}: {', '.join(one.folders)}, {size(one.size_bytes)}{named}")
+    if not options.yes:
+        say("nothing is deleted yet: give the same command with --yes")
+        return 0
+    deleting.delete(root, [one.run_id for one in planned])
+    what = "run" if len(planned) == 1 else "runs"
+    say(f"deleted {len(planned)} {what}; `ratchet gc` says what DVC's cache holds for them alone")
+    return 0
 
 
 def _open(options: argparse.Namespace) -> int:
@@ -132,7 +188,7 @@ def _sweep(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "runs",
     "look at the runs so far; drive one in steps, as Airflow does",
-    "  ratchet runs list --json\n  ratchet runs sweep\n"
+    "  ratchet runs list --json\n  ratchet runs show ID\n  ratchet runs compare A B\n  ratchet runs sweep\n"
     '  echo \'{"id": "try-1", "overrides": {"train.epochs": 3}}\' | ratchet runs open -\n'
     "  ratchet runs stage try-1 ingest\n  ratchet runs close try-1 --state success",
     _fill_runs,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ HASHES = Path(".ratchet") / "hashes.json"
 _CHUNK_BYTES = 2**20
 _RACY_NS = 2_000_000_000
 _THREADS = 4  # the kernel reads and MD5 works without Python's lock
+_LARGE_BYTES = 2**18  # what is smaller takes less time than handing it over
 _KEPT = 200_000  # digests of files that were not asked for this time
 _LIMIT_BYTES = 2**31
 
@@ -63,8 +65,13 @@ class Hashes:
         self._asked.update(file.path for file in found)
         digests = [self._remembered(file) for file in found]
         unknown = [position for position, digest in enumerate(digests) if digest is None]
+        large = [position for position in unknown if found[position].status.st_size > _LARGE_BYTES]
+        small = sorted({*unknown} - {*large})
         with ThreadPoolExecutor(_THREADS) as threads:
-            for position, digest in zip(unknown, threads.map(md5_of, (found[at].path for at in unknown)), strict=True):
+            taken = threads.map(md5_of, [found[position].path for position in large])
+            for position, digest in chain(
+                ((position, md5_of(found[position].path)) for position in small), zip(large, taken, strict=True)
+            ):
                 file, digests[position] = found[position], digest
                 self.announce(file.status.st_size)
                 if max(file.status.st_mtime_ns, file.status.st_ctime_ns) < time.time_ns() - _RACY_NS:

@@ -22,7 +22,7 @@ from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
 
 RECORD = "record.json"
-ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
+ROWS = Path(".ratchet") / "rows"  # in a run's workspace: what happened in each stage so far
 LOGS = "logs"  # in an attempt's folder: what DVC and the stages have said
 BEGUN_WITH = (GRAPH_FILE, PARAMS_FILE)  # kept once, and the graph says which report is which
 _KEPT = (*BEGUN_WITH, LOCK_FILE, "reports")
@@ -54,9 +54,14 @@ def id_for(*foreign: str) -> str:
     return f"{readable}-{digest}" if readable else f"run-{digest}"
 
 
+def is_id(name: str) -> bool:
+    """Return whether a name can be a run's id."""
+    return _ID.fullmatch(name) is not None
+
+
 def check_id(run_id: str) -> str:
     """Return the id if it can name a run's folder; raise UsageError otherwise."""
-    if not _ID.fullmatch(run_id):
+    if not is_id(run_id):
         raise UsageError(f"run id {run_id!r:.80}: letters, digits, '.', '_' and '-' only, at most 151 characters")
     return run_id
 
@@ -136,7 +141,7 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
 
 
 def _ids(root: Path) -> list[str]:
-    return [path.parent.name for path in (root / RUNS).glob(f"*/{RECORD}")]
+    return [name for path in (root / RUNS).glob(f"*/{RECORD}") if is_id(name := path.parent.name)]
 
 
 def _from_json(path: Path) -> RunRecord:

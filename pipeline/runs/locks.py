@@ -70,8 +70,17 @@ def same_work_lock(root: Path, inputs: str, stage: str | None = None) -> Iterato
 
 def is_run_going_on(workspace: Path) -> bool:
     """Return whether a process holds a folder's run lock; false if there is no lock file."""
+    return _is_held(workspace / WORK / _RUN_LOCK)
+
+
+def is_same_work_going_on(root: Path) -> bool:
+    """Return whether a process holds the lock of any work on the same inputs, a run's or a stage's."""
+    return any(_is_held(path) for path in sorted((root / WORK / _SAME_WORK).glob("*/*")))
+
+
+def _is_held(path: Path) -> bool:
     try:
-        with (workspace / WORK / _RUN_LOCK).open("a") as handle:
+        with path.open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.errors import DataError
 from pipeline.graph import Graph, Role
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.record import Record
@@ -52,11 +53,22 @@ def stopped_after(folder: Path, graph: Graph, stage: str) -> str:
     if maker is None or not graph.needs(stage, maker.name):
         return sentence
     candidate = folder / graph.artifact("candidate")
-    history = parse_history(read_text(candidate / HISTORY_FILE), f"{graph.artifact('candidate')}/{HISTORY_FILE}")
-    best = read_record(candidate / TRAINING_FILE, Training).best_epoch
-    figures = next(epoch.validation for epoch in history if epoch.epoch == best)
+    epoch, figures = validation_figures(candidate / HISTORY_FILE, candidate / TRAINING_FILE)
     words = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items())
-    return f"{sentence}: on the validation part, at epoch {best}: {words}"
+    return f"{sentence}: on the validation part, at epoch {epoch}: {words}"
+
+
+def validation_figures(history: Path, training: Path) -> tuple[int, dict[str, float]]:
+    """Return the epoch that was chosen, and its figures on the validation part, from what training has written.
+
+    Raises StorageError if one of the files cannot be read, DataError if it is damaged.
+    """
+    best = read_record(training, Training).best_epoch
+    epochs = parse_history(read_text(history), HISTORY_FILE)
+    figures = next((epoch.validation for epoch in epochs if epoch.epoch == best), None)
+    if figures is None:
+        raise DataError(f"{HISTORY_FILE}: has no epoch {best}, which {TRAINING_FILE} says was chosen; run train again")
+    return best, figures
 
 
 def _find(folder: Path, graph: Graph, role: Role, kind: type[RecordT]) -> RecordT | None:

@@ -7,10 +7,13 @@ there: that one is written last.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from pipeline.runs.hashes import md5_of, md5_of_bytes
 from pipeline.runs.photograph import REFERENCES, Photograph, Reference
 from pipeline.storage.artifacts import fsync_folder
 
+_CHUNK_BYTES = 2**20
 FOLDER = Path("ratchet") / "photographs"  # in DVC's cache
 
 
@@ -42,6 +46,13 @@ class PhotographStore:
         """Return whether a photograph is there."""
         return self.path(digest).is_file()
 
+    def size_of(self, digest: str) -> int | None:
+        """Return the size of an object, bytes; None if it is not there."""
+        try:
+            return self.path(digest).stat().st_size
+        except OSError:
+            return None
+
     def keep(self, photograph: Photograph, root: Path, own: Mapping[str, bytes]) -> str:
         """Keep a photograph of the files under `root`, but for those whose content is given; return its digest.
 
@@ -54,7 +65,7 @@ class PhotographStore:
                 self._put(digest, content)
             for path, digest in photograph.files.items():
                 if digest not in contents:
-                    self._copy(digest, root / path, path)
+                    self._copy(digest, f"{root}/{path}", path)
             self._put(photograph.digest, photograph.tree, is_durable=True)
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
@@ -80,6 +91,7 @@ class PhotographStore:
         Each object is compared with its digest, unless the photograph `is_new`. Raises StorageError if one is damaged.
         """
         made: set[str] = set()
+        store, target = str(self.folder), str(folder)  # as text: there may be ten thousand
         for path, digest in photograph.files.items():
             if not is_new and not self._is_sound(digest):
                 raise self._damaged(photograph.digest)
@@ -87,13 +99,11 @@ class PhotographStore:
             if parent not in made:
                 (folder / parent).mkdir(parents=True, exist_ok=True)
                 made.add(parent)
-            place(self.path(digest), folder / path)
+            place(f"{store}/{digest[:2]}/{digest[2:]}", f"{target}/{path}")
 
-    def objects(self, digest: str) -> Iterator[Path]:
-        """Yield where the objects of a photograph are, its directory object first."""
-        yield self.path(digest)
-        for entry in self._entries(digest).values():
-            yield self.path(entry)
+    def digests(self, digest: str) -> set[str]:
+        """Return the digests of a photograph's objects, its own included. Raises StorageError if it is damaged."""
+        return {digest, *self._entries(digest).values()}
 
     def _entries(self, digest: str) -> dict[str, str]:
         try:
@@ -125,71 +135,77 @@ class PhotographStore:
             "DVC's remote, a new run takes a new one"
         )
 
-    def _put(self, digest: str, content: bytes, *, is_durable: bool = False) -> None:
-        target = self.path(digest)
-        if _is_there(target, len(content)):
-            return
-        with self._aside(target) as aside:
-            with aside.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno()) if is_durable else None
-            self._publish(aside, target, 0o444)
-        if is_durable:
-            fsync_folder(target.parent)
+    def _put(self, digest: str, content: bytes, mode: int = 0o444, *, is_durable: bool = False) -> None:
+        target = str(self.path(digest))
+        if not _is_there(target, len(content)):
+            self._write(target, iter([content]), mode, is_durable=is_durable)
 
-    def _copy(self, digest: str, source: Path, name: str) -> None:
-        target = self.path(digest)
+    def _copy(self, digest: str, source: str, name: str) -> None:
+        target = f"{self.folder}/{digest[:2]}/{digest[2:]}"
         try:
-            status = source.stat()
-            if _is_there(target, status.st_size):
-                return
-            with self._aside(target) as aside:
-                shutil.copyfile(source, aside)
-                is_same = md5_of(str(aside)) == digest
-                if is_same:
-                    self._publish(aside, target, status.st_mode & 0o444 | 0o400)
+            with open(source, "rb", buffering=0) as stream:  # noqa: PTH123 - some ten thousand times
+                status = os.fstat(stream.fileno())
+                if _is_there(target, status.st_size):
+                    return
+                chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
+                is_same = self._write(target, chunks, status.st_mode & 0o444 | 0o400, expected=digest)
         except FileNotFoundError:
             is_same = False
         if not is_same:
             raise TryAgain(f"{name} has changed while it was photographed; run again")
 
-    def _aside(self, target: Path) -> _Aside:
-        if not target.parent.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if self.cache.is_shared:
-                for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
-                    if folder.stat().st_uid == os.getuid():
-                        folder.chmod(0o2775)
-        return _Aside(target.with_name(f".{target.name}.partial-{os.getpid()}"))
+    def _write(
+        self, target: str, chunks: Iterator[bytes], mode: int, *, expected: str | None = None, is_durable: bool = False
+    ) -> bool:
+        """Write an object aside and publish it; return False, with nothing published, if it is not the expected one."""
+        parent = os.path.dirname(target)  # noqa: PTH120 - some ten thousand times
+        if not os.path.isdir(parent):  # noqa: PTH112
+            self._make_folder(Path(parent))
+        aside, digest = f"{target}.partial-{os.getpid()}", hashlib.md5(usedforsecurity=False)
+        try:
+            descriptor = os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode)
+            with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - some ten thousand times
+                for chunk in chunks:
+                    stream.write(chunk)
+                    digest.update(chunk)
+                os.fsync(descriptor) if is_durable else None
+            if expected is not None and digest.hexdigest() != expected:
+                os.unlink(aside)  # noqa: PTH108 - as above
+                return False
+            os.rename(aside, target)  # noqa: PTH104 - as above
+        except OSError:
+            with suppress(OSError):  # the first error is the one to report
+                os.unlink(aside)  # noqa: PTH108
+            raise
+        if is_durable:
+            fsync_folder(Path(parent))
+        return True
 
-    def _publish(self, aside: Path, target: Path, mode: int) -> None:
-        aside.chmod(mode)
-        aside.replace(target)
+    def _make_folder(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.cache.is_shared:
+            for each in (folder, folder.parent, folder.parent.parent):
+                if each.stat().st_uid == os.getuid():
+                    each.chmod(0o2775)
 
 
-class _Aside:
-    """A file to write aside, removed if it is not published."""
+def _is_there(target: str, size_bytes: int) -> bool:
+    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Path:
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
-
-
-def _is_there(target: Path, size_bytes: int) -> bool:
-    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew."""
+    It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what
+    is young. One that another user owns cannot be made young, and is written anew.
+    """
     try:
-        return target.stat().st_size == size_bytes
-    except FileNotFoundError:
+        status = os.stat(target)  # noqa: PTH116 - some ten thousand times
+        if status.st_size != size_bytes:
+            return False
+        os.chmod(target, stat.S_IMODE(status.st_mode))  # noqa: PTH101 - as above
+    except (FileNotFoundError, PermissionError):
         return False
+    return True
 
 
-def place(source: Path, target: Path) -> None:
+def place(source: str, target: str) -> None:
     """Put a file in another place: a hard link, or a copy where that cannot be."""
     try:
         os.link(source, target)
