@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.storage.artifacts import read_json, write_json
 
-IS_ABSENT = "is no longer what this run began with"
+GONE = "is no longer what this run began with"
 _FILE = Path(".ratchet") / "absent_sources.json"
 
 
@@ -42,7 +42,7 @@ def hold(repo: Any) -> None:
         for dependency in stage.deps:
             if dependency.fs_path in absent:
                 raise DvcException(
-                    f"stage {stage.addressing}: has to run again, but {absent[dependency.fs_path]} {IS_ABSENT}; "
+                    f"stage {stage.addressing}: has to run again, but {absent[dependency.fs_path]} {GONE}; "
                     "bring it back as it was, or start a new run"
                 )
         return run(stage, *arguments, **named)

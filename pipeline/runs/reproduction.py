@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import FULL_DISK, Bug, DataError, RatchetError, StorageError, TryAgain
-from pipeline.runs import absent_sources, dvc_repro, workspaces
+from pipeline.runs import dvc_repro, workspaces
+from pipeline.runs.absent_sources import GONE
 from pipeline.runs.afterwards import warned
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
@@ -215,10 +216,10 @@ def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
             "what was computed comes from the cache"
         )
     for line in errors:
-        if absent_sources.IS_ABSENT in line:
-            return StorageError(line[line.index("stage ") :])
         if "Unable to acquire lock" in line or "is busy" in line:
             return TryAgain("another DVC command is running in this folder; wait for it, then run again")
+        if GONE in line:
+            return StorageError(line.partition("': ")[2])  # without DVC's "failed to reproduce 'ingest'"
         if "missing data" in line or "does not exist" in line:
             return StorageError(f"dvc: {line}")
     return Bug(f"dvc repro failed: {last}; see {log}")

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StorageError
+from pipeline.errors import DataError, StorageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.execution import EXECUTION_FILE
 from pipeline.records.origin import ORIGIN_FILE, Origin
 from pipeline.runs import absent_sources, known_hashes
 from pipeline.runs.hashes import Hashes
-from pipeline.runs.photograph import Photograph, climbs, refer
+from pipeline.runs.photograph import Photograph, Reference, climbs, refer, walk
 from pipeline.runs.photograph_store import PhotographStore
 from pipeline.storage.artifacts import write_file
 from pipeline.storage.record_files import write_record
@@ -143,7 +143,7 @@ def _remove_folder(folder: Path) -> None:
 def _link_references(root: Path, workspace: Path, photograph: Photograph, *, is_new: bool) -> None:
     hashes, absent = Hashes(root), []
     for path, reference in photograph.references.items():
-        if not is_new and not _is_as_photographed(root, path, reference.digest, hashes):
+        if not is_new and not _is_as_photographed(root, path, reference, hashes):
             absent.append(path)
         elif not Path(path).is_absolute():
             link = Path(os.path.normpath(workspace / path))
@@ -152,8 +152,11 @@ def _link_references(root: Path, workspace: Path, photograph: Photograph, *, is_
     absent_sources.note(workspace, absent)
 
 
-def _is_as_photographed(root: Path, path: str, digest: str, hashes: Hashes) -> bool:
+def _is_as_photographed(root: Path, path: str, reference: Reference, hashes: Hashes) -> bool:
     try:
-        return os.path.lexists(root / path) and refer(root, path, hashes)[0].digest == digest
-    except StorageError:
+        found = list(walk(root, path))
+        if (len(found), sum(file.status.st_size for file in found)) != (reference.files, reference.bytes):
+            return False  # known without reading it
+        return refer(root, path, hashes)[0].digest == reference.digest
+    except (DataError, StorageError):
         return False
