@@ -136,17 +136,27 @@ def _bring_back(repo: Any) -> None:
 
 
 def _say_what_is_clean(repo: Any, path: Path) -> None:
-    """Write a picture of the files, if DVC, asked after it was taken, finds them all up to date."""
+    """Write a picture of the files, if DVC, asked after it was taken, finds them all up to date.
+
+    If something cannot even be read, as the user is writing it, it is not clean; the run is done all the same.
+    """
+    from dvc.exceptions import DvcException
+
+    from pipeline.errors import RatchetError
     from pipeline.graph import load_graph
     from pipeline.runs.freshness import picture_of
     from pipeline.storage.artifacts import write_json
 
     root = Path.cwd()
-    picture = picture_of(root, load_graph(root))
-    repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
-    status = repo.status(targets=[GRAPH_FILE])
-    changes = [change for stage in status.values() for change in stage if change != "always changed"]
-    write_json(path, None if changes else picture)
+    try:
+        picture = picture_of(root, load_graph(root))
+        repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
+        is_clean = all(
+            change == "always changed" for stage in repo.status(targets=[GRAPH_FILE]).values() for change in stage
+        )
+    except (RatchetError, DvcException):
+        is_clean = False
+    write_json(path, picture if is_clean else None)
 
 
 def _become(whole: Mapping[str, Any], order: Order) -> None:
