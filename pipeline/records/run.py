@@ -92,8 +92,9 @@ class StageRun(Record):
 
 
 class RunReport(Record):
-    """Who requested what, and what happened in each stage."""
+    """Who requested what, and what happened in each stage. Version 1 said nothing of attempt, photograph and commit."""
 
+    VERSION: ClassVar[int] = 2
     driver: str = ""
     id: str = ""
     config: str = ""

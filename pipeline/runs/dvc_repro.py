@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.graph import GRAPH_FILE
 from pipeline.runs import absent_sources, dvc_repairs, known_hashes, workspace_config
 from pipeline.runtime import processes
 
@@ -125,7 +126,9 @@ def _bring_back(repo: Any) -> None:
     What the cache does not have whole stays away: half a folder would be taken for one. Who makes it will run again.
     """
     repo._reset()  # noqa: SLF001 - the lock may have been written since it was read; as `reproduce` itself does
-    missing = [out for out in repo.index.outs if out.use_cache and out.hash_info and not out.exists]
+    graph = repo.fs.join(repo.root_dir, GRAPH_FILE)  # no other: runs/ holds some of earlier runs
+    outs = [out for stage in repo.index.stages if stage.path == graph for out in stage.outs]
+    missing = [out for out in outs if out.use_cache and out.hash_info and not out.exists]
     with repo.lock:
         for out in missing:
             if not out.changed_cache():
@@ -133,16 +136,27 @@ def _bring_back(repo: Any) -> None:
 
 
 def _say_what_is_clean(repo: Any, path: Path) -> None:
-    """Write a picture of the files, if DVC, asked after it was taken, finds them all up to date."""
+    """Write a picture of the files, if DVC, asked after it was taken, finds them all up to date.
+
+    If something cannot even be read, as the user is writing it, it is not clean; the run is done all the same.
+    """
+    from dvc.exceptions import DvcException
+
+    from pipeline.errors import RatchetError
     from pipeline.graph import load_graph
     from pipeline.runs.freshness import picture_of
     from pipeline.storage.artifacts import write_json
 
     root = Path.cwd()
-    picture = picture_of(root, load_graph(root))
-    repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
-    changes = [change for stage in repo.status().values() for change in stage if change != "always changed"]
-    write_json(path, None if changes else picture)
+    try:
+        picture = picture_of(root, load_graph(root))
+        repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
+        is_clean = all(
+            change == "always changed" for stage in repo.status(targets=[GRAPH_FILE]).values() for change in stage
+        )
+    except (RatchetError, DvcException):
+        is_clean = False
+    write_json(path, picture if is_clean else None)
 
 
 def _become(whole: Mapping[str, Any], order: Order) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.records.run import RunRecord
-from pipeline.runs import history
+from pipeline.runs import history, workspaces
 from tests.cli.given import answer, complaint
 from tests.runs.kept import RECIPE, finished, make_project, photographed
 
@@ -114,3 +114,14 @@ def test_a_run_that_goes_on_is_not_deleted(kept: Path, capsys: pytest.CaptureFix
     code, said = complaint(capsys, "runs", "delete", "a", "r1", "--yes")
     assert (code, "run r1 goes on" in said) == (75, True)
     assert (kept / "runs/a").is_dir()
+
+
+def test_the_sweep_removes_at_once_what_is_left_of_runs_that_are_gone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("deleted", "wanted"):
+        history.write(project, RECORD.changed(id=name, state="running", start=history.now()))
+        (workspaces.workspace_of(project, name)).mkdir(parents=True)
+    assert answer(capsys, "runs", "sweep") == "removed 0 workspaces\n"
+    assert answer(capsys, "runs", "sweep", "--gone", "deleted", "unknown") == "removed 1 workspaces: deleted\n"
+    assert workspaces.names(project) == ["wanted"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.graph import load_graph
 from pipeline.records.run import RUN_REPORT_FILE, RunRecord
 from pipeline.records.verdict import Verdict
-from pipeline.runs import freshness, history, in_one_process, opening, run_report, workspaces
+from pipeline.runs import freshness, history, in_one_process, locks, opening, run_report, workspaces
 from pipeline.runs.dvc_cache import cache_of
 from pipeline.runs.dvc_repro import Order
-from pipeline.runs.in_one_process import RunOptions, run
+from pipeline.runs.in_one_process import RunOptions, RunResult, run
 from pipeline.runs.locks import run_lock
 from pipeline.runs.outcome import NO_VERDICT
 from pipeline.runs.photograph_store import PhotographStore
@@ -28,6 +30,7 @@ from pipeline.storage.record_files import write_record
 from tests.runs.given import write_files
 
 REFUSED = Verdict.of([], "worse than v1", "sha256:new", None)
+WAIT_S = 60.0
 OTHER = RunOptions(overrides={"train.epochs": 3})
 
 Act = Callable[[Path, dict[str, StageRow]], None]
@@ -320,3 +323,70 @@ def test_where_another_run_works_none_begins(recipe_root: Path, dvc: Dvc) -> Non
     with run_lock(recipe_root), pytest.raises(TryAgain, match="another run"):
         run(recipe_root, RunOptions())
     assert (dvc.calls, history.list_runs(recipe_root)) == ([], [])
+
+
+@dataclass
+class Beside:
+    """What came of a run, of a second one that was begun while the first worked, and whether the second waited."""
+
+    first: RunResult
+    second: RunResult
+    has_waited: bool
+
+
+def side_by_side(root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, second: RunOptions) -> Beside:
+    """Begin a second run while the first one's work goes on, until the second waits for it or has ended."""
+    begun, may_end, looked = threading.Event(), threading.Event(), threading.Event()
+
+    def work(workspace: Path, rows: dict[str, StageRow]) -> None:
+        if not begun.is_set():
+            begun.set()
+            assert may_end.wait(WAIT_S)
+        judge(workspace, rows)
+
+    def look(_: float) -> None:
+        looked.set()
+        may_end.set()
+        threading.Event().wait(0.01)
+
+    dvc.act = work
+    monkeypatch.setattr(locks.time, "sleep", look)
+    with ThreadPoolExecutor() as threads:
+        one = threads.submit(run, root, OTHER)
+        assert begun.wait(WAIT_S)
+        other = threads.submit(run, root, second).result(WAIT_S)
+        may_end.set()
+        return Beside(one.result(WAIT_S), other, looked.is_set())
+
+
+def test_two_runs_of_the_same_recipe_do_the_work_once(
+    recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = side_by_side(recipe_root, dvc, monkeypatch, OTHER)
+    assert done.has_waited
+    assert len(dvc.calls) == 1
+    assert (done.first.is_unchanged, done.second.is_unchanged) == (False, True)
+    assert done.first.verdict == done.second.verdict == REFUSED
+    worked, adopted = sorted(history.list_runs(recipe_root), key=lambda record: record.same_as is not None)
+    assert (worked.same_as, adopted.same_as, adopted.outcome) == (None, worked.id, "unchanged")
+
+
+@pytest.mark.parametrize("second", [replace(OTHER, is_forced=True), RunOptions(overrides={"train.epochs": 4})])
+def test_a_forced_run_and_one_of_another_recipe_wait_for_nobody(
+    recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, second: RunOptions
+) -> None:
+    done = side_by_side(recipe_root, dvc, monkeypatch, second)
+    assert not done.has_waited
+    assert len(dvc.calls) == 2
+    assert not done.first.is_unchanged
+    assert not done.second.is_unchanged
+
+
+def test_after_a_first_run_that_failed_the_second_does_the_work(
+    recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dvc.act = fail
+    with pytest.raises(StageFailed):
+        run(recipe_root, OTHER)
+    dvc.act = judge
+    assert not run(recipe_root, OTHER).is_unchanged

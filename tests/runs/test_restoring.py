@@ -177,5 +177,7 @@ def test_real_outputs_come_back_from_the_cache_and_a_source_that_has_grown_is_no
     assert after["attempts/2/dvc.lock"] == before["dvc.lock"]
     shutil.rmtree(real / ".dvc" / "cache" / "files")
     shutil.rmtree(real / ".dvc" / "cache" / "runs")
-    with pytest.raises(StorageError, match="ingest has to run again, but source is no longer what this run began with"):
+    with pytest.raises(
+        StorageError, match="ingest: has to run again, but source is no longer what this run began with"
+    ):
         steps.run_stage(real, "r1", "judge")
