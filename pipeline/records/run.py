@@ -74,7 +74,11 @@ class StageRun(Record):
 
 
 class RunReport(Record):
-    """Who requested what, and what happened in each stage."""
+    """Who requested what, and what happened in each stage.
+
+    `commit` is what git names, `is_dirty` whether the run's files differ from it, `photograph` the digest of what the
+    run was made from; None: not known.
+    """
 
     driver: str = ""
     id: str = ""
@@ -84,6 +88,9 @@ class RunReport(Record):
     asked_by: str = ""
     started_at: str = ""  # ISO 8601, UTC
     finished_at: str = ""
+    commit: str | None = None
+    is_dirty: bool | None = None
+    photograph: str | None = None
     stages: tuple[StageRun, ...] = ()
 
     @property

@@ -1,6 +1,6 @@
-"""Where the registry is: `execution.mlflow` resolved once, so that every run of one checkout uses the same store.
+"""Where the registry is: `execution.mlflow` resolved once, so that every run of one project uses the same store.
 
-A relative database or folder is under the main checkout, whichever worktree a run is in.
+A relative database or folder is under the project's folder, whichever workspace a run is in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.execution import MLflowSettings
-from pipeline.runtime.git import main_checkout
+from pipeline.storage.home import home_of
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _SERVERS = ("http", "https")
@@ -58,8 +58,11 @@ class Store:
 
 
 def resolve_store(root: Path, settings: MLflowSettings) -> Store:
-    """Return the store that the settings of a checkout name. Raises UsageError for an invalid address."""
-    home = main_checkout(root)
+    """Return the store that the settings of a project name; `root` is its folder, or a workspace of a run of it.
+
+    Raises UsageError for an invalid address, DataError if it is not known whose workspace the folder is.
+    """
+    home = home_of(root)
     parts = urlsplit(settings.uri)
     if parts.scheme == "sqlite":
         name = settings.uri.partition("?")[0].removeprefix("sqlite://").removeprefix("/")

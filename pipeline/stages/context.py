@@ -22,10 +22,12 @@ from pipeline.recipe.resolving import CODE, RESOLVED_FILE, load_checked
 from pipeline.recipe.settings import flatten, validate
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.digests import digest_json
-from pipeline.runtime.git import Commit, commit_of
+from pipeline.records.origin import Origin
+from pipeline.runtime.git import Commit, commit_of, paths_of_run
 from pipeline.runtime.imports import collect_imports, imported_modules
 from pipeline.runtime.progress import Progress
 from pipeline.storage.artifacts import digest_file, read_json
+from pipeline.storage.home import find_origin
 
 if TYPE_CHECKING:
     from pipeline.registry.store import Store
@@ -144,10 +146,14 @@ class StageContext:
             )
 
     def store(self) -> Store:
-        """Return the model registry that execution.yaml names: the same for all worktrees of a checkout."""
+        """Return the model registry that execution.yaml names: the same for all workspaces of a project."""
         from pipeline.registry.store import resolve_store
 
         return resolve_store(self._root, self.execution.mlflow)
+
+    def origin(self) -> Origin | None:
+        """Return where the workspace of this run comes from; None in the project's own folder."""
+        return find_origin(self._root)
 
     def lock_digest(self) -> str | None:
         """Return a digest of what DVC has recorded about the other stages; None if there is no dvc.lock.
@@ -161,9 +167,15 @@ class StageContext:
         return digest_json({k: v for k, v in parse_yaml(path).get("stages", {}).items() if k != self.name})
 
     def commit(self) -> Commit | None:
-        """Return the commit of the code, and whether it was changed; None outside a repository."""
+        """Return the commit of the run, and whether its files differ from it; None outside a repository.
+
+        A workspace knows both from when it was made.
+        """
+        if origin := self.origin():
+            return Commit(origin.commit, origin.is_dirty) if origin.commit else None
+        source = self._recipe.data.path if self._recipe else ""
         try:
-            return commit_of(self._root, ignored=graph.LOCK_FILE)
+            return commit_of(self._root, paths_of_run(graph.load_graph(self._root), source))
         except (StorageError, UsageError):
             return None
 
