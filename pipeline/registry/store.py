@@ -28,7 +28,8 @@ class Store:
     """A model registry and where it stores artifacts.
 
     `uri` may contain a password: it is for MLflow alone. `label` is what may be shown and written: `local`, or
-    scheme, host, port and path. `artifacts` is None if the server decides.
+    scheme, host, port and path. `artifacts` is None if the server decides. `home` is the project's folder if the
+    database is inside it: the store moves with it.
     """
 
     uri: str = field(repr=False)
@@ -36,6 +37,7 @@ class Store:
     artifacts: str | None
     database: Path | None  # the SQLite file of a local store
     lock: Path
+    home: Path | None = None
 
     @property
     def is_local(self) -> bool:
@@ -72,9 +74,9 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
                 "write sqlite:///registry/mlflow.db"
             )
         database = home / name
-        return Store(
-            f"sqlite:///{database}", "local", _artifacts(home, settings), database, _beside(database, ".ratchet.lock")
-        )
+        lock = _beside(database, ".ratchet.lock")
+        moves = home if database.is_relative_to(home) else None
+        return Store(f"sqlite:///{database}", "local", _artifacts(home, settings), database, lock, moves)
     if parts.scheme in ("", "file"):
         folder = home / unquote(parts.path)
         return Store(folder.as_uri(), "local", _artifacts(home, settings), None, folder / ".ratchet.lock")
