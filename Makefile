@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .PHONY: help setup setup-airflow demo airflow airflow-stop test check check-code check-tests bench images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PORT ?= 8080
-slow_tests := tests/system
+slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
+from dags.schemas import schema_of, types_in
 from pipeline.errors import UsageError
 from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import Recipe
@@ -33,7 +32,6 @@ _KEPT = (
 )  # fmt: skip
 _BY_NAME = ("properties", "patternProperties")
 _LONGEST = 4096  # characters of a text that has no limit of its own
-_DEEPEST = 20  # schemas in each other: a type that holds itself has no end
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,7 @@ class Field:
 def fields(recipe: Recipe) -> dict[str, Field]:
     """Return the form of a checked recipe: the fields about the run first, then every key with the recipe's value."""
     chosen = {each.key: each for each in choices(recipe)}
-    settings = {key: type(each.settings()) for key, each in chosen.items()}
-    schemas = _schemas(Recipe, *dict.fromkeys(settings.values()))
-    of_settings = {key: schemas[kind] for key, kind in settings.items()}
-    return _own() | dict(_fields(schemas[Recipe], complete(recipe), "", chosen, of_settings))
+    return _own() | dict(_fields(Recipe, complete(recipe), "", chosen))
 
 
 def _own() -> dict[str, Field]:
@@ -115,35 +110,29 @@ def _known(key: str, where: str) -> str:
 
 
 def _fields(
-    schema: Mapping[str, Any],
-    values: Mapping[str, Any],
-    prefix: str,
-    chosen: Mapping[str, Chosen],
-    settings: Mapping[str, Mapping[str, Any]],
+    kind: type[BaseModel], values: Mapping[str, Any], prefix: str, chosen: Mapping[str, Chosen]
 ) -> Iterator[tuple[str, Field]]:
     """Yield a field for each value of a group: of its groups, and of the choices in its mappings and lists, too."""
-    for name, own in schema["properties"].items():
-        key, value = prefix + name, values[name]
+    for name, info in kind.model_fields.items():
+        key, value, inner = prefix + name, values[name], info.annotation
         within = [each for each in chosen.values() if each.key.rpartition(".")[0] == key]
         if key in chosen:
-            yield from _of_choice(chosen[key], own.get("description", ""), value, settings[key])
-        elif "properties" in own and isinstance(value, Mapping):
-            yield from _fields(own, value, f"{key}.", chosen, settings)
+            yield from _of_choice(chosen[key], info.description or "", value)
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _fields(inner, value, f"{key}.", chosen)
         elif within:
             entries = value.values() if isinstance(value, Mapping) else value
             for each, entry in zip(within, entries, strict=True):
-                yield from _of_choice(each, "", entry, settings[each.key])
+                yield from _of_choice(each, "", entry)
         else:
-            yield key, _field(key, own, value)
+            yield key, _field(key, schema_of(kind, name), value)
 
 
-def _of_choice(
-    chosen: Chosen, meaning: str, value: Mapping[str, Any], settings: Mapping[str, Any]
-) -> Iterator[tuple[str, Field]]:
+def _of_choice(chosen: Chosen, meaning: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Field]]:
     label = chosen.choice.label
     key, names = f"{chosen.key}.{label}", {"type": "string", "enum": chosen.slot.names()}
     yield key, _field(key, {**names, "description": meaning or f"a file in {chosen.slot.folder}/"}, value[label])
-    yield from _fields(settings, value["settings"], f"{chosen.key}.settings.", {}, {})
+    yield from _fields(chosen.member().Settings, value["settings"], f"{chosen.key}.settings.", {})
 
 
 def _field(key: str, schema: Mapping[str, Any], value: Any) -> Field:
@@ -163,56 +152,5 @@ def _kept(schema: Any) -> Any:
             kept[word] = {name: _kept(inner) for name, inner in schema[word].items()}
         elif word in schema:
             kept[word] = _kept(schema[word]) if isinstance(schema[word], Mapping) or word == "anyOf" else schema[word]
-    is_free_text = "string" in _types(kept) and "enum" not in kept
+    is_free_text = "string" in types_in(kept) and "enum" not in kept
     return {"maxLength": _LONGEST, **kept} if is_free_text else kept
-
-
-@cache
-def _schemas(*kinds: type[BaseModel]) -> Mapping[type[BaseModel], Mapping[str, Any]]:
-    """Return each type's schema with its references resolved, and each `X or null` as one type."""
-    by_kind, whole = models_json_schema(
-        [(kind, "validation") for kind in kinds]
-    )  # at once: half the time of one by one
-    return {kind: {"properties": {}, **_resolved(whole, by_kind[kind, "validation"], 0)} for kind in kinds}
-
-
-def _resolved(whole: Mapping[str, Any], schema: Any, depth: int) -> Any:
-    if isinstance(schema, list):
-        return [_resolved(whole, each, depth) for each in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    own = {word: value for word, value in schema.items() if word not in ("$defs", "$ref", "discriminator")}
-    if "$ref" in schema:
-        if depth > _DEEPEST:
-            return {}  # whatever it is: the resolver checks it
-        own = {**whole["$defs"][schema["$ref"].rpartition("/")[2]], **own}
-    if "oneOf" in own:
-        own["anyOf"] = own.pop("oneOf")
-    own = {
-        word: {name: _resolved(whole, inner, depth + 1) for name, inner in value.items()}
-        if word in _BY_NAME
-        else _resolved(whole, value, depth + 1)
-        if word not in ("enum", "const", "default", "required", "type")
-        else value
-        for word, value in own.items()
-    }
-    return _without_union_of_one(own)
-
-
-def _without_union_of_one(own: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema in which `X or null` is X whose type may be null too; other unions stay."""
-    members = own.get("anyOf", [])
-    real = [member for member in members if member.get("type") != "null"]
-    if len(real) != 1 or not _types(real[0]):
-        return own
-    one = {**real[0], **{word: value for word, value in own.items() if word != "anyOf"}}
-    if len(real) < len(members):
-        one["type"] = [*_types(real[0]), "null"]
-        if "enum" in one:
-            one["enum"] = [*one["enum"], None]
-    return one
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    kind = schema.get("type", [])
-    return [kind] if isinstance(kind, str) else list(kind)

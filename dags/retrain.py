@@ -31,8 +31,8 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 _RUNS_AT_ONCE = 4
 
 
-def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
-    """Build the DAG of one config on top of `params.yaml` and `dvc.yaml`, both as plain values.
+def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any], below: Recipe) -> DAG:
+    """Build the DAG of one config on top of `params.yaml` and `dvc.yaml`, both as plain values; `below` is the former.
 
     Raises UsageError or StorageError naming the file and the key.
     """
@@ -41,7 +41,7 @@ def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any]) -> DAG:
         raise UsageError(f"{where}: a config's name is made of letters, digits and '_'")
     config = load_config(path)
     layers = Layers.of(shipped, PARAMS_FILE).overlaid(config.recipe, where)
-    recipe = checked(layers.values, layers.where)
+    recipe = checked(layers.values, layers.where) if config.recipe else below
     graph = parse_graph(declared, layers.values)
     specs = derive.task_specs(graph)
     if config.approval:
@@ -64,14 +64,14 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         tags=[*config.tags, "ratchet"],
         default_args={"owner": config.owner, "on_failure_callback": NotifyFailure()},
     )
-    opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's worktree").as_setup()
+    opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's workspace").as_setup()
     closing = CloseRun(
         task_id=CLOSE,
         dag=dag,
         config=name,
         retries=2,
         on_success_callback=NotifyVerdict(str(ROOT)),
-        doc_md="keeps the reports, removes the worktree",
+        doc_md="keeps the reports, removes the workspace",
     ).as_teardown(setups=opening)
     boxes = {
         group: TaskGroup(group, dag=dag, prefix_group_id=False, default_args=dag.default_args)
@@ -162,23 +162,18 @@ def _build_all() -> tuple[list[DAG], list[str]]:
     only = get_parsing_context().dag_id  # a worker that runs one task needs one DAG
     try:
         shipped, declared = parse_yaml(ROOT / PARAMS_FILE), parse_yaml(ROOT / GRAPH_FILE)
-        _check_shared(shipped, declared)
+        recipe = checked(shipped, PARAMS_FILE)  # what is wrong for every config: once, and naming its own file
+        derive.task_specs(parse_graph(declared, shipped))
         for path in sorted((ROOT / "configs").glob("*.yaml")):
             if only not in (None, f"retrain_{path.stem}"):
                 continue
             try:
-                built.append(build(path, shipped, declared))
+                built.append(build(path, shipped, declared, recipe))
             except RatchetError as error:
                 wrong.append(_line(error))
     except RatchetError as error:
         wrong.append(_line(error))
     return built, wrong
-
-
-def _check_shared(shipped: dict[str, Any], declared: dict[str, Any]) -> None:
-    """Raise UsageError for what is wrong for every config, once and naming its own file."""
-    checked(shipped, PARAMS_FILE)
-    derive.task_specs(parse_graph(declared, shipped))
 
 
 def _line(error: RatchetError) -> str:

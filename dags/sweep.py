@@ -1,4 +1,4 @@
-"""Once a day, removes the worktrees that are no longer needed."""
+"""Once a day, removes the workspaces that are no longer needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ with DAG(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    description="removes the worktrees of runs that failed or were abandoned longer ago than execution.yaml says",
+    description="removes the workspaces of runs that were deleted here, or that failed or were abandoned long ago",
     tags=["ratchet"],
 ) as dag:
     Sweep(task_id="sweep", retries=0)

@@ -21,17 +21,19 @@ from dags.form import FORCE, REASON, changes
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import Context
 
     from dags.derive import TaskSpec
     from pipeline.graph import Graph
-    from pipeline.records.run import RunRequest
+    from pipeline.records.run import RunRecord, RunRequest
 
 _REQUEST = "request.json"
 
 
 class OpenRun(RatchetOperator):
-    """The beginning of a run: checks whether there is anything to do, and makes the run's worktree."""
+    """The beginning of a run: checks whether there is anything to do, and makes the run's workspace."""
 
     ui_color = "#e8f0fe"
 
@@ -41,22 +43,18 @@ class OpenRun(RatchetOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Open the run; if nothing has changed, skip all other tasks."""
-        from pipeline.records.run import RUNS, RunRecord
         from pipeline.runs import history
         from pipeline.storage.artifacts import write_json
 
         run_id = run_id_of(context)
         try:
-            request = ROOT / RUNS / run_id / _REQUEST
-            write_json(request, self._request(run_id, context).model_dump(mode="json"))
+            request = _request_file(run_id)
+            if not (request.is_file() and _begun(run_id)):  # else: a run keeps the request that it began with
+                write_json(request, self._request(run_id, context).model_dump(mode="json"))
             self.call("runs", "open", str(request))
         except (RatchetError, StepFailed) as error:
-            # A run that never began has no worktree and is never closed: its record says why.
-            refused = RunRecord(
-                id=run_id, driver="airflow", state="failed", start=history.now(), end=history.now(), sentence=str(error)
-            )
             with suppress(StorageError):  # on a full disk this fails too
-                history.write(ROOT, refused)
+                _record_refusal(run_id, context, str(error))
             raise StepFailed(str(error)) from None
         record = history.read(ROOT, run_id)
         summary = {"run": run_id, "folder": record.folder, "note": record.sentence}
@@ -83,11 +81,13 @@ class OpenRun(RatchetOperator):
             asked_by=str(run.triggering_user_name or run.run_type.value)[:200],
             is_forced=bool(context["params"].get(FORCE)),
             as_of=f"{run.logical_date:%Y-%m-%d}" if run.run_type == "backfill" and run.logical_date else None,
+            dag_id=run.dag_id,
+            dag_run_id=run.run_id,
         )
 
 
 class RunStage(RatchetOperator):
-    """One stage of dvc.yaml, in the run's worktree."""
+    """One stage of dvc.yaml, in the run's workspace."""
 
     def __init__(self, *, spec: TaskSpec, config: str, model: str, **arguments: Any) -> None:
         super().__init__(
@@ -110,15 +110,18 @@ class RunStage(RatchetOperator):
         """Bring the stage up to date, update its asset, and return in a few words what happened."""
         from pipeline.graph import load_graph
         from pipeline.records.registration import Registration
-        from pipeline.runs.history import ROWS
+        from pipeline.runs import history
         from pipeline.runs.workspaces import workspace_of
         from pipeline.storage.artifacts import read_json
         from pipeline.storage.record_files import read_record
 
         run_id = run_id_of(context)
+        record = history.find(ROOT, run_id)
+        if record and record.state != "running":  # of a red run the failed tasks alone were cleared, not its opening
+            self.call("runs", "open", str(_request_file(run_id)))
         self.call("runs", "stage", run_id, self.stage, command=self._in_container(run_id) if self.image else None)
         workspace = workspace_of(ROOT, run_id)
-        summary = str(read_json(workspace / ROWS / f"{self.stage}.json")["what"])
+        summary = str(read_json(workspace / history.ROWS / f"{self.stage}.json")["what"])
         if self.asset is None:
             return summary
         graph = load_graph(workspace)
@@ -150,7 +153,7 @@ class RunStage(RatchetOperator):
 
 
 class CloseRun(RatchetOperator):
-    """The end of a run, successful or not: keeps its reports, removes its worktree, announces its candidate."""
+    """The end of a run, successful or not: keeps its reports, removes its workspace, announces its candidate."""
 
     ui_color = "#e8f0fe"
 
@@ -192,11 +195,19 @@ class CloseRun(RatchetOperator):
 
 
 class Sweep(RatchetOperator):
-    """Removes what abandoned and failed runs have left behind for longer than execution.yaml says."""
+    """Removes the workspaces that runs have left behind: those of deleted runs, and those that have stood for long."""
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002
-        """Run `ratchet runs sweep`."""
-        self.call("runs", "sweep")
+    def execute(self, context: Context) -> None:
+        """Ask Airflow which runs are gone, and run `ratchet runs sweep`.
+
+        Raises AirflowRuntimeError if Airflow cannot be asked: then nothing is removed.
+        """
+        gone = [
+            record.id
+            for record in _with_workspace()
+            if not context["ti"].get_dr_count(dag_id=record.dag_id, run_ids=[record.dag_run_id])
+        ]
+        self.call("runs", "sweep", *(["--gone", *gone] if gone else []))
 
 
 def run_id_of(context: Context) -> str:
@@ -204,6 +215,49 @@ def run_id_of(context: Context) -> str:
     from pipeline.runs import history
 
     return history.id_for(context["dag_run"].dag_id, context["dag_run"].run_id)
+
+
+def _request_file(run_id: str) -> Path:
+    from pipeline.records.run import RUNS
+
+    return ROOT / RUNS / run_id / _REQUEST
+
+
+def _begun(run_id: str) -> RunRecord | None:
+    """Return the record of a run; None if there is none, or if the run was refused whenever it was to be opened."""
+    from pipeline.recipe.recipe import PARAMS_FILE
+    from pipeline.runs import history
+
+    record = history.find(ROOT, run_id)
+    is_refusal = record is None or (record.photograph is None and not (ROOT / record.folder / PARAMS_FILE).is_file())
+    return None if is_refusal else record
+
+
+def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
+    """Record why a run was not opened: it is never closed. What stands of a run that is over already, stays."""
+    from pipeline.records.run import RunRecord
+    from pipeline.runs import history
+
+    run, record, end = context["dag_run"], _begun(run_id), history.now()
+    if record is None:
+        record = RunRecord(
+            id=run_id, driver="airflow", state="running", start=end, dag_id=run.dag_id, dag_run_id=run.run_id
+        )
+    if record.state == "running":
+        history.write(ROOT, record.changed(state="failed", end=end, sentence=sentence))
+
+
+def _with_workspace() -> Iterator[RunRecord]:
+    """Yield the record of each run of Airflow whose workspace is still there."""
+    from pipeline.runs import history, workspaces
+
+    for run_id in workspaces.names(ROOT):
+        try:
+            record = history.read(ROOT, run_id)
+        except RatchetError:  # no record, or one that cannot be read: nothing that Airflow could be asked for
+            continue
+        if record.driver == "airflow" and record.dag_run_id:
+            yield record
 
 
 def _metrics(folder: Path, graph: Graph) -> dict[str, float]:

@@ -22,7 +22,10 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  #
 from dags import assets  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
-from pipeline.recipe.configs import Config, load_config, recipe_layers  # noqa: E402
+from pipeline.recipe.configs import Config, load_config  # noqa: E402
+from pipeline.recipe.layers import Layers  # noqa: E402
+from pipeline.recipe.recipe import PARAMS_FILE  # noqa: E402
+from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 from pipeline.records.digests import digest_json  # noqa: E402
 from pipeline.storage.artifacts import digest_file  # noqa: E402
 
@@ -93,13 +96,17 @@ def _build_all() -> tuple[list[DAG], list[str]]:
     """Return the DAGs, and each `watch` that is no cron expression; retrain.py reports all else wrong with a config."""
     built: list[DAG] = []
     wrong: list[str] = []
+    try:
+        below = Layers.of(parse_yaml(ROOT / PARAMS_FILE), PARAMS_FILE)
+    except RatchetError:
+        return built, wrong
     for path in sorted((ROOT / "configs").glob("*.yaml")):
         try:
             config = load_config(path)
-            source = str(recipe_layers(ROOT, f"configs/{path.name}").values["data"]["path"])
+            if config.watch is None or not path.stem.isidentifier():
+                continue
+            source = str(below.overlaid(config.recipe, path.name).values["data"]["path"])
         except (RatchetError, KeyError, TypeError):
-            continue
-        if config.watch is None or not path.stem.isidentifier():
             continue
         try:
             built.append(_dag(path.stem, source, config, config.watch))

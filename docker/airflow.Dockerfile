@@ -28,7 +28,7 @@ FROM ${BASE} AS airflow
 ARG RATCHET_UID=1000
 RUN export DEBIAN_FRONTEND=noninteractive \
     && apt-get -qq update \
-    && apt-get -qq install -y --no-install-recommends ca-certificates git python3.11 >/dev/null \
+    && apt-get -qq install -y --no-install-recommends ca-certificates python3.11 >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && useradd --uid "$RATCHET_UID" --create-home --shell /bin/bash ratchet \
     && install -d -o ratchet -g ratchet /opt/ratchet /opt/airflow /opt/airflow/logs

@@ -3,12 +3,12 @@
 #   make images                                                    (all CPU images, and tries them)
 #   docker build --file docker/pipeline.Dockerfile --target cpu --tag ratchet-pipeline:0.1.0 .
 #
-# The project stands in /opt/ratchet: a git repository that a volume may hide. So the environment stands beside it, in
+# The project stands in /opt/ratchet, which a volume may hide. So the environment stands beside it, in
 # /opt/ratchet-venv, and /opt/ratchet/.venv is a link to it (project.sh lays it anew in whatever is mounted there).
 # Where downloads pass a proxy that signs with its own certificate: --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt
 ARG BASE=docker.io/library/debian:bookworm-20260824-slim
 
-# -- what Python, Spark, DVC and git need from the system; the same user in every image, so that they share volumes
+# -- what Python and Spark need from the system, and git, to name the commit of a checkout; the same user in every image, so that they share volumes
 FROM ${BASE} AS system
 ARG RATCHET_UID=1000
 RUN export DEBIAN_FRONTEND=noninteractive \

@@ -27,7 +27,7 @@ GRAPH_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
-Role = Literal["prepared", "candidate", "metrics", "predictions", "plots", "verdict", "registration"]
+Role = Literal["prepared", "candidate", "metrics", "predictions", "plots", "champion", "verdict", "registration"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -60,7 +60,8 @@ class Stage:
     """One stage as dvc.yaml declares it, with `${…}` resolved from the recipe.
 
     `params` are keys, whichever file they are read from; `param_files` are those files, params.yaml left out.
-    `volatile` (from `meta`) lists what the stage may write but DVC does not track: readings, logs, the page.
+    `volatile` (from `meta`) lists what the stage may write but DVC does not track: readings, logs, the page;
+    `uncached`, which outs DVC tracks but does not keep in its cache.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Stage:
     params: tuple[str, ...] = ()
     param_files: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
+    uncached: tuple[str, ...] = ()
     makes: Mapping[str, str] = field(default_factory=dict)
     contract: Contract | None = None
     rows: Rows | None = None
@@ -119,6 +121,10 @@ class Graph:
     def parents(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs this stage reads."""
         return tuple(other for other in self.stages if other.name in self.parent_names[stage.name])
+
+    def needs(self, name: str, other: str) -> bool:
+        """Return whether a stage is another one, or needs what that one makes, directly or not."""
+        return name == other or any(self.needs(parent, other) for parent in self.parent_names[name])
 
     @property
     def edges(self) -> frozenset[tuple[str, str]]:
@@ -195,6 +201,12 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None)
         params=tuple(resolve(key, params) for _, keys in params_of_files for key in keys),
         param_files=tuple(dict.fromkeys(file for file, _ in params_of_files if file != PARAMS_FILE)),
         volatile=volatile,
+        uncached=tuple(
+            resolve(_name(entry), params)
+            for kind in ("outs", "metrics", "plots")
+            for entry in body.get(kind) or ()
+            if isinstance(entry, Mapping) and (next(iter(entry.values())) or {}).get("cache") is False
+        ),
         makes={
             role: declared(f"makes.{role}", path, (*outs, *volatile))
             for role, path in (meta.get("makes") or {}).items()

@@ -53,7 +53,6 @@ look_for_system_parts() {
   has_java || { lacks+=("Java 17 or 21 (with jdk.incubator.vector)"); packages+=("$(java_package)"); }
   command -v g++ >/dev/null || { lacks+=("a C++ compiler"); packages+=(g++); }
   command -v make >/dev/null || { lacks+=(make); packages+=(make); }
-  command -v git >/dev/null || { lacks+=(git); packages+=(git); }
   [ -e /etc/ssl/certs/ca-certificates.crt ] || { lacks+=("certificates"); packages+=(ca-certificates); }
   if ! python=$(scripts/find_python.sh); then
     lacks+=("Python 3.11"); packages+=(python3.11 python3.11-venv)

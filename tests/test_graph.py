@@ -237,3 +237,42 @@ def test_a_stage_waits_for_exactly_those_whose_outputs_lie_in_its_way(
             if other is not stage and any(covers(a, b) or covers(b, a) for a in stage.deps for b in other.outs)
         ]
         assert list(whole.parents(stage)) == expected
+
+
+def test_what_a_stage_needs_is_itself_and_all_that_stands_before_it() -> None:
+    stages = {
+        "a": {"cmd": "x", "outs": ["1"]},
+        "b": {"cmd": "x", "deps": ["1"], "outs": ["2"]},
+        "c": {"cmd": "x", "deps": ["2"]},
+        "d": {"cmd": "x", "deps": ["1"]},
+    }
+    graph = parse_graph({"stages": stages}, {})
+    needed = {name: {other for other in stages if graph.needs(name, other)} for name in stages}
+    assert needed == {"a": {"a"}, "b": {"a", "b"}, "c": {"a", "b", "c"}, "d": {"a", "d"}}
+
+
+def test_of_the_shipped_graph_the_verdict_needs_the_candidate_and_the_candidate_no_champion() -> None:
+    graph = load_graph(ROOT)
+    candidate, champion, verdict = (graph.maker(role) for role in ("candidate", "champion", "verdict"))
+    assert candidate is not None
+    assert champion is not None
+    assert verdict is not None
+    assert graph.needs(verdict.name, candidate.name)
+    assert graph.needs(verdict.name, champion.name)
+    assert not graph.needs(candidate.name, champion.name)
+
+
+def test_what_dvc_is_not_to_cache_is_known_of_every_kind_of_output() -> None:
+    stage = {
+        "cmd": "x",
+        "outs": ["kept", {"${name}": {"cache": False}}, {"persisted": {"persist": True}}],
+        "metrics": [{"m.json": {"cache": False}}, "kept.json"],
+        "plots": [{"p.csv": {"cache": False, "x": "epoch"}}, {"drawn.csv": None}],
+    }
+    assert parse_graph({"stages": {"a": stage}}, {"name": "out"})["a"].uncached == ("out", "m.json", "p.csv")
+
+
+def test_champion_and_registration_are_made_by_the_stages_that_look_outside() -> None:
+    graph = load_graph(ROOT)
+    makers = {maker.name for role in ("champion", "registration") if (maker := graph.maker(role))}
+    assert makers == {stage.name for stage in graph.stages if stage.is_always_changed}

@@ -14,8 +14,8 @@ if str(ROOT) not in sys.path:
 from airflow.listeners import hookimpl  # noqa: E402
 from airflow.plugins_manager import AirflowPlugin  # noqa: E402
 
+from dags.derive import OPEN  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
-from pipeline.records.run import RUNS  # noqa: E402
 from pipeline.runs import history, workspaces  # noqa: E402
 
 _PREFIX = "/ratchet"
@@ -28,9 +28,16 @@ _POLICY = (
 
 
 def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
-    """Return a file of a run's reports, kept or still in its worktree; None if missing or outside of the reports."""
+    """Return a file of a run's reports, as its latest attempt has kept it, or as it is in the run's workspace so far.
+
+    None if it is missing, or outside of the reports.
+    """
     name = history.id_for(dag_id, run_id)
-    for folder in (root / RUNS / name, workspaces.workspace_of(root, name)):
+    try:
+        kept = root / history.read(root, name).folder
+    except RatchetError:
+        return None
+    for folder in (kept, workspaces.workspace_of(root, name)):
         try:
             found = (folder / path).resolve()
             if found.is_relative_to(folder.resolve() / "reports") and found.is_file():
@@ -40,7 +47,7 @@ def kept_file(root: Path, dag_id: str, run_id: str, path: str) -> Path | None:
     return None
 
 
-def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
+def note_of(root: Path, dag_id: str, run_id: str, *, is_failed: bool) -> str | None:
     """Return the note beside a finished run in Airflow's list of runs; None for a run that is not ours."""
     try:
         record = history.read(root, history.id_for(dag_id, run_id))
@@ -48,7 +55,10 @@ def note_of(root: Path, dag_id: str, run_id: str) -> str | None:
         return None
     verdicts = {"promote": "promoted", "refuse": "refused", "rejected": "not approved", "unchanged": "nothing to do"}
     outcome = verdicts.get(record.outcome or "", record.state)
-    return f"{outcome}: {record.sentence}"[:1000] if record.sentence else outcome
+    note = f"{outcome}: {record.sentence}" if record.sentence else outcome
+    if is_failed and record.state == "success":  # it was cleared, and could not begin again
+        note = f"failed: not opened again, see the log of `{OPEN}`; as it was before: {note}"
+    return note[:1000]
 
 
 async def _serve(scope: Any, receive: Any, send: Any) -> None:
@@ -82,15 +92,15 @@ class _Notes:
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the names are Airflow's
-        self._write(dag_run)
+        self._write(dag_run, is_failed=False)
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the names are Airflow's
-        self._write(dag_run)
+        self._write(dag_run, is_failed=True)
 
     @staticmethod
-    def _write(dag_run: Any) -> None:
-        note = note_of(ROOT, dag_run.dag_id, dag_run.run_id)
+    def _write(dag_run: Any, *, is_failed: bool) -> None:
+        note = note_of(ROOT, dag_run.dag_id, dag_run.run_id, is_failed=is_failed)
         if note:
             dag_run.note = note
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from pathlib import Path
+
+from pipeline.runtime.evidence import evidence_folder
 
 BUG_EXIT_CODE = 70
-_TRACEBACK_FILE = Path(".ratchet") / "traceback.txt"
 
 
 def as_bug(error: BaseException) -> str:
     """Return the line for an unexpected exception, and write its traceback to the file that the line names."""
     text = " ".join(f"bug: {type(error).__name__}: {error}".split())
+    stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]  # several may fail at once, and share the folder
+    path = evidence_folder() / (f"{stage}.traceback.txt" if stage else "traceback.txt")
     try:
-        _TRACEBACK_FILE.parent.mkdir(exist_ok=True)
-        _TRACEBACK_FILE.write_text(traceback.format_exc())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(traceback.format_exc(), "utf-8", "backslashreplace")  # file names need not be UTF-8
     except OSError:
         return f"{text}; run again with --debug to see where"
-    return f"{text}; where: {_TRACEBACK_FILE}"
+    return f"{text}; where: {path}"

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from pipeline.errors import UsageError
 from pipeline.graph import find_root
+from pipeline.runtime import user
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -34,8 +35,13 @@ class Command:
 
 
 def project_root() -> Path:
-    """Return the folder of the project around the current folder; raise UsageError if there is none."""
-    return find_root(Path.cwd())
+    """Return the folder of the project around the current folder; raise UsageError if there is none.
+
+    A user without a name or a home, as in many containers, gets what libraries ask for; see `runtime/user.py`.
+    """
+    root = find_root(Path.cwd())
+    os.environ.update(user.missing_variables(os.environ, root / ".ratchet" / "home"))
+    return root
 
 
 def add_actions(command: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:

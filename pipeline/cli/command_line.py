@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pipeline.cli import project, registry, run, runs, stage
+from pipeline.cli import gc, project, registry, run, runs, stage
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
 from pipeline.cli.command import Command, Parser
 from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
@@ -19,7 +19,8 @@ from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
 _COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
-        run.COMMAND, runs.COMMAND, stage.COMMAND, project.GRAPH, project.REPORT, project.DOCTOR, registry.COMMAND
+        run.COMMAND, runs.COMMAND, stage.COMMAND, project.GRAPH, project.REPORT, project.DOCTOR, registry.COMMAND,
+        gc.COMMAND,
     )
 }  # fmt: skip
 _EXIT_CODES = """\

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import graph
 from pipeline.cli.command import Command, pairs, project_root, relative, say
+
+if TYPE_CHECKING:
+    from pipeline.runs.in_one_process import RunResult
 
 
 def _fill_run(command: argparse.ArgumentParser) -> None:
@@ -20,6 +23,7 @@ def _fill_run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--execution", action="append", default=[], metavar="KEY=VALUE", help="override execution.yaml for this run"
     )
+    command.add_argument("--until", metavar="STAGE", help="stop after this stage: nothing is judged or published")
     command.set_defaults(handler=_run)
 
 
@@ -30,22 +34,35 @@ def _values(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipeline.runs import in_one_process, outcome
+    from pipeline.runs import in_one_process
 
     root = project_root()
     request = in_one_process.RunOptions(
-        options.config, _values(options.set), pairs(options.execution, "--execution"), is_forced=options.force
+        options.config,
+        _values(options.set),
+        pairs(options.execution, "--execution"),
+        is_forced=options.force,
+        until=options.until,
     )
     result = in_one_process.run(root, request)
-    stages = len(graph.load_graph(root).stages)
-    verdict, registration = result.verdict, result.registration
     if result.is_unchanged:
-        say(f"nothing changed: {stages} stages up to date")
-    say(f"verdict: {verdict.outcome.upper()}  {verdict.reason}" if verdict else f"verdict: none: {outcome.NO_VERDICT}")
+        say(f"nothing changed: {len(graph.load_graph(root).stages)} stages up to date")
+    say_result(result)
+    return 0
+
+
+def say_result(result: RunResult) -> None:
+    """Print what came of a run."""
+    from pipeline.runs.outcome import NO_VERDICT
+
+    verdict, registration = result.verdict, result.registration
+    if result.sentence:
+        say(result.sentence)
+        return
+    say(f"verdict: {verdict.outcome.upper()}  {verdict.reason}" if verdict else f"verdict: none: {NO_VERDICT}")
     if registration:
         say(f"registry: {registration.sentence}")
     say(f"report: {relative(result.page)}")
-    return 0
 
 
 COMMAND = Command(

@@ -24,8 +24,8 @@ Specs = tuple[FeatureSpec, ...]
 class Kind(Protocol):
     """What the file of a kind offers, beside its `Settings`. `rows` are tables with the feature's raw columns.
 
-    `raw_columns` and `facts` are asked when a recipe is checked, so they import nothing heavy. Every column begins with
-    the feature's name.
+    `raw_columns`, `facts` and `shape` are asked when a recipe is checked, so they import nothing. Every column
+    begins with the feature's name.
     """
 
     REASONS: tuple[str, ...]  # why a raw value may be unusable, the first to be given first
@@ -35,6 +35,9 @@ class Kind(Protocol):
 
     def facts(self, name: str) -> dict[str, str]:
         """Return the columns, with their Arrow types, that stand beside prepared values for contracts."""
+
+    def shape(self, settings: Any) -> tuple[int, ...]:
+        """Return the shape of a prepared value."""
 
     def spec(self, name: str, settings: Any) -> FeatureSpec:
         """Return the feature as it is prepared, not fitted yet."""

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from pipeline.errors import DataError, StorageError, UsageError
 
-_NAME = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def dates(path: Path) -> list[date]:
-    """Return the dates for which a source folder has a snapshot, oldest first; empty if it keeps none."""
+    """Return the dates for which a source folder has a snapshot, oldest first; empty if it keeps none.
+
+    Whatever else lies there is left alone, readable or not.
+    """
     if not path.is_dir():
         return []
     try:
-        return sorted(_date(entry.name) for entry in path.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name))
+        return sorted(_date(entry.name) for entry in path.iterdir() if _NAME.fullmatch(entry.name) and entry.is_dir())
     except ValueError as error:
         raise DataError(f"{path}: a folder is named like a date and is none: {error}") from error
     except OSError as error:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
-from pipeline.doctor.machine import check_cores, check_disk, check_memory, check_work_tree
-from pipeline.doctor.project import check_dvc, check_spark_master, check_store
+from pipeline.doctor.machine import check_cores, check_disk, check_memory, check_user, check_work_tree
+from pipeline.doctor.project import check_dvc, check_git, check_spark_master, check_store
 from pipeline.doctor.software import (
     check_compiler,
     check_environment,
-    check_git,
     check_horovod,
     check_java,
     check_package,
@@ -31,7 +30,7 @@ def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> 
         check_environment(root),
         check_java(),
         check_compiler(),
-        check_git(),
+        check_git(root),
         check_package("tensorflow", "tensorflow-cpu", "tensorflow"),
         check_horovod(workers),
         check_package("pyspark", "pyspark"),
@@ -43,6 +42,7 @@ def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> 
         check_memory(workers),
         check_disk(root),
         check_work_tree(root),
+        check_user(),
     ]
 
 

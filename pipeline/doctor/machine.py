@@ -1,4 +1,4 @@
-"""Checks of the machine: cores, memory, disk, and a folder that can be written."""
+"""Checks of the machine: cores, memory, disk, a folder that can be written, and a user with a name."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
+from pipeline.runtime import user
 
 GIB = 1024**3
 DISK_NEEDED_GIB = 3.0  # Spark's shuffle, DVC's cache and a run's workspace, for all 70 000 images
@@ -56,9 +57,7 @@ def check_disk(root: Path) -> HealthCheck:
     free_gib = shutil.disk_usage(root).free / GIB
     found = f"{free_gib:.1f} GiB free, {DISK_NEEDED_GIB:.1f} GiB needed"
     is_ok = free_gib >= DISK_NEEDED_GIB
-    return HealthCheck(
-        "disk", is_ok, found, "" if is_ok else f"cd {shlex.quote(str(root))} && .venv/bin/dvc gc --workspace"
-    )
+    return HealthCheck("disk", is_ok, found, "" if is_ok else f"cd {shlex.quote(str(root))} && .venv/bin/ratchet gc")
 
 
 def check_work_tree(root: Path) -> HealthCheck:
@@ -69,3 +68,11 @@ def check_work_tree(root: Path) -> HealthCheck:
     except OSError as error:
         remedy = f'sudo chown -R "$(id -u):$(id -g)" {shlex.quote(str(root))}'
         return HealthCheck("work tree", False, f"{root} is not writable: {error.strerror}", remedy)
+
+
+def check_user() -> HealthCheck:
+    """The user has a name. `ratchet` does without; the command `dvc`, typed by hand, has to be told one."""
+    if user.is_known_to_the_system():
+        return HealthCheck("user", True, user.name())
+    told = f"export LOGNAME={shlex.quote(user.name())} HOME={shlex.quote(str(Path.home()))}"
+    return HealthCheck("user", True, f"user id {os.getuid()} has no name here; before `dvc` by hand: `{told}`")

@@ -1,13 +1,16 @@
-"""Checks of the project: DVC, the model registry, the Spark master."""
+"""Checks of the project: git, DVC, the model registry, the Spark master."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.software import installed_version
+from pipeline.errors import StorageError
+from pipeline.runtime.git import git
 
 _MASTER = re.compile(
     r"""local(\[(\*|[1-9]\d*)(,\s*[1-9]\d*)?\])?
@@ -19,15 +22,31 @@ _MASTER = re.compile(
 )
 
 
+def check_git(root: Path) -> HealthCheck:
+    """Whether runs will name a commit. Nothing else needs git, so that nothing of it is a failure."""
+
+    def without(why: str) -> HealthCheck:
+        return HealthCheck("git", True, f"{why}: runs will not name a commit")
+
+    if not shutil.which("git"):
+        return without("no git on PATH")
+    if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
+        return without("no git repository")
+    try:
+        commit = git(root, "rev-parse", "--verify", "HEAD").strip()
+    except StorageError as error:
+        return without(str(error).partition("\n")[0])
+    return HealthCheck("git", True, f"runs will name commit {commit[:12]}")
+
+
 def check_dvc(root: Path) -> HealthCheck:
-    """DVC is installed and `root` is a git repository with DVC initialised."""
-    here = f"cd {shlex.quote(str(root))} &&"
+    """DVC is installed, and `root` is a folder of its own to it."""
     if not (version := installed_version("dvc")):
         return HealthCheck("dvc", False, "dvc is not installed", "make setup")
-    if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
-        return HealthCheck("dvc", False, f"{root} is not in a git repository", f"{here} git init")
     if not (root / ".dvc" / "config").is_file():
-        return HealthCheck("dvc", False, f"{root} has no .dvc/config", f"{here} .venv/bin/dvc init --force")
+        # `dvc init` wants git, and with `--force` it removes the cache. An empty file is all that DVC needs.
+        remedy = f"cd {shlex.quote(str(root))} && mkdir -p .dvc && touch .dvc/config"
+        return HealthCheck("dvc", False, f"{root} has no .dvc/config", remedy)
     return HealthCheck("dvc", True, f"dvc {version}, initialised")
 
 

@@ -1,4 +1,4 @@
-"""Checks of the software: Python, `.venv`, Java, the compiler, git, packages, Horovod."""
+"""Checks of the software: Python, `.venv`, Java, the compiler, packages, Horovod."""
 
 from __future__ import annotations
 
@@ -108,12 +108,6 @@ def check_compiler() -> HealthCheck:
     if installed_version("horovod"):
         return HealthCheck("c++ compiler", True, "none; not needed, as Horovod is built")
     return HealthCheck("c++ compiler", False, "no g++ on PATH: Horovod cannot be built", _apt("g++"))
-
-
-def check_git() -> HealthCheck:
-    """git, for DVC and for each run's workspace."""
-    found = shutil.which("git")
-    return HealthCheck("git", True, found) if found else HealthCheck("git", False, "no git on PATH", _apt("git"))
 
 
 def check_package(name: str, *distributions: str) -> HealthCheck:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.errors import UsageError
-from pipeline.recipe.keys import entries, is_key, label_of, meant, type_of
+from pipeline.recipe.keys import below, entries, has_choice, is_key, label_of, meant, type_of
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import copied, merge, refuse_deep, set_dotted
 from pipeline.recipe.slots import Choice
@@ -109,11 +109,13 @@ def _with_labels(value: Any, kind: Any) -> Any:
     """Return plain values in which a bare name stands as `{name: …}`."""
     if (label := label_of(kind)) is not None and isinstance(value, str):
         return {label: value}
+    if not has_choice(kind):
+        return copied({"": value})[""]
     if not isinstance(value, Mapping | list | tuple):
         return value
-    result: Any = copied(value) if isinstance(value, Mapping) else list(value)
-    for key, inner, known in entries(kind, value):
-        result[key] = _with_labels(inner, known)
+    result: Any = dict(value) if isinstance(value, Mapping) else list(value)
+    for key, inner in result.items() if isinstance(value, Mapping) else enumerate(value):
+        result[key] = _with_labels(inner, below(kind, str(key)))
     return result
 
 

@@ -46,9 +46,3 @@ def recipe_layers(root: Path, name: str | None = None) -> Layers:
     """Return the recipe of `params.yaml`, with the changes of a config on top, `name` relative to `root`."""
     layers = Layers.of(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
     return layers.overlaid(load_config(root / name).recipe, name) if name else layers
-
-
-def recipe_values(root: Path, config: Config | None) -> dict[str, Any]:
-    """Return the plain recipe: `params.yaml`, with a config's changes on top."""
-    layers = Layers.of(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
-    return layers.overlaid(config.recipe, "config").values if config else layers.values

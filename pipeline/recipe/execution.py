@@ -13,11 +13,13 @@ from typing import Any
 
 from pydantic import Field
 
+from pipeline.errors import UsageError
 from pipeline.recipe.settings import Settings, set_dotted, validate
 from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_value
 
 EXECUTION_FILE = "execution.yaml"
 _PREFIX = "RATCHET_"
+_OLD_NAMES = {"worktrees": "workspaces"}  # groups that had another name before, which is still read
 
 
 class SparkSettings(Settings):
@@ -48,11 +50,13 @@ class MLflowSettings(Settings):
     artifacts: str = Field(default="registry/artifacts", description="folder or URI of the models' bytes")
 
 
-class WorktreeSettings(Settings):
-    """How long the workspaces of Airflow's runs are kept, so that people can look for the cause of a failure."""
+class WorkspaceSettings(Settings):
+    """How long the workspaces of runs that did not end well are kept, so that people can look for the cause."""
 
-    failed_hours: float = Field(default=72.0, ge=0, description="after a run has failed, hours")
-    forgotten_hours: float = Field(default=168.0, ge=0, description="of a run that never came to an end, hours")
+    failed_hours: float = Field(default=72.0, ge=0, description="of a failed run, whoever drove it, hours")
+    forgotten_hours: float = Field(
+        default=168.0, ge=0, description="of a run in steps that never came to an end, hours"
+    )
 
 
 class Execution(Settings):
@@ -61,20 +65,36 @@ class Execution(Settings):
     spark: SparkSettings = Field(default_factory=SparkSettings)
     horovod: HorovodSettings = Field(default_factory=HorovodSettings)
     mlflow: MLflowSettings = Field(default_factory=MLflowSettings)
-    worktrees: WorktreeSettings = Field(default_factory=WorktreeSettings)
+    workspaces: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:
-    """Read `execution.yaml` under `root` (defaults if it is absent) and apply the environment's overrides."""
+    """Read `execution.yaml` under `root` (defaults if it is absent) and apply the environment's overrides.
+
+    Raises UsageError for what is not valid, and where a group is named by its old and its new name at once.
+    """
     path = root / EXECUTION_FILE
-    values: dict[str, Any] = parse_yaml(path) if path.exists() else {}
+    values: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for group, value in (parse_yaml(path) if path.exists() else {}).items():
+        values[_noted(names, group, group, EXECUTION_FILE)] = value
     where = EXECUTION_FILE
+    variables: dict[str, str] = {}
     for variable, text in sorted((os.environ if environment is None else environment).items()):
         if variable.startswith(_PREFIX) and "__" in variable:
             key = variable.removeprefix(_PREFIX).lower().replace("__", ".")
-            set_dotted(values, key, parse_yaml_value(text, variable))
+            set_dotted(values, _noted(variables, key, variable, "environment"), parse_yaml_value(text, variable))
             where = f"{EXECUTION_FILE} with {variable}"
     return validate(Execution, values, where)
+
+
+def _noted(names: dict[str, str], key: str, name: str, where: str) -> str:
+    """Return a key with its group's present name, and note in `names` how it was written; raise UsageError if twice."""
+    group, dot, rest = key.partition(".")
+    present = _OLD_NAMES.get(group, group) + dot + rest
+    if (other := names.setdefault(present, name)) != name:
+        raise UsageError(f"{where}: {other} and {name} are two names of the same; keep one")
+    return present
 
 
 def as_variables(overrides: Mapping[str, str]) -> dict[str, str]:

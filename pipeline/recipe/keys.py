@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -106,6 +107,15 @@ def entries(kind: Any, value: Any) -> Iterable[tuple[Any, Any, Any]]:
 def label_of(kind: Any) -> str | None:
     """Return the key under which a choice has its name; None for what is no choice."""
     return "name" if kind is Choice else "kind" if kind is Feature else None
+
+
+@cache
+def has_choice(kind: Any) -> bool:
+    """Return whether a value of a type is a choice, or may hold one."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        inner = [_plain(info.annotation) for info in kind.model_fields.values()]
+        return label_of(kind) is not None or any(map(has_choice, inner))
+    return any(has_choice(_plain(argument)) for argument in typing.get_args(kind))
 
 
 def _plain(annotation: Any) -> Any:

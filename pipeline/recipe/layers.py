@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.recipe.changing import apply_overrides, layered
 from pipeline.recipe.settings import copied, is_position, refuse_deep
 
 
-@dataclass(frozen=True)
-class Layers:
+class Layers(NamedTuple):
     """A recipe's plain values, and the layers they come from: each with the keys that it says, the lowest first."""
 
     values: dict[str, Any]

@@ -16,7 +16,7 @@ def input_shapes(recipe: Recipe) -> dict[str, Shape]:
     shapes = {}
     for name, feature in recipe.data.features.items():
         settings = FEATURE.settings(feature, f"data.features.{name}")
-        shapes[name] = tuple(FEATURE.member(feature.kind).spec(name, settings).shape)
+        shapes[name] = FEATURE.member(feature.kind).shape(settings)
     return shapes
 
 

@@ -25,7 +25,7 @@ SOURCE = Slot("source", "pipeline.data.sources", ("open_source",))
 FEATURE = Slot(
     "feature kind",
     "pipeline.data.features",
-    ("raw_columns", "facts", "spec", "working_bytes", "raw_digests", "examine", "prepare", "describe", "fit"),
+    ("raw_columns", "facts", "shape", "spec", "working_bytes", "raw_digests", "examine", "prepare", "describe", "fit"),
 )
 AUGMENTATION = Slot("augmentation step", "pipeline.data.augmentations", ("change",))
 ARCHITECTURE = Slot("architecture", "pipeline.models.architectures", ("build",))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import spelt_out
@@ -45,9 +45,10 @@ def checked(values: Any, where: Where) -> Recipe:
     refuse_deep(values, place_of(where))
     recipe = validate(Recipe, spelt_out(values) if isinstance(values, Mapping) else values, where, hint=meant)
     chosen = list(choices(recipe))
+    settings = {each.key: each.settings(where) for each in chosen}
     for each in chosen:
-        _require_written(each, each.settings(where), where)
-    whole = Recipe.model_validate(complete(recipe))
+        _require_written(each, settings[each.key], where)
+    whole = Recipe.model_validate(_completed(recipe, settings))
     # Each requirement of all choices, before the next of any.
     for require in (_require_companions, require_fit, _require_checked, _require_verbs):
         for each in chosen:
@@ -75,10 +76,7 @@ def _require_written(chosen: Chosen, settings: Settings, where: Where) -> None:
 
 def complete(recipe: Recipe) -> dict[str, Any]:
     """Return a checked recipe as plain values, with every default written out, those of the slots' members too."""
-    values = copied(recipe.model_dump(mode="json"))
-    for chosen in choices(recipe):
-        set_dotted(values, f"{chosen.key}.settings", chosen.settings().model_dump(mode="json"))
-    return values
+    return _completed(recipe, {chosen.key: chosen.settings() for chosen in choices(recipe)})
 
 
 def named_files(recipe: Recipe, root: Path) -> list[Path]:
@@ -95,6 +93,13 @@ def named_files(recipe: Recipe, root: Path) -> list[Path]:
 def load_checked(root: Path) -> Recipe:
     """Read `params.yaml` under `root` as `checked` does."""
     return checked(parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+
+
+def _completed(recipe: Recipe, settings: Mapping[str, BaseModel]) -> dict[str, Any]:
+    values = copied(recipe.model_dump(mode="json"))
+    for key, chosen in settings.items():
+        set_dotted(values, f"{key}.settings", chosen.model_dump(mode="json"))
+    return values
 
 
 def _require_companions(chosen: Chosen, _: Recipe) -> None:

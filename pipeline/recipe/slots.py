@@ -13,14 +13,13 @@ add one is to add a file.
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -32,8 +31,7 @@ _NAME_LIMIT = 100
 _LOOKS_LIKE_ONE = re.compile(r"^class Settings\(|^def build\(settings\b", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """A slot: what its members are, the package whose files they are, and the verbs that each has to have.
 
     It marks a field of the recipe.
@@ -50,12 +48,13 @@ class Slot:
 
     def names(self) -> list[str]:
         """Return the names that a recipe may use."""
-        files = (file for path in self._paths() for file in path.glob("*.py"))
-        return sorted(file.stem for file in files if _is_name(file.stem))
+        files = (file for folder in self._folders() for file in os.scandir(folder))
+        return sorted(file.name[:-3] for file in files if file.name.endswith(".py") and _is_name(file.name[:-3]))
 
     def file(self, name: str) -> Path:
         """Return the file of a member; raise UsageError, without its key, if there is none."""
-        for path in self._paths() if _is_name(name) else []:
+        for folder in self._folders() if _is_name(name) else []:
+            path = Path(folder)
             file = path / f"{name}.py"
             if file.is_file():
                 return file
@@ -66,7 +65,7 @@ class Slot:
 
     def member(self, name: str) -> ModuleType:
         """Import a member; raise UsageError, without its key, if there is none or its file is not one."""
-        return _imported(self, name, self.file(name).name)
+        return _imported(self, name)
 
     def settings(self, choice: Choice | Feature, key: str, where: Where = "") -> Any:
         """Return the typed settings of a choice, defaults included; raise UsageError led by `where` and its key."""
@@ -82,13 +81,13 @@ class Slot:
             text = f"{key}: {self.folder}/{choice.name}.py: Settings: {type(error).__name__}: {error}"
             raise UsageError(led(where, f"{key}.settings", text)) from error
 
-    def _paths(self) -> list[Path]:
-        found = importlib.util.find_spec(self.package)
-        return [Path(path) for path in (found.submodule_search_locations or ())] if found else []
+    def _folders(self) -> list[str]:
+        return list(importlib.import_module(self.package).__path__)
 
 
 @cache  # what is imported stays so
-def _imported(slot: Slot, name: str, file: str) -> ModuleType:
+def _imported(slot: Slot, name: str) -> ModuleType:
+    file = slot.file(name).name
     shown = f"{slot.folder}/{file}"
     try:
         module = importlib.import_module(f"{slot.package}.{name}")
@@ -161,8 +160,7 @@ def _spelt_out(value: Any, label: str) -> Any:
     return value
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(NamedTuple):
     """A choice that a recipe makes: its key there, its slot, and the choice."""
 
     key: str

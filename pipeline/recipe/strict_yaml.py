@@ -78,6 +78,29 @@ def parse_yaml_text(text: bytes | str, where: str) -> dict[str, Any]:
     return value
 
 
+def dump_yaml(values: Any) -> bytes:
+    """Return values as YAML that YAML 1.1 and 1.2 read alike: any text that is not a plain word stands in quotes."""
+    text: str = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
+    return text.encode()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text: unquoted, `no` and `0o17` are other values to one reader than to another."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True  # an anchor is nothing we read; a value that stands twice is written twice
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    is_plain = _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if is_plain else '"')
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_Dumper.add_representer(str, _represent_text)
+
+
 def parse_yaml_value(text: bytes | str, where: str) -> Any:
     """Parse any YAML value from text, under the same limits; raise UsageError naming the line."""
     if len(text) > _YAML_LIMIT_BYTES:

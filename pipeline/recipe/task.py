@@ -7,6 +7,7 @@ A task is a file in `pipeline/evaluation/tasks/` with
     class Task(pipeline.recipe.task.Task)
 
 Airflow's environment imports it for its metrics and its check, without numpy: what is heavy is imported in functions.
+It does so at every parse, so the values here are named tuples: to make a dataclass takes several times as long.
 Shapes: labels are `[row] int32`, answers `[row, …] float32`, whatever the model gives for a row.
 """
 
@@ -15,8 +16,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.recipe import TASK, Bounds, GateParams
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 OVERFIT = "overfit"
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """A figure of a task: its name in files, its title and what it is in words, which values it has and are better.
 
     `unit` is "" for a plain number. `is_mean` says that it is a mean over rows. Messages show those `in_messages`.
@@ -56,8 +55,7 @@ class Metric:
         return self.better == "higher"
 
 
-@dataclass(frozen=True)
-class Plot:
+class Plot(NamedTuple):
     """A drawing `reports/plots/<name>.svg`, in the page's part about mistakes or about curves."""
 
     name: str
@@ -66,16 +64,14 @@ class Plot:
     place: Literal["mistakes", "curves"] = "curves"
 
 
-@dataclass(frozen=True)
-class Slices:
+class Slices(NamedTuple):
     """How a column divides rows: the names of its values, and `number_of [row] int`, the number of each row's value."""
 
     names: tuple[str, ...]
     number_of: npt.NDArray[np.integer[Any]]
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(NamedTuple):
     """A row that the model got wrong: the truth, the answer, and a figure about it, all in words."""
 
     row: int
@@ -84,8 +80,7 @@ class Mistake:
     figure: str
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A table for people; the first `text_columns` columns hold text, the others figures."""
 
     title: str
@@ -94,8 +89,7 @@ class Table:
     text_columns: int
 
 
-@dataclass(frozen=True)
-class Mistakes:
+class Mistakes(NamedTuple):
     """Where a model errs: a sentence that counts, the worst rows, what these are in words, and a table of patterns."""
 
     sentence: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,12 +15,14 @@ RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
 PAGE_FILE = "reports/index.html"  # the same for people
 RUNS = "runs"  # the folder of all runs
+ATTEMPTS = "attempts"  # in a run's folder: its second attempt and later ones, by number
 
 
 class RunRequest(Settings):
     """What is requested of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
 
     `as_of` (a date, `2026-11-22`) selects the data if the source keeps dated snapshots; otherwise the record says so.
+    `until` is the last stage to run, if not all are. `dag_id` and `dag_run_id` are Airflow's names of the run.
     """
 
     id: str = Field(max_length=200)
@@ -31,15 +33,22 @@ class RunRequest(Settings):
     asked_by: str = Field(default="", max_length=200)
     is_forced: bool = False
     as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}-\d{2}$")
+    until: str | None = Field(default=None, max_length=200)
+    dag_id: str = Field(default="", max_length=250)
+    dag_run_id: str = Field(default="", max_length=250)
 
 
 class RunRecord(Record):
-    """What is known of one run.
+    """What is known of one attempt at a run: a run that is over and is opened again gets another attempt.
 
     `outcome` is the verdict, or `rejected` if a person declined a passing verdict, or `unchanged` if there was nothing
-    to do. `sentence` says why. `same_as` is the earlier run whose result an unchanged one found.
+    to do. `sentence` says why. `same_as` is the earlier run whose result an unchanged one found. `photograph` is the
+    digest of what the run began with, `inputs` the digest of what of it decides the result; `commit` and `is_dirty` are
+    what git said of it (`is_dirty` None: unknown). `until`: the stage after which the run stops, as asked. `repeats`:
+    the run whose photograph it began with. Version 1 had none of these.
     """
 
+    VERSION: ClassVar[int] = 2
     id: str
     driver: Driver
     state: State
@@ -54,11 +63,20 @@ class RunRecord(Record):
     is_forced: bool = False
     same_as: str | None = None
     pid: int | None = None
+    attempt: int = 1
+    photograph: str | None = None
+    inputs: str | None = None
+    commit: str | None = None
+    is_dirty: bool | None = None
+    until: str | None = None
+    repeats: str | None = None
+    dag_id: str = ""
+    dag_run_id: str = ""
 
     @property
     def folder(self) -> str:
-        """The run's folder, relative to the project."""
-        return f"{RUNS}/{self.id}"
+        """The folder of this attempt's evidence, relative to the project."""
+        return f"{RUNS}/{self.id}" if self.attempt == 1 else f"{RUNS}/{self.id}/{ATTEMPTS}/{self.attempt}"
 
 
 class StageRun(Record):
@@ -74,23 +92,21 @@ class StageRun(Record):
 
 
 class RunReport(Record):
-    """Who requested what, and what happened in each stage.
+    """Who requested what, and what happened in each stage. Version 1 said nothing of attempt, photograph and commit."""
 
-    `commit` is what git names, `is_dirty` whether the run's files differ from it, `photograph` the digest of what the
-    run was made from; None: not known.
-    """
-
+    VERSION: ClassVar[int] = 2
     driver: str = ""
     id: str = ""
     config: str = ""
     overrides: dict[str, Any] = Field(default_factory=dict)
     reason: str = ""
     asked_by: str = ""
-    started_at: str = ""  # ISO 8601, UTC
-    finished_at: str = ""
+    attempt: int = 1
+    photograph: str | None = None
     commit: str | None = None
     is_dirty: bool | None = None
-    photograph: str | None = None
+    started_at: str = ""  # ISO 8601, UTC
+    finished_at: str = ""
     stages: tuple[StageRun, ...] = ()
 
     @property

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from pipeline.errors import DataError, StorageError
+from pipeline.graph import LOCK_FILE, Graph
+from pipeline.storage.artifacts import read_json, write_file, write_json
+
+_KNOWN = Path(".ratchet") / "known_stages.json"  # in a workspace: the stages in the user's own lock, in its order
 _STAGES = "stages:\n"
 _NAME = re.compile(r"^  (\S.*):$", re.MULTILINE)
 
@@ -24,6 +30,22 @@ def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
     ranks = {name: rank for rank, name in enumerate(dict.fromkeys([*known, *order]))}
     entries.sort(key=lambda entry: ranks.get(entry[0], len(ranks)))
     return head + "".join(body for _, body in entries)
+
+
+def note_known(workspace: Path, known: Sequence[str]) -> None:
+    """Note for a workspace which stages were in the lock before the run, in its order."""
+    write_json(workspace / _KNOWN, list(known))
+
+
+def put_in_order(workspace: Path, graph: Graph) -> None:
+    """Bring a workspace's lock, if there is one, into the order that one `dvc repro` would have left."""
+    path = workspace / LOCK_FILE
+    if path.is_file():
+        try:
+            known = [str(name) for name in read_json(workspace / _KNOWN)]
+        except (DataError, StorageError):
+            known = []  # none were noted
+        write_file(path, in_order(path.read_text(), known, [stage.name for stage in graph.stages]).encode())
 
 
 def _entries(text: str) -> tuple[str, list[tuple[str, str]]]:

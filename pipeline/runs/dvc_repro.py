@@ -3,20 +3,25 @@
 DVC's command line loads all of its commands before it runs one, and Python's finalization afterwards takes time too. A
 run in steps pays for both at every stage. This process calls the function behind the command, which does and prints
 the same; and it can be started before its order is known, so that DVC loads meanwhile.
+
+DVC works without git here (`core.no_scm`), in a run's workspace and in the user's folder alike: it neither asks git nor
+writes its files, and no hook, index or owner of a repository can stand in a run's way.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.graph import GRAPH_FILE
+from pipeline.runs import absent_sources, dvc_repairs, known_hashes, workspace_config
 from pipeline.runtime import processes
 
 _COMMAND = [sys.executable, "-m", "pipeline.runs.dvc_repro"]
@@ -30,33 +35,38 @@ def warm_up() -> None:
     _warm.append(_started())
 
 
-def start(
-    workspace: Path,
-    environment: Mapping[str, str],
-    log: Path,
-    *,
-    stage: str | None = None,
-    is_single: bool = False,
-    is_forced: bool = False,
-) -> subprocess.Popen[bytes]:
-    """Run `dvc repro` in `workspace`, in the given environment; its output goes to `log`.
+@dataclass(frozen=True)
+class Order:
+    """What DVC is to do in a workspace.
 
-    With a `stage`, only that stage and what it needs is run, or with `is_single` only that stage; `is_forced`: even
-    what is up to date. A single stage may run beside others and waits for DVC's lock; otherwise DVC gives up after 3 s.
+    `home`: the project's folder whose configuration of DVC holds in the workspace; None in the project's folder itself.
+    Then, in this order: `checks_out` brings back what the lock lists and is not there, as far as the cache has it;
+    `reproduces` runs what is not up to date: with a `stage`, only that one and what it needs, or with `is_single` only
+    that one; `is_forced`, even what is up to date. A single stage may run beside others and waits for DVC's lock;
+    otherwise DVC gives up after 3 s. `picture` is a file in which to say, after the work, in which state of the files
+    DVC finds nothing to do.
+    """
+
+    home: str | None = None
+    checks_out: bool = False
+    reproduces: bool = True
+    stage: str | None = None
+    is_single: bool = False
+    is_forced: bool = False
+    picture: str | None = None
+
+
+def start(workspace: Path, environment: Mapping[str, str], log: Path, order: Order) -> subprocess.Popen[bytes]:
+    """Give DVC an order in `workspace`, in the given environment; its output goes to `log`.
+
     The process exits with 0, or with 255 after a line that begins with `ERROR:`.
     """
     log.write_bytes(b"")
     process = _warm.pop() if _warm else _started()
-    order = {
-        "workspace": str(workspace),
-        "environment": dict(environment),
-        "log": str(log),
-        "may_wait": is_single,
-        "what": {"targets": stage, "single_item": is_single, "force": is_forced},
-    }
+    whole = {"workspace": str(workspace), "environment": dict(environment), "log": str(log), "order": asdict(order)}
     assert process.stdin is not None
     with suppress(BrokenPipeError), process.stdin as stdin:  # broken: it has ended, which its exit code will tell
-        stdin.write(json.dumps(order).encode())
+        stdin.write(json.dumps(whole).encode())
     return process
 
 
@@ -74,48 +84,92 @@ def main() -> NoReturn:
     gc.set_threshold(_GARBAGE_THRESHOLD)
     from dvc.repo import Repo
     from dvc.ui import ui
-    from dvc.utils.serialize import _common
 
-    _common._dump_data = _dump_aside  # noqa: SLF001 - DVC is pinned, and a test checks that it is still called
+    dvc_repairs.apply()
     content = sys.stdin.buffer.read()
     if not content:
         processes.leave(0)  # no order: this process is not needed
-    order = json.loads(content)
-    _become(order)
+    whole = json.loads(content)
+    order = Order(**whole["order"])
+    _become(whole, order)
     ui.enable()
     try:
-        with Repo(_wait_for_lock=order["may_wait"]) as repo:
-            repo.reproduce(**order["what"])
+        if order.home is not None:
+            workspace_config.write(Path.cwd(), Path(order.home))
+        with Repo(config={"core": {"no_scm": True}}, _wait_for_lock=order.is_single) as repo:
+            _execute(repo, order)
     except Exception:
         logging.getLogger("dvc").exception("")  # DVC's own handler makes one line of it: ERROR: what: why
         processes.leave(_FAILED)
     processes.leave(0)
 
 
-def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = None, **arguments: Any) -> None:  # noqa: ARG001
-    """Write a YAML file as DVC does, but atomically.
+def _execute(repo: Any, order: Order) -> None:
+    known_hashes.tell(repo)
+    absent_sources.hold(repo)
+    if order.checks_out:
+        _bring_back(repo)
+    if not order.reproduces:
+        return
+    try:
+        repo.reproduce(targets=order.stage, single_item=order.is_single, force=order.is_forced)
+    except Exception:
+        _bring_back(repo)
+        raise
+    if order.picture is not None:
+        _say_what_is_clean(repo, Path(order.picture))
 
-    DVC truncates the file first: if it is killed before it has written, or the disk is full, it leaves an empty
-    dvc.lock, and every later run fails.
+
+def _bring_back(repo: Any) -> None:
+    """Bring back the outputs that the lock lists and that are not there: DVC removes those of a stage before it runs.
+
+    What the cache does not have whole stays away: half a folder would be taken for one. Who makes it will run again.
     """
-    from pipeline.storage.artifacts import write_file
+    repo._reset()  # noqa: SLF001 - the lock may have been written since it was read; as `reproduce` itself does
+    graph = repo.fs.join(repo.root_dir, GRAPH_FILE)  # no other: runs/ holds some of earlier runs
+    outs = [out for stage in repo.index.stages if stage.path == graph for out in stage.outs]
+    missing = [out for out in outs if out.use_cache and out.hash_info and not out.exists]
+    with repo.lock:
+        for out in missing:
+            if not out.changed_cache():
+                out.checkout(force=True)
 
-    text = io.StringIO()
-    dumper(data, text, **arguments)
-    write_file(Path(path), text.getvalue().encode())
+
+def _say_what_is_clean(repo: Any, path: Path) -> None:
+    """Write a picture of the files, if DVC, asked after it was taken, finds them all up to date.
+
+    If something cannot even be read, as the user is writing it, it is not clean; the run is done all the same.
+    """
+    from dvc.exceptions import DvcException
+
+    from pipeline.errors import RatchetError
+    from pipeline.graph import load_graph
+    from pipeline.runs.freshness import picture_of
+    from pipeline.storage.artifacts import write_json
+
+    root = Path.cwd()
+    try:
+        picture = picture_of(root, load_graph(root))
+        repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
+        is_clean = all(
+            change == "always changed" for stage in repo.status(targets=[GRAPH_FILE]).values() for change in stage
+        )
+    except (RatchetError, DvcException):
+        is_clean = False
+    write_json(path, picture if is_clean else None)
 
 
-def _become(order: Mapping[str, Any]) -> None:
+def _become(whole: Mapping[str, Any], order: Order) -> None:
     """Take the folder, environment, outputs and name of a process started for this order alone."""
     os.environ.clear()
-    os.environ.update(order["environment"])
-    os.chdir(order["workspace"])
-    for path, descriptors in ((os.devnull, (0,)), (order["log"], (1, 2))):
+    os.environ.update(whole["environment"])
+    os.chdir(whole["workspace"])
+    for path, descriptors in ((os.devnull, (0,)), (whole["log"], (1, 2))):
         opened = os.open(path, os.O_RDWR)
         for descriptor in descriptors:
             os.dup2(opened, descriptor)
         os.close(opened)
-    sys.argv = ["dvc", "repro", order["what"]["targets"] or ""]  # DVC's locks name their holder by its command line
+    sys.argv = ["dvc", "repro", order.stage or ""]  # DVC's locks name their holder by its command line
 
 
 if __name__ == "__main__":

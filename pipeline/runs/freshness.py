@@ -1,8 +1,12 @@
 """Whether anything has changed since the last complete run, found without DVC and in milliseconds.
 
-After a complete run, a snapshot is taken of what the graph reads and writes: each file's path, size, modification time
-and inode, by which DVC's own state database recognises files too, and the registry's champion. If a later snapshot is
-the same, `dvc repro` would do nothing. If it differs at all, DVC decides.
+After a complete run in place, a picture is kept of what the graph reads and writes: each file's path, size,
+modification time and inode, by which DVC's own state database recognises files too. It is kept only if DVC, asked after
+the picture was taken, found nothing to do, and nothing has changed since: so a file edited while the run was going on
+is not taken for what the run began with. Of a run in a workspace, the digest of the inputs that it began with is kept.
+
+In both, what stands outside the project's files is looked at each time: whether the registry still is as the verdict
+met it, and whether DVC's cache still holds what the lock lists. If anything differs at all, DVC decides.
 """
 
 from __future__ import annotations
@@ -13,73 +17,135 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, covers
+from pipeline.errors import DataError, RatchetError, StorageError
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph
 from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.digests import digest_json
-from pipeline.storage.artifacts import digest_file, write_json
+from pipeline.records.run import RunRecord
+from pipeline.runs import history
+from pipeline.runs.dvc_cache import DvcCache
+from pipeline.runs.outcome import find_verdict
+from pipeline.storage.artifacts import digest_file, read_json, write_json
 
-_SNAPSHOT = Path(".ratchet") / "complete.json"
+CLEAN = Path(".ratchet") / "clean.json"  # what DVC's process found clean after the run
+_COMPLETE = Path(".ratchet") / "complete.json"
 _ANSWERS = Path(".ratchet") / "complete"
 _DIGITS = 32
 
 
-def remember(root: Path, graph: Graph, champion: Mapping[str, Any] | None) -> None:
-    """Store the snapshot of a complete run."""
-    write_json(root / _SNAPSHOT, {"files": _files_digest(root, graph), "champion": champion})
-
-
-def forget(root: Path) -> None:
-    """Delete the snapshot: a run has begun, and the next one must not rely on it."""
-    (root / _SNAPSHOT).unlink(missing_ok=True)
-
-
-def remembered_champion(root: Path, graph: Graph) -> tuple[bool, Mapping[str, Any] | None]:
-    """Return whether the files are those of the last complete run, and the champion the registry had then."""
-    try:
-        snapshot = json.loads((root / _SNAPSHOT).read_bytes())
-        files, champion = snapshot["files"], snapshot["champion"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False, None  # no snapshot, or an unreadable one: DVC decides
-    return files == _files_digest(root, graph), champion
-
-
-def inputs_digest(root: Path, graph: Graph, recipe: Mapping[str, Any]) -> str:
-    """Return a digest of a run's inputs: its own recipe, the graph, and the files that no stage makes.
-
-    `graph` is dvc.yaml resolved with that recipe. The files are those under `root`, from which its worktree is made.
-    """
-    made = [out for stage in graph.stages for out in stage.outs]
-    read = {path for stage in graph.stages for path in (*stage.deps, *stage.param_files)}
-    paths = {path for path in read if not any(covers(out, path) for out in made)}
-    entries = [entry for path in sorted(paths) for entry in _entries(root / path, path)]
-    return digest_json([dict(recipe), digest_file(root / GRAPH_FILE), entries])
-
-
-def remember_run(root: Path, inputs: str, run_id: str, champion: Mapping[str, Any] | None) -> None:
-    """Record that a complete run had these inputs, and the champion after it."""
-    write_json(_answer(root, inputs), {"run": run_id, "champion": champion})
-
-
-def run_with_same_inputs(root: Path, inputs: str, champion: Mapping[str, Any] | None) -> str | None:
-    """Return the complete run that had these inputs, if the champion is still the one after it."""
-    try:
-        answer = json.loads(_answer(root, inputs).read_bytes())
-        return str(answer["run"]) if answer["champion"] == champion else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # no record, or an unreadable one: DVC decides
-
-
-def _answer(root: Path, inputs: str) -> Path:
-    return root / _ANSWERS / f"{inputs.rpartition(':')[2][:_DIGITS]}.json"
-
-
-def _files_digest(root: Path, graph: Graph) -> str:
+def picture_of(root: Path, graph: Graph) -> str:
+    """Return a digest of the state of all files that the graph reads and writes."""
     # What every `dvc repro` rewrites, changed or not, is compared by content: it is small.
     rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
     rewritten.update(out for stage in graph.stages if stage.is_always_changed for out in stage.outs)
     paths = {path for stage in graph.stages for path in (*stage.deps, *stage.param_files, *stage.outs)} - rewritten
     by_content = [entry for path in sorted(rewritten) for entry in _entries(root / path, path, by_content=True)]
     return digest_json(by_content + [entry for path in sorted(paths) for entry in _entries(root / path, path)])
+
+
+def remember(root: Path, graph: Graph) -> None:
+    """Keep the picture of a complete run in place, if it was clean and is still true."""
+    try:
+        clean = read_json(root / CLEAN)
+    except (DataError, StorageError):
+        return
+    if clean is not None and clean == picture_of(root, graph):
+        write_json(root / _COMPLETE, {"files": clean})
+
+
+def forget(root: Path) -> None:
+    """Delete the picture: a run has begun, and the next one must not rely on it."""
+    for path in (_COMPLETE, CLEAN):
+        (root / path).unlink(missing_ok=True)
+
+
+def is_as_remembered(root: Path, graph: Graph) -> bool:
+    """Return whether the files are those of the last complete run in place."""
+    try:
+        return bool(read_json(root / _COMPLETE)["files"] == picture_of(root, graph))
+    except (DataError, StorageError, KeyError, TypeError):
+        return False  # no picture, or an unreadable one: DVC decides
+
+
+def remember_run(root: Path, inputs: str, run_id: str) -> None:
+    """Record that a complete run in a workspace began with these inputs."""
+    write_json(_answer(root, inputs), {"run": run_id})
+
+
+def run_with_same_inputs(root: Path, inputs: str) -> RunRecord | None:
+    """Return the record of the complete run that began with these inputs and whose evidence is still there."""
+    try:
+        record = history.read(root, str(json.loads(_answer(root, inputs).read_bytes())["run"]))
+    except (OSError, ValueError, KeyError, TypeError, RatchetError):
+        return None  # no answer, an unreadable one, or of a run that was deleted: DVC decides
+    return record if record.state == "success" and record.inputs == inputs else None
+
+
+def is_still(root: Path, folder: Path, graph: Graph, name: str, environment: Mapping[str, str]) -> bool:
+    """Return whether what a complete run found outside of its files would be found again: in registry and cache.
+
+    `folder` holds the run's verdict and lock. A stage that DVC always runs, and of which nothing says what it looks at,
+    would always find something new.
+    """
+    from pipeline.runs.dvc_cache import cache_of
+
+    known = (graph.maker("champion"), graph.maker("registration"))
+    outside = [stage for stage in graph.stages if stage.is_always_changed]
+    if any(stage not in known for stage in outside):
+        return False
+    if outside and not _does_the_verdict_stand(root, folder, graph, name, environment):
+        return False
+    return is_cached(folder / LOCK_FILE, graph, cache_of(root))
+
+
+def _does_the_verdict_stand(root: Path, folder: Path, graph: Graph, name: str, environment: Mapping[str, str]) -> bool:
+    from pipeline.recipe.execution import load_execution
+    from pipeline.registry.standing import stands
+    from pipeline.registry.store import resolve_store
+
+    verdict = find_verdict(folder, graph)
+    if verdict is None:
+        return False
+    store = resolve_store(root, load_execution(root, environment).mlflow)
+    return bool(stands(store, name, verdict))
+
+
+def is_cached(lock: Path, graph: Graph, cache: DvcCache) -> bool:
+    """Return whether DVC's cache holds everything that a lock lists as made by the graph's stages."""
+    try:
+        return all(cache.path(digest).is_file() for digest in cached_objects(lock, graph, cache))
+    except RatchetError:
+        return False
+
+
+def cached_objects(lock: Path, graph: Graph, cache: DvcCache) -> Iterator[str]:
+    """Yield the digests of the objects that a lock lists as the stages' outputs, folders' contents included.
+
+    Raises StorageError if the list of a folder's contents is not in the cache, DataError if that is damaged, UsageError
+    if the lock is unreadable.
+    """
+    uncached = {path for stage in graph.stages for path in stage.uncached}
+    listed = parse_yaml(lock).get("stages") or {}
+    for stage in graph.stages:  # DVC leaves those that are no longer in the graph in the lock
+        for out in (listed.get(stage.name) or {}).get("outs") or ():
+            digest = out.get("md5")
+            if digest is None or out.get("path") in uncached:
+                continue
+            yield digest
+            if digest.endswith(".dir"):
+                yield from _in_folder(cache.path(digest))
+
+
+def _in_folder(path: Path) -> list[str]:
+    try:
+        return [str(entry["md5"]) for entry in read_json(path, limit_bytes=2**31)]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a list of a folder's contents, as DVC writes it") from error
+
+
+def _answer(root: Path, inputs: str) -> Path:
+    return root / _ANSWERS / f"{inputs.rpartition(':')[2][:_DIGITS]}.json"
 
 
 def _entries(path: Path, name: str, *, by_content: bool = False) -> Iterator[list[Any]]:

@@ -1,7 +1,8 @@
 """The runs so far: each has a folder `runs/<run id>/` with its record, whatever drove it.
 
 A record is written when a run begins and again when it ends, after its graph, recipe, `dvc.lock` and reports have been
-copied beside it: a record that says that the run is over is the last thing written.
+copied beside it: a record that says that the run is over is the last thing written. What a finished run has left is
+never written over: if it is opened again, that attempt has a folder of its own, `runs/<run id>/attempts/2/` and so on.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from pathlib import Path
 from pipeline.errors import RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
+from pipeline.records.run import ATTEMPTS, RUNS, RunOutcome, RunRecord, State
 from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
 
 RECORD = "record.json"
-ROWS = Path(".ratchet") / "rows"  # in a run's worktree: what happened in each stage so far
-_KEPT = (GRAPH_FILE, PARAMS_FILE, LOCK_FILE, "reports")  # the graph says which report is which
+ROWS = Path(".ratchet") / "rows"  # in a run's workspace: what happened in each stage so far
+LOGS = "logs"  # in an attempt's folder: what DVC and the stages have said
+BEGUN_WITH = (GRAPH_FILE, PARAMS_FILE)  # kept once, and the graph says which report is which
+_KEPT = (*BEGUN_WITH, LOCK_FILE, "reports")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 _READABLE = 80  # characters of a foreign id that stay readable in ours
 
@@ -51,9 +54,14 @@ def id_for(*foreign: str) -> str:
     return f"{readable}-{digest}" if readable else f"run-{digest}"
 
 
+def is_id(name: str) -> bool:
+    """Return whether a name can be a run's id."""
+    return _ID.fullmatch(name) is not None
+
+
 def check_id(run_id: str) -> str:
     """Return the id if it can name a run's folder; raise UsageError otherwise."""
-    if not _ID.fullmatch(run_id):
+    if not is_id(run_id):
         raise UsageError(f"run id {run_id!r:.80}: letters, digits, '.', '_' and '-' only, at most 151 characters")
     return run_id
 
@@ -65,16 +73,33 @@ def write(root: Path, record: RunRecord) -> RunRecord:
 
 
 def read(root: Path, run_id: str) -> RunRecord:
-    """Return a run's record; raise UsageError with the nearest id if there is none."""
-    path = root / RUNS / check_id(run_id) / RECORD
-    if not path.is_file():
+    """Return the record of a run's latest attempt; raise UsageError with the nearest id if there is none."""
+    record = find(root, run_id)
+    if record is None:
         raise UsageError(f"no run '{run_id}'{nearest(run_id, _ids(root)[:20])}")
-    return _from_json(path)
+    return record
+
+
+def find(root: Path, run_id: str) -> RunRecord | None:
+    """Return the record of a run's latest attempt; None if there is no such run."""
+    attempts = attempts_of(root, run_id)
+    return attempts[-1] if attempts else None
+
+
+def attempts_of(root: Path, run_id: str) -> list[RunRecord]:
+    """Return the records of all attempts at a run, the first one first."""
+    folder = root / RUNS / check_id(run_id)
+    numbers = [int(path.name) for path in (folder / ATTEMPTS).glob("*") if path.name.isdecimal()]
+    folders = [folder, *(folder / ATTEMPTS / str(number) for number in sorted(numbers))]
+    return [_current(_from_json(each / RECORD)) for each in folders if (each / RECORD).is_file()]
 
 
 def list_runs(root: Path) -> list[RunRecord]:
-    """Return all records, newest first. A run whose process was killed is returned as failed, whatever its record."""
-    records = [_current(_from_json(root / RUNS / name / RECORD)) for name in _ids(root)]
+    """Return the record of each run's latest attempt, newest first.
+
+    A run whose process was killed is returned as failed, whatever its record.
+    """
+    records = [attempts_of(root, name)[-1] for name in _ids(root)]
     return sorted(records, key=lambda record: (record.start, record.id), reverse=True)
 
 
@@ -82,24 +107,29 @@ def finish(
     root: Path, workspace: Path, record: RunRecord, state: State, outcome: RunOutcome | None = None, sentence: str = ""
 ) -> RunRecord:
     """Keep a run's graph, recipe, `dvc.lock` and reports, then record that it is over."""
-    keep(root, workspace, record.id)
+    keep(root, workspace, record)
     return write(root, record.changed(state=state, outcome=outcome, sentence=sentence, end=now(), pid=None))
 
 
-def keep(root: Path, workspace: Path, run_id: str) -> Path:
-    """Copy a run's graph, recipe, `dvc.lock` and reports to `runs/<run id>/` and return that folder."""
-    kept = root / RUNS / run_id
+def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
+    """Copy a run's graph, recipe, `dvc.lock` and reports to the folder of its attempt, and return that folder.
+
+    Graph and recipe stay what the attempt began with, if they are there: in place, the user may have edited them since.
+    """
+    kept = root / record.folder
     aside = kept / ".partial"
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         for name in _KEPT:
+            if name in BEGUN_WITH and (kept / name).is_file():
+                continue
             source = workspace / name
             if source.is_dir():
                 shutil.copytree(source, aside / name)
             elif source.exists():
                 shutil.copy2(source, aside / name)
-            if (kept / name).is_dir():  # kept by an earlier attempt of the same run
+            if (kept / name).is_dir():  # kept by an earlier try to close the same attempt
                 shutil.rmtree(kept / name)
             if (aside / name).exists():
                 (aside / name).rename(kept / name)
@@ -111,7 +141,7 @@ def keep(root: Path, workspace: Path, run_id: str) -> Path:
 
 
 def _ids(root: Path) -> list[str]:
-    return [path.parent.name for path in (root / RUNS).glob(f"*/{RECORD}")]
+    return [name for path in (root / RUNS).glob(f"*/{RECORD}") if is_id(name := path.parent.name)]
 
 
 def _from_json(path: Path) -> RunRecord:

@@ -6,16 +6,20 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.errors import StorageError, TryAgain
 from pipeline.runs.workspaces import WORK, stage_folder
 
 _RUN_LOCK = "run.lock"
-_MAKER_LOCK = "worktrees.lock"
+_MAKER_LOCK = "workspaces.lock"
+_SAME_WORK = "same_work"
 _MAKING_S = 600.0  # a checkout on a slow disk, several times
 _POLL_S = 0.1
+_QUIET_S = 2.0  # a wait that is longer is announced
+_FOREVER_S = float("inf")
+_DIGITS = 32
 
 
 @contextmanager
@@ -43,15 +47,40 @@ def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Itera
 
 @contextmanager
 def maker_lock(root: Path) -> Iterator[None]:
-    """Hold the lock for checking whether a worktree exists and making it; raise TryAgain if it stays held too long."""
+    """Hold the lock for checking whether a workspace exists and making it; raise TryAgain if it stays held too long."""
     with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
+        yield
+
+
+@contextmanager
+def same_work_lock(root: Path, inputs: str, stage: str | None = None) -> Iterator[None]:
+    """Hold the lock of all work on the same inputs, or of one stage's: other stages may run beside that.
+
+    Who comes second waits, as long as it takes, and then finds the result in DVC's cache.
+    """
+    folder = root / WORK / _SAME_WORK / inputs.rpartition(":")[2][:_DIGITS]
+    says = f"waiting: another run does the same work{f' in stage {stage}' if stage else ''}"
+    with ExitStack() as locks:
+        whole = _held(root, folder / _RUN_LOCK, is_shared=stage is not None, patience_s=_FOREVER_S, announcement=says)
+        locks.enter_context(whole)
+        if stage is not None:
+            locks.enter_context(_held(root, folder / stage, patience_s=_FOREVER_S, announcement=says))
         yield
 
 
 def is_run_going_on(workspace: Path) -> bool:
     """Return whether a process holds a folder's run lock; false if there is no lock file."""
+    return _is_held(workspace / WORK / _RUN_LOCK)
+
+
+def is_same_work_going_on(root: Path) -> bool:
+    """Return whether a process holds the lock of any work on the same inputs, a run's or a stage's."""
+    return any(_is_held(path) for path in sorted((root / WORK / _SAME_WORK).glob("*/*")))
+
+
+def _is_held(path: Path) -> bool:
     try:
-        with (workspace / WORK / _RUN_LOCK).open("a") as handle:
+        with path.open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -61,7 +90,9 @@ def is_run_going_on(workspace: Path) -> bool:
 
 
 @contextmanager
-def _held(workspace: Path, path: Path, *, is_shared: bool = False, patience_s: float = 0.0) -> Iterator[None]:
+def _held(
+    workspace: Path, path: Path, *, is_shared: bool = False, patience_s: float = 0.0, announcement: str = ""
+) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+")
@@ -69,7 +100,7 @@ def _held(workspace: Path, path: Path, *, is_shared: bool = False, patience_s: f
         raise StorageError(
             f"{path.parent}: cannot be written: {error.strerror}; run in a folder of your own"
         ) from error
-    give_up_s = time.monotonic() + patience_s
+    began_s = time.monotonic()
     with handle:
         while True:
             try:
@@ -79,7 +110,11 @@ def _held(workspace: Path, path: Path, *, is_shared: bool = False, patience_s: f
                 )  # the kernel releases it when the process ends, however it ends
                 break
             except BlockingIOError as error:
-                if time.monotonic() >= give_up_s:
+                waited_s = time.monotonic() - began_s
+                if announcement and waited_s > _QUIET_S:
+                    print(announcement, flush=True)  # noqa: T201
+                    announcement = ""
+                if waited_s >= patience_s:
                     handle.seek(0)
                     holder = handle.read().strip() or "unknown"
                     raise TryAgain(

@@ -1,31 +1,42 @@
-"""Begins a run with a recipe of its own: checks the request, and makes a worktree if there is work to do."""
+"""Begins a run: checks what is requested, photographs the project, and makes a workspace if there is work to do.
+
+A run that has a record already is opened again from its own photograph, whatever the user's files have become since.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StorageError, UsageError
-from pipeline.graph import GRAPH_FILE, LOCK_FILE, parse_graph
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, parse_graph
 from pipeline.recipe.changing import as_written
 from pipeline.recipe.configs import recipe_layers
-from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.recipe import PARAMS_FILE, Recipe
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
-from pipeline.recipe.strict_yaml import parse_yaml
-from pipeline.records.run import RUNS, RunRecord, RunRequest
+from pipeline.recipe.strict_yaml import dump_yaml, parse_yaml, parse_yaml_text
+from pipeline.records.origin import Origin
+from pipeline.records.run import RunRecord, RunRequest
 from pipeline.records.verdict import Verdict
-from pipeline.runs import dvc_lock, freshness, history, workspaces
+from pipeline.runs import dvc_lock, freshness, history, restoring, workspaces
+from pipeline.runs.dvc_cache import cache_of
+from pipeline.runs.hashes import Hashes, md5_of_bytes
+from pipeline.runs.locks import maker_lock
 from pipeline.runs.outcome import find_verdict
-from pipeline.runs.preflight import champion_now, check_before
-from pipeline.runs.steps import INPUTS
+from pipeline.runs.photograph import Taken, take
+from pipeline.runs.photograph_store import PhotographStore
+from pipeline.runs.preflight import check_before
 from pipeline.runs.sweeping import sweep
-from pipeline.storage.artifacts import write_json
+from pipeline.runtime.git import Commit, commit_of
+from pipeline.runtime.progress import Throttle
 
 _REQUEST_LIMIT_BYTES = 2**20
+_QUIET_S = 2.0
 
 
 def read_request(path: Path) -> RunRequest:
@@ -47,51 +58,181 @@ def read_request(path: Path) -> RunRequest:
     return validate(RunRequest, values, where)
 
 
-def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) -> RunRecord:
-    """Make a run's worktree, unless an earlier run had the same inputs; return the run's record.
+@dataclass(frozen=True)
+class Prepared:
+    """What a run would begin with: its recipe, also as plain values and as its `params.yaml`, and its photograph."""
 
-    Raises UsageError or StorageError, with nothing written, if the recipe, the source or the set-up is wrong.
+    request: RunRequest
+    recipe: Recipe
+    plain: Mapping[str, Any]
+    params: bytes
+    graph: Graph
+    overrides: Mapping[str, Any]
+    note: str
+    taken: Taken
+    inputs: str
+    commit: Commit | None
+
+
+def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) -> RunRecord:
+    """Begin a run, or go on with one that has begun; return its record.
+
+    If an earlier run began with the same inputs, the record says so and there is no workspace. Raises UsageError or
+    StorageError, with nothing written, if the recipe, the source or the set-up is wrong.
     """
     history.check_id(request.id)
-    workspace = workspaces.workspace_of(root, request.id)
-    if (workspace / PARAMS_FILE).is_file() and (workspace / GRAPH_FILE).is_file():
-        return history.write(root, history.read(root, request.id).changed(state="running", end=None))
-    workspaces.remove(root, workspace)  # half made by a killed process
-    sweep(root, environment)
+    if record := history.find(root, request.id):
+        _require_same(record, request)
+        if record.photograph is not None and record.same_as is None:
+            return restoring.open_again(root, record, environment)
+    return begin(root, prepare(root, request, environment), environment)
 
+
+def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, is_in_place: bool = False) -> Prepared:
+    """Check what is requested, and photograph the project; of it, only the digests taken are written so far.
+
+    In place the recipe is `params.yaml` as it stands; else the run has a `params.yaml` of its own.
+    """
     layers = recipe_layers(root, request.config)
     overrides, note = _dated(root, layers.values, request)
     layers = layers.overridden(overrides, "--set" if request.driver == "ratchet" else "override")
     recipe = checked(layers.values, layers.where)
     plain = as_written(layers.values, layers.written)
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
+    if request.until is not None:
+        graph[request.until]  # raises with the nearest name
     check_before(root, graph, recipe, environment)
+    params = dump_yaml(plain)
+    if parse_yaml_text(params, PARAMS_FILE) != plain:
+        raise UsageError("a value of the recipe has no form in YAML that would be read back as it is")
+    taken = take(root, graph, recipe.data.path, _hashes(root), None if is_in_place else params)
+    commit = _commit(root, is_changed=plain != dict(layers.written))
+    return Prepared(
+        request, recipe, plain, params, graph, overrides, note, taken, taken.photograph.inputs(graph, plain), commit
+    )
 
-    inputs = freshness.inputs_digest(root, graph, plain)
-    champion = champion_now(root, recipe.name, environment)
-    record = RunRecord(
+
+def begin(root: Path, prepared: Prepared, environment: Mapping[str, str]) -> RunRecord:
+    """Write the run's record and make its workspace, unless an earlier run began with the same inputs.
+
+    A run that was refused, or found nothing to do, gets another attempt.
+    """
+    request = prepared.request
+    record = record_of(prepared)
+    if earlier := _same_before(root, prepared, environment):
+        return _unchanged(root, _numbered(root, record), *earlier)
+    sweep(root, environment)
+    store = keep_photograph(root, prepared)
+    with maker_lock(root):
+        before = history.find(root, request.id)
+        if before and before.photograph is not None and before.same_as is None:
+            return before  # another try to open the same run came first
+        record = history.write(root, _numbered(root, record))
+        workspace = workspaces.make(
+            root,
+            record.id,
+            store,
+            prepared.taken.photograph,
+            Origin(
+                home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
+            ),
+            known=prepared.taken.known,
+        )
+    dvc_lock.note_known(workspace, _known_stages(root))
+    history.keep(root, workspace, record)
+    return record
+
+
+def keep_photograph(root: Path, prepared: Prepared) -> PhotographStore:
+    """Keep the photograph of a run beside DVC's cache; return where."""
+    store = PhotographStore(cache_of(root))
+    files = prepared.taken.photograph.files
+    own = {} if files[PARAMS_FILE] != md5_of_bytes(prepared.params) else {PARAMS_FILE: prepared.params}
+    store.keep(prepared.taken.photograph, root, own)
+    return store
+
+
+def record_of(prepared: Prepared) -> RunRecord:
+    """Return the record of a run that begins now."""
+    request, commit = prepared.request, prepared.commit
+    return RunRecord(
         id=request.id,
         driver=request.driver,
         state="running",
         start=history.now(),
-        sentence=note,
+        sentence=prepared.note,
         config=request.config,
-        overrides=dict(overrides),
+        overrides=dict(prepared.overrides),
         reason=request.reason,
         asked_by=request.asked_by,
         is_forced=request.is_forced,
+        photograph=prepared.taken.photograph.digest,
+        inputs=prepared.inputs,
+        commit=commit.digest if commit else None,
+        is_dirty=commit.is_dirty if commit else None,
+        until=request.until,
+        dag_id=request.dag_id,
+        dag_run_id=request.dag_run_id,
     )
-    earlier = None if request.is_forced else freshness.run_with_same_inputs(root, inputs, champion)
-    if earlier and (verdict := find_verdict(root / RUNS / earlier, graph)):
-        return _unchanged(root, record, earlier, verdict)
-    history.write(root, record)
-    workspace = workspaces.make(root, request.id, plain)
-    history.keep(root, workspace, request.id)
-    is_unchanged = freshness.inputs_digest(root, graph, plain) == inputs  # otherwise a file changed meanwhile
-    lock = workspace / LOCK_FILE
-    known = dvc_lock.stage_names(lock.read_text()) if lock.is_file() else []
-    write_json(workspace / INPUTS, {"inputs": inputs if is_unchanged else None, "known": known})
-    return record
+
+
+def _require_same(record: RunRecord, request: RunRequest) -> None:
+    if request.dag_run_id:
+        return  # Airflow names each of its runs once; what the form says of it may read differently by now
+    asked = {**request.overrides, **{key: record.overrides[key] for key in record.overrides if key == "ingest.as_of"}}
+    if (record.config, dict(record.overrides), record.until) != (request.config, asked, request.until):
+        raise UsageError(
+            f"run id '{request.id}' is taken by a run with another recipe or end; choose another id, or ask the same"
+        )
+
+
+def _numbered(root: Path, record: RunRecord) -> RunRecord:
+    before = history.find(root, record.id)
+    return record.changed(attempt=before.attempt + 1) if before else record
+
+
+def _hashes(root: Path) -> Hashes:
+    throttle, read = Throttle(_QUIET_S), [0]
+    throttle.is_due()  # what takes less is not spoken of
+
+    def announce(size_bytes: int) -> None:
+        read[0] += size_bytes
+        if throttle.is_due():
+            print(f"photograph: {read[0] / 1e9:.1f} GB of files read for the first time", flush=True)  # noqa: T201
+
+    return Hashes(root, announce)
+
+
+def _commit(root: Path, *, is_changed: bool) -> Commit | None:
+    """Return the commit, where git knows one; its files differ too if the run has another recipe than `params.yaml`."""
+    try:
+        commit = commit_of(root, ignored=LOCK_FILE)
+    except RatchetError:
+        return None  # no git, or no repository: the lineage names no commit
+    return Commit(commit.digest, True) if is_changed else commit
+
+
+def _known_stages(root: Path) -> list[str]:
+    """Return the stages in the user's own lock, in its order; none if it cannot be read."""
+    try:
+        return dvc_lock.stage_names((root / LOCK_FILE).read_text())
+    except (OSError, ValueError):
+        return []
+
+
+def _same_before(root: Path, prepared: Prepared, environment: Mapping[str, str]) -> tuple[RunRecord, Verdict] | None:
+    if prepared.request.is_forced or prepared.request.until is not None:
+        return None
+    earlier = freshness.run_with_same_inputs(root, prepared.inputs)
+    if earlier is None:
+        return None
+    folder, graph = root / earlier.folder, prepared.graph
+    try:
+        verdict = find_verdict(folder, graph)
+    except DataError:
+        return None  # its evidence is damaged: DVC decides
+    is_still = verdict is not None and freshness.is_still(root, folder, graph, prepared.recipe.name, environment)
+    return (earlier, verdict) if is_still and verdict else None
 
 
 def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[dict[str, Any], str]:
@@ -107,8 +248,8 @@ def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[
     return overrides, f"{path} keeps no snapshots to say what it held on {request.as_of}: today's data are used"
 
 
-def _unchanged(root: Path, record: RunRecord, earlier: str, verdict: Verdict) -> RunRecord:
-    sentence = f"nothing changed since run {earlier}: {verdict.outcome}, {verdict.reason}"
-    unchanged = record.changed(same_as=earlier)
+def _unchanged(root: Path, record: RunRecord, earlier: RunRecord, verdict: Verdict) -> RunRecord:
+    sentence = f"nothing changed since run {earlier.id}: {verdict.outcome}, {verdict.reason}"
+    unchanged = record.changed(same_as=earlier.id)
     history.write(root, unchanged)
-    return history.finish(root, root / RUNS / earlier, unchanged, "success", "unchanged", sentence)
+    return history.finish(root, root / earlier.folder, unchanged, "success", "unchanged", sentence)

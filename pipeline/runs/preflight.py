@@ -28,6 +28,8 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     if not source.is_dir():
         what = "is not a folder" if source.exists() else "does not exist"
         raise StorageError(f"data.path: {recipe.data.path} {what}; name the folder that holds the source")
+    if root.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"data.path: {recipe.data.path} holds this project itself; give the source its own folder")
     for contract in graph.contracts:
         if not (root / contract.path).is_file():
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")

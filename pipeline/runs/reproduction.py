@@ -8,16 +8,22 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import FULL_DISK, Bug, DataError, RatchetError, StorageError, TryAgain
 from pipeline.runs import dvc_repro, workspaces
+from pipeline.runs.absent_sources import GONE
+from pipeline.runs.afterwards import warned
 from pipeline.runs.console import Console
+from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
 from pipeline.runtime import processes
+from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.progress import EVENTS_VARIABLE
 from pipeline.storage.artifacts import is_disk_full, read_json, write_json
+from pipeline.storage.home import find_origin, home_of
 
 _POLL_S = 0.03
 _CHAMPION_TRIES = 3
@@ -41,30 +47,58 @@ def reproduce(
     rows: dict[str, StageRow],
     console: Console,
     environment: Mapping[str, str],
+    logs: Path,
+    order: Order,
     *,
     publisher: str | None = None,
-    stage: str | None = None,
-    is_single: bool = False,
-    is_forced: bool = False,
 ) -> None:
-    """Run `dvc repro` in `workspace` and keep `rows` and `console` up to date until it ends.
+    """Run `dvc repro` in `workspace` as ordered, and keep `rows` and `console` up to date until it ends.
 
-    With a `stage`, only that stage and what it needs is run, or with `is_single` only that stage; `is_forced`: even
-    what is up to date. If the champion has changed since the verdict, as the stage that is the `publisher` finds, only
-    the stages that depend on it run again.
-    Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held.
+    `logs` is the folder for what DVC and a bug say: it belongs to the run's evidence, and stays. If the champion has
+    changed since the verdict, as the stage that is the `publisher` finds, only the stages that depend on it run again.
+    Raises StageFailed with the stage's own line and exit code, TryAgain if DVC's lock is held. If the run does not
+    succeed, outputs that the lock lists and that are gone are brought back from the cache.
     """
-    folder = workspaces.stage_folder(workspace, stage) if stage else workspace / workspaces.WORK
+    order = replace(order, home=_home(workspace))
     for attempt in range(1, _CHAMPION_TRIES + 1):
         try:
-            _reproduce_once(
-                workspace, rows, console, environment, folder, stage=stage, is_single=is_single, is_forced=is_forced
-            )
+            _reproduce_once(workspace, rows, console, environment, logs, order)
             return
         except StageFailed as error:
             if error.stage != publisher or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
                 raise
-            is_single = is_forced = False
+            order = replace(order, is_single=False, is_forced=False)
+
+
+def bring_back(workspace: Path, environment: Mapping[str, str], logs: Path) -> None:
+    """Bring back the outputs that the lock lists and that are not there, as far as DVC's cache has them."""
+    log = logs / "outputs.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    order = Order(home=_home(workspace), checks_out=True, reproduces=False)
+    process = dvc_repro.start(workspace, _environment(workspace, environment, logs), log, order)
+    try:
+        process.wait()
+    except BaseException:
+        processes.end(process)
+        raise
+    if process.returncode != 0:
+        raise _explained({}, log)
+
+
+def _home(workspace: Path) -> str | None:
+    origin = find_origin(workspace)
+    return str(home_of(workspace)) if origin else None
+
+
+def _environment(workspace: Path, environment: Mapping[str, str], logs: Path) -> dict[str, str]:
+    binaries = Path(sys.executable).parent
+    return {
+        **environment,
+        EVIDENCE_VARIABLE: str(logs),
+        "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
+        "PYTHONPATH": str(workspace),  # the stage's code is this workspace's, whatever is installed
+        "SHELL": str(own) if (own := binaries / "ratchet").is_file() else "/bin/sh",  # see cli.stage.without_shell
+    }
 
 
 def _reproduce_once(
@@ -72,24 +106,18 @@ def _reproduce_once(
     rows: dict[str, StageRow],
     console: Console,
     environment: Mapping[str, str],
-    folder: Path,
-    **what: Any,
+    logs: Path,
+    order: Order,
 ) -> None:
+    alone = order.stage if order.is_single else None
+    folder = workspaces.stage_folder(workspace, alone) if alone else workspace / workspaces.WORK
+    name = f"{alone}.log" if alone else "dvc.log"
     folder.mkdir(parents=True, exist_ok=True)
-    events, log = folder / "events.jsonl", folder / "dvc.log"
+    logs.mkdir(parents=True, exist_ok=True)
+    events, log = folder / "events.jsonl", logs / name
     events.write_bytes(b"")
-    binaries = Path(sys.executable).parent
     process = dvc_repro.start(
-        workspace,
-        {
-            **environment,
-            EVENTS_VARIABLE: str(events),
-            "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
-            "PYTHONPATH": str(workspace),  # the stage's code is this workspace's, whatever is installed
-            "SHELL": str(own) if (own := binaries / "ratchet").is_file() else "/bin/sh",  # see cli.stage.without_shell
-        },
-        log,
-        **what,
+        workspace, {**_environment(workspace, environment, logs), EVENTS_VARIABLE: str(events)}, log, order
     )
     failure: StageFailed | None = None
     try:
@@ -109,6 +137,8 @@ def _reproduce_once(
                     time.sleep(_POLL_S)
     except BaseException:
         processes.end(process)
+        with warned("outputs that were there before the run are not brought back"):
+            bring_back(workspace, environment, logs)
         raise
     if process.returncode != 0:
         raise failure or _explained(rows, log)
@@ -182,12 +212,14 @@ def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
     last = errors[-1] if errors else "it said nothing"
     if any("dvc.lock' validation failed" in line or "dvc.lock' is invalid" in line for line in errors):
         return StorageError(
-            "dvc.lock: damaged; restore it with `git checkout dvc.lock`, or remove it, then run again: "
+            "dvc.lock: damaged, or with marks of a merge; remove it (`rm dvc.lock`), then run again: "
             "what was computed comes from the cache"
         )
     for line in errors:
         if "Unable to acquire lock" in line or "is busy" in line:
             return TryAgain("another DVC command is running in this folder; wait for it, then run again")
+        if GONE in line:
+            return StorageError(line.partition("': ")[2])  # without DVC's "failed to reproduce 'ingest'"
         if "missing data" in line or "does not exist" in line:
             return StorageError(f"dvc: {line}")
     return Bug(f"dvc repro failed: {last}; see {log}")

@@ -1,6 +1,6 @@
 """A run in steps, each a process of its own, as Airflow drives it: open, one stage after another, close.
 
-Between the steps the run's state is in its worktree and in `runs/<run id>/record.json`. Stages that do not depend on
+Between the steps the run's state is in its workspace and in `runs/<run id>/record.json`. Stages that do not depend on
 each other may run in parallel: DVC keeps their paths apart. Every step can be killed and repeated: opening an open run
 keeps it, DVC skips a stage that is up to date, closing twice keeps the same files.
 """
@@ -11,36 +11,33 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
-from pipeline.errors import Bug, RatchetError, StorageError, TryAgain, UsageError
-from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, load_graph
-from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.records.run import RUNS, RunOutcome, RunRecord, State
-from pipeline.runs import dvc_lock, freshness, history, out_of_memory, workspaces
+from pipeline.errors import Bug, RatchetError, TryAgain, UsageError
+from pipeline.graph import Graph, load_graph
+from pipeline.records.run import RunOutcome, RunRecord, State
+from pipeline.runs import dvc_lock, freshness, history, out_of_memory, restoring, workspaces
 from pipeline.runs.afterwards import at_the_end, warned
 from pipeline.runs.console import Console
-from pipeline.runs.locks import maker_lock, run_lock, stage_lock
+from pipeline.runs.dvc_repro import Order
+from pipeline.runs.locks import maker_lock, run_lock, same_work_lock, stage_lock
 from pipeline.runs.outcome import NO_VERDICT, find_registration, find_verdict
-from pipeline.runs.preflight import champion_now
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import report_run
 from pipeline.runs.stage_rows import StageRow
-from pipeline.storage.artifacts import read_json, write_file, write_json
+from pipeline.storage.artifacts import read_json, write_json
 
-INPUTS = Path(".ratchet") / "inputs.json"  # the digest of the run's inputs
 _PATIENCE_S = 24 * 3600.0  # an earlier attempt may still be running; the task's own time-out limits this one
 
 
 def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
     """Bring one stage of an open run up to date; return what happened.
 
-    Raises StageFailed with the stage's own line and exit code. A stage that ran out of memory gets one more attempt,
-    with half the parallelism: TryAgain the first time, UsageError the second.
+    If the run was over, this begins another attempt at it. Raises StageFailed with the stage's own line and exit code.
+    A stage that ran out of memory gets one more try, with half the parallelism: TryAgain the first time, UsageError
+    the second.
     """
-    record = history.read(root, run_id)
     workspace = workspaces.workspace_of(root, run_id)
-    with _at_work(root, workspace, run_id, stage) as is_whole:
+    with _at_work(root, run_id, stage) as (record, is_whole):
         graph = load_graph(workspace)
         has_run_out = bool(_row(workspace, stage).readings.get("out_of_memory"))
         environment = {**os.environ, **(_lighter(workspace) if has_run_out else {})}
@@ -58,10 +55,9 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
                         rows,
                         console,
                         environment,
+                        root / record.folder / history.LOGS,
+                        Order(stage=stage, is_single=is_whole, is_forced=record.is_forced),
                         publisher=publisher.name if publisher else None,
-                        stage=stage,
-                        is_single=is_whole,
-                        is_forced=record.is_forced,
                     )
             except RatchetError as error:
                 row = rows[stage]
@@ -92,85 +88,78 @@ def _keep_rows(workspace: Path, rows: Mapping[str, StageRow]) -> None:
 def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunRecord:
     """Keep the run's graph, recipe, `dvc.lock`, reports and page, and record that it is over.
 
-    The worktree of a successful run is removed; that of a failed one is kept for as long as `execution.yaml` says.
+    The workspace of a successful run is removed; that of a failed one is kept for as long as `execution.yaml` says.
     """
     record = history.read(root, run_id)
     workspace = workspaces.workspace_of(root, run_id)
-    if record.state != "running" and not workspace.exists():
+    if record.state != "running":  # closed before: what is left to do is done, and the evidence stays as it is
+        if record.state == "success" and workspace.exists():
+            _end(root, record)
         return record
     if not workspace.exists():
-        lost = "its worktree was removed while it ran"
+        lost = "its workspace was removed while it ran"
         return history.write(root, record.changed(state="failed", sentence=sentence or lost, end=history.now()))
     rows: list[StageRow] = []
     with warned(f"the report on {run_id} is not whole") if state == "failed" else nullcontext():
         graph = load_graph(workspace)
         rows += [_row(workspace, stage.name) for stage in graph.stages]
         with at_the_end(lambda: report_run(workspace, rows, record), "the report is not written"):
-            _order_lock(workspace, graph)
+            dvc_lock.put_in_order(workspace, graph)
     outcome, why = _outcome(workspace, load_graph(workspace)) if state == "success" else (None, "")
     if state == "failed" and not sentence:
         sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
     done = history.finish(root, workspace, record, state, outcome, sentence or why)
     if state == "success":
-        remember(root, workspace, run_id, os.environ)
-        workspaces.remove(root, workspace)
+        _end(root, record)
     return done
 
 
-def remember(root: Path, workspace: Path, run_id: str, environment: Mapping[str, str]) -> None:
-    """Record that a run is complete: the next one with the same inputs has nothing to do."""
-    inputs = _inputs(workspace).get("inputs")
-    if inputs:
-        from pipeline.recipe.recipe import load_recipe
+def _end(root: Path, record: RunRecord) -> None:
+    remember(root, record)
+    workspaces.remove(root, record.id)
 
-        champion = champion_now(root, load_recipe(workspace).name, environment)
-        freshness.remember_run(root, inputs, run_id, champion)
+
+def remember(root: Path, record: RunRecord) -> None:
+    """Record that a run is complete: the next one with the same inputs has nothing to do."""
+    if record.inputs is not None and record.until is None:
+        freshness.remember_run(root, record.inputs, record.id)
 
 
 @contextmanager
-def _at_work(root: Path, workspace: Path, run_id: str, stage: str) -> Iterator[bool]:
-    """Lock a run's worktree for one stage; make it again if it is gone. Yields whether it existed whole."""
+def _at_work(root: Path, run_id: str, stage: str) -> Iterator[tuple[RunRecord, bool]]:
+    """Lock a run's workspace for one stage; make it again if it is gone. Yields the record, and whether it was whole.
+
+    A run that does the same work at the same time comes first: then its result is found in the cache.
+    """
+    workspace = workspaces.workspace_of(root, run_id)
     with ExitStack() as locks:
         with maker_lock(root):
-            is_whole = (workspace / GRAPH_FILE).is_file()
-            if not is_whole:
-                _make_again(root, workspace, run_id)
-                locks.enter_context(run_lock(workspace))  # until the stages before this one are restored
+            record = history.read(root, run_id)
+            was_whole = workspaces.is_whole(workspace)
+            if not was_whole:
+                print(  # noqa: T201
+                    f"workspace {record.id} is gone: made again, the stages before this one come from the cache",
+                    flush=True,
+                )
+                restoring.remake(root, record)
+            record = restoring.another_attempt(root, record)
+        restoring.finish_restoring(root, record, os.environ)
         load_graph(workspace)[stage]  # raises with the nearest name
-        if is_whole:
+        if was_whole:
             with suppress(TryAgain), run_lock(workspace):  # no other process: remaining locks are of killed ones
                 drop_dead_locks(workspace)
             locks.enter_context(stage_lock(workspace, stage, patience_s=_PATIENCE_S))
-        yield is_whole
-
-
-def _make_again(root: Path, workspace: Path, run_id: str) -> None:
-    kept = root / RUNS / run_id / PARAMS_FILE
-    if not kept.is_file():
-        raise StorageError(f"{workspace}: the run's worktree is gone and so is its recipe; start a new run")
-    print(f"worktree {workspace.name} is gone: made again, the stages before this one come from the cache", flush=True)  # noqa: T201
-    workspaces.remove(root, workspace)
-    from pipeline.recipe.strict_yaml import parse_yaml
-
-    workspaces.make(root, run_id, parse_yaml(kept))
+        else:
+            locks.enter_context(run_lock(workspace, patience_s=_PATIENCE_S))  # until the stages before are restored
+        if not record.is_forced and record.inputs is not None:
+            locks.enter_context(same_work_lock(root, record.inputs, stage))
+        yield record, was_whole
 
 
 def _lighter(workspace: Path) -> dict[str, str]:
     from pipeline.recipe.execution import load_execution
 
     return out_of_memory.less_parallel(load_execution(workspace))
-
-
-def _inputs(workspace: Path) -> dict[str, Any]:
-    # Absent if the worktree was removed and made again: then its inputs are unknown.
-    return dict(read_json(workspace / INPUTS)) if (workspace / INPUTS).is_file() else {}
-
-
-def _order_lock(workspace: Path, graph: Graph) -> None:
-    path = workspace / LOCK_FILE
-    if path.is_file():
-        known = _inputs(workspace).get("known", [])
-        write_file(path, dvc_lock.in_order(path.read_text(), known, [stage.name for stage in graph.stages]).encode())
 
 
 def _row(workspace: Path, stage: str) -> StageRow:

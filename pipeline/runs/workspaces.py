@@ -1,92 +1,162 @@
-"""One run, one git worktree: with a recipe of its own, sharing the DVC cache, so that two runs never interfere.
+"""One run, one workspace: a plain folder made from the run's photograph, sharing DVC's cache with all other runs.
 
-A worktree holds the commit that is checked out, plus all changes not yet committed: what runs is what the person sees.
+It is made under a temporary name and renamed when it is whole: a folder under a run's name is never half a workspace.
+No git is involved: DVC works there without it, and `.ratchet/origin.json` says whose workspace it is.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline.errors import StorageError, UsageError
-from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.runtime.git import git, has_commit
+from pipeline.errors import DataError, StorageError
+from pipeline.graph import GRAPH_FILE, LOCK_FILE
+from pipeline.recipe.execution import EXECUTION_FILE
+from pipeline.records.origin import ORIGIN_FILE, Origin
+from pipeline.runs import absent_sources, known_hashes
+from pipeline.runs.hashes import Hashes
+from pipeline.runs.photograph import Photograph, Reference, climbs, refer, walk
+from pipeline.runs.photograph_store import PhotographStore
 from pipeline.storage.artifacts import write_file
+from pipeline.storage.record_files import write_record
 
-WORKTREES = ".worktrees"
-WORK = Path(".ratchet")  # in each workspace: locks, logs, and intermediate files
-
-
-def stage_folder(workspace: Path, stage: str) -> Path:
-    """Return the folder where a stage that is run alone keeps its lock, its events and DVC's output."""
-    return workspace / WORK / "stages" / stage
+WORK = Path(".ratchet")  # in each workspace: locks and intermediate files
+WORKSPACES = WORK / "workspaces"
+_MAKING = ".making-"
+_DEEP = ".deep-"  # a workspace that has folders above it of its own, for sources named by `../…`
+_UP = "up"
 
 
 def workspace_of(root: Path, run_id: str) -> Path:
-    """Return where a run's worktree is, or would be."""
-    return root / WORKTREES / run_id
+    """Return where a run's workspace is, or would be."""
+    return root / WORKSPACES / run_id
 
 
-def make(root: Path, run_id: str, recipe: dict[str, Any]) -> Path:
-    """Make a run's worktree with its own `params.yaml`; return its folder, which stays until `remove` or a `sweep`."""
-    workspace = workspace_of(root, run_id)
-    if not has_commit(root):
-        raise UsageError(f"{root}: a run with its own recipe needs a git repository with a commit; `git commit` first")
+def is_whole(workspace: Path) -> bool:
+    """Return whether a workspace is there."""
+    return (workspace / GRAPH_FILE).is_file()
+
+
+def stage_folder(workspace: Path, stage: str) -> Path:
+    """Return the folder where a stage that is run alone keeps its lock and its events."""
+    return workspace / WORK / "stages" / stage
+
+
+def make(
+    root: Path,
+    run_id: str,
+    store: PhotographStore,
+    photograph: Photograph,
+    origin: Origin,
+    *,
+    known: Mapping[str, list[Any]] | None = None,
+    lock: Path | None = None,
+    extra: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Make a run's workspace from its photograph; return its folder, which stays until `remove` or a `sweep`.
+
+    `known` says which digests of the sources have just been taken: then nothing is compared again. Without it, as the
+    workspace of an earlier run is made again, each object is compared with its digest, a source that is not the one
+    photographed is not linked, and the execution is today's. `lock` is a `dvc.lock` to put beside, `extra` more files.
+    Raises StorageError, with nothing left behind, if it cannot be made; another process may have made it meanwhile.
+    """
+    target = workspace_of(root, run_id)
+    aside = root / WORKSPACES / f"{_MAKING}{run_id}-{os.getpid()}"
+    levels = climbs(photograph.references)
+    workspace = aside.joinpath(*[_UP] * levels, run_id) if levels else aside
+    final = target.with_name(f"{_DEEP}{run_id}") if levels else target
     try:
-        git(root, "worktree", "add", "--quiet", "--detach", str(workspace), "HEAD")
-        _overlay_uncommitted(root, workspace)
-        write_file(workspace / PARAMS_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).encode())
-        _share_cache(root, workspace)
-        _link_source(root, workspace, str(recipe["data"]["path"]))
+        if not is_whole(target):
+            remove(root, run_id)  # what stands there under the run's name is no workspace, and must not be in the way
+        shutil.rmtree(aside, ignore_errors=True)
+        (workspace / ".dvc").mkdir(parents=True)
+        store.lay_out(photograph, workspace, is_new=known is not None)
+        _link_references(root, workspace, photograph, is_new=known is not None)
+        if known is None and (root / EXECUTION_FILE).is_file():
+            (workspace / EXECUTION_FILE).unlink(missing_ok=True)
+            shutil.copyfile(root / EXECUTION_FILE, workspace / EXECUTION_FILE)
+        known_hashes.note(workspace, known or {})
+        if lock is not None:
+            shutil.copyfile(lock, workspace / LOCK_FILE)
+        for name, content in (extra or {}).items():
+            write_file(workspace / name, content)
+        home = os.path.relpath(root.resolve(), _inside(final, levels, run_id))
+        write_record(workspace / ORIGIN_FILE, origin.changed(home=home))
+        if levels and not target.is_symlink():
+            shutil.rmtree(final, ignore_errors=True)  # of a process that was killed before it laid the link
+        aside.rename(final)
+        if levels:
+            target.symlink_to(_inside(final, levels, run_id).relative_to(target.parent.resolve()))
     except OSError as error:
-        remove(root, workspace)
-        raise StorageError(f"{workspace}: cannot be written: {error.strerror or error}") from error
+        shutil.rmtree(aside, ignore_errors=True)
+        if is_whole(target):  # another process came first
+            return target
+        raise StorageError(f"{target}: cannot be made: {error.strerror or error}") from error
     except BaseException:
-        remove(root, workspace)
+        shutil.rmtree(aside, ignore_errors=True)
         raise
-    return workspace
+    return target
 
 
-def remove(root: Path, workspace: Path) -> None:
-    """Remove a worktree; do nothing if it is gone."""
-    shutil.rmtree(workspace, ignore_errors=True)
-    if has_commit(root):
-        git(root, "worktree", "prune")
+def remove(root: Path, run_id: str) -> None:
+    """Remove a run's workspace; do nothing if it is gone."""
+    workspace = workspace_of(root, run_id)
+    if workspace.is_symlink():
+        workspace.unlink()
+    _remove_folder(workspace.with_name(f"{_DEEP}{run_id}"))
+    _remove_folder(workspace)
 
 
-def _overlay_uncommitted(root: Path, workspace: Path) -> None:
-    changed = git(root, "ls-files", "-z", "--modified", "--others", "--exclude-standard")
-    staged = git(root, "diff", "--cached", "--name-only", "-z", "HEAD")
-    for name in set(filter(None, (changed + staged).split("\0"))):
-        source, target = root / name, workspace / name
-        if source.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-        else:
-            target.unlink(missing_ok=True)
+def names(root: Path) -> list[str]:
+    """Return the ids of the runs that have a workspace."""
+    try:
+        return sorted(path.name for path in (root / WORKSPACES).iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
 
 
-def _share_cache(root: Path, workspace: Path) -> None:
-    cache = _dvc_cache(root)
-    write_file(workspace / ".dvc" / "config.local", f"[cache]\n    dir = {cache}\n".encode())
+def half_made(root: Path) -> Iterator[Path]:
+    """Yield the folders of workspaces that are being made or removed, or were when a process was killed."""
+    for path in sorted((root / WORKSPACES).glob(".*")):
+        if path.name.startswith(_MAKING) or not workspace_of(root, path.name.removeprefix(_DEEP)).is_symlink():
+            yield path
 
 
-def _dvc_cache(root: Path) -> Path:
-    import configparser
-
-    for config in (root / ".dvc" / "config.local", root / ".dvc" / "config"):
-        parser = configparser.ConfigParser()
-        parser.read(config)
-        if parser.has_option("cache", "dir"):
-            return (config.parent / parser.get("cache", "dir")).resolve()
-    return root / ".dvc" / "cache"
+def _inside(final: Path, levels: int, run_id: str) -> Path:
+    folder = final.parent.resolve() / final.name
+    return folder.joinpath(*[_UP] * levels, run_id) if levels else folder
 
 
-def _link_source(root: Path, workspace: Path, path: str) -> None:
-    # A source inside the project that git ignores is not in the worktree; it is read where it is.
-    if not Path(path).is_absolute() and not (workspace / path).exists() and (root / path).exists():
-        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
-        (workspace / path).symlink_to((root / path).resolve())
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder; first it takes a name that no run has, so that a kill leaves no half of a workspace."""
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    aside = folder.with_name(f"{_MAKING}{folder.name.removeprefix(_DEEP)}-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _link_references(root: Path, workspace: Path, photograph: Photograph, *, is_new: bool) -> None:
+    hashes, absent = Hashes(root), []
+    for path, reference in photograph.references.items():
+        if not is_new and not _is_as_photographed(root, path, reference, hashes):
+            absent.append(path)
+        elif not Path(path).is_absolute():
+            link = Path(os.path.normpath(workspace / path))
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to((root / path).resolve())
+    absent_sources.note(workspace, absent)
+
+
+def _is_as_photographed(root: Path, path: str, reference: Reference, hashes: Hashes) -> bool:
+    try:
+        found = list(walk(root, path))
+        if (len(found), sum(file.status.st_size for file in found)) != (reference.files, reference.bytes):
+            return False  # known without reading it
+        return refer(root, path, hashes)[0].digest == reference.digest
+    except (DataError, StorageError):
+        return False

@@ -31,19 +31,22 @@ def test_what_the_machine_lacks_is_told_with_its_remedy(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(project))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
     assert command_line.main(["doctor"]) == 2
     lines = capsys.readouterr().out.splitlines()
-    number = next(number for number, line in enumerate(lines) if line.startswith("✗ git"))
-    assert "no git on PATH" in lines[number]
+    number = next(number for number, line in enumerate(lines) if line.startswith("✗ java"))
+    assert "is missing (PATH has no java)" in lines[number]
     assert "→" in lines[number + 1]
-    assert "apt-get install -y git" in lines[number + 1]
+    assert "apt-get install -y openjdk-" in lines[number + 1]
 
 
 def test_what_the_machine_lacks_is_told_to_programs(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(project))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
     assert command_line.main(["doctor", "--json"]) == 2
     found = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
-    assert found["git"].keys() == {"name", "is_ok", "found", "remedy"}
-    assert not found["git"]["is_ok"]
+    assert found["java"].keys() == {"name", "is_ok", "found", "remedy"}
+    assert not found["java"]["is_ok"]
+    assert found["git"]["is_ok"]

@@ -45,7 +45,7 @@ def test_the_options_are_what_the_run_is_asked_for(
     answer(
         capsys,
         *["run", "--force", "--config", "configs/a.yaml", "--set", "train.epochs=3"],
-        *["--set", "name=x", "--execution", "horovod.workers=4"],
+        *["--set", "name=x", "--execution", "horovod.workers=4", "--until", "train"],
     )
     [given] = options
     assert given == RunOptions(
@@ -53,6 +53,7 @@ def test_the_options_are_what_the_run_is_asked_for(
         overrides={"train.epochs": 3, "name": "x"},  # values, as in the recipe
         execution={"horovod.workers": "4"},  # texts
         is_forced=True,
+        until="train",
     )
 
 
@@ -86,3 +87,21 @@ def test_a_run_with_nothing_to_do_says_so_first(
 ) -> None:
     asked(monkeypatch, result(project / "reports" / "index.html", is_unchanged=True))
     assert answer(capsys, "run").startswith("nothing changed: ")
+
+
+def test_a_run_that_was_to_stop_early_says_how_far_it_came_and_judges_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "stopped after train, as asked: on the validation part, at epoch 2: loss 0.2500"
+    stopped = result(project / "reports" / "index.html", verdict=None, sentence=sentence)
+    options = asked(monkeypatch, stopped)
+    assert answer(capsys, "run", "--until", "train") == f"{sentence}\n"
+    assert options[0].until == "train"
+
+
+def test_a_stage_to_stop_at_that_there_is_not_is_answered_with_the_nearest(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = complaint(capsys, "run", "--until", "trian")
+    assert (code, "no stage 'trian' (did you mean 'train'?)" in said) == (2, True)
+    assert not (project / "runs").exists()

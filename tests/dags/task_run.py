@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk.api.datamodels._generated import DagRun
@@ -17,10 +18,11 @@ from dags.tasks import RunStage
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.resolving import checked
 from pipeline.runs import history
+from pipeline.runs.workspaces import workspace_of
 
 RUN = history.id_for("retrain_one", "manual__1")
 
-PLACE = f".worktrees/{RUN}"
+PLACE = str(workspace_of(Path(), RUN))
 
 
 def execute(task: Any, context: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dags import assets
 from dags.commands import RunFailed
@@ -69,3 +70,26 @@ def test_a_candidate_is_made_known_whatever_came_of_it(
         "version": 3 if is_registered else None,
         "metrics": FIGURES,
     }
+
+
+def test_what_another_attempt_made_known_is_its_own(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    folder = f"runs/{RUN}/attempts/2"
+    answer(
+        {
+            f"runs/{RUN}/record.json": record(state="success", outcome="refuse", sentence="then"),
+            f"runs/{RUN}/reports/verdict.json": verdict("refuse"),
+            f"{folder}/record.json": record(state="success", outcome="promote", sentence="now", attempt=2),
+            f"{folder}/dvc.yaml": yaml.safe_load((project / "dvc.yaml").read_text()),
+            f"{folder}/params.yaml": yaml.safe_load((project / "params.yaml").read_text()),
+            f"{folder}/reports/verdict.json": verdict("promote"),
+            f"{folder}/reports/metrics.json": metrics(),
+            f"{folder}/reports/registration.json": registration("promoted", version=7),
+        }
+    )
+    asked = context(states={"train": "success"})
+    told = execute(CloseRun(task_id="close", config="one"), asked)
+    assert (told["folder"], told["outcome"]) == (folder, "promote")
+    [event] = asked["outlet_events"][assets.candidates("one")].asset_alias_events
+    assert (event.extra["outcome"], event.extra["version"]) == ("promote", 7)

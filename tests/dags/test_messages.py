@@ -22,16 +22,22 @@ from tests.evaluation.made_task import made_task
 HOME = "http://airflow.example:8080"
 
 
-def keep(root: Path, outcome: str | None, state: str = "success", **reports: Any) -> None:
-    run_id = history.id_for("retrain_one", "manual__1")
+def keep(root: Path, outcome: str | None, state: str = "success", attempt: int = 1, **reports: Any) -> None:
     kept = RunRecord(
-        id=run_id, driver="airflow", state=state, start=history.now(), outcome=outcome, sentence="0.893 ≥ 0.85"
+        id=history.id_for("retrain_one", "manual__1"),
+        driver="airflow",
+        state=state,
+        start=history.now(),
+        outcome=outcome,
+        sentence="0.893 ≥ 0.85",
+        attempt=attempt,
     )
     history.write(root, kept)
+    folder = root / kept.folder
     for name in ("dvc.yaml", "params.yaml"):  # which report is which
-        shutil.copy(ROOT / name, root / "runs" / run_id)
+        shutil.copy(ROOT / name, folder)
     for name, content in reports.items():
-        path = root / "runs" / run_id / "reports" / f"{name}.json"
+        path = folder / "reports" / f"{name}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content))
 
@@ -64,6 +70,14 @@ def test_an_outcome_is_told_with_figures_and_links(
         },
         "run": "manual__1",
     }
+
+
+def test_of_a_run_that_was_opened_again_the_latest_attempt_is_told(tmp_path: Path) -> None:
+    keep(tmp_path, "refuse", metrics=metrics(), registration=registration("refused", "0.8 < 0.85"))
+    keep(tmp_path, "promote", attempt=2, metrics=metrics(), registration=registration("promoted"))
+    message = notify.verdict_message(tmp_path, "retrain_one", "manual__1")
+    assert message is not None
+    assert (message["event"], message["sentence"]) == ("promote", "0.893 ≥ 0.85; v3 is champion")
 
 
 def figures_of(root: Path, task: str) -> Any:

@@ -14,7 +14,9 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 from dags.commands import StepFailed
 from dags.tasks import CloseRun, OpenRun
 from pipeline.errors import StorageError
+from pipeline.records.run import RunRecord, State
 from pipeline.runs import history
+from pipeline.storage.artifacts import write_json
 from tests.dags.task_run import RUN, context, dag_run, execute, record, stage_task
 
 
@@ -44,6 +46,9 @@ def test_opening_hands_on_what_was_asked_and_by_whom(
         "asked_by": "ada",
         "is_forced": True,
         "as_of": None,
+        "until": None,
+        "dag_id": "retrain_one",
+        "dag_run_id": "manual__1",
     }
 
 
@@ -129,3 +134,69 @@ def test_a_broken_config_fails_its_run_by_file_and_key(project: Path, said: list
     (project / "configs" / "one.yaml").write_text("recipe: {train: {epochs: 0}}\n")
     with pytest.raises(StepFailed, match=r"configs/one\.yaml: train\.epochs: .*got 0"):
         execute(open_task(), asked)
+
+
+REQUEST = {"id": RUN, "overrides": {"train.epochs": 5}}
+
+
+def test_a_run_that_has_begun_is_opened_again_with_the_request_that_it_began_with(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    answer({f"runs/{RUN}/record.json": record(state="success")})
+    write_json(project / "runs" / RUN / "request.json", REQUEST)
+    history.write(project, RunRecord(**record(state="success")))
+    execute(open_task(), context(dag_run(conf={"train.gone": 3}), train__epochs=7))
+    assert request_of(project) == REQUEST
+
+
+def test_a_run_that_was_refused_is_asked_for_anew(project: Path, said: list[str], answer: Callable[..., None]) -> None:
+    (project / "runs" / RUN / "params.yaml").unlink()
+    answer(says="ratchet: samples/x does not exist", leaves_with=2)
+    for epochs in (5, 7):
+        with pytest.raises(StepFailed):
+            execute(open_task(), context(train__epochs=epochs))
+        assert request_of(project)["overrides"] == {"train.epochs": epochs}
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_what_stands_of_a_run_that_is_over_stays_if_it_cannot_be_opened_again(
+    project: Path, said: list[str], answer: Callable[..., None], state: State
+) -> None:
+    before = history.write(project, RunRecord(**record(state=state, sentence="why")))
+    answer(says="ratchet: the photograph is gone", leaves_with=74)
+    with pytest.raises(StepFailed, match=r"^the photograph is gone$"):
+        execute(open_task(), context())
+    assert history.read(project, RUN) == before
+
+
+def test_a_run_whose_opening_was_killed_and_then_refused_is_over_with_all_that_its_record_knew(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    (project / "runs" / RUN / "params.yaml").unlink()
+    before = history.write(project, RunRecord(**record(photograph="p1")))
+    for line in ("no space left", "no space left either"):
+        answer(says=f"ratchet: {line}", leaves_with=74)
+        with pytest.raises(StepFailed, match=f"^{line}$"):
+            execute(open_task(), context())
+    after = history.read(project, RUN)
+    assert (after.state, after.sentence, after.photograph) == ("failed", "no space left", before.photograph)
+    assert after.end is not None
+
+
+def test_another_attempt_that_is_refused_half_opened_is_over_and_the_first_is_as_it_was(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    first = history.write(project, RunRecord(**record(state="success", photograph="p1")))
+    history.write(project, RunRecord(**record(photograph="p1", attempt=2)))
+    answer(says="ratchet: no space left", leaves_with=74)
+    with pytest.raises(StepFailed):
+        execute(open_task(), context())
+    one, two = history.attempts_of(project, RUN)
+    assert one == first
+    assert (two.state, two.sentence) == ("failed", "no space left")
+
+
+def test_another_attempt_is_told_by_its_own_folder(project: Path, said: list[str], answer: Callable[..., None]) -> None:
+    history.write(project, RunRecord(**record(state="success", photograph="p1")))
+    answer({f"runs/{RUN}/attempts/2/record.json": record(photograph="p1", attempt=2)})
+    assert execute(open_task(), context())["folder"] == f"runs/{RUN}/attempts/2"

@@ -35,6 +35,7 @@ def plugin() -> Any:
 def root(tmp_path: Path, plugin: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one kept run."""
     root = tmp_path / "project"
+    history.write(root, RunRecord(id=RUN, driver="airflow", state="success", start=history.now()))
     reports = root / "runs" / RUN / "reports"
     (reports / "contracts").mkdir(parents=True)
     (reports / "index.html").write_text("<h1>kept</h1>")
@@ -58,7 +59,17 @@ def test_a_file_of_a_kept_runs_reports_is_found(plugin: Any, root: Path) -> None
     assert kept(plugin, root, "reports/contracts/../index.html") == "<h1>kept</h1>"
 
 
-def test_a_run_that_goes_on_shows_what_its_worktree_holds(plugin: Any, root: Path) -> None:
+def test_a_run_that_was_opened_again_shows_what_its_latest_attempt_has_kept(plugin: Any, root: Path) -> None:
+    latest = RunRecord(id=RUN, driver="airflow", state="success", start=history.now(), attempt=2)
+    history.write(root, latest)
+    assert kept(plugin, root, "reports/index.html") is None
+    reports = root / latest.folder / "reports"
+    reports.mkdir()
+    (reports / "index.html").write_text("again")
+    assert kept(plugin, root, "reports/index.html") == "again"
+
+
+def test_a_run_that_goes_on_shows_what_its_workspace_holds(plugin: Any, root: Path) -> None:
     reports = workspaces.workspace_of(root, RUN) / "reports"
     reports.mkdir(parents=True)
     (reports / "live.json").write_text("so far")
@@ -141,6 +152,14 @@ def test_a_note_says_what_came_of_a_run(plugin: Any, root: Path, record: dict[st
     told = listener.on_dag_run_success if record["state"] == "success" else listener.on_dag_run_failed
     told(run, "msg")
     assert run.note == note
+
+
+def test_a_red_run_is_not_called_promoted_for_what_it_was_before_it_was_cleared(plugin: Any, root: Path) -> None:
+    values = {"state": "success", "outcome": "promote", "sentence": "0.9 ≥ 0.85"}
+    history.write(root, RunRecord(id=RUN, driver="airflow", start=history.now(), **values))
+    run = SimpleNamespace(dag_id=DAG, run_id=RUN_ID, note=None)
+    plugin.RatchetPlugin.listeners[0].on_dag_run_failed(run, "msg")
+    assert run.note == ("failed: not opened again, see the log of `open`; as it was before: promoted: 0.9 ≥ 0.85")
 
 
 def test_a_run_that_is_not_ours_keeps_its_note(plugin: Any, root: Path) -> None:

@@ -208,3 +208,27 @@ def test_a_worker_builds_the_one_dag_whose_task_it_runs(checkout: Checkout) -> N
 def test_files_that_are_no_dags_are_not_read_as_such(shipped: Any) -> None:
     read = {Path(stat.file).name for stat in shipped.dagbag_stats}
     assert read == {"retrain.py", "watch.py", "sweep.py", "problems.py"}
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"train.epochs": 3, "train.optimizer.name": "sgd"},
+        {"gate.minimum": {"accuracy": 0.9}, "augment.steps.1.settings.levels": 2},
+        {"train.optimizer": {"name": "momentum", "settings": {"momentum": 0.5}}},  # no field: `open` checks it
+        {"ingest.as_of": None, "overrides": ["train.optimizer.settings.beta_1=0.8"]},
+    ],
+    ids=str,
+)
+def test_a_conf_passes_airflows_own_check_of_a_trigger(shipped: Any, conf: dict[str, Any]) -> None:
+    params = kept(shipped.dags["retrain_fashion_mnist"]).params.deep_merge(conf).validate()
+    assert {key: params[key] for key in conf} == conf
+
+
+@pytest.mark.parametrize(
+    "conf", [{"train.optimizer.name": "adamm"}, {"gate.minimum": 0.9}, {"train.epochs": "3"}], ids=str
+)
+def test_a_conf_that_is_wrong_is_refused_by_airflow_itself(shipped: Any, conf: dict[str, Any]) -> None:
+    [key] = conf
+    with pytest.raises(Exception, match=rf"Invalid input for param {re.escape(key)}"):
+        kept(shipped.dags["retrain_fashion_mnist"]).params.deep_merge(conf).validate()

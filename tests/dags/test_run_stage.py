@@ -9,7 +9,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dags import assets
-from tests.dags.task_run import PLACE, RUN, context, execute, stage_task
+from pipeline.records.run import RunRecord, State
+from pipeline.runs import history
+from tests.dags.task_run import PLACE, RUN, context, execute, record, stage_task
 from tests.dags.written import FIGURES, manifest, metrics, registration
 
 
@@ -19,6 +21,18 @@ def test_a_stage_tells_what_happened(project: Path, said: list[str], answer: Cal
     assert execute(stage_task("train"), asked) == "8 epochs, accuracy 0.91"
     assert said[0] == f"called: -m pipeline runs stage {RUN} train"
     assert len(asked["outlet_events"]) == 0
+
+
+@pytest.mark.parametrize(("state", "opened"), [("failed", 1), ("success", 1), ("running", 0)])
+def test_a_stage_of_a_run_that_is_over_opens_it_first_so_that_what_the_run_has_left_stays(
+    project: Path, said: list[str], answer: Callable[..., None], state: State, opened: int
+) -> None:
+    history.write(project, RunRecord(**record(state=state)))
+    answer({f"{PLACE}/.ratchet/rows/train.json": {"what": "8 epochs"}})
+    execute(stage_task("train"), context())
+    calls = [line for line in said if line.startswith("called: ")]
+    opening = f"called: -m pipeline runs open {project}/runs/{RUN}/request.json"
+    assert calls == [*[opening] * opened, f"called: -m pipeline runs stage {RUN} train"]
 
 
 def test_prepared_data_is_made_known_with_its_rows_and_version(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,17 @@ import numpy.typing as npt
 import pytest
 
 WriteIdx = Callable[..., Path]
+
+
+def litter(folder: Path, *names: str) -> None:
+    """Put into a source folder what other programs leave there: DVC for these names, git, file systems, archivers."""
+    for name in (".gitkeep", ".gitignore", ".DS_Store", *(f"{name}.dvc" for name in names)):
+        (folder / name).write_text("not yours")
+    for name in (b"train-images-\xff", b"2026-11-2\xff"):
+        (folder / os.fsdecode(name)).write_text("a name that is not UTF-8")
+        (folder / os.fsdecode(name + b"-folder")).mkdir()
+    (folder / "lost+found").mkdir(mode=0)
+    (folder / "broken").symlink_to("nowhere")
 
 
 def idx_bytes(values: npt.NDArray[np.uint8]) -> bytes:

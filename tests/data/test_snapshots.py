@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.data.snapshots import dates, snapshot
 from pipeline.errors import DataError, UsageError
+from tests.data.conftest import litter
 
 
 @pytest.fixture
@@ -33,6 +34,14 @@ def source(tmp_path: Path) -> Path:
 )
 def test_the_newest_snapshot_that_is_not_younger_is_taken(source: Path, as_of: str | None, found: str) -> None:
     assert snapshot(source, as_of) == source / found
+
+
+def test_what_other_programs_leave_beside_snapshots_is_left_alone(source: Path) -> None:
+    before = dates(source)
+    litter(source, "2026-11-20", "2027-01-01")
+    (source / "2027-01-02").symlink_to("nowhere")
+    (source / "２０２７-01-03").mkdir()  # noqa: RUF001 - digits, and no date for all that
+    assert dates(source) == before
 
 
 def test_before_the_first_snapshot_there_is_nothing(source: Path) -> None:

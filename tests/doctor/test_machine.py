@@ -1,4 +1,4 @@
-"""Cores, memory, disk, and a folder that can be written."""
+"""Cores, memory, disk, a folder that can be written, a user with a name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_disk_without_room_for_a_run_is_refused(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, int(free_gib * machine.GIB)))
     check = machine.check_disk(tmp_path / "a folder")
     assert check.is_ok == is_ok
-    assert check.remedy == ("" if is_ok else f"cd '{tmp_path}/a folder' && .venv/bin/dvc gc --workspace")
+    assert check.remedy == ("" if is_ok else f"cd '{tmp_path}/a folder' && .venv/bin/ratchet gc")
 
 
 def test_a_work_tree_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
@@ -96,3 +96,18 @@ def test_a_work_tree_where_nothing_can_be_written_is_refused() -> None:
     check = machine.check_work_tree(Path("/proc"))  # read-only for root too
     assert not check.is_ok
     assert check.remedy.startswith("sudo chown")
+
+
+def test_a_user_without_a_name_is_told_what_dvc_wants_to_know_and_that_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine.user, "is_known_to_the_system", lambda: False)
+    monkeypatch.setenv("LOGNAME", "uid-7")
+    monkeypatch.setenv("HOME", "/a home")
+    check = machine.check_user()
+    assert (check.is_ok, check.remedy) == (True, "")
+    assert check.found.endswith("before `dvc` by hand: `export LOGNAME=uid-7 HOME='/a home'`")
+
+
+def test_a_user_with_a_name_is_told_it() -> None:
+    assert machine.check_user().is_ok

@@ -1,21 +1,44 @@
-"""What a project needs around it: a repository with DVC, a store, a Spark master of a form that Spark knows."""
+"""What a project has around it: perhaps git; DVC, a store, a Spark master of a form that Spark knows."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
-from pipeline.doctor.project import check_dvc, check_spark_master, check_store
+from pipeline.doctor.health import HealthCheck
+from pipeline.doctor.project import check_dvc, check_git, check_spark_master, check_store
 
 
-def test_dvc_needs_a_repository_and_its_own_configuration(tmp_path: Path) -> None:
-    assert check_dvc(tmp_path).remedy.endswith("git init")
-    (tmp_path / ".git").mkdir()
-    assert check_dvc(tmp_path).remedy.endswith("dvc init --force")
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").touch()
+def test_dvc_needs_its_own_configuration_and_the_remedy_is_enough_without_git(tmp_path: Path) -> None:
+    check = check_dvc(tmp_path)
+    assert not check.is_ok
+    subprocess.run(check.remedy, shell=True, check=True)
     assert check_dvc(tmp_path).is_ok
+    Repo(tmp_path, config={"core": {"no_scm": True}}).close()
+
+
+def test_that_there_is_no_git_or_no_repository_or_no_commit_is_told_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_git(tmp_path) == HealthCheck("git", True, "no git repository: runs will not name a commit")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    found = check_git(tmp_path)
+    assert found.is_ok
+    assert found.found.endswith("fatal: Needed a single revision: runs will not name a commit")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check_git(tmp_path) == HealthCheck("git", True, "no git on PATH: runs will not name a commit")
+
+
+def test_the_commit_that_runs_will_name_is_told(tmp_path: Path) -> None:
+    author = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["init", "--quiet"], [*author, "commit", "--quiet", "--allow-empty", "--message", "start"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "below").mkdir()
+    assert check_git(tmp_path / "below") == HealthCheck("git", True, f"runs will name commit {head[:12]}")
 
 
 @pytest.mark.parametrize(

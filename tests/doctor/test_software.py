@@ -139,13 +139,7 @@ def test_a_missing_horovod_matters_only_to_several_workers(tmp_path: Path, monke
     assert software.check_horovod(workers=2).remedy == "make setup"
 
 
-# -- git, the compiler, packages
-
-
-def test_without_git_the_remedy_is_an_apt_line(empty_path: Path) -> None:
-    assert software.check_git().remedy.endswith("apt-get install -y git")
-    put_program(empty_path, "git", "")
-    assert software.check_git() == HealthCheck("git", True, str(empty_path / "git"))
+# -- the compiler, packages
 
 
 def test_a_compiler_is_needed_only_until_horovod_is_built(

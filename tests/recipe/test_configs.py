@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.recipe.configs import load_config, recipe_values
-from pipeline.recipe.recipe import Recipe
-from pipeline.recipe.settings import validate
+from pipeline.recipe.configs import load_config, recipe_layers
+from pipeline.recipe.resolving import checked
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,12 +17,13 @@ ROOT = Path(__file__).parents[2]
 def test_every_shipped_config_makes_a_valid_recipe(path: Path) -> None:
     config = load_config(path)
     assert config.description
-    validate(Recipe, recipe_values(ROOT, config), path.name)
+    layers = recipe_layers(ROOT, f"configs/{path.name}")
+    checked(layers.values, layers.where)
 
 
 def test_a_config_changes_what_it_names_and_nothing_else() -> None:
-    plain = recipe_values(ROOT, None)
-    full = recipe_values(ROOT, load_config(ROOT / "configs" / "fashion_mnist_full.yaml"))
+    plain = recipe_layers(ROOT).values
+    full = recipe_layers(ROOT, "configs/fashion_mnist_full.yaml").values
     assert full["data"]["path"] != plain["data"]["path"]
     assert full["data"]["classes"] == plain["data"]["classes"]
     assert full["gate"]["minimum"]["accuracy"] > plain["gate"]["minimum"]["accuracy"]

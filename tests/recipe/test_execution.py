@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.recipe.execution import as_variables, load_execution
+from pipeline.recipe.execution import WorkspaceSettings, as_variables, load_execution
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,3 +35,44 @@ def test_an_unknown_variable_is_refused_with_the_nearest_key() -> None:
 
 def test_defaults_hold_where_there_is_no_file(tmp_path: Path) -> None:
     assert load_execution(tmp_path, {}).spark.master == "local[2]"
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A project whose execution.yaml was written when workspaces were worktrees."""
+    (tmp_path / "execution.yaml").write_text("worktrees:\n  failed_hours: 5\n  forgotten_hours: 6\n")
+    return tmp_path
+
+
+def test_the_old_name_of_the_workspaces_is_still_read_from_the_file(old: Path) -> None:
+    assert load_execution(old, {}).workspaces == WorkspaceSettings(failed_hours=5, forgotten_hours=6)
+
+
+@pytest.mark.parametrize("group", ["worktrees", "workspaces"])
+def test_either_name_overrides_either_name(old: Path, group: str) -> None:
+    for root in (ROOT, old):
+        execution = load_execution(root, as_variables({f"{group}.failed_hours": "1"}))
+        assert execution.workspaces.failed_hours == 1
+    assert execution.workspaces.forgotten_hours == 6
+
+
+def test_a_mistake_under_the_old_name_is_told_by_the_new_one(old: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"unknown key 'workspaces\.failed_hour' \(did you mean 'workspaces\.failed_hours"
+    ):
+        load_execution(old, {"RATCHET_WORKTREES__FAILED_HOUR": "1"})
+
+
+def test_both_names_at_once_are_refused_in_one_line_that_names_both(old: Path) -> None:
+    with (old / "execution.yaml").open("a") as file:
+        file.write("workspaces:\n  failed_hours: 5\n")
+    with pytest.raises(UsageError, match=r"^execution\.yaml: worktrees and workspaces are two names of"):
+        load_execution(old, {})
+    both = as_variables({"worktrees.failed_hours": "1", "workspaces.failed_hours": "1"})
+    said = (
+        r"^environment: RATCHET_WORKSPACES__FAILED_HOURS and RATCHET_WORKTREES__FAILED_HOURS are two names of the same"
+    )
+    with pytest.raises(UsageError, match=said):
+        load_execution(ROOT, both)
+    apart = as_variables({"worktrees.failed_hours": "1", "workspaces.forgotten_hours": "2"})
+    assert load_execution(ROOT, apart).workspaces == WorkspaceSettings(failed_hours=1, forgotten_hours=2)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from pipeline.errors import StorageError, UsageError
-from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_text, parse_yaml_value
+from pipeline.recipe.strict_yaml import dump_yaml, parse_yaml, parse_yaml_text, parse_yaml_value
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,144 @@ def test_any_bytes_are_a_mapping_or_one_line(content: bytes) -> None:
         assert isinstance(parse_yaml_text(content, "x"), dict)
     except UsageError as error:
         assert "\n" not in str(error)
+
+
+ODD = [
+    *(
+        "1e5",
+        "0o17",
+        "017",
+        "0x1F",
+        "1_000",
+        "no",
+        "NO",
+        "on",
+        "y",
+        "Y",
+        "~",
+        "null",
+        "Null",
+        "",
+        " ",
+        "true",
+        ".inf",
+        ".NaN",
+    ),
+    *(
+        "1:30",
+        "12:30:45",
+        "2026-11-22",
+        "=",
+        "<<",
+        "<<: x",
+        "- a",
+        "? a",
+        "a: b",
+        "a #b",
+        "#",
+        "&a",
+        "*a",
+        "!a",
+        "|",
+        ">",
+    ),
+    *(
+        "'",
+        '"',
+        "\\",
+        "\\n",
+        "a\nb",
+        "a\n",
+        "\n",
+        "\t",
+        "a\tb",
+        "a ",
+        " a",
+        "{}",
+        "[]",
+        "a, b",
+        "%",
+        "@",
+        "`",
+        "-",
+        "--",
+        "---",
+    ),
+    *(
+        "...",
+        "é",
+        "😀",
+        "\u2028",
+        "\u00a0",
+        "\x85",
+        "\x7f",
+        "\ufeff",
+        "a\ufeffb",
+        "\x00",
+        "\x1b",
+        "\ud7ff",
+        "\ue000",
+        "\uffff",
+    ),
+    *("0", "-0", "+1", "1.", ".5", "1e-6", "1E3", "0b1", "${data.path}", "x" * 500, "a b " * 100, "None", "nan", "inf"),
+]
+TEXTS = st.one_of(
+    st.sampled_from(ODD),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+    st.text("01e+-._:xob~yn \t\n#'\"", max_size=8),
+)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4), max_leaves=12
+)
+
+
+def as_dvc_reads(content: bytes) -> Any:
+    """Read YAML as DVC does: by ruamel.yaml, version 1.2 of YAML."""
+    return YAML(typ="safe").load(content.decode())
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of the same types throughout."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other and math.copysign(1, one) == math.copysign(1, other)
+    return type(one) is type(other) and one == other
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_any_odd_text_is_written_so_that_both_readers_read_it_back(text: str) -> None:
+    values = {"value": text, "list": [text], "group": {text: text}}
+    written = dump_yaml(values)
+    assert is_same(parse_yaml_text(written, "x"), values)
+    assert is_same(as_dvc_reads(written), values)
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=5))
+def test_whatever_is_written_is_read_back_by_us_and_by_dvc(values: dict[str, Any]) -> None:
+    written = dump_yaml(values)
+    assert is_same(parse_yaml_text(written, "x"), values)
+    assert is_same(as_dvc_reads(written) or {}, values)
+
+
+@pytest.mark.parametrize("value", [1e22, 1e-7, 5e-324, 1.7976931348623157e308, 1e16, 1.0, -0.0, 123456789.125, 1e5])
+def test_numbers_keep_their_value_and_their_type(value: float) -> None:
+    written = dump_yaml({"value": value})
+    assert is_same(parse_yaml_text(written, "x"), {"value": value})
+    assert is_same(as_dvc_reads(written), {"value": value})
+
+
+def test_what_stands_twice_is_written_twice() -> None:
+    inner = {"a": [1]}
+    assert b"&" not in dump_yaml({"one": inner, "two": inner})
+
+
+def test_plain_words_stay_plain_and_keys_stay_in_order() -> None:
+    assert dump_yaml({"name": "fashion_mnist", "data": {"path": "samples/x", "classes": ["Ankle boot", "no"]}}) == (
+        b'name: fashion_mnist\ndata:\n  path: samples/x\n  classes:\n  - Ankle boot\n  - "no"\n'
+    )

@@ -14,6 +14,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.metrics import MetricsReport
+from pipeline.records.origin import Origin
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, StageRun
@@ -128,7 +129,17 @@ EXAMPLES: tuple[Record, ...] = (
         is_forced=True,
         same_as="20261127T122714Z-1",
         pid=7,
+        attempt=2,
+        photograph="0e0e0e.dir",
+        inputs="sha256:0f",
+        commit="c0ffee",
+        is_dirty=True,
+        until="train",
+        repeats="20261126T122714Z-1",
+        dag_id="retrain_digits",
+        dag_run_id="manual__1",
     ),
+    Origin(home="../../..", run="r1", photograph="0e0e0e.dir", commit="c0ffee", is_dirty=False),
     RunReport(
         driver="ratchet",
         id="20261128T122714Z-1",
@@ -136,6 +147,10 @@ EXAMPLES: tuple[Record, ...] = (
         overrides={"train.learning_rate": 0.5},
         reason="asked",
         asked_by="ann",
+        attempt=2,
+        photograph="0e0e0e.dir",
+        commit="c0ffee",
+        is_dirty=True,
         started_at="2026-11-28T12:27:14+00:00",
         finished_at="2026-11-28T12:28:14+00:00",
         stages=(STAGE_RUN,),

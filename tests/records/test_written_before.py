@@ -43,7 +43,20 @@ KINDS: dict[str, type[Record]] = {
 # Their shape, by a new version (metrics: test_metrics).
 CHANGED = {"models/champion/champion.json", "models/candidate/architecture.json", "reports/metrics.json"}
 # What a new version says besides, of a file that an earlier one wrote.
-ADDED: dict[type[Record], dict[str, Any]] = {Manifest: {"record_version": 2, "features": []}}
+BEGUN_WITH: dict[str, Any] = {"attempt": 1, "photograph": None, "commit": None, "is_dirty": None}
+ADDED: dict[type[Record], dict[str, Any]] = {
+    Manifest: {"record_version": 2, "features": []},
+    RunReport: {"record_version": 2, **BEGUN_WITH},
+    RunRecord: {
+        "record_version": 2,
+        **BEGUN_WITH,
+        "inputs": None,
+        "until": None,
+        "repeats": None,
+        "dag_id": "",
+        "dag_run_id": "",
+    },
+}
 
 
 def test_every_file_here_is_read() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.graph import parse_graph
 from pipeline.runs import dvc_lock
 
 NAMES = ["ingest", "clean", "train", "evaluate", "champion", "gate"]
@@ -40,3 +44,22 @@ def test_nothing_but_the_order_changes(names: list[str]) -> None:
 def test_a_lock_without_stages_stays_as_it_is() -> None:
     for text in ("", "schema: '2.0'\n", "schema: '2.0'\nstages:\n"):
         assert dvc_lock.in_order(text, [], NAMES) == text
+
+
+GRAPH = parse_graph({"stages": {name: {"cmd": "x"} for name in NAMES}}, {})
+
+
+@pytest.mark.parametrize("known", [None, [], ["train", "ingest"]])
+def test_a_workspaces_lock_is_put_in_the_order_that_was_noted(tmp_path: Path, known: list[str] | None) -> None:
+    (tmp_path / "dvc.lock").write_text(lock(sorted(NAMES)))
+    if known is not None:
+        dvc_lock.note_known(tmp_path, known)
+    dvc_lock.put_in_order(tmp_path, GRAPH)
+    first = known or []
+    expected = [*first, *(name for name in NAMES if name not in first)]
+    assert dvc_lock.stage_names((tmp_path / "dvc.lock").read_text()) == expected
+
+
+def test_where_there_is_no_lock_none_is_made(tmp_path: Path) -> None:
+    dvc_lock.put_in_order(tmp_path, GRAPH)
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.runs import history
-from tests.runs.given import record
+from pipeline.storage.artifacts import write_json
+from tests.runs.given import contents, record
 
 
 def workspace(tmp_path: Path) -> Path:
@@ -41,7 +42,9 @@ def test_a_second_try_replaces_what_the_first_has_kept(tmp_path: Path) -> None:
     history.finish(tmp_path, folder, record(), "failed")
     (folder / "reports" / "verdict.json").unlink()
     (folder / "reports" / "other.json").write_text("{}")
+    (folder / "dvc.lock").write_text("another lock")
     history.finish(tmp_path, folder, record(), "success")
+    assert (tmp_path / "runs" / "r1" / "dvc.lock").read_text() == "another lock"
     assert [path.name for path in (tmp_path / "runs" / "r1" / "reports").iterdir()] == ["other.json"]
 
 
@@ -104,3 +107,60 @@ def test_a_record_that_is_none_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "runs" / "r1" / "record.json").write_text('{"what": 1}')
     with pytest.raises(StorageError, match=r"record\.json: not a run's record; remove .*r1"):
         history.read(tmp_path, "r1")
+
+
+def test_what_an_attempt_began_with_is_kept_once(tmp_path: Path) -> None:
+    folder = workspace(tmp_path)
+    history.keep(tmp_path, folder, record())
+    for name in ("params.yaml", "dvc.yaml"):
+        (folder / name).write_text("edited meanwhile")
+    history.finish(tmp_path, folder, record(), "success")
+    kept = tmp_path / "runs" / "r1"
+    assert ((kept / "params.yaml").read_text(), (kept / "dvc.yaml").read_text()) == ("seed: 1\n", "graph")
+
+
+def test_each_attempt_has_a_folder_of_its_own_and_the_latest_is_the_runs_record(tmp_path: Path) -> None:
+    folder = workspace(tmp_path)
+    first = history.finish(tmp_path, folder, record(), "success", "promote")
+    before = contents(tmp_path / "runs" / "r1")
+    (folder / "reports" / "verdict.json").write_text("another")
+    tenth = history.finish(tmp_path, folder, record(attempt=10), "failed")
+    second = history.finish(tmp_path, folder, record(attempt=2), "success")
+    assert history.attempts_of(tmp_path, "r1") == [first, second, tenth]
+    assert history.read(tmp_path, "r1") == tenth
+    assert history.list_runs(tmp_path) == [tenth]
+    assert (second.folder, tenth.folder) == ("runs/r1/attempts/2", "runs/r1/attempts/10")
+    after = contents(tmp_path / "runs" / "r1")
+    assert {name: after[name] for name in before} == before
+    assert after["attempts/2/reports/verdict.json"] == b"another"
+
+
+def test_an_attempt_without_a_record_is_none(tmp_path: Path) -> None:
+    history.write(tmp_path, record())
+    for name in ("2", "x", ".3"):
+        (tmp_path / "runs" / "r1" / "attempts" / name).mkdir(parents=True)
+    assert history.attempts_of(tmp_path, "r1") == [record()]
+
+
+def test_of_an_unknown_run_there_is_no_attempt(tmp_path: Path) -> None:
+    assert (history.find(tmp_path, "r1"), history.attempts_of(tmp_path, "r1")) == (None, [])
+
+
+def test_a_record_of_before_there_were_photographs_is_still_read(tmp_path: Path) -> None:
+    names = (
+        "id",
+        "driver",
+        "state",
+        "start",
+        "outcome",
+        "end",
+        "sentence",
+        "config",
+        "overrides",
+        "reason",
+        "asked_by",
+    )
+    old = {name: value for name, value in record().to_json().items() if name in names}
+    write_json(tmp_path / "runs" / "r1" / "record.json", old)
+    found = history.read(tmp_path, "r1")
+    assert (found, found.attempt, found.photograph, found.folder) == (record(), 1, None, "runs/r1")

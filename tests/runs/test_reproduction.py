@@ -12,16 +12,29 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Bug, RatchetError, StorageError, TryAgain
+from pipeline.records.origin import ORIGIN_FILE, Origin
 from pipeline.runs import dvc_repro, reproduction
 from pipeline.runs.console import Console
+from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.record_files import write_record
+from tests.runs.given import write_files
 
-AS_ORDERED = "import json, sys\nfrom pipeline.runs import dvc_repro\ndvc_repro._become(json.load(sys.stdin))\n"
+AS_ORDERED = (
+    "import json, sys\nfrom pipeline.runs import dvc_repro\n"
+    "whole = json.load(sys.stdin)\ndvc_repro._become(whole, dvc_repro.Order(**whole['order']))\n"
+)
+WHOLE = Order()
+LOGS = "runs/r1/logs"
 EVENT = {"stage": "clean", "event": "begin", "at_s": 1.0}
 
 
 def drive(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, command: list[str] | None = None, **what: Any
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    command: list[str] | None = None,
+    order: Order = WHOLE,
 ) -> dict[str, StageRow]:
     """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in tests/system/."""
     stand_in = tmp_path / "dvc.py"
@@ -29,7 +42,7 @@ def drive(
     monkeypatch.setattr(dvc_repro, "_COMMAND", command or [sys.executable, str(stand_in)])
     rows = {name: StageRow(name) for name in ("ingest", "clean", "split")}
     with Console(rows.values()) as console:
-        reproduction.reproduce(tmp_path, rows, console, os.environ, **what)
+        reproduction.reproduce(tmp_path, rows, console, os.environ, tmp_path / LOGS, order)
     return rows
 
 
@@ -109,8 +122,18 @@ def test_rows_tell_what_was_skipped_restored_and_done(tmp_path: Path, monkeypatc
         ),
         (say("ERROR: Unable to acquire lock. Most likely another DVC"), TryAgain, 75, "another DVC command"),
         (say("ERROR: missing data 'source': digits"), StorageError, 74, "missing data 'source'"),
-        (say("'./dvc.lock' validation failed.", "", "required key not provided"), StorageError, 74, "git checkout"),
-        (say("'./dvc.lock' is invalid.", "", "While parsing a flow node"), StorageError, 74, "git checkout"),
+        (
+            say("'./dvc.lock' validation failed.", "", "required key not provided"),
+            StorageError,
+            74,
+            "remove it (`rm dvc.lock`)",
+        ),
+        (
+            say("'./dvc.lock' is invalid.", "", "While parsing a flow node"),
+            StorageError,
+            74,
+            "remove it (`rm dvc.lock`)",
+        ),
         (say("ERROR: something new"), Bug, 70, "something new"),
     ],
 )
@@ -141,24 +164,107 @@ def test_dvc_is_given_this_program_as_its_shell_where_it_is_installed(
     command = [sys.executable, str(tmp_path / "dvc.py")]
     monkeypatch.setattr(sys, "executable", str(binaries / "python"))
     drive(tmp_path, monkeypatch, script, command)
-    shell, path, code = (tmp_path / ".ratchet" / "dvc.log").read_text().splitlines()
+    shell, path, code = (tmp_path / LOGS / "dvc.log").read_text().splitlines()
     assert shell == (f"{binaries}/ratchet" if is_installed else "/bin/sh")
     assert path.startswith(f"{binaries}{os.pathsep}")
     assert code == str(tmp_path)
 
 
+def test_what_dvc_and_a_bug_say_goes_to_the_runs_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive(tmp_path, monkeypatch, say("x") + say_of("os.environ['RATCHET_EVIDENCE']"))
+    assert (tmp_path / LOGS / "dvc.log").read_text() == f"x\n{tmp_path / LOGS}\n"
+
+
 def test_a_stage_that_is_run_alone_has_its_own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drive(tmp_path, monkeypatch, say("x"), stage="clean", is_single=True)
-    assert (tmp_path / ".ratchet" / "stages" / "clean" / "dvc.log").read_text() == "x\n"
-    assert not (tmp_path / ".ratchet" / "dvc.log").exists()
+    drive(tmp_path, monkeypatch, say("x"), order=Order(stage="clean", is_single=True))
+    assert [path.name for path in (tmp_path / LOGS).iterdir()] == ["clean.log"]
 
 
-def moving(monkeypatch: pytest.MonkeyPatch, times: int) -> list[dict[str, Any]]:
+@pytest.mark.parametrize("lines", [["Running stage 'clean':", "ERROR: x, exited with 127"], ["ERROR: new"]])
+def test_a_line_that_says_see_names_a_file_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    with pytest.raises(RatchetError, match="see ") as caught:
+        drive(tmp_path, monkeypatch, say(*lines) + "raise SystemExit(1)\n")
+    named = Path(str(caught.value).partition("see ")[2].split(";")[0])
+    assert named == tmp_path / LOGS / "dvc.log"
+    assert named.read_text().splitlines() == lines
+
+
+def ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
+    """Have a stand-in that does nothing; return what it was ordered, once it was."""
+    orders: list[Order] = []
+    start = dvc_repro.start
+
+    def noted(workspace: Path, environment: Any, log: Path, order: Order) -> subprocess.Popen[bytes]:
+        orders.append(order)
+        return start(workspace, environment, log, order)
+
+    monkeypatch.setattr(dvc_repro, "start", noted)
+    return orders
+
+
+def test_in_a_workspace_dvcs_configuration_is_the_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = ordered(tmp_path, monkeypatch)
+    drive(tmp_path, monkeypatch, "")
+    write_record(tmp_path / ORIGIN_FILE, Origin(home="project", run="r1"))
+    write_files(tmp_path, {"project/dvc.yaml": ""})
+    drive(tmp_path, monkeypatch, "", order=Order(stage="clean"))
+    assert orders == [Order(), Order(home=str(tmp_path / "project"), stage="clean")]
+
+
+def test_outputs_are_brought_back_by_an_order_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = ordered(tmp_path, monkeypatch)
+    (tmp_path / "dvc.py").write_text(AS_ORDERED + say("ERROR: new") + "raise SystemExit(1)\n")
+    monkeypatch.setattr(dvc_repro, "_COMMAND", [sys.executable, str(tmp_path / "dvc.py")])
+    with pytest.raises(Bug, match=r"see .*/runs/r1/logs/outputs\.log$"):
+        reproduction.bring_back(tmp_path, os.environ, tmp_path / LOGS)
+    assert orders == [Order(checks_out=True, reproduces=False)]
+    assert (tmp_path / LOGS / "outputs.log").read_text() == "ERROR: new\n"
+
+
+def test_after_an_interruption_outputs_are_brought_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    back: list[Path] = []
+    monkeypatch.setattr(reproduction, "apply_event", interrupt)
+    monkeypatch.setattr(reproduction, "bring_back", lambda workspace, *_: back.append(workspace))
+    with pytest.raises(KeyboardInterrupt):
+        drive(tmp_path, monkeypatch, event() + "import time; time.sleep(3600)\n")
+    assert back == [tmp_path]
+
+
+def test_what_cannot_be_brought_back_never_takes_the_place_of_the_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def fail(*_: Any) -> None:
+        raise StorageError("a full disk")
+
+    monkeypatch.setattr(reproduction, "apply_event", interrupt)
+    monkeypatch.setattr(reproduction, "bring_back", fail)
+    with pytest.raises(KeyboardInterrupt):
+        drive(tmp_path, monkeypatch, event())
+    assert (
+        "warning: outputs that were there before the run are not brought back: a full disk" in capsys.readouterr().err
+    )
+
+
+def test_a_source_that_is_gone_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "stage ingest: has to run again, but x is no longer what this run began with; bring it back as it was"
+    with pytest.raises(StorageError, match=f"^{line}$"):
+        drive(tmp_path, monkeypatch, say(f"ERROR: failed to reproduce 'ingest': {line}") + "raise SystemExit(1)\n")
+
+
+def moving(monkeypatch: pytest.MonkeyPatch, times: int) -> list[Order]:
     """Have the champion move so many times before `register` succeeds; return what DVC was asked for each time."""
-    asked: list[dict[str, Any]] = []
+    asked: list[Order] = []
 
-    def once(*_: Any, **what: Any) -> None:
-        asked.append(what)
+    def once(*given: Any) -> None:
+        asked.append(given[-1])
         if len(asked) <= times:
             raise reproduction.StageFailed("register", "by now the champion is v3", 75)
 
@@ -169,9 +275,8 @@ def moving(monkeypatch: pytest.MonkeyPatch, times: int) -> list[dict[str, Any]]:
 def register(tmp_path: Path, publisher: str | None = "register") -> None:
     rows = {"register": StageRow("register")}
     with Console(rows.values()) as console:
-        reproduction.reproduce(
-            tmp_path, rows, console, {}, publisher=publisher, stage="register", is_single=True, is_forced=True
-        )
+        order = Order(stage="register", is_single=True, is_forced=True)
+        reproduction.reproduce(tmp_path, rows, console, {}, tmp_path / LOGS, order, publisher=publisher)
 
 
 def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
@@ -179,10 +284,7 @@ def test_a_champion_that_has_moved_is_met_again_and_nothing_else_is_forced(
 ) -> None:
     asked = moving(monkeypatch, 1)
     register(tmp_path)
-    assert asked == [
-        {"stage": "register", "is_single": True, "is_forced": True},
-        {"stage": "register", "is_single": False, "is_forced": False},
-    ]
+    assert asked == [Order(stage="register", is_single=True, is_forced=True), Order(stage="register")]
 
 
 def test_a_champion_that_never_stands_still_is_not_met_for_ever(

@@ -17,10 +17,11 @@ import pytest
 import yaml
 
 from pipeline.errors import StorageError, TryAgain, UsageError
-from pipeline.runs import history, steps, workspaces
+from pipeline.runs import freshness, history, locks, steps, workspaces
+from pipeline.runs.dvc_repro import Order
 from pipeline.runs.reproduction import StageFailed
 from pipeline.runs.stage_rows import StageRow
-from tests.runs.given import opened
+from tests.runs.given import contents, opened, write_files
 
 _WAIT_S = 30.0
 
@@ -33,9 +34,15 @@ def dvc_that(monkeypatch: pytest.MonkeyPatch, act: Reproduced) -> list[dict[str,
     calls: list[dict[str, Any]] = []
 
     def reproduce(
-        workspace: Path, rows: dict[str, StageRow], _: Any, environment: dict[str, str], **asked: Any
+        workspace: Path,
+        rows: dict[str, StageRow],
+        _: Any,
+        environment: dict[str, str],
+        logs: Path,
+        order: Order,
+        **asked: Any,
     ) -> None:
-        calls.append({"environment": environment, **asked})
+        calls.append({"environment": environment, "logs": logs, "order": order, **asked})
         act(workspace, rows)
 
     monkeypatch.setattr(steps, "reproduce", reproduce)
@@ -51,7 +58,8 @@ def test_a_stage_is_run_alone_and_what_happened_is_kept(root: Path, monkeypatch:
     workspace = opened(root)
     calls = dvc_that(monkeypatch, succeed)
     assert steps.run_stage(root, "r1", "ingest").what == "10 images"
-    assert (calls[0]["stage"], calls[0]["is_single"], calls[0]["is_forced"]) == ("ingest", True, False)
+    assert calls[0]["order"] == Order(stage="ingest", is_single=True)
+    assert calls[0]["logs"] == root / "runs" / "r1" / "logs"
     assert json.loads((workspace / history.ROWS / "ingest.json").read_text())["state"] == "done"
 
 
@@ -59,7 +67,7 @@ def test_a_forced_run_forces_its_stages(root: Path, monkeypatch: pytest.MonkeyPa
     opened(root, is_forced=True)
     calls = dvc_that(monkeypatch, succeed)
     steps.run_stage(root, "r1", "ingest")
-    assert calls[0]["is_forced"]
+    assert calls[0]["order"].is_forced
 
 
 def test_stages_that_do_not_need_each_other_work_side_by_side(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +107,9 @@ def test_a_stage_waits_for_an_earlier_try_of_itself(root: Path, monkeypatch: pyt
     assert order == ["begin", "end"] * 2
 
 
-def test_nobody_works_in_a_worktree_that_is_being_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspaces.remove(root, opened(root))
+def test_nobody_works_in_a_workspace_that_is_being_made_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+    workspaces.remove(root, "r1")
     begun, may_end = threading.Event(), threading.Event()
     told: list[str] = []
 
@@ -120,24 +129,80 @@ def test_an_unknown_stage_names_the_nearest(root: Path) -> None:
         steps.run_stage(root, "r1", "ingst")
 
 
-def test_a_worktree_that_is_gone_is_made_again_with_what_stands_before(
+def test_a_workspace_that_is_gone_is_made_again_with_what_stands_before(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace = opened(root)
-    (root / "runs" / "r1" / "params.yaml").write_text("name: asked\ndata: {path: source}\n")
-    workspaces.remove(root, workspace)
+    workspaces.remove(root, "r1")
+    (root / "params.yaml").write_text("name: another by now\n")
     calls = dvc_that(monkeypatch, succeed)
     steps.run_stage(root, "r1", "ingest")
-    assert yaml.safe_load((workspace / "params.yaml").read_text())["name"] == "asked"
-    assert not calls[0]["is_single"]
+    assert yaml.safe_load((workspace / "params.yaml").read_text())["name"] == "digits"
+    assert not calls[0]["order"].is_single
     assert "made again" in capsys.readouterr().out
 
 
-def test_a_worktree_that_is_gone_with_its_recipe_is_told_in_one_line(root: Path) -> None:
-    workspaces.remove(root, opened(root))
-    (root / "runs" / "r1" / "params.yaml").unlink()
-    with pytest.raises(StorageError, match="start a new run"):
+@pytest.mark.parametrize("photograph", [None, "0" * 32 + ".dir"])
+def test_a_workspace_that_is_gone_with_its_photograph_is_told_in_one_line(root: Path, photograph: str | None) -> None:
+    opened(root, photograph=photograph)
+    workspaces.remove(root, "r1")
+    with pytest.raises(StorageError, match=r"start a new run|ratchet runs pull"):
         steps.run_stage(root, "r1", "ingest")
+
+
+INPUTS = "sha256:" + "ab" * 32
+
+
+@pytest.mark.parametrize("stage", ["ingest", "label"])
+def test_the_same_stage_of_the_same_work_is_done_once_at_a_time(
+    root: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    for run_id in ("r1", "r2"):
+        opened(root, run_id, inputs=INPUTS)
+    begun, may_end, second_done = threading.Event(), threading.Event(), threading.Event()
+
+    def work(workspace: Path, _: dict[str, StageRow]) -> None:
+        if workspace.name == "r1":
+            begun.set()
+            assert may_end.wait(_WAIT_S)
+            assert second_done.is_set() == (stage == "label")  # another stage does not wait
+        else:
+            second_done.set()
+
+    dvc_that(monkeypatch, work)
+    asked = waiting_for(monkeypatch, may_end) if stage == "ingest" else threading.Event()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(steps.run_stage, root, "r1", "ingest")
+        assert begun.wait(_WAIT_S)
+        second = threads.submit(steps.run_stage, root, "r2", stage)
+        if stage == "label":
+            second.result(_WAIT_S)
+            may_end.set()
+        else:
+            assert asked.wait(_WAIT_S)
+        first.result(_WAIT_S)
+        second.result(_WAIT_S)
+    assert second_done.is_set()
+
+
+def waiting_for(monkeypatch: pytest.MonkeyPatch, may_end: threading.Event) -> threading.Event:
+    """Let the first end once the second has found the lock held."""
+    asked = threading.Event()
+
+    def sleep(_: float) -> None:
+        asked.set()
+        may_end.set()
+        threading.Event().wait(0.01)
+
+    monkeypatch.setattr(locks.time, "sleep", sleep)
+    return asked
+
+
+def test_a_forced_run_waits_for_nobody_who_does_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root, is_forced=True, inputs=INPUTS)
+    dvc_that(monkeypatch, succeed)
+    with locks.same_work_lock(root, INPUTS):
+        assert steps.run_stage(root, "r1", "ingest").state == "done"
 
 
 def test_memory_that_ran_out_gets_one_lighter_try_and_no_third(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +234,7 @@ def test_any_other_failure_is_passed_on_as_it_is(root: Path, monkeypatch: pytest
     assert caught.value.exit_code == 65
 
 
-def test_a_failed_run_is_kept_with_its_cause_and_its_worktree(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_kept_with_its_cause_and_its_workspace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = opened(root)
 
     def fail(_: Path, rows: dict[str, StageRow]) -> None:
@@ -214,18 +279,80 @@ def test_what_happened_cannot_be_kept_and_the_stages_own_error_is_said_all_the_s
     assert "warning: what happened in stage ingest is not kept: a full disk" in capsys.readouterr().err
 
 
-def test_a_run_of_a_graph_that_judges_nothing_ends_without_an_outcome(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened(root)
-    monkeypatch.setattr(steps, "remember", lambda *_: None)
+def test_a_run_of_a_graph_that_judges_nothing_ends_without_an_outcome(root: Path) -> None:
+    workspace = opened(root, inputs=INPUTS)
     done = steps.close_run(root, "r1", "success")
     assert (done.outcome, done.sentence) == (None, "no stage of dvc.yaml makes a verdict, so nothing was judged")
+    assert not workspace.exists()
+    assert freshness.run_with_same_inputs(root, INPUTS) == done
 
 
-def test_closing_a_run_whose_worktree_is_gone_says_so(root: Path) -> None:
-    workspaces.remove(root, opened(root))
+def test_a_run_that_stopped_early_is_no_answer(root: Path) -> None:
+    opened(root, inputs=INPUTS, until="ingest")
+    steps.close_run(root, "r1", "success")
+    assert freshness.run_with_same_inputs(root, INPUTS) is None
+
+
+def test_closing_a_run_whose_workspace_is_gone_says_so(root: Path) -> None:
+    opened(root)
+    workspaces.remove(root, "r1")
     done = steps.close_run(root, "r1", "success")
     assert done.state == "failed"
-    assert "worktree was removed" in done.sentence
+    assert "workspace was removed" in done.sentence
     assert steps.close_run(root, "r1", "success") == done  # once more changes nothing
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_closing_twice_changes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, state: Any) -> None:
+    opened(root)
+    done = steps.close_run(root, "r1", state, "why")
+    before = contents(root / "runs")
+    monkeypatch.setattr(history, "now", lambda: "2036-11-22T10:00:00+00:00")
+    assert steps.close_run(root, "r1", state, "why") == done
+    assert contents(root / "runs") == before
+
+
+def test_a_close_that_was_killed_before_the_workspace_went_is_ended_by_the_next(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(root, inputs=INPUTS)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(freshness, "remember_run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            steps.close_run(root, "r1", "success")
+    before = contents(root / "runs")
+    done = steps.close_run(root, "r1", "success")
+    assert contents(root / "runs") == before
+    assert workspaces.names(root) == []
+    assert freshness.run_with_same_inputs(root, INPUTS) == done
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_a_stage_of_a_run_that_is_over_is_another_attempt_and_the_evidence_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch, state: Any
+) -> None:
+    # As Airflow repeats a task that a person has cleared in a finished run: nobody opens the run again before.
+    workspace = opened(root)
+    dvc_that(monkeypatch, succeed)
+    write_files(workspace, {"reports/verdict.json": "the first verdict"})
+    steps.run_stage(root, "r1", "ingest")
+    steps.close_run(root, "r1", state)
+    before = contents(root / "runs" / "r1")
+
+    def judge(workspace: Path, rows: dict[str, StageRow]) -> None:
+        write_files(workspace, {"reports/verdict.json": "the second verdict"})
+
+    calls = dvc_that(monkeypatch, judge)
+    steps.run_stage(root, "r1", "ingest")
+    assert history.read(root, "r1").attempt == 2
+    assert calls[0]["logs"] == root / "runs" / "r1" / "attempts" / "2" / "logs"
+    steps.run_stage(root, "r1", "label")
+    done = steps.close_run(root, "r1", "success")
+    assert (done.attempt, done.state) == (2, "success")
+    after = contents(root / "runs" / "r1")
+    assert {name: after[name] for name in before} == before
+    assert after["attempts/2/reports/verdict.json"] == b"the second verdict"

@@ -32,7 +32,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """The one folder on PATH: the basic programs of any system, without apt, Java, compiler, make and git."""
+    """The one folder on PATH: the basic programs of any system, without apt, Java, compiler and make."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in BASICS.split():
@@ -75,9 +75,9 @@ def test_what_the_machine_lacks_is_one_line_to_paste_and_nothing_is_made(checkou
     assert finished.stdout == ""
     [line] = finished.stderr.splitlines()
     sudo = "" if os.geteuid() == 0 else "sudo "
-    packages = r"openjdk-(17|21)-jre-headless g\+\+ make git"
+    packages = r"openjdk-(17|21)-jre-headless g\+\+ make"
     assert re.match(rf"{sudo}apt-get update && {sudo}apt-get install -y {packages}\b", line)
-    assert "# Ratchet lacks: Java 17 or 21 (with jdk.incubator.vector), a C++ compiler, make, git" in line
+    assert "# Ratchet lacks: Java 17 or 21 (with jdk.incubator.vector), a C++ compiler, make" in line
     assert not (checkout / ".venv").exists()
 
 

@@ -53,13 +53,19 @@ def facts(name: str) -> dict[str, str]:
     return {f"{name}_mean": "float32", f"{name}_std": "float32"}
 
 
+def shape(settings: Settings) -> tuple[int, ...]:
+    """Return the shape of a prepared image."""
+    return settings.height, settings.width, settings.channels
+
+
 def spec(name: str, settings: Settings) -> FeatureSpec:
     """Return the feature as it is prepared, not fitted yet."""
     from pipeline.records.feature import FeatureSpec
 
-    shape = (settings.height, settings.width, settings.channels)
     complete = settings.model_dump(mode="json")
-    return FeatureSpec(name=name, kind="image", dtype="uint8", shape=shape, settings=complete, facts=facts(name))
+    return FeatureSpec(
+        name=name, kind="image", dtype="uint8", shape=shape(settings), settings=complete, facts=facts(name)
+    )
 
 
 def working_bytes(spec: FeatureSpec) -> int:

@@ -17,6 +17,7 @@ from pipeline.data.opening import open_source
 from pipeline.data.sources.idx import open_idx
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.slots import Choice
+from tests.data.conftest import litter
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 5, 4), np.uint8)
 IDX = Choice(name="idx")
@@ -52,6 +53,24 @@ def test_four_dimensions_are_images_with_channels_last(write_idx):
 
     assert table["image_channels"].to_pylist() == [3, 3, 3]
     assert np.array_equal(pixels(table, (5, 4, 3)), colour)
+
+
+def test_what_other_programs_leave_in_the_folder_is_left_alone(write_idx):
+    folder = write_idx(IMAGES, LABELS)
+    before = read(folder)
+    litter(folder, "train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+    assert read(folder).equals(before)
+
+
+def test_files_that_dvc_has_replaced_by_links_are_read(write_idx, tmp_path):
+    folder = write_idx(IMAGES, LABELS)
+    before = read(folder)
+    for number, path in enumerate(list(folder.iterdir())):
+        path.rename(tmp_path / str(number))
+        path.symlink_to(tmp_path / str(number))
+
+    assert read(folder).equals(before)
 
 
 def test_the_spelling_with_a_dot_is_accepted(write_idx):

@@ -109,8 +109,7 @@ def test_two_images_are_one_too_many_to_convolve_but_not_for_a_perceptron() -> N
 def test_without_an_image_there_is_nothing_to_convolve(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.data.features import image
 
-    spec_of = image.spec
-    monkeypatch.setattr(image, "spec", lambda name, settings: spec_of(name, settings).changed(shape=(28,)))
+    monkeypatch.setattr(image, "shape", lambda settings: (28,))
 
     assert "cnn convolves exactly one image, but of data.features there is none in image" in refused(
         recipe_with(name="cnn")

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.runs import history
+from pipeline.runs.workspaces import workspace_of
 from tests.processes_in import is_gone
 from tests.system.airflow import Airflow
 from tests.system.with_airflow import project_of_airflow
@@ -35,7 +38,7 @@ class FirstRun:
 
     id: str
     versions: list[dict[str, Any]]
-    is_worktree_left: bool
+    is_workspace_left: bool
 
 
 @pytest.fixture(scope="session")
@@ -82,5 +85,9 @@ def first_run(installed: Airflow, at_start: AtStart) -> FirstRun:
     done = airflow.ended(DAG, run_id)
     assert done["state"] == "success", airflow.told(DAG, run_id)
     versions = json.loads(airflow.project.ratchet("registry", "list", "--json").stdout)
-    worktree = airflow.project.root / ".worktrees" / airflow.kept(DAG, run_id).name
-    return FirstRun(run_id, versions, worktree.exists())
+    return FirstRun(run_id, versions, workspace(airflow, DAG, run_id).exists())
+
+
+def workspace(airflow: Airflow, dag: str, run_id: str) -> Path:
+    """Return where a DAG run's workspace is, or was."""
+    return workspace_of(airflow.project.root, history.id_for(dag, run_id))

@@ -20,6 +20,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "approval": {"deadline_hours": 1},
         "recipe": {"name": "approved"},
     },
+    "cleared": {"description": "its runs are cleared and deleted", "recipe": {"name": "cleared"}},
     # Its contract asks for more rows than any of its snapshots has: quick to run, and red.
     "dated": {
         "description": "a source that keeps what it held",

@@ -30,7 +30,7 @@ def test_a_first_run_is_promoted_and_says_so(airflow: Airflow, first_run: FirstR
     assert version["aliases"] == ["champion"]
     kept = airflow.kept(DAG, first_run.id)
     assert {path.name for path in kept.iterdir()} >= {"params.yaml", "dvc.lock", "reports", "record.json"}
-    assert not first_run.is_worktree_left
+    assert not first_run.is_workspace_left
 
 
 def test_a_listed_run_says_what_every_list_of_runs_says(airflow: Airflow, first_run: FirstRun) -> None:

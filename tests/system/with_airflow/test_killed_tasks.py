@@ -11,24 +11,24 @@ import psutil
 import pytest
 
 from tests.system.airflow import Airflow
-from tests.system.with_airflow.conftest import FirstRun, up
+from tests.system.with_airflow.conftest import FirstRun, up, workspace
 from tests.system.with_airflow.project_of_airflow import DAG
 
 
 @dataclass(frozen=True)
 class Hit:
-    """The run, its worktree, and how it stood when the blow had been dealt with."""
+    """The run, its workspace, and how it stood when the blow had been dealt with."""
 
     run_id: str
-    workspace: Path
+    place: Path
     is_place_kept: bool
     run: dict[str, Any]
     tasks: dict[str, dict[str, Any]]
 
     @classmethod
     def look(cls, airflow: Airflow, run_id: str) -> Hit:
-        workspace = airflow.project.root / ".worktrees" / airflow.kept(DAG, run_id).name
-        return cls(run_id, workspace, workspace.is_dir(), airflow.run(DAG, run_id), airflow.tasks(DAG, run_id))
+        place = workspace(airflow, DAG, run_id)
+        return cls(run_id, place, place.is_dir(), airflow.run(DAG, run_id), airflow.tasks(DAG, run_id))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def killed_task(installed: Airflow, first_run: FirstRun) -> Hit:
 @pytest.fixture(scope="module")
 def lost_rank(installed: Airflow, killed_task: Hit) -> Hit:
     """The failed task is cleared, and one rank of the training is killed. Gives the run as `evaluate` works."""
-    airflow, run_id, workspace = up(installed), killed_task.run_id, killed_task.workspace
+    airflow, run_id, place = up(installed), killed_task.run_id, killed_task.place
     airflow.clear(DAG, run_id)
-    airflow.wait(DAG, run_id, lambda: list(workspace.glob(".ratchet/checkpoints/*/*")), "a checkpoint")
+    airflow.wait(DAG, run_id, lambda: list(place.glob(".ratchet/checkpoints/*/*")), "a checkpoint")
     ranks = [process for process in airflow.processes() if "pipeline.launching.worker" in command_of(process)]
     ranks[0].send_signal(signal.SIGKILL)
     airflow.wait(DAG, run_id, lambda: is_at_work(airflow, run_id, "evaluate", "evaluate"), "evaluate")

@@ -40,6 +40,10 @@ def facts(name: str) -> dict[str, str]:
     return {}
 
 
+def shape(settings: Settings) -> tuple[int, ...]:
+    return ()
+
+
 def spec(name: str, settings: Settings) -> FeatureSpec:
     from pipeline.records.feature import FeatureSpec
 

@@ -1,0 +1,46 @@
+"""What the photograph has hashed already, told to DVC, which would else read the whole source a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.storage.artifacts import read_json
+
+_FILE = Path(".ratchet") / "known_hashes.json"
+
+
+def note(workspace: Path, known: Mapping[str, list[Any]]) -> None:
+    """Note digests for the first DVC process of a workspace: by path, the file's status and its MD5."""
+    import json
+
+    from pipeline.storage.artifacts import write_file
+
+    if known:
+        write_file(workspace / _FILE, json.dumps(dict(known)).encode())
+
+
+def tell(repo: Any) -> None:
+    """Tell DVC what was noted, once; of a file that has changed since, nothing."""
+    workspace = Path(repo.root_dir)
+    path = workspace / _FILE
+    if not path.is_file():
+        return
+    from dvc_data.hashfile.hash_info import HashInfo
+
+    items = []
+    for name, (*identity, digest) in read_json(path, limit_bytes=2**31).items():
+        file = repo.fs.abspath(repo.fs.join(repo.root_dir, name))
+        if _identity(file) == identity:
+            items.append((file, HashInfo("md5", digest), None))
+    repo.state.save_many(items, repo.fs)
+    path.unlink(missing_ok=True)
+
+
+def _identity(file: str) -> list[int] | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
