@@ -137,16 +137,16 @@ def _rewrite(store: Store, database: Path, before: Path, now: Path) -> None:
         for table, columns in _LOCATIONS.items():
             for column in columns:
                 if _has(connection, table, column):
-                    connection.execute(
-                        f"UPDATE {table} SET {column} = moved({column}) WHERE {column} <> moved({column})"
-                    )
+                    change = f"UPDATE {table} SET {column} = moved({column}) WHERE {column} <> moved({column})"  # noqa: S608
+                    connection.execute(change)
         connection.execute("COMMIT")
 
 
 def _values(connection: sqlite3.Connection, table: str, column: str) -> list[str]:
     if not _has(connection, table, column):
         return []
-    rows = connection.execute(f"SELECT DISTINCT {column} FROM {table} WHERE {column} <> ''").fetchall()
+    query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} <> ''"  # noqa: S608 - names of _LOCATIONS
+    rows = connection.execute(query).fetchall()
     return [value for (value,) in rows]
 
 
@@ -168,5 +168,6 @@ def _connection(database: Path, mode: str) -> Iterator[sqlite3.Connection]:
         raise StorageError(f"model registry: {database} cannot be brought up to date: {error}") from error
     except sqlite3.DatabaseError as error:
         raise StorageError(
-            f"model registry: {database} is not a database of MLflow: {error}; name another in execution.yaml, mlflow.uri"
+            f"model registry: {database} is not a database of MLflow: {error}; "
+            "name another in execution.yaml, mlflow.uri"
         ) from error

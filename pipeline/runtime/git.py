@@ -72,15 +72,6 @@ def git(folder: Path, *arguments: str, given: bytes = b"") -> str:
     return os.fsdecode(done.stdout)
 
 
-def has_commit(folder: Path) -> bool:
-    """Return whether a folder is in a git repository that has a commit. Raises UsageError if git is not installed."""
-    try:
-        git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    except StorageError:
-        return False
-    return True
-
-
 def paths_of_run(graph: Graph, source: str) -> tuple[str, ...]:
     """Return what a run uses of a project's folder: its code, its settings, and what the graph reads and nothing makes.
 
