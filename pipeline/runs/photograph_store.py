@@ -163,7 +163,9 @@ class PhotographStore:
             self._make_folder(Path(parent))
         aside, digest = f"{target}.partial-{os.getpid()}", hashlib.md5(usedforsecurity=False)
         try:
-            descriptor = os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode)
+            with suppress(FileNotFoundError):  # of a killed process with the same id; nobody may write it any more
+                os.unlink(aside)  # noqa: PTH108 - as above
+            descriptor = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
             with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - some ten thousand times
                 for chunk in chunks:
                     stream.write(chunk)
