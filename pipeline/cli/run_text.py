@@ -39,9 +39,8 @@ def size(size_bytes: float) -> str:
 
 
 def number(amount: int, what: str) -> str:
-    """Return a number of things in words: `1 file`, `2 000 files`, `2 entries`."""
-    several = f"{what.removesuffix('y')}ies" if what.endswith("ry") else f"{what}s"
-    return f"{count(amount)} {what if amount == 1 else several}"
+    """Return a number of things in words: `1 file`, `2 000 files`."""
+    return f"{count(amount)} {what if amount == 1 else f'{what}s'}"
 
 
 def duration(seconds: float) -> str:

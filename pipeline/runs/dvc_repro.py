@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.graph import GRAPH_FILE
 from pipeline.runs import absent_sources, dvc_repairs, known_hashes, workspace_config
 from pipeline.runtime import processes
 
@@ -125,7 +126,9 @@ def _bring_back(repo: Any) -> None:
     What the cache does not have whole stays away: half a folder would be taken for one. Who makes it will run again.
     """
     repo._reset()  # noqa: SLF001 - the lock may have been written since it was read; as `reproduce` itself does
-    missing = [out for out in repo.index.outs if out.use_cache and out.hash_info and not out.exists]
+    graph = repo.fs.join(repo.root_dir, GRAPH_FILE)  # no other: runs/ holds some of earlier runs
+    outs = [out for stage in repo.index.stages if stage.path == graph for out in stage.outs]
+    missing = [out for out in outs if out.use_cache and out.hash_info and not out.exists]
     with repo.lock:
         for out in missing:
             if not out.changed_cache():
@@ -148,7 +151,9 @@ def _say_what_is_clean(repo: Any, path: Path) -> None:
     try:
         picture = picture_of(root, load_graph(root))
         repo._reset()  # noqa: SLF001 - what stands on the disk now, not what was read before the work
-        is_clean = all(change == "always changed" for stage in repo.status().values() for change in stage)
+        is_clean = all(
+            change == "always changed" for stage in repo.status(targets=[GRAPH_FILE]).values() for change in stage
+        )
     except (RatchetError, DvcException):
         is_clean = False
     write_json(path, picture if is_clean else None)

@@ -178,7 +178,7 @@ def _figures(
     files = _trained(root, record, graph) if record.until is not None and is_made("candidate") else None
     if files is None:
         return None
-    epoch, values = validation_figures(*files)
+    epoch, values = validation_figures(*files, f"{graph.artifact('candidate')}/{HISTORY_FILE}")
     return Figures(VALIDATION, values, str(recipe.get("task.name", recipe.get("task", ""))), epoch)
 
 

@@ -26,7 +26,7 @@ OUTPUTS, PHOTOGRAPHS, RUN_CACHE = "outputs", "photographs", "run cache"
 _YOUNG_S = 3600.0
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
-_ASIDE = re.compile(r"\..+\.partial-\d+")  # of a photograph, when a process was killed
+_ASIDE = re.compile(r".+\.partial-\d+")  # of a photograph, when a process was killed
 _ENTRY = re.compile(r"[0-9a-f]{64}")
 
 

@@ -53,21 +53,24 @@ def stopped_after(folder: Path, graph: Graph, stage: str) -> str:
     if maker is None or not graph.needs(stage, maker.name):
         return sentence
     candidate = folder / graph.artifact("candidate")
-    epoch, figures = validation_figures(candidate / HISTORY_FILE, candidate / TRAINING_FILE)
+    epoch, figures = validation_figures(
+        candidate / HISTORY_FILE, candidate / TRAINING_FILE, f"{graph.artifact('candidate')}/{HISTORY_FILE}"
+    )
     words = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items())
     return f"{sentence}: on the validation part, at epoch {epoch}: {words}"
 
 
-def validation_figures(history: Path, training: Path) -> tuple[int, dict[str, float]]:
+def validation_figures(history: Path, training: Path, where: str) -> tuple[int, dict[str, float]]:
     """Return the epoch that was chosen, and its figures on the validation part, from what training has written.
 
-    Raises StorageError if one of the files cannot be read, DataError if it is damaged.
+    `where` names the history in an error: in DVC's cache its path would tell nobody. Raises StorageError if
+    one of the files cannot be read, DataError if it is damaged.
     """
     best = read_record(training, Training).best_epoch
-    epochs = parse_history(read_text(history), HISTORY_FILE)
+    epochs = parse_history(read_text(history), where)
     figures = next((epoch.validation for epoch in epochs if epoch.epoch == best), None)
     if figures is None:
-        raise DataError(f"{HISTORY_FILE}: has no epoch {best}, which {TRAINING_FILE} says was chosen; run train again")
+        raise DataError(f"{where}: has no epoch {best}, which {TRAINING_FILE} says was chosen; run train again")
     return best, figures
 
 

@@ -14,8 +14,8 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.metrics import MetricsReport
-from pipeline.records.record import Record
 from pipeline.records.origin import Origin
+from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, StageRun
 from pipeline.records.training_history import EpochRecord, Training

@@ -172,11 +172,17 @@ def test_photographs_of_runs_attempts_workspaces_and_versions_are_kept(
         assert all(store.path(digest).is_file() for digest in store.digests(one))
 
 
-def test_what_a_killed_process_left_beside_them_goes(root: Path) -> None:
-    path = PhotographStore(cache_of(root)).path("ab" * 16)
-    path.parent.mkdir(parents=True)
-    path.with_name(f".{path.name}.partial-123").touch()
-    assert len(found(root)) == 1
+def test_what_a_killed_process_left_beside_them_goes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            photographed(root, {"a": b"1"})
+    [left] = [path for path in PhotographStore(cache_of(root)).folder.rglob("*") if path.is_file()]
+    free(root)
+    assert not left.exists()
 
 
 def test_a_photograph_found_again_is_young(root: Path) -> None:

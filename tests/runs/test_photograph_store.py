@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,20 @@ def test_a_process_killed_before_the_end_has_left_no_photograph_and_is_in_nobody
     assert (root / "left").read_text() == "nobody but root may write it"
     assert store.read(taken.digest) == taken
     assert not list(store.folder.rglob("*.partial-*"))
+
+
+def test_an_object_that_the_disk_takes_only_in_part_is_not_published(root: Path, store: PhotographStore) -> None:
+    # The kernel may take a part of what is written, and refuses only the next write; so it does at this limit.
+    taken = photographed(root).photograph
+    (root / ".dvc" / "cache").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3, before[1]))
+    try:
+        with pytest.raises(StorageError, match="cannot be written: File too large"):
+            store.keep(taken, root, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not [path for path in store.folder.rglob("*") if path.is_file()]
 
 
 def test_a_photograph_that_is_not_there_says_where_it_may_be(store: PhotographStore) -> None:

@@ -26,20 +26,20 @@ SURVEY = '''"""Writes down what a stage sees of the project."""
 
 import os
 
+from pipeline.recipe.recipe import load_recipe
 from pipeline.storage.artifacts import digest_file, write_json
 
 
 def run(stage):
-    source, contracts = stage.dep(stage.param("data.path", str)), stage.param("data.contracts", str)
-    files = {}
+    recipe = load_recipe(stage.out("reports/survey.json").parents[1])
+    source, files = stage.dep(recipe.data.path), {}
     for folder, folders, names in os.walk(source):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)
             files[ascii(os.path.relpath(path, source))] = os.stat(path).st_size
-    contract = digest_file(stage.dep(f"{contracts}/raw.yaml"))
-    seen = {"source": files, "contract": contract, "seed": stage.param("seed", int)}
-    write_json(stage.out("reports/survey.json"), seen)
+    contract = digest_file(stage.dep(f"{recipe.data.contracts}/raw.yaml"))
+    write_json(stage.out("reports/survey.json"), {"source": files, "contract": contract, "seed": recipe.seed})
     store, commit = stage.store(), stage.commit()
     where = {
         "database": str(store.database),
@@ -53,16 +53,15 @@ def run(stage):
 SHIPPED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 ROOMS = ["pipeline/records", "pipeline/registry", "pipeline/storage"]
 STAGES: dict[str, dict[str, Any]] = {
-    "resolve": SHIPPED["resolve"],
     "survey": {
         "deps": ["${data.path}", "${data.contracts}/raw.yaml", "pipeline/stages/survey.py", *ROOMS],
-        "params": [{"reports/recipe.json": ["seed", "data.path", "data.contracts"]}],
+        "params": [{"params.yaml": None}],
         "outs": ["reports/survey.json"],
         "always_changed": True,
         "meta": {"volatile": ["reports/where.json"]},
     },
 }
-WITH_INGEST = {"resolve": SHIPPED["resolve"], "ingest": SHIPPED["ingest"], "survey": STAGES["survey"]}
+WITH_INGEST = {"resolve": SHIPPED["resolve"], "ingest": SHIPPED["ingest"], **STAGES}
 
 # What runs may write in the user's folder. DVC's settings are the user's: of `.dvc` only these two.
 _OURS = (".ratchet", "runs", "data", "reports", "models", "registry", "dvc.lock", ".dvc/tmp", ".dvc/cache")

@@ -64,13 +64,7 @@ def test_without_any_git_and_without_a_repository(small: MakeSmall, tmp_path: Pa
 def test_in_a_repository_without_a_commit(small: MakeSmall) -> None:
     project = small()
     git(project.root, "init", "--quiet")
-    assert works_in_every_way(project)["commit"] is None
-
-
-def test_in_an_ordinary_checkout(small: MakeSmall) -> None:
-    project = small()
-    commit_all(project.root)
-    works_under_git(project)
+    assert project.seen(project.run("seed=7"))["commit"] is None
 
 
 def test_in_a_subfolder_of_a_repository(small: MakeSmall, tmp_path: Path) -> None:

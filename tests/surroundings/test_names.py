@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,10 @@ def call_all(small: Small, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_any_name_of_the_projects_folder(small: MakeSmall, tmp_path: Path, name: str) -> None:
+def test_any_name_of_the_projects_folder_the_source_and_the_contracts(
+    small: MakeSmall, tmp_path: Path, name: str
+) -> None:
     project = small(tmp_path / name)
-    commit_all(project.root)
-    works_in_every_way(project)
-
-
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_any_name_of_the_source_and_of_the_contracts(small: MakeSmall, name: str) -> None:
-    project = small()
     call_all(project, name)
     commit_all(project.root)
     assert len(works_in_every_way(project)["source"]) == 4
@@ -64,6 +58,5 @@ def test_a_projects_folder_whose_own_name_is_not_utf8(small: MakeSmall, tmp_path
 
 def test_a_project_behind_a_link(small: MakeSmall, tmp_path: Path) -> None:
     project = small(tmp_path / "real")
-    shutil.rmtree(tmp_path / "real" / ".git", ignore_errors=True)
     (tmp_path / "link").symlink_to("real")
     works_in_every_way(Small(tmp_path / "link", {**project.variables, "PWD": str(tmp_path / "link")}))

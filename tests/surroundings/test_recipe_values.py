@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,9 @@ NUMBERS = st.floats(min_value=1e-300, max_value=100) | st.sampled_from([1e-06, 1
 @pytest.fixture(scope="module")
 def project(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Small:
     """A project in which nothing is ever run, and that stays as it is."""
-    return Small(template, {"TMPDIR": str(tmp_path_factory.mktemp("aside"))})
+    folder = tmp_path_factory.mktemp("values")
+    shutil.copytree(template, folder / "project")
+    return Small(folder / "project", {"TMPDIR": str(folder)})
 
 
 def survives(project: Small, overrides: dict[str, Any]) -> None:

@@ -36,8 +36,8 @@ def works_with(project: Small, path: str, source: Path) -> None:
 
 @pytest.fixture
 def project(small: MakeSmall, tmp_path: Path) -> Small:
-    """A project in a folder of its own, two folders down, in a repository."""
-    return small(tmp_path / "work" / "team" / "project", stages=WITH_INGEST)
+    """A project in a folder of its own, two folders down."""
+    return small(tmp_path / "work" / "team" / "project")
 
 
 def moved(project: Small, folder: Path) -> Path:
@@ -111,7 +111,8 @@ def with_other_files(project: Small) -> None:
 
 
 @pytest.mark.parametrize("kept", [folder_added, files_added, with_other_files])
-def test_under_dvc_or_beside_other_files(project: Small, kept: Callable[[Small], None]) -> None:
+def test_under_dvc_or_beside_other_files(small: MakeSmall, kept: Callable[[Small], None]) -> None:
+    project = small(stages=WITH_INGEST)
     git(project.root, "init", "--quiet")
     kept(project)
     commit_all(project.root)
