@@ -52,10 +52,6 @@ def test_file_names_that_are_not_utf8_in_the_source(small: MakeSmall) -> None:
     assert ascii(os.fsdecode(b"caf\xe9.txt")) in works_in_every_way(project)["source"]
 
 
-def test_a_projects_folder_whose_own_name_is_not_utf8(small: MakeSmall, tmp_path: Path) -> None:
-    works_in_every_way(small(tmp_path / os.fsdecode(b"caf\xe9")))
-
-
 def test_a_project_behind_a_link(small: MakeSmall, tmp_path: Path) -> None:
     project = small(tmp_path / "real")
     (tmp_path / "link").symlink_to("real")

@@ -112,7 +112,7 @@ def with_other_files(project: Small) -> None:
 
 @pytest.mark.parametrize("kept", [folder_added, files_added, with_other_files])
 def test_under_dvc_or_beside_other_files(small: MakeSmall, kept: Callable[[Small], None]) -> None:
-    project = small(stages=WITH_INGEST)
+    project = small(stages=WITH_INGEST if kept == with_other_files else None)
     git(project.root, "init", "--quiet")
     kept(project)
     commit_all(project.root)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.surroundings.small import WITH_INGEST, Small, commit_all, works_in_every_way, write_graph
+from tests.surroundings.small import Small, commit_all, works_in_every_way
 
 OWNER, STRANGER = 23_001, 23_002  # neither has a passwd entry
 NAMELESS = {"USER": None, "LOGNAME": None, "LNAME": None, "USERNAME": None}
@@ -66,14 +66,13 @@ def project(template: Path, open_folder: Path, python_for_all: Path) -> Iterator
     folder = Path(tempfile.mkdtemp(dir=open_folder))
     folder.chmod(0o755)
     shutil.copytree(template, folder / "project", symlinks=True)
-    write_graph(folder / "project", WITH_INGEST)
     commit_all(folder / "project")
     for name in ("home", "tmp"):
         (folder / "aside" / name).mkdir(parents=True)
     give(folder / "project", OWNER)
     give(folder / "aside", STRANGER)
     variables = {**NAMELESS, "HOME": f"{folder}/aside/home", "TMPDIR": f"{folder}/aside/tmp"}
-    yield Small(folder / "project", variables, user=STRANGER, python=python_for_all, stages=tuple(WITH_INGEST))
+    yield Small(folder / "project", variables, user=STRANGER, python=python_for_all)
     shutil.rmtree(folder)
 
 
