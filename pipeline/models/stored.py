@@ -12,13 +12,10 @@ from typing import Any
 
 from pipeline.errors import DataError, StorageError
 from pipeline.models.build import Weights, build, set_weights, settings_of, weights_of
-from pipeline.records.architecture import Architecture, StoredArchitecture
+from pipeline.records.architecture import ARCHITECTURE_FILE, MODEL_FILES, WEIGHTS_FILE, Architecture, StoredArchitecture
 from pipeline.records.digests import digest_bytes, digest_json
 from pipeline.storage import artifacts
 from pipeline.storage.record_files import read_record
-
-ARCHITECTURE_FILE = "architecture.json"
-WEIGHTS_FILE = "weights.safetensors"
 
 
 def save(folder: Path, architecture: Architecture, model: Any) -> None:
@@ -53,7 +50,7 @@ def read_architecture(folder: Path) -> StoredArchitecture:
 def digest(folder: Path) -> str:
     """Return the identity of a stored model: a digest of both files, after checking the weights against the first."""
     _verify(folder)
-    return digest_json([artifacts.digest_file(folder / name) for name in (ARCHITECTURE_FILE, WEIGHTS_FILE)])
+    return digest_json([artifacts.digest_file(folder / name) for name in MODEL_FILES])
 
 
 def read_weights(folder: Path) -> Weights:

@@ -9,6 +9,10 @@ from pipeline.errors import DataError
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.record import Record
 
+ARCHITECTURE_FILE = "architecture.json"
+WEIGHTS_FILE = "weights.safetensors"
+MODEL_FILES = (ARCHITECTURE_FILE, WEIGHTS_FILE)  # of a stored model
+
 
 class Architecture(Record):
     """What a model is, without its weights: a file in `models/architectures/`, its settings, its inputs and its task.

@@ -15,6 +15,7 @@ RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
 PAGE_FILE = "reports/index.html"  # the same for people
 RUNS = "runs"  # the folder of all runs
+RECORD_FILE = "record.json"  # in the folder of each attempt
 ATTEMPTS = "attempts"  # in a run's folder: its second attempt and later ones, by number
 
 

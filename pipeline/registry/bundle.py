@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.errors import Bug
 from pipeline.models import stored
 from pipeline.models.serving import SIGNATURE, in_raw_types, output_name, raw_inputs
-from pipeline.records.architecture import Architecture
+from pipeline.records.architecture import MODEL_FILES, Architecture
 from pipeline.registry import tracking
 from pipeline.storage.shards import Columns
 
@@ -67,7 +67,7 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
         )
         shutil.rmtree(target / SAVED_MODEL_FOLDER)
         shutil.copytree(exported, target / SAVED_MODEL_FOLDER)
-        for name in (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE):
+        for name in MODEL_FILES:
             shutil.copyfile(model_folder / name, target / name)
         if len(rows) > 1:
             _ask_by_signature(target)

@@ -13,8 +13,9 @@ from pipeline.errors import UsageError
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.fetch import fetch
+from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, no_version, open_reader
-from pipeline.registry.store import LOCK_TIMEOUT_S, Store, locked
+from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
 
 
@@ -43,7 +44,7 @@ def promote(
     Its history records who, when and why. Raises UsageError without a reason, DataError if its bytes are damaged.
     """
     reason, actor = _checked(reason), actor or Actor.here()
-    with locked(store, lock_timeout_s):
+    with writing(store, lock_timeout_s):
         reader = open_reader(store)
         version, champion = _find(reader, name, which), champion_of(reader, name)
         if version.is_champion:
@@ -69,7 +70,7 @@ def rollback(
     reason, a champion or an earlier champion; DataError if the earlier one's bytes are damaged.
     """
     reason, actor = _checked(reason), actor or Actor.here()
-    with locked(store, lock_timeout_s):
+    with writing(store, lock_timeout_s):
         reader = open_reader(store)
         champion = champion_of(reader, name)
         if champion is None:

@@ -1,8 +1,7 @@
 """The champion that a candidate is compared with, brought into the graph as files.
 
 `models/champion/` is a function of the registry's content and the candidate: `champion.json`, and the two files of the
-champion's model if there is one. A model does not challenge itself: if the candidate *is* the registry's champion, it
-is compared with the champion that it replaced, so that a second run with nothing changed finds nothing changed.
+champion's model if there is one. Which one that is: `decision.champion_to_challenge`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
-from pipeline.registry.fetch import FILES, fetch
-from pipeline.registry.reader import Reader, champion_of
+from pipeline.registry.fetch import fetch
+from pipeline.registry.reader import Reader
 from pipeline.registry.store import Store
 from pipeline.registry.versions import Version
 from pipeline.storage.record_files import write_record
-
-
-def champion_to_challenge(reader: Reader, name: str, candidate: str) -> Identity | None:
-    """Return the version that a candidate with this digest is compared with; None if it is the first model."""
-    champion = champion_of(reader, name)
-    if champion is None:
-        return None
-    return champion.replaced if champion.digest == candidate else champion.identity
 
 
 def write_champion(folder: Path, store: Store, reader: Reader, champion: Identity | None) -> Champion:
@@ -39,7 +31,7 @@ def write_champion(folder: Path, store: Store, reader: Reader, champion: Identit
             _fetch_same(store, reader, version, champion, folder)
         except DataError as error:
             problem = str(error)
-            for name in FILES:
+            for name in MODEL_FILES:
                 (folder / name).unlink(missing_ok=True)
     written = Champion(identity=champion, registry=store.label, problem=problem)
     write_record(folder / CHAMPION_FILE, written)

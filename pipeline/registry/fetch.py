@@ -12,12 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import DataError, StorageError
 from pipeline.models import stored
+from pipeline.records.architecture import MODEL_FILES
+from pipeline.registry.places import local_folder
 from pipeline.registry.reader import Reader
 from pipeline.registry.rest_reader import RestReader
 from pipeline.registry.store import Store
 from pipeline.registry.versions import Version
 
-FILES = (stored.ARCHITECTURE_FILE, stored.WEIGHTS_FILE)
 _FILE_LIMIT_BYTES = 16 * 2**30
 _CHUNK_BYTES = 2**20
 
@@ -38,20 +39,20 @@ def fetch(store: Store, reader: Reader, version: Version, target: Path) -> None:
 
 def fetch_files(store: Store, reader: Reader, location: str, target: Path, named: str) -> None:
     """Copy the two files of a stored model from a location into the folder `target`, unchecked; errors as `fetch`."""
-    folder = _local_folder(location)
+    folder = local_folder(location)
     parts = urlsplit(location)
     target.mkdir(parents=True, exist_ok=True)
     if folder is not None:
         _copy_folder(folder, target, named)
     elif isinstance(reader, RestReader) and parts.scheme == "mlflow-artifacts" and not parts.netloc:
-        for name in FILES:
+        for name in MODEL_FILES:
             with reader.open_artifact(f"{unquote(parts.path)}/{name}") as stream:
                 _copy_stream(stream, target / name, named)
     else:
         from pipeline.registry import tracking
 
         scratch = target / ".download"
-        for name in FILES:
+        for name in MODEL_FILES:
             shutil.move(tracking.download(store, f"{location.rstrip('/')}/{name}", scratch), target / name)
         shutil.rmtree(scratch)
 
@@ -64,15 +65,8 @@ def digest_of(folder: Path) -> str:
         return ""
 
 
-def _local_folder(location: str) -> Path | None:
-    parts = urlsplit(location)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return Path(location) if parts.scheme == "" and location else None
-
-
 def _copy_folder(folder: Path, target: Path, named: str) -> None:
-    for name in FILES:
+    for name in MODEL_FILES:
         try:
             with (folder / name).open("rb") as stream:
                 _copy_stream(stream, target / name, named)

@@ -8,19 +8,26 @@ from typing import Any
 
 from pipeline.records.digests import digest_json
 from pipeline.records.manifest import MANIFEST_FILE
-from pipeline.registry.versions import MISSING, PREFIX
+from pipeline.records.origin import Origin
+from pipeline.registry.versions import MISSING, PHOTOGRAPH, PREFIX, RUN
 from pipeline.runtime.git import Commit
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
 
 
 def lineage_tags(
-    *, recipe: Mapping[str, Any], data: Path, requirements: Path, lock_digest: str | None, commit: Commit | None
+    *,
+    recipe: Mapping[str, Any],
+    data: Path,
+    requirements: Path,
+    lock_digest: str | None,
+    commit: Commit | None,
+    origin: Origin | None = None,
 ) -> dict[str, str]:
     """Return the tags that say which recipe, data, code and packages a model came from; `none` for what is missing.
 
     `data` is the folder that holds the prepared parts, `requirements` the lock file of the packages, `lock_digest` a
-    digest of what DVC has recorded about the earlier stages.
+    digest of what DVC has recorded about the earlier stages. `origin` adds the run and the photograph of its inputs.
     """
     values = {
         "recipe_digest": digest_json(recipe),
@@ -28,9 +35,19 @@ def lineage_tags(
         "dvc_lock_digest": lock_digest or MISSING,
         "requirements_digest": digest_file(requirements) if requirements.is_file() else MISSING,
         "git_commit": commit.digest if commit else MISSING,
-        "git_dirty": str(commit.is_dirty).lower() if commit else MISSING,
+        "git_dirty": _dirty(commit),
     }
-    return {PREFIX + key: value for key, value in values.items()}
+    known = {RUN: origin.run, PHOTOGRAPH: origin.photograph} if origin else {}
+    return {
+        **{PREFIX + key: value for key, value in values.items()},
+        **{tag: value for tag, value in known.items() if value is not None},
+    }
+
+
+def _dirty(commit: Commit | None) -> str:
+    if commit is None:
+        return MISSING
+    return "unknown" if commit.is_dirty is None else str(commit.is_dirty).lower()
 
 
 def _data_digest(data: Path) -> str:

@@ -21,13 +21,15 @@ from typing import Any
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
-from pipeline.records.registration import Registration, RegistrationOutcome
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry import runs, versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
+from pipeline.registry.decision import RegistryAction, decide
+from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
-from pipeline.registry.store import LOCK_TIMEOUT_S, Store, locked
+from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
 from pipeline.storage.shards import Columns
 
@@ -53,46 +55,12 @@ class Candidate:
     describe: Callable[[], Description]
 
 
-@dataclass(frozen=True)
-class RegistryAction:
-    """What to do: make a version, move the alias, both, or nothing."""
-
-    outcome: RegistrationOutcome
-    sentence: str
-    makes_version: bool = False
-    moves_alias: bool = False
-
-
 def require_judged(candidate: Candidate) -> None:
     """Raise DataError unless the verdict is about the model in the candidate's folder."""
     if stored.digest(candidate.folder) != candidate.verdict.candidate:
         raise DataError(
             f"the verdict judges another model than {candidate.folder.name}; run `dvc repro` to judge this one"
         )
-
-
-def decide(verdict: Verdict, own: Version | None, champion: Version | None) -> RegistryAction:
-    """Return what a verdict requires, given the version that holds the candidate and the champion, as they are now.
-
-    Raises TryAgain if the verdict is to promote, but the candidate was compared with another champion.
-    """
-    if champion is not None and champion.digest == verdict.candidate:
-        return RegistryAction("kept", f"v{champion.version} is the champion already")
-    in_use = f"champion v{champion.version} stays" if champion else "there is no champion yet"
-    if not verdict.promotes:
-        return RegistryAction("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
-    if own is not None and own.is_rolled_back:
-        return RegistryAction(
-            "kept",
-            f"v{own.version} was rolled back by a person and is not promoted again by itself; {in_use}; "
-            f'`ratchet registry promote {own.name} {own.version} --reason "…"` does it',
-        )
-    if (champion.identity if champion else None) != verdict.champion:
-        then = f"v{verdict.champion.version}" if verdict.champion else "no champion"
-        now = f"the champion is v{champion.version}" if champion else "there is no champion"
-        raise TryAgain(f"model registry: the candidate was judged against {then}, but by now {now}; run again")
-    replaced = f"replaces v{champion.version}" if champion else "is the first champion"
-    return RegistryAction("promoted", replaced, makes_version=own is None, moves_alias=True)
 
 
 def register(
@@ -107,13 +75,13 @@ def register(
     """Do what the verdict requires, once. Nothing is imported, locked or written if there is nothing to do.
 
     `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done. Raises
-    StorageError, or TryAgain: see `decide` and `locked`.
+    StorageError, or TryAgain: see `decide` and `writing`.
     """
     reader = open_reader(store)
     action, own, champion = _look(reader, candidate)
     if action.makes_version or action.moves_alias or scratch.exists():  # the last: left behind by a killed registration
         announce(f"waiting for the registry {store.label}")
-        with locked(store, lock_timeout_s):
+        with writing(store, lock_timeout_s):
             announce(f"writing to the registry {store.label}")
             action, own, champion = _look(reader, candidate)  # another process may have come first
             if action.makes_version or action.moves_alias or scratch.exists():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pipeline.errors import StorageError, TryAgain
+from pipeline.registry.places import current
 from pipeline.registry.store import Store
 from pipeline.registry.versions import DIGEST, Version, as_utc
 
@@ -76,7 +77,7 @@ class SQLiteReader:
         return self._fall_back().by_alias(name, alias) if found is None else _first(found)
 
     def location(self, version: Version) -> str:
-        """Return where a version's bytes are."""
+        """Return where a version's bytes are: with the project, wherever it was moved."""
         try:
             with self._connection() as connection:
                 rows = connection.execute(
@@ -85,8 +86,8 @@ class SQLiteReader:
                     (version.name, version.version),
                 ).fetchall()
         except _AnotherSchema:
-            return self._fall_back().location(version)
-        return str(rows[0][0]) if rows else ""
+            return current(self._store, self._fall_back().location(version))
+        return current(self._store, str(rows[0][0])) if rows else ""
 
     def _select(
         self, name: str, *, digest: str | None = None, version: int | None = None, alias: str | None = None

@@ -1,6 +1,6 @@
-"""Where the registry is: `execution.mlflow` resolved once, so that every run of one checkout uses the same store.
+"""Where the registry is: `execution.mlflow` resolved once, so that every run of one project uses the same store.
 
-A relative database or folder is under the main checkout, whichever worktree a run is in.
+A relative database or folder is under the project's folder, whichever workspace a run is in.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.storage.home import home_of
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _SERVERS = ("http", "https")
@@ -27,7 +28,8 @@ class Store:
     """A model registry and where it stores artifacts.
 
     `uri` may contain a password: it is for MLflow alone. `label` is what may be shown and written: `local`, or
-    scheme, host, port and path. `artifacts` is None if the server decides.
+    scheme, host, port and path. `artifacts` is None if the server decides. `home` is the project's folder if the
+    database is inside it: the store moves with it.
     """
 
     uri: str = field(repr=False)
@@ -35,6 +37,7 @@ class Store:
     artifacts: str | None
     database: Path | None  # the SQLite file of a local store
     lock: Path
+    home: Path | None = None
 
     @property
     def is_local(self) -> bool:
@@ -57,8 +60,11 @@ class Store:
 
 
 def resolve_store(root: Path, settings: MLflowSettings) -> Store:
-    """Return the store that the settings of a checkout name. Raises UsageError for an invalid address."""
-    home = root.resolve()
+    """Return the store that the settings of a project name; `root` is its folder, or a workspace of a run of it.
+
+    Raises UsageError for an invalid address, DataError if it is not known whose workspace the folder is.
+    """
+    home = home_of(root)
     parts = urlsplit(settings.uri)
     if parts.scheme == "sqlite":
         name = settings.uri.partition("?")[0].removeprefix("sqlite://").removeprefix("/")
@@ -68,9 +74,9 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
                 "write sqlite:///registry/mlflow.db"
             )
         database = home / name
-        return Store(
-            f"sqlite:///{database}", "local", _artifacts(home, settings), database, _beside(database, ".ratchet.lock")
-        )
+        lock = _beside(database, ".ratchet.lock")
+        moves = home if database.is_relative_to(home) else None
+        return Store(f"sqlite:///{database}", "local", _artifacts(home, settings), database, lock, moves)
     if parts.scheme in ("", "file"):
         folder = home / unquote(parts.path)
         return Store(folder.as_uri(), "local", _artifacts(home, settings), None, folder / ".ratchet.lock")

@@ -24,7 +24,10 @@ METRICS = PREFIX + "metrics"
 REPLACED = PREFIX + "met"
 ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
+RUN = PREFIX + "run"
+PHOTOGRAPH = PREFIX + "photograph"
 MISSING = "none"
+_LINEAGE = (RUN, PHOTOGRAPH)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Version:
             "lineage": {
                 key.removeprefix(PREFIX): value
                 for key, value in sorted(self.tags.items())
-                if key.startswith(PREFIX) and key.endswith(("_digest", "_commit", "_dirty"))
+                if key in _LINEAGE or (key.startswith(PREFIX) and key.endswith(("_digest", "_commit", "_dirty")))
             },
             "met": self.replaced.to_json() if self.replaced else None,
             "rolled_back": self._json(ROLLED_BACK, None),

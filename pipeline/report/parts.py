@@ -72,7 +72,8 @@ def _contracts(files: RunFiles) -> Mapping[str, Any]:
 def _lineage(files: RunFiles) -> Mapping[str, Any]:
     return {
         "digests": provenance.digests(files),
-        "commit": provenance.git_commit(files.root),
+        "commit": provenance.git_commit(files),
+        "photograph": files.run.value.photograph if files.run.value else None,
         "overridden": files.run.value.overrides if files.run.value else {},
         "libraries": provenance.library_versions(),
     }

@@ -11,7 +11,7 @@ from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.report.flow import read_data_set
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, section
-from pipeline.runtime.git import Commit, commit_of
+from pipeline.runtime.git import Commit, commit_of, paths_of_run
 from pipeline.storage.artifacts import digest_file
 
 _FILES = {"recipe": PARAMS_FILE, "graph": GRAPH_FILE, "graph as run": LOCK_FILE}
@@ -28,7 +28,7 @@ _LIBRARIES = (
     "pyarrow",
     "scikit-learn",
 )
-_NO_REPOSITORY = ("not a git repository", "ambiguous argument 'HEAD'", "unknown revision")
+_NO_REPOSITORY = ("not a git repository", "Needed a single revision")
 
 
 def digests(files: RunFiles) -> dict[str, Section[str]]:
@@ -49,9 +49,12 @@ def digests(files: RunFiles) -> dict[str, Section[str]]:
     return {name: digest for name, digest in found.items() if digest or digest.problem}
 
 
-def git_commit(root: Path) -> Section[Commit]:
-    """Return the commit that is checked out; outside a repository, or without git, the section says so."""
-    return section(lambda: _commit(root), root)
+def git_commit(files: RunFiles) -> Section[Commit]:
+    """Return the run's commit: as the run says, or else as it is checked out; the section says why there is none."""
+    run = files.run.value
+    if run and run.commit:
+        return Section(Commit(run.commit, run.is_dirty))
+    return section(lambda: _commit(files), files.root)
 
 
 def library_versions() -> dict[str, str]:
@@ -69,9 +72,10 @@ def _digest(path: Path) -> str | None:
     return digest_file(path) if find_file(path) else None
 
 
-def _commit(root: Path) -> Commit:
+def _commit(files: RunFiles) -> Commit:
+    source = str((files.recipe.value or {}).get("data.path", ""))
     try:
-        return commit_of(root, ignored=LOCK_FILE)
+        return commit_of(files.root, paths_of_run(files.graph.value, source) if files.graph.value else ())
     except UsageError as error:
         raise UsageError("git is not installed") from error
     except StorageError as error:

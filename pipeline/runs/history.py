@@ -17,11 +17,10 @@ from pathlib import Path
 from pipeline.errors import RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
-from pipeline.records.run import ATTEMPTS, RUNS, RunOutcome, RunRecord, State
+from pipeline.records.run import ATTEMPTS, RECORD_FILE, RUNS, RunOutcome, RunRecord, State
 from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
 
-RECORD = "record.json"
 ROWS = Path(".ratchet") / "rows"  # in a run's workspace: what happened in each stage so far
 LOGS = "logs"  # in an attempt's folder: what DVC and the stages have said
 BEGUN_WITH = (GRAPH_FILE, PARAMS_FILE)  # kept once, and the graph says which report is which
@@ -68,7 +67,7 @@ def check_id(run_id: str) -> str:
 
 def write(root: Path, record: RunRecord) -> RunRecord:
     """Publish a record."""
-    write_record(root / record.folder / RECORD, record)
+    write_record(root / record.folder / RECORD_FILE, record)
     return record
 
 
@@ -91,7 +90,7 @@ def attempts_of(root: Path, run_id: str) -> list[RunRecord]:
     folder = root / RUNS / check_id(run_id)
     numbers = [int(path.name) for path in (folder / ATTEMPTS).glob("*") if path.name.isdecimal()]
     folders = [folder, *(folder / ATTEMPTS / str(number) for number in sorted(numbers))]
-    return [_current(_from_json(each / RECORD)) for each in folders if (each / RECORD).is_file()]
+    return [_current(_from_json(each / RECORD_FILE)) for each in folders if (each / RECORD_FILE).is_file()]
 
 
 def list_runs(root: Path) -> list[RunRecord]:
@@ -141,7 +140,7 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
 
 
 def _ids(root: Path) -> list[str]:
-    return [name for path in (root / RUNS).glob(f"*/{RECORD}") if is_id(name := path.parent.name)]
+    return [name for path in (root / RUNS).glob(f"*/{RECORD_FILE}") if is_id(name := path.parent.name)]
 
 
 def _from_json(path: Path) -> RunRecord:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from pipeline.runs.photograph import Taken, take
 from pipeline.runs.photograph_store import PhotographStore
 from pipeline.runs.preflight import check_before
 from pipeline.runs.sweeping import sweep
-from pipeline.runtime.git import Commit, commit_of
+from pipeline.runtime.git import Commit, commit_of, paths_of_run
 from pipeline.runtime.progress import Throttle
 
 _REQUEST_LIMIT_BYTES = 2**20
@@ -106,7 +106,7 @@ def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, 
     if parse_yaml_text(params, PARAMS_FILE) != plain:
         raise UsageError("a value of the recipe has no form in YAML that would be read back as it is")
     taken = take(root, graph, recipe.data.path, _hashes(root), None if is_in_place else params)
-    commit = _commit(root, is_changed=plain != dict(layers.written))
+    commit = _commit(root, paths_of_run(graph, recipe.data.path), is_changed=plain != dict(layers.written))
     return Prepared(
         request, recipe, plain, params, graph, overrides, note, taken, taken.photograph.inputs(graph, plain), commit
     )
@@ -203,10 +203,10 @@ def _hashes(root: Path) -> Hashes:
     return Hashes(root, announce)
 
 
-def _commit(root: Path, *, is_changed: bool) -> Commit | None:
+def _commit(root: Path, paths: Sequence[str], *, is_changed: bool) -> Commit | None:
     """Return the commit, where git knows one; its files differ too if the run has another recipe than `params.yaml`."""
     try:
-        commit = commit_of(root, ignored=LOCK_FILE)
+        commit = commit_of(root, paths)
     except RatchetError:
         return None  # no git, or no repository: the lineage names no commit
     return Commit(commit.digest, True) if is_changed else commit

@@ -163,11 +163,14 @@ class PhotographStore:
             self._make_folder(Path(parent))
         aside, digest = f"{target}.partial-{os.getpid()}", hashlib.md5(usedforsecurity=False)
         try:
-            descriptor = os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode)
-            with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - some ten thousand times
+            with suppress(FileNotFoundError):  # of a killed process with the same id; nobody may write it any more
+                os.unlink(aside)  # noqa: PTH108 - as above
+            descriptor = os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - as above; buffered, it writes all or raises
                 for chunk in chunks:
                     stream.write(chunk)
                     digest.update(chunk)
+                stream.flush()
                 os.fsync(descriptor) if is_durable else None
             if expected is not None and digest.hexdigest() != expected:
                 os.unlink(aside)  # noqa: PTH108 - as above

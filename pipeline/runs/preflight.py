@@ -1,11 +1,11 @@
-"""What is checked before a run begins: what can be refused early, and the registry's champion."""
+"""What is checked before a run begins: what can be refused early."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError, UsageError
 
@@ -42,13 +42,3 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     require_java()
     if execution.horovod.workers > 1:
         require_horovod()
-
-
-def champion_now(root: Path, name: str, environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the registry's current champion of a name: version, digest, tags; or None."""
-    from pipeline.recipe.execution import load_execution
-    from pipeline.registry.reader import champion_of, open_reader
-    from pipeline.registry.store import resolve_store
-
-    found = champion_of(open_reader(resolve_store(root, load_execution(root, environment).mlflow)), name)
-    return {"version": found.version, "digest": found.digest, "tags": dict(found.tags)} if found else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.models import stored
-from pipeline.registry.champion import champion_to_challenge, write_champion
+from pipeline.registry.champion import write_champion
+from pipeline.registry.decision import champion_to_challenge
 from pipeline.registry.reader import open_reader
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder

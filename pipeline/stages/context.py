@@ -8,6 +8,7 @@ decides a result would leave a stale cache. So a cache can never be silently sta
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Mapping
 from functools import reduce
 from operator import getitem
@@ -22,11 +23,15 @@ from pipeline.recipe.resolving import CODE, RESOLVED_FILE, load_checked
 from pipeline.recipe.settings import flatten, validate
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.digests import digest_json
-from pipeline.runtime.git import Commit, commit_of
+from pipeline.records.origin import Origin
+from pipeline.records.run import RECORD_FILE, RunRecord
+from pipeline.runtime.evidence import EVIDENCE_VARIABLE
+from pipeline.runtime.git import Commit, commit_of, paths_of_run
 from pipeline.runtime.imports import collect_imports, imported_modules
 from pipeline.runtime.progress import Progress
 from pipeline.storage.artifacts import digest_file, read_json
-from pipeline.storage.home import home_of
+from pipeline.storage.home import find_origin
+from pipeline.storage.record_files import find_record
 
 if TYPE_CHECKING:
     from pipeline.registry.store import Store
@@ -145,10 +150,22 @@ class StageContext:
             )
 
     def store(self) -> Store:
-        """Return the model registry that execution.yaml names: the same for all worktrees of a checkout."""
+        """Return the model registry that execution.yaml names: the same for all workspaces of a project."""
         from pipeline.registry.store import resolve_store
 
-        return resolve_store(home_of(self._root), self.execution.mlflow)
+        return resolve_store(self._root, self.execution.mlflow)
+
+    def origin(self) -> Origin | None:
+        """Return which run this is, and what it was made from; None if no run of ours drives the stage."""
+        if origin := find_origin(self._root):
+            return origin
+        logs = os.environ.get(EVIDENCE_VARIABLE)  # a run in place: its record is beside its logs
+        record = find_record(Path(logs).parent / RECORD_FILE, RunRecord) if logs else None
+        if record is None:
+            return None
+        return Origin(
+            home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
+        )
 
     def lock_digest(self) -> str | None:
         """Return a digest of what DVC has recorded about the other stages; None if there is no dvc.lock.
@@ -162,9 +179,15 @@ class StageContext:
         return digest_json({k: v for k, v in parse_yaml(path).get("stages", {}).items() if k != self.name})
 
     def commit(self) -> Commit | None:
-        """Return the commit of the code, and whether it was changed; None outside a repository."""
+        """Return the commit of the run, and whether its files differ from it; None outside a repository.
+
+        A run knows both from when it began.
+        """
+        if origin := self.origin():
+            return Commit(origin.commit, origin.is_dirty) if origin.commit else None
+        source = self._recipe.data.path if self._recipe else ""
         try:
-            return commit_of(self._root, ignored=graph.LOCK_FILE)
+            return commit_of(self._root, paths_of_run(graph.load_graph(self._root), source))
         except (StorageError, UsageError):
             return None
 

@@ -43,6 +43,7 @@ def _describe(stage: StageContext) -> Description:
             requirements=stage.dep("requirements/pipeline.txt"),
             lock_digest=stage.lock_digest(),
             commit=stage.commit(),
+            origin=stage.origin(),
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},

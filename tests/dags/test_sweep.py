@@ -73,7 +73,7 @@ def test_airflow_is_asked_only_about_its_own_runs_whose_workspace_is_there(
     keep(project, "gone__2", driver="ratchet")
     keep(project, "gone__3", is_named=False)  # of a time when records did not name their DAG
     damaged = keep(project, "gone__4")
-    (project / "runs" / damaged / history.RECORD).write_text("{")
+    (project / "runs" / damaged / history.RECORD_FILE).write_text("{")
     sweep()
     assert (asked, said[0]) == ([], "called: -m pipeline runs sweep")
 

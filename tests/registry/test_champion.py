@@ -9,7 +9,8 @@ import pytest
 from pipeline.models import stored
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
-from pipeline.registry.champion import champion_to_challenge, write_champion
+from pipeline.registry.champion import write_champion
+from pipeline.registry.decision import champion_to_challenge
 from pipeline.registry.versions import REPLACED
 from pipeline.storage.record_files import read_record
 from tests.registry.local_registry import LocalRegistry

@@ -10,7 +10,8 @@ from pipeline.records.identity import Identity
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
-from pipeline.registry.publish import Candidate, decide, register, require_judged
+from pipeline.registry.decision import decide
+from pipeline.registry.publish import Candidate, register, require_judged
 from pipeline.registry.versions import Version
 
 NEW = "sha256:new"

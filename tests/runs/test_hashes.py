@@ -7,6 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a minute pass since all files were written."""
     now_ns = time.time_ns()
-    monkeypatch.setattr(hashes.time, "time_ns", lambda: now_ns + int(MINUTE_S * 1e9))
+    monkeypatch.setattr(hashes, "time", SimpleNamespace(time_ns=lambda: now_ns + int(MINUTE_S * 1e9)))
 
 
 def look(root: Path) -> dict[str, str]:

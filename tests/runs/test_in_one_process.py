@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -350,7 +352,7 @@ def side_by_side(root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch, second: 
         threading.Event().wait(0.01)
 
     dvc.act = work
-    monkeypatch.setattr(locks.time, "sleep", look)
+    monkeypatch.setattr(locks, "time", SimpleNamespace(monotonic=time.monotonic, sleep=look))
     with ThreadPoolExecutor() as threads:
         one = threads.submit(run, root, OTHER)
         assert begun.wait(WAIT_S)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,8 +103,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 100.0
         self.at_each_look: Callable[[], object] = lambda: None
-        monkeypatch.setattr(locks.time, "monotonic", lambda: self.now_s)
-        monkeypatch.setattr(locks.time, "sleep", self.look)
+        monkeypatch.setattr(locks, "time", SimpleNamespace(monotonic=lambda: self.now_s, sleep=self.look))
 
     def look(self, _: float) -> None:
         self.now_s += 0.5

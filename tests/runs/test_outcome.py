@@ -84,5 +84,5 @@ def test_where_nothing_is_trained_there_are_no_figures(tmp_path: Path) -> None:
 def test_figures_that_are_damaged_are_told(tmp_path: Path) -> None:
     trained(tmp_path)
     (tmp_path / "model" / "history.csv").write_text("epoch\n1\n")
-    with pytest.raises(DataError, match=r"model/history\.csv: not a training history"):
+    with pytest.raises(DataError, match=r"history\.csv: not a training history"):
         outcome.stopped_after(tmp_path, TRAINS, "train")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -194,7 +196,7 @@ def waiting_for(monkeypatch: pytest.MonkeyPatch, may_end: threading.Event) -> th
         may_end.set()
         threading.Event().wait(0.01)
 
-    monkeypatch.setattr(locks.time, "sleep", sleep)
+    monkeypatch.setattr(locks, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     return asked
 
 

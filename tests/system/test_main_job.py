@@ -85,7 +85,7 @@ def test_a_worse_candidate_is_refused_in_a_run_of_its_own(first: Project) -> Non
     assert kept.parent.name == "runs"
     assert yaml.safe_load((kept / "params.yaml").read_text())["train"]["learning_rate"] == 1e-6
     assert json.loads((kept / "reports" / "verdict.json").read_text())["champion"]["version"] == 1
-    assert not list((first.root / ".worktrees").iterdir())
+    assert list((first.root / ".ratchet" / "workspaces").iterdir()) == []
     # Only what depends on the two keys ran: the data came from the cache.
     stages = {
         stage["name"]: stage["outcome"] for stage in json.loads((kept / "reports" / "run.json").read_text())["stages"]
