@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,23 +47,32 @@ def configured(small: MakeSmall, tmp_path: Path, level: str) -> Small:
     return made
 
 
+ASK = """
+import os, sys
+from dvc.cli import main
+os.chdir(sys.argv[1])
+for words in (["cache", "dir"], ["remote", "list"], ["config", "--list"]):
+    print("---", flush=True)
+    assert main(words) == 0
+"""
+
+
 def answers(project: Small, folder: Path) -> dict[str, object]:
     """What DVC says in a folder of its cache, its remotes and its settings; but for those that are Ratchet's."""
-
-    def ask(*words: str) -> str:
-        done = project.call("dvc", "--cd", str(folder), *words)
-        assert done.returncode == 0, (words, done.stderr)
-        return done.stdout
-
-    cache = ask("cache", "dir").strip()
-    config = dict(line.partition("=")[::2] for line in ask("config", "--list").splitlines())
-    paths = {"cache.dir", "remote.beside.url"}
-    ours = {"core.no_scm", "core.site_cache_dir"}
+    done = project.call(str(project.python), "-c", ASK, str(folder))
+    assert done.returncode == 0, done.stderr
+    cache, remotes, settings = ([" ".join(line.split()) for line in part.splitlines() if line] for part in parts(done))
+    ours = ("core.no_scm=", "core.site_cache_dir=")
+    paths = ("cache.dir=", "remote.beside.url=")  # relative to another file there
     return {
-        "cache": os.path.realpath(cache),
-        "remotes": sorted(" ".join(line.split()) for line in ask("remote", "list").splitlines()),
-        "settings": sorted(pair for pair in config.items() if pair[0] not in paths | ours),
+        "cache": os.path.realpath(cache[0]),
+        "remotes": sorted(remotes),
+        "settings": sorted(line for line in settings if not line.startswith(ours + paths)),
     }
+
+
+def parts(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return done.stdout.split("---\n")[1:]
 
 
 def files_with_the_secret(folder: Path) -> set[Path]:

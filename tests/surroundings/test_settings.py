@@ -14,29 +14,24 @@ from tests.surroundings.small import commit_all, git, works_in_every_way
 KEPT = ("params.yaml", "execution.yaml", "data_contracts/digits/raw.yaml", "data_contracts/digits/prepared.yaml")
 
 
-def ignored(root: Path) -> None:
+def unknown(root: Path) -> None:
+    """Some are ignored by the repository, others excluded by this clone of it; none was ever committed."""
     with (root / ".gitignore").open("a") as file:
-        file.write("/params.yaml\n/execution.yaml\n/data_contracts/\n")
-    git(root, "rm", "--quiet", "--cached", *KEPT)
-    commit_all(root)
-
-
-def excluded(root: Path) -> None:
+        file.write("/params.yaml\n/data_contracts/\n")
     with (root / ".git" / "info" / "exclude").open("a") as file:
-        file.write("".join(f"/{name}\n" for name in KEPT))
+        file.write("/execution.yaml\n")
     git(root, "rm", "--quiet", "--cached", *KEPT)
     commit_all(root)
 
 
-def skipped(root: Path) -> None:
-    git(root, "update-index", "--skip-worktree", *KEPT)
-
-
-def assumed(root: Path) -> None:
-    git(root, "update-index", "--assume-unchanged", *KEPT)
+def hidden(root: Path) -> None:
+    """Others stand in the last commit, and git has been told in its two ways not to look."""
+    git(root, "update-index", "--skip-worktree", *KEPT[::2])
+    git(root, "update-index", "--assume-unchanged", *KEPT[1::2])
 
 
 def linked(root: Path) -> None:
+    """They are links to where the user keeps them."""
     for name in KEPT[1:]:
         outside = root.parent / "mine" / name
         outside.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +39,7 @@ def linked(root: Path) -> None:
         (root / name).symlink_to(outside)
 
 
-@pytest.mark.parametrize("hide", [ignored, excluded, skipped, assumed, linked])
+@pytest.mark.parametrize("hide", [unknown, hidden, linked])
 def test_settings_that_only_the_disk_has_are_what_every_run_uses(
     small: MakeSmall, hide: Callable[[Path], None]
 ) -> None:
