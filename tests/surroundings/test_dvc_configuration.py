@@ -67,7 +67,9 @@ def answers(project: Small, folder: Path) -> dict[str, object]:
     return {
         "cache": os.path.realpath(cache[0]),
         "remotes": sorted(remotes),
-        "settings": sorted(line for line in settings if not line.startswith(ours + paths)),
+        "settings": sorted(
+            {line for line in settings if not line.startswith(ours + paths)}
+        ),  # once, at whatever levels
     }
 
 
