@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from pipeline.runtime import user
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,7 @@ class Actor:
     @classmethod
     def here(cls) -> Actor:
         """Return the user of this process, now."""
-        try:
-            by = getpass.getuser()
-        except (KeyError, OSError):  # a container's user without a name
-            by = f"uid {os.getuid()}"
-        return cls(by, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return cls(user.name(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def event(self, what: str, reason: str, replaced: str) -> dict[str, str]:
         """Return an entry for a version's history; `replaced` is the previous champion, as in the tag `ratchet.met`."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.execution import MLflowSettings
@@ -76,7 +76,7 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
         database = home / name
         lock = _beside(database, ".ratchet.lock")
         moves = home if database.is_relative_to(home) else None
-        return Store(f"sqlite:///{database}", "local", _artifacts(home, settings), database, lock, moves)
+        return Store(sqlite_address(database), "local", _artifacts(home, settings), database, lock, moves)
     if parts.scheme in ("", "file"):
         folder = home / unquote(parts.path)
         return Store(folder.as_uri(), "local", _artifacts(home, settings), None, folder / ".ratchet.lock")
@@ -89,6 +89,11 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     lock = cache / "ratchet" / "locks" / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.lock"
     return Store(settings.uri.rstrip("/"), label, artifacts, None, lock)
+
+
+def sqlite_address(database: Path) -> str:
+    """Return the address of a SQLite file, in which SQLAlchemy reads `%41` as `A` and ends the path at `?`."""
+    return f"sqlite:///{quote(str(database))}"
 
 
 @contextmanager

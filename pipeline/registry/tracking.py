@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StorageError
-from pipeline.registry.store import Store
+from pipeline.registry.store import Store, sqlite_address
 from pipeline.registry.versions import CHAMPION, Version
 
 # No telemetry, no calls to git, no environment variables in what is logged; a dead server is noticed in seconds.
@@ -66,7 +66,7 @@ def _make(database: Path, artifacts: str | None) -> None:
             leftover.unlink(missing_ok=True)
     aside = database.with_name(f".{database.name}.partial-{os.getpid()}")
     try:
-        SqlAlchemyStore(f"sqlite:///{aside}", artifacts or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+        SqlAlchemyStore(sqlite_address(aside), artifacts or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         with suppress(FileExistsError):  # another process came first, and its database is as good

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def apply() -> None:
 
     _common._dump_data = _dump_aside  # noqa: SLF001
     StageCache._load = _load_whole_entry  # noqa: SLF001
+    _pass_over_names_that_are_not_utf8()
 
 
 def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = None, **arguments: Any) -> None:  # noqa: ARG001
@@ -35,6 +36,41 @@ def _dump_aside(path: str, data: Any, dumper: Callable[..., None], fs: object = 
     text = io.StringIO()
     dumper(data, text, **arguments)
     write_file(Path(path), text.getvalue().encode())
+
+
+def _pass_over_names_that_are_not_utf8() -> None:
+    """Let DVC hash files whose names are not UTF-8: its state database cannot hold them, so they are hashed anew."""
+    from dvc_data.hashfile import state as module
+
+    State: Any = module.State  # noqa: N806 - a class, of which the types are not ours to keep
+    save, save_many, get, get_many = State.save, State.save_many, State.get, State.get_many
+
+    def save_if_possible(state: Any, path: str, *arguments: Any, **named: Any) -> None:
+        if _is_utf8(path):
+            save(state, path, *arguments, **named)
+
+    def save_those_possible(state: Any, items: Any, fs: Any) -> None:
+        save_many(state, (item for item in items if _is_utf8(item[0])), fs)
+
+    def get_if_possible(state: Any, path: str, *arguments: Any, **named: Any) -> Any:
+        return get(state, path, *arguments, **named) if _is_utf8(path) else (None, None)
+
+    def get_those_possible(state: Any, items: Any, *arguments: Any, **named: Any) -> Iterator[Any]:
+        paths = list(items)
+        yield from ((path, None, None) for path in paths if not _is_utf8(path))
+        yield from get_many(state, [path for path in paths if _is_utf8(path)], *arguments, **named)
+
+    State.save, State.save_many, State.get, State.get_many = (
+        save_if_possible, save_those_possible, get_if_possible, get_those_possible
+    )  # fmt: skip
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _load_whole_entry(cache: Any, stage: Any) -> Any:

@@ -85,6 +85,11 @@ def bring_back(workspace: Path, environment: Mapping[str, str], logs: Path) -> N
         raise _explained({}, log)
 
 
+def _lasting(text: str, workspace: Path, logs: Path, order: Order) -> str:
+    """Return a stage's line in which a report of a workspace, which will be removed, is named where it is kept."""
+    return text if order.home is None else text.replace(f"{workspace.resolve()}/reports/", f"{logs.parent}/reports/")
+
+
 def _home(workspace: Path) -> str | None:
     origin = find_origin(workspace)
     return str(home_of(workspace)) if origin else None
@@ -128,6 +133,8 @@ def _reproduce_once(
                 for line in log_lines:
                     _note(line, rows, console)
                 for event in _whole_events(event_lines):
+                    if "summary" in event:
+                        event["summary"] = _lasting(event["summary"], workspace, logs, order)
                     row = rows.setdefault(event["stage"], StageRow(event["stage"]))
                     apply_event(row, event)
                     console.show(row)

@@ -14,7 +14,8 @@ SITE_CACHE = Path(".ratchet") / "dvc"  # else every workspace would leave a fold
 
 def write(workspace: Path, home: Path) -> None:
     """Write a workspace's `.dvc/config.local`: what DVC says of the folder `home`. Raises ConfigError as DVC does."""
-    from dvc.config import Config, merge
+    from configobj import ConfigObj
+    from dvc.config import Config, _pack_named, merge
 
     theirs = Config(str(home / ".dvc"))
     values = theirs.load_config_to_level()
@@ -25,8 +26,9 @@ def write(workspace: Path, home: Path) -> None:
     merge(values, own)
     folder = workspace / ".dvc"
     folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder / "config.local", os.O_CREAT | os.O_WRONLY, 0o600)
-    os.close(descriptor)
-    with Config(str(folder)).edit("local") as config:
-        config.clear()
-        config.update(values)
+    path = folder / "config.local"
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    # Not by `Config.edit`, which cannot write a path that is not ASCII, though DVC reads it.
+    packed = ConfigObj(_pack_named(Config._save_paths(values, str(path))), encoding="utf-8")  # noqa: SLF001
+    with path.open("wb") as stream:
+        packed.write(stream)
