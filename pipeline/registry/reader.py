@@ -30,13 +30,15 @@ class Reader(Protocol):
 
 def open_reader(store: Store) -> Reader:
     """Return the quickest reader for the store. Raises StorageError if the store cannot be reached."""
-    from pipeline.registry import rest_reader
-    from pipeline.registry.sqlite_reader import SQLiteReader
-
     if store.database is not None:
+        from pipeline.registry.sqlite_reader import SQLiteReader
+
         return SQLiteReader(store, store.database, lambda: _client_reader(store))
-    if store.is_server and rest_reader.is_plain():
-        return rest_reader.RestReader(store)
+    if store.is_server:
+        from pipeline.registry import rest_reader
+
+        if rest_reader.is_plain():
+            return rest_reader.RestReader(store)
     return _client_reader(store)
 
 

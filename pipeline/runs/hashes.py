@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -61,6 +60,8 @@ class Hashes:
 
     def of(self, files: Iterable[Found]) -> list[str]:
         """Return the digest of each file. Raises StorageError if one cannot be read."""
+        from concurrent.futures import ThreadPoolExecutor
+
         found = list(files)
         self._asked.update(file.path for file in found)
         digests = [self._remembered(file) for file in found]
