@@ -11,6 +11,7 @@ import yaml
 
 from pipeline.errors import StorageError
 from pipeline.graph import Graph, parse_graph
+from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry.versions import CHAMPION
@@ -182,7 +183,7 @@ REFUSAL = {"ratchet.outcome": "refuse"}
 def add(registry: LocalRegistry, root: Path, number: int, digest: str, **more: Any) -> None:
     """Add a version whose bytes are there, as far as anybody looks at them without reading them."""
     folder = root / "registry" / "artifacts" / str(number)
-    write_files(folder, {"model.safetensors": "x", "architecture.json": "{}"})
+    write_files(folder, dict.fromkeys(MODEL_FILES, "x"))
     registry.add(number, digest, location=str(folder), **more)
 
 
@@ -231,6 +232,15 @@ def test_against_another_champion_no_verdict_stands(
 
 def test_a_version_that_is_gone_is_to_be_made_again(tmp_path: Path, registry: LocalRegistry) -> None:
     registry.execute("DELETE FROM model_versions WHERE version = 2;")
+    assert not is_still(tmp_path)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("name", MODEL_FILES)
+def test_bytes_that_are_gone_from_the_registry_are_missed(
+    tmp_path: Path, registry: LocalRegistry, number: int, name: str
+) -> None:
+    (tmp_path / "registry" / "artifacts" / str(number) / name).unlink()
     assert not is_still(tmp_path)
 
 

@@ -15,6 +15,7 @@ import yaml
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.graph import load_graph
 from pipeline.recipe.strict_yaml import parse_yaml_text
+from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.origin import Origin
 from pipeline.records.run import RunRecord, RunRequest
@@ -221,7 +222,7 @@ def test_an_answer_against_another_champion_is_none(recipe_root: Path, monkeypat
     registry = LocalRegistry(recipe_root)
     where = recipe_root / "registry" / "artifacts"
     for number, digest in ((1, "sha256:one"), (2, "sha256:new")):
-        write_files(where / str(number), {"model.safetensors": "x", "architecture.json": "{}"})
+        write_files(where / str(number), dict.fromkeys(MODEL_FILES, "x"))
         registry.add(number, digest, name="fashion_mnist", location=str(where / str(number)))
     move = "INSERT INTO registered_model_aliases VALUES ('default', 'fashion_mnist', 'champion', {});"
     registry.execute(move.format(1))
@@ -230,7 +231,7 @@ def test_an_answer_against_another_champion_is_none(recipe_root: Path, monkeypat
     write_record(recipe_root / "runs" / "earlier" / VERDICT_FILE, against)
     (recipe_root / "runs" / "earlier" / "dvc.lock").write_text("schema: '2.0'\n")
     assert opening_of(recipe_root).same_as == "earlier"
-    write_files(where / "3", {"model.safetensors": "x", "architecture.json": "{}"})
+    write_files(where / "3", dict.fromkeys(MODEL_FILES, "x"))
     registry.add(3, "sha256:three", name="fashion_mnist", location=str(where / "3"))
     registry.execute("DELETE FROM registered_model_aliases;" + move.format(3))
     assert opening_of(recipe_root, "r2").same_as is None

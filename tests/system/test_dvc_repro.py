@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from pipeline.runs import dvc_repro
+from pipeline.runs.dvc_repro import Order
 from pipeline.runtime import processes
 from tests.waiting import size_of, wait_for
 
@@ -40,7 +41,7 @@ Running = tuple[subprocess.Popen[bytes], Path]
 
 def start(project: Path, stage: str | None = None, **what: Any) -> Running:
     log = project / f"{stage}.log"
-    return dvc_repro.start(project, os.environ, log, stage=stage, **what), log
+    return dvc_repro.start(project, os.environ, log, Order(stage=stage, **what)), log
 
 
 def finish(running: Running) -> tuple[int, list[str]]:
@@ -103,7 +104,7 @@ def test_it_works_in_the_environment_that_it_is_given(project: Path) -> None:
     stages = {"tell": {"cmd": "env > told.txt; cat", "outs": ["told.txt"]}}
     (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     environment = {"PATH": os.environ["PATH"], "RATCHET_TOLD": "züri"}
-    process = dvc_repro.start(project, environment, project / "log", stage="tell")
+    process = dvc_repro.start(project, environment, project / "log", Order(stage="tell"))
     assert finish((process, project / "log"))[0] == 0  # and `cat` has found its input closed
     told = (project / "told.txt").read_text().splitlines()
     assert "RATCHET_TOLD=züri" in told
