@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.errors import StorageError
 from pipeline.records.verdict import Verdict
 from pipeline.registry.fetch import digest_of, fetch_files
+from pipeline.registry.places import local_folder
 from pipeline.registry.reader import Reader
 from pipeline.registry.store import Store
 from pipeline.registry.versions import DIGEST, OUTCOME
@@ -44,9 +45,9 @@ def sweep(store: Store, client: Any, reader: Reader, name: str) -> None:
             close_run(client, run.info.run_id, outcomes[run.info.run_id])
         elif store.is_local or age_s > _STRAY_AGE_S:
             client.delete_run(run.info.run_id)
-            folder = Path(run.info.artifact_uri.removeprefix("file://")).parent
-            if store.is_local and folder.is_absolute() and folder.name == run.info.run_id:
-                shutil.rmtree(folder, ignore_errors=True)
+            artifacts = local_folder(run.info.artifact_uri)
+            if store.is_local and artifacts is not None and artifacts.parent.name == run.info.run_id:
+                shutil.rmtree(artifacts.parent, ignore_errors=True)
 
 
 def open_run(

@@ -125,7 +125,8 @@ def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
 def _artifacts(home: Path, settings: MLflowSettings) -> str:
     if _SCHEME.match(settings.artifacts):
         return settings.artifacts
-    return str(home / settings.artifacts)
+    folder = home / settings.artifacts
+    return folder.as_uri() if "%" in str(folder) else str(folder)  # of a plain path, MLflow reads `%41` as `A`
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -26,6 +26,7 @@ from pipeline.records.run import RunRecord
 from pipeline.runs import history
 from pipeline.runs.dvc_cache import DvcCache
 from pipeline.runs.outcome import find_verdict
+from pipeline.runs.photograph import CACHES
 from pipeline.storage.artifacts import digest_file, read_json, write_json
 
 CLEAN = Path(".ratchet") / "clean.json"  # what DVC's process found clean after the run
@@ -158,7 +159,7 @@ def _entries(path: Path, name: str, *, by_content: bool = False) -> Iterator[lis
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries)
         for child in names:
-            if child != "__pycache__":
+            if child not in CACHES:
                 yield from _entries(path / child, f"{name}/{child}", by_content=by_content)
     elif by_content:
         yield [name, digest_file(path)]

@@ -24,7 +24,7 @@ from pipeline.runs.hashes import Found, Hashes, md5_of_bytes
 
 REFERENCES = ".ratchet/references.json"  # in the photograph: what it holds by reference
 _ALWAYS = ("pipeline", GRAPH_FILE, EXECUTION_FILE, ".dvcignore")
-_CACHES = ("__pycache__", "lost+found")  # of Python; of a file system, where nobody may look
+CACHES = ("__pycache__", "lost+found")  # of Python; of a file system, where nobody may look
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _walk(path: str, name: str, above: tuple[tuple[int, int], ...]) -> Iterator[
         except OSError as error:
             raise StorageError(f"{name}: cannot be listed: {error.strerror}; make it readable") from error
         for child in children:
-            if child not in _CACHES and not child.endswith(".pyc"):
+            if child not in CACHES and not child.endswith(".pyc"):
                 yield from _walk(f"{path}/{child}", f"{name}/{child}", (*above, here))
     else:
         raise DataError(f"{name}: neither a file nor a folder, so it may never end; remove it")

@@ -24,6 +24,7 @@ from pipeline.runs.photograph import REFERENCES, Photograph, Reference
 from pipeline.storage.artifacts import fsync_folder
 
 _CHUNK_BYTES = 2**20
+_SEALED_S = 1  # the time of modification of every object: whoever writes to one changes it
 FOLDER = Path("ratchet") / "photographs"  # in DVC's cache
 
 
@@ -175,6 +176,7 @@ class PhotographStore:
             if expected is not None and digest.hexdigest() != expected:
                 os.unlink(aside)  # noqa: PTH108 - as above
                 return False
+            os.utime(aside, (_SEALED_S, _SEALED_S))
             os.rename(aside, target)  # noqa: PTH104 - as above
         except OSError:
             with suppress(OSError):  # the first error is the one to report
@@ -193,14 +195,15 @@ class PhotographStore:
 
 
 def _is_there(target: str, size_bytes: int) -> bool:
-    """Return whether an object is there in its full length: one that a crash of the machine cut off is written anew.
+    """Return whether an object is there as it was written; else it is written anew, as another file.
 
-    It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what
+    One that a crash of the machine cut off has another size; one that was written to later, as root or through a link
+    in a workspace, another time of modification. It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what
     is young. One that another user owns cannot be made young, and is written anew.
     """
     try:
         status = os.stat(target)  # noqa: PTH116 - some ten thousand times
-        if status.st_size != size_bytes:
+        if status.st_size != size_bytes or status.st_mtime != _SEALED_S:
             return False
         os.chmod(target, stat.S_IMODE(status.st_mode))  # noqa: PTH101 - as above
     except (FileNotFoundError, PermissionError):

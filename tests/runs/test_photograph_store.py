@@ -228,3 +228,21 @@ def test_dvcs_own_cleaning_leaves_photographs_alone(root: Path, store: Photograp
     assert not (root / ".dvc/cache/files/md5/ab/cd").exists(), done.stdout + done.stderr
     store.lay_out(store.read(taken.digest), root / "again")
     assert set(contents(root / "again")) == set(taken.files)
+
+
+def test_an_object_that_was_written_to_through_a_workspace_is_not_trusted_by_the_next_run(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    (root / "pipeline").mkdir(parents=True)
+    (root / "pipeline" / "code.py").write_text("epochs = 3")
+    store = PhotographStore(DvcCache(tmp_path / "cache"))
+    photograph = Photograph({"pipeline/code.py": md5_of_bytes(b"epochs = 3")}, {})
+    store.keep(photograph, root, {})
+    (tmp_path / "first").mkdir()
+    store.lay_out(photograph, tmp_path / "first", is_new=True)
+    linked = tmp_path / "first" / "pipeline" / "code.py"
+    linked.chmod(0o644)
+    linked.write_text("epochs = 5")  # in place, and of the same size
+    store.keep(photograph, root, {})
+    (tmp_path / "second").mkdir()
+    store.lay_out(photograph, tmp_path / "second", is_new=True)
+    assert (tmp_path / "second" / "pipeline" / "code.py").read_text() == "epochs = 3"
