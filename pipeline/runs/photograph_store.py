@@ -198,8 +198,9 @@ def _is_there(target: str, size_bytes: int) -> bool:
     """Return whether an object is there as it was written; else it is written anew, as another file.
 
     One that a crash of the machine cut off has another size; one that was written to later, as root or through a link
-    in a workspace, another time of modification. It then counts as changed just now, by its time of change alone: no record names it yet, and `garbage` spares what
-    is young. One that another user owns cannot be made young, and is written anew.
+    in a workspace, another time of modification. One that is there counts as changed just now, by its time of change:
+    no record names it yet, and `garbage` spares what is young. What another user owns cannot be made young, and is
+    written anew.
     """
     try:
         status = os.stat(target)  # noqa: PTH116 - some ten thousand times
