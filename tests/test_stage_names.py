@@ -44,7 +44,8 @@ PHASES = {
 SAID = {
     ("dags/derive.py", "champion"): "the asset that a success updates",
     ("pipeline/cli/registry.py", "champion"): "the alias",
-    ("pipeline/runs/freshness.py", "champion"): "a key of its own file: the champion in the registry then",
+    ("pipeline/graph.py", "champion"): "a role: the model in use, by files",
+    ("pipeline/runs/freshness.py", "champion"): "that role",
 }
 
 

@@ -48,6 +48,7 @@ def test_each_benchmark_of_the_project_is_one_of_them() -> None:
         "contracts",
         "memory",
         "no_op_run",
+        "photograph",
         "reading",
         "spark_stages",
         "training_throughput",
