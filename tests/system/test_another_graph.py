@@ -110,7 +110,10 @@ def test_every_driver_runs_it_and_records_the_same(project: Project) -> None:
 
     in_place = succeed(project, "run")
     assert "verdict: PROMOTE  2 is at least 1\nregistry: shelved: 2 is at least 1\n" in in_place
-    assert "nothing changed: 3 stages up to date" in succeed(project, "run")
+    # `shelve` publishes to a place that Ratchet does not know, so nobody can say that nothing would change there.
+    again = succeed(project, "run")
+    assert "nothing changed" not in again
+    assert "weigh: unchanged\nshelve: starting\n" in again
 
     locks = [yaml.safe_load(path.read_text())["stages"] for path in (root / "dvc.lock", *root.glob("runs/*/dvc.lock"))]
     for lock in locks:
