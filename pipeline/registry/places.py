@@ -96,7 +96,9 @@ def _inferred(store: Store, database: Path, home: Path) -> Path | None:
     inside = artifacts.relative_to(home)
     with _connection(database, "ro") as connection:
         experiments = _values(connection, "experiments", "artifact_location")
-        versions = _values(connection, "model_versions", "storage_location")
+        versions = [
+            place for column in _LOCATIONS["model_versions"] for place in _values(connection, "model_versions", column)
+        ]
     folders = [folder for location in experiments if (folder := local_folder(location)) and folder.is_absolute()]
     roots = {folder.parent for folder in folders}
     if len(roots) != 1:
@@ -118,7 +120,9 @@ def _moved(location: str, before: Path, now: Path, artifacts: str | None) -> str
         is_new = _is_under(location, new) and not (len(old) > len(new) and _is_under(location, old))
         is_chosen = artifacts is not None and _is_under(location, artifacts)
         if _is_under(location, old) and not is_new and not is_chosen:
-            return new + location[len(old) :]
+            moved = new + location[len(old) :]
+            # Of a plain path, MLflow reads `%41` as `A`.
+            return Path(moved).as_uri() if "%" in moved and moved.startswith("/") else moved
     return location
 
 

@@ -13,6 +13,8 @@ from pipeline.registry.store import resolve_store
 from pipeline.registry.versions import DIGEST
 
 _TABLES = """
+    CREATE TABLE experiments (name TEXT, artifact_location TEXT);
+    CREATE TABLE runs (run_uuid TEXT, artifact_uri TEXT);
     CREATE TABLE registered_models (workspace TEXT, name TEXT);
     CREATE TABLE model_versions (workspace TEXT, name TEXT, version INTEGER, creation_time INTEGER, run_id TEXT,
         current_stage TEXT, storage_location TEXT, source TEXT);

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import DataError, StorageError
 from pipeline.models import stored
-from pipeline.registry.fetch import FILES, digest_of, fetch
+from pipeline.records.architecture import MODEL_FILES
+from pipeline.registry.fetch import digest_of, fetch
 from pipeline.registry.versions import Version
 from tests.registry.local_registry import LocalRegistry
 
@@ -31,7 +32,7 @@ def test_the_model_comes_back_as_it_was_registered(
 ) -> None:
     version = registered(registry, f"{scheme}{model}", stored.digest(model))
     target = fetched(registry, version, tmp_path / "target")
-    assert sorted(path.name for path in target.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in target.iterdir()) == sorted(MODEL_FILES)
     assert stored.digest(target) == version.digest
 
 
@@ -50,7 +51,7 @@ def test_a_damaged_file_is_refused(registry: LocalRegistry, model: Path, tmp_pat
         fetched(registry, version, tmp_path / "target")
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", MODEL_FILES)
 def test_a_file_that_is_gone_is_named_without_a_path(
     registry: LocalRegistry, model: Path, tmp_path: Path, name: str
 ) -> None:

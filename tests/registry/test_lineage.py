@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
+from pipeline.records.origin import Origin
 from pipeline.registry.lineage import lineage_tags
 from pipeline.runtime.git import Commit
 from pipeline.storage.manifests import write_manifest
@@ -53,6 +54,19 @@ def test_a_model_has_a_tag_for_all_it_came_from(root: Path) -> None:
     assert (found["ratchet.git_commit"], found["ratchet.git_dirty"]) == ("c0ffee", "false")
 
 
+def test_what_is_not_known_of_the_files_is_unknown(root: Path) -> None:
+    assert tags(root, commit=Commit("c0ffee", is_dirty=None))["ratchet.git_dirty"] == "unknown"
+
+
+def test_a_model_of_a_run_names_the_run_and_its_photograph(root: Path) -> None:
+    known = Origin(home="../..", run="20261128-1", photograph="sha256:0a")
+    assert dict(tags(root, origin=known).items() - tags(root).items()) == {
+        "ratchet.run": "20261128-1",
+        "ratchet.photograph": "sha256:0a",
+    }
+    assert tags(root, origin=Origin(home=".", run="x")).keys() - tags(root).keys() == {"ratchet.run"}
+
+
 @pytest.mark.parametrize(
     ("changes", "tag"),
     [
@@ -60,6 +74,7 @@ def test_a_model_has_a_tag_for_all_it_came_from(root: Path) -> None:
         ({"lock_digest": "sha256:other"}, "dvc_lock_digest"),
         ({"commit": Commit("decade", is_dirty=False)}, "git_commit"),
         ({"commit": Commit("c0ffee", is_dirty=True)}, "git_dirty"),
+        ({"commit": Commit("c0ffee", is_dirty=None)}, "git_dirty"),
     ],
 )
 def test_each_origin_changes_its_own_tag(root: Path, changes: dict[str, Any], tag: str) -> None:

@@ -1,12 +1,13 @@
 """Where the registry is, and that what may be shown of it holds no secret."""
 
-import subprocess
-
 import pytest
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.records.origin import ORIGIN_FILE, Origin
 from pipeline.registry.store import locked, resolve_store
+from pipeline.runtime.git import git
+from pipeline.storage.record_files import write_record
 
 SECRET = "hunter2"
 
@@ -15,38 +16,32 @@ def store(root, uri, artifacts="registry/artifacts"):
     return resolve_store(root, MLflowSettings(uri=uri, artifacts=artifacts))
 
 
-def git(folder, *arguments):
-    subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", *arguments], cwd=folder, check=True)
+def test_a_relative_store_is_in_the_projects_folder_and_moves_with_it(tmp_path):
+    home, found = tmp_path.resolve(), store(tmp_path, "sqlite:///registry/mlflow.db")
+    assert (found.database, found.home) == (home / "registry" / "mlflow.db", home)
+    assert found.artifacts == str(home / "registry" / "artifacts")
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    main = tmp_path / "main"
-    (main / "sub").mkdir(parents=True)
-    (main / "sub" / "file").touch()
-    git(main, "init", "-q")
-    git(main, "add", ".")
-    git(main, "commit", "-q", "-m", "first")
-    git(main, "worktree", "add", "-q", str(tmp_path / "run"))
-    return tmp_path
+@pytest.mark.parametrize("uri", ["sqlite:///registry/mlflow.db", "registry/mlruns"])
+def test_a_workspace_means_the_store_of_its_project(tmp_path, uri):
+    workspace = tmp_path / ".ratchet" / "workspaces" / "x"
+    write_record(workspace / ORIGIN_FILE, Origin(home="../../..", run="x"))
+    (tmp_path / "dvc.yaml").touch()
+    assert store(workspace, uri) == store(tmp_path, uri)
 
 
-@pytest.mark.parametrize("inside", [".", "sub"])
-def test_a_worktree_means_the_store_of_the_main_checkout(checkout, inside):
-    from_main = store(checkout / "main" / inside, "sqlite:///registry/mlflow.db")
-    from_run = store(checkout / "run" / inside, "sqlite:///registry/mlflow.db")
-    assert from_run == from_main
-    assert from_main.database == (checkout / "main" / inside).resolve() / "registry" / "mlflow.db"
-    assert from_main.artifacts == str((checkout / "main" / inside).resolve() / "registry" / "artifacts")
-
-
-def test_outside_of_git_the_folder_itself_is_meant(tmp_path):
-    assert store(tmp_path, "sqlite:///registry/mlflow.db").database == tmp_path.resolve() / "registry" / "mlflow.db"
+def test_a_linked_worktree_of_git_is_a_folder_of_its_own(tmp_path):
+    git(tmp_path, "init", "--quiet", "main")
+    git(tmp_path / "main", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "--allow-empty", "-m", "x")
+    git(tmp_path / "main", "worktree", "add", "--quiet", str(tmp_path / "tree"))
+    found = store(tmp_path / "tree", "sqlite:///registry/mlflow.db")
+    assert found.database == tmp_path.resolve() / "tree" / "registry" / "mlflow.db"
 
 
 def test_an_absolute_store_is_kept(tmp_path):
     found = store(tmp_path, "sqlite:////srv/mlflow.db", "/srv/artifacts")
     assert (found.uri, found.artifacts, found.label) == ("sqlite:////srv/mlflow.db", "/srv/artifacts", "local")
+    assert found.home is None  # it stays where it is when the project moves
 
 
 @pytest.mark.parametrize(

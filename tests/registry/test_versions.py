@@ -44,8 +44,15 @@ def test_a_tag_that_was_changed_by_hand_is_named(tag: str) -> None:
 
 
 def test_the_json_of_a_version_shows_where_it_came_from_but_not_where_it_lies() -> None:
-    shown = version(digest="d", git_commit="c0ffee", recipe_digest="r", met="1 sha256:old").to_json()
-    assert shown["lineage"] == {"git_commit": "c0ffee", "recipe_digest": "r"}
+    shown = version(
+        digest="d", git_commit="c0ffee", recipe_digest="r", met="1 sha256:old", run="x", photograph="sha256:0a"
+    ).to_json()
+    assert shown["lineage"] == {
+        "git_commit": "c0ffee",
+        "photograph": "sha256:0a",
+        "recipe_digest": "r",
+        "run": "x",
+    }
     assert shown["met"] == {"name": "pets", "version": 1, "digest": "sha256:old"}
     assert not {"source", "location"} & shown.keys()
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
+import html
+import json
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import StorageError
+from pipeline.records.run import RUN_REPORT_FILE, RunReport
 from pipeline.report import provenance
+from pipeline.report.page import render
 from pipeline.report.run_files import read_run_files
 from pipeline.report.sections import Section
+from pipeline.runtime.git import Commit, git
+from pipeline.storage.record_files import write_record
 
 
 def digests(root: Path) -> dict[str, Section[str]]:
@@ -62,34 +67,95 @@ def test_a_damaged_recipe_is_a_problem_named_from_the_root(project: Path) -> Non
     assert read_run_files(project).recipe.problem.startswith("params.yaml:2: did not find")
 
 
+def commit(root: Path) -> Section[Commit]:
+    return provenance.git_commit(read_run_files(root))
+
+
 def test_outside_of_git_the_commit_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
-    assert provenance.git_commit(tmp_path).problem == "not a git work tree, or one without a commit"
+    assert commit(tmp_path).problem == "not a git work tree, or one without a commit"
+
+
+def test_before_the_first_commit_it_says_so(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+
+    assert commit(tmp_path).problem == "not a git work tree, or one without a commit"
+
+
+def test_without_git_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+
+    assert commit(tmp_path).problem == "git is not installed"
 
 
 def test_what_else_is_wrong_with_git_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise StorageError("git rev-parse failed: detected dubious ownership")
+    def refuse(*_: object) -> None:
+        raise StorageError("git rev-parse failed: bad object HEAD")
 
     monkeypatch.setattr(provenance, "commit_of", refuse)
 
-    assert provenance.git_commit(tmp_path).problem == "git rev-parse failed: detected dubious ownership"
+    assert commit(tmp_path).problem == "git rev-parse failed: bad object HEAD"
 
 
-def test_changes_of_the_lock_alone_do_not_make_the_code_dirty(tmp_path: Path) -> None:
-    for name in ("code.py", "dvc.lock"):
+@pytest.fixture
+def committed(tmp_path: Path) -> Path:
+    """A project of one stage, committed, with another lock and another source than were committed."""
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "source").mkdir()
+    (tmp_path / "params.yaml").write_text("data: {path: source}\n")
+    stages = {"ingest": {"cmd": "x", "deps": ["${data.path}", "contract.yaml"], "outs": ["data/raw"]}}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    for name in ("pipeline/code.py", "contract.yaml", "dvc.lock", "source/rows", "notes"):
         (tmp_path / name).write_text("first\n")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
-        subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@y", *command], cwd=tmp_path, check=True)
-    (tmp_path / "dvc.lock").write_text("second\n")
-    locked = provenance.git_commit(tmp_path).value
-    (tmp_path / "code.py").write_text("second\n")
-    changed = provenance.git_commit(tmp_path).value
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "--quiet", "--message", "first")
+    for name in ("dvc.lock", "source/rows", "notes"):
+        (tmp_path / name).write_text("second\n")
+    return tmp_path
 
-    assert locked is not None
-    assert changed is not None
-    assert (locked.is_dirty, changed.is_dirty) == (False, True)
+
+def test_lock_source_and_what_the_run_does_not_use_are_no_change(committed: Path) -> None:
+    assert commit(committed).value == Commit(git(committed, "rev-parse", "HEAD").strip(), is_dirty=False)
+
+
+@pytest.mark.parametrize("name", ["pipeline/code.py", "contract.yaml", "params.yaml", "execution.yaml"])
+def test_what_the_run_uses_is_one(committed: Path, name: str) -> None:
+    with (committed / name).open("a") as stream:
+        stream.write("# second\n")
+
+    found = commit(committed).value
+    assert found is not None
+    assert found.is_dirty is True
+
+
+def test_a_run_that_says_its_commit_is_believed(committed: Path) -> None:
+    write_record(committed / RUN_REPORT_FILE, RunReport(commit="c0ffee", is_dirty=None, photograph="sha256:0a"))
+
+    assert commit(committed).value == Commit("c0ffee", is_dirty=None)
+
+
+@pytest.mark.parametrize(
+    ("is_dirty", "said"),
+    [(True, "the run's files differ from it"), (None, "whether the run's files differ from it is not known")],
+)
+def test_the_page_shows_commit_and_photograph(project: Path, is_dirty: bool | None, said: str) -> None:
+    write_record(project / RUN_REPORT_FILE, RunReport(commit="c0ffee", is_dirty=is_dirty, photograph="sha256:0a"))
+    page = html.unescape(render(project).decode())
+
+    assert "<code>c0ffee</code>" in page
+    assert "<code>sha256:0a</code>" in page
+    assert said in page
+
+
+def test_the_page_says_nothing_more_of_files_that_are_those_of_the_commit(project: Path) -> None:
+    write_record(project / RUN_REPORT_FILE, RunReport(commit="c0ffee", is_dirty=False))
+    page = html.unescape(render(project).decode())
+
+    assert "<code>c0ffee</code>" in page
+    assert "differ from it" not in page
+    assert "photograph" not in page
 
 
 def test_libraries_that_are_installed_have_their_versions() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import Graph, Stage
-from pipeline.runtime.git import Commit, commit_of, git, has_commit, paths_of_run
+from pipeline.runtime.git import Commit, commit_of, git, paths_of_run
 
 ROOT = Path(__file__).parents[2]
 FILES = ("code.py", "dvc.lock", "below/x", "below/y")
@@ -72,18 +72,6 @@ def test_a_refusal_is_told_in_gits_own_words(checkout: Path) -> None:
 def test_a_machine_without_git_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="git is not installed; run `make setup`"):
         commit_of(tmp_path, ALL)
-
-
-def test_a_repository_with_a_commit_has_one(checkout: Path) -> None:
-    assert has_commit(checkout / "below")
-
-
-def test_a_repository_without_a_commit_has_none(empty: Path) -> None:
-    assert not has_commit(empty)
-
-
-def test_a_folder_outside_git_has_no_commit(tmp_path: Path) -> None:
-    assert not has_commit(tmp_path)
 
 
 def test_there_is_no_commit_before_the_first(empty: Path) -> None:

@@ -12,9 +12,11 @@ from pipeline.errors import Bug, StorageError, UsageError
 from pipeline.recipe.recipe import TrainParams, load_recipe
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, load_checked
 from pipeline.recipe.slots import Choice
-from pipeline.runtime.git import git
+from pipeline.records.origin import ORIGIN_FILE, Origin
+from pipeline.runtime.git import Commit, git
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import digest_file, write_json
+from pipeline.storage.record_files import write_record
 
 ROOT = Path(__file__).parents[2]
 
@@ -162,6 +164,8 @@ def test_outside_of_git_there_is_no_commit(context: StageContext) -> None:
 def committed(root: Path) -> str:
     """Commit the project and return the commit's digest."""
     (root / "dvc.lock").write_text(LOCK)
+    (root / "dvc.yaml").write_text("stages: {train: {cmd: x, deps: [data/in]}}\n")
+    (root / "params.yaml").write_text("seed: 1\n")
     git(root, "init", "--quiet")
     git(root, "add", "--all")
     git(root, "-c", "user.name=ann", "-c", "user.email=ann@example.org", "commit", "--quiet", "--message", "x")
@@ -182,6 +186,26 @@ def test_code_is_changed_by_all_but_the_lock(
     commit = context.commit()
     assert commit
     assert commit.is_dirty is is_dirty
+
+
+WORKSPACE = Origin(home="..", run="x", photograph="sha256:0a", commit="c0ffee", is_dirty=None)
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize(
+    ("origin", "commit"), [(WORKSPACE, Commit("c0ffee", is_dirty=None)), (WORKSPACE.changed(commit=None), None)]
+)
+def test_a_workspace_knows_its_commit_from_when_it_was_made(
+    context: StageContext, root: Path, origin: Origin, commit: Commit | None
+) -> None:
+    write_record(root / ORIGIN_FILE, origin)
+    assert (context.origin(), context.commit()) == (origin, commit)
+
+
+def test_a_workspace_has_the_registry_of_its_project(context: StageContext, root: Path) -> None:
+    write_record(root / ORIGIN_FILE, WORKSPACE)
+    (root.parent / "dvc.yaml").touch()
+    assert context.store().database == root.parent.resolve() / "registry" / "mlflow.db"
 
 
 @pytest.mark.parametrize(

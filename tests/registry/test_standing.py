@@ -1,0 +1,159 @@
+"""Whether a verdict still stands in the registry. With a real store of MLflow: tests/system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import StorageError
+from pipeline.records.architecture import MODEL_FILES
+from pipeline.records.identity import Identity
+from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry.standing import stands
+from tests.registry.local_registry import LocalRegistry
+
+OLD, NEW = "sha256:old", "sha256:new"
+FIRST = Identity(name="pets", version=1, digest=OLD)
+
+
+def verdict(outcome: str, champion: Identity | None, candidate: str = NEW) -> Verdict:
+    result = "pass" if outcome == "promote" else "fail"
+    check = GateCheck.model_validate({"name": "x", "figure": 1, "bound": 1, "outcome": result, "sentence": "seen"})
+    return Verdict.of([check], "the reason", candidate, champion)
+
+
+REFUSED, PROMOTED = verdict("refuse", FIRST), verdict("promote", FIRST)
+
+
+class Filled(LocalRegistry):
+    """A registry whose versions have their files."""
+
+    def put(self, number: int, digest: str, *aliases: str, **tags: str) -> None:
+        self.folder(number).mkdir(parents=True)
+        for name in MODEL_FILES:
+            (self.folder(number) / name).touch()
+        kept = {f"ratchet.{key}": text for key, text in tags.items()}
+        self.add(number, digest, aliases=aliases, tags=kept, location=str(self.folder(number)))
+
+    def folder(self, number: int) -> Path:
+        return self.database.parent / str(number)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Filled:
+    return Filled(tmp_path)
+
+
+def test_a_promotion_stands_once_it_is_carried_out(registry: Filled) -> None:
+    registry.put(1, OLD, "champion")
+    assert not stands(registry.store, "pets", PROMOTED)
+    registry.put(2, NEW)
+    assert not stands(registry.store, "pets", PROMOTED)  # the version is there; its alias is not
+    registry.execute("DELETE FROM registered_model_aliases;")
+    registry.put(3, NEW, "champion", met=f"1 {OLD}")
+    assert stands(registry.store, "pets", PROMOTED)
+
+
+def test_the_first_models_promotion_stands(registry: Filled) -> None:
+    first = verdict("promote", None)
+    assert not stands(registry.store, "pets", first)
+    registry.put(1, NEW, "champion", met="none")
+    assert stands(registry.store, "pets", first)
+
+
+def test_a_refusal_stands_once_it_is_recorded(registry: Filled) -> None:
+    registry.put(1, OLD, "champion")
+    assert not stands(registry.store, "pets", REFUSED)
+    registry.put(2, NEW)
+    assert stands(registry.store, "pets", REFUSED)
+
+
+@pytest.mark.parametrize("given", [REFUSED, PROMOTED], ids=["refused", "promoted"])
+def test_against_another_champion_no_verdict_stands(registry: Filled, given: Verdict) -> None:
+    registry.put(1, OLD)
+    registry.put(2, NEW)
+    assert not stands(registry.store, "pets", given)
+    registry.put(3, "sha256:other", "champion")
+    assert not stands(registry.store, "pets", given)
+
+
+def test_a_refused_candidate_that_a_person_made_champion_has_met_the_same_one(registry: Filled) -> None:
+    registry.put(1, OLD)
+    registry.put(2, NEW, "champion", met=f"1 {OLD}")
+    assert stands(registry.store, "pets", REFUSED)
+
+
+def test_a_promotion_that_was_rolled_back_stands_and_is_not_repeated(registry: Filled) -> None:
+    registry.put(1, OLD, "champion")
+    registry.put(2, NEW, rolled_back="{}")
+    assert stands(registry.store, "pets", PROMOTED)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("name", MODEL_FILES)
+@pytest.mark.parametrize("given", [REFUSED, PROMOTED], ids=["refused", "promoted"])
+def test_bytes_that_are_gone_are_missed(registry: Filled, given: Verdict, number: int, name: str) -> None:
+    if given is REFUSED:
+        registry.put(1, OLD, "champion")
+        registry.put(2, NEW)
+    else:
+        registry.put(1, OLD)
+        registry.put(2, NEW, "champion", met=f"1 {OLD}")
+    assert stands(registry.store, "pets", given)
+    (registry.folder(number) / name).unlink()
+    assert not stands(registry.store, "pets", given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM model_versions WHERE version = 1",
+        "UPDATE model_version_tags SET value = 'x' WHERE version = 1 AND key = 'ratchet.digest'",
+    ],
+)
+def test_the_champion_of_before_has_to_be_what_it_was(registry: Filled, change: str) -> None:
+    registry.put(1, OLD)
+    registry.put(2, NEW, "champion", met=f"1 {OLD}")
+    assert stands(registry.store, "pets", PROMOTED)
+    registry.execute(change + ";")
+    assert not stands(registry.store, "pets", PROMOTED)
+
+
+def test_the_bytes_are_those_of_the_version_that_is_champion(registry: Filled) -> None:
+    registry.put(1, OLD)
+    registry.put(2, NEW)
+    registry.put(3, NEW, "champion", met=f"1 {OLD}")
+    (registry.folder(2) / MODEL_FILES[0]).unlink()
+    assert stands(registry.store, "pets", PROMOTED)
+    (registry.folder(3) / MODEL_FILES[0]).unlink()
+    assert not stands(registry.store, "pets", PROMOTED)
+
+
+def test_bytes_that_are_elsewhere_are_not_asked_for(registry: Filled) -> None:
+    registry.add(1, NEW, aliases=["champion"], tags={"ratchet.met": "none"}, location="s3://bucket/pets/1")
+    assert stands(registry.store, "pets", verdict("promote", None))
+
+
+def test_a_registry_that_is_gone_is_missed(registry: Filled) -> None:
+    registry.put(1, OLD, "champion")
+    registry.put(2, NEW)
+    registry.database.unlink()
+    assert not stands(registry.store, "pets", REFUSED)
+    assert not registry.database.exists()
+
+
+def test_a_registry_that_cannot_be_read_is_named(registry: Filled) -> None:
+    registry.database.write_bytes(b"not a database" * 100)
+    with pytest.raises(StorageError, match="is not a database of MLflow"):
+        stands(registry.store, "pets", REFUSED)
+
+
+def test_to_ask_imports_nothing_heavy() -> None:
+    asked = "import sys, pipeline.registry.standing; print({'numpy', 'mlflow', 'pyarrow'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert done.stdout == "set()\n"
