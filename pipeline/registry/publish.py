@@ -29,6 +29,7 @@ from pipeline.registry.bundle import write_bundle
 from pipeline.registry.decision import RegistryAction, decide
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
+from pipeline.registry.standing import has_files
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
 from pipeline.storage.shards import Columns
@@ -92,6 +93,8 @@ def register(
         own = champion
     version = own.version if own else None
     sentence = f"v{version} {action.sentence}" if action.outcome == "promoted" else action.sentence
+    if own is not None and not has_files(reader, own):
+        sentence += f"; but the files of v{own.version} are gone from the registry: restore them from a backup"
     return Registration(
         outcome=action.outcome,
         name=candidate.name,

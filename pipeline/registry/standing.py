@@ -35,9 +35,10 @@ def stands(store: Store, name: str, verdict: Verdict) -> bool:
     compared = reader.version(met.name, met.version) if met else None
     if met and (compared is None or compared.identity != met):
         return False
-    return all(_has_files(reader, version) for version in (own, compared) if version is not None)
+    return all(has_files(reader, version) for version in (own, compared) if version is not None)
 
 
-def _has_files(reader: Reader, version: Version) -> bool:
+def has_files(reader: Reader, version: Version) -> bool:
+    """Return whether the files of a version are there, as far as this machine has them."""
     folder = local_folder(reader.location(version))
     return folder is None or all((folder / name).is_file() for name in MODEL_FILES)

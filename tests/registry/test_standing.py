@@ -12,6 +12,8 @@ from pipeline.errors import StorageError
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry.actor import Actor
+from pipeline.registry.publish import Candidate, Description, register
 from pipeline.registry.standing import stands
 from tests.registry.local_registry import LocalRegistry
 
@@ -157,3 +159,18 @@ def test_to_ask_imports_nothing_heavy() -> None:
         [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout == "set()\n"
+
+
+def test_a_candidate_that_is_registered_but_whose_files_are_gone_is_told(registry: Filled, tmp_path: Path) -> None:
+    registry.put(1, NEW, "champion")
+
+    def describe() -> Description:
+        raise AssertionError("nothing is to be published")
+
+    candidate = Candidate("pets", tmp_path, PROMOTED, describe)
+    actor = Actor("me", "2026-11-28T00:00:00Z")
+    told = register(registry.store, candidate, actor, tmp_path / "scratch").sentence
+    assert told == "v1 is the champion already"
+    (registry.folder(1) / MODEL_FILES[0]).unlink()
+    told = register(registry.store, candidate, actor, tmp_path / "scratch").sentence
+    assert told.endswith("the files of v1 are gone from the registry: restore them from a backup")
