@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError, StorageError
 from pipeline.graph import LOCK_FILE, Graph
-from pipeline.storage.artifacts import read_json, write_file, write_json
+from pipeline.storage.artifacts import dump_json, read_json, write_file
 
 _KNOWN = Path(".ratchet") / "known_stages.json"  # in a workspace: the stages in the user's own lock, in its order
 _STAGES = "stages:\n"
@@ -32,9 +32,9 @@ def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
     return head + "".join(body for _, body in entries)
 
 
-def note_known(workspace: Path, known: Sequence[str]) -> None:
-    """Note for a workspace which stages were in the lock before the run, in its order."""
-    write_json(workspace / _KNOWN, list(known))
+def known(stages: Sequence[str]) -> dict[str, bytes]:
+    """Return the file, by its path in a workspace, that says which stages were in the lock before, in its order."""
+    return {str(_KNOWN): dump_json(list(stages))}
 
 
 def put_in_order(workspace: Path, graph: Graph) -> None:
@@ -42,10 +42,10 @@ def put_in_order(workspace: Path, graph: Graph) -> None:
     path = workspace / LOCK_FILE
     if path.is_file():
         try:
-            known = [str(name) for name in read_json(workspace / _KNOWN)]
+            before = [str(name) for name in read_json(workspace / _KNOWN)]
         except (DataError, StorageError):
-            known = []  # none were noted
-        write_file(path, in_order(path.read_text(), known, [stage.name for stage in graph.stages]).encode())
+            before = []  # none were noted
+        write_file(path, in_order(path.read_text(), before, [stage.name for stage in graph.stages]).encode())
 
 
 def _entries(text: str) -> tuple[str, list[tuple[str, str]]]:

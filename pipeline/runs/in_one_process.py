@@ -115,7 +115,7 @@ def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, st
     )
     prepared = opening.prepare(root, request, environment)
     with _alone_with(root, opening.record_of(prepared)):
-        record = opening.begin(root, prepared, environment)
+        record = opening.begin(root, prepared, environment, pid=os.getpid())
         if record.same_as is not None:  # of that run only what decided its result is known to stand here unchanged
             folder = root / record.folder
             return _outcome(root, record, folder, load_graph(folder), is_unchanged=True)

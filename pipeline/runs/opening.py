@@ -112,13 +112,14 @@ def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, 
     )
 
 
-def begin(root: Path, prepared: Prepared, environment: Mapping[str, str]) -> RunRecord:
+def begin(root: Path, prepared: Prepared, environment: Mapping[str, str], *, pid: int | None = None) -> RunRecord:
     """Write the run's record and make its workspace, unless an earlier run began with the same inputs.
 
-    A run that was refused, or found nothing to do, gets another attempt.
+    A run that was refused, or found nothing to do, gets another attempt. `pid` is the one process that drives the run,
+    if one does.
     """
     request = prepared.request
-    record = record_of(prepared)
+    record = record_of(prepared).changed(pid=pid)
     if earlier := _same_before(root, prepared, environment):
         return _unchanged(root, _numbered(root, record), *earlier)
     sweep(root, environment)
@@ -137,8 +138,8 @@ def begin(root: Path, prepared: Prepared, environment: Mapping[str, str]) -> Run
                 home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
             ),
             known=prepared.taken.known,
+            extra=dvc_lock.known(_known_stages(root)),
         )
-    dvc_lock.note_known(workspace, _known_stages(root))
     history.keep(root, workspace, record)
     return record
 

@@ -6,6 +6,7 @@ cache; what the cache has not is computed again; the source is only needed for t
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +69,7 @@ def repeat(root: Path, record: RunRecord, environment: Mapping[str, str]) -> Run
         commit=record.commit,
         is_dirty=record.is_dirty,
         repeats=record.id,
+        pid=os.getpid(),
     )
     with maker_lock(root):
         history.write(root, new)
@@ -92,11 +94,9 @@ def remake(root: Path, record: RunRecord) -> None:
         home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
     )
     photograph = store.read(record.photograph)
-    extra = {str(_TO_DO): b""} if evidence else {}
     lock = evidence / LOCK_FILE if evidence else None
-    workspace = workspaces.make(root, record.id, store, photograph, origin, lock=lock, extra=extra)
-    if lock is not None:
-        dvc_lock.note_known(workspace, dvc_lock.stage_names(lock.read_text()))
+    extra = {str(_TO_DO): b"", **dvc_lock.known(dvc_lock.stage_names(lock.read_text()))} if lock else {}
+    workspaces.make(root, record.id, store, photograph, origin, lock=lock, extra=extra)
 
 
 def finish_restoring(root: Path, record: RunRecord, environment: Mapping[str, str]) -> None:

@@ -298,7 +298,6 @@ MOMENTS = [
     (PhotographStore, "keep"),
     (history, "write"),
     (workspaces, "make"),
-    (opening.dvc_lock, "note_known"),
     (history, "keep"),
 ]
 
