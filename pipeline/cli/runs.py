@@ -146,7 +146,7 @@ def _close(options: argparse.Namespace) -> int:
     from pipeline.runs import steps
 
     record = steps.close_run(project_root(), options.id, options.state, options.because)
-    say(f"{record.state}: {record.outcome or 'no verdict'}, {record.sentence}")
+    say(f"{record.state}: " + ", ".join(filter(None, (record.outcome or "no verdict", record.sentence))))
     say(f"kept: {record.folder}")
     return 0
 

@@ -7,6 +7,7 @@ importing DVC.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def cache_of(root: Path) -> DvcCache:
         "folder": str(cache.folder),
         "is_shared": cache.is_shared,
     }
-    write_json(root / _ANSWER, answer)
+    with suppress(StorageError):  # a folder that is only read is asked again next time
+        write_json(root / _ANSWER, answer)
     return cache
 
 

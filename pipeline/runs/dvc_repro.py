@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.graph import GRAPH_FILE
-from pipeline.runs import absent_sources, dvc_repairs, known_hashes, workspace_config
+from pipeline.runs import absent_sources, dvc_repairs, known_hashes, watched_inputs, workspace_config
 from pipeline.runtime import processes
 
 _COMMAND = [sys.executable, "-m", "pipeline.runs.dvc_repro"]
@@ -107,6 +107,7 @@ def main() -> NoReturn:
 def _execute(repo: Any, order: Order) -> None:
     known_hashes.tell(repo)
     absent_sources.hold(repo)
+    watched_inputs.watch(repo)
     if order.checks_out:
         _bring_back(repo)
     if not order.reproduces:

@@ -26,23 +26,24 @@ from pipeline.records.run import RunRecord
 from pipeline.runs import history
 from pipeline.runs.dvc_cache import DvcCache
 from pipeline.runs.outcome import find_verdict
-from pipeline.runs.photograph import CACHES
+from pipeline.runs.photograph import CACHES, IGNORE_FILE
 from pipeline.storage.artifacts import digest_file, read_json, write_json
 
 CLEAN = Path(".ratchet") / "clean.json"  # what DVC's process found clean after the run
 _COMPLETE = Path(".ratchet") / "complete.json"
 _ANSWERS = Path(".ratchet") / "complete"
 _DIGITS = 32
+_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"  # the MD5 of nothing
 
 
 def picture_of(root: Path, graph: Graph) -> str:
     """Return a digest of the state of all files that the graph reads and writes."""
     # What every `dvc repro` rewrites, changed or not, is compared by content: it is small.
-    rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE}
+    rewritten = {GRAPH_FILE, PARAMS_FILE, LOCK_FILE, IGNORE_FILE}
     rewritten.update(out for stage in graph.stages if stage.is_always_changed for out in stage.outs)
     paths = {path for stage in graph.stages for path in (*stage.deps, *stage.param_files, *stage.outs)} - rewritten
-    by_content = [entry for path in sorted(rewritten) for entry in _entries(root / path, path, by_content=True)]
-    return digest_json(by_content + [entry for path in sorted(paths) for entry in _entries(root / path, path)])
+    by_content = [entry for path in sorted(rewritten) for entry in entries_of(root / path, path, by_content=True)]
+    return digest_json(by_content + [entry for path in sorted(paths) for entry in entries_of(root / path, path)])
 
 
 def remember(root: Path, graph: Graph) -> None:
@@ -115,8 +116,16 @@ def _does_the_verdict_stand(root: Path, folder: Path, graph: Graph, name: str, e
 def is_cached(lock: Path, graph: Graph, cache: DvcCache) -> bool:
     """Return whether DVC's cache holds everything that a lock lists as made by the graph's stages."""
     try:
-        return all(cache.path(digest).is_file() for digest in cached_objects(lock, graph, cache))
+        return all(_is_there(cache.path(digest)) for digest in cached_objects(lock, graph, cache))
     except RatchetError:
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether an object is there and not cut off: one without a byte is whole only if its name says so."""
+    try:
+        return path.stat().st_size > 0 or path.parent.name + path.name == _EMPTY
+    except OSError:
         return False
 
 
@@ -149,7 +158,8 @@ def _answer(root: Path, inputs: str) -> Path:
     return root / _ANSWERS / f"{inputs.rpartition(':')[2][:_DIGITS]}.json"
 
 
-def _entries(path: Path, name: str, *, by_content: bool = False) -> Iterator[list[Any]]:
+def entries_of(path: Path, name: str, *, by_content: bool = False) -> Iterator[list[Any]]:
+    """Yield the state of each file at or below a path: by its content, or by what DVC's state database goes by."""
     try:
         status = path.stat()
     except OSError:
@@ -160,7 +170,7 @@ def _entries(path: Path, name: str, *, by_content: bool = False) -> Iterator[lis
             names = sorted(entry.name for entry in entries)
         for child in names:
             if child not in CACHES:
-                yield from _entries(path / child, f"{name}/{child}", by_content=by_content)
+                yield from entries_of(path / child, f"{name}/{child}", by_content=by_content)
     elif by_content:
         yield [name, digest_file(path)]
     else:

@@ -90,7 +90,7 @@ class Hashes:
 
     def _remembered(self, file: Found) -> str | None:
         entry = self._known.get(file.path)
-        return str(entry[-1]) if entry and entry[:-1] == file.identity else None
+        return str(entry[-1]) if isinstance(entry, list) and entry[:-1] == file.identity else None
 
 
 def md5_of(path: str) -> str:

@@ -17,7 +17,9 @@ from pathlib import Path
 from pipeline.errors import RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.run import ATTEMPTS, RECORD_FILE, RUNS, RunOutcome, RunRecord, State
+from pipeline.runs.afterwards import warned
 from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
 
@@ -96,9 +98,13 @@ def attempts_of(root: Path, run_id: str) -> list[RunRecord]:
 def list_runs(root: Path) -> list[RunRecord]:
     """Return the record of each run's latest attempt, newest first.
 
-    A run whose process was killed is returned as failed, whatever its record.
+    A run whose process was killed is returned as failed, whatever its record. One whose record is damaged is left out,
+    with a warning.
     """
-    records = [attempts_of(root, name)[-1] for name in _ids(root)]
+    records = []
+    for name in _ids(root):
+        with warned(f"run {name} is left out"):
+            records.append(attempts_of(root, name)[-1])
     return sorted(records, key=lambda record: (record.start, record.id), reverse=True)
 
 
@@ -124,6 +130,8 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
             if name in BEGUN_WITH and (kept / name).is_file():
                 continue
             source = workspace / name
+            if name == LOCK_FILE and not _is_readable(source):
+                continue  # evidence of nothing, and in the way of whoever looks what runs need
             if source.is_dir():
                 shutil.copytree(source, aside / name)
             elif source.exists():
@@ -137,6 +145,14 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return kept
+
+
+def _is_readable(lock: Path) -> bool:
+    try:
+        parse_yaml(lock)
+    except RatchetError:
+        return False
+    return True
 
 
 def _ids(root: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -79,27 +80,35 @@ def _run_in_place(root: Path, options: RunOptions, environment: dict[str, str]) 
             name = load_checked(root).name
             if (root / PAGE).is_file() and freshness.is_still(root, root, graph, name, environment):
                 return RunResult(True, verdict_of(root, graph), find_registration(root, graph), root / PAGE)
-        record = _photographed(root, options, environment)
-        with (
-            _alone_with(root, record),
-            _recorded(root, root, graph, record),
-        ):
-            _drive(root, root, graph, environment, record)
-            if options.until is None:
-                freshness.remember(root, graph)
+        with _photographed_alone(root, options, environment) as record:
+            graph = load_graph(root)
+            with _recorded(root, root, graph, record):
+                _drive(root, root, graph, environment, record)
+                if options.until is None:
+                    freshness.remember(root, graph)
         return _outcome(root, record, root, graph)
 
 
-def _photographed(root: Path, options: RunOptions, environment: dict[str, str]) -> RunRecord:
-    """Check what the run begins with, keep a photograph of it, and return the record of a run in place."""
+@contextmanager
+def _photographed_alone(root: Path, options: RunOptions, environment: dict[str, str]) -> Iterator[RunRecord]:
+    """Check what the run begins with, and keep a photograph of it; yield the record of a run in place.
+
+    While it waited for a run that does the same work, the files may have become others: then it begins anew.
+    """
     from pipeline.runs import opening
 
     request = RunRequest(id=history.new_id(root), driver="ratchet", is_forced=options.is_forced, until=options.until)
-    prepared = opening.prepare(root, request, environment, is_in_place=True)
-    store, record = opening.keep_photograph(root, prepared), opening.record_of(prepared).changed(pid=os.getpid())
-    for name in history.BEGUN_WITH:
-        write_file(root / record.folder / name, store.content(prepared.taken.photograph, name))
-    return record
+    while True:
+        prepared = opening.prepare(root, request, environment, is_in_place=True)
+        record = opening.record_of(prepared).changed(pid=os.getpid())
+        with _alone_with(root, record):
+            if not opening.is_still_so(root, record):
+                continue
+            store = opening.keep_photograph(root, prepared)
+            for name in history.BEGUN_WITH:
+                write_file(root / record.folder / name, store.content(prepared.taken.photograph, name))
+            yield record
+            return
 
 
 def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, str]) -> RunResult:
@@ -176,6 +185,8 @@ def _recorded(root: Path, workspace: Path, graph: Graph, record: RunRecord) -> I
         with warned(f"{record.folder} does not say that the run failed"):
             history.finish(root, workspace, record, "failed", sentence=sentence)
         raise
+    if workspace == root:
+        record = _true_of(root, record)
     if record.until is not None:
         sentence = stopped_after(workspace, graph, record.until)
         history.finish(root, workspace, record, "success", sentence=sentence)
@@ -183,6 +194,19 @@ def _recorded(root: Path, workspace: Path, graph: Graph, record: RunRecord) -> I
     verdict = verdict_of(workspace, graph)
     outcome, why = (verdict.outcome, verdict.reason) if verdict else (None, NO_VERDICT)
     history.finish(root, workspace, record, "success", outcome, why)
+
+
+def _true_of(root: Path, record: RunRecord) -> RunRecord:
+    """Return the record of a run in place without its photograph, if the files have changed while the run worked."""
+    from pipeline.runs import opening
+
+    if opening.is_still_so(root, record):
+        return record
+    print(  # noqa: T201
+        "warning: files have changed while the run worked: it cannot be repeated, and the next run looks for itself",
+        file=sys.stderr,
+    )
+    return record.changed(photograph=None, inputs=None)
 
 
 def _drive(root: Path, workspace: Path, graph: Graph, environment: Mapping[str, str], record: RunRecord) -> None:

@@ -10,9 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.errors import StorageError, TryAgain
-from pipeline.runs.workspaces import WORK, stage_folder
+from pipeline.runs.workspaces import RUN_LOCK, WORK, stage_folder
 
-_RUN_LOCK = "run.lock"
 _MAKER_LOCK = "workspaces.lock"
 _SAME_WORK = "same_work"
 _MAKING_S = 600.0  # a checkout on a slow disk, several times
@@ -28,7 +27,7 @@ def run_lock(workspace: Path, *, patience_s: float = 0.0) -> Iterator[None]:
 
     Raises TryAgain if another process still holds it after `patience_s`.
     """
-    with _held(workspace, workspace / WORK / _RUN_LOCK, patience_s=patience_s):
+    with _held(workspace, workspace / WORK / RUN_LOCK, patience_s=patience_s):
         yield
 
 
@@ -39,7 +38,7 @@ def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Itera
     Raises TryAgain if a whole run, or the same stage, still works there after `patience_s`.
     """
     with (
-        _held(workspace, workspace / WORK / _RUN_LOCK, is_shared=True, patience_s=patience_s),
+        _held(workspace, workspace / WORK / RUN_LOCK, is_shared=True, patience_s=patience_s),
         _held(workspace, stage_folder(workspace, stage) / "lock", patience_s=patience_s),
     ):
         yield
@@ -61,7 +60,7 @@ def same_work_lock(root: Path, inputs: str, stage: str | None = None) -> Iterato
     folder = root / WORK / _SAME_WORK / inputs.rpartition(":")[2][:_DIGITS]
     says = f"waiting: another run does the same work{f' in stage {stage}' if stage else ''}"
     with ExitStack() as locks:
-        whole = _held(root, folder / _RUN_LOCK, is_shared=stage is not None, patience_s=_FOREVER_S, announcement=says)
+        whole = _held(root, folder / RUN_LOCK, is_shared=stage is not None, patience_s=_FOREVER_S, announcement=says)
         locks.enter_context(whole)
         if stage is not None:
             locks.enter_context(_held(root, folder / stage, patience_s=_FOREVER_S, announcement=says))
@@ -70,7 +69,7 @@ def same_work_lock(root: Path, inputs: str, stage: str | None = None) -> Iterato
 
 def is_run_going_on(workspace: Path) -> bool:
     """Return whether a process holds a folder's run lock; false if there is no lock file."""
-    return _is_held(workspace / WORK / _RUN_LOCK)
+    return _is_held(workspace / WORK / RUN_LOCK)
 
 
 def is_same_work_going_on(root: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, RatchetError, StorageError, UsageError
-from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, parse_graph
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, load_graph, parse_graph
 from pipeline.recipe.changing import as_written
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe
@@ -121,7 +121,8 @@ def begin(root: Path, prepared: Prepared, environment: Mapping[str, str], *, pid
     request = prepared.request
     record = record_of(prepared).changed(pid=pid)
     if earlier := _same_before(root, prepared, environment):
-        return _unchanged(root, _numbered(root, record), *earlier)
+        # The earlier run's photograph was kept; of this one nothing is.
+        return _unchanged(root, _numbered(root, record.changed(photograph=earlier[0].photograph)), *earlier)
     sweep(root, environment)
     store = keep_photograph(root, prepared)
     with maker_lock(root):
@@ -151,6 +152,17 @@ def keep_photograph(root: Path, prepared: Prepared) -> PhotographStore:
     own = {} if files[PARAMS_FILE] != md5_of_bytes(prepared.params) else {PARAMS_FILE: prepared.params}
     store.keep(prepared.taken.photograph, root, own)
     return store
+
+
+def is_still_so(root: Path, record: RunRecord) -> bool:
+    """Return whether a project's files are still what the record of a run in place says that it began with."""
+    try:
+        recipe = parse_yaml(root / PARAMS_FILE)
+        graph = load_graph(root)
+        taken = take(root, graph, str(recipe["data"]["path"]), Hashes(root))
+    except (RatchetError, KeyError, TypeError):
+        return False  # what it was could be read
+    return taken.photograph.inputs(graph, recipe) == record.inputs
 
 
 def record_of(prepared: Prepared) -> RunRecord:

@@ -23,7 +23,8 @@ from pipeline.records.digests import digest_json
 from pipeline.runs.hashes import Found, Hashes, md5_of_bytes
 
 REFERENCES = ".ratchet/references.json"  # in the photograph: what it holds by reference
-_ALWAYS = ("pipeline", GRAPH_FILE, EXECUTION_FILE, ".dvcignore")
+IGNORE_FILE = ".dvcignore"
+_ALWAYS = ("pipeline", GRAPH_FILE, EXECUTION_FILE, IGNORE_FILE)
 CACHES = ("__pycache__", "lost+found")  # of Python; of a file system, where nobody may look
 
 
@@ -70,7 +71,8 @@ class Photograph:
         read = inputs_of(graph)
         files = {path: digest for path, digest in self.files.items() if any(covers(one, path) for one in read)}
         references = {path: one.digest for path, one in self.references.items()}
-        return digest_json([dict(recipe), self.files.get(GRAPH_FILE), files, references])
+        passed_over = self.files.get(IGNORE_FILE)  # what DVC does not hash
+        return digest_json([dict(recipe), self.files.get(GRAPH_FILE), passed_over, files, references])
 
 
 @dataclass(frozen=True)

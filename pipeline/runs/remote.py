@@ -5,24 +5,25 @@ Another copy of the project that shares the remote, and has the run's folder (`r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import LOCK_FILE
 from pipeline.recipe.execution import EXECUTION_FILE, Execution
-from pipeline.recipe.settings import validate
+from pipeline.recipe.settings import flatten, validate
 from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_text
 from pipeline.records.run import RunRecord
 from pipeline.runs import history
 from pipeline.runs.dvc_cache import cache_of
 from pipeline.runs.photograph_store import PhotographStore
 
-_SECRET = ("password", "secret", "token", "access.key", "credential")
+_SECRET = re.compile(r"pass|secret|token|key|credential|auth|\bsas\b|signature", re.IGNORECASE)
+_ADDRESS = re.compile(r"://[^/\s@]*@")  # a user, and perhaps a password, before the host
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,13 @@ def _outputs(root: Path, record: RunRecord) -> set[str]:
 
 def _refuse_secrets(execution: bytes) -> None:
     values = validate(Execution, parse_yaml_text(execution, EXECUTION_FILE), EXECUTION_FILE)
-    named = [key for key in values.spark.settings if any(word in key.lower() for word in _SECRET)]
-    address = urlsplit(values.mlflow.uri)
-    where = "mlflow.uri" if address.password else f"spark.settings.{named[0]}" if named else None
-    if where is not None:
-        raise UsageError(
-            f"{EXECUTION_FILE}: {where} holds a secret, which the photograph would take to the remote; "
-            "set it in the environment instead (RATCHET_…), and push a run begun after that"
-        )
+    for key, value in flatten(values.model_dump(mode="json")).items():
+        in_address = isinstance(value, str) and (_ADDRESS.search(value) or _SECRET.search(value.partition("?")[2]))
+        if in_address or (key.startswith("spark.settings.") and _SECRET.search(key)):
+            raise UsageError(
+                f"{EXECUTION_FILE}: {key} holds a secret, or may, and the photograph would take it to the remote; "
+                "set it in the environment instead (RATCHET_…), and push a run begun after that"
+            )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pipeline.runs.afterwards import warned
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
+from pipeline.runs.watched_inputs import MEANWHILE
 from pipeline.runtime import processes
 from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.progress import EVENTS_VARIABLE
@@ -147,6 +148,10 @@ def _reproduce_once(
         with warned("outputs that were there before the run are not brought back"):
             bring_back(workspace, environment, logs)
         raise
+    if process.returncode < 0:  # a signal ended DVC itself, which could bring nothing back
+        with warned("outputs that were there before the run are not brought back"):
+            bring_back(workspace, environment, logs)
+        raise TryAgain(f"DVC's process was killed; see {log}; run again")
     if process.returncode != 0:
         raise failure or _explained(rows, log)
 
@@ -225,6 +230,8 @@ def _explained(rows: Mapping[str, StageRow], log: Path) -> RatchetError:
     for line in errors:
         if "Unable to acquire lock" in line or "is busy" in line:
             return TryAgain("another DVC command is running in this folder; wait for it, then run again")
+        if MEANWHILE in line:
+            return TryAgain(line.partition("': ")[2])
         if GONE in line:
             return StorageError(line.partition("': ")[2])  # without DVC's "failed to reproduce 'ingest'"
         if "missing data" in line or "does not exist" in line:

@@ -68,12 +68,13 @@ def repeat(root: Path, record: RunRecord, environment: Mapping[str, str]) -> Run
         inputs=record.inputs,
         commit=record.commit,
         is_dirty=record.is_dirty,
+        until=record.until,
         repeats=record.id,
         pid=os.getpid(),
     )
     with maker_lock(root):
-        history.write(root, new)
         remake(root, new)
+        history.write(root, new)
         history.keep(root, workspaces.workspace_of(root, new.id), new)
     finish_restoring(root, new, environment)
     return new

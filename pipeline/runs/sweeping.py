@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.errors import RatchetError
+from pipeline.errors import RatchetError, UsageError
 from pipeline.recipe.execution import WorkspaceSettings, load_execution
 from pipeline.runs import history, workspaces
 from pipeline.runs.locks import is_run_going_on
@@ -32,7 +32,7 @@ def sweep(root: Path, environment: Mapping[str, str] | None = None, gone: Collec
         workspaces.remove(root, run_id)
         swept.append(run_id)
     for folder in workspaces.half_made(root):
-        if not _is_new(folder):
+        if not _is_new(folder) and not is_run_going_on(folder):
             shutil.rmtree(folder, ignore_errors=True)
     for folder in sorted((root / _WORKTREES).glob("*/")):
         if not _is_wanted(root, folder.name, settings) and not is_run_going_on(folder):
@@ -51,8 +51,10 @@ def _is_new(folder: Path) -> bool:
 def _is_wanted(root: Path, run_id: str, settings: WorkspaceSettings) -> bool:
     try:
         record = history.read(root, run_id)
-    except RatchetError:
+    except UsageError:
         return False  # killed before it had a record
+    except RatchetError:
+        return True  # its record is damaged: nobody knows
     # What one process drives is not running if its lock is free.
     is_open = record.state == "running" and record.driver == "airflow"
     hours = settings.forgotten_hours if is_open else settings.failed_hours

@@ -6,9 +6,11 @@ No git is involved: DVC works there without it, and `.ratchet/origin.json` says 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from pipeline.storage.record_files import write_record
 
 WORK = Path(".ratchet")  # in each workspace: locks and intermediate files
 WORKSPACES = WORK / "workspaces"
+RUN_LOCK = "run.lock"  # in a workspace's WORK: who holds it works there
 _MAKING = ".making-"
 _DEEP = ".deep-"  # a workspace that has folders above it of its own, for sources named by `../…`
 _UP = "up"
@@ -68,17 +71,19 @@ def make(
     levels = climbs(photograph.references)
     workspace = aside.joinpath(*[_UP] * levels, run_id) if levels else aside
     final = target.with_name(f"{_DEEP}{run_id}") if levels else target
+    held = ExitStack()
     try:
         if not is_whole(target):
             remove(root, run_id)  # what stands there under the run's name is no workspace, and must not be in the way
         shutil.rmtree(aside, ignore_errors=True)
         (workspace / ".dvc").mkdir(parents=True)
+        held.enter_context(_being_made(aside))
         store.lay_out(photograph, workspace, is_new=known is not None)
-        _link_references(root, workspace, photograph, is_new=known is not None)
+        linked = _link_references(root, workspace, photograph, is_new=known is not None)
         if known is None and (root / EXECUTION_FILE).is_file():
             (workspace / EXECUTION_FILE).unlink(missing_ok=True)
             shutil.copyfile(root / EXECUTION_FILE, workspace / EXECUTION_FILE)
-        known_hashes.note(workspace, known or {})
+        known_hashes.note(workspace, linked if known is None else known)
         if lock is not None:
             shutil.copyfile(lock, workspace / LOCK_FILE)
         for name, content in (extra or {}).items():
@@ -98,6 +103,8 @@ def make(
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+    finally:
+        held.close()
     return target
 
 
@@ -140,23 +147,40 @@ def _remove_folder(folder: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _link_references(root: Path, workspace: Path, photograph: Photograph, *, is_new: bool) -> None:
+@contextmanager
+def _being_made(folder: Path) -> Iterator[None]:
+    """Hold the run's lock in a folder that is being made, so that nobody sweeps it away meanwhile."""
+    (folder / WORK).mkdir(exist_ok=True)
+    with (folder / WORK / RUN_LOCK).open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _link_references(root: Path, workspace: Path, photograph: Photograph, *, is_new: bool) -> dict[str, list[Any]]:
+    """Link what the photograph refers to, as far as it is still that; return what is known of its files."""
     hashes, absent = Hashes(root), []
+    known: dict[str, list[Any]] = {}
     for path, reference in photograph.references.items():
-        if not is_new and not _is_as_photographed(root, path, reference, hashes):
+        found = None if is_new else _as_photographed(root, path, reference, hashes)
+        if found is None and not is_new:
             absent.append(path)
-        elif not Path(path).is_absolute():
+            continue
+        known.update(found or {})
+        if not Path(path).is_absolute():
             link = Path(os.path.normpath(workspace / path))
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to((root / path).resolve())
     absent_sources.note(workspace, absent)
+    return known
 
 
-def _is_as_photographed(root: Path, path: str, reference: Reference, hashes: Hashes) -> bool:
+def _as_photographed(root: Path, path: str, reference: Reference, hashes: Hashes) -> dict[str, list[Any]] | None:
+    """Return what is known of a reference's files; None if it is no longer what was photographed."""
     try:
         found = list(walk(root, path))
         if (len(found), sum(file.status.st_size for file in found)) != (reference.files, reference.bytes):
-            return False  # known without reading it
-        return refer(root, path, hashes)[0].digest == reference.digest
+            return None  # known without reading it
+        now, known = refer(root, path, hashes)
+        return known if now.digest == reference.digest else None
     except (DataError, StorageError):
-        return False
+        return None

@@ -285,7 +285,7 @@ def cache(tmp_path: Path) -> DvcCache:
     return DvcCache(tmp_path / "cache")
 
 
-def put(cache: DvcCache, digest: str, text: str = "") -> None:
+def put(cache: DvcCache, digest: str, text: str = "content") -> None:
     write_files(cache.path(digest).parent, {cache.path(digest).name: text})
 
 

@@ -21,7 +21,7 @@ def workspace(tmp_path: Path) -> Path:
     (folder / "reports").mkdir(parents=True)
     (folder / "reports" / "verdict.json").write_text("{}")
     (folder / "params.yaml").write_text("seed: 1\n")
-    (folder / "dvc.lock").write_text("lock")
+    (folder / "dvc.lock").write_text("stages: {}")
     (folder / "dvc.yaml").write_text("graph")
     return folder
 
@@ -42,9 +42,9 @@ def test_a_second_try_replaces_what_the_first_has_kept(tmp_path: Path) -> None:
     history.finish(tmp_path, folder, record(), "failed")
     (folder / "reports" / "verdict.json").unlink()
     (folder / "reports" / "other.json").write_text("{}")
-    (folder / "dvc.lock").write_text("another lock")
+    (folder / "dvc.lock").write_text("stages: {another: {}}")
     history.finish(tmp_path, folder, record(), "success")
-    assert (tmp_path / "runs" / "r1" / "dvc.lock").read_text() == "another lock"
+    assert (tmp_path / "runs" / "r1" / "dvc.lock").read_text() == "stages: {another: {}}"
     assert [path.name for path in (tmp_path / "runs" / "r1" / "reports").iterdir()] == ["other.json"]
 
 

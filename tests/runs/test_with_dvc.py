@@ -42,7 +42,8 @@ WHOLE = Order(picture=str(freshness.CLEAN))
 @pytest.fixture
 def project(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     declare(root)
-    for owner, name in ((Dependency, "workspace_status"), (Stage, "run")):  # what `absent_sources` replaces
+    replaced = ((Dependency, "workspace_status"), (Stage, "run"), (Stage, "_run_stage"))
+    for owner, name in replaced:  # by `absent_sources` and `watched_inputs`
         monkeypatch.setattr(owner, name, getattr(owner, name))
     return root
 
@@ -232,7 +233,8 @@ def test_it_is_told_once(project: Path) -> None:
     workspace_config.write(workspace, project)
     with repo_in(workspace) as repo:
         known_hashes.tell(repo)
-        assert not (workspace / known_hashes._FILE).exists()
+        assert (workspace / known_hashes._TOLD).exists()
+        (workspace / known_hashes._FILE).write_text("what would be an error if it were read again")
         known_hashes.tell(repo)
 
 
@@ -246,6 +248,7 @@ def made_without_source(root: Path) -> Path:
     do(workspace, Order())
     (workspace / "source").unlink()
     absent_sources.note(workspace, ["source"])
+    (workspace / known_hashes._FILE).unlink()  # which a workspace that was made again has not of it
     return workspace
 
 
@@ -320,3 +323,36 @@ def test_bytes_gone_from_the_cache_are_noticed(project: Path) -> None:
     with pytest.raises(StorageError):
         listing.unlink()
         list(freshness.cached_objects(project / "dvc.lock", graph, cache_of(project)))
+
+
+# What changes while a stage works on it.
+
+
+def test_what_a_stage_reads_may_not_change_while_it_works(project: Path) -> None:
+    declare(project, take="mkdir raw && cp source/rows.csv raw/ && echo 9 >> source/rows.csv")
+    with pytest.raises(DvcException) as caught:
+        do(project)
+    told = f"{caught.value} {caught.value.__cause__}"
+    assert "stage take: source has changed while the stage worked on it; its result is not kept, run again" in told
+    assert not (project / "dvc.lock").exists() or "take" not in (project / "dvc.lock").read_text()
+    assert not list(project.glob(".dvc/cache/runs/*/*/*"))
+
+
+def test_a_source_that_changes_before_its_stage_runs_is_not_taken_for_the_photographed_one(project: Path) -> None:
+    workspace = opened(project)
+    workspace_config.write(workspace, project)
+    rows = project / "source" / "rows.csv"
+    rows.write_text(rows.read_text() + "4,5,6")
+    with pytest.raises(DvcException) as caught:
+        do(workspace)
+    told = f"{caught.value} {caught.value.__cause__}"
+    assert "stage take: source is no longer what this run began with; bring it back as it was" in told
+    assert not (workspace / "raw").exists()
+
+
+def test_a_source_that_was_merely_touched_is_the_photographed_one(project: Path) -> None:
+    workspace = opened(project)
+    workspace_config.write(workspace, project)
+    os.utime(project / "source" / "rows.csv", (1, 1))
+    do(workspace)
+    assert (workspace / "raw" / "rows.csv").is_file()
