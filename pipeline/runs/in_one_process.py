@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import TryAgain
 from pipeline.graph import Graph, load_graph
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunRequest
@@ -24,6 +25,8 @@ from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import PAGE, report_run
 from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.artifacts import write_file
+
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _photographed_alone(root: Path, options: RunOptions, environment: dict[str, 
     from pipeline.runs import opening
 
     request = RunRequest(id=history.new_id(root), driver="ratchet", is_forced=options.is_forced, until=options.until)
-    while True:
+    for _ in range(_TRIES):
         prepared = opening.prepare(root, request, environment, is_in_place=True)
         record = opening.record_of(prepared).changed(pid=os.getpid())
         with _alone_with(root, record):
@@ -109,6 +112,7 @@ def _photographed_alone(root: Path, options: RunOptions, environment: dict[str, 
                 write_file(root / record.folder / name, store.content(prepared.taken.photograph, name))
             yield record
             return
+    raise TryAgain("the project's files change again and again while this run waits to begin; run again")
 
 
 def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, str]) -> RunResult:

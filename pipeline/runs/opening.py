@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, RatchetError, StorageError, UsageError
-from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, load_graph, parse_graph
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, parse_graph
 from pipeline.recipe.changing import as_written
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe
@@ -157,12 +157,13 @@ def keep_photograph(root: Path, prepared: Prepared) -> PhotographStore:
 def is_still_so(root: Path, record: RunRecord) -> bool:
     """Return whether a project's files are still what the record of a run in place says that it began with."""
     try:
-        recipe = parse_yaml(root / PARAMS_FILE)
-        graph = load_graph(root)
-        taken = take(root, graph, str(recipe["data"]["path"]), Hashes(root))
+        layers = recipe_layers(root, "")
+        plain = as_written(layers.values, layers.written)
+        graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
+        taken = take(root, graph, str(plain["data"]["path"]), Hashes(root))
     except (RatchetError, KeyError, TypeError):
         return False  # what it was could be read
-    return taken.photograph.inputs(graph, recipe) == record.inputs
+    return taken.photograph.inputs(graph, plain) == record.inputs
 
 
 def record_of(prepared: Prepared) -> RunRecord:
