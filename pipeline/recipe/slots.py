@@ -65,7 +65,10 @@ class Slot(NamedTuple):
 
     def member(self, name: str) -> ModuleType:
         """Import a member; raise UsageError, without its key, if there is none or its file is not one."""
-        return _imported(self, name)
+        module = _imported(self, name)
+        if not os.path.exists(str(module.__file__)):  # noqa: PTH110 - at every parse of Airflow's, many times
+            self.file(name)  # it was removed since it was imported: raises
+        return module
 
     def settings(self, choice: Choice | Feature, key: str, where: Where = "") -> Any:
         """Return the typed settings of a choice, defaults included; raise UsageError led by `where` and its key."""

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 
 def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> None:
-    """Refuse a run with a checked recipe before anything is written: for its execution, source, contracts or set-up."""
+    """Refuse a run with a checked recipe before anything is written.
+
+    For its execution, source, contracts or set-up, or because its registry cannot be asked.
+    """
     from pipeline.contracts.suites import read_suite
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.fitting import columns_of
     from pipeline.recipe.workers import require_equal_shares
+    from pipeline.registry.reader import champion_of, open_reader
+    from pipeline.registry.store import resolve_store
 
     execution = load_execution(root, environment)
     require_equal_shares(recipe.train.batch_size, execution.horovod.workers)
@@ -39,6 +44,8 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
             raise UsageError(str(error).replace(f"{root}/", "")) from error
     if not os.access(root, os.W_OK):
         raise StorageError(f"{root}: not writable; run in a folder of your own")
+    if graph.maker("champion") or graph.maker("registration"):
+        champion_of(open_reader(resolve_store(root, execution.mlflow)), recipe.name)  # can it be asked at all?
     require_java()
     if execution.horovod.workers > 1:
         require_horovod()

@@ -71,7 +71,7 @@ def test_where_a_photograph_is_damaged_or_gone_the_line_says_what_brings_it(
 def test_a_secret_in_the_execution_is_not_taken_to_a_remote(first: Project, pushed: str) -> None:
     execution = first.root / "execution.yaml"
     before = execution.read_bytes()
-    execution.write_text("mlflow: {uri: 'postgresql://me:hidden@localhost:1/mlflow'}\n")
+    execution.write_text("spark: {settings: {spark.hadoop.fs.s3a.secret.key: hidden}}\n")
     (first.root / "request.json").write_text(json.dumps({"id": "secret", "overrides": {"seed": 5}}))
     try:
         opened = first.ratchet("runs", "open", "request.json")
@@ -83,5 +83,5 @@ def test_a_secret_in_the_execution_is_not_taken_to_a_remote(first: Project, push
         first.ratchet("runs", "delete", "secret", "--yes")
     assert opened.returncode == 0, opened.stderr
     assert done.returncode == 2, done.stderr
-    assert "mlflow.uri holds a secret" in done.stderr
+    assert "spark.settings.spark.hadoop.fs.s3a.secret.key holds a secret" in done.stderr
     assert "hidden" not in done.stderr + done.stdout + opened.stderr + opened.stdout
