@@ -21,6 +21,7 @@ from pipeline.recipe.execution import MLflowSettings
 from pipeline.registry.places import current, local_folder, writing
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import Store, resolve_store
+from tests.killing import chosen, kill_at, points
 from tests.registry.local_registry import LocalRegistry
 
 ROOT = Path(__file__).parents[2]
@@ -221,6 +222,35 @@ def test_a_registry_outside_the_project_does_not_move_with_it(tmp_path: Path) ->
     assert not list(shared.rglob("*.ratchet.home"))
 
 
+def test_a_registry_that_projects_share_has_each_ones_bytes_where_they_are(tmp_path: Path) -> None:
+    """One beside the projects, named from each of them; each has its own bytes inside."""
+    top = tmp_path.resolve()
+    shared = make(top / "shared")
+    (top / "a").mkdir()
+    (top / "b").mkdir()
+    write(shared, source=str(folder(top / "a", 1)))
+    stood = locations(shared)
+    settings = {"uri": "sqlite:///../shared/registry/mlflow.db"}
+    for project in ("b", "a", "b"):
+        bring_up_to_date(top / project, **settings)
+        assert locations(shared) == stood
+        assert location(top / project, **settings) == str(folder(top / "a", 1))
+
+
+def test_a_registry_that_projects_share_by_links_has_its_bytes_for_all(tmp_path: Path) -> None:
+    top = tmp_path.resolve()
+    first = make(top / "a")
+    (first / "registry").rename(top / "shared")
+    (top / "b").mkdir()
+    for project in ("a", "b"):
+        (top / project / "registry").symlink_to(top / "shared")
+    for project in ("b", "a", "b"):
+        assert local_folder(location(top / project)) == folder(top / project, 1)
+        bring_up_to_date(top / project)
+    for project in ("a", "b"):
+        assert Path(location(top / project)).is_dir()
+
+
 def no_bytes(root: Path, _: Path) -> None:
     shutil.rmtree(artifacts(root))
 
@@ -364,6 +394,29 @@ def test_a_kill_at_any_point_leaves_all_locations_readable_and_the_next_write_en
         assert done.returncode == -signal.SIGKILL, done.stderr
         point += 1
     assert point == int(done.stdout) >= 8
+
+
+def test_a_kill_at_any_change_of_the_file_system_is_made_good_by_the_next_write(project: Path, tmp_path: Path) -> None:
+    """Between the tables and the file that says where the project is, too."""
+    now, kept = project.with_name("now"), project.rename(project.with_name("kept"))
+
+    def act() -> None:
+        bring_up_to_date(now)
+
+    shutil.copytree(kept, now)
+    found = points(act, tmp_path / "points")
+    assert any(place.endswith("os.rename") for place in found)
+    for _, point in chosen(found):
+        shutil.rmtree(now)
+        shutil.copytree(kept, now)
+        kill_at(act, point)
+        assert [location(now, number) for number in (1, 2)] == [str(folder(now, number)) for number in (1, 2)]
+        act()
+        assert all(place.startswith(f"{now}/") for place in locations(now))
+        assert (now / "registry" / "mlflow.db.ratchet.home").read_bytes() == os.fsencode(now)
+        stood = locations(now)
+        act()
+        assert locations(now) == stood
 
 
 names = st.sampled_from(["a", "b", "ab", "a b", "%41", "#"])
