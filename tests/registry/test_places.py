@@ -359,17 +359,13 @@ def counted(function):
         return function(*given)
     return call
 places._has = counted(places._has)
-places._rewrite = counted(places._rewrite)
-places.write_file = counted(places.write_file)
-os.replace = counted(os.replace)
-os.fsync = counted(os.fsync)
 with places.writing(resolve_store(Path(sys.argv[1]), MLflowSettings())):
     print(calls)
 """
 
 
-def test_a_kill_at_any_point_leaves_all_locations_readable_and_the_next_write_ends_the_work(moved: Path) -> None:
-    """Before the tables change, between them, before and after they are there, and while the file is written."""
+def test_a_kill_while_the_tables_change_leaves_all_as_they_were_and_the_next_write_ends_the_work(moved: Path) -> None:
+    """Before the first of them and between any two."""
 
     def start(root: Path, point: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", KILLED, str(root), str(point)]
@@ -383,8 +379,8 @@ def test_a_kill_at_any_point_leaves_all_locations_readable_and_the_next_write_en
         shutil.copytree(kept, moved)
         done = start(moved, point)
         assert [location(moved, number) for number in (1, 2)] == [str(folder(moved, number)) for number in (1, 2)]
-        stood = [found.startswith(str(moved)) for found in locations(moved)]
-        assert len(set(stood)) == 1, f"half of the locations changed at point {point}"
+        if done.returncode:
+            assert not [found for found in locations(moved) if found.startswith(f"{moved}/")]
         bring_up_to_date(moved)
         assert all(found.startswith(str(moved)) for found in locations(moved))
         assert [location(moved, number) for number in (1, 2)] == [str(folder(moved, number)) for number in (1, 2)]
@@ -393,7 +389,7 @@ def test_a_kill_at_any_point_leaves_all_locations_readable_and_the_next_write_en
             break
         assert done.returncode == -signal.SIGKILL, done.stderr
         point += 1
-    assert point == int(done.stdout) >= 8
+    assert point == int(done.stdout) == len(COLUMNS) + 1  # and a table that is not there
 
 
 def test_a_kill_at_any_change_of_the_file_system_is_made_good_by_the_next_write(project: Path, tmp_path: Path) -> None:
