@@ -289,6 +289,40 @@ def test_a_registry_without_versions_moves_too(tmp_path: Path) -> None:
     assert locations(now) == [f"{artifacts(now)}/0", f"{artifacts(now)}/pets"]
 
 
+def test_one_without_versions_whose_bytes_went_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    before = make(tmp_path.resolve() / "project", versions=0, is_of_before=True)
+    now = before.rename(tmp_path.resolve() / "now")
+    another_place_inside(now, before)
+    stood = locations(now)
+    bring_up_to_date(now)
+    assert locations(now) == stood
+
+
+def test_models_that_mlflow_has_logged_move_too(project: Path) -> None:
+    """Ratchet logs none; a person may have."""
+    with closing(sqlite3.connect(project / "registry" / "mlflow.db")) as connection, connection:
+        connection.execute("CREATE TABLE logged_models (artifact_location TEXT)")
+        connection.execute("INSERT INTO logged_models VALUES (?)", (f"{artifacts(project)}/pets/models/m-1/artifacts",))
+    now = project.rename(project.with_name("now"))
+    bring_up_to_date(now)
+    with closing(sqlite3.connect(now / "registry" / "mlflow.db")) as connection:
+        moved = connection.execute("SELECT artifact_location FROM logged_models").fetchone()
+    assert moved == (f"{artifacts(now)}/pets/models/m-1/artifacts",)
+
+
+def test_a_kill_after_a_move_into_the_old_folder_does_not_move_it_twice(tmp_path: Path) -> None:
+    old = tmp_path.resolve() / "project"
+    aside = make(old).rename(tmp_path.resolve() / "aside")
+    old.mkdir()
+    now = aside.rename(old / "inside")
+    bring_up_to_date(now)
+    stood = locations(now)
+    (now / "registry" / "mlflow.db.ratchet.home").write_bytes(os.fsencode(old))  # killed before the file
+    assert location(now) == str(folder(now, 1))
+    bring_up_to_date(now)
+    assert locations(now) == stood
+
+
 def test_a_registry_that_does_not_exist_yet_is_made_where_it_will_be(tmp_path: Path) -> None:
     bring_up_to_date(tmp_path)
     assert not (tmp_path / "registry" / "mlflow.db").exists()

@@ -12,9 +12,12 @@ from pipeline.errors import StorageError
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry import standing
 from pipeline.registry.actor import Actor
 from pipeline.registry.publish import Candidate, Description, register
+from pipeline.registry.reader import Reader, champion_of
 from pipeline.registry.standing import stands
+from pipeline.registry.versions import Version
 from pipeline.storage.record_files import write_record
 from tests.registry.local_registry import LocalRegistry
 
@@ -81,6 +84,19 @@ def test_against_another_champion_no_verdict_stands(registry: Filled, given: Ver
     assert not stands(registry.store, "pets", given)
     registry.put(3, "sha256:other", "champion")
     assert not stands(registry.store, "pets", given)
+
+
+def test_another_champion_while_it_is_asked_is_noticed(registry: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.put(1, OLD, "champion")
+    registry.put(2, NEW)
+    registry.put(3, "sha256:other")
+
+    def late(reader: Reader, name: str) -> Version | None:
+        registry.execute("UPDATE registered_model_aliases SET version = 3;")
+        return champion_of(reader, name)
+
+    monkeypatch.setattr(standing, "champion_of", late)
+    assert not stands(registry.store, "pets", PROMOTED)
 
 
 def test_a_refused_candidate_that_a_person_made_champion_has_met_the_same_one(registry: Filled) -> None:
