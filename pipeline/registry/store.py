@@ -73,7 +73,7 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
                 f"mlflow.uri: {settings.uri} names no file, and a registry in memory is gone with the process; "
                 "write sqlite:///registry/mlflow.db"
             )
-        database = home / name
+        database = _under(home, name)
         lock = _beside(database, ".ratchet.lock")
         moves = home if database.is_relative_to(home) else None
         return Store(sqlite_address(database), "local", _artifacts(home, settings), database, lock, moves)
@@ -125,8 +125,14 @@ def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
 def _artifacts(home: Path, settings: MLflowSettings) -> str:
     if _SCHEME.match(settings.artifacts):
         return settings.artifacts
-    folder = home / settings.artifacts
+    folder = _under(home, settings.artifacts)
     return folder.as_uri() if "%" in str(folder) else str(folder)  # of a plain path, MLflow reads `%41` as `A`
+
+
+def _under(home: Path, name: str) -> Path:
+    """Return a place that is named from the project's folder; one outside of it without the folder in its path."""
+    place = home / name
+    return place.resolve() if ".." in place.parts else place
 
 
 def _beside(path: Path, suffix: str) -> Path:

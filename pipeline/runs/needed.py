@@ -25,7 +25,7 @@ from pipeline.recipe.strict_yaml import parse_yaml_text
 from pipeline.records.run import ATTEMPTS, RUNS
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import resolve_store
-from pipeline.registry.versions import MISSING, PREFIX
+from pipeline.registry.versions import MISSING, PHOTOGRAPH
 from pipeline.runs import history, workspaces
 from pipeline.runs.dvc_cache import DvcCache
 from pipeline.runs.hashes import md5_of
@@ -34,7 +34,6 @@ from pipeline.runtime.git import git
 from pipeline.storage.artifacts import read_json
 from pipeline.storage.home import find_origin
 
-PHOTOGRAPH_TAG = PREFIX + "photograph"
 _WORKTREES = ".worktrees"  # where runs worked before they had workspaces
 _OURS = (RUNS, ".ratchet", _WORKTREES)  # folders whose locks are read here; DVC need not understand what is there
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -243,12 +242,12 @@ def _add_registry(root: Path, needed: Needed) -> None:
     except RatchetError as error:
         raise StorageError(f"{error}; what its versions need is not known, so nothing is freed") from error
     for version in versions:
-        digest = version.tags.get(PHOTOGRAPH_TAG, MISSING)
+        digest = version.tags.get(PHOTOGRAPH, MISSING)
         if digest == MISSING:
             continue
         if not _DIGEST.fullmatch(digest):
             raise DataError(
-                f"{version.name} v{version.version}: tag {PHOTOGRAPH_TAG} is no digest: {digest:.80}; "
+                f"{version.name} v{version.version}: tag {PHOTOGRAPH} is no digest: {digest:.80}; "
                 "nothing is freed: correct or remove it"
             )
         needed.photographs.add(digest)

@@ -12,9 +12,13 @@ from pipeline.errors import StorageError
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry import standing
 from pipeline.registry.actor import Actor
 from pipeline.registry.publish import Candidate, Description, register
+from pipeline.registry.reader import Reader, champion_of
 from pipeline.registry.standing import stands
+from pipeline.registry.versions import Version
+from pipeline.storage.record_files import write_record
 from tests.registry.local_registry import LocalRegistry
 
 OLD, NEW = "sha256:old", "sha256:new"
@@ -80,6 +84,19 @@ def test_against_another_champion_no_verdict_stands(registry: Filled, given: Ver
     assert not stands(registry.store, "pets", given)
     registry.put(3, "sha256:other", "champion")
     assert not stands(registry.store, "pets", given)
+
+
+def test_another_champion_while_it_is_asked_is_noticed(registry: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.put(1, OLD, "champion")
+    registry.put(2, NEW)
+    registry.put(3, "sha256:other")
+
+    def late(reader: Reader, name: str) -> Version | None:
+        registry.execute("UPDATE registered_model_aliases SET version = 3;")
+        return champion_of(reader, name)
+
+    monkeypatch.setattr(standing, "champion_of", late)
+    assert not stands(registry.store, "pets", PROMOTED)
 
 
 def test_a_refused_candidate_that_a_person_made_champion_has_met_the_same_one(registry: Filled) -> None:
@@ -153,12 +170,39 @@ def test_a_registry_that_cannot_be_read_is_named(registry: Filled) -> None:
         stands(registry.store, "pets", REFUSED)
 
 
-def test_to_ask_imports_nothing_heavy() -> None:
-    asked = "import sys, pipeline.registry.standing; print({'numpy', 'mlflow', 'pyarrow'} & set(sys.modules))"
+ASKED = """
+import sys
+from pathlib import Path
+from pipeline.recipe.execution import MLflowSettings
+from pipeline.records.verdict import Verdict
+from pipeline.registry.standing import stands
+from pipeline.registry.store import resolve_store
+from pipeline.storage.record_files import read_record
+root = Path(sys.argv[1])
+verdict = read_record(root / "verdict.json", Verdict)
+print(stands(resolve_store(root, MLflowSettings()), "pets", verdict))
+print({"numpy", "mlflow", "pyarrow", "filelock"} & set(sys.modules))
+"""
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_to_ask_imports_nothing_heavy(registry: Filled, tmp_path: Path, is_moved: bool) -> None:
+    registry.put(1, OLD)
+    registry.put(2, NEW, "champion", met=f"1 {OLD}")
+    write_record(tmp_path / "verdict.json", PROMOTED)
+    if is_moved:
+        home = tmp_path / "registry" / "mlflow.db.ratchet.home"
+        home.write_text("/where/it/was")
+        before = f"'{tmp_path.resolve()}', '/where/it/was'"
+        registry.execute(f"UPDATE model_versions SET source = replace(source, {before});")
     done = subprocess.run(
-        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", ASKED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
-    assert done.stdout == "set()\n"
+    assert done.stdout == "True\nset()\n"
 
 
 def test_a_candidate_that_is_registered_but_whose_files_are_gone_is_told(registry: Filled, tmp_path: Path) -> None:

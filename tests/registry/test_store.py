@@ -44,6 +44,13 @@ def test_an_absolute_store_is_kept(tmp_path):
     assert found.home is None  # it stays where it is when the project moves
 
 
+def test_a_store_that_is_named_from_the_project_but_is_outside_of_it_stays_too(tmp_path):
+    (tmp_path / "project").mkdir()
+    shared = tmp_path.resolve() / "shared"
+    found = store(tmp_path / "project", "sqlite:///../shared/mlflow.db", "../shared/models")
+    assert (found.database, found.artifacts, found.home) == (shared / "mlflow.db", str(shared / "models"), None)
+
+
 @pytest.mark.parametrize(
     ("uri", "label"),
     [

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import DataError, StorageError, TryAgain, UsageError
 from pipeline.records.origin import ORIGIN_FILE, Origin
-from pipeline.registry.versions import Version
+from pipeline.registry.versions import PHOTOGRAPH, Version
 from pipeline.runs import garbage, needed, workspaces
 from pipeline.runs.dvc_cache import cache_of
 from pipeline.runs.garbage import Garbage
@@ -162,7 +162,7 @@ def test_photographs_of_runs_attempts_workspaces_and_versions_are_kept(
     finished(root, photograph=photographs[0])
     finished(root, attempt=2, photograph=photographs[1])
     write_record(root / ".ratchet/workspaces/r2" / ORIGIN_FILE, Origin(home=".", run="r2", photograph=photographs[2]))
-    in_registry(monkeypatch, {needed.PHOTOGRAPH_TAG: photographs[3]}, {needed.PHOTOGRAPH_TAG: "none"}, {})
+    in_registry(monkeypatch, {PHOTOGRAPH: photographs[3]}, {PHOTOGRAPH: "none"}, {})
     store = PhotographStore(cache_of(root))
     alone = store.digests(photographs[4]) - set.union(*(store.digests(one) for one in photographs[:4]))
     assert len(alone) == 2  # its list and one file
@@ -339,7 +339,7 @@ def test_a_registry_that_cannot_be_reached_is_a_refusal(root: Path) -> None:
 
 
 def test_a_tag_that_is_no_digest_is_a_refusal(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_registry(monkeypatch, {needed.PHOTOGRAPH_TAG: "the one of Tuesday"})
+    in_registry(monkeypatch, {PHOTOGRAPH: "the one of Tuesday"})
     with pytest.raises(DataError, match=r"digits v1: tag ratchet\.photograph is no digest.*nothing is freed"):
         find(root)
 

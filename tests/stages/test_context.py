@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from pipeline.recipe.recipe import TrainParams, load_recipe
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, load_checked
 from pipeline.recipe.slots import Choice
 from pipeline.records.origin import ORIGIN_FILE, Origin
+from pipeline.records.run import RECORD_FILE, RunRecord
+from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.git import Commit, git
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import digest_file, write_json
@@ -200,6 +203,35 @@ def test_a_workspace_knows_its_commit_from_when_it_was_made(
 ) -> None:
     write_record(root / ORIGIN_FILE, origin)
     assert (context.origin(), context.commit()) == (origin, commit)
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("folder", ["runs/x", "runs/x/attempts/2"])
+@pytest.mark.parametrize("commit", [Commit("c0ffee", is_dirty=True), None])
+def test_a_run_in_place_knows_them_from_its_record(
+    context: StageContext, root: Path, monkeypatch: pytest.MonkeyPatch, folder: str, commit: Commit | None
+) -> None:
+    known: dict[str, Any] = {"commit": commit.digest, "is_dirty": commit.is_dirty} if commit else {}
+    record = RunRecord(id="x", driver="ratchet", state="running", start="", photograph="0a.dir", **known)
+    write_record(root / folder / RECORD_FILE, record)
+    monkeypatch.setenv(EVIDENCE_VARIABLE, str(root / folder / "logs"))
+    assert context.origin() == Origin(home=".", run="x", photograph="0a.dir", **known)
+    assert context.commit() == commit
+
+
+def test_evidence_of_no_run_is_no_origin(context: StageContext, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EVIDENCE_VARIABLE, str(root / ".ratchet" / "logs"))
+    assert context.origin() is None
+
+
+def test_a_workspace_is_believed_before_what_the_environment_says(
+    context: StageContext, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record(root / ORIGIN_FILE, WORKSPACE)
+    (root / "runs" / "y").mkdir(parents=True)
+    (root / "runs" / "y" / RECORD_FILE).write_text("{")  # not even read
+    monkeypatch.setenv(EVIDENCE_VARIABLE, str(root / "runs" / "y" / "logs"))
+    assert context.origin() == WORKSPACE
 
 
 def test_a_workspace_has_the_registry_of_its_project(context: StageContext, root: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from pipeline.records.verdict import Verdict
 from pipeline.registry import by_hand
+from pipeline.registry.places import local_folder
 from pipeline.registry.standing import stands
 from pipeline.storage.record_files import read_record
 from tests.system.registry.shapes import NAME
@@ -43,7 +44,7 @@ def test_everybody_finds_the_bytes_and_new_ones_go_to_the_projects_own_folder(pr
     original = project.root
     if is_of_before:
         (original / "registry" / "mlflow.db.ratchet.home").unlink()
-    now = tmp_path / "another place"
+    now = tmp_path / "100%41 of another place: #1, ü?"
     if is_copy:
         shutil.copytree(original, now, symlinks=True)
     else:
@@ -67,7 +68,7 @@ def test_everybody_finds_the_bytes_and_new_ones_go_to_the_projects_own_folder(pr
     listed += [client.get_model_version_download_uri(NAME, str(number)) for number in (1, 2, 3)]
     listed += [run.info.artifact_uri for run in client.search_runs([client.get_experiment_by_name(NAME).experiment_id])]
     assert len(listed) == 7
-    assert all(place.startswith(f"{now}/registry/artifacts/{NAME}") for place in listed)
+    assert all(local_folder(place).is_relative_to(now / "registry" / "artifacts" / NAME) for place in listed)
 
     assert content(original) == stood
     assert original.exists() == is_copy
