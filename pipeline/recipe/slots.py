@@ -66,7 +66,8 @@ class Slot(NamedTuple):
     def member(self, name: str) -> ModuleType:
         """Import a member; raise UsageError, without its key, if there is none or its file is not one."""
         module = _imported(self, name)
-        if not os.path.exists(str(module.__file__)):  # noqa: PTH110 - at every parse of Airflow's, many times
+        # As text: Airflow asks this many times at every parse.
+        if not any(os.path.isfile(f"{folder}/{name}.py") for folder in self._folders()):  # noqa: PTH113
             self.file(name)  # it was removed since it was imported: raises
         return module
 
