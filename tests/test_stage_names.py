@@ -46,6 +46,7 @@ SAID = {
     ("pipeline/cli/registry.py", "champion"): "the alias",
     ("pipeline/graph.py", "champion"): "a role: the model in use, by files",
     ("pipeline/runs/freshness.py", "champion"): "that role",
+    ("pipeline/runs/preflight.py", "champion"): "that role",
 }
 
 
