@@ -311,7 +311,7 @@ def test_models_that_mlflow_has_logged_move_too(project: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"artifacts": "elsewhere"}], ids=["as it was", "elsewhere by now"])
-def test_a_kill_after_a_move_into_the_old_folder_does_not_move_it_twice(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_a_move_into_the_old_folder_is_made_once_though_killed(tmp_path: Path, settings: dict[str, str]) -> None:
     old = tmp_path.resolve() / "project"
     aside = make(old).rename(tmp_path.resolve() / "aside")
     old.mkdir()
