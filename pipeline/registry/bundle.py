@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
     asked = in_raw_types(architecture, example)
     given = asked if len(asked) > 1 else next(iter(asked.values()))
     expected = stored.load(model_folder)(rows, training=False).numpy()
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory(prefix="ratchet-") as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's and TensorFlow's own deprecations
         mlflow.tensorflow.save_model(
             module,
@@ -69,9 +70,11 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
         shutil.copytree(exported, target / SAVED_MODEL_FOLDER)
         for name in MODEL_FILES:
             shutil.copyfile(model_folder / name, target / name)
+        link = Path(aside) / "link"  # in the folder's own path, MLflow would read `%41` as `A`
+        link.symlink_to(target.absolute().parent)
         if len(rows) > 1:
-            _ask_by_signature(target)
-        answered: Any = mlflow.pyfunc.load_model(str(target)).predict(given)
+            _ask_by_signature(link / target.name)
+        answered: Any = mlflow.pyfunc.load_model(str(link / target.name)).predict(given)
     if isinstance(answered, dict):
         answered = np.asarray(answered[output_name(architecture)])
     if answered.shape != expected.shape or not np.allclose(answered, expected, rtol=0, atol=_TOLERANCE):

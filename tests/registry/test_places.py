@@ -310,16 +310,17 @@ def test_models_that_mlflow_has_logged_move_too(project: Path) -> None:
     assert moved == (f"{artifacts(now)}/pets/models/m-1/artifacts",)
 
 
-def test_a_kill_after_a_move_into_the_old_folder_does_not_move_it_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"artifacts": "elsewhere"}], ids=["as it was", "elsewhere by now"])
+def test_a_move_into_the_old_folder_is_made_once_though_killed(tmp_path: Path, settings: dict[str, str]) -> None:
     old = tmp_path.resolve() / "project"
     aside = make(old).rename(tmp_path.resolve() / "aside")
     old.mkdir()
     now = aside.rename(old / "inside")
-    bring_up_to_date(now)
+    bring_up_to_date(now, **settings)
     stood = locations(now)
     (now / "registry" / "mlflow.db.ratchet.home").write_bytes(os.fsencode(old))  # killed before the file
-    assert location(now) == str(folder(now, 1))
-    bring_up_to_date(now)
+    assert location(now, **settings) == str(folder(now, 1))
+    bring_up_to_date(now, **settings)
     assert locations(now) == stood
 
 
