@@ -44,7 +44,7 @@ def _fill_runs(command: argparse.ArgumentParser) -> None:
     closing.add_argument("--state", choices=("success", "failed"), required=True, help="how it ended")
     closing.add_argument("--because", default="", metavar="TEXT", help="why, in one line")
     closing.set_defaults(handler=_close)
-    repeating = actions.add_parser("repeat", help="make a run again from its photograph, in a run of its own")
+    repeating = actions.add_parser("repeat", help="make a run again from its photograph, and judge and publish it")
     repeating.add_argument("id", metavar="ID")
     repeating.add_argument("--execution", action="append", default=[], metavar="KEY=VALUE", help="as for `ratchet run`")
     repeating.set_defaults(handler=_repeat)

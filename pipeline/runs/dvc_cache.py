@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.runs.hashes import identity_of
 from pipeline.storage.artifacts import read_json, write_json
 
 _ANSWER = Path(".ratchet") / "dvc_cache.json"
@@ -69,4 +70,4 @@ def _of(path: str) -> list[int] | None:
         status = Path(path).stat()
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    return identity_of(status)

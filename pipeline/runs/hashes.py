@@ -39,7 +39,7 @@ class Found:
     @property
     def identity(self) -> list[int]:
         """By what the file is known again."""
-        return [self.status.st_size, self.status.st_mtime_ns, self.status.st_ctime_ns, self.status.st_ino]
+        return identity_of(self.status)
 
 
 @dataclass
@@ -91,6 +91,11 @@ class Hashes:
     def _remembered(self, file: Found) -> str | None:
         entry = self._known.get(file.path)
         return str(entry[-1]) if isinstance(entry, list) and entry[:-1] == file.identity else None
+
+
+def identity_of(status: os.stat_result) -> list[int]:
+    """Return by what a file is known again: size, times of modification and of change, inode."""
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def md5_of(path: str) -> str:

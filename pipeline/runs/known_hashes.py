@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.runs.hashes import identity_of
 from pipeline.storage.artifacts import read_json
 
 _FILE = Path(".ratchet") / "known_hashes.json"
@@ -50,4 +51,4 @@ def _identity(file: str) -> list[int] | None:
         status = Path(file).stat()
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    return identity_of(status)
