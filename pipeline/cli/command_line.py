@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 from pipeline.cli import gc, project, registry, run, runs, stage
-from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
+from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug, traceback_text
 from pipeline.cli.command import Command, Parser
 from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
 
@@ -37,16 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.handler(options))
     except RatchetError as error:
         if is_debug:
-            traceback.print_exc()
+            print(traceback_text(), file=sys.stderr, end="")  # noqa: T201
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; what was finished is kept, run again to go on", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has closed the pipe
         return 0
-    except Exception as error:  # the last resort: a bug becomes one line, and its traceback a file
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug becomes one line, and its traceback a file
         if is_debug:
-            raise
+            print(traceback_text(), file=sys.stderr, end="")  # noqa: T201
+            return BUG_EXIT_CODE
         if full := as_full_disk(error):
             return _complain(str(full), full.exit_code)
         return _complain(as_bug(error), BUG_EXIT_CODE)

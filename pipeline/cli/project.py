@@ -7,7 +7,7 @@ import json
 
 from pipeline import graph
 from pipeline.cli.command import Command, add_json, project_root, relative, say
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, without_secrets
 
 
 def _fill_graph(command: argparse.ArgumentParser) -> None:
@@ -65,13 +65,13 @@ def _doctor(options: argparse.Namespace) -> int:
         workers=execution.horovod.workers,
     )
     if options.json:
-        say(json.dumps([vars(check) for check in checks], indent=2))
+        say(without_secrets(json.dumps([vars(check) for check in checks], indent=2)))
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            say(f"{'✓' if check.is_ok else '✗'} {check.name:{width}}  {check.found}")
+            say(without_secrets(f"{'✓' if check.is_ok else '✗'} {check.name:{width}}  {check.found}"))
             if not check.is_ok:
-                say(f"  {'':{width}}  → {check.remedy}")
+                say(without_secrets(f"  {'':{width}}  → {check.remedy}"))
     return 0 if all(check.is_ok for check in checks) else UsageError.exit_code
 
 

@@ -14,6 +14,9 @@ State = Literal["running", "success", "failed"]
 RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
 PAGE_FILE = "reports/index.html"  # the same for people
+# In the project's folder, whatever workspace a run was in: all registered versions over time. It is one HTML file that
+# loads and runs nothing; its links to kept reports are relative: `../runs/<id>/reports/index.html`.
+CHAMPIONS_FILE = "reports/champions.html"
 RUNS = "runs"  # the folder of all runs
 RECORD_FILE = "record.json"  # in the folder of each attempt
 ATTEMPTS = "attempts"  # in a run's folder: its second attempt and later ones, by number

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.errors import StorageError, TryAgain, UsageError, without_secrets
 from pipeline.recipe.execution import MLflowSettings
 from pipeline.storage.home import home_of
 
@@ -51,12 +51,8 @@ class Store:
 
     def scrub(self, text: str) -> str:
         """Return the text with the store's address and its secrets replaced by its label."""
-        text = text.replace(self.uri, self.label)
-        for secret in (urlsplit(self.uri).password, os.environ.get("MLFLOW_TRACKING_PASSWORD")):
-            if secret:
-                text = text.replace(secret, "•••").replace(unquote(secret), "•••")
-        # Whatever else a library prints of an address: never the part before the @.
-        return re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)
+        password = urlsplit(self.uri).password
+        return without_secrets(text.replace(self.uri, self.label), also=[password] if password else [])
 
 
 def resolve_store(root: Path, settings: MLflowSettings) -> Store:
@@ -143,7 +139,10 @@ def _label(uri: str) -> str:
     parts = urlsplit(uri)
     try:
         port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise UsageError(f"mlflow.uri: its port is not a number between 0 and 65535: {error}") from error
+    except ValueError:  # its text has what stands in the port's place: a part of the password, if that has a `/` in it
+        raise UsageError(
+            "mlflow.uri: its port is not a number between 0 and 65535; in a user's name or a password, "
+            "write / as %2F, : as %3A and @ as %40"
+        ) from None
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path.rstrip('/')}"
