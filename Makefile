@@ -5,7 +5,6 @@ SHELL := /bin/bash
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-beside-airflow test-in-airflow
 .PHONY: check check-code check-tests bench images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
-PORT ?= 8080
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
@@ -26,7 +25,7 @@ demo: setup ## retrain on the sample of Fashion-MNIST, judge and register the mo
 	@$(in_venv) ratchet run
 
 airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080
-	@scripts/airflow.sh start --port $(PORT)
+	@scripts/airflow.sh start $(if $(PORT),--port $(PORT))
 
 airflow-stop: ## stop it
 	@scripts/airflow.sh stop
