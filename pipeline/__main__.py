@@ -1,12 +1,19 @@
 """`python -m pipeline` is `ratchet`."""
 
 import sys
+from typing import NoReturn
 
-if __name__ == "__main__":
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
     if sys.argv[1:3] == ["runs", "stage"]:
         from pipeline.runs import dvc_repro
 
         dvc_repro.warm_up()  # DVC loads in parallel while we load and find out what there is to do
-    from pipeline.cli.command_line import main
+    from pipeline.cli.command_line import main as run
 
-    sys.exit(main())
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pipeline
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
-from pipeline.cli.command import Command, project_root
+from pipeline.cli.command import Command, project_root, require_known_variables
 from pipeline.errors import RatchetError, UsageError, as_full_disk
 
 SHELL = "/bin/sh"
@@ -39,12 +39,15 @@ def _fill_stage(command: argparse.ArgumentParser) -> None:
 def _stage(options: argparse.Namespace) -> int:
     import importlib
 
-    from pipeline.runtime import processes
+    from pipeline.recipe.execution import load_execution
+    from pipeline.runtime import processes, surroundings
     from pipeline.stages.context import StageContext
 
+    root = project_root()
+    require_known_variables()
+    surroundings.enter(root, load_execution(root).environment.pass_on)
     if "DVC_STAGE" in os.environ:
         processes.die_with_driver()
-    root = project_root()
     _require_code_of(root)
     context = StageContext.load(root, options.name)
     context.progress.begin()

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from pipeline.errors import StorageError, without_secrets
 from pipeline.graph import GRAPH_FILE
 from pipeline.runs import absent_sources, dvc_repairs, known_hashes, watched_inputs, workspace_config
-from pipeline.runtime import processes
+from pipeline.runtime import processes, surroundings
 from pipeline.storage.artifacts import write_file
 
 _COMMAND = [sys.executable, "-m", "pipeline.runs.dvc_repro"]
@@ -73,9 +73,10 @@ def start(workspace: Path, environment: Mapping[str, str], log: Path, order: Ord
 
 
 def _started() -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    code = Path(__file__).parents[2]
+    environment = surroundings.chosen(os.environ, code)
     # Until it has its order, its output (that DVC cannot be loaded) goes to our standard error.
-    return processes.start(_COMMAND, folder=Path.cwd(), environment=environment, stdin=subprocess.PIPE, output=2)
+    return processes.start(_COMMAND, folder=code, environment=environment, stdin=subprocess.PIPE, output=2)
 
 
 def main() -> NoReturn:
