@@ -7,6 +7,7 @@ name, or to other libraries than those of this environment.
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -23,9 +24,8 @@ def main() -> NoReturn:
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep) if "PYTHONPATH" in os.environ else []
     foreign = {os.path.abspath(path) for path in inherited}  # noqa: PTH100 - as the interpreter itself makes them
     sys.path[:] = [str(_code()), *(path for path in sys.path if path not in foreign)]
-    from pipeline.__main__ import main as run
-
-    run()
+    runpy.run_module("pipeline", run_name="__main__", alter_sys=True)  # which any earlier code of a project has, too
+    raise SystemExit
 
 
 def _code() -> Path:

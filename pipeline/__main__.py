@@ -1,19 +1,12 @@
 """`python -m pipeline` is `ratchet`."""
 
 import sys
-from typing import NoReturn
 
-
-def main() -> NoReturn:
-    """Run the command line of this process."""
+if __name__ == "__main__":
     if sys.argv[1:3] == ["runs", "stage"]:
         from pipeline.runs import dvc_repro
 
         dvc_repro.warm_up()  # DVC loads in parallel while we load and find out what there is to do
-    from pipeline.cli.command_line import main as run
+    from pipeline.cli.command_line import main
 
-    sys.exit(run())
-
-
-if __name__ == "__main__":
-    main()
+    sys.exit(main())

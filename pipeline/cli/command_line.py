@@ -40,6 +40,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     is_debug = "--debug" in words
     try:
         options = _parser().parse_args(_checked([word for word in words if word != "--debug"]))
+        options.is_own_process = arguments is None
         return int(options.handler(options))
     except RatchetError as error:
         if is_debug:

@@ -63,6 +63,7 @@ def _doctor(options: argparse.Namespace) -> int:
         spark_master=execution.spark.master,
         mlflow_uri=execution.mlflow.uri,
         workers=execution.horovod.workers,
+        pass_on=execution.environment.pass_on,
     )
     if options.json:
         say(without_secrets(json.dumps([vars(check) for check in checks], indent=2)))

@@ -92,13 +92,18 @@ class StageRun(Record):
     outcome: str = ""
     peak_memory_mib: float | None = None  # of the stage's own process
     peak_memory_of_children_mib: float | None = None  # of the largest of its child processes
+    peak_memory_of_jvm_mib: float | None = None  # of Spark's
+    peak_memory_of_workers_mib: float | None = None  # of the largest of Spark's Python workers
     out_of_memory: float | None = None  # 1 if the stage ran out of memory
 
 
 class RunReport(Record):
-    """Who requested what, and what happened in each stage. Version 1 said nothing of attempt, photograph and commit."""
+    """Who requested what, and what happened in each stage.
 
-    VERSION: ClassVar[int] = 2
+    Version 1 said nothing of attempt, photograph and commit; version 2 nothing of the memory of Spark's processes.
+    """
+
+    VERSION: ClassVar[int] = 3
     driver: str = ""
     id: str = ""
     config: str = ""
