@@ -117,7 +117,7 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_command_starts_without_anything_heavy() -> None:
     code = (
-        "import sys; from pipeline import cli; cli.main(['graph']);"
+        "import sys; from pipeline.cli import command_line; command_line.main(['graph']);"
         "heavy = {'tensorflow', 'pyspark', 'great_expectations', 'mlflow', 'numpy', 'pyarrow', 'dvc', 'rich'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
