@@ -43,12 +43,14 @@ def _graph(options: argparse.Namespace) -> int:
 
 def _report(_: argparse.Namespace) -> int:
     from pipeline.report.page import render
+    from pipeline.runs.champions_page import write_champions
     from pipeline.runs.run_report import PAGE
     from pipeline.storage.artifacts import write_file
 
     root = project_root()
     write_file(root / PAGE, render(root))
     say(f"report: {relative(root / PAGE)}")
+    write_champions(root)
     return 0
 
 

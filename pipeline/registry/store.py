@@ -6,7 +6,6 @@ A relative database or folder is under the project's folder, whichever workspace
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError, without_secrets
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.runtime.user_folder import shared_folder
 from pipeline.storage.home import home_of
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
@@ -36,7 +36,7 @@ class Store:
     label: str
     artifacts: str | None
     database: Path | None  # the SQLite file of a local store
-    lock: Path
+    lock: Path | None  # beside the store; None if that is elsewhere
     home: Path | None = None
 
     @property
@@ -82,9 +82,7 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
     if parts.scheme not in (*_SERVERS, "databricks") and artifacts is None:
         artifacts = _artifacts(home, settings)
     label = _label(settings.uri)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    lock = cache / "ratchet" / "locks" / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.lock"
-    return Store(settings.uri.rstrip("/"), label, artifacts, None, lock)
+    return Store(settings.uri.rstrip("/"), label, artifacts, None, None)
 
 
 def sqlite_address(database: Path) -> str:
@@ -97,21 +95,22 @@ def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
     """Hold the store's lock; raise TryAgain if another process holds it for longer than the time-out.
 
     The lock ends with the process, whatever kills it. For a store on this machine it is beside the store. For a remote
-    one it is in the user's cache folder, so it serialises the processes of one user on one machine; between machines
-    the only protection is the check, just before the alias is moved, that the champion has not changed.
+    one it is in the user's cache, so it serialises the processes of one user on the machines that share that folder;
+    what holds between all others is said at `tracking.move_alias`.
     """
     from filelock import FileLock, Timeout
 
+    path = store.lock or shared_folder("locks") / f"{hashlib.sha256(store.label.encode()).hexdigest()[:16]}.lock"
     try:
-        store.lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(store.lock, timeout=timeout_s)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=timeout_s)
         lock.acquire()
     except Timeout as error:
         raise TryAgain(
             f"model registry {store.label}: another process has been registering for {timeout_s:g} s; run again"
         ) from error
     except OSError as error:
-        raise StorageError(f"model registry: {store.lock.parent} cannot be written: {error.strerror}") from error
+        raise StorageError(f"model registry: {path.parent} cannot be written: {error.strerror}") from error
     try:
         yield
     finally:
