@@ -19,6 +19,11 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
+LONGEST_LINE = 291  # characters: with `ratchet: ` before it, a line of 300
+_SHORTEST_PIECE = 40  # characters that stay of a value or a word of which the middle is left out
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
+_WORD = re.compile(r"\S+")
+
 MASK = "***"
 _SHORTEST_SECRET = 6  # characters: `true` in a variable of that name is none
 _SECRET_VARIABLE = re.compile(
@@ -61,13 +66,34 @@ def _secrets_of(environment: Mapping[str, str]) -> set[str]:
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
 
 
+def shortened(line: str, limit: int = LONGEST_LINE) -> str:
+    """Return a line of at most `limit` characters.
+
+    The middle of its longest quoted value or word is left out, then of the next longest: what stands at the end, which
+    says what to do, stays. Only if there is no long one left, the middle of the line itself is.
+    """
+    while (excess := len(line) - limit) > 0:
+        pieces = [*_QUOTED.finditer(line), *_WORD.finditer(line)]
+        longest = max(pieces, key=lambda piece: len(piece[0]), default=None)
+        if longest is None or len(longest[0]) <= _SHORTEST_PIECE:
+            return _without_middle(line, limit)
+        piece = _without_middle(longest[0], max(_SHORTEST_PIECE, len(longest[0]) - excess))
+        line = line[: longest.start()] + piece + line[longest.end() :]
+    return line
+
+
+def _without_middle(text: str, limit: int) -> str:
+    end = (limit - 1) // 2
+    return f"{text[: limit - 1 - end]}…{text[-end:]}"
+
+
 class RatchetError(Exception):
-    """An error a person can act on. Its text is one line, without secrets: what, where, why, what to do."""
+    """An error a person can act on. Its text is one short line, without secrets: what, where, why, what to do."""
 
     exit_code = 70
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_secrets(" ".join(message.split())))
+        super().__init__(shortened(without_secrets(" ".join(message.split()))))
 
 
 class UsageError(RatchetError):

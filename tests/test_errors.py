@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import StorageError, UsageError, without_secrets
+from pipeline.errors import LONGEST_LINE, StorageError, UsageError, shortened, without_secrets
 
 SECRET = "s3cret-Pa55"
 
@@ -87,3 +87,24 @@ def test_no_password_of_an_address_survives_whatever_its_characters(
 ) -> None:
     said = str(UsageError(f"{before} http://ann:{password}@host{port}{after}"))
     assert said.endswith(f"http://ann:***@host{port}{after}")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=2000), st.sampled_from(["", "'", '"', "`"]))
+def test_no_error_is_longer_than_a_line(text: str, quote: str) -> None:
+    said = str(UsageError(f"params.yaml: data.path: {quote}{text}{quote} does not exist; name another folder"))
+    assert len(said) <= LONGEST_LINE
+    assert said.startswith("params.yaml")
+    assert said.endswith("folder")
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, "/".join(["folder"] * 900), "'" + "many words " * 500 + "'"])
+def test_of_a_long_value_the_middle_is_left_out(value: str) -> None:
+    said = str(UsageError(f"data.path: {value} does not exist; name the folder that holds the source"))
+    assert len(said) == LONGEST_LINE
+    assert said.startswith(f"data.path: {value[:60]}")
+    assert said.endswith(f"{value[-60:]} does not exist; name the folder that holds the source")
+    assert said.count("…") == 1
+
+
+def test_a_short_line_stays_as_it_is() -> None:
+    assert shortened("params.yaml: 'seed' is missing") == "params.yaml: 'seed' is missing"
