@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-beside-airflow test-in-airflow
-.PHONY: check check-code check-tests bench images lock clean
+.PHONY: check check-code check-tests bench hostile images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
@@ -61,6 +61,9 @@ images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 
 bench: setup ## every comparison in benchmarks/, each printing its ratio, or why it could not
 	@$(in_venv) python benchmarks/run_all.py
+
+hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3 s: COUNT=300 SEED=0
+	@$(in_venv) python -m tests.recipe.hostile --count $(or $(COUNT),300) --seed $(or $(SEED),0)
 
 lock: ## rewrite requirements/*.txt from *.in; UPGRADE=1 moves versions
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import traceback
 
-from pipeline.errors import without_secrets
+from pipeline.errors import LONGEST_LINE, shortened, without_secrets
 from pipeline.runtime.evidence import evidence_folder
 
 BUG_EXIT_CODE = 70
+_SHORTEST_TEXT = 100  # characters of an exception that are told, however long the path of its traceback
 
 
 def as_bug(error: BaseException) -> str:
@@ -20,8 +21,12 @@ def as_bug(error: BaseException) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback_text(), "utf-8", "backslashreplace")  # file names need not be UTF-8
     except OSError:
-        return f"{text}; run again with --debug to see where"
-    return f"{text}; where: {path}"
+        return _led(text, "; run again with --debug to see where")
+    return _led(text, f"; where: {path}")
+
+
+def _led(text: str, where: str) -> str:
+    return shortened(text, max(_SHORTEST_TEXT, LONGEST_LINE - len(where))) + where
 
 
 def traceback_text() -> str:

@@ -62,7 +62,7 @@ def as_written(values: Mapping[str, Any], written: Mapping[str, Any]) -> dict[st
 
 
 def _as_written(value: Any, written: Any, kind: Any) -> Any:
-    if (label := label_of(kind)) is not None and isinstance(value, Mapping):
+    if (label := label_of(kind)) is not None and isinstance(value, Mapping) and label in value:
         if isinstance(written, str) and set(value) == {label}:
             return value[label]
         if isinstance(written, Mapping) and {label: value[label], **written} == value:

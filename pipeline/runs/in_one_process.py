@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import TryAgain
 from pipeline.graph import Graph, load_graph
+from pipeline.recipe.settings import validate
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunRequest
 from pipeline.records.verdict import Verdict
@@ -101,7 +102,7 @@ def _photographed_alone(root: Path, options: RunOptions, environment: dict[str, 
     """
     from pipeline.runs import opening
 
-    request = RunRequest(id=history.new_id(root), driver="ratchet", is_forced=options.is_forced, until=options.until)
+    request = _request(root, options)
     for _ in range(_TRIES):
         prepared = opening.prepare(root, request, environment, is_in_place=True)
         record = opening.record_of(prepared).changed(pid=os.getpid())
@@ -119,14 +120,7 @@ def _photographed_alone(root: Path, options: RunOptions, environment: dict[str, 
 def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, str]) -> RunResult:
     from pipeline.runs import opening
 
-    request = RunRequest(
-        id=history.new_id(root),
-        driver="ratchet",
-        config=os.path.relpath(options.config, root) if options.config else "",
-        overrides=dict(options.overrides),
-        is_forced=options.is_forced,
-        until=options.until,
-    )
+    request = _request(root, options)
     prepared = opening.prepare(root, request, environment)
     with _alone_with(root, opening.record_of(prepared)):
         record = opening.begin(root, prepared, environment, pid=os.getpid())
@@ -134,6 +128,18 @@ def _run_in_workspace(root: Path, options: RunOptions, environment: dict[str, st
             folder = root / record.folder
             return _outcome(root, record, folder, load_graph(folder), is_unchanged=True)
         return drive_in_workspace(root, record, environment)
+
+
+def _request(root: Path, options: RunOptions) -> RunRequest:
+    values = {
+        "id": history.new_id(root),
+        "driver": "ratchet",
+        "config": os.path.relpath(options.config, root) if options.config else "",
+        "overrides": dict(options.overrides),
+        "is_forced": options.is_forced,
+        "until": options.until,
+    }
+    return validate(RunRequest, values, "ratchet run")
 
 
 def repeat(root: Path, run_id: str, remote: str | None, execution: Mapping[str, str]) -> RunResult:
