@@ -141,6 +141,12 @@ def _act(
     return reader.version(name, own.version) if own else None
 
 
+def _way_back(lineage: Mapping[str, str]) -> str | None:
+    """Return a link to the page of a version's run, for MLflow's page of the version; None if the run has no page."""
+    address, run = lineage.get(versions.RUN_ADDRESS), lineage.get(versions.DAG_RUN) or lineage.get(versions.RUN)
+    return f"Made by run [{run}]({address})" if address else None
+
+
 def _make_version(
     store: Store, client: Any, reader: Reader, candidate: Candidate, tags: Mapping[str, str], scratch: Path
 ) -> Version:
@@ -166,6 +172,7 @@ def _make_version(
             source,
             run_id=run,
             tags={**described, **tags, versions.DIGEST: digest},
+            description=_way_back(description.lineage),
             await_creation_for=0,
         )
         runs.close_run(client, run, candidate.verdict.outcome)

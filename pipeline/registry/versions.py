@@ -26,8 +26,11 @@ ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
 RUN = PREFIX + "run"
 PHOTOGRAPH = PREFIX + "photograph"
+DAG = PREFIX + "dag"
+DAG_RUN = PREFIX + "dag_run"
+RUN_ADDRESS = PREFIX + "run_address"
 MISSING = "none"
-_LINEAGE = (RUN, PHOTOGRAPH)
+_LINEAGE = (RUN, PHOTOGRAPH, DAG, DAG_RUN, RUN_ADDRESS)
 
 
 @dataclass(frozen=True)
