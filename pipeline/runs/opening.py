@@ -53,6 +53,8 @@ def read_request(path: Path) -> RunRequest:
         values = json.loads(content)
     except ValueError as error:
         raise UsageError(f"{where}: not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: nested too deeply") from error
     if not isinstance(values, dict):
         raise UsageError(f'{where}: must be a JSON object, like {{"id": "try-1"}}')
     return validate(RunRequest, values, where)
