@@ -137,9 +137,7 @@ def begin(root: Path, prepared: Prepared, environment: Mapping[str, str], *, pid
             record.id,
             store,
             prepared.taken.photograph,
-            Origin(
-                home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
-            ),
+            Origin.of(record),
             known=prepared.taken.known,
             extra=dvc_lock.known(_known_stages(root)),
         )
@@ -189,6 +187,7 @@ def record_of(prepared: Prepared) -> RunRecord:
         until=request.until,
         dag_id=request.dag_id,
         dag_run_id=request.dag_run_id,
+        address=request.address,
     )
 
 
