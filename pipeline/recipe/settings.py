@@ -82,6 +82,8 @@ _MESSAGES = {
     **dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date_parsing"), _MOMENT),
     **dict.fromkeys(("time_type", "time_parsing"), _TIME),
     **dict.fromkeys(("time_delta_type", "time_delta_parsing"), _SPAN),
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
     "value_error": "{error}",
     "assertion_error": "{error}",
 }

@@ -33,7 +33,7 @@ class MetricsReport(Record):
         for part, figures in (("test", self.test), ("train", self.train)):
             for name in (ROWS, self.primary, *self.test, *self.train):
                 if name not in figures:
-                    raise ValueError(f"{part}.{name}: Field required")
+                    raise ValueError(f"{part}.{name}: is missing")
         return self
 
     @property

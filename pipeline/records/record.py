@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import DataError
+from pipeline.recipe.settings import message_of
 
 _VERSION_KEY = "record_version"
 _UNION_MEMBERS = {"float", "int"}
@@ -37,7 +38,7 @@ class Record(BaseModel):
     def from_json(cls, value: Any, where: str) -> Self:
         """Build the record from a JSON value; raise DataError, led by `where`, if invalid or of a later version."""
         if not isinstance(value, dict):
-            raise DataError(f"{where}: must be a JSON object, not {type(value).__name__}; make it again")
+            raise DataError(f"{where}: must be a JSON object; make it again")
         values = dict(value)
         version = values.pop(_VERSION_KEY, 1)
         if type(version) is not int or version < 1:
@@ -51,8 +52,7 @@ class Record(BaseModel):
             problem = error.errors(include_url=False)[0]
             # pydantic adds the member of a union that refused the value; the key is what people know.
             key = ".".join(str(part) for part in problem["loc"] if part not in _UNION_MEMBERS)
-            message = str(problem["msg"]).removeprefix("Value error, ")
-            raise DataError(f"{where}: {f'{key}: ' if key else ''}{message}; make it again") from error
+            raise DataError(f"{where}: {f'{key}: ' if key else ''}{message_of(problem)}; make it again") from error
         for key, value in values.items():  # where any JSON may stand, NaN has not been looked for
             try:
                 json.dumps(value, allow_nan=False)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 
 from pipeline.errors import DataError
+from pipeline.recipe.settings import message_of
 from pipeline.records.record import Record
 
 HISTORY_FILE, TRAINING_FILE = "history.csv", "training.json"
@@ -35,7 +36,7 @@ class EpochRecord(Record):
         wanted = (names["train"] | names["validation"] | {LOSS}) - {PENALTY}
         for part, found in names.items():
             if missing := sorted(wanted - found):
-                raise ValueError(f"column {part}_{missing[0]}: Field required")
+                raise ValueError(f"column {part}_{missing[0]}: is missing")
         if PENALTY in self.validation:
             raise ValueError(f"column validation_{PENALTY}: Extra inputs are not permitted")
         return self
@@ -101,6 +102,6 @@ def _grouped(row: dict[Any, Any]) -> dict[str, Any]:
 
 def _problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = message_of(problem)
     column = "_".join(map(str, problem["loc"]))
     return f"column {column}: {message}" if column else message

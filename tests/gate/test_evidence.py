@@ -85,7 +85,7 @@ def damaged(path: Path, name: str, value: Any = None, *, is_absent: bool = False
 @pytest.mark.parametrize("name", FIGURES)
 def test_metrics_without_a_figure_refuse(path: Path, name: str) -> None:
     key = damaged(path, name, is_absent=True)
-    assert refused(path) == f"metrics.json: {key}: Field required; make it again"
+    assert refused(path) == f"metrics.json: {key}: is missing; make it again"
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, True, "0.99", [], 10**400], ids=repr)
@@ -97,7 +97,7 @@ def test_metrics_with_something_else_for_a_figure_refuse(path: Path, name: str, 
 
 def test_metrics_with_a_figure_of_one_part_alone_refuse(path: Path) -> None:
     damaged(path, "luck", 1.0)
-    assert refused(path).startswith("metrics.json: train.luck: Field required")
+    assert refused(path).startswith("metrics.json: train.luck: is missing")
 
 
 def test_metrics_of_a_later_ratchet_refuse(path: Path) -> None:

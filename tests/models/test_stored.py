@@ -102,7 +102,7 @@ def test_an_architecture_without_a_key_is_refused(folder: Path, key: str) -> Non
     value = json.loads(path.read_text())
     del value[key]
     path.write_text(json.dumps(value))
-    with pytest.raises(DataError, match=rf"architecture\.json: {key}: Field required"):
+    with pytest.raises(DataError, match=rf"architecture\.json: {key}: is missing"):
         stored.read_architecture(folder)
 
 
@@ -111,7 +111,7 @@ def test_an_architecture_without_a_key_is_refused(folder: Path, key: str) -> Non
     [
         ({"name": 3}, "name"),
         ({"parameters": "9"}, "parameters"),
-        ({"features": [{"name": "image"}]}, "features.0.kind: Field required"),
+        ({"features": [{"name": "image"}]}, "features.0.kind: is missing"),
         ({"features": [image().to_json() | {"shape": [8, 0]}]}, "features.0.shape"),
         ({"layers": 3}, "layers"),
     ],

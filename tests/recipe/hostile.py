@@ -157,9 +157,10 @@ def recipes(draw: st.DrawFn, base: Mapping[str, Any]) -> Hostile:
         set_dotted(values, place, value)
         said[place] = value
     way = draw(st.integers(0, 5))
-    if way == 0 and "\x00" not in (text := json.dumps(said, default=str, ensure_ascii=False)):
-        pairs = (f"{place}={json.dumps(value, default=str)}" for place, value in said.items() if "\x00" not in place)
-        return Hostile(words=tuple(word for pair in pairs for word in ("--set", pair)) if len(text) < 90_000 else ())
+    if way == 0:
+        pairs = (f"{place}={json.dumps(value, default=str):.90000}" for place, value in said.items())
+        pairs = (pair.replace("\x00", "") for pair in pairs)  # no word of a command can have one
+        return Hostile(words=tuple(word for pair in pairs for word in ("--set", pair)))
     if way == 1:
         return Hostile(config=dump_yaml({"recipe": values}))
     content = dump_yaml(values)
@@ -198,6 +199,7 @@ def photograph(root: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of change of everything in a project but the lock that any run holds."""
     found = {}
     for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name != "__pycache__"]  # what Python keeps of code it has read
         for name in (*folders, *files):
             path = Path(folder, name)
             if (place := str(path.relative_to(root))) not in LOCK:
@@ -240,11 +242,10 @@ def draw_recipes(base: Mapping[str, Any], count: int, seed: int) -> list[Hostile
 
 
 def _campaign(root: Path, count: int, seed: int) -> int:
-    from tests.surroundings.small import Small, make_template
+    from tests.system.project import make_project
 
-    make_template(root)
+    project = make_project(root)
     close_registry(root)
-    project = Small(root, {"HOME": str(root.parent), "TMPDIR": str(root.parent)})
     params = (root / "params.yaml").read_bytes()
     codes: Counter[str] = Counter()
     times: list[tuple[float, str]] = []

@@ -29,12 +29,12 @@ def test_version_1_without_a_champion_is_read() -> None:
 
 
 def test_the_name_of_version_1_is_unknown_in_version_2() -> None:
-    with pytest.raises(DataError, match=r"x\.json: identity: Field required"):
+    with pytest.raises(DataError, match=r"x\.json: identity: is missing"):
         Champion.from_json({**VERSION_1, "record_version": 2}, "x.json")
 
 
 def test_version_1_without_its_champion_is_refused() -> None:
-    with pytest.raises(DataError, match=r"x\.json: identity: Field required"):
+    with pytest.raises(DataError, match=r"x\.json: identity: is missing"):
         Champion.from_json({"registry": "local", "problem": None}, "x.json")
 
 

@@ -90,7 +90,7 @@ def test_an_unknown_field_is_refused_by_its_name(record: Record, path: Path) -> 
 @pytest.mark.parametrize(("record", "place"), fields(is_required=True))
 def test_a_missing_field_is_refused_by_its_name(record: Record, place: Place) -> None:
     value = with_changed(record.to_json(), place.path, delitem)
-    assert refused(type(record), value) == f"{place}: Field required; make it again"
+    assert refused(type(record), value) == f"{place}: is missing; make it again"
 
 
 @pytest.mark.parametrize(("record", "place"), fields(is_free=False))

@@ -59,7 +59,7 @@ def test_what_was_counted_is_no_part_of_the_digest(manifest: Manifest) -> None:
 def test_the_file_has_no_other_name_for_its_schema(manifest: Manifest) -> None:
     value = manifest.to_json()
     value["columns"] = value.pop("schema")
-    with pytest.raises(DataError, match=r"x\.json: schema: Field required"):
+    with pytest.raises(DataError, match=r"x\.json: schema: is missing"):
         Manifest.from_json(value, "x.json")
 
 

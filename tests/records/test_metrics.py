@@ -40,14 +40,14 @@ def test_the_primary_figure_is_the_first_of_them(report: MetricsReport) -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_a_figure_that_one_part_lacks_is_refused_by_its_name(value: Any, name: str) -> None:
     del value["test"][name]
-    with pytest.raises(DataError, match=rf"x\.json: test\.{name}: Field required; make it again"):
+    with pytest.raises(DataError, match=rf"x\.json: test\.{name}: is missing; make it again"):
         MetricsReport.from_json(value, "x.json")
 
 
 @pytest.mark.parametrize("name", ["rows", "accuracy"])
 def test_the_rows_and_the_primary_figure_are_refused_where_both_parts_lack_them(value: Any, name: str) -> None:
     del value["test"][name], value["train"][name]
-    with pytest.raises(DataError, match=rf"x\.json: test\.{name}: Field required; make it again"):
+    with pytest.raises(DataError, match=rf"x\.json: test\.{name}: is missing; make it again"):
         MetricsReport.from_json(value, "x.json")
 
 

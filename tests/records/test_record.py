@@ -42,7 +42,7 @@ def test_the_version_of_today_is_read_as_it_is() -> None:
 
 
 def test_a_field_of_an_earlier_version_is_unknown_in_a_later_one() -> None:
-    with pytest.raises(DataError, match=r"x\.json: there: Field required"):
+    with pytest.raises(DataError, match=r"x\.json: there: is missing"):
         Moved.from_json({"record_version": 2, "here": 1}, "x.json")
 
 
@@ -59,7 +59,7 @@ def test_a_version_that_is_no_whole_number_above_zero_is_refused(version: object
 
 
 def test_text_is_not_taken_for_a_number() -> None:
-    with pytest.raises(DataError, match=r"x\.json: version: Input should be a valid integer; make it again"):
+    with pytest.raises(DataError, match=r"x\.json: version: a whole number is needed; make it again"):
         Identity.from_json({**JSON, "version": "3"}, "x.json")
 
 

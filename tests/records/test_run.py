@@ -20,7 +20,7 @@ def test_a_run_is_kept_in_a_folder_of_its_own() -> None:
 @pytest.mark.parametrize(("key", "value"), [("driver", "cron"), ("state", "done"), ("outcome", "passed")])
 def test_a_word_that_is_not_ours_is_refused(key: str, value: str) -> None:
     known = {"id": "1", "driver": "ratchet", "state": "success", "start": "2026-11-28T12:27:14+00:00"}
-    with pytest.raises(DataError, match=rf"record\.json: {key}: Input should be "):
+    with pytest.raises(DataError, match=rf"record\.json: {key}: "):
         RunRecord.from_json({**known, key: value}, "record.json")
 
 

@@ -65,12 +65,12 @@ def test_a_missing_column_is_refused_by_its_name(column: str) -> None:
     names, values = HEADER.strip().split(","), ROW.strip().split(",")
     kept = [(name, value) for name, value in zip(names, values, strict=True) if name != column]
     text = "\n".join(",".join(line) for line in zip(*kept, strict=True))
-    assert refused(text) == f"history.csv: not a training history: column {column}: Field required; run train again"
+    assert refused(text) == f"history.csv: not a training history: column {column}: is missing; run train again"
 
 
 def test_a_figure_of_one_part_alone_is_refused() -> None:
     text = f"{HEADER.strip()},train_error\n{ROW.strip()},1\n"
-    assert "column validation_error: Field required" in refused(text)
+    assert "column validation_error: is missing" in refused(text)
 
 
 def test_what_a_model_adds_to_the_loss_is_a_figure_of_the_training_part_alone() -> None:
@@ -82,7 +82,7 @@ def test_what_a_model_adds_to_the_loss_is_a_figure_of_the_training_part_alone() 
 
 
 def test_a_column_that_nobody_knows_is_refused_by_its_name() -> None:
-    assert "column momentum: Extra inputs are not permitted" in refused(f"{HEADER.strip()},momentum\n{ROW.strip()},1\n")
+    assert "column momentum: is not known here" in refused(f"{HEADER.strip()},momentum\n{ROW.strip()},1\n")
 
 
 @pytest.mark.parametrize("row", ["1,0.01,2.5\n", "1,0.01,2.5,0.5,1.5,0.75,9\n"], ids=["short", "long"])
@@ -96,7 +96,7 @@ def test_a_figure_that_is_not_finite_is_refused_by_its_column(column: int, figur
     values = ROW.strip().split(",")
     values[column] = figure
     name = HEADER.strip().split(",")[column]
-    assert f"column {name}: Input should be a finite number" in refused(HEADER + ",".join(values))
+    assert f"column {name}: a finite number is needed" in refused(HEADER + ",".join(values))
 
 
 @pytest.mark.parametrize("column", range(6))
@@ -104,7 +104,7 @@ def test_a_figure_that_is_not_finite_is_refused_by_its_column(column: int, figur
 def test_a_figure_that_is_text_is_refused_by_its_column(column: int, figure: str) -> None:
     values = ROW.strip().split(",")
     values[column] = f'"{figure}"'
-    assert f"column {HEADER.strip().split(',')[column]}: Input should be a valid" in refused(HEADER + ",".join(values))
+    assert f"column {HEADER.strip().split(',')[column]}: a " in refused(HEADER + ",".join(values))
 
 
 @pytest.mark.parametrize("text", ["a\n1\r2\n", HEADER + '"' + "x" * 200_000], ids=["lone return", "endless field"])

@@ -58,7 +58,7 @@ def test_a_check_with_another_outcome_is_not_read(outcome: object) -> None:
 def test_a_check_whose_figure_is_nan_is_not_read() -> None:
     value = verdict_of(FAILED).to_json()
     value["checks"][0]["figure"] = float("nan")
-    with pytest.raises(DataError, match=r"x\.json: checks\.0\.figure: Input should be a finite number"):
+    with pytest.raises(DataError, match=r"x\.json: checks\.0\.figure: a finite number is needed"):
         Verdict.from_json(value, "x.json")
 
 
