@@ -35,7 +35,7 @@ def _code() -> Path:
     except OSError:  # it has been removed, which the command says
         return Path(__file__).resolve().parent
     for folder in (here, *here.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / "pipeline" / "__main__.py").is_file():
+        if os.path.lexists(folder / "dvc.yaml") and (folder / "pipeline" / "__main__.py").is_file():
             return folder
     return Path(__file__).resolve().parent
 

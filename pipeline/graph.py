@@ -12,6 +12,7 @@ What other code must know of a stage stands in the stage's `meta`, so that nothi
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from pipeline.errors import UsageError, nearest
+from pipeline.recipe.graph_form import require_form
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.settings import Settings, validate
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -138,7 +140,7 @@ def find_root(start: Path) -> Path:
     Raises UsageError if there is none.
     """
     for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / "pipeline").is_dir():
+        if os.path.lexists(folder / GRAPH_FILE) and (folder / "pipeline").is_dir():
             return folder
     raise UsageError(f"{start}: not inside a Ratchet project (no dvc.yaml here or above); change to its folder first")
 
@@ -153,21 +155,15 @@ def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any] | None) -
 
     Without params, references to them stay as they stand. Raises UsageError on a cycle, or naming stage and key.
     """
-    stages = declared.get("stages")
-    if not isinstance(stages, Mapping) or not stages:
-        raise UsageError(f"{GRAPH_FILE}: declares no stages")
-    try:
-        declared_stages = [_stage(name, body, params) for name, body in stages.items()]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{GRAPH_FILE}: not what DVC reads either; `dvc dag` says where: {error}") from error
+    require_form(declared)
+    declared_stages = [_stage(name, body, params) for name, body in declared["stages"].items()]
     _check_roles(declared_stages)
+    _check_outs(declared_stages)
     parent_names = _parent_names(declared_stages)
     return Graph(_in_order(declared_stages, parent_names), parent_names)
 
 
 def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None) -> Stage:
-    if "cmd" not in body:
-        raise UsageError(f"{GRAPH_FILE}: stage '{name}' has no cmd")
     meta = body.get("meta") or {}
 
     def paths(*kinds: str) -> tuple[str, ...]:
@@ -217,6 +213,26 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None)
         description=body.get("desc", ""),
         meta=meta,
     )
+
+
+def _check_outs(stages: Sequence[Stage]) -> None:
+    """Raise UsageError for an output outside of the project, and for one that two stages make, whole or in part."""
+    makers: dict[str, str] = {}
+    for stage in stages:
+        for out in stage.outs:
+            path = os.path.normpath(out)
+            if path == "." or path.startswith(("../", "/")) or path == "..":
+                raise UsageError(f"{GRAPH_FILE}: stage '{stage.name}': outs: {out} is not inside the project")
+            for other in _with_folders(path):
+                if makers.get(other, stage.name) != stage.name:
+                    raise UsageError(f"{GRAPH_FILE}: stages '{makers[other]}' and '{stage.name}' both make {out}")
+        makers |= dict.fromkeys(map(os.path.normpath, stage.outs), stage.name)
+    for stage in stages:
+        for out in stage.outs:
+            above = _with_folders(os.path.normpath(out))[1:]
+            maker = next((makers[path] for path in above if path in makers), stage.name)
+            if maker != stage.name:
+                raise UsageError(f"{GRAPH_FILE}: stages '{maker}' and '{stage.name}' both make {out}")
 
 
 def _check_roles(stages: Sequence[Stage]) -> None:

@@ -267,7 +267,7 @@ def test_what_dvc_is_not_to_cache_is_known_of_every_kind_of_output() -> None:
         "cmd": "x",
         "outs": ["kept", {"${name}": {"cache": False}}, {"persisted": {"persist": True}}],
         "metrics": [{"m.json": {"cache": False}}, "kept.json"],
-        "plots": [{"p.csv": {"cache": False, "x": "epoch"}}, {"drawn.csv": None}],
+        "plots": [{"p.csv": {"cache": False, "x": "epoch"}}, {"drawn.csv": {}}],
     }
     assert parse_graph({"stages": {"a": stage}}, {"name": "out"})["a"].uncached == ("out", "m.json", "p.csv")
 

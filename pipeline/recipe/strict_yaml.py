@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.errors import StorageError, UsageError
+from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.settings import shown
 
 _YAML_LIMIT_BYTES = 2**20
+_NOT_UTF_8 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is much faster
@@ -86,13 +90,23 @@ _StrictLoader.add_implicit_resolver(
 def parse_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping. Duplicate keys, tags, aliases, files over 1 MiB are refused.
 
-    Raises StorageError if the file cannot be read, UsageError with file and line if it is not such a mapping.
+    Raises StorageError if the file cannot be read, DataError if it is no regular file, UsageError with file and line if
+    it is not such a mapping.
     """
+    return parse_yaml_text(_content(path), str(path))
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's content, of one too large only its beginning; what may never end is not read at all."""
     try:
-        text = path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would wait for its writer
+        with open(descriptor, "rb") as stream:  # noqa: PTH123 - of a descriptor
+            kind = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+                raise DataError(f"{path}: no regular file, so it may never end; put a file in its place")
+            return stream.read(_YAML_LIMIT_BYTES + 1)
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_yaml_text(text, str(path))
 
 
 def parse_yaml_text(text: bytes | str, where: str) -> dict[str, Any]:
@@ -132,6 +146,8 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
     """Parse any YAML value from text, under the same limits; raise UsageError naming the line."""
     if len(text) > _YAML_LIMIT_BYTES:
         raise UsageError(f"{where}: larger than {_YAML_LIMIT_BYTES} bytes")
+    if isinstance(text, bytes) and text.startswith(_NOT_UTF_8):  # PyYAML reads it, DVC does not
+        raise UsageError(f"{where}: is UTF-16, not UTF-8; save it as UTF-8 text")
     try:
         # Where none of these characters stands there is nothing to refuse, and a second look at the text is saved.
         content = text if isinstance(text, bytes) else text.encode(errors="replace")

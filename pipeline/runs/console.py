@@ -95,6 +95,8 @@ def _what(row: StageRow, *, bar: bool = False) -> str:
         share = min(row.done / row.total, 1.0)
         drawn = f"{'━' * round(share * 20):┄<20} " if bar else ""
         return f"{drawn}{share:4.0%}  {row.what}"
+    if row.state == "failed":
+        return "failed"  # why is said once, at the end, by whoever ends the run
     return row.what or row.state
 
 

@@ -154,6 +154,15 @@ def walk(root: Path, name: str) -> Iterator[Found]:
         yield from _walk(str(root / name), name, ())
 
 
+def _is_editors(folder: str, child: str, name: str) -> bool:
+    """Return whether an entry is the link by which Emacs marks a file that is being edited: DVC passes over it, too.
+
+    Not outside of the project, where no `.dvcignore` says so.
+    """
+    path = f"{folder}/{child}"
+    return child.startswith(".#") and not is_outside(name) and not os.path.exists(path)  # noqa: PTH110
+
+
 def _walk(path: str, name: str, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
     try:
         status = os.stat(path)  # noqa: PTH116 - some ten thousand times
@@ -172,7 +181,7 @@ def _walk(path: str, name: str, above: tuple[tuple[int, int], ...]) -> Iterator[
         except OSError as error:
             raise StorageError(f"{name}: cannot be listed: {error.strerror}; make it readable") from error
         for child in children:
-            if child not in CACHES and not child.endswith(".pyc"):
+            if child not in CACHES and not child.endswith(".pyc") and not _is_editors(path, child, name):
                 yield from _walk(f"{path}/{child}", f"{name}/{child}", (*above, here))
     else:
         raise DataError(f"{name}: neither a file nor a folder, so it may never end; remove it")

@@ -3,15 +3,74 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import StorageError, UsageError
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError
+from pipeline.graph import LOCK_FILE, covers
+from pipeline.runs.photograph import walk
 
 if TYPE_CHECKING:
     from pipeline.graph import Graph
     from pipeline.recipe.recipe import Recipe
+
+
+_READ_BY_DVC = (LOCK_FILE, ".dvc/config", ".dvc/config.local", ".dvcignore", ".gitignore")
+_LONGEST_PATH, _LONGEST_NAME = 4095, 255  # bytes, on Linux
+_OURS = ("pipeline", "dags", "tests", "runs", "registry", ".dvc", ".git", ".ratchet", ".airflow", ".venv")
+
+
+def _check_files(root: Path) -> None:
+    """Refuse what DVC would read and never come to an end with."""
+    for name in _READ_BY_DVC:
+        try:
+            kind = (root / name).stat().st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
+        if not stat.S_ISREG(kind):
+            raise DataError(f"{name}: no regular file; remove it")
+        if not os.access(root / name, os.R_OK):
+            raise StorageError(f"{name}: cannot be read: permission denied; make it readable")
+
+
+def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
+    """Refuse a source that is not there, or whose place is something else's."""
+    named = recipe.data.path
+    parts = os.fsencode(named).split(b"/")
+    if "\0" in named or len(os.fsencode(named)) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_NAME:
+        raise UsageError(f"data.path: {named}: no path, or longer than one can be; name the source's folder")
+    source = root / named
+    inside = os.path.normpath(os.path.relpath(os.path.realpath(source), os.path.realpath(root)))
+    for stage in graph.stages:
+        for out in stage.outs:
+            if covers(out, inside) or covers(inside, out):
+                raise UsageError(f"data.path: {named}: stage {stage.name} makes {out}; give the source its own folder")
+    if inside.split("/")[0] in _OURS:
+        raise UsageError(f"data.path: {named} is the project's own; give the source a folder of its own")
+    try:
+        if not source.is_dir():
+            what = "is not a folder" if source.exists() else "does not exist"
+            raise StorageError(f"data.path: {named} {what}; name the folder that holds the source")
+    except OSError as error:
+        raise StorageError(f"data.path: {named}: cannot be read: {error.strerror}") from error
+    if root.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"data.path: {named} holds this project itself; give the source its own folder")
+    for _ in walk(root, named):  # whatever has no end is found before anything reads it
+        pass
+
+
+def _open_source(root: Path, recipe: Recipe) -> None:
+    """Refuse a source that cannot be read in the format that is named: its headers are read, no rows."""
+    from pipeline.data.opening import open_source
+
+    try:
+        open_source(recipe.data.source, root / recipe.data.path, recipe.ingest.as_of)
+    except RatchetError as error:
+        raise type(error)(str(error).replace(f"{root}/", "")) from error
 
 
 def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> None:
@@ -29,12 +88,8 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
 
     execution = load_execution(root, environment)
     require_equal_shares(recipe.train.batch_size, execution.horovod.workers)
-    source = root / recipe.data.path
-    if not os.path.isdir(source):  # noqa: PTH112 - a path that is too long is no folder
-        what = "is not a folder" if os.path.exists(source) else "does not exist"  # noqa: PTH110
-        raise StorageError(f"data.path: {recipe.data.path} {what}; name the folder that holds the source")
-    if root.resolve().is_relative_to(source.resolve()):
-        raise UsageError(f"data.path: {recipe.data.path} holds this project itself; give the source its own folder")
+    _check_files(root)
+    _check_source(root, graph, recipe)
     for contract in graph.contracts:
         if not os.path.isfile(root / contract.path):  # noqa: PTH113
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
@@ -46,6 +101,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
         raise StorageError(f"{root}: not writable; run in a folder of your own")
     if graph.maker("champion") or graph.maker("registration"):
         champion_of(open_reader(resolve_store(root, execution.mlflow)), recipe.name)  # can it be asked at all?
+    _open_source(root, recipe)
     require_java()
     if execution.horovod.workers > 1:
         require_horovod()

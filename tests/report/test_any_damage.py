@@ -197,8 +197,8 @@ def test_a_bug_is_shown_as_one_and_takes_one_section_only(whole_project: Path, m
             raise ZeroDivisionError("division by zero")
         return drawn(template, values)
 
-    drawn = page._draw
-    monkeypatch.setattr(page, "_draw", draw)
+    drawn = page.draw
+    monkeypatch.setattr(page, "draw", draw)
     text = PageReader(render(whole_project)).text
 
     assert text.count("a bug in Ratchet, please report it: ZeroDivisionError: division by zero (test_any_damage") == 2
@@ -210,7 +210,7 @@ def test_even_without_its_template_there_is_a_page(whole_project: Path, monkeypa
     def refuse(*_: Any) -> None:
         raise KeyError("<template>")
 
-    monkeypatch.setattr(page, "_draw", refuse)
+    monkeypatch.setattr(page, "draw", refuse)
 
     assert b"Unreadable" in render(whole_project)
     assert b"KeyError: &#x27;&lt;template&gt;&#x27;" in render(whole_project)

@@ -26,7 +26,8 @@ def recipe() -> Recipe:
 @pytest.fixture
 def root(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a source and its contracts, on a machine that has everything."""
-    (tmp_path / recipe.data.path).mkdir(parents=True)
+    (tmp_path / recipe.data.path).parent.mkdir(parents=True)
+    (tmp_path / recipe.data.path).symlink_to(PROJECT / recipe.data.path)
     contracts = tmp_path / recipe.data.contracts
     contracts.mkdir(parents=True)
     for contract in GRAPH.contracts:
@@ -49,7 +50,7 @@ def test_where_nothing_is_missing_nothing_is_refused(root: Path, recipe: Recipe)
 
 
 def test_a_source_that_is_missing_is_named(root: Path, recipe: Recipe) -> None:
-    (root / recipe.data.path).rmdir()
+    (root / recipe.data.path).unlink()
     with pytest.raises(StorageError, match=f"data.path: {recipe.data.path} does not exist"):
         check_before(root, GRAPH, recipe, {})
 
@@ -110,7 +111,34 @@ def test_a_batch_that_the_workers_cannot_share_is_refused(root: Path, recipe: Re
 
 
 def test_a_source_that_is_a_file_is_told_so(root: Path, recipe: Recipe) -> None:
-    (root / recipe.data.path).rmdir()
+    (root / recipe.data.path).unlink()
     (root / recipe.data.path).touch()
     with pytest.raises(StorageError, match=f"data.path: {recipe.data.path} is not a folder"):
         check_before(root, GRAPH, recipe, {})
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        (".", "holds this project itself"),
+        ("/", "holds this project itself"),
+        ("dvc.yaml", "is not a folder"),
+        ("a" * 300, "no path, or longer than one can be"),
+        ("/".join(["abc"] * 2000), "no path, or longer than one can be"),
+        ("a\0b", "no path, or longer than one can be"),
+        ("data/raw", "makes data/raw"),
+        ("data/raw/inside", "makes data/raw"),
+        ("data", "give the source its own folder"),
+        ("pipeline", "is the project's own"),
+        (".dvc/cache", "is the project's own"),
+        ("runs/x", "is the project's own"),
+    ],
+)
+def test_a_place_that_is_no_sources_is_refused_in_a_line(root: Path, recipe: Recipe, path: str, says: str) -> None:
+    (root / "dvc.yaml").touch()
+    other = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": path})})
+    with pytest.raises((UsageError, StorageError)) as refused:
+        check_before(root, GRAPH, other, {})
+    assert says in str(refused.value)
+    assert str(refused.value).startswith("data.path: ")
+    assert len(str(refused.value)) <= 300

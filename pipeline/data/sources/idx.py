@@ -12,9 +12,11 @@ import gzip
 import math
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,7 @@ _UBYTE = 0x08
 _LARGEST_SIDE = 4096  # pixels; the same limit as that of the kind image
 _CHANNELS = (1, 3)
 _LARGEST_FILE_BYTES = 2**40
+_LOOKED_AT = 1000  # names, to say what a folder holds instead
 _LARGEST_DEFLATE_RATIO = 1032  # zlib's own bound: https://zlib.net/zlib_tech.html
 
 
@@ -92,12 +95,25 @@ def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - a
     ]
     if not any(part == "train" for part, _, _ in pairs):
         raise DataError(
-            f"{folder}: no training files; expected train-images-idx3-ubyte and train-labels-idx1-ubyte, plain or .gz"
+            f"{folder}: no training files{_what_else(folder)}; expected the idx files train-images-idx3-ubyte and "
+            "train-labels-idx1-ubyte, plain or .gz"
         )
     return Source(
         rows=sum(images.items for _, images, _ in pairs),
         tables=(table for part, images, labels in pairs for table in _tables(part, images, labels)),
     )
+
+
+def _what_else(folder: Path) -> str:
+    """Return what a folder without idx files holds, by the commonest ending of the first names in it."""
+    endings: Counter[str] = Counter()
+    for path in islice(folder.rglob("*"), _LOOKED_AT):
+        if path.suffix and path.is_file():
+            endings[path.suffix.lower()] += 1
+    if not endings:
+        return ""
+    [(ending, _)] = endings.most_common(1)
+    return f", but {ending:.20} files, which cannot be read yet"
 
 
 def open_idx(path: Path, dimensions: tuple[int, ...]) -> IdxFile:

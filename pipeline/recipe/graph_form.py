@@ -1,0 +1,148 @@
+"""The form of `dvc.yaml`: which keys there are and what may stand under each, as DVC's own schema has it.
+
+DVC checks it only when a run has begun, and says it in its own words. Source: `dvc/schema.py` of DVC 3.67.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.errors import UsageError, nearest
+
+_FILE = "dvc.yaml"
+_NAME = re.compile(r"[A-Za-z0-9_.@-]+")
+_FILE_KEYS = ("stages", "params", "metrics", "plots", "artifacts", "datasets")
+_OF_DVC_ALONE = {  # what DVC has besides, and what to do instead
+    "vars": "write the value into params.yaml",
+    "wdir": "a stage works in the project's folder; write its paths from there",
+    "foreach": "write a stage for each",
+    "matrix": "write a stage for each",
+    "do": "write a stage for each",
+}
+
+
+def require_form(declared: Mapping[str, Any]) -> None:
+    """Raise UsageError, naming stage and key, unless the parsed content of `dvc.yaml` has the form of a graph."""
+    _require_known(declared, _FILE_KEYS, _FILE)
+    stages = declared.get("stages")
+    if not isinstance(stages, Mapping) or not stages:
+        raise UsageError(f"{_FILE}: declares no stages")
+    for name, body in stages.items():
+        where = f"{_FILE}: stage '{name:.80}'"
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{where}: a stage's name is made of letters, digits and . _ @ -")
+        if not isinstance(body, Mapping):
+            raise UsageError(f"{where}: a group of keys is needed, with its cmd, not {_kind(body)}")
+        _require_known(body, tuple(_VALUES), where)
+        if "cmd" not in body:
+            raise UsageError(f"{where} has no cmd")
+        for key, value in body.items():
+            may_be_nothing = value is None and key != "cmd"
+            if not may_be_nothing and (problem := _VALUES[key](value)):
+                raise UsageError(f"{where}: {key}: {problem}")
+
+
+def _require_known(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key in _OF_DVC_ALONE:
+            raise UsageError(f"{where}: {key} is DVC's, and not used here; {_OF_DVC_ALONE[key]}")
+        if key not in known:
+            raise UsageError(f"{where}: unknown key '{key:.80}'{nearest(key, known)}")
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) else f"a text is needed, not {_kind(value)}"
+
+
+def _command(value: Any) -> str:
+    if isinstance(value, list):
+        return "one command is needed, not a list; a second one is another stage"
+    return _text(value) or ("" if value.strip() else "is empty")
+
+
+def _flag(value: Any) -> str:
+    return "" if isinstance(value, bool) else f"true or false is needed, not {_kind(value)}"
+
+
+def _group(value: Any) -> str:
+    return "" if isinstance(value, Mapping) else f"a group of keys is needed, not {_kind(value)}"
+
+
+def _texts(value: Any) -> str:
+    if not isinstance(value, list):
+        return f"a list is needed, not {_kind(value)}"
+    return next((f"its entry {number}: {problem}" for number, problem in _problems(value, _text)), "")
+
+
+def _outs(*options: str) -> Callable[[Any], str]:
+    """Return the check of a list of outputs: paths, or each `{path: {option: value}}`."""
+
+    def entry(value: Any) -> str:
+        if isinstance(value, str):
+            return ""
+        if not isinstance(value, Mapping) or len(value) != 1:
+            return f"a path is needed, or {{path: {{option: value}}}}, not {_kind(value)}"
+        [said] = value.values()
+        for each in said if isinstance(said, list) else [said]:
+            if not isinstance(each, Mapping):
+                return f"options are needed after its path, not {_kind(each)}"
+            for option, given in each.items():
+                if option not in options:
+                    return f"unknown option '{option:.80}'{nearest(option, options)}"
+                if option in _FLAGS and not isinstance(given, bool):
+                    return f"{option}: {_flag(given)}"
+        return ""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, list):
+            return f"a list is needed, not {_kind(value)}"
+        return next((f"its entry {number}: {problem}" for number, problem in _problems(value, entry)), "")
+
+    return check
+
+
+def _params(value: Any) -> str:
+    def entry(value: Any) -> str:
+        if isinstance(value, str):
+            return ""
+        if not isinstance(value, Mapping) or len(value) != 1:
+            return f"a key, or {{file: [keys]}}, not {value!r:.80}"
+        [keys] = value.values()
+        return "" if keys is None else _texts(keys)
+
+    if not isinstance(value, list):
+        return f"a list is needed, not {_kind(value)}"
+    return next((problem for _, problem in _problems(value, entry)), "")
+
+
+def _problems(values: list[Any], check: Callable[[Any], str]) -> list[tuple[int, str]]:
+    return [(number, problem) for number, value in enumerate(values, start=1) if (problem := check(value))]
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is, in YAML's words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = ((str, "a text"), (int | float, "a number"), (list, "a list"), (Mapping, "a group of keys"))
+    return next((word for kind, word in kinds if isinstance(value, kind)), "a date")
+
+
+_FLAGS = ("cache", "persist", "checkpoint", "push", "header")
+_OUT_OPTIONS = ("cache", "persist", "checkpoint", "remote", "push", "desc", "type", "labels", "meta")
+_PLOT_OPTIONS = ("template", "x", "y", "x_label", "y_label", "title", "header")
+_VALUES: Mapping[str, Callable[[Any], str]] = {
+    "cmd": _command,
+    "deps": _texts,
+    "params": _params,
+    "outs": _outs(*_OUT_OPTIONS),
+    "metrics": _outs(*_OUT_OPTIONS),
+    "plots": _outs(*_OUT_OPTIONS, *_PLOT_OPTIONS),
+    "frozen": _flag,
+    "always_changed": _flag,
+    "meta": _group,
+    "desc": _text,
+}

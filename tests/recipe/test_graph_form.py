@@ -1,0 +1,87 @@
+"""dvc.yaml has the form that DVC reads: what is not so is said in one line, naming stage, key and the nearest valid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import UsageError
+from pipeline.recipe.graph_form import require_form
+
+GOOD: dict[str, Any] = {
+    "cmd": "ratchet stage a",
+    "deps": ["x"],
+    "params": ["seed", {"reports/recipe.json": ["train"]}, {"params.yaml": None}],
+    "outs": ["y", {"z": {"cache": False}}],
+    "metrics": [{"m.json": {"cache": False}}],
+    "plots": ["p.csv", {"q.csv": {"x": "epoch", "y": "loss"}}],
+    "always_changed": True,
+    "frozen": False,
+    "desc": "says so",
+    "meta": {"group": "g"},
+}
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def test_what_dvc_reads_is_read() -> None:
+    require_form({"stages": {"a": GOOD, "b": {"cmd": "x", "deps": None}}, "metrics": ["m.json"]})
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (None, "a group of keys is needed, with its cmd, not nothing"),
+        ([], "a group of keys is needed, with its cmd, not a list"),
+        ({"deps": ["x"]}, "has no cmd"),
+        ({**GOOD, "cmd": ["a", "b"]}, "cmd: one command is needed, not a list"),
+        ({**GOOD, "cmd": None}, "cmd: a text is needed, not nothing"),
+        ({**GOOD, "cmd": " "}, "cmd: is empty"),
+        ({**GOOD, "dep": ["x"]}, "unknown key 'dep' (did you mean 'deps'?)"),
+        ({**GOOD, "deps": "x"}, "deps: a list is needed, not a text"),
+        ({**GOOD, "deps": ["x", None]}, "deps: its entry 2: a text is needed, not nothing"),
+        ({**GOOD, "outs": [{"y": {"cach": False}}]}, "its entry 1: unknown option 'cach' (did you mean 'cache'?)"),
+        ({**GOOD, "outs": [{"y": {"cache": "no"}}]}, "cache: true or false is needed, not a text"),
+        ({**GOOD, "params": [{"a": ["x"], "b": ["y"]}]}, "params: a key, or {file: [keys]}, not"),
+        ({**GOOD, "wdir": ".."}, "wdir is DVC's, and not used here"),
+        ({"foreach": [1], "do": {}}, "foreach is DVC's, and not used here"),
+        ({**GOOD, "desc": 3}, "desc: a text is needed, not a number"),
+        ({**GOOD, "always_changed": "yes"}, "always_changed: true or false is needed, not a text"),
+        ({**GOOD, "meta": [1]}, "meta: a group of keys is needed, not a list"),
+    ],
+)  # fmt: skip
+def test_what_it_does_not_read_is_said(body: Any, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        require_form({"stages": {"a": body}})
+    assert says in str(refused.value)
+    assert str(refused.value).startswith("dvc.yaml: stage 'a'")
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        ({}, "dvc.yaml: declares no stages"),
+        ({"stages": []}, "dvc.yaml: declares no stages"),
+        ({"stages": {"a": GOOD}, "stagez": {}}, "unknown key 'stagez' (did you mean 'stages'?)"),
+        ({"stages": {"a/b": GOOD}}, "a stage's name is made of letters"),
+    ],
+)
+def test_so_is_what_stands_around_the_stages(declared: Any, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        require_form(declared)
+    assert says in str(refused.value)
+
+
+@given(st.sampled_from(sorted(GOOD)), ANYTHING)
+def test_whatever_stands_under_a_key_is_read_or_said_in_a_line(key: str, value: Any) -> None:
+    try:
+        require_form({"stages": {"a": {**GOOD, key: value}}})
+    except UsageError as refused:
+        assert f"dvc.yaml: stage 'a': {key}: " in str(refused)
+        assert len(str(refused)) <= 300
