@@ -69,10 +69,11 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         task_id=CLOSE,
         dag=dag,
         config=name,
+        skippable=derive.publishing(specs),
         retries=2,
         on_success_callback=NotifyVerdict(str(ROOT)),
         doc_md="keeps the reports, removes the workspace",
-    ).as_teardown(setups=opening)
+    ).as_teardown(setups=opening, on_failure_fail_dagrun=True)
     boxes = {
         group: TaskGroup(group, dag=dag, prefix_group_id=False, default_args=dag.default_args)
         for group in derive.groups(specs)
