@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Starts and stops Airflow on this machine, for this checkout: scheduler, DAG processor, triggerer and web server, on loopback.
 #
-#   scripts/airflow.sh start [--port 8080]   returns when it is ready; does nothing if it runs already
+#   scripts/airflow.sh start [--port 8080]   returns when it is ready; does nothing if it runs already, and starts it anew if
+#                                            a part of it has ended; it waits while something moves, on a busy machine too
 #   scripts/airflow.sh status                0 if it runs and is healthy, 1 if not
 #   scripts/airflow.sh stop                  ends every process of it; 0 also if none was there
 #   scripts/airflow.sh env [--port 8080]     prints the settings, for Airflow's own command:

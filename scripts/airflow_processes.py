@@ -22,6 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MARK = "RATCHET_AIRFLOW_OF"  # the variable that marks the processes; its value is the checkout
+_PARTS = {  # what standalone starts, by the name of the process: scripts/loopback/airflow gives it its own
+    "scheduler": "scheduler",
+    "dag-processor": "DAG processor",
+    "triggerer": "triggerer",
+    "api-server": "web server",
+    "airflow api_ser": "web server",  # it names itself anew
+}
 _KILL_S = 5.0  # even SIGKILL takes effect only when the kernel lets go of the process
 _LOOK_S = 0.1
 
@@ -72,6 +79,9 @@ class Process:
     parent: int
     session: int
     start_ticks: int
+    ticks: int  # of processor time, so far
+    name: str  # at most 15 bytes
+    has_ended: bool  # and whoever started it has not asked after it yet
 
 
 def boot() -> str:
@@ -87,6 +97,16 @@ def start_ticks(pid: int) -> int:
     return process.start_ticks
 
 
+def ended_parts(started: Started) -> list[str]:
+    """Return, in words, the parts that have ended while the standalone that started them runs on.
+
+    It asks after none of them before it ends itself: until then the kernel remembers that they were there.
+    """
+    entries = (_look(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    ended = (process for process in entries if process and process.has_ended and process.parent == started.pid)
+    return sorted(_PARTS[process.name] for process in ended if process.name in _PARTS)
+
+
 def find(checkout: Path, started: Started | None) -> dict[int, Process]:
     """Return all processes of this checkout's Airflow but this one, by pid."""
     table = _all_processes()
@@ -97,6 +117,12 @@ def find(checkout: Path, started: Started | None) -> dict[int, Process]:
     while more := {pid for pid, process in table.items() if process.parent in found} - found:
         found |= more
     return {pid: table[pid] for pid in sorted(found - {os.getpid()})}
+
+
+def ticks(checkout: Path, started: Started) -> dict[int, int]:
+    """Return the processor time of the parts of this checkout's Airflow, by pid. A task has a session of its own."""
+    found = find(checkout, started)
+    return {pid: process.ticks for pid, process in found.items() if process.session == started.pid}
 
 
 def end(checkout: Path, started: Started | None, *, grace_s: float, say: Callable[[str], None]) -> str | None:
@@ -186,12 +212,25 @@ def _all_processes() -> dict[int, Process]:
 
 
 def _read(pid: int) -> Process | None:
-    """Read /proc/PID/stat: None for a process that is gone, or has ended and is not reaped yet."""
+    """Return a running process: None for one that is gone, or has ended and is not reaped yet."""
+    process = _look(pid)
+    return process if process and not process.has_ended else None
+
+
+def _look(pid: int) -> Process | None:
+    """Read /proc/PID/stat: None for a process that is gone."""
     try:
         # The name, in brackets, may hold anything; after the last bracket: state, parent, group, session, … (proc(5))
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        before, _, after = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
     except OSError:
         return None
-    if fields[0] in "ZX":
-        return None
-    return Process(pid=pid, parent=int(fields[1]), session=int(fields[3]), start_ticks=int(fields[19]))
+    fields = after.split()
+    return Process(
+        pid=pid,
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        start_ticks=int(fields[19]),
+        ticks=int(fields[11]) + int(fields[12]),
+        name=before.partition("(")[2],
+        has_ended=fields[0] in "ZX",
+    )

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import airflow_processes
 import airflow_settings
+from airflow_patience import STALL_S, WORK_S, Patience
 from airflow_processes import MARK, Started
 from airflow_readiness import ImportFailed, Readiness
 from airflow_settings import HOME, PARSE_LOGS, PASSWORDS, ROOT, USER, settings
@@ -30,7 +31,6 @@ LOG = HOME / "standalone.log"
 VENV = Path(os.environ.get("RATCHET_AIRFLOW_VENV", ROOT / ".venv-airflow"))
 
 PORT = 8080
-TIMEOUT_S = 180.0
 GRACE_S = 15.0
 _LOOK_S = 0.2
 _STILL_S = 15.0
@@ -51,7 +51,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/airflow.sh", add_help=False)
     parser.add_argument("verb", choices=["start", "stop", "status", "env", "become"])
     parser.add_argument("--port", type=int, default=None)
-    parser.add_argument("--timeout-s", type=float, default=TIMEOUT_S)
+    parser.add_argument("--stall-s", type=float, default=STALL_S)
+    parser.add_argument("--work-s", type=float, default=WORK_S)
     parser.add_argument("--grace-s", type=float, default=GRACE_S)
     parser.add_argument("--log-ports", type=int, nargs=2, default=(0, 0), help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -60,7 +61,7 @@ def main() -> int:
     try:
         match asked.verb:
             case "start":
-                start(asked.port, asked.timeout_s, asked.grace_s)
+                start(asked.port, Patience(asked.stall_s, asked.work_s), asked.grace_s)
             case "stop":
                 stop(asked.grace_s)
             case "status":
@@ -75,22 +76,27 @@ def main() -> int:
     return 0
 
 
-def start(port: int | None, timeout_s: float, grace_s: float) -> None:
+def start(port: int | None, patience: Patience, grace_s: float) -> None:
     """Start Airflow, or join a start that is under way, and return when it is ready.
 
-    A failed start leaves nothing running and raises `Refused`.
+    One that has lost a part is ended and started anew. A failed start leaves nothing running and raises `Refused`.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     with _turn():
         started, child = Started.read(RECORD), None
-        if started and started.is_alive:
-            is_new = False
+        is_alive = started is not None and started.is_alive
+        ended_parts = airflow_processes.ended_parts(started) if started and is_alive else []
+        is_new = not is_alive or bool(ended_parts)
+        if started and not is_new:
             if port not in (None, started.port):
                 say(f"Airflow runs on port {started.port} already, not on {port}")
         else:
-            is_new = True
-            if ended := _end(started, grace_s):
+            if started and ended_parts:
+                say(f"Airflow at {started.address} has lost its {' and its '.join(ended_parts)}: it is started anew")
+                port = port or started.port
+            ended = _end(started, grace_s)
+            if ended and not is_alive:
                 say(f"something was left of an Airflow that was killed: {ended}")
             try:
                 started, child = _spawn(port or PORT)
@@ -98,7 +104,7 @@ def start(port: int | None, timeout_s: float, grace_s: float) -> None:
                 _end(Started.read(RECORD), grace_s)
                 raise
     try:
-        _wait_until_ready(started, timeout_s)
+        _wait_until_ready(started, patience)
     except BaseException as error:
         # Whoever joined and lost patience with Ctrl-C does not end what another one is starting.
         if is_new or isinstance(error, Refused):
@@ -127,8 +133,9 @@ def status() -> int:
         left = airflow_processes.find(ROOT, started)
         say(f"Airflow is not running{f', but {len(left)} processes of it are: stop ends them' if left else ''}")
         return 1
-    readiness = Readiness(started)
-    lacks = readiness.lacks_health()
+    ended_parts = airflow_processes.ended_parts(started)
+    lacks = f"it has lost its {' and its '.join(ended_parts)}: start repairs it" if ended_parts else None
+    lacks = lacks or Readiness(started).lacks_health()
     say(f"Airflow at {started.address}: {lacks or 'healthy'} (pid {started.pid}, log {LOG.relative_to(ROOT)})")
     return 1 if lacks else 0
 
@@ -189,28 +196,32 @@ def _spawn(port: int) -> tuple[Started, subprocess.Popen[bytes]]:
     raise Refused(BUG, f"Airflow could not be started{_end_of_log()}")
 
 
-def _wait_until_ready(started: Started, timeout_s: float) -> None:
+def _wait_until_ready(started: Started, patience: Patience) -> None:
     began_s = told_s = time.monotonic()
     readiness = Readiness(started)
     said = ""
     while True:
         is_alive = started.is_alive  # asked before the rest: one that ends meanwhile is found dead the next time
+        ended_parts = airflow_processes.ended_parts(started)
         try:
             lacks = readiness.lacks()
         except ImportFailed as failed:
             # One broken config must not keep every other model from being trained.
             say(f"warning: {failed}")
             return
-        waited_s = time.monotonic() - began_s
         if not is_alive:
             raise Refused(BUG, f"Airflow ended while it started{_end_of_log()}")
+        if ended_parts:
+            raise Refused(BUG, f"Airflow's {' and '.join(ended_parts)} ended while it started{_end_of_log()}")
         if not lacks:
             return
-        if waited_s > timeout_s:
-            raise Refused(BUG, f"Airflow is not ready after {timeout_s:.0f} s: {lacks}{_end_of_log()}")
-        if waited_s > 1 and (lacks != said or time.monotonic() - told_s > _STILL_S):
-            say(f"  {lacks} ({waited_s:.0f} s)")
-            said, told_s = lacks, time.monotonic()
+        now_s = time.monotonic()
+        if why := patience.lost(lacks, airflow_processes.ticks(ROOT, started), _size(LOG), now_s):
+            raise Refused(BUG, f"Airflow is not ready: {lacks}, and {why}{_end_of_log()}")
+        if now_s - began_s > 1 and (lacks != said or now_s - told_s > _STILL_S):
+            at_work = f", it is at work: {patience.work_s:.0f} s of processor time" if lacks == said else ""
+            say(f"  {lacks} ({now_s - began_s:.0f} s{at_work})")
+            said, told_s = lacks, now_s
         time.sleep(_LOOK_S)
 
 
@@ -247,6 +258,10 @@ def _end_of_log(count: int = 20) -> str:
     except OSError:
         return ""
     return "\n".join([f"; the end of {LOG.relative_to(ROOT)}:", *lines])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _leave(number: int, _: object) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psutil
 
 from tests.system.project import ROOT, Project
-from tests.waiting import HANG_S, STALL_S, size_of, wait_for, work_of
+from tests.waiting import STALL_S, size_of, wait_for, work_of
 
 OVER = ("success", "failed")
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
@@ -64,7 +64,7 @@ class Airflow:
 
     def start(self) -> str:
         """Run `scripts/airflow.sh start`, which may take as long as something moves; return what it says."""
-        done = self.script("start", "--port", str(self.port), "--timeout-s", str(HANG_S))
+        done = self.script("start", "--port", str(self.port), "--stall-s", str(STALL_S))
         assert done.returncode == 0, done.stdout + done.stderr
         login = {"username": "admin", "password": self.password}
         self._token = self.call("POST", "/auth/token", login)["access_token"]

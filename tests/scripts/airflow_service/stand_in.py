@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 # $AS says how it does. It answers as Airflow's REST API does, as far as it is asked: system/with_airflow/.
 STAND_IN = """
-import json, os, signal, subprocess, sys
+import json, os, signal, subprocess, sys, threading
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -37,6 +37,12 @@ if way == "with a task":
     task = "import os, signal; signal.signal(15, signal.SIG_IGN); os.setsid(); signal.pause()"
     part = f"import subprocess, sys; subprocess.run([{sys.executable!r}, '-c', {task!r}])"
     subprocess.Popen(["airflow supervisor", "-c", part], executable=sys.executable)
+if "a scheduler" in way:
+    # A part by its name, which ends when its input does: at once, or when somebody kills it.
+    scheduler = home / "scheduler"
+    scheduler.write_text("#!/bin/sh\\nread line\\n")
+    scheduler.chmod(0o755)
+    part = subprocess.Popen([scheduler], stdin=subprocess.DEVNULL if "without" in way else subprocess.PIPE)
 now = datetime.now(timezone.utc).isoformat()
 read = [path.name for path in dags.glob("*dag.py")]
 if way in ("without a DAG", "slow to read"):
@@ -77,6 +83,8 @@ class Handler(BaseHTTPRequestHandler):
 signal.signal(signal.SIGINT, lambda *_: sys.exit())
 if way == "deaf":
     signal.pause()
+if way == "slow to read":
+    threading.Thread(target=lambda: all(True for _ in iter(int, 1)), daemon=True).start()  # at work
 HTTPServer((os.environ["AIRFLOW__API__HOST"], int(os.environ["AIRFLOW__API__PORT"])), Handler).serve_forever()
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -10,8 +11,9 @@ import stat
 
 import pytest
 
+from tests.processes_in import is_gone
 from tests.scripts.airflow_service.stand_in import Checkout
-from tests.waiting import HANG_S
+from tests.waiting import HANG_S, wait_for
 
 
 def test_start_returns_when_it_is_ready_and_stop_leaves_nothing(checkout: Checkout) -> None:
@@ -81,22 +83,48 @@ def test_an_airflow_that_dies_is_told_with_its_last_lines(checkout: Checkout) ->
 
 
 @pytest.mark.parametrize(
-    ("way", "lacks"),
+    ("way", "option", "words"),
     [
-        ("deaf", "the web server does not answer yet"),
-        ("slow to read", "not read yet: first_dag.py in dags/"),
+        ("deaf", "--stall-s", r"the web server does not answer yet, and nothing of it has moved for \S+ s;"),
+        (
+            "slow to read",
+            "--work-s",
+            r"not read yet: first_dag\.py in dags/, and its processes have worked on that for",
+        ),
     ],
 )
-def test_what_is_not_ready_in_time_is_ended(checkout: Checkout, way: str, lacks: str) -> None:
-    # The clock is the script's own. A machine that needs longer to come to what is lacking is given longer.
-    for timeout_s in (1, 8, 64):
-        failed = checkout.start(way, "--timeout-s", str(timeout_s))
+def test_what_does_not_come_nearer_is_ended(checkout: Checkout, way: str, option: str, words: str) -> None:
+    # The measures are the script's own. A machine that needs more of them to come to what is lacking is given more.
+    for measure in ("0.5", "8", "64"):
+        failed = checkout.start(way, option, measure)
         assert failed.returncode == 70
-        if lacks in failed.stderr:
+        if re.search(words, failed.stderr):
             break
-    assert f"Airflow is not ready after {timeout_s} s: {lacks}" in failed.stderr.splitlines()[0]
+    assert re.match(f"ratchet: Airflow is not ready: {words}", failed.stderr.splitlines()[0])
     assert checkout.processes() == []
     assert checkout.call("status").returncode == 1
+
+
+def test_a_part_that_ends_during_the_start_is_named_at_once(checkout: Checkout) -> None:
+    failed = checkout.start("without a scheduler")
+    assert failed.returncode == 70
+    assert failed.stderr.startswith("ratchet: Airflow's scheduler ended while it started; the end of .airflow/")
+    assert checkout.processes() == []
+
+
+def test_a_part_that_was_killed_is_named_and_all_is_started_anew(checkout: Checkout) -> None:
+    assert checkout.start("with a scheduler").returncode == 0
+    first = checkout.pid
+    [scheduler] = [process for process in checkout.processes() if process.name() == "scheduler"]
+    scheduler.kill()
+    wait_for(lambda: is_gone(scheduler.pid), "its end")
+    told = checkout.call("status")
+    assert (told.returncode, "it has lost its scheduler" in told.stdout) == (1, True)
+    again = checkout.call("start", AS="well")
+    assert again.returncode == 0, again.stderr
+    assert f"http://127.0.0.1:{checkout.port} has lost its scheduler: it is started anew" in again.stdout
+    assert f"Airflow is ready: http://127.0.0.1:{checkout.port}" in again.stdout.splitlines()[-1]
+    assert checkout.pid != first
 
 
 def test_a_file_that_has_been_read_counts_also_if_no_dag_was_in_it(checkout: Checkout) -> None:

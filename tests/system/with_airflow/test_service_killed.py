@@ -6,8 +6,10 @@ import os
 import signal
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
+from tests.processes_in import is_gone
 from tests.system.airflow import Airflow
 from tests.system.with_airflow.conftest import AtStart, up
 from tests.system.with_airflow.service import in_session, listeners, sleepers, start_sleeping, wait_until_nobody_sleeps
@@ -68,6 +70,22 @@ def test_the_task_of_a_killed_airflow_starts_anew(airflow: Airflow, killed: Kill
     airflow.wait("sleeps", killed.run_id, sleepers, "it sleeps again")
     airflow.call("PATCH", f"/api/v2/dags/sleeps/dagRuns/{killed.run_id}", {"state": "failed"})
     wait_until_nobody_sleeps()
+
+
+def test_a_killed_scheduler_leaves_nobody_waiting_and_the_next_start_repairs_it(airflow: Airflow) -> None:
+    standalone = psutil.Process(airflow.pid)
+    [scheduler] = [part for part in standalone.children() if part.name() == "scheduler"]
+    workers = scheduler.children()
+    assert workers
+    scheduler.kill()
+    wait_for(lambda: all(is_gone(worker.pid) for worker in workers), "the workers' end")
+    status = airflow.script("status")
+    assert (status.returncode, "it has lost its scheduler" in status.stdout) == (1, True)
+    started = airflow.start()
+    assert f"{airflow.base} has lost its scheduler: it is started anew" in started
+    assert started.splitlines()[-1].startswith("Airflow is ready")
+    assert airflow.pid != standalone.pid
+    assert airflow.script("status").returncode == 0
 
 
 def test_parts_that_lost_standalone_end_by_themselves(airflow: Airflow) -> None:
