@@ -65,11 +65,13 @@ class OpenRun(RatchetOperator):
         return summary
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
+        from dags.notify import run_url
         from pipeline.recipe.configs import recipe_layers
         from pipeline.recipe.resolving import checked
         from pipeline.records.run import RunRequest
 
         run = context["dag_run"]
+        address = run_url(run.dag_id, run.run_id)
         layers = recipe_layers(ROOT, self.config)
         recipe = checked(layers.values, layers.where)
         return RunRequest(
@@ -83,6 +85,7 @@ class OpenRun(RatchetOperator):
             as_of=f"{run.logical_date:%Y-%m-%d}" if run.run_type == "backfill" and run.logical_date else None,
             dag_id=run.dag_id,
             dag_run_id=run.run_id,
+            address=address if address.startswith("http") else "",  # else nobody has said where Airflow is
         )
 
 

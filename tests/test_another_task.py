@@ -159,7 +159,7 @@ def test_the_page_shows_its_figures_in_its_words(tmp_path: Path, given: Recipe, 
         ({"gate": {"minimum": {"accuracy": 0.8}}}, "gate.minimum: no metric 'accuracy' of this task"),
         ({"gate": {**GATE, "slices": {"class": {}}}}, "gate.slices: no column 'class' divides the rows"),
         ({"gate": {"minimum": {}, "maximum": {}}}, "gate.maximum: 'mean_error' is missing"),
-        ({"task": {"name": "closeness", "settings": {"reach": 0.0}}}, "reach: Input should be greater than 0"),
+        ({"task": {"name": "closeness", "settings": {"reach": 0.0}}}, "reach: must be above 0"),
     ],
 )
 def test_what_does_not_fit_it_is_refused_before_any_work(changes: dict[str, Any], said: str) -> None:

@@ -19,11 +19,12 @@ from pipeline.errors import RatchetError  # noqa: E402
 from pipeline.runs import history, workspaces  # noqa: E402
 
 _PREFIX = "/ratchet"
-# Neither a report nor Great Expectations' documents may load anything from the network or send anything to it.
+# Neither a report nor Great Expectations' documents may run or load anything, or send anything anywhere. They stay of
+# Airflow's origin, without which the browser would send no log-in when a link leads from one to the next; so they must
+# never be let run scripts as well.
 _POLICY = (
-    "default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; "
-    "font-src 'self' data:; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'self'; sandbox allow-scripts allow-popups allow-same-origin"
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
 )
 
 

@@ -2,12 +2,17 @@
 
 Great Expectations' renderers make the content; the page around it is ours, because theirs loads its styles from the
 network, prints the time and gives its elements random ids.
+
+No text of a contract or of the data becomes markup: Great Expectations escapes some of them and not others. So it is
+given all of them with the characters that mean something in HTML replaced by private ones, which become character
+references on the page that it has made.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,8 @@ from pipeline.records.contract_result import RESULT_FILE
 from pipeline.storage import artifacts
 from pipeline.storage.record_files import write_record
 
+_PRIVATE = {ord(character): chr(0xF8F0 + place) for place, character in enumerate("<>&\"'")}
+_REFERENCES = {ord(private): f"&#{character};" for character, private in _PRIVATE.items()}
 RESULTS_PAGE, SUITE_PAGE = "index.html", "suite.html"
 
 
@@ -28,13 +35,14 @@ def render(checked: Checked) -> dict[str, bytes]:
     )
 
     result = checked.result
+    validations = [_harmless_validation(validation) for validation in checked.validations]
     suite = ExpectationSuite(
-        name=checked.suite.name,
-        expectations=[validation.expectation_config for validation in checked.validations],
-        notes=checked.suite.notes,
+        name=_harmless(checked.suite.name),
+        expectations=[validation.expectation_config for validation in validations],
+        notes=_harmless(checked.suite.notes),
     )
     facts = {"suite": result.suite, "rows": result.rows, "data": result.data_digest, "outcome": result.outcome}
-    results_page = ValidationResultsPageRenderer(run_info_at_end=True).render(_validation(checked))
+    results_page = ValidationResultsPageRenderer(run_info_at_end=True).render(_validation(checked, validations))
     results_page.sections = results_page.sections[:-1]  # the last one describes the run
     status = results_page.sections[0].content_blocks[0].subheader.string_template
     status["template"] = "${suite_title} ${expectation_suite_name}\n ${status_title} ${html_success_icon} ${success}"
@@ -61,17 +69,50 @@ class _ShownZero(float):
         return True
 
 
-def _validation(checked: Checked) -> Any:
+def _harmless(value: Any) -> Any:
+    """Return any value of JSON with the characters that mean something in HTML replaced, in keys and values."""
+    if isinstance(value, str):
+        return value.translate(_PRIVATE)
+    if isinstance(value, Mapping):
+        return {_harmless(key): _harmless(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_harmless(each) for each in value]
+    return value
+
+
+def _harmless_validation(validation: Any) -> Any:
+    """Return a copy of one of Great Expectations' results with harmless texts."""
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    asked = validation.expectation_config
+    return ExpectationValidationResult(
+        success=validation.success,
+        expectation_config=ExpectationConfiguration(
+            type=asked.type,
+            kwargs=_harmless(asked.kwargs),
+            meta=_harmless(asked.meta),
+            notes=_harmless(asked.notes),
+            description=_harmless(asked.description),
+            severity=asked.severity,
+        ),
+        result=_harmless(validation.result),
+        meta=_harmless(validation.meta),
+        exception_info=_harmless(validation.exception_info),
+    )
+
+
+def _validation(checked: Checked, validations: Sequence[Any]) -> Any:
     from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 
-    for validation in checked.validations:
+    for validation in validations:
         if validation.result.get("observed_value") == 0.0:
             validation.result["observed_value"] = _ShownZero()
     passed, total = len(checked.result.passed), len(checked.result.expectations)
     return ExpectationSuiteValidationResult(
         success=checked.result.has_passed,
-        results=list(checked.validations),
-        suite_name=checked.suite.name,
+        results=list(validations),
+        suite_name=_harmless(checked.suite.name),
         statistics={
             "evaluated_expectations": total,
             "successful_expectations": passed,
@@ -99,6 +140,7 @@ def _page(document: Any, facts: dict[str, Any], link: dict[str, str]) -> bytes:
             return f"{prefix or ''}{next(self._numbers)}"
 
     html: str = Page().render(document, facts=facts, link=link)
+    html = html.translate(_REFERENCES)
     return "\n".join(line.rstrip() for line in html.splitlines() if line.strip()).encode() + b"\n"
 
 

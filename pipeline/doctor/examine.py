@@ -50,7 +50,7 @@ def examine(
         check_variables(root, pass_on),
         check_keras(),
         check_locale(),
-        check_host(),
+        check_host(workers),
         check_configs(root),
     ]
 
@@ -63,7 +63,7 @@ def require_java() -> None:
 
 
 def require_horovod() -> None:
-    """Raise UsageError if Horovod is missing or was built for another TensorFlow than the one installed."""
-    check = check_horovod(workers=2)
-    if not check.is_ok:
-        raise UsageError(f"training with several workers cannot start: {check.found}. To fix it: {check.remedy}")
+    """Raise UsageError if Horovod is missing, was built for another TensorFlow, or cannot work on this machine."""
+    for check in (check_horovod(workers=2), check_host(workers=2)):
+        if not check.is_ok:
+            raise UsageError(f"training with several workers cannot start: {check.found}. To fix it: {check.remedy}")

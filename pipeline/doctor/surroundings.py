@@ -49,13 +49,17 @@ def check_locale() -> HealthCheck:
     return HealthCheck("locale", True, said)
 
 
-def check_host() -> HealthCheck:
-    """The machine's name; a local Spark and local workers do without its address."""
+def check_host(workers: int) -> HealthCheck:
+    """The machine's name has an address. A local Spark does without; Horovod's workers end by SIGSEGV (Gloo)."""
     name = socket.gethostname()
     try:
         socket.getaddrinfo(name, None)
     except OSError:
-        return HealthCheck("host name", True, f"{name} has no address; needed only by a cluster's master")
+        found = f"this machine's name {name:.80} has no address"
+        if workers == 1:
+            return HealthCheck("host name", True, f"{found}; one worker does without")
+        remedy = f"echo {shlex.quote(f'127.0.1.1 {name}')} | sudo tee -a /etc/hosts"
+        return HealthCheck("host name", False, f"{found}, which Horovod's workers ask for", remedy)
     return HealthCheck("host name", True, name)
 
 

@@ -19,6 +19,7 @@ from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_value
 
 EXECUTION_FILE = "execution.yaml"
 _PREFIX = "RATCHET_"
+_LONGEST_HOURS = 87_600  # ten years
 _OLD_NAMES = {"worktrees": "workspaces"}  # groups that had another name before, which is still read
 
 
@@ -26,7 +27,7 @@ class SparkSettings(Settings):
     """The Spark that the data stages and the contracts use."""
 
     master: str = Field(default="local[2]", description="Spark master: local[N], spark://host:port, k8s://…, yarn")
-    driver_memory_mb: int = Field(default=1024, ge=512, description="heap of the JVM driver, MiB")
+    driver_memory_mb: int = Field(default=1024, ge=512, le=2**24, description="heap of the JVM driver, MiB")
     settings: dict[str, str] = Field(default_factory=dict, description="further Spark settings, passed on as they are")
 
 
@@ -36,11 +37,13 @@ class HorovodSettings(Settings):
     workers: int = Field(default=2, ge=1, le=1024, description="worker processes; 1 trains without Horovod")
     hosts: str = Field(default="localhost", description="host:slots,… for several hosts; localhost for this one")
     interface: str = Field(default="lo", description="network interface the workers talk through")
-    threads_per_worker: int = Field(default=1, ge=1, description="TensorFlow threads of one worker")
+    threads_per_worker: int = Field(default=1, ge=1, le=1024, description="TensorFlow threads of one worker")
     cycle_time_ms: float = Field(
-        default=0.5, gt=0, description="how long Horovod gathers tensors before it exchanges them"
+        default=0.5, gt=0, le=60_000, description="how long Horovod gathers tensors before it exchanges them"
     )
-    start_timeout_s: float = Field(default=120.0, gt=0, description="how long the workers may take to find each other")
+    start_timeout_s: float = Field(
+        default=120.0, gt=0, le=86_400, description="how long the workers may take to find each other"
+    )
 
 
 class MLflowSettings(Settings):
@@ -53,9 +56,11 @@ class MLflowSettings(Settings):
 class WorkspaceSettings(Settings):
     """How long the workspaces of runs that did not end well are kept, so that people can look for the cause."""
 
-    failed_hours: float = Field(default=72.0, ge=0, description="of a failed run, whoever drove it, hours")
+    failed_hours: float = Field(
+        default=72.0, ge=0, le=_LONGEST_HOURS, description="of a failed run, whoever drove it, hours"
+    )
     forgotten_hours: float = Field(
-        default=168.0, ge=0, description="of a run in steps that never came to an end, hours"
+        default=168.0, ge=0, le=_LONGEST_HOURS, description="of a run in steps that never came to an end, hours"
     )
 
 

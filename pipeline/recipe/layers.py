@@ -35,6 +35,7 @@ class Layers(NamedTuple):
         """Return these with values by dotted key on top; raise UsageError for a key that a recipe cannot have."""
         if not overrides:
             return self
+        changed = apply_overrides(self.values, overrides, where)  # refuses what is too deep to be copied
         said: dict[str, Any] = {}
         for key, value in overrides.items():
             inner = said
@@ -43,7 +44,7 @@ class Layers(NamedTuple):
                 below = inner.setdefault(group, {})
                 inner = below if isinstance(below, dict) else {}
             inner[last] = copied(value) if isinstance(value, Mapping) else value
-        return Layers(apply_overrides(self.values, overrides, where), (*self.layers, (where, said)))
+        return Layers(changed, (*self.layers, (where, said)))
 
     def where(self, key: str) -> str:
         """Return where the value of a key stands: in the uppermost layer that says it, a part of it, or its group."""

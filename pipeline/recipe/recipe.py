@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.recipe.settings import Finite, NotNegative, Positive, Probability, Settings, validate
+from pipeline.recipe.settings import Finite, NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
 from pipeline.recipe.strict_yaml import parse_yaml
 
@@ -47,12 +47,19 @@ class DataParams(Settings):
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"
     )
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        if len(set(self.classes)) != len(self.classes):
-            twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
-            raise ValueError(f"class names must be unique: {', '.join(twice)} appears twice")
-        return self
+    @field_validator("classes")
+    @classmethod
+    def _names_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        seen: dict[str, str] = {}
+        for name in classes:
+            bare = name.strip()
+            if not bare:
+                raise ValueError(f"the class name {shown(name)} is blank; every class needs a name")
+            if bare in seen:
+                same = "appears twice" if seen[bare] == name else f"and {shown(seen[bare])} differ in blanks alone"
+                raise ValueError(f"class names must be unique: {shown(name)} {same}")
+            seen[bare] = name
+        return classes
 
 
 class IngestParams(Settings):
@@ -66,11 +73,15 @@ class IngestParams(Settings):
         json_schema_extra={"format": "date"},
     )
 
-    @model_validator(mode="after")
-    def _is_a_date(self) -> Self:
-        if self.as_of is not None:
-            date.fromisoformat(self.as_of)
-        return self
+    @field_validator("as_of")
+    @classmethod
+    def _is_a_date(cls, as_of: str | None) -> str | None:
+        if as_of is not None:
+            try:
+                date.fromisoformat(as_of)
+            except ValueError as error:
+                raise ValueError("there is no such date") from error
+        return as_of
 
 
 class SplitParams(Settings):

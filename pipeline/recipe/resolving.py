@@ -19,7 +19,17 @@ from pipeline.recipe.changing import spelt_out
 from pipeline.recipe.fitting import require_fit
 from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import FEATURE, PARAMS_FILE, TASK, Recipe
-from pipeline.recipe.settings import Settings, Where, copied, led, place_of, refuse_deep, set_dotted, validate
+from pipeline.recipe.settings import (
+    Settings,
+    Where,
+    copied,
+    led,
+    message_of,
+    place_of,
+    refuse_deep,
+    set_dotted,
+    validate,
+)
 from pipeline.recipe.slots import Chosen, Slot, choices
 from pipeline.recipe.strict_yaml import parse_yaml
 
@@ -64,8 +74,8 @@ def _require_written(chosen: Chosen, settings: Settings, where: Where) -> None:
         why = "" if type(settings).model_validate(written) == settings else "they are others then; use plain types"
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        why = f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}; a default must be valid, and a tuple, date or "
-        why += "other type that JSON has not takes Field(strict=False)"
+        why = f"{'.'.join(map(str, problem['loc']))}: {message_of(problem)}; a default must be valid, "
+        why += "and a tuple, date or other type that JSON has not takes Field(strict=False)"
     except ValueError as error:
         why = str(error)
     if why:

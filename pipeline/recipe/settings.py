@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from datetime import date, time
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from pipeline.errors import UsageError, nearest
 
@@ -27,18 +29,68 @@ class Settings(BaseModel):
         defer_build=True,  # mostly a group is built as part of the whole: once is enough at every Airflow parse
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_as_allowed(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and 1.0 where 1 is one of the allowed values: to Python they are the same."""
+        if isinstance(value, bool | int | float) and info.field_name is not None:
+            allowed = [each for each in get_args(cls.model_fields[info.field_name].annotation) if each == value]
+            if allowed and type(value) not in map(type, allowed):
+                raise ValueError(_TRUTH if isinstance(allowed[0], bool) else _WHOLE)
+        return value
+
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 Where = str | Callable[[str], str]
 _DEEPEST = 100  # groups and lists in each other
 _LONGEST_POSITION = 6  # digits
 
-# What pydantic says in Python's words.
+_SHOWN = 80  # characters of a value that is not accepted
+_FEW = 10  # entries of a list that are shown with quotes
+_TRUTHS = {True: ("yes", "on and true"), False: ("no", "off and false")}
+_GROUP, _LIST, _TEXT = "a group of keys is needed", "a list is needed, in [ ]", "text is needed"
+_WHOLE, _NUMBER, _TRUTH = "a whole number is needed", "a number is needed", "true or false is needed"
+_DATE, _TIME = "a date is needed, like 2026-11-22", "a time is needed, like 10:00:00"
+_MOMENT, _SPAN = "a date and time is needed, like 2026-11-22T10:00:00", "a span of time is needed, like PT1H30M"
+
+# What is wrong with a value, by the kind of pydantic's error: in words of the recipe, where pydantic has Python's.
 _MESSAGES = {
-    "dict_type": "a group of keys is needed",
-    "model_type": "a group of keys is needed",
-    "model_attributes_type": "a group of keys is needed",
-    "tuple_type": "a list is needed, in [ ]",
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type"), _GROUP),
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _LIST),
+    **dict.fromkeys(("string_type", "string_sub_type", "bytes_type", "url_type", "uuid_type"), _TEXT),
+    "string_unicode": "text that UTF-8 can hold is needed",
+    "string_too_short": "at least {min_length} characters are needed",
+    "string_too_long": "at most {max_length} characters are allowed",
+    "string_pattern_mismatch": "text that matches {pattern} is needed",
+    "string_not_ascii": "text without other letters than English ones is needed",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
+    "int_parsing_size": "a smaller whole number is needed",
+    **dict.fromkeys(("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _NUMBER),
+    "finite_number": "a finite number is needed",
+    **dict.fromkeys(("bool_type", "bool_parsing"), _TRUTH),
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "too_short": "at least {min_length} entries are needed",
+    "too_long": "at most {max_length} entries are allowed",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "none_required": "must be null",
+    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _DATE),
+    **dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date_parsing"), _MOMENT),
+    **dict.fromkeys(("time_type", "time_parsing"), _TIME),
+    **dict.fromkeys(("time_delta_type", "time_delta_parsing"), _SPAN),
+    "value_error": "{error}",
+    "assertion_error": "{error}",
+}
+_OTHERWISE = "is not a value that can stand here"
+# The patterns of names and dates, in words.
+_PATTERNS = {
+    r"^[a-z][a-z0-9_]{0,62}$": "a name of small letters, digits and _ is needed, a letter first, 63 at most",
+    r"^[a-z][a-z0-9_]*$": "a name of small letters, digits and _ is needed, a letter first",
+    r"^\d{4}-\d{2}-\d{2}$": "a date in quotes is needed, like '2026-11-22'",
 }
 
 
@@ -57,7 +109,7 @@ def validate(
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        key, problem = _first_problem(kind, error, prefix, hint)
+        key, problem = _first_problem(kind, error, values, prefix, hint)
         raise UsageError(led(where, key, problem)) from error
 
 
@@ -73,7 +125,7 @@ def place_of(where: Where, key: str = "") -> str:
 
 
 def _first_problem(
-    kind: type[BaseModel], error: ValidationError, prefix: str, hint: Callable[[str], str] | None
+    kind: type[BaseModel], error: ValidationError, values: Any, prefix: str, hint: Callable[[str], str] | None
 ) -> tuple[str, str]:
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a misspelling): report it first.
@@ -85,10 +137,72 @@ def _first_problem(
         return key, f"unknown key '{key:.200}'{meant}"
     if problem["type"] == "missing":
         return key, f"'{key}' is missing"
-    message = _MESSAGES.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
-    if not key:
-        return key, message
-    return key, f"{key}: {message}" + ("" if isinstance(problem["input"], dict) else f", got {problem['input']!r:.80}")
+    text = f"{key}: {message_of(problem)}" if key else message_of(problem)
+    if not key or isinstance(problem["input"], dict):
+        return key, text
+    return key, f"{text}, got {shown(problem['input'])}{_quoting(problem, values)}"
+
+
+def message_of(problem: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's errors says, in words of the recipe."""
+    from pydantic_core.core_schema import ErrorType
+
+    kind, context = problem["type"], {key: _plainly(value) for key, value in problem.get("ctx", {}).items()}
+    if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
+        return _PATTERNS[context["pattern"]]
+    if context.get("min_length") == 1:
+        return "must not be empty"
+    if kind not in get_args(ErrorType):
+        return str(problem["msg"])  # of a validator that has a kind of error of its own
+    return _MESSAGES.get(kind, _OTHERWISE).format_map(context)
+
+
+def _plainly(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def shown(value: Any) -> str:
+    """Return a value as it would be written in the recipe, in at most 80 characters."""
+    text = _shown(value, _SHOWN)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _shown(value: Any, room: int) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        entries: list[str] = []
+        for entry in value.items() if isinstance(value, Mapping) else value:
+            if room < 0:
+                break
+            pair = entry if isinstance(value, Mapping) else (entry,)
+            entries.append(": ".join(_shown(each, room - 1) for each in pair))
+            room -= len(entries[-1]) + 1
+        opening, closing = "{}" if isinstance(value, Mapping) else "[]"
+        return f"{opening}{', '.join(entries)}{closing}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    if isinstance(value, str):
+        return repr(value[: _SHOWN + 1])
+    return value.isoformat() if isinstance(value, date | time) else str(value)
+
+
+def _quoting(problem: Mapping[str, Any], values: Any) -> str:
+    """Return the advice to quote what was to be text, and is something else without quotes: 0, no, 2026-11-22."""
+    value, location = problem["input"], problem["loc"]
+    if problem["type"] != "string_type" or isinstance(value, list | tuple):
+        return ""
+    if isinstance(value, bool):
+        word, others = _TRUTHS[value]
+        return f", as {word}, {others} are without quotes; quote what is to be text, like '{word}'"
+    if value is None:
+        return ""
+    for part in location[:-1]:
+        values = values[part] if isinstance(values, Mapping | list | tuple) else None
+    if isinstance(values, list) and isinstance(location[-1], int) and len(values) > 1:
+        few = [f"'{each if isinstance(each, str) else _shown(each, _SHOWN)}'" for each in values[:_FEW]]
+        return f"; quote them: [{', '.join([*few, *(['…'] if len(values) > _FEW else [])])}]"
+    return f"; quote it: '{_shown(value, _SHOWN)}'"
 
 
 def dotted_keys(kind: type[BaseModel], prefix: str = "") -> list[str]:

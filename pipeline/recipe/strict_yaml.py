@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import StorageError, UsageError
+from pipeline.recipe.settings import shown
 
 _YAML_LIMIT_BYTES = 2**20
 
@@ -27,7 +28,9 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode, deep: bool
             raise yaml.constructor.ConstructorError(None, None, "merge keys are not used here", key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {shown(key)} is not text; quote it", key_node.start_mark
+            )
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"key '{key}' appears twice", key_node.start_mark)
         seen.add(key)
@@ -47,7 +50,31 @@ _BEGINS = (
 _ENDS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)
 
 
+def _construct_scalar(loader: _StrictLoader, node: yaml.ScalarNode) -> Any:
+    """Return a number or a date; refuse what only looks like one (0b_, 2026-13-45), and endless numbers."""
+    try:
+        value = _SafeLoader.yaml_constructors[node.tag](loader, node)
+    except (ValueError, OverflowError) as error:
+        what = f"{shown(node.value)} looks like a number or a date and is none; quote it if it is text"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from error
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _LONGEST_NUMBER_BITS:
+        what = f"a number of {len(node.value)} digits is too long"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+    return value
+
+
+def _refuse_sign(_: _StrictLoader, node: yaml.Node) -> Any:
+    sign = getattr(node, "value", "")
+    raise yaml.constructor.ConstructorError(None, None, f"'{sign}' has a meaning of its own; quote it", node.start_mark)
+
+
+_LONGEST_NUMBER_BITS = 1024  # the range of a double
+
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+for _tag in ("int", "float", "timestamp"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _construct_scalar)
+for _tag in ("value", "merge"):  # a plain = and a plain <<
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _refuse_sign)
 
 
 # PyYAML follows YAML 1.1, where 1e-6 is text; DVC reads the same file by YAML 1.2, where it is a number. So do we.
@@ -74,7 +101,7 @@ def parse_yaml_text(text: bytes | str, where: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UsageError(f"{where}: must be a mapping of keys to values, not {type(value).__name__}")
+        raise UsageError(f"{where}: must be a mapping of keys to values, not {shown(value)}")
     return value
 
 
@@ -118,7 +145,7 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
         line = f":{mark.line + 1}" if mark else ""
         raise UsageError(f"{where}{line}: {error.problem or error}") from error
     except yaml.YAMLError as error:
-        raise UsageError(f"{where}: not valid YAML: {error}") from error
+        raise UsageError(f"{where}: not valid YAML: {getattr(error, 'reason', error)}") from error
     except RecursionError as error:
         raise UsageError(f"{where}: nested too deeply") from error
 

@@ -26,7 +26,8 @@ class RunRequest(Settings):
     """What is requested of a run that is driven in steps. `overrides` are values by dotted key, as in the recipe.
 
     `as_of` (a date, `2026-11-22`) selects the data if the source keeps dated snapshots; otherwise the record says so.
-    `until` is the last stage to run, if not all are. `dag_id` and `dag_run_id` are Airflow's names of the run.
+    `until` is the last stage to run, if not all are. `dag_id` and `dag_run_id` are Airflow's names of the run, and
+    `address` is its page there.
     """
 
     id: str = Field(max_length=200)
@@ -40,6 +41,7 @@ class RunRequest(Settings):
     until: str | None = Field(default=None, max_length=200)
     dag_id: str = Field(default="", max_length=250)
     dag_run_id: str = Field(default="", max_length=250)
+    address: str = Field(default="", max_length=1000)
 
 
 class RunRecord(Record):
@@ -76,6 +78,7 @@ class RunRecord(Record):
     repeats: str | None = None
     dag_id: str = ""
     dag_run_id: str = ""
+    address: str = ""
 
     @property
     def folder(self) -> str:

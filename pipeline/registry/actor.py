@@ -10,15 +10,15 @@ from pipeline.runtime import user
 
 @dataclass(frozen=True)
 class Actor:
-    """The user's name and the time, ISO 8601 in UTC."""
+    """A person's name, or what started the run (`scheduled`), and the time, ISO 8601 in UTC."""
 
     by: str
     at_utc: str
 
     @classmethod
-    def here(cls) -> Actor:
-        """Return the user of this process, now."""
-        return cls(user.name(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    def here(cls, asked_by: str = "") -> Actor:
+        """Return who asked for what this process does, now: the user of the process, if nobody else is named."""
+        return cls(asked_by or user.name(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def event(self, what: str, reason: str, replaced: str) -> dict[str, str]:
         """Return an entry for a version's history; `replaced` is the previous champion, as in the tag `ratchet.met`."""

@@ -13,6 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.fetch import fetch
+from pipeline.registry.moving import move_alias
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, no_version, open_reader
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
@@ -51,7 +52,14 @@ def promote(
             raise UsageError(f"{name} v{version.version} is the champion already")
         _verify(store, reader, version)
         before = versions.champion_tag(champion.identity if champion else None)
-        _move(store, version, {versions.REPLACED: before}, actor.event("promoted by hand", reason, before))
+        _move(
+            store,
+            reader,
+            version,
+            champion,
+            {versions.REPLACED: before},
+            actor.event("promoted by hand", reason, before),
+        )
     return f"{name} v{version.version} is champion" + (f", in place of v{champion.version}" if champion else "")
 
 
@@ -86,7 +94,14 @@ def rollback(
         _verify(store, reader, target)
         _mark(store, champion, target, reason, actor)
         # A restored version keeps the tag of the champion it once replaced: only its history changes.
-        _move(store, target, {}, actor.event("restored", reason, versions.champion_tag(champion.identity)))
+        _move(
+            store,
+            reader,
+            target,
+            champion,
+            {},
+            actor.event("restored", reason, versions.champion_tag(champion.identity)),
+        )
     return f"{name} v{target.version} is champion again; v{champion.version} is rolled back"
 
 
@@ -105,12 +120,19 @@ def _mark(store: Store, version: Version, target: Version, reason: str, actor: A
             client.set_model_version_tag(version.name, str(version.version), key, text)
 
 
-def _move(store: Store, version: Version, tags: dict[str, str], event: dict[str, str]) -> None:
+def _move(
+    store: Store,
+    reader: Reader,
+    version: Version,
+    champion: Version | None,
+    tags: dict[str, str],
+    event: dict[str, str],
+) -> None:
     from pipeline.registry import tracking
 
     client = tracking.open_client(store)
     with tracking.failures_named(store):
-        tracking.move_alias(client, version, {**tags, versions.HISTORY: versions.history_tag(version.history, event)})
+        move_alias(client, reader, version, champion, tags, event)
         if version.is_rolled_back:
             client.delete_model_version_tag(version.name, str(version.version), versions.ROLLED_BACK)
 

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.records.digests import digest_json
 from pipeline.records.manifest import MANIFEST_FILE
 from pipeline.records.origin import Origin
-from pipeline.registry.versions import MISSING, PHOTOGRAPH, PREFIX, RUN
+from pipeline.registry.versions import DAG, DAG_RUN, MISSING, PHOTOGRAPH, PREFIX, RUN, RUN_ADDRESS
 from pipeline.runtime.git import Commit
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
@@ -27,7 +27,8 @@ def lineage_tags(
     """Return the tags that say which recipe, data, code and packages a model came from; `none` for what is missing.
 
     `data` is the folder that holds the prepared parts, `requirements` the lock file of the packages, `lock_digest` a
-    digest of what DVC has recorded about the earlier stages. `origin` adds the run and the photograph of its inputs.
+    digest of what DVC has recorded about the earlier stages. `origin` adds the run, the photograph of its inputs,
+    and Airflow's names and page of the run.
     """
     values = {
         "recipe_digest": digest_json(recipe),
@@ -37,11 +38,18 @@ def lineage_tags(
         "git_commit": commit.digest if commit else MISSING,
         "git_dirty": _dirty(commit),
     }
-    known = {RUN: origin.run, PHOTOGRAPH: origin.photograph} if origin else {}
-    return {
-        **{PREFIX + key: value for key, value in values.items()},
-        **{tag: value for tag, value in known.items() if value is not None},
+    return {**{PREFIX + key: value for key, value in values.items()}, **(_of_run(origin) if origin else {})}
+
+
+def _of_run(origin: Origin) -> dict[str, str]:
+    known = {
+        RUN: origin.run,
+        PHOTOGRAPH: origin.photograph,
+        DAG: origin.dag_id,
+        DAG_RUN: origin.dag_run_id,
+        RUN_ADDRESS: origin.address,
     }
+    return {tag: value for tag, value in known.items() if value}
 
 
 def _dirty(commit: Commit | None) -> str:

@@ -27,6 +27,7 @@ from pipeline.registry import runs, versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
 from pipeline.registry.decision import RegistryAction, decide
+from pipeline.registry.moving import move_alias
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.standing import has_files
@@ -134,11 +135,16 @@ def _act(
             history = versions.history_tag([], actor.event("registered", verdict.reason, replaced))
             own = _make_version(store, client, reader, candidate, {**judged, versions.HISTORY: history}, scratch)
         if action.moves_alias and own is not None:
-            # Check once more: making the version took a while, and the lock does not cover other machines.
-            decide(verdict, own, champion_of(reader, name))
-            promoted = versions.history_tag(own.history, actor.event("promoted", verdict.reason, replaced))
-            tracking.move_alias(client, own, {**judged, versions.REPLACED: replaced, versions.HISTORY: promoted})
+            # Making the version took a while, and the lock does not cover other machines: see `moving`.
+            promoted = actor.event("promoted", verdict.reason, replaced)
+            move_alias(client, reader, own, champion, {**judged, versions.REPLACED: replaced}, promoted)
     return reader.version(name, own.version) if own else None
+
+
+def _way_back(lineage: Mapping[str, str]) -> str | None:
+    """Return a link to the page of a version's run, for MLflow's page of the version; None if the run has no page."""
+    address, run = lineage.get(versions.RUN_ADDRESS), lineage.get(versions.DAG_RUN) or lineage.get(versions.RUN)
+    return f"Made by run [{run}]({address})" if address else None
 
 
 def _make_version(
@@ -166,6 +172,7 @@ def _make_version(
             source,
             run_id=run,
             tags={**described, **tags, versions.DIGEST: digest},
+            description=_way_back(description.lineage),
             await_creation_for=0,
         )
         runs.close_run(client, run, candidate.verdict.outcome)

@@ -96,7 +96,7 @@ def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
 
     The lock ends with the process, whatever kills it. For a store on this machine it is beside the store. For a remote
     one it is in the user's cache, so it serialises the processes of one user on the machines that share that folder;
-    what holds between all others is said at `tracking.move_alias`.
+    what holds between all others is said in `moving`.
     """
     from filelock import FileLock, Timeout
 

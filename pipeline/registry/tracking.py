@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StorageError
 from pipeline.registry.store import Store, sqlite_address
-from pipeline.registry.versions import CHAMPION, Version
 
 # No telemetry, no calls to git, no environment variables in what is logged; a dead server is noticed in seconds.
 _ENVIRONMENT = {
@@ -104,13 +103,3 @@ def download(store: Store, address: str, target: Path) -> Path:
         from mlflow.artifacts import download_artifacts
 
         return Path(download_artifacts(artifact_uri=address, dst_path=str(target), tracking_uri=store.uri))
-
-
-def move_alias(client: Any, version: Version, tags: Mapping[str, str]) -> None:
-    """Write a version's tags, then point the alias `champion` to it.
-
-    In this order, a kill between the two leaves a version whose tags claim too much, never an unexplained champion.
-    """
-    for key, text in tags.items():
-        client.set_model_version_tag(version.name, str(version.version), key, text)
-    client.set_registered_model_alias(version.name, CHAMPION, str(version.version))

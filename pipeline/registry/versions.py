@@ -26,8 +26,13 @@ ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
 RUN = PREFIX + "run"
 PHOTOGRAPH = PREFIX + "photograph"
+DAG = PREFIX + "dag"
+DAG_RUN = PREFIX + "dag_run"
+RUN_ADDRESS = PREFIX + "run_address"
 MISSING = "none"
-_LINEAGE = (RUN, PHOTOGRAPH)
+MOVES = ("promoted", "promoted by hand", "restored")  # the events that make a version champion
+WITHDRAWN = "withdrawn"  # the move before it, because another machine made another version champion meanwhile
+_LINEAGE = (RUN, PHOTOGRAPH, DAG, DAG_RUN, RUN_ADDRESS)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,16 @@ class Version:
         """What was done with this version, oldest first: `event`, `at_utc`, `by`, `reason`, and what it replaced."""
         value = self._json(HISTORY, [])
         return value if isinstance(value, list) else []
+
+    @property
+    def moves(self) -> dict[int, dict[str, str]]:
+        """The events of the history that made it champion, by their place there, without those withdrawn."""
+        events = [event if isinstance(event, dict) else {} for event in self.history]
+        return {
+            place: event
+            for place, (event, then) in enumerate(zip(events, [*events[1:], {}], strict=False))
+            if event.get("event") in MOVES and then.get("event") != WITHDRAWN
+        }
 
     @property
     def identity(self) -> Identity:
@@ -127,8 +142,8 @@ def champion_tag(champion: Identity | None) -> str:
 def history_tag(history: Sequence[Mapping[str, str]], event: Mapping[str, str]) -> str:
     """Return the history with one more event, as a tag's text. An event that repeats the last one is not added."""
     events = [dict(entry) for entry in history]
-    comparable = {key: value for key, value in event.items() if key != "at_utc"}
-    if not events or {key: value for key, value in events[-1].items() if key != "at_utc"} != comparable:
+    told = event.keys() - {"at_utc", "seen"}
+    if not events or any(events[-1].get(key) != event[key] for key in told):
         events.append(dict(event))
     return json.dumps(events, ensure_ascii=False)
 

@@ -25,7 +25,6 @@ from pipeline.report.sections import Section, section
 
 _MOST_METRICS = 3  # columns; the page of the run has all of them
 _MOST_VERSIONS = 500
-_TO_CHAMPION = ("promoted", "promoted by hand", "restored")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ class Entry:
     by: str
     address: str
     events: tuple[Event, ...]
+    moves: tuple[Event, ...]  # those that made it champion
 
     @property
     def by_hand(self) -> tuple[Event, ...]:
@@ -105,7 +105,6 @@ def _model(home: Path, store: Store, name: str, versions: Sequence[Version]) -> 
     metrics = tuple(dict.fromkeys(metric for entry in entries for metric in entry.metrics))[:_MOST_METRICS]
     champion = next((version.version for version in versions if version.is_champion), None)
     now = next((entry for entry in entries if entry.version == champion), None)
-    moves = [event for event in now.events if _moves(event)] if now else []
     return Model(
         name=name,
         rows=rows,
@@ -113,7 +112,7 @@ def _model(home: Path, store: Store, name: str, versions: Sequence[Version]) -> 
         metrics=metrics,
         champion=champion,
         now=now,
-        since=moves[-1] if moves else None,
+        since=now.moves[-1] if now and now.moves else None,
         chart=section(lambda: _chart(entries, metrics[0], champion) if metrics else None, home),
     )
 
@@ -130,18 +129,15 @@ def _chart(entries: Sequence[Entry], metric: str, champion: int | None) -> Chart
         for entry in reversed(entries)
         if math.isfinite(entry.metrics.get(metric, math.nan))
     ]
-    moves = [Move(event.at_utc, entry.version) for entry in entries for event in entry.events if _moves(event)]
+    moves = [Move(event.at_utc, entry.version) for entry in entries for event in entry.moves]
     return chart_of(plotted, moves, champion)
-
-
-def _moves(event: Event) -> bool:
-    return event.what in _TO_CHAMPION
 
 
 def _entry(home: Path, store: Store, version: Version) -> Entry:
     events = tuple(_event(value) for value in version.history)
     registered = next((event for event in events if event.what == "registered"), None)
-    kind, word = _standing(version, events)
+    moves = tuple(_event(value) for value in version.moves.values())
+    kind, word = _standing(version, [event.what for event in moves])
     run = version.tags.get(RUN, "")
     return Entry(
         version=version.version,
@@ -157,6 +153,7 @@ def _entry(home: Path, store: Store, version: Version) -> Entry:
         by=registered.by if registered else "",
         address=page_of_version(store.label, version.name, version.version),
         events=events,
+        moves=moves,
     )
 
 
@@ -166,10 +163,9 @@ def _event(value: Any) -> Event:
     return Event(what, at_utc, by, reason)
 
 
-def _standing(version: Version, events: Sequence[Event]) -> tuple[str, str]:
+def _standing(version: Version, moves: Sequence[str]) -> tuple[str, str]:
     """Return how a version stands: a kind for its colour, and the words for it."""
     was_judged = {"promote": "promoted", "refuse": "refused"}.get(version.outcome, "")
-    moves = [event.what for event in events if _moves(event)]
     if version.is_champion:
         return "champion", {"promoted by hand": "champion, by hand", "restored": "champion again"}.get(
             moves[-1] if moves else "", "champion"

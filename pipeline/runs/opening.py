@@ -53,6 +53,8 @@ def read_request(path: Path) -> RunRequest:
         values = json.loads(content)
     except ValueError as error:
         raise UsageError(f"{where}: not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: nested too deeply") from error
     if not isinstance(values, dict):
         raise UsageError(f'{where}: must be a JSON object, like {{"id": "try-1"}}')
     return validate(RunRequest, values, where)
@@ -135,9 +137,7 @@ def begin(root: Path, prepared: Prepared, environment: Mapping[str, str], *, pid
             record.id,
             store,
             prepared.taken.photograph,
-            Origin(
-                home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
-            ),
+            Origin.of(record),
             known=prepared.taken.known,
             extra=dvc_lock.known(_known_stages(root)),
         )
@@ -187,6 +187,7 @@ def record_of(prepared: Prepared) -> RunRecord:
         until=request.until,
         dag_id=request.dag_id,
         dag_run_id=request.dag_run_id,
+        address=request.address,
     )
 
 

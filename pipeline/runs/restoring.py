@@ -91,13 +91,10 @@ def remake(root: Path, record: RunRecord) -> None:
         )
     store = PhotographStore(cache_of(root))
     evidence = _evidence_of(root, record)
-    origin = Origin(
-        home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
-    )
     photograph = store.read(record.photograph)
     lock = evidence / LOCK_FILE if evidence else None
     extra = {str(_TO_DO): b"", **dvc_lock.known(dvc_lock.stage_names(lock.read_text()))} if lock else {}
-    workspaces.make(root, record.id, store, photograph, origin, lock=lock, extra=extra)
+    workspaces.make(root, record.id, store, photograph, Origin.of(record), lock=lock, extra=extra)
 
 
 def finish_restoring(root: Path, record: RunRecord, environment: Mapping[str, str]) -> None:

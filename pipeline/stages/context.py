@@ -161,11 +161,7 @@ class StageContext:
             return origin
         logs = os.environ.get(EVIDENCE_VARIABLE)  # a run in place: its record is beside its logs
         record = find_record(Path(logs).parent / RECORD_FILE, RunRecord) if logs else None
-        if record is None:
-            return None
-        return Origin(
-            home=".", run=record.id, photograph=record.photograph, commit=record.commit, is_dirty=record.is_dirty
-        )
+        return Origin.of(record) if record else None
 
     def lock_digest(self) -> str | None:
         """Return a digest of what DVC has recorded about the other stages; None if there is no dvc.lock.

@@ -23,10 +23,11 @@ def run(stage: StageContext) -> str:
         stage.param("name", str), stage.dep("models/candidate"), verdict, describe=lambda: _describe(stage)
     )
     require_judged(candidate)
+    origin = stage.origin()
     registration = register(
         stage.store(),
         candidate,
-        Actor.here(),
+        Actor.here(origin.asked_by if origin else ""),
         scratch=stage.volatile(".ratchet/register"),
         announce=stage.progress.step,
     )

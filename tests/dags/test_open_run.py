@@ -30,9 +30,10 @@ def request_of(project: Path) -> dict[str, Any]:
 
 
 def test_opening_hands_on_what_was_asked_and_by_whom(
-    project: Path, said: list[str], answer: Callable[..., None]
+    project: Path, said: list[str], answer: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer({f"runs/{RUN}/record.json": record(sentence="on its way")})
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.test")
     asked = context(dag_run(triggering_user_name="ada"), train__epochs=5, reason="; rm -rf / {{ 1 }}", force=True)
     told = execute(open_task(), asked)
     assert told == {"run": RUN, "folder": f"runs/{RUN}", "note": "on its way"}
@@ -49,6 +50,7 @@ def test_opening_hands_on_what_was_asked_and_by_whom(
         "until": None,
         "dag_id": "retrain_one",
         "dag_run_id": "manual__1",
+        "address": "http://airflow.test/dags/retrain_one/runs/manual__1",
     }
 
 

@@ -284,3 +284,12 @@ def test_airflow_finds_the_plugin_in_its_folder_and_can_list_it(monkeypatch: pyt
     assert listed.fastapi_apps[0].url_prefix == "/ratchet"
     assert listed.external_views[0].name == "Report"
     assert len(listed.listeners) == 1
+
+
+def test_what_is_framed_has_airflows_origin_or_scripts_but_never_both(plugin: Any) -> None:
+    policy = dict(directive.strip().split(" ", 1) for directive in plugin._POLICY.split(";"))
+    sandbox = policy["sandbox"].split()
+    assert "allow-same-origin" in sandbox
+    assert "allow-scripts" not in sandbox
+    assert policy["default-src"] == "'none'"
+    assert "script-src" not in policy

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from pipeline.recipe import slots
+from pipeline.recipe.recipe import ARCHITECTURE, AUGMENTATION, FEATURE, LOSS, OPTIMIZER, SCHEDULE, SOURCE, TASK
 from pipeline.recipe.slots import Slot
 from pipeline.recipe.strict_yaml import parse_yaml
 
 ROOT = Path(__file__).parents[2]
+SLOTS = (TASK, SOURCE, FEATURE, AUGMENTATION, ARCHITECTURE, LOSS, OPTIMIZER, SCHEDULE)
 
 
 @pytest.fixture

@@ -27,14 +27,13 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.resolving import RESOLVED_FILE, checked, complete
 from pipeline.recipe.slots import Slot, choices
 from pipeline.recipe.strict_yaml import parse_yaml
-from tests.recipe.conftest import ROOT
+from tests.recipe.conftest import ROOT, SLOTS
 from tests.recipe.defaults_in_code import Default, defaults_in, literal, with_other_words
 from tests.recipe.leaves import at, following, is_name, leaves, other_values
 
 SHIPPED = parse_yaml(ROOT / "params.yaml")
 COMPLETE = complete(checked(SHIPPED, "params.yaml"))
 RECIPE_FILE = ROOT / "pipeline/recipe/recipe.py"
-SLOTS = sorted({chosen.slot for chosen in choices(Recipe.model_validate(SHIPPED))}, key=lambda slot: slot.package)
 MEMBERS = [(slot, slot.file(name)) for slot in SLOTS for name in slot.names()]
 # What decides no result, and so is read by the stage alone that keeps the whole recipe with a version.
 DECIDES_NOTHING = {"evaluate.worst_mistakes": "how many mistakes the page shows"}

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core._pydantic_core import list_all_errors
 
 from pipeline.errors import UsageError
-from pipeline.recipe.settings import Fraction, Positive, Settings, dotted_keys, flatten, merge, set_dotted, validate
+from pipeline.recipe.configs import Config
+from pipeline.recipe.execution import Execution
+from pipeline.recipe.recipe import Bounds, Recipe
+from pipeline.recipe.settings import (
+    _MESSAGES,
+    Fraction,
+    Positive,
+    Settings,
+    dotted_keys,
+    flatten,
+    merge,
+    message_of,
+    set_dotted,
+    validate,
+)
+from pipeline.recipe.slots import Choice, Feature
+from tests.recipe.conftest import SLOTS
 
 
 class Oven(Settings):
@@ -50,7 +71,7 @@ def test_what_is_valid_becomes_typed_values() -> None:
         ({"oven": {}}, "kitchen.yaml: 'oven.degrees' is missing"),
         ({}, "kitchen.yaml: 'oven' is missing"),
         ({"oven": {"degrees": 400.0}}, "kitchen.yaml: oven: too hot without a fan"),
-        ({"oven": {"degrees": 1.0}, "tables": "2"}, "kitchen.yaml: tables: Input should be a valid integer, got '2'"),
+        ({"oven": {"degrees": 1.0}, "tables": "2"}, "kitchen.yaml: tables: a whole number is needed, got '2'"),
     ],
 )
 def test_what_is_not_valid_is_one_line_that_names_file_and_key(values: dict[str, Any], line: str) -> None:
@@ -115,3 +136,102 @@ def test_what_is_flattened_is_built_again_key_by_key(values: dict[str, Any]) -> 
     for key, value in flatten(values).items():
         set_dotted(built, key, value)
     assert built == values
+
+
+PYTHONS_WORDS = re.compile(
+    r"[Ii]nput should|instance of|valid (tuple|integer|number|string|dictionary|list|boolean)|\b(tuple|dict|dictionary|"
+    r"None|True|False|float|str|int|bool|NoneType|object at)\b|<class|Value error|Assertion failed"
+)
+
+
+@pytest.mark.parametrize("error", list_all_errors(), ids=lambda error: error["type"])
+def test_whatever_pydantic_refuses_is_said_in_words_of_the_recipe(error: dict[str, Any]) -> None:
+    context = {key: "why" if value is None else value for key, value in (error["example_context"] or {}).items()}
+    said = message_of({"type": error["type"], "msg": error["example_message_python"], "ctx": context})
+    assert said
+    assert not PYTHONS_WORDS.search(said), said
+    assert "{" not in said
+
+
+HOSTILE: tuple[Any, ...] = (
+    *(None, True, 0, -1, 1.5, 2**70, 1e308, math.nan, math.inf, "", "x", "Ä" * 5000, "\ud800", [], {}, [0, 1], [None]),
+    *({"a": 1}, {"": {}}, [[]], [{}], ["a", "a"], date(2026, 11, 22), time(10), datetime(2026, 11, 22, 10)),
+)
+
+
+def settings_of(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield kind
+    for info in kind.model_fields.values():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            yield from settings_of(info.annotation)
+
+
+ALL_SETTINGS = [
+    *{kind: None for whole in (Recipe, Bounds, Choice, Feature, Execution, Config) for kind in settings_of(whole)},
+    *(slot.member(name).Settings for slot in SLOTS for name in slot.names()),
+]
+
+
+@pytest.mark.parametrize("kind", ALL_SETTINGS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_error_that_our_types_raise_has_words_of_its_own(kind: type[BaseModel]) -> None:
+    for name in kind.model_fields:
+        for value in HOSTILE:
+            try:
+                kind.model_validate({name: value})
+            except ValidationError as error:
+                kinds = {each["type"] for each in error.errors()} - {"missing", "extra_forbidden"}
+                assert kinds <= set(_MESSAGES), (name, value)
+
+
+@pytest.mark.parametrize("kind", ALL_SETTINGS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_number_has_a_largest_value(kind: type[BaseModel]) -> None:
+    endless = list(without_maximum(kind.model_json_schema(), ""))
+    assert not [path for path in endless if "minimum.additional" not in path and "maximum.additional" not in path]
+
+
+def without_maximum(schema: Any, path: str) -> Iterator[str]:
+    """Yield where a number may be as large as it likes. The gate's bounds lie between those of their metrics."""
+    if isinstance(schema, dict):
+        is_number = schema.get("type") in ("integer", "number")
+        if is_number and not {"maximum", "exclusiveMaximum", "enum", "const"} & set(schema):
+            yield path
+        for key, inner in schema.items():
+            yield from without_maximum(inner, f"{path}.{key}")
+    elif isinstance(schema, list):
+        for number, inner in enumerate(schema):
+            yield from without_maximum(inner, f"{path}.{number}")
+
+
+class Shelf(Settings):
+    """Settings of a shelf."""
+
+    boards: Literal[1, 3] = 1
+    is_high: Literal[True, "never"] = True
+    labels: tuple[str, ...] = Field(default=(), strict=False)
+    owner: str = ""
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"boards": True}, "boards: a whole number is needed, got true"),
+        ({"boards": 1.0}, "boards: a whole number is needed, got 1.0"),
+        ({"boards": 2}, "boards: must be 1 or 3, got 2"),
+        ({"is_high": 1}, "is_high: true or false is needed, got 1"),
+        ({"labels": [0, 1]}, "labels.0: text is needed, got 0; quote them: ['0', '1']"),
+        ({"labels": ["a", 1.5]}, "labels.1: text is needed, got 1.5; quote them: ['a', '1.5']"),
+        ({"labels": [date(2026, 11, 22)]}, "labels.0: text is needed, got 2026-11-22; quote it: '2026-11-22'"),
+        ({"labels": [None]}, "labels.0: text is needed, got null"),
+        (
+            {"owner": False},
+            "owner: text is needed, got false, as no, off and false are without quotes; quote what is "
+            "to be text, like 'no'",
+        ),
+        ({"owner": 7}, "owner: text is needed, got 7; quote it: '7'"),
+        ({"owner": ["a", {"b": None}]}, "owner: text is needed, got ['a', {'b': null}]"),
+    ],
+)
+def test_what_yaml_reads_as_another_kind_of_value_is_told(values: dict[str, Any], line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        validate(Shelf, values, "shelf.yaml")
+    assert str(caught.value) == f"shelf.yaml: {line}"

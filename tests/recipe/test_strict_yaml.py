@@ -213,3 +213,26 @@ def test_plain_words_stay_plain_and_keys_stay_in_order() -> None:
     assert dump_yaml({"name": "fashion_mnist", "data": {"path": "samples/x", "classes": ["Ankle boot", "no"]}}) == (
         b'name: fashion_mnist\ndata:\n  path: samples/x\n  classes:\n  - Ankle boot\n  - "no"\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("2026-13-45", "x:1: '2026-13-45' looks like a number or a date and is none; quote it if it is text"),
+        ("0b_", "x:1: '0b_' looks like a number or a date and is none; quote it if it is text"),
+        ("a: 1\nb: 0x" + "f" * 5000, "x:2: a number of 5002 digits is too long"),
+        ("=", "x:1: '=' has a meaning of its own; quote it"),
+        ("<<", "x:1: '<<' has a meaning of its own; quote it"),
+        ("{true: 1}", "x:1: key true is not text; quote it"),
+        ("a\x07", "x: not valid YAML: control characters are not allowed"),
+    ],
+)
+def test_what_no_value_can_be_made_of_is_one_line(text: str, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_yaml_value(text, "x")
+    assert str(caught.value) == line
+
+
+def test_a_number_of_five_thousand_digits_is_one_short_line() -> None:
+    with pytest.raises(UsageError, match="looks like a number or a date and is none"):
+        parse_yaml_value("9" * 5000, "x")

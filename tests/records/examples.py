@@ -141,7 +141,7 @@ EXAMPLES: tuple[Record, ...] = (
         dag_id="retrain_digits",
         dag_run_id="manual__1",
     ),
-    Origin(home="../../..", run="r1", photograph="0e0e0e.dir", commit="c0ffee", is_dirty=False),
+    Origin(home="../../..", run="r1", photograph="0e0e0e.dir", commit="c0ffee", is_dirty=False, asked_by="ann"),
     RunReport(
         driver="ratchet",
         id="20261128T122714Z-1",

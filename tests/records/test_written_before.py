@@ -55,6 +55,7 @@ ADDED: dict[type[Record], dict[str, Any]] = {
         "repeats": None,
         "dag_id": "",
         "dag_run_id": "",
+        "address": "",
     },
 }
 

@@ -59,10 +59,22 @@ def test_what_is_not_known_of_the_files_is_unknown(root: Path) -> None:
 
 
 def test_a_model_of_a_run_names_the_run_and_its_photograph(root: Path) -> None:
-    known = Origin(home="../..", run="20261128-1", photograph="sha256:0a")
+    address = "http://airflow:8080/dags/retrain/runs/manual__1"
+    known = Origin(
+        home="../..",
+        run="20261128-1",
+        photograph="sha256:0a",
+        asked_by="ann",
+        dag_id="retrain",
+        dag_run_id="manual__1",
+        address=address,
+    )
     assert dict(tags(root, origin=known).items() - tags(root).items()) == {
         "ratchet.run": "20261128-1",
         "ratchet.photograph": "sha256:0a",
+        "ratchet.dag": "retrain",
+        "ratchet.dag_run": "manual__1",
+        "ratchet.run_address": address,
     }
     assert tags(root, origin=Origin(home=".", run="x")).keys() - tags(root).keys() == {"ratchet.run"}
 

@@ -212,10 +212,12 @@ def test_a_run_in_place_knows_them_from_its_record(
     context: StageContext, root: Path, monkeypatch: pytest.MonkeyPatch, folder: str, commit: Commit | None
 ) -> None:
     known: dict[str, Any] = {"commit": commit.digest, "is_dirty": commit.is_dirty} if commit else {}
-    record = RunRecord(id="x", driver="ratchet", state="running", start="", photograph="0a.dir", **known)
+    record = RunRecord(
+        id="x", driver="ratchet", state="running", start="", photograph="0a.dir", asked_by="ann", **known
+    )
     write_record(root / folder / RECORD_FILE, record)
     monkeypatch.setenv(EVIDENCE_VARIABLE, str(root / folder / "logs"))
-    assert context.origin() == Origin(home=".", run="x", photograph="0a.dir", **known)
+    assert context.origin() == Origin(home=".", run="x", photograph="0a.dir", asked_by="ann", **known)
     assert context.commit() == commit
 
 

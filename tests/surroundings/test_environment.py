@@ -148,3 +148,15 @@ def test_doctor_looks_at_each(small: MakeSmall) -> None:
     assert "SPARK_HOME" in said
     assert f"{home}/.keras/keras.json is not used" in said
     assert "host name" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give the machine another name")
+def test_a_machine_whose_name_has_no_address_runs_with_one_worker_and_is_told_otherwise(small: MakeSmall) -> None:
+    project = small()
+    renamed = ("unshare", "--uts", "sh", "-c", 'hostname nowhere.invalid && exec ratchet "$@"', "ratchet")
+    done = project.call(*renamed, "run", "--execution", "horovod.workers=1")
+    assert done.returncode == 0, done.stderr
+    done = project.call(*renamed, "run", "--force")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "name nowhere.invalid has no address" in done.stderr
+    assert "/etc/hosts" in done.stderr

@@ -54,7 +54,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
     It ran among the settings of other programs: whatever has the same lock as this run is no other for being without.
     """
     project = make_project(tmp_path_factory.mktemp("first") / "project")
-    done = hostile.run(project, tmp_path_factory.mktemp("hostile"))
+    done = project.ratchet("run", **hostile.variables(tmp_path_factory.mktemp("hostile")))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verdict: PROMOTE" in done.stdout
     shutil.copyfile(project.root / "dvc.lock", project.root.parent / "first.lock")

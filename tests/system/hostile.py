@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
-
-from tests.system.project import Project
-
-_RENAMED = ("unshare", "--uts", "sh", "-c", 'hostname nowhere.invalid && exec "$@"', "renamed")  # root may do that
 
 
 def variables(folder: Path) -> dict[str, str]:
@@ -39,9 +32,3 @@ def variables(folder: Path) -> dict[str, str]:
         "TZ": "Asia/Tokyo",
         "GIT_DIR": "/nowhere",
     }
-
-
-def run(project: Project, folder: Path) -> subprocess.CompletedProcess[str]:
-    """`ratchet run` in such surroundings; where we may, on a machine whose name has no address."""
-    may = os.geteuid() == 0 and shutil.which("unshare") and project.call(*_RENAMED, "true").returncode == 0
-    return project.call(*(_RENAMED if may else ()), "ratchet", "run", **variables(folder))

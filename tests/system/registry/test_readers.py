@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,9 +14,12 @@ import urllib.request
 import numpy as np
 import pytest
 
-from pipeline.errors import StorageError
-from pipeline.registry import by_hand
+from pipeline.errors import StorageError, TryAgain
+from pipeline.registry import by_hand, tracking
+from pipeline.registry.actor import Actor
+from pipeline.registry.moving import move_alias
 from pipeline.registry.reader import open_reader
+from pipeline.registry.versions import REPLACED
 from tests.system.registry.shapes import NAME, SHAPE
 from tests.waiting import HANG_S, STALL_S, size_of, wait_for
 
@@ -70,9 +74,13 @@ def test_a_store_that_cannot_be_reached_is_one_line_and_nothing_is_written(make_
     assert not (workspace.root / "models" / "champion").exists()
 
 
-@pytest.fixture
-def server(tmp_path, free_port, empty_database):
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, empty_database):
     """A real `mlflow server` that keeps its bytes itself, stopped at the end."""
+    tmp_path = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free_port = probe.getsockname()[1]
     command = [
         sys.executable,
         "-m",
@@ -134,3 +142,52 @@ def test_a_server_over_http_is_as_good_as_a_local_store(make_workspace, server):
     assert_same_answers(open_reader(workspace.store), ClientReader(workspace.store))
     by_hand.rollback(workspace.store, NAME, "as a drill")
     assert workspace.champion().version == 1
+
+
+def test_of_two_machines_that_write_one_server_at_once_one_has_its_champion_and_the_other_is_told(
+    make_workspace, server
+):
+    """Each is stopped where the other may come between, for all of the other's work."""
+    store = make_workspace(uri=server).store
+    client = tracking.open_client(store)
+    for place, (at, times) in enumerate(
+        [("set_model_version_tag", 1), ("by_alias", 2), ("set_registered_model_alias", 1), ("versions", 3)]
+    ):
+        name = f"pets_{place}"
+        client.create_registered_model(name)
+        for _ in range(3):
+            run = client.create_run("0").info
+            client.create_model_version(name, f"{run.artifact_uri}/model", run.run_id, await_creation_for=0)
+        client.set_registered_model_alias(name, "champion", "1")
+        told, calls = {}, []
+
+        def act(version, before_call, told=told, name=name):
+            made, reader = (Between(each, before_call) for each in (client, open_reader(store)))
+            event = Actor("ann", "now").event("promoted", "better", "1 ")
+            candidate, expected = (open_reader(store).version(name, number) for number in (version, 1))
+            try:
+                move_alias(made, reader, candidate, expected, {REPLACED: "1 "}, event)
+                told[version] = "done"
+            except TryAgain as error:
+                told[version] = str(error)
+
+        def come_between(call, act=act, calls=calls, at=at, times=times):
+            calls.append(call)
+            if call == at and calls.count(at) == times:
+                act(2, lambda _: None)
+
+        act(3, come_between)
+        assert len(told) == 2, (at, times, calls)
+        [won] = [version for version, said in told.items() if said == "done"]
+        assert open_reader(store).by_alias(name, "champion").version == won, (at, times, told)
+
+
+class Between:
+    """A client or a reader before whose every call something else may happen."""
+
+    def __init__(self, inner, before_call):
+        self._inner, self._before_call = inner, before_call
+
+    def __getattr__(self, name):
+        self._before_call(name)
+        return getattr(self._inner, name)

@@ -1,0 +1,112 @@
+"""The alias moves from the version that was decided against, or not at all, whoever else writes the registry."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import TryAgain
+from pipeline.registry.actor import Actor
+from pipeline.registry.moving import move_alias
+from pipeline.registry.reader import champion_of
+from pipeline.registry.versions import REPLACED, champion_tag
+from tests.registry.interleaved import InTurn, Turns, run_interleaved
+from tests.registry.local_registry import LocalRegistry
+
+KINDS = ("promoted", "promoted by hand", "restored")
+
+
+class Client:
+    """The three calls of MLflow's client that move an alias, on the tables of a local registry."""
+
+    def __init__(self, registry: LocalRegistry) -> None:
+        self._registry = registry
+
+    def set_model_version_tag(self, name: str, version: str, key: str, text: str) -> None:
+        self.delete_model_version_tag(name, version, key)
+        self._run("INSERT INTO model_version_tags VALUES ('default', ?, ?, ?, ?)", name, int(version), key, text)
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
+        self._run("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", name, int(version), key)
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        self._run("DELETE FROM registered_model_aliases WHERE name = ? AND alias = ?", name, alias)
+        self._run("INSERT INTO registered_model_aliases VALUES ('default', ?, ?, ?)", name, alias, int(version))
+
+    def _run(self, statement: str, *values: Any) -> None:
+        with closing(sqlite3.connect(self._registry.database)) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(statement, values)
+
+
+def made(root: Path) -> LocalRegistry:
+    """Three versions without a judgement, the first of them champion."""
+    registry = LocalRegistry(root)
+    for number in (1, 2, 3):
+        registry.add(number, f"sha256:{number}", aliases=["champion"] if number == 1 else [])
+    return registry
+
+
+def move(registry: LocalRegistry, number: int, what: str, turns: Turns | None = None, actor: int = 0) -> None:
+    """Make a version champion in place of version 1."""
+    client: Any = Client(registry)
+    reader: Any = registry.reader
+    version, expected = reader.version("pets", number), reader.version("pets", 1)
+    before = champion_tag(expected.identity)
+    event = Actor("ann", "now").event(what, "better", before)
+    if turns is not None:
+        client, reader = InTurn(client, turns, actor), InTurn(reader, turns, actor)
+    move_alias(client, reader, version, expected, {REPLACED: before}, event)
+
+
+def champion(registry: LocalRegistry) -> int | None:
+    found = champion_of(registry.reader, "pets")
+    return found.version if found else None
+
+
+def test_the_alias_moves_and_the_history_says_so(tmp_path: Path) -> None:
+    registry = made(tmp_path)
+    move(registry, 2, "promoted")
+    assert champion(registry) == 2
+    [version] = [version for version in registry.reader.versions("pets") if version.is_champion]
+    assert [(event["event"], event["by"]) for event in version.moves.values()] == [("promoted", "ann")]
+
+
+def test_another_champion_than_the_one_decided_against_is_left_as_it_is(tmp_path: Path) -> None:
+    registry = made(tmp_path)
+    move(registry, 2, "promoted")
+    before = registry.reader.versions("pets")
+    with pytest.raises(TryAgain, match=r"the champion is v1 when this was decided, but by now the champion is v2"):
+        move(registry, 3, "promoted")
+    assert registry.reader.versions("pets") == before
+
+
+@given(
+    schedule=st.lists(st.integers(0, 1), max_size=40),
+    kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
+)
+def test_of_two_machines_at_once_one_is_told_done_and_its_version_is_champion(
+    schedule: list[int], kinds: tuple[str, str]
+) -> None:
+    with TemporaryDirectory() as folder:
+        registry = made(Path(folder))
+        acts: list[Callable[[Turns, int], object]] = [
+            partial(lambda number, what, turns, actor: move(registry, number, what, turns, actor), number, what)
+            for number, what in zip((2, 3), kinds, strict=True)
+        ]
+        told = run_interleaved(acts, schedule)
+        assert told.count("done") == 1, told
+        won = told.index("done")
+        assert champion(registry) == won + 2
+        lost = registry.reader.version("pets", 3 - won)
+        assert lost
+        assert (lost.moves, REPLACED in lost.tags) == ({}, False)
