@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TaskGroup, get_parsing_context  # noqa: E402
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TaskGroup, TriggerRule, get_parsing_context  # noqa: E402
 from airflow.sdk.exceptions import AirflowException  # noqa: E402
 
 from dags import assets, derive, form  # noqa: E402
@@ -74,6 +74,7 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         on_success_callback=NotifyVerdict(str(ROOT)),
         doc_md="keeps the reports, removes the workspace",
     ).as_teardown(setups=opening, on_failure_fail_dagrun=True)
+    closing.trigger_rule = TriggerRule.ALL_DONE  # a run marked as failed before it was opened must not end green
     boxes = {
         group: TaskGroup(group, dag=dag, prefix_group_id=False, default_args=dag.default_args)
         for group in derive.groups(specs)

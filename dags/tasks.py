@@ -179,12 +179,20 @@ class CloseRun(RatchetOperator):
         from pipeline.runs import history, outcome
 
         run_id = run_id_of(context)
-        broken = self._broken(run_id, context)
+        states = self._states(context)
+        if states.get(OPEN, "success") != "success":
+            sentence = f"ended by hand before {OPEN}" if states[OPEN] == "skipped" else f"{OPEN} failed; see its log"
+            opened = history.find(ROOT, run_id)
+            if opened is None:
+                _record_refusal(run_id, context, sentence)
+            if opened is None or opened.state != "running":  # refused, or over already
+                raise RunFailed(f"the run failed: {sentence}")
+        broken = self._broken(run_id, states, context)
         because = ["--because", broken] if broken else []
         self.call("runs", "close", run_id, "--state", "success" if broken is None else "failed", *because)
         record = history.read(ROOT, run_id)
-        if broken is not None:
-            raise RunFailed(f"the run failed: {record.sentence}")
+        if broken is not None or record.state == "failed":
+            raise RunFailed(f"the run failed: {broken or record.sentence}")
         summary = {"run": run_id, "folder": record.folder, "outcome": record.outcome, "note": record.sentence}
         if record.outcome not in ("promote", "refuse", "rejected"):
             context["ti"].xcom_push(key="return_value", value=summary)
@@ -202,26 +210,29 @@ class CloseRun(RatchetOperator):
         }
         return summary
 
-    def _broken(self, run_id: str, context: Context) -> str | None:
-        """Return None for a run that came to its end, else which task failed: empty where the stage has said why.
+    def _states(self, context: Context) -> dict[str, str]:
+        """Return how each of the other tasks has ended, in the order of the DAG."""
+        run = context["dag_run"]
+        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
+        return {name: states[name] for name in self.dag.task_ids if name in states and name != self.task_id}
+
+    def _broken(self, run_id: str, states: Mapping[str, str], context: Context) -> str | None:
+        """Return None for a run that came to its end, else which task failed: empty where a stage has said why.
 
         Who marks a whole run as failed or as a success ends the task at work, if there is one, and skips those that
         would have come: Airflow leaves it to this task to say how the run has ended.
         """
-        run = context["dag_run"]
-        states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
-        others = {name: state for name, state in states.items() if name != self.task_id}
-        failed = [name for name, state in others.items() if state == "failed"]
+        failed = [name for name, state in states.items() if state == "failed"]
+        if any(_has_said_why(run_id, name) for name in failed):
+            return ""
         if failed:
-            if any(_has_said_why(run_id, name) for name in failed):
-                return ""
-            return f"{' and '.join(sorted(failed))}: ended from outside (set to failed, out of time or killed); see the log"
-        if "upstream_failed" in others.values():
-            return f"{OPEN} did not end well; see its log"
-        skipped = [name for name, state in others.items() if state == "skipped" and self._is_strange(name, others, context)]
+            return f"{' and '.join(failed)}: set to failed, out of time or killed before it could say why; see its log"
+        if blocked := [name for name, state in states.items() if state == "upstream_failed"]:
+            return f"{blocked[0]}: what it waits for has failed"
+        skipped = [name for name, state in states.items() if state == "skipped" and self._is_odd(name, states, context)]
         return f"ended by hand before {skipped[0]}" if skipped else None
 
-    def _is_strange(self, skipped: str, states: Mapping[str, str], context: Context) -> bool:
+    def _is_odd(self, skipped: str, states: Mapping[str, str], context: Context) -> bool:
         """Return whether a task was not skipped by what a run itself decides: that a candidate is not published."""
         if skipped not in self.skippable:
             return True
