@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
 from pipeline.recipe.resolving import checked  # noqa: E402
 from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 _RUNS_AT_ONCE = 4
 
 
@@ -56,7 +55,6 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
     dag = DAG(
         f"retrain_{name}",
         schedule=_schedule(name, where, config),
-        start_date=_START,
         catchup=False,
         max_active_runs=_RUNS_AT_ONCE,
         description=config.description,
