@@ -21,7 +21,7 @@ from dags.schedules import cron  # noqa: E402
 from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
 from pipeline.graph import GRAPH_FILE, Graph, parse_graph  # noqa: E402
-from pipeline.recipe.configs import Config, config_files, load_config, passed_over  # noqa: E402
+from pipeline.recipe.configs import Config, competing, config_files, load_config, passed_over  # noqa: E402
 from pipeline.recipe.layers import Layers  # noqa: E402
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
 from pipeline.recipe.resolving import checked  # noqa: E402
@@ -165,6 +165,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
         recipe = checked(shipped, PARAMS_FILE)  # what is wrong for every config: once, and naming its own file
         derive.task_specs(parse_graph(declared, shipped))
         wrong += passed_over(ROOT)
+        models: dict[str, str] = {}
         for path in config_files(ROOT):
             if only not in (None, f"retrain_{path.stem}"):
                 continue
@@ -172,6 +173,9 @@ def _build_all() -> tuple[list[DAG], list[str]]:
                 built.append(build(path, shipped, declared, recipe))
             except RatchetError as error:
                 wrong.append(_line(error))
+            else:
+                models[str(path.relative_to(ROOT))] = built[-1].params["name"]
+        wrong += competing(models)
     except RatchetError as error:
         wrong.append(_line(error))
     return built, wrong

@@ -94,6 +94,18 @@ def test_a_watch_that_is_no_cron_expression_disables_the_looking(checkout: Check
     assert file not in {dag.relative_fileloc for dag in bag.dags.values()}
 
 
+def test_configs_that_compete_for_one_champion_are_told_and_stay_on(checkout: Checkout) -> None:
+    checkout.config("two", recipe={"name": "fashion_mnist"})  # as `plain`, by params.yaml
+    checkout.config("three")
+    bag = checkout.bag()
+    assert set(bag.dags) == {"ratchet_sweep", "retrain_plain", "retrain_two", "retrain_three"}
+    [error] = bag.import_errors.values()
+    assert error == (
+        "WrongConfigs: configs/plain.yaml and configs/two.yaml publish under one model name, 'fashion_mnist', and so "
+        "compete for one champion; give each a name of its own: recipe: {name: …}"
+    )
+
+
 def test_the_dags_of_the_others_stay_on_in_airflows_database(checkout: Checkout, database: None) -> None:
     with create_session() as session:
         session.merge(DagBundleModel(name="dags-folder"))
