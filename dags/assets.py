@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Asset, AssetAlias
+from airflow.sdk import Asset
 
 
 def source(config: str) -> Asset:
@@ -18,11 +18,6 @@ def prepared(config: str) -> Asset:
 def candidate(config: str) -> Asset:
     """Return the asset of a config's candidates: one event per verdict, passed or refused."""
     return Asset(name=f"{config}_candidate", uri=f"ratchet://{config}/candidate", group="ratchet")
-
-
-def candidates(config: str) -> AssetAlias:
-    """Return the alias through which the last task announces a candidate, if there was one."""
-    return AssetAlias(name=f"{config}_candidates", group="ratchet")
 
 
 def champion(model: str) -> Asset:

@@ -76,6 +76,15 @@ def groups(specs: tuple[TaskSpec, ...]) -> list[str]:
     return list(dict.fromkeys(spec.group for spec in specs))
 
 
+def publishing(specs: tuple[TaskSpec, ...]) -> tuple[str, ...]:
+    """Return the stage whose success is a new champion, then those that wait for it; nothing if no stage publishes."""
+    found: list[str] = []
+    for spec in specs:  # parents come first
+        if spec.asset == CHAMPION or not set(found).isdisjoint(spec.parents):
+            found.append(spec.stage)
+    return tuple(found)
+
+
 def _hints(stage: Stage, graph: Graph, taken: Collection[str]) -> Mapping[str, Any]:
     where = f"{GRAPH_FILE}: stage '{stage.name}': meta"
     hints = {name: default for name, (_, default) in _HINTS.items()}

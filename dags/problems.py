@@ -16,7 +16,10 @@ if str(ROOT) not in sys.path:
 from airflow.sdk import DAG  # noqa: E402
 
 from dags import retrain, watch  # noqa: E402
-from pipeline.errors import UsageError  # noqa: E402
+
+
+class WrongConfigs(Exception):
+    """All lines together: each is short enough to be read, and all of them are shown."""
 
 
 class Problems(DAG):
@@ -25,8 +28,8 @@ class Problems(DAG):
     lines: tuple[str, ...] = ()
 
     def validate(self) -> None:
-        """Raise UsageError with what is wrong."""
-        raise UsageError(" | ".join(self.lines))
+        """Raise WrongConfigs with what is wrong."""
+        raise WrongConfigs(" | ".join(self.lines))
 
 
 lines = (*retrain.problems, *watch.problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TaskGroup, get_parsing_context  # noqa: E402
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TaskGroup, TriggerRule, get_parsing_context  # noqa: E402
 from airflow.sdk.exceptions import AirflowException  # noqa: E402
 
 from dags import assets, derive, form  # noqa: E402
@@ -21,13 +21,12 @@ from dags.schedules import cron  # noqa: E402
 from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
 from pipeline.graph import GRAPH_FILE, Graph, parse_graph  # noqa: E402
-from pipeline.recipe.configs import Config, config_files, load_config, passed_over  # noqa: E402
+from pipeline.recipe.configs import Config, competing, config_files, load_config, passed_over  # noqa: E402
 from pipeline.recipe.layers import Layers  # noqa: E402
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
 from pipeline.recipe.resolving import checked  # noqa: E402
 from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 _RUNS_AT_ONCE = 4
 
 
@@ -56,7 +55,6 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
     dag = DAG(
         f"retrain_{name}",
         schedule=_schedule(name, where, config),
-        start_date=_START,
         catchup=False,
         max_active_runs=_RUNS_AT_ONCE,
         description=config.description,
@@ -69,10 +67,12 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         task_id=CLOSE,
         dag=dag,
         config=name,
+        skippable=derive.publishing(specs),
         retries=2,
         on_success_callback=NotifyVerdict(str(ROOT)),
         doc_md="keeps the reports, removes the workspace",
-    ).as_teardown(setups=opening)
+    ).as_teardown(setups=opening, on_failure_fail_dagrun=True)
+    closing.trigger_rule = TriggerRule.ALL_DONE  # a run marked as failed before it was opened must not end green
     boxes = {
         group: TaskGroup(group, dag=dag, prefix_group_id=False, default_args=dag.default_args)
         for group in derive.groups(specs)
@@ -165,6 +165,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
         recipe = checked(shipped, PARAMS_FILE)  # what is wrong for every config: once, and naming its own file
         derive.task_specs(parse_graph(declared, shipped))
         wrong += passed_over(ROOT)
+        models: dict[str, str] = {}
         for path in config_files(ROOT):
             if only not in (None, f"retrain_{path.stem}"):
                 continue
@@ -172,6 +173,9 @@ def _build_all() -> tuple[list[DAG], list[str]]:
                 built.append(build(path, shipped, declared, recipe))
             except RatchetError as error:
                 wrong.append(_line(error))
+            else:
+                models[str(path.relative_to(ROOT))] = built[-1].params["name"]
+        wrong += competing(models)
     except RatchetError as error:
         wrong.append(_line(error))
     return built, wrong

@@ -16,12 +16,12 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
-from dags.derive import CHAMPION
+from dags.derive import APPROVE, CHAMPION, OPEN
 from dags.form import FORCE, REASON, changes
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -131,6 +131,7 @@ class RunStage(RatchetOperator):
         if self.asset == CHAMPION:
             registration = read_record(workspace / graph.artifact("registration"), Registration)
             if registration.outcome != "promoted" or registration.champion is None:
+                context["ti"].xcom_push(key="return_value", value=summary)  # skipped by itself, not by hand
                 raise AirflowSkipException(registration.sentence)
             extra = {**registration.champion.to_json(), "metrics": _metrics(workspace, graph)}
         else:
@@ -156,45 +157,87 @@ class RunStage(RatchetOperator):
 
 
 class CloseRun(RatchetOperator):
-    """The end of a run, successful or not: keeps its reports, removes its workspace, announces its candidate."""
+    """The end of a run, successful or not: keeps its reports, removes its workspace, announces its candidate.
+
+    `skippable`: the stage that publishes and those after it, which are skipped when a candidate is not published.
+    """
 
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, config: str, **arguments: Any) -> None:
-        super().__init__(outlets=[assets.candidates(config)], **arguments)
-        self.config = config
+    def __init__(self, *, config: str, skippable: tuple[str, ...] = (), **arguments: Any) -> None:
+        self.candidate = assets.candidate(config)
+        super().__init__(outlets=[self.candidate], **arguments)
+        self.skippable = skippable
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Close the run with the outcome of its tasks; raise RunFailed if one of them has failed."""
+        """Close the run with the outcome of its tasks, and make its candidate known.
+
+        Raises RunFailed if a task has failed or the run was ended by hand, AirflowSkipException if nothing was judged:
+        the success of this task is the candidate's event.
+        """
         from pipeline.graph import load_graph
         from pipeline.runs import history, outcome
 
         run_id = run_id_of(context)
+        states = self._states(context)
+        if states.get(OPEN, "success") != "success":
+            sentence = f"ended by hand before {OPEN}" if states[OPEN] == "skipped" else f"{OPEN} failed; see its log"
+            opened = history.find(ROOT, run_id)
+            if opened is None:
+                _record_refusal(run_id, context, sentence)
+            if opened is None or opened.state != "running":  # refused, or over already
+                raise RunFailed(f"the run failed: {sentence}")
+        broken = self._broken(run_id, states, context)
+        because = ["--because", broken] if broken else []
+        self.call("runs", "close", run_id, "--state", "success" if broken is None else "failed", *because)
+        record = history.read(ROOT, run_id)
+        if broken is not None or record.state == "failed":
+            raise RunFailed(f"the run failed: {broken or record.sentence}")
+        summary = {"run": run_id, "folder": record.folder, "outcome": record.outcome, "note": record.sentence}
+        if record.outcome not in ("promote", "refuse", "rejected"):
+            context["ti"].xcom_push(key="return_value", value=summary)
+            raise AirflowSkipException(record.sentence or "nothing was judged")
+        folder = ROOT / record.folder
+        graph = load_graph(folder)
+        verdict, registration = outcome.verdict_of(folder, graph), outcome.find_registration(folder, graph)
+        context["outlet_events"][self.candidate].extra = {
+            "run": run_id,
+            "outcome": record.outcome,
+            "reason": record.sentence,
+            "digest": verdict.candidate if verdict else None,
+            "version": registration.version if registration else None,
+            "metrics": _metrics(folder, graph),
+        }
+        return summary
+
+    def _states(self, context: Context) -> dict[str, str]:
+        """Return how each of the other tasks has ended, in the order of the DAG."""
         run = context["dag_run"]
         states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id]).get(run.run_id, {})
-        is_failed = any(
-            state in ("failed", "upstream_failed") for name, state in states.items() if name != self.task_id
-        )
-        self.call("runs", "close", run_id, "--state", "failed" if is_failed else "success")
-        record = history.read(ROOT, run_id)
-        if is_failed:
-            raise RunFailed(f"the run failed: {record.sentence}")
-        if record.outcome in ("promote", "refuse", "rejected"):
-            folder = ROOT / record.folder
-            graph = load_graph(folder)
-            verdict, registration = outcome.verdict_of(folder, graph), outcome.find_registration(folder, graph)
-            context["outlet_events"][assets.candidates(self.config)].add(
-                assets.candidate(self.config),
-                extra={
-                    "run": run_id,
-                    "outcome": record.outcome,
-                    "reason": record.sentence,
-                    "digest": verdict.candidate if verdict else None,
-                    "version": registration.version if registration else None,
-                    "metrics": _metrics(folder, graph),
-                },
-            )
-        return {"run": run_id, "folder": record.folder, "outcome": record.outcome, "note": record.sentence}
+        return {name: states[name] for name in self.dag.task_ids if name in states and name != self.task_id}
+
+    def _broken(self, run_id: str, states: Mapping[str, str], context: Context) -> str | None:
+        """Return None for a run that came to its end, else which task failed: empty where a stage has said why.
+
+        Who marks a whole run as failed or as a success ends the task at work, if there is one, and skips those that
+        would have come: Airflow leaves it to this task to say how the run has ended.
+        """
+        failed = [name for name, state in states.items() if state == "failed"]
+        if any(_has_said_why(run_id, name) for name in failed):
+            return ""
+        if failed:
+            return f"{' and '.join(failed)}: set to failed, out of time or killed before it could say why; see its log"
+        if blocked := [name for name, state in states.items() if state == "upstream_failed"]:
+            return f"{blocked[0]}: what it waits for has failed"
+        skipped = [name for name, state in states.items() if state == "skipped" and self._is_odd(name, states, context)]
+        return f"ended by hand before {skipped[0]}" if skipped else None
+
+    def _is_odd(self, skipped: str, states: Mapping[str, str], context: Context) -> bool:
+        """Return whether a task was not skipped by what a run itself decides: that a candidate is not published."""
+        if skipped not in self.skippable:
+            return True
+        is_publisher = skipped == self.skippable[0]
+        return is_publisher and APPROVE not in states and context["ti"].xcom_pull(task_ids=skipped) is None
 
 
 class Sweep(RatchetOperator):
@@ -218,6 +261,16 @@ def run_id_of(context: Context) -> str:
     from pipeline.runs import history
 
     return history.id_for(context["dag_run"].dag_id, context["dag_run"].run_id)
+
+
+def _has_said_why(run_id: str, stage: str) -> bool:
+    """Return whether a failed stage has told itself what was wrong."""
+    from pipeline.runs import history
+    from pipeline.runs.workspaces import workspace_of
+    from pipeline.storage.artifacts import read_json
+
+    row = workspace_of(ROOT, run_id) / history.ROWS / f"{stage}.json"
+    return row.is_file() and read_json(row)["state"] == "failed"
 
 
 def _request_file(run_id: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Context
-
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Look(BaseOperator):
@@ -121,7 +118,6 @@ def _dag(name: str, source: str, config: Config, watch: str) -> DAG:
     dag = DAG(
         f"watch_{name}",
         schedule=cron(watch, f"configs/{name}.yaml: watch"),
-        start_date=_START,
         catchup=False,
         max_active_runs=1,
         description=f"updates the asset {name}_source when {source} has changed",

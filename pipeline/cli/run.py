@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ def _run(options: argparse.Namespace) -> int:
 
     root = project_root()
     require_known_variables()
+    if options.config:
+        _tell_competitors(root, options.config)
     request = in_one_process.RunOptions(
         options.config,
         _values(options.set),
@@ -50,6 +53,16 @@ def _run(options: argparse.Namespace) -> int:
         say(f"nothing changed: {len(graph.load_graph(root).stages)} stages up to date")
     say_result(result)
     return 0
+
+
+def _tell_competitors(root: Path, config: Path) -> None:
+    """Say so if another config publishes under the same model name: both would replace one champion."""
+    from pipeline.recipe.configs import CONFIGS, competing, models
+
+    found = models(root)
+    own = found.get(f"{CONFIGS}/{config.name}")
+    for line in competing({file: model for file, model in found.items() if model == own}):
+        print(f"warning: {line}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def say_result(result: RunResult) -> None:

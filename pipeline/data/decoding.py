@@ -28,6 +28,10 @@ def shape_digest(height: int, width: int, channels: int, payload: bytes | memory
     return digest.hexdigest()
 
 
+# What Pillow raises for damaged bytes: https://pillow.readthedocs.io/en/stable/reference/Image.html
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+
+
 def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> npt.NDArray[np.uint8] | None:
     """Return a png's or jpeg's pixels, `[height, width, channel] uint8`, or None unless it decodes to exactly `shape`.
 
@@ -44,10 +48,10 @@ def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> 
             picture.verify()  # checksums, and that the file is whole; the picture has to be opened again after it
         with Image.open(io.BytesIO(payload), formats=[encoding.upper()]) as picture:
             return np.asarray(picture.convert(mode), np.uint8).reshape(shape)
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
-        return (
-            None  # what Pillow raises for damaged bytes: https://pillow.readthedocs.io/en/stable/reference/Image.html
-        )
+    except _DAMAGED:
+        return None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
+        return None
 
 
 def decode_payloads(payloads: pa.ChunkedArray, encodings: pa.ChunkedArray, shape: Shape) -> npt.NDArray[np.uint8]:

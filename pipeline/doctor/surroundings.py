@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
 from pipeline.errors import nearest
-from pipeline.recipe.configs import passed_over
+from pipeline.recipe.configs import competing, models, passed_over
 from pipeline.recipe.execution import variables
 from pipeline.runtime import surroundings
 
@@ -64,9 +64,12 @@ def check_host(workers: int) -> HealthCheck:
 
 
 def check_configs(root: Path) -> HealthCheck:
-    """Every file in `configs/` that looks like a config is one."""
+    """Every file in `configs/` that looks like a config is one, and each publishes under a model name of its own."""
     if lines := passed_over(root):
         name = lines[0].partition(":")[0]
         remedy = f"mv {shlex.quote(name)} {shlex.quote(str(Path(name).with_suffix('.yaml')))}"
         return HealthCheck("configs", False, lines[0], remedy)
-    return HealthCheck("configs", True, "each is read")
+    if lines := competing(models(root)):
+        said, _, remedy = lines[0].partition("; ")
+        return HealthCheck("configs", False, said, remedy)
+    return HealthCheck("configs", True, "each is read, and publishes under a model name of its own")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from pipeline.errors import UsageError, nearest
+from pipeline.errors import RatchetError, UsageError, nearest
 from pipeline.recipe.layers import Layers
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.settings import Settings, validate
@@ -51,6 +53,32 @@ def passed_over(root: Path) -> list[str]:
         for name in names
         if not name.endswith(_SUFFIX)
     ]
+
+
+def competing(models: Mapping[str, str]) -> list[str]:
+    """Return a line for each model name under which several configs publish, from the name of each config's model."""
+    lines = []
+    for model in sorted(set(models.values())):
+        files = sorted(file for file, name in models.items() if name == model)
+        if len(files) > 1:
+            lines.append(
+                f"{', '.join(files[:-1])} and {files[-1]} publish under one model name, '{model}', and so compete for "
+                "one champion; give each a name of its own: recipe: {name: …}"
+            )
+    return lines
+
+
+def models(root: Path) -> dict[str, str]:
+    """Return the model name under which each config publishes; a config that cannot be read is left out."""
+    try:
+        own = parse_yaml(root / PARAMS_FILE).get("name")
+    except RatchetError:
+        return {}
+    found = {}
+    for path in config_files(root):
+        with suppress(RatchetError):
+            found[f"{CONFIGS}/{path.name}"] = str(load_config(path).recipe.get("name", own))
+    return found
 
 
 def load_config(path: Path) -> Config:

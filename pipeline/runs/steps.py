@@ -8,7 +8,7 @@ keeps it, DVC skips a stage that is up to date, closing twice keeps the same fil
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
             dvc_lock.put_in_order(workspace, graph)
     outcome, why = _outcome(workspace, load_graph(workspace)) if state == "success" else (None, "")
     if state == "failed" and not sentence:
-        sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
+        sentence = _why(rows)
     done = history.finish(root, workspace, record, state, outcome, sentence or why)
     if state == "success" and record.until is None:
         write_champions(root)
@@ -168,6 +168,13 @@ def _lighter(workspace: Path) -> dict[str, str]:
 def _row(workspace: Path, stage: str) -> StageRow:
     path = workspace / history.ROWS / f"{stage}.json"
     return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
+
+
+def _why(rows: Sequence[StageRow]) -> str:
+    """Return what the failed stage has said; else at which stage the run ended."""
+    said = next((row.what for row in rows if row.state == "failed"), "")
+    undone = next((row.name for row in rows if row.state in ("waiting", "running")), None)
+    return said or (f"ended from outside before stage {undone} was done" if undone else "ended as failed from outside")
 
 
 def _outcome(workspace: Path, graph: Graph) -> tuple[RunOutcome | None, str]:

@@ -57,6 +57,19 @@ def test_the_options_are_what_the_run_is_asked_for(
     )
 
 
+def test_a_config_that_competes_with_another_for_one_champion_is_told_and_runs(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(monkeypatch, result(project / "reports" / "index.html"))
+    (project / "configs").unlink()  # a link to our own
+    (project / "configs").mkdir()
+    for name, model in {"a": "one", "b": "one", "c": "other"}.items():
+        (project / "configs" / f"{name}.yaml").write_text(f"recipe: {{name: {model}}}\n")
+    code, said = complaint(capsys, "run", "--config", "configs/a.yaml")
+    assert (code, said[:66]) == (0, "warning: configs/a.yaml and configs/b.yaml publish under one model")
+    assert complaint(capsys, "run", "--config", "configs/c.yaml") == (0, "")
+
+
 def test_a_refusal_is_a_normal_end_and_is_told_with_its_reason(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,8 @@ class Checkout:
         self.write(name, yaml.safe_dump(values, sort_keys=False))
 
     def config(self, name: str = "one", **values: Any) -> None:
-        """Write a config."""
+        """Write a config; its model has the same name, unless its recipe says otherwise."""
+        values["recipe"] = {"name": name, **values.get("recipe", {})}
         self.write(f"configs/{name}.yaml", yaml.safe_dump(values))
 
     def bag(self) -> Any:

@@ -79,8 +79,12 @@ class TaskInstance:
         assert dag_id == "retrain_one"
         return dict.fromkeys(run_ids, self.states)
 
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.pushed[key] = value
+    def xcom_push(self, key: str, value: Any, task_id: str = "") -> None:
+        """Push; a test may push for another task."""
+        self.pushed[f"{task_id}.{key}" if task_id else key] = value
+
+    def xcom_pull(self, task_ids: str) -> Any:
+        return self.pushed.get(f"{task_ids}.return_value")
 
 
 def context(run: DagRun | None = None, *, states: dict[str, str] | None = None, **params: Any) -> Any:

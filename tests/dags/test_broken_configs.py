@@ -34,7 +34,10 @@ BROKEN = {  # by file name: what stands in it, and what is said after the file's
     ),
     "a_setting_out_of_range": ("recipe: {augment: {steps: [{name: noise, settings: {levels: -1}}]}}", r": augment\."),
     "no_such_step": ("recipe: {augment: {steps: [../x]}}", r": augment\.steps\.0\.name: "),
-    "a_class_name_twice": ("recipe: {data: {classes: [a, a]}}", r": data: class names .* a appears"),
+    "a_class_name_twice": (
+        "recipe: {data: {classes: [a, a]}}",
+        r": data\.classes: class names must be unique: 'a' appears twice.*",
+    ),
     "a_wrong_schedule": ("schedule: 99 99 * * *", r": schedule: '99 99 \* \* \*' is no cron"),
     "a_misspelt_schedule": ("schedule: '@dialy'", r": schedule: '@dialy' is no cron expression"),
     "an_empty_schedule": ("schedule: ''", r": schedule: '' is no cron expression"),
@@ -73,9 +76,9 @@ def test_broken_configs_disable_their_own_dags_only(broken: Any) -> None:
 def test_a_broken_config_says_why_in_one_line(broken: Any, name: str, said: str) -> None:
     [error] = broken.import_errors.values()
     assert "\n" not in error
-    assert error.startswith("UsageError: configs/")
+    assert error.startswith("WrongConfigs: configs/")
     [line] = [
-        line for line in error.removeprefix("UsageError: ").split(" | ") if line.startswith(f"configs/{name}.yaml")
+        line for line in error.removeprefix("WrongConfigs: ").split(" | ") if line.startswith(f"configs/{name}.yaml")
     ]
     assert re.fullmatch(rf"configs/{re.escape(name)}\.yaml{said}.*", line)
 
@@ -87,8 +90,20 @@ def test_a_watch_that_is_no_cron_expression_disables_the_looking(checkout: Check
     assert {"watch_two", "retrain_one", "retrain_two"} <= set(bag.dags)
     assert "watch_one" not in bag.dags
     [(file, error)] = bag.import_errors.items()
-    assert re.fullmatch(r"UsageError: configs/one\.yaml: watch: 'every day' is no cron expression.*", error)
+    assert re.fullmatch(r"WrongConfigs: configs/one\.yaml: watch: 'every day' is no cron expression.*", error)
     assert file not in {dag.relative_fileloc for dag in bag.dags.values()}
+
+
+def test_configs_that_compete_for_one_champion_are_told_and_stay_on(checkout: Checkout) -> None:
+    checkout.config("two", recipe={"name": "fashion_mnist"})  # as `plain`, by params.yaml
+    checkout.config("three")
+    bag = checkout.bag()
+    assert set(bag.dags) == {"ratchet_sweep", "retrain_plain", "retrain_two", "retrain_three"}
+    [error] = bag.import_errors.values()
+    assert error == (
+        "WrongConfigs: configs/plain.yaml and configs/two.yaml publish under one model name, 'fashion_mnist', and so "
+        "compete for one champion; give each a name of its own: recipe: {name: …}"
+    )
 
 
 def test_the_dags_of_the_others_stay_on_in_airflows_database(checkout: Checkout, database: None) -> None:
@@ -140,11 +155,11 @@ def test_what_all_configs_stand_on_is_refused_once_and_by_its_own_name(
     checkout.write(file, text)
     bag = checkout.bag()
     [error] = bag.import_errors.values()
-    assert re.fullmatch(rf"UsageError: {said}.*", error), error
+    assert re.fullmatch(rf"WrongConfigs: {said}.*", error), error
     assert set(bag.dags) == {"ratchet_sweep"}
 
 
 def test_a_missing_recipe_is_told(checkout: Checkout) -> None:
     (checkout.root / "params.yaml").unlink()
     [error] = checkout.bag().import_errors.values()
-    assert error == "UsageError: params.yaml: cannot be read: No such file or directory"
+    assert error == "WrongConfigs: params.yaml: cannot be read: No such file or directory"

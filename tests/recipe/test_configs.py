@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.recipe.configs import load_config, recipe_layers
+from pipeline.recipe.configs import competing, load_config, models, recipe_layers
 from pipeline.recipe.resolving import checked
 
 ROOT = Path(__file__).parents[2]
@@ -39,3 +39,19 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
 def test_a_config_that_is_not_there_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"did you mean 'fashion_mnist\.yaml'\?"):
         load_config(ROOT / "configs" / "fashion_mnst.yaml")
+
+
+def test_configs_that_publish_under_one_name_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "params.yaml").write_text("name: shipped\n")
+    for name, text in {"a": "", "b": "recipe: {name: shipped}", "c": "recipe: {name: c}", "d": "recipe: ["}.items():
+        (tmp_path / "configs" / f"{name}.yaml").write_text(text)
+    assert models(tmp_path) == {
+        "configs/a.yaml": "shipped", "configs/b.yaml": "shipped", "configs/c.yaml": "c",
+    }  # fmt: skip
+    [line] = competing(models(tmp_path))
+    assert line.startswith("configs/a.yaml and configs/b.yaml publish under one model name, 'shipped', and so compete")
+
+
+def test_the_shipped_configs_publish_under_names_of_their_own() -> None:
+    assert competing(models(ROOT)) == []

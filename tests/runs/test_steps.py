@@ -253,6 +253,11 @@ def test_a_failed_run_is_kept_with_its_cause_and_its_workspace(root: Path, monke
     assert (root / "runs" / "r1" / "reports" / "run.json").is_file()
 
 
+def test_a_failed_run_of_which_no_stage_has_said_why_names_the_stage_it_came_to(root: Path) -> None:
+    opened(root)
+    assert steps.close_run(root, "r1", "failed").sentence == "ended from outside before stage ingest was done"
+
+
 def test_a_failed_run_is_closed_though_nothing_can_be_reported_of_it(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

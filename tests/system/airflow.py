@@ -184,6 +184,10 @@ class Airflow:
         path = f"/api/v2/dags/{dag}/dagRuns/{quote(run_id)}/taskInstances/{task}"
         self.call("PATCH", path, {"new_state": state})
 
+    def mark(self, dag: str, run_id: str, state: str) -> None:
+        """Mark a whole run as failed or as a success."""
+        self.call("PATCH", f"/api/v2/dags/{dag}/dagRuns/{quote(run_id)}", {"state": state})
+
     def clear(self, dag: str, run_id: str) -> None:
         """Clear a run's failed tasks, and what stands after them: they run again."""
         body = {"dag_run_id": run_id, "only_failed": True, "dry_run": False, "reset_dag_runs": True}

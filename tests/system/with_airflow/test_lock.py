@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
 
 from tests.system.airflow import Airflow
-from tests.system.with_airflow.conftest import FirstRun
+from tests.system.with_airflow.conftest import AtStart, FirstRun, up
 from tests.system.with_airflow.project_of_airflow import DAG
 from tests.waiting import wait_for
+
+NIGHTLY = "retrain_nightly"
 
 
 def test_a_triggered_run_leaves_the_lock_of_ratchet_run(
@@ -16,14 +24,61 @@ def test_a_triggered_run_leaves_the_lock_of_ratchet_run(
     assert (airflow.kept(DAG, first_run.id) / "dvc.lock").read_bytes() == first_lock
 
 
-def test_a_scheduled_run_leaves_the_lock_of_ratchet_run(
-    airflow: Airflow, first_run: FirstRun, first_lock: bytes
-) -> None:
+@dataclass(frozen=True)
+class Scheduled:
+    """The run of a date that came, at its end; and of the DAG: when it was due at first, and after it was deleted."""
+
+    run: dict[str, Any]
+    lock: bytes
+    due_when_switched_on: datetime
+    due_afterwards: datetime
+    runs_afterwards: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def scheduled(installed: Airflow, at_start: AtStart, first_run: FirstRun) -> Scheduled:
+    """Switch on what runs every night; then have the next minute be its time; then delete its run."""
+    airflow = up(installed)
     for name in ("registry", ".ratchet"):  # it meets an empty registry, as the first runs did
         shutil.rmtree(airflow.project.root / name, ignore_errors=True)
-    dag = "retrain_nightly"
-    airflow.switch_on(dag)  # its last date has not run yet: the scheduler makes that run now
-    [scheduled] = wait_for(lambda: airflow.runs(dag), "the scheduled run", look_s=0.5)
-    assert scheduled["run_type"] == "scheduled"
-    assert airflow.ended(dag, scheduled["dag_run_id"])["state"] == "success"
-    assert (airflow.kept(dag, scheduled["dag_run_id"]) / "dvc.lock").read_bytes() == first_lock
+    airflow.switch_on(NIGHTLY)
+    read_anew(airflow)
+    due_when_switched_on = due(airflow)
+    config = airflow.project.root / "configs" / "nightly.yaml"
+    config.write_text(config.read_text().replace("0 2 ", f"{datetime.now(UTC) + timedelta(minutes=1):%M %H} "))
+    [run] = wait_for(lambda: airflow.runs(NIGHTLY), "the scheduled run", look_s=0.5)
+    done = airflow.ended(NIGHTLY, run["dag_run_id"])
+    lock = (airflow.kept(NIGHTLY, run["dag_run_id"]) / "dvc.lock").read_bytes()
+    airflow.call("DELETE", f"/api/v2/dags/{NIGHTLY}/dagRuns/{quote(run['dag_run_id'])}")
+    read_anew(airflow)
+    return Scheduled(done, lock, due_when_switched_on, due(airflow), airflow.runs(NIGHTLY))
+
+
+def read_anew(airflow: Airflow) -> None:
+    """Wait until Airflow has read the DAG's file again, and so reckoned when it is due."""
+
+    def last() -> str:
+        return str(airflow.call("GET", f"/api/v2/dags/{NIGHTLY}")["last_parsed_time"])
+
+    before = last()
+    wait_for(lambda: last() != before, "the file is read anew", look_s=0.5)
+
+
+def due(airflow: Airflow) -> datetime:
+    return datetime.fromisoformat(airflow.call("GET", f"/api/v2/dags/{NIGHTLY}")["next_dagrun_run_after"])
+
+
+def test_a_dag_that_is_switched_on_waits_for_its_next_date(scheduled: Scheduled) -> None:
+    began = datetime.fromisoformat(scheduled.run["run_after"])
+    assert scheduled.due_when_switched_on > began
+    assert (scheduled.due_when_switched_on.hour, scheduled.due_when_switched_on.minute) == (2, 0)
+
+
+def test_a_scheduled_run_leaves_the_lock_of_ratchet_run(scheduled: Scheduled, first_lock: bytes) -> None:
+    assert (scheduled.run["run_type"], scheduled.run["state"]) == ("scheduled", "success")
+    assert scheduled.lock == first_lock
+
+
+def test_a_scheduled_run_that_was_deleted_is_not_made_again(scheduled: Scheduled) -> None:
+    assert scheduled.runs_afterwards == []
+    assert scheduled.due_afterwards - datetime.fromisoformat(scheduled.run["run_after"]) == timedelta(days=1)
