@@ -22,6 +22,7 @@ from pipeline.errors import UsageError, nearest
 from pipeline.launching.hosts import LOOPBACK, Slot, assign_slots, is_local, parse_hosts, remote_command, worker_command
 from pipeline.launching.supervision import Rank, supervise
 from pipeline.recipe.execution import HorovodSettings
+from pipeline.runtime import surroundings
 from pipeline.runtime.imports import IMPORTS_VARIABLE
 from pipeline.runtime.progress import Progress
 from pipeline.storage import artifacts
@@ -109,7 +110,8 @@ def _start(slot: Slot, job: Path, environment: Mapping[str, str]) -> Rank:
     if here:
         command = worker_command(["--parent", str(os.getpid()), str(job)])
     else:
-        command = remote_command(slot.host, _CODE_FOLDER, settings, [str(job)])
+        there = {**surroundings.chosen({}, _CODE_FOLDER), **settings}
+        command = remote_command(slot.host, _CODE_FOLDER, there, [str(job)])
     process = subprocess.Popen(
         command,
         cwd=_CODE_FOLDER,
