@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRuntimeError,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+)
 
 from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
@@ -56,6 +61,7 @@ class OpenRun(RatchetOperator):
             with suppress(StorageError):  # on a full disk this fails too
                 _record_refusal(run_id, context, str(error))
             raise StepFailed(str(error)) from None
+        self._sweep_deleted(context)
         record = history.read(ROOT, run_id)
         summary = {"run": run_id, "folder": record.folder, "note": record.sentence}
         if record.outcome == "unchanged":
@@ -63,6 +69,14 @@ class OpenRun(RatchetOperator):
             self.log.info("skipping every stage: %s", record.sentence)
             raise DownstreamTasksSkipped(tasks=[name for name in self.dag.task_ids if name != self.task_id])
         return summary
+
+    def _sweep_deleted(self, context: Context) -> None:
+        """Remove the workspaces of runs that were deleted in Airflow; this run goes on if they cannot be."""
+        try:
+            if words := _swept_by_name(context):
+                self.call("runs", "sweep", *words)
+        except (AirflowException, AirflowRuntimeError) as error:
+            self.log.info("what deleted runs have left stays until the next sweep: %s", error)
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
         from dags.notify import run_url
@@ -248,12 +262,7 @@ class Sweep(RatchetOperator):
 
         Raises AirflowRuntimeError if Airflow cannot be asked: then nothing is removed.
         """
-        gone = [
-            record.id
-            for record in _with_workspace()
-            if not context["ti"].get_dr_count(dag_id=record.dag_id, run_ids=[record.dag_run_id])
-        ]
-        self.call("runs", "sweep", *(["--gone", *gone] if gone else []))
+        self.call("runs", "sweep", *_swept_by_name(context))
 
 
 def run_id_of(context: Context) -> str:
@@ -301,6 +310,19 @@ def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
         )
     if record.state == "running":
         history.write(ROOT, record.changed(state="failed", end=end, sentence=sentence))
+
+
+def _swept_by_name(context: Context) -> list[str]:
+    """Return the words that name the runs whose workspace is there and which Airflow no longer has.
+
+    Raises AirflowRuntimeError if Airflow cannot be asked.
+    """
+    gone = [
+        record.id
+        for record in _with_workspace()
+        if not context["ti"].get_dr_count(dag_id=record.dag_id, run_ids=[record.dag_run_id])
+    ]
+    return ["--gone", *gone] if gone else []
 
 
 def _with_workspace() -> Iterator[RunRecord]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowRuntimeError, DownstreamTasksSkipped, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags.commands import StepFailed
 from dags.tasks import CloseRun, OpenRun
 from pipeline.errors import StorageError
 from pipeline.records.run import RunRecord, State
 from pipeline.runs import history
+from pipeline.runs.workspaces import workspace_of
 from pipeline.storage.artifacts import write_json
 from tests.dags.task_run import RUN, context, dag_run, execute, record, stage_task
 
@@ -70,6 +72,50 @@ def test_a_run_that_nobody_asked_for_says_what_did_and_a_past_one_which_day(
     request = request_of(project)
     assert (request["overrides"], request["reason"], request["is_forced"]) == ({}, "", False)
     assert (request["asked_by"], request["as_of"]) == (asked_by, as_of)
+
+
+def deleted_run(project: Path) -> str:
+    """A run that Airflow no longer has, and its workspace."""
+    run_id = history.id_for("retrain_one", "manual__0")
+    names = {"dag_id": "retrain_one", "dag_run_id": "manual__0"}
+    history.write(project, RunRecord(**record(id=run_id, state="failed", **names)))
+    workspace_of(project, run_id).mkdir(parents=True)
+    return run_id
+
+
+def test_opening_sweeps_what_runs_that_were_deleted_have_left(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    run_id = deleted_run(project)
+    answer({f"runs/{RUN}/record.json": record()})
+    asked = context()
+    execute(open_task(), asked)
+    assert not [line for line in said if "--gone" in line]  # Airflow has it
+    asked["ti"].deleted.add("manual__0")
+    execute(open_task(), asked)
+    assert f"called: -m pipeline runs sweep --gone {run_id}" in said
+
+
+@pytest.mark.parametrize(
+    "error", [StepFailed("busy"), AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR))]
+)
+def test_a_run_goes_on_if_what_others_left_cannot_be_swept(
+    project: Path,
+    said: list[str],
+    answer: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    deleted_run(project)
+    answer({f"runs/{RUN}/record.json": record()})
+    asked = context()
+
+    def fail(**_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(asked["ti"], "get_dr_count", fail)
+    assert execute(open_task(), asked)["run"] == RUN
+    assert said[-1].startswith("what deleted runs have left stays until the next sweep: ")
 
 
 def test_a_run_with_nothing_to_do_skips_every_other_task(
