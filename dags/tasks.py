@@ -53,10 +53,10 @@ class OpenRun(RatchetOperator):
 
         run_id = run_id_of(context)
         try:
-            request = _request_file(run_id)
-            if not (request.is_file() and _begun(run_id)):  # else: a run keeps the request that it began with
+            request, is_anew = _request_file(run_id), _is_anew(run_id, context)
+            if is_anew or not (request.is_file() and _begun(run_id)):  # else: a run keeps what it began with
                 write_json(request, self._request(run_id, context).model_dump(mode="json"))
-            self.call("runs", "open", str(request))
+            self.call("runs", "open", str(request), *(["--anew"] if is_anew else []))
         except (RatchetError, StepFailed) as error:
             with suppress(StorageError):  # on a full disk this fails too
                 _record_refusal(run_id, context, str(error))
@@ -296,6 +296,15 @@ def _begun(run_id: str) -> RunRecord | None:
     record = history.find(ROOT, run_id)
     is_refusal = record is None or (record.photograph is None and not (ROOT / record.folder / PARAMS_FILE).is_file())
     return None if is_refusal else record
+
+
+def _is_anew(run_id: str, context: Context) -> bool:
+    """Return whether a run has begun already, though nothing of this DAG run has: it was deleted and made again.
+
+    Airflow does so with a scheduled run or one of a backfill: both have the same id.
+    """
+    is_first = context["ti"].try_number == 1 and not context["dag_run"].clear_number
+    return is_first and _begun(run_id) is not None
 
 
 def _record_refusal(run_id: str, context: Context, sentence: str) -> None:

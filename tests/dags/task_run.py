@@ -74,6 +74,7 @@ class TaskInstance:
     def __init__(self, states: dict[str, str] | None = None) -> None:
         self.states = states or {}
         self.deleted: set[str] = set()
+        self.try_number = 1
         self.pushed: dict[str, Any] = {}
 
     def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:

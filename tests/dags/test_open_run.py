@@ -187,14 +187,30 @@ def test_a_broken_config_fails_its_run_by_file_and_key(project: Path, said: list
 REQUEST = {"id": RUN, "overrides": {"train.epochs": 5}}
 
 
+@pytest.mark.parametrize(("clear_number", "try_number"), [(1, 1), (0, 2)])
 def test_a_run_that_has_begun_is_opened_again_with_the_request_that_it_began_with(
-    project: Path, said: list[str], answer: Callable[..., None]
+    project: Path, said: list[str], answer: Callable[..., None], clear_number: int, try_number: int
 ) -> None:
     answer({f"runs/{RUN}/record.json": record(state="success")})
     write_json(project / "runs" / RUN / "request.json", REQUEST)
     history.write(project, RunRecord(**record(state="success")))
-    execute(open_task(), context(dag_run(conf={"train.gone": 3}), train__epochs=7))
+    asked = context(dag_run(conf={"train.gone": 3}, clear_number=clear_number), train__epochs=7)
+    asked["ti"].try_number = try_number
+    execute(open_task(), asked)
     assert request_of(project) == REQUEST
+    assert said[0] == f"called: -m pipeline runs open {project}/runs/{RUN}/request.json"
+
+
+@pytest.mark.parametrize("state", ["running", "success", "failed"])
+def test_a_run_that_was_deleted_and_that_airflow_has_made_again_begins_anew(
+    project: Path, said: list[str], answer: Callable[..., None], state: State
+) -> None:
+    answer({f"runs/{RUN}/record.json": record()})
+    write_json(project / "runs" / RUN / "request.json", REQUEST)
+    history.write(project, RunRecord(**record(state=state)))
+    execute(open_task(), context(dag_run(run_type="scheduled")))
+    assert (request_of(project)["overrides"], request_of(project)["asked_by"]) == ({}, "scheduled")
+    assert said[0] == f"called: -m pipeline runs open {project}/runs/{RUN}/request.json --anew"
 
 
 def test_a_run_that_was_refused_is_asked_for_anew(project: Path, said: list[str], answer: Callable[..., None]) -> None:
