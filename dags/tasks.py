@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowRuntimeError,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+)
 
 from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
@@ -48,14 +53,15 @@ class OpenRun(RatchetOperator):
 
         run_id = run_id_of(context)
         try:
-            request = _request_file(run_id)
-            if not (request.is_file() and _begun(run_id)):  # else: a run keeps the request that it began with
+            request, is_anew = _request_file(run_id), _is_anew(run_id, context)
+            if is_anew or not (request.is_file() and _begun(run_id)):  # else: a run keeps what it began with
                 write_json(request, self._request(run_id, context).model_dump(mode="json"))
-            self.call("runs", "open", str(request))
+            self.call("runs", "open", str(request), *(["--anew"] if is_anew else []))
         except (RatchetError, StepFailed) as error:
             with suppress(StorageError):  # on a full disk this fails too
                 _record_refusal(run_id, context, str(error))
             raise StepFailed(str(error)) from None
+        self._sweep_deleted(context)
         record = history.read(ROOT, run_id)
         summary = {"run": run_id, "folder": record.folder, "note": record.sentence}
         if record.outcome == "unchanged":
@@ -63,6 +69,14 @@ class OpenRun(RatchetOperator):
             self.log.info("skipping every stage: %s", record.sentence)
             raise DownstreamTasksSkipped(tasks=[name for name in self.dag.task_ids if name != self.task_id])
         return summary
+
+    def _sweep_deleted(self, context: Context) -> None:
+        """Remove the workspaces of runs that were deleted in Airflow; this run goes on if they cannot be."""
+        try:
+            if words := _swept_by_name(context):
+                self.call("runs", "sweep", *words)
+        except (AirflowException, AirflowRuntimeError) as error:
+            self.log.info("what deleted runs have left stays until the next sweep: %s", error)
 
     def _request(self, run_id: str, context: Context) -> RunRequest:
         from dags.notify import run_url
@@ -248,12 +262,7 @@ class Sweep(RatchetOperator):
 
         Raises AirflowRuntimeError if Airflow cannot be asked: then nothing is removed.
         """
-        gone = [
-            record.id
-            for record in _with_workspace()
-            if not context["ti"].get_dr_count(dag_id=record.dag_id, run_ids=[record.dag_run_id])
-        ]
-        self.call("runs", "sweep", *(["--gone", *gone] if gone else []))
+        self.call("runs", "sweep", *_swept_by_name(context))
 
 
 def run_id_of(context: Context) -> str:
@@ -289,6 +298,15 @@ def _begun(run_id: str) -> RunRecord | None:
     return None if is_refusal else record
 
 
+def _is_anew(run_id: str, context: Context) -> bool:
+    """Return whether a run has begun already, though nothing of this DAG run has: it was deleted and made again.
+
+    Airflow does so with a scheduled run or one of a backfill: both have the same id.
+    """
+    is_first = context["ti"].try_number == 1 and not context["dag_run"].clear_number
+    return is_first and _begun(run_id) is not None
+
+
 def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
     """Record why a run was not opened: it is never closed. What stands of a run that is over already, stays."""
     from pipeline.records.run import RunRecord
@@ -301,6 +319,19 @@ def _record_refusal(run_id: str, context: Context, sentence: str) -> None:
         )
     if record.state == "running":
         history.write(ROOT, record.changed(state="failed", end=end, sentence=sentence))
+
+
+def _swept_by_name(context: Context) -> list[str]:
+    """Return the words that name the runs whose workspace is there and which Airflow no longer has.
+
+    Raises AirflowRuntimeError if Airflow cannot be asked.
+    """
+    gone = [
+        record.id
+        for record in _with_workspace()
+        if not context["ti"].get_dr_count(dag_id=record.dag_id, run_ids=[record.dag_run_id])
+    ]
+    return ["--gone", *gone] if gone else []
 
 
 def _with_workspace() -> Iterator[RunRecord]:

@@ -34,6 +34,7 @@ def _fill_runs(command: argparse.ArgumentParser) -> None:
     deleting.set_defaults(handler=_delete)
     opening = actions.add_parser("open", help="begin a run that is driven in steps, or open it again")
     opening.add_argument("request", type=Path, metavar="FILE", help="the request, as JSON; - for standard input")
+    opening.add_argument("--anew", action="store_true", help="a run of that id was deleted: begin as a new one does")
     opening.set_defaults(handler=_open)
     staging = actions.add_parser("stage", help="bring one stage of an open run up to date")
     staging.add_argument("id", metavar="ID")
@@ -124,7 +125,7 @@ def _open(options: argparse.Namespace) -> int:
     from pipeline.runs import opening, workspaces
 
     root = project_root()
-    record = opening.open_run(root, opening.read_request(options.request), dict(os.environ))
+    record = opening.open_run(root, opening.read_request(options.request), dict(os.environ), is_anew=options.anew)
     if record.sentence:
         say(record.sentence)
     if record.same_as is None:

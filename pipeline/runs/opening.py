@@ -76,18 +76,23 @@ class Prepared:
     commit: Commit | None
 
 
-def open_run(root: Path, request: RunRequest, environment: Mapping[str, str]) -> RunRecord:
+def open_run(root: Path, request: RunRequest, environment: Mapping[str, str], *, is_anew: bool = False) -> RunRecord:
     """Begin a run, or go on with one that has begun; return its record.
 
-    If an earlier run began with the same inputs, the record says so and there is no workspace. Raises UsageError or
-    StorageError, with nothing written, if the recipe, the source or the set-up is wrong.
+    If an earlier run began with the same inputs, the record says so and there is no workspace. `is_anew`: what began
+    under this id was deleted where it was driven; its evidence stays, and the run begins as a new one does. Raises
+    UsageError or StorageError, with nothing written, if the recipe, the source or the set-up is wrong.
     """
     history.check_id(request.id)
-    if record := history.find(root, request.id):
+    record = history.find(root, request.id)
+    if record and not is_anew:
         _require_same(record, request)
         if record.photograph is not None and record.same_as is None:
             return restoring.open_again(root, record, environment)
-    return begin(root, prepare(root, request, environment), environment)
+    prepared = prepare(root, request, environment)
+    if record and is_anew:
+        _leave_behind(root, record)
+    return begin(root, prepared, environment)
 
 
 def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, is_in_place: bool = False) -> Prepared:
@@ -129,7 +134,7 @@ def begin(root: Path, prepared: Prepared, environment: Mapping[str, str], *, pid
     store = keep_photograph(root, prepared)
     with maker_lock(root):
         before = history.find(root, request.id)
-        if before and before.photograph is not None and before.same_as is None:
+        if before and before.state == "running" and before.photograph is not None:
             return before  # another try to open the same run came first
         record = history.write(root, _numbered(root, record))
         workspace = workspaces.make(
@@ -189,6 +194,14 @@ def record_of(prepared: Prepared) -> RunRecord:
         dag_run_id=request.dag_run_id,
         address=request.address,
     )
+
+
+def _leave_behind(root: Path, record: RunRecord) -> None:
+    """End an attempt that nobody goes on with, if it is open, and remove its workspace."""
+    workspace = workspaces.workspace_of(root, record.id)
+    if record.state == "running":
+        history.finish(root, workspace, record, "failed", sentence="deleted, and begun anew under the same name")
+    workspaces.remove(root, record.id)
 
 
 def _require_same(record: RunRecord, request: RunRequest) -> None:

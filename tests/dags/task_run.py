@@ -73,11 +73,16 @@ class TaskInstance:
 
     def __init__(self, states: dict[str, str] | None = None) -> None:
         self.states = states or {}
+        self.deleted: set[str] = set()
+        self.try_number = 1
         self.pushed: dict[str, Any] = {}
 
     def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:
         assert dag_id == "retrain_one"
         return dict.fromkeys(run_ids, self.states)
+
+    def get_dr_count(self, dag_id: str, run_ids: list[str]) -> int:
+        return len({*run_ids} - self.deleted)
 
     def xcom_push(self, key: str, value: Any, task_id: str = "") -> None:
         """Push; a test may push for another task."""

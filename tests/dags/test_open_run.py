@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowRuntimeError, DownstreamTasksSkipped, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags.commands import StepFailed
 from dags.tasks import CloseRun, OpenRun
 from pipeline.errors import StorageError
 from pipeline.records.run import RunRecord, State
 from pipeline.runs import history
+from pipeline.runs.workspaces import workspace_of
 from pipeline.storage.artifacts import write_json
 from tests.dags.task_run import RUN, context, dag_run, execute, record, stage_task
 
@@ -70,6 +72,50 @@ def test_a_run_that_nobody_asked_for_says_what_did_and_a_past_one_which_day(
     request = request_of(project)
     assert (request["overrides"], request["reason"], request["is_forced"]) == ({}, "", False)
     assert (request["asked_by"], request["as_of"]) == (asked_by, as_of)
+
+
+def deleted_run(project: Path) -> str:
+    """A run that Airflow no longer has, and its workspace."""
+    run_id = history.id_for("retrain_one", "manual__0")
+    names = {"dag_id": "retrain_one", "dag_run_id": "manual__0"}
+    history.write(project, RunRecord(**record(id=run_id, state="failed", **names)))
+    workspace_of(project, run_id).mkdir(parents=True)
+    return run_id
+
+
+def test_opening_sweeps_what_runs_that_were_deleted_have_left(
+    project: Path, said: list[str], answer: Callable[..., None]
+) -> None:
+    run_id = deleted_run(project)
+    answer({f"runs/{RUN}/record.json": record()})
+    asked = context()
+    execute(open_task(), asked)
+    assert not [line for line in said if "--gone" in line]  # Airflow has it
+    asked["ti"].deleted.add("manual__0")
+    execute(open_task(), asked)
+    assert f"called: -m pipeline runs sweep --gone {run_id}" in said
+
+
+@pytest.mark.parametrize(
+    "error", [StepFailed("busy"), AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR))]
+)
+def test_a_run_goes_on_if_what_others_left_cannot_be_swept(
+    project: Path,
+    said: list[str],
+    answer: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    deleted_run(project)
+    answer({f"runs/{RUN}/record.json": record()})
+    asked = context()
+
+    def fail(**_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(asked["ti"], "get_dr_count", fail)
+    assert execute(open_task(), asked)["run"] == RUN
+    assert said[-1].startswith("what deleted runs have left stays until the next sweep: ")
 
 
 def test_a_run_with_nothing_to_do_skips_every_other_task(
@@ -141,14 +187,30 @@ def test_a_broken_config_fails_its_run_by_file_and_key(project: Path, said: list
 REQUEST = {"id": RUN, "overrides": {"train.epochs": 5}}
 
 
+@pytest.mark.parametrize(("clear_number", "try_number"), [(1, 1), (0, 2)])
 def test_a_run_that_has_begun_is_opened_again_with_the_request_that_it_began_with(
-    project: Path, said: list[str], answer: Callable[..., None]
+    project: Path, said: list[str], answer: Callable[..., None], clear_number: int, try_number: int
 ) -> None:
     answer({f"runs/{RUN}/record.json": record(state="success")})
     write_json(project / "runs" / RUN / "request.json", REQUEST)
     history.write(project, RunRecord(**record(state="success")))
-    execute(open_task(), context(dag_run(conf={"train.gone": 3}), train__epochs=7))
+    asked = context(dag_run(conf={"train.gone": 3}, clear_number=clear_number), train__epochs=7)
+    asked["ti"].try_number = try_number
+    execute(open_task(), asked)
     assert request_of(project) == REQUEST
+    assert said[0] == f"called: -m pipeline runs open {project}/runs/{RUN}/request.json"
+
+
+@pytest.mark.parametrize("state", ["running", "success", "failed"])
+def test_a_run_that_was_deleted_and_that_airflow_has_made_again_begins_anew(
+    project: Path, said: list[str], answer: Callable[..., None], state: State
+) -> None:
+    answer({f"runs/{RUN}/record.json": record()})
+    write_json(project / "runs" / RUN / "request.json", REQUEST)
+    history.write(project, RunRecord(**record(state=state)))
+    execute(open_task(), context(dag_run(run_type="scheduled")))
+    assert (request_of(project)["overrides"], request_of(project)["asked_by"]) == ({}, "scheduled")
+    assert said[0] == f"called: -m pipeline runs open {project}/runs/{RUN}/request.json --anew"
 
 
 def test_a_run_that_was_refused_is_asked_for_anew(project: Path, said: list[str], answer: Callable[..., None]) -> None:

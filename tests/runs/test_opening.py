@@ -18,7 +18,7 @@ from pipeline.recipe.strict_yaml import parse_yaml_text
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.origin import Origin
-from pipeline.records.run import RunRecord, RunRequest
+from pipeline.records.run import RunRecord, RunRequest, State
 from pipeline.records.verdict import Verdict
 from pipeline.runs import freshness, history, opening, workspaces
 from pipeline.runs.dvc_cache import cache_of
@@ -385,3 +385,30 @@ def test_a_run_that_was_refused_before_it_began_gets_another_attempt(project: Pa
     assert (again.attempt, again.state) == (2, "running")
     assert contents(project / "runs" / "r1").items() >= before.items()
     assert [one.sentence for one in history.attempts_of(project, "r1")] == ["no Java", ""]
+
+
+@pytest.mark.parametrize("state", ["running", "failed", "success"])
+def test_a_run_that_was_deleted_where_it_was_driven_begins_anew_and_its_evidence_stays(
+    project: Path, state: State
+) -> None:
+    first = opening_of(project, overrides={"train.epochs": 3})
+    (workspace_of(project) / "made").write_text("by an earlier stage")
+    if state != "running":
+        history.write(project, first.changed(state=state, end=history.now(), sentence="as it was"))
+    (project / "pipeline" / "code.py").write_text("changed")
+    again = opening.open_run(project, RunRequest(id="r1"), {}, is_anew=True)
+    assert (again.state, again.attempt, again.sentence, dict(again.overrides)) == ("running", 2, "", {})
+    assert (workspace_of(project) / "pipeline" / "code.py").read_text() == "changed"
+    assert not (workspace_of(project) / "made").exists()
+    before = history.attempts_of(project, "r1")[0]
+    ended = ("failed", "deleted, and begun anew under the same name")
+    assert (before.state, before.sentence) == (ended if state == "running" else (state, "as it was"))
+
+
+def test_what_would_begin_anew_and_is_refused_leaves_all_as_it_was(project: Path) -> None:
+    opening_of(project)
+    before = contents(project / "runs" / "r1")
+    with pytest.raises(UsageError, match=r"train\.epochs"):
+        opening.open_run(project, RunRequest(id="r1", overrides={"train.epochs": 0}), {}, is_anew=True)
+    assert contents(project / "runs" / "r1") == before
+    assert workspace_of(project).is_dir()

@@ -13,8 +13,7 @@ from tests.system.project import Project, make_project, write_digits
 DAG = "retrain_digits"
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "digits": {"description": "the digits", "owner": "tests", "tags": ["digits"]},
-    "nightly": {"description": "the digits, every night", "schedule": "0 2 * * *"},
+    "digits": {"description": "the digits", "owner": "tests", "tags": ["digits"], "schedule": "0 2 1 1 *"},
     "approved": {
         "description": "a person says yes or no",
         "approval": {"deadline_hours": 1},

@@ -191,3 +191,14 @@ def test_a_failed_run_whose_failed_tasks_are_cleared_gets_another_attempt_and_ke
     assert (again.state, again.tries("open", "check_raw", "close")) == ("failed", [1, 2, 2])
     assert again.folder == failed.folder / ATTEMPTS / "2"
     assert evidence_in(failed.folder) == failed.evidence
+
+
+def test_what_a_deleted_run_has_left_goes_when_the_next_run_begins(
+    airflow: Airflow, attempts: list[Attempt], deleted_and_other: tuple[Failed, Failed]
+) -> None:
+    _, other = deleted_and_other
+    airflow.call("DELETE", f"/api/v2/dags/{DAG}/dagRuns/{quote(other.run_id)}")
+    next_run = airflow.trigger(DAG)
+    assert airflow.ended(DAG, next_run)["state"] == "success", airflow.told(DAG, next_run)
+    assert not other.place.exists()
+    assert "record.json" in evidence_in(other.folder)

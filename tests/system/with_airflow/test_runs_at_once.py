@@ -60,6 +60,14 @@ def test_the_refused_candidate_is_made_known_with_its_version(airflow: Airflow, 
     assert (refused["outcome"], refused["version"]) == ("refuse", registration["version"])
 
 
+def test_both_are_closed_and_each_candidate_is_made_known_once(airflow: Airflow, pair: Pair) -> None:
+    events = airflow.call("GET", "/api/v2/assets/events?limit=100")["asset_events"]
+    of = [event["extra"]["run"] for event in events if event["name"] == "digits_candidate"]
+    for run_id in (pair.good, pair.bad):
+        assert airflow.states(DAG, run_id)["close"] == "success"
+        assert of.count(airflow.kept(DAG, run_id).name) == 1
+
+
 def test_each_keeps_the_recipe_that_it_was_asked_for(airflow: Airflow, pair: Pair) -> None:
     for name, run_id in (("good", pair.good), ("bad", pair.bad)):
         recipe = yaml.safe_load((airflow.kept(DAG, run_id) / "params.yaml").read_text())
