@@ -10,7 +10,8 @@ from airflow.sdk.exceptions import AirflowException
 from pipeline.errors import UsageError
 
 # Until a DAG has had its first scheduled run, Airflow reckons from now whenever it reads the file anew. That may be
-# after a date has come and before the scheduler has made its run: for so long it is still due.
+# after a date has come and before the scheduler has made its run: for so long it is still due, and no longer, so that a
+# run that is deleted is not made again.
 _LATE = timedelta(minutes=1)
 
 
