@@ -58,8 +58,8 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         catchup=False,
         max_active_runs=_RUNS_AT_ONCE,
         description=config.description,
-        doc_md=_document(name, config, specs),
-        tags=[*config.tags, "ratchet"],
+        doc_md=_document(name, config, recipe, specs),
+        tags=[*config.tags, *_times(config), "ratchet"],
         default_args={"owner": config.owner, "on_failure_callback": NotifyFailure()},
     )
     opening = OpenRun(task_id=OPEN, dag=dag, config=where, retries=2, doc_md="makes the run's workspace").as_setup()
@@ -136,7 +136,20 @@ def _approval(config: Config, model: str, spec: derive.TaskSpec, dag: DAG, box: 
     )
 
 
-def _document(name: str, config: Config, specs: tuple[derive.TaskSpec, ...]) -> str:
+def _times(config: Config) -> list[str]:
+    """Return the schedule as a label: where a DAG waits for an asset too, Airflow's list shows that and no cron."""
+    return [f"{config.schedule} UTC"] if config.schedule and config.watch else []
+
+
+def _document(name: str, config: Config, recipe: Recipe, specs: tuple[derive.TaskSpec, ...]) -> str:
+    facts = {
+        "model": f"`{recipe.name}`, in the registry",
+        "source": f"`{recipe.data.path}`",
+        "schedule": f"`{config.schedule}`, UTC" if config.schedule else "none: only when asked",
+        "watch": f"`{config.watch}`, UTC: a run begins when the source has changed" if config.watch else "never",
+        "config": f"`configs/{name}.yaml`",
+    }
+    about = "\n".join(f"| {what} | {text} |" for what, text in facts.items())
     stages = "\n".join(f"| {spec.stage} | {spec.description} | {', '.join(spec.parents) or '–'} |" for spec in specs)
     approval = (
         f"A person approves each promotion; no answer within {config.approval.deadline_hours:g} h is a no.\n\n"
@@ -145,13 +158,15 @@ def _document(name: str, config: Config, specs: tuple[derive.TaskSpec, ...]) -> 
     )
     return (
         f"# {name}\n\n{config.description}\n\n"
+        f"| | |\n|---|---|\n{about}\n\n"
         "Retrains the model, judges it, and publishes it only if it is at least as good as the one in use. "
         "A refused candidate is a normal outcome: the run is green and its note says why.\n\n"
         f"{approval}"
         "**Trigger** opens a form with every key of the recipe; what you change holds for that run alone.\n\n"
         "| stage | what it does | after |\n|---|---|---|\n"
         f"{stages}\n\n"
-        "Each run's reports are under its tab *Report*, and are kept in `runs/<run id>/`.\n"
+        "What came of each run is under the tab *Outcomes*, a run's reports under its tab *Report*, its version under "
+        "*Registry*; all versions over time are under *Champions* in the menu.\n"
     )
 
 

@@ -41,7 +41,11 @@ class DataParams(Settings):
     path: str = Field(min_length=1, max_length=4096, description="folder that holds the source")
     contracts: str = Field(min_length=1, description="folder of the data contracts: raw.yaml and prepared.yaml")
     classes: tuple[str, ...] = Field(
-        strict=False, min_length=2, max_length=10_000, description="class names; label n is the n-th"
+        strict=False,
+        min_length=2,
+        max_length=10_000,
+        description="class names; label n is the n-th",
+        json_schema_extra={"items": {"type": "string", "pattern": r"\S"}},  # the form refuses a blank one, too
     )
     features: Annotated[dict[FeatureName, Feature], FEATURE] = Field(
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"

@@ -32,7 +32,7 @@ def test_why_and_whether_by_force_are_no_keys_of_the_recipe() -> None:
 @given(
     epochs=st.integers(1, 10_000),
     rate=st.floats(0, 100, exclude_min=True),
-    classes=st.lists(st.text(min_size=1), min_size=2, max_size=5, unique=True),
+    classes=st.lists(st.text(min_size=1).filter(str.strip), min_size=2, max_size=5, unique_by=str.strip),
     path=st.text(min_size=1, max_size=100),
 )
 def test_whatever_the_form_accepts_becomes_that_recipe(epochs: int, rate: float, classes: list[str], path: str) -> None:

@@ -265,10 +265,54 @@ def test_what_is_not_there_is_not_found(plugin: Any, application: Any, path: str
 
 def test_the_tab_of_a_run_leads_to_its_page(plugin: Any, application: Any) -> None:
     sign_in(application, "VIEWER")
-    [view] = plugin.RatchetPlugin.external_views
+    view = next(view for view in plugin.RatchetPlugin.external_views if view["name"] == "Report")
     assert view["destination"] == "dag_run"
     path = view["href"].replace("{DAG_ID}", DAG).replace("{RUN_ID}", RUN_ID).removeprefix("/ratchet")
     assert ask(plugin, path).text == "<h1>kept</h1>"
+
+
+@pytest.mark.parametrize("name", ["Registry", "Outcomes", "Champions"])
+def test_every_other_tab_leads_to_a_page_that_runs_nothing(plugin: Any, application: Any, name: str) -> None:
+    sign_in(application, "VIEWER")
+    view = next(view for view in plugin.RatchetPlugin.external_views if view["name"] == name)
+    path = view["href"].replace("{DAG_ID}", DAG).replace("{RUN_ID}", RUN_ID).removeprefix("/ratchet")
+    answer = ask(plugin, path)
+    assert answer.status_code == 200
+    assert "<h1>" in answer.text
+    assert "allow-scripts" not in answer.headers["Content-Security-Policy"]
+
+
+def test_the_champions_page_is_the_projects_and_its_links_lead_to_reports(
+    plugin: Any, application: Any, root: Path
+) -> None:
+    sign_in(application, "VIEWER")
+    (root / "reports").mkdir()
+    (root / "reports" / "champions.html").write_text("<h1>all of them</h1>")
+    assert ask(plugin, "/reports/champions.html").text == "<h1>all of them</h1>"
+    assert ask(plugin, f"/runs/{RUN}/reports/index.html").text == "<h1>kept</h1>"
+    assert ask(plugin, f"/runs/{RUN}/record.json").status_code == 404
+    assert ask(plugin, f"/runs/{RUN}/reports/../params.yaml").status_code == 404
+    assert ask(plugin, "/runs/../params.yaml").status_code == 404
+    for address in (f"/runs/{RUN}", ADDRESS):
+        assert ask(plugin, f"{address}/reports/champions.html").text == "<h1>all of them</h1>"
+
+
+@pytest.mark.parametrize("path", ["/reports/champions.html", f"/runs/{RUN}/reports/index.html"])
+def test_what_is_of_all_dags_asks_for_the_right_to_all_whatever_the_query_says(
+    plugin: Any, application: Any, root: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    sign_in(application, "VIEWER")
+    seen = []
+
+    def may(self: Any, *, details: Any = None, **_: Any) -> bool:
+        seen.append(details.id)
+        return details.id == "mine"
+
+    monkeypatch.setattr(type(get_auth_manager()), "is_authorized_dag", may)
+    assert ask(plugin, f"{path}?dag_id=mine").status_code == 403
+    assert seen == [None]
 
 
 def test_airflow_finds_the_plugin_in_its_folder_and_can_list_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +326,7 @@ def test_airflow_finds_the_plugin_in_its_folder_and_can_list_it(monkeypatch: pyt
     monkeypatch.setattr(plugins_manager, "_get_plugins", lambda: found)
     [listed] = [PluginResponse.model_validate(info) for info in plugins_manager.get_plugin_info()]
     assert listed.fastapi_apps[0].url_prefix == "/ratchet"
-    assert listed.external_views[0].name == "Report"
+    assert [view.name for view in listed.external_views] == ["Report", "Registry", "Outcomes", "Champions"]
     assert len(listed.listeners) == 1
 
 

@@ -52,11 +52,14 @@ def test_a_dag_says_what_its_config_says(shipped: Any, name: str) -> None:
     said = written(name)
     dag = shipped.dags[f"retrain_{name}"]
     assert dag.description == said["description"]
-    assert dag.tags == {*said["tags"], "ratchet"}
+    times = {f"{said['schedule']} UTC"} if said.get("watch") and said["schedule"] else set()
+    assert dag.tags == {*said["tags"], *times, "ratchet"}
     assert dag.owner == said["owner"]
     when = ["Asset" if said.get("watch") else None, said["schedule"]]
     assert kept(dag).timetable.summary == (" or ".join(filter(None, when)) or "None")
     assert said["description"] in dag.doc_md
+    for fact in (dag.params["name"], dag.params["data.path"], said["schedule"], said.get("watch")):
+        assert fact is None or f"`{fact}`" in dag.doc_md
     for stage in load_graph(ROOT).stages:
         assert f"| {stage.name} | {stage.description} |" in dag.doc_md
 
