@@ -2,10 +2,12 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-airflow demo airflow airflow-stop test check check-code check-tests bench images lock clean
+.PHONY: help setup setup-airflow demo airflow airflow-stop test test-beside-airflow test-in-airflow
+.PHONY: check check-code check-tests bench images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
+airflow_tests := tests/system/with_airflow
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
 fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
@@ -28,9 +30,17 @@ airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080
 airflow-stop: ## stop it
 	@scripts/airflow.sh stop
 
-test: setup-airflow ## every test, the fast ones first: on two quiet cores in 40 minutes
-	@$(run_dag_tests)
-	@$(in_venv) python -m pytest $(fast_tests) $(wildcard $(slow_tests))
+test: setup-airflow ## every test: on two quiet cores in 40 minutes
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-beside-airflow test-in-airflow
+
+# In two halves side by side: most tests start things and wait for them. The half stands before each file.
+test-beside-airflow:
+	@set -o pipefail; $(in_venv) python -u -m pytest $(fast_tests) $(wildcard $(slow_tests)) --ignore=$(airflow_tests) \
+	  | sed -u 's|^tests/|beside Airflow: &|'
+
+test-in-airflow:
+	@set -o pipefail; $(run_dag_tests) | sed -u 's|^tests/|in Airflow: &|'
+	@set -o pipefail; $(in_venv) python -u -m pytest $(wildcard $(airflow_tests)) | sed -u 's|^tests/|in Airflow: &|'
 
 check: setup-airflow ## lint, format, types, import contracts and the fast tests, on two quiet cores in 75 s
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check-code check-tests

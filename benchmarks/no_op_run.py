@@ -59,7 +59,10 @@ def seconds(project: Path, python: Path, arguments: Sequence[str]) -> float:
 
 def imported(project: Path, python: Path) -> set[str]:
     """Return which of the heavy packages a no-op `ratchet run` imports."""
-    code = f"import sys; from pipeline.cli import main; main(['run']); print(*({set(HEAVY)!r} & set(sys.modules)))"
+    code = (
+        "import sys; from pipeline.cli.command_line import main; main(['run']); "
+        f"print(*({set(HEAVY)!r} & set(sys.modules)))"
+    )
     return set(run(project, python, ["-c", code]).splitlines()[-1].split())
 
 

@@ -21,7 +21,7 @@ from dags.schedules import cron  # noqa: E402
 from dags.tasks import CloseRun, OpenRun, RunStage  # noqa: E402
 from pipeline.errors import RatchetError, UsageError  # noqa: E402
 from pipeline.graph import GRAPH_FILE, Graph, parse_graph  # noqa: E402
-from pipeline.recipe.configs import Config, load_config  # noqa: E402
+from pipeline.recipe.configs import Config, config_files, load_config, passed_over  # noqa: E402
 from pipeline.recipe.layers import Layers  # noqa: E402
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
 from pipeline.recipe.resolving import checked  # noqa: E402
@@ -164,7 +164,8 @@ def _build_all() -> tuple[list[DAG], list[str]]:
         shipped, declared = parse_yaml(ROOT / PARAMS_FILE), parse_yaml(ROOT / GRAPH_FILE)
         recipe = checked(shipped, PARAMS_FILE)  # what is wrong for every config: once, and naming its own file
         derive.task_specs(parse_graph(declared, shipped))
-        for path in sorted((ROOT / "configs").glob("*.yaml")):
+        wrong += passed_over(ROOT)
+        for path in config_files(ROOT):
             if only not in (None, f"retrain_{path.stem}"):
                 continue
             try:

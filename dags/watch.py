@@ -22,7 +22,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  #
 from dags import assets  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
-from pipeline.recipe.configs import Config, load_config  # noqa: E402
+from pipeline.recipe.configs import Config, config_files, load_config  # noqa: E402
 from pipeline.recipe.layers import Layers  # noqa: E402
 from pipeline.recipe.recipe import PARAMS_FILE  # noqa: E402
 from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
@@ -100,7 +100,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
         below = Layers.of(parse_yaml(ROOT / PARAMS_FILE), PARAMS_FILE)
     except RatchetError:
         return built, wrong
-    for path in sorted((ROOT / "configs").glob("*.yaml")):
+    for path in config_files(ROOT):
         try:
             config = load_config(path)
             if config.watch is None or not path.stem.isidentifier():

@@ -14,16 +14,86 @@ The numbers are those of BSD's sysexits.h. Any other exception is a bug: it leav
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+LONGEST_LINE = 291  # characters: with `ratchet: ` before it, a line of 300
+_SHORTEST_PIECE = 40  # characters that stay of a value or a word of which the middle is left out
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
+_WORD = re.compile(r"\S+")
+
+MASK = "***"
+_SHORTEST_SECRET = 6  # characters: `true` in a variable of that name is none
+_SECRET_VARIABLE = re.compile(
+    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|ACCESS_KEY|SECRET_KEY|API_KEY|ACCOUNT_KEY|CONNECTION_STRING)$", re.I
+)
+# What stands between `//` and the last `@` of a word. A password that a library has decoded, or that nobody has
+# encoded, may have `/`, `:` and `@` in it, so that no end of a host's name is looked for.
+_USER_AND_PASSWORD = re.compile(r'(://[^\s/@:"]{0,200}):[^\s"]{0,2000}@')
+_TOKEN_AS_USER = re.compile(r'(\bhttps?://)[^\s/@:"]{1,2000}@', re.I)
+_SECRET_IN_QUERY = re.compile(
+    r"""([?&;][\w.-]{0,60}(?:password|passwd|pwd|secret|token|signature|sig|key|sas)=)[^&\s"';#]+""", re.I
+)
+_HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?(?:basic|bearer)\s+)[^\s"']+""", re.I)
+
+
+def without_secrets(text: str, environment: Mapping[str, str] = os.environ, also: Iterable[str] = ()) -> str:
+    """Return a text, fit for a terminal or a file, in which every secret that can be told by its place is masked.
+
+    That is: the password of an address (`scheme://user:password@host`), a token in its place, secrets in its query and
+    in the header `Authorization`; the values of environment variables whose names end like `…_PASSWORD` or `…_TOKEN`,
+    and the passwords of addresses in any variable, as they are and decoded, wherever they stand as a whole word; and
+    what the caller knows (`also`).
+    """
+    text = _USER_AND_PASSWORD.sub(rf"\1:{MASK}@", text)
+    text = _TOKEN_AS_USER.sub(rf"\1{MASK}@", text)
+    text = _SECRET_IN_QUERY.sub(rf"\1{MASK}", text)
+    text = _HEADER.sub(rf"\1{MASK}", text)
+    known = {*also, *_secrets_of(environment)}
+    for secret in sorted({*known, *map(unquote, known)}, key=lambda each: (-len(each), each)):
+        if secret and secret in text:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+    return text
+
+
+def _secrets_of(environment: Mapping[str, str]) -> set[str]:
+    found = {value for name, value in environment.items() if _SECRET_VARIABLE.search(name)}
+    for value in environment.values():
+        for match in _USER_AND_PASSWORD.finditer(value) if "://" in value else ():
+            found.add(match[0][len(match[1]) + 1 : -1])
+    return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def shortened(line: str, limit: int = LONGEST_LINE) -> str:
+    """Return a line of at most `limit` characters.
+
+    The middle of its longest quoted value or word is left out, then of the next longest: what stands at the end, which
+    says what to do, stays. Only if there is no long one left, the middle of the line itself is.
+    """
+    while (excess := len(line) - limit) > 0:
+        pieces = [*_QUOTED.finditer(line), *_WORD.finditer(line)]
+        longest = max(pieces, key=lambda piece: len(piece[0]), default=None)
+        if longest is None or len(longest[0]) <= _SHORTEST_PIECE:
+            return _without_middle(line, limit)
+        piece = _without_middle(longest[0], max(_SHORTEST_PIECE, len(longest[0]) - excess))
+        line = line[: longest.start()] + piece + line[longest.end() :]
+    return line
+
+
+def _without_middle(text: str, limit: int) -> str:
+    end = (limit - 1) // 2
+    return f"{text[: limit - 1 - end]}…{text[-end:]}"
 
 
 class RatchetError(Exception):
-    """An error a person can act on. Its text is one line: what, where, why, what to do."""
+    """An error a person can act on. Its text is one short line, without secrets: what, where, why, what to do."""
 
     exit_code = 70
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(shortened(without_secrets(" ".join(message.split()))))
 
 
 class UsageError(RatchetError):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.errors import UsageError
+from pipeline.errors import StorageError, UsageError, nearest
 from pipeline.graph import find_root
-from pipeline.runtime import user
+from pipeline.runtime import surroundings, user
 
 Handler = Callable[[argparse.Namespace], int]
 
@@ -37,11 +37,24 @@ class Command:
 def project_root() -> Path:
     """Return the folder of the project around the current folder; raise UsageError if there is none.
 
-    A user without a name or a home, as in many containers, gets what libraries ask for; see `runtime/user.py`.
+    A user without a name or a home, as in many containers, gets what libraries ask for; see `runtime/user.py`. Raises
+    StorageError if the current folder has been removed.
     """
-    root = find_root(Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        raise StorageError("the current folder has been removed; change to the project's folder") from error
+    root = find_root(here)
     os.environ.update(user.missing_variables(os.environ, root / ".ratchet" / "home"))
     return root
+
+
+def require_known_variables() -> None:
+    """Raise UsageError for a variable of the environment that looks like Ratchet's own and means nothing."""
+    for name in surroundings.unknown_names(os.environ):
+        from pipeline.recipe.execution import variables
+
+        raise UsageError(f"{name:.80} in the environment: unknown{nearest(name, variables())}; unset or rename it")
 
 
 def add_actions(command: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:

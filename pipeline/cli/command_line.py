@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 from pipeline.cli import gc, project, registry, run, runs, stage
-from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
+from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug, traceback_text
 from pipeline.cli.command import Command, Parser
 from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
 
@@ -30,26 +31,71 @@ exit codes: 0 done (a refused candidate is a normal outcome) · 2 usage, recipe 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    with _outlasting_its_reader():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     words = stage.without_shell(list(sys.argv[1:] if arguments is None else arguments))
     is_debug = "--debug" in words
     try:
         options = _parser().parse_args(_checked([word for word in words if word != "--debug"]))
+        options.is_own_process = arguments is None
         return int(options.handler(options))
     except RatchetError as error:
         if is_debug:
-            traceback.print_exc()
+            print(traceback_text(), file=sys.stderr, end="")  # noqa: T201
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; what was finished is kept, run again to go on", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has closed the pipe
-        return 0
-    except Exception as error:  # the last resort: a bug becomes one line, and its traceback a file
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug becomes one line, and its traceback a file
         if is_debug:
-            raise
+            print(traceback_text(), file=sys.stderr, end="")  # noqa: T201
+            return BUG_EXIT_CODE
         if full := as_full_disk(error):
             return _complain(str(full), full.exit_code)
         return _complain(as_bug(error), BUG_EXIT_CODE)
+
+
+class _Outlasting:
+    """An output that goes on when nobody reads it any more, as after `ratchet run | head -1`: the work is done."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text, to nowhere once the reader has gone."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._let_go()
+            return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is kept back."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())  # what the stream still holds goes there too
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _outlasting_its_reader() -> Iterator[None]:
+    stream = sys.stdout
+    sys.stdout = _Outlasting(stream)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout = stream
 
 
 def _complain(message: str, exit_code: int) -> int:

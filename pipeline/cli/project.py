@@ -7,7 +7,7 @@ import json
 
 from pipeline import graph
 from pipeline.cli.command import Command, add_json, project_root, relative, say
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, without_secrets
 
 
 def _fill_graph(command: argparse.ArgumentParser) -> None:
@@ -43,12 +43,14 @@ def _graph(options: argparse.Namespace) -> int:
 
 def _report(_: argparse.Namespace) -> int:
     from pipeline.report.page import render
+    from pipeline.runs.champions_page import write_champions
     from pipeline.runs.run_report import PAGE
     from pipeline.storage.artifacts import write_file
 
     root = project_root()
     write_file(root / PAGE, render(root))
     say(f"report: {relative(root / PAGE)}")
+    write_champions(root)
     return 0
 
 
@@ -63,15 +65,16 @@ def _doctor(options: argparse.Namespace) -> int:
         spark_master=execution.spark.master,
         mlflow_uri=execution.mlflow.uri,
         workers=execution.horovod.workers,
+        pass_on=execution.environment.pass_on,
     )
     if options.json:
-        say(json.dumps([vars(check) for check in checks], indent=2))
+        say(without_secrets(json.dumps([vars(check) for check in checks], indent=2)))
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            say(f"{'✓' if check.is_ok else '✗'} {check.name:{width}}  {check.found}")
+            say(without_secrets(f"{'✓' if check.is_ok else '✗'} {check.name:{width}}  {check.found}"))
             if not check.is_ok:
-                say(f"  {'':{width}}  → {check.remedy}")
+                say(without_secrets(f"  {'':{width}}  → {check.remedy}"))
     return 0 if all(check.is_ok for check in checks) else UsageError.exit_code
 
 

@@ -84,17 +84,21 @@ def _show(options: argparse.Namespace) -> int:
 
 def _promote(options: argparse.Namespace) -> int:
     from pipeline.registry import by_hand
+    from pipeline.runs.champions_page import write_champions
 
     store, name = _store_and_name(options)
     say(by_hand.promote(store, name, options.version, reason=options.reason))
+    write_champions(project_root())
     return 0
 
 
 def _rollback(options: argparse.Namespace) -> int:
     from pipeline.registry import by_hand
+    from pipeline.runs.champions_page import write_champions
 
     store, name = _store_and_name(options)
     say(by_hand.rollback(store, name, reason=options.reason, to=options.to))
+    write_champions(project_root())
     return 0
 
 

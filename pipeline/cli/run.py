@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import graph
-from pipeline.cli.command import Command, pairs, project_root, relative, say
+from pipeline.cli.command import Command, pairs, project_root, relative, require_known_variables, say
 
 if TYPE_CHECKING:
     from pipeline.runs.in_one_process import RunResult
@@ -37,6 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     from pipeline.runs import in_one_process
 
     root = project_root()
+    require_known_variables()
     request = in_one_process.RunOptions(
         options.config,
         _values(options.set),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 from pathlib import Path
 
 import pipeline
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
-from pipeline.cli.command import Command, project_root
+from pipeline.cli.command import Command, project_root, require_known_variables
 from pipeline.errors import RatchetError, UsageError, as_full_disk
 
 SHELL = "/bin/sh"
@@ -39,12 +38,16 @@ def _fill_stage(command: argparse.ArgumentParser) -> None:
 def _stage(options: argparse.Namespace) -> int:
     import importlib
 
-    from pipeline.runtime import processes
+    from pipeline.recipe.execution import load_execution
+    from pipeline.runtime import memory, processes, surroundings
     from pipeline.stages.context import StageContext
 
+    root = project_root()
+    require_known_variables()
+    if options.is_own_process:
+        surroundings.enter(root, load_execution(root).environment.pass_on)
     if "DVC_STAGE" in os.environ:
         processes.die_with_driver()
-    root = project_root()
     _require_code_of(root)
     context = StageContext.load(root, options.name)
     context.progress.begin()
@@ -61,7 +64,7 @@ def _stage(options: argparse.Namespace) -> int:
             raise full from error
         context.progress.fail(as_bug(error), BUG_EXIT_CODE)
         raise
-    context.progress.finish(summary, **_peak_memory_mib())
+    context.progress.finish(summary, **memory.peaks())
     if "DVC_STAGE" in os.environ:
         processes.leave(0)
     return 0
@@ -74,13 +77,6 @@ def _require_code_of(root: Path) -> None:
             f"this `ratchet` runs the code in {code}, but the folder is {root}: use that folder's own .venv, "
             f"or set PYTHONPATH={root}"
         )
-
-
-def _peak_memory_mib() -> dict[str, float]:
-    # ru_maxrss is in KiB on Linux; for the children (JVM, ranks) it is that of the largest one.
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"peak_memory_mib": round(own, 1), "peak_memory_of_children_mib": round(children, 1)}
 
 
 COMMAND = Command("stage", "run one stage, as dvc.yaml does", "  ratchet stage clean\n  dvc repro clean", _fill_stage)

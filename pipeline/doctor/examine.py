@@ -7,6 +7,7 @@ examination is quick and works even if TensorFlow does not load.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
@@ -20,10 +21,13 @@ from pipeline.doctor.software import (
     check_package,
     check_python,
 )
+from pipeline.doctor.surroundings import check_configs, check_host, check_keras, check_locale, check_variables
 from pipeline.errors import UsageError
 
 
-def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> list[HealthCheck]:
+def examine(
+    root: Path, *, spark_master: str, mlflow_uri: str, workers: int, pass_on: Collection[str] = ()
+) -> list[HealthCheck]:
     """Check everything that a run under `root` with these execution settings needs. A failed check is never raised."""
     return [
         check_python(),
@@ -43,6 +47,11 @@ def examine(root: Path, *, spark_master: str, mlflow_uri: str, workers: int) -> 
         check_disk(root),
         check_work_tree(root),
         check_user(),
+        check_variables(root, pass_on),
+        check_keras(),
+        check_locale(),
+        check_host(),
+        check_configs(root),
     ]
 
 

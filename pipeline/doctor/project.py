@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.software import installed_version
-from pipeline.errors import StorageError
+from pipeline.errors import StorageError, without_secrets
 from pipeline.runtime.git import git
 
 _MASTER = re.compile(
@@ -52,10 +52,10 @@ def check_dvc(root: Path) -> HealthCheck:
 
 def check_store(root: Path, uri: str) -> HealthCheck:
     """The MLflow store answers, or can be created."""
-    from pipeline.doctor.reachability import probe, without_password
+    from pipeline.doctor.reachability import probe
 
     problem = probe(root, uri)
-    found = without_password(uri)
+    found = without_secrets(uri)
     return (
         HealthCheck("mlflow store", False, f"{found}: {problem.what}", problem.remedy)
         if problem

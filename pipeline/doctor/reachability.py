@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
 import os
-import re
 import shlex
 import socket
 import sqlite3
@@ -11,9 +11,17 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pipeline.errors import without_secrets
 
 ANSWER_TIMEOUT_S = 0.5
+# Not what Python says of it: that has what stands in the port's place, which may be a part of the password.
+_NO_PORT = (
+    "its port is not a number between 0 and 65535; in a user's name or a password, write / as %2F, : as %3A and @ as "
+    "%40"
+)
+_OTHER_STORE = "ratchet run --execution mlflow.uri=sqlite:///registry/mlflow.db"
 
 
 @dataclass(frozen=True)
@@ -40,30 +48,31 @@ def probe(root: Path, uri: str) -> StoreProblem | None:
     return _probe_port(uri)
 
 
-def without_password(uri: str) -> str:
-    """Return `uri` with its password masked, fit for printing."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", uri)
-
-
 def _probe_server(uri: str) -> StoreProblem | None:
-    health = uri.rstrip("/") + "/health"
+    parts = urlsplit(uri)
+    # Whether anybody is there can be asked without the user and the password.
+    health = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/health", "", ""))
     try:
+        if not parts.hostname or parts.port == 0:
+            return StoreProblem("names no host that could be asked", _OTHER_STORE)
         with urllib.request.urlopen(health, timeout=ANSWER_TIMEOUT_S):  # noqa: S310  the scheme is http or https
             return None
     except urllib.error.HTTPError as error:
         # A server that requires a log-in, or whose proxy hides /health, is reachable all the same.
         what = f"the server answers {error.code}" if error.code >= 500 else None
         error.close()
-    except (OSError, ValueError) as error:
-        what = f"no answer ({getattr(error, 'reason', error)})"
-    return StoreProblem(what, f"curl -fsS {shlex.quote(without_password(health))}") if what else None
+    except (OSError, http.client.HTTPException) as error:
+        what = f"no answer ({without_secrets(str(getattr(error, 'reason', error)))})"
+    except ValueError:
+        return StoreProblem(_NO_PORT, _OTHER_STORE)
+    return StoreProblem(what, f"curl -fsS {shlex.quote(health)}") if what else None
 
 
 def _probe_port(uri: str) -> StoreProblem | None:
     try:
         host, port = urlsplit(uri).hostname, urlsplit(uri).port
-    except ValueError as error:
-        return StoreProblem(str(error), "ratchet run --execution mlflow.uri=sqlite:///registry/mlflow.db")
+    except ValueError:
+        return StoreProblem(_NO_PORT, _OTHER_STORE)
     if not host or not port:
         return None
     try:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
+from pipeline.runtime import surroundings
 
 STAMP = Path(".venv/setup.sha256")  # written by scripts/setup.sh as its last step
 LOCK = Path("requirements/pipeline.txt")
@@ -73,7 +74,10 @@ def check_java() -> HealthCheck:
         return HealthCheck("java", False, f"Java {JAVA_OLDEST} or 21 is missing ({where} has no java)", remedy)
     try:
         command = [java, "--list-modules"]
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
+        environment = surroundings.chosen(os.environ, Path("/"))  # as a run starts it
+        listed = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=20, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         return HealthCheck("java", False, f"{java} does not run: {error}", remedy)
     version = re.search(r"^java\.base@(\d+)(\S*)", listed, re.MULTILINE)

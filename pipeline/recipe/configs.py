@@ -13,6 +13,9 @@ from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.settings import Settings, validate
 from pipeline.recipe.strict_yaml import parse_yaml
 
+CONFIGS = "configs"  # the folder, in the project's
+_SUFFIX = ".yaml"
+
 
 class Approval(Settings):
     """A person's approval, required before a candidate that has passed the gate is published."""
@@ -34,11 +37,28 @@ class Config(Settings):
     recipe: dict[str, Any] = Field(default_factory=dict, description="changes to params.yaml")
 
 
+def config_files(root: Path) -> list[Path]:
+    """Return the configs of a project, by name."""
+    return sorted((root / CONFIGS).glob(f"*{_SUFFIX}"))
+
+
+def passed_over(root: Path) -> list[str]:
+    """Return a line for each file in `configs/` that looks like a config, and by its name is none."""
+    names = sorted(path.name for path in (root / CONFIGS).glob("*.*") if path.suffix.lower() in (".yml", ".yaml"))
+    return [
+        f"{CONFIGS}/{name}: passed over, because its name does not end in {_SUFFIX}; rename it"
+        for name in names
+        if not name.endswith(_SUFFIX)
+    ]
+
+
 def load_config(path: Path) -> Config:
     """Read one config file; raise UsageError naming the nearest file in its folder if it does not exist."""
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path("configs")
         raise UsageError(f"{path}: no such config{nearest(path.name, (file.name for file in folder.glob('*.yaml')))}")
+    if path.suffix != _SUFFIX:
+        raise UsageError(f"{path}: a config's name ends in {_SUFFIX}; rename it to {path.stem}{_SUFFIX}")
     return validate(Config, parse_yaml(path), str(path))
 
 

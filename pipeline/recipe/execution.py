@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.errors import UsageError
-from pipeline.recipe.settings import Settings, set_dotted, validate
+from pipeline.errors import UsageError, nearest
+from pipeline.recipe.settings import Settings, dotted_keys, set_dotted, validate
 from pipeline.recipe.strict_yaml import parse_yaml, parse_yaml_value
 
 EXECUTION_FILE = "execution.yaml"
@@ -59,6 +59,14 @@ class WorkspaceSettings(Settings):
     )
 
 
+class EnvironmentSettings(Settings):
+    """What a run passes on of the environment beyond what it always does (`runtime/surroundings.py` lists that)."""
+
+    pass_on: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = Field(
+        default=(), strict=False, description="names of further variables; their values stay where they are"
+    )
+
+
 class Execution(Settings):
     """Everything in `execution.yaml`."""
 
@@ -66,6 +74,7 @@ class Execution(Settings):
     horovod: HorovodSettings = Field(default_factory=HorovodSettings)
     mlflow: MLflowSettings = Field(default_factory=MLflowSettings)
     workspaces: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
+    environment: EnvironmentSettings = Field(default_factory=EnvironmentSettings)
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:
@@ -79,11 +88,11 @@ def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> 
     for group, value in (parse_yaml(path) if path.exists() else {}).items():
         values[_noted(names, group, group, EXECUTION_FILE)] = value
     where = EXECUTION_FILE
-    variables: dict[str, str] = {}
+    named: dict[str, str] = {}
     for variable, text in sorted((os.environ if environment is None else environment).items()):
         if variable.startswith(_PREFIX) and "__" in variable:
             key = variable.removeprefix(_PREFIX).lower().replace("__", ".")
-            set_dotted(values, _noted(variables, key, variable, "environment"), parse_yaml_value(text, variable))
+            set_dotted(values, _noted(named, key, variable, "environment"), parse_yaml_value(text, variable))
             where = f"{EXECUTION_FILE} with {variable}"
     return validate(Execution, values, where)
 
@@ -97,6 +106,17 @@ def _noted(names: dict[str, str], key: str, name: str, where: str) -> str:
     return present
 
 
+def variables() -> list[str]:
+    """Return the variables of the environment that override a key."""
+    return [_PREFIX + key.upper().replace(".", "__") for key in dotted_keys(Execution) if "." in key]
+
+
 def as_variables(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Turn `{"spark.master": "local[4]"}` into the environment variables that stages read."""
+    """Turn `{"spark.master": "local[4]"}` into the environment variables that stages read.
+
+    Raises UsageError, with the nearest key, for one that stands in no group.
+    """
+    for key in overrides:
+        if "." not in key:
+            raise UsageError(f"--execution {key:.80}: unknown key{nearest(key, dotted_keys(Execution))}")
     return {_PREFIX + key.upper().replace(".", "__"): value for key, value in overrides.items()}

@@ -14,6 +14,9 @@ State = Literal["running", "success", "failed"]
 RunOutcome = Literal["promote", "refuse", "rejected", "unchanged"]
 RUN_REPORT_FILE = "reports/run.json"
 PAGE_FILE = "reports/index.html"  # the same for people
+# In the project's folder, whatever workspace a run was in: all registered versions over time. It is one HTML file that
+# loads and runs nothing; its links to kept reports are relative: `../runs/<id>/reports/index.html`.
+CHAMPIONS_FILE = "reports/champions.html"
 RUNS = "runs"  # the folder of all runs
 RECORD_FILE = "record.json"  # in the folder of each attempt
 ATTEMPTS = "attempts"  # in a run's folder: its second attempt and later ones, by number
@@ -89,13 +92,18 @@ class StageRun(Record):
     outcome: str = ""
     peak_memory_mib: float | None = None  # of the stage's own process
     peak_memory_of_children_mib: float | None = None  # of the largest of its child processes
+    peak_memory_of_jvm_mib: float | None = None  # of Spark's
+    peak_memory_of_workers_mib: float | None = None  # of the largest of Spark's Python workers
     out_of_memory: float | None = None  # 1 if the stage ran out of memory
 
 
 class RunReport(Record):
-    """Who requested what, and what happened in each stage. Version 1 said nothing of attempt, photograph and commit."""
+    """Who requested what, and what happened in each stage.
 
-    VERSION: ClassVar[int] = 2
+    Version 1 said nothing of attempt, photograph and commit; version 2 nothing of the memory of Spark's processes.
+    """
+
+    VERSION: ClassVar[int] = 3
     driver: str = ""
     id: str = ""
     config: str = ""

@@ -6,7 +6,6 @@ A relative database or folder is under the project's folder, whichever workspace
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.errors import StorageError, TryAgain, UsageError, without_secrets
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.runtime.user_folder import shared_folder
 from pipeline.storage.home import home_of
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
@@ -36,7 +36,7 @@ class Store:
     label: str
     artifacts: str | None
     database: Path | None  # the SQLite file of a local store
-    lock: Path
+    lock: Path | None  # beside the store; None if that is elsewhere
     home: Path | None = None
 
     @property
@@ -51,12 +51,8 @@ class Store:
 
     def scrub(self, text: str) -> str:
         """Return the text with the store's address and its secrets replaced by its label."""
-        text = text.replace(self.uri, self.label)
-        for secret in (urlsplit(self.uri).password, os.environ.get("MLFLOW_TRACKING_PASSWORD")):
-            if secret:
-                text = text.replace(secret, "•••").replace(unquote(secret), "•••")
-        # Whatever else a library prints of an address: never the part before the @.
-        return re.sub(r"(\w+://)[^/\s@]+@", r"\1", text)
+        password = urlsplit(self.uri).password
+        return without_secrets(text.replace(self.uri, self.label), also=[password] if password else [])
 
 
 def resolve_store(root: Path, settings: MLflowSettings) -> Store:
@@ -86,9 +82,7 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
     if parts.scheme not in (*_SERVERS, "databricks") and artifacts is None:
         artifacts = _artifacts(home, settings)
     label = _label(settings.uri)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    lock = cache / "ratchet" / "locks" / f"{hashlib.sha256(label.encode()).hexdigest()[:16]}.lock"
-    return Store(settings.uri.rstrip("/"), label, artifacts, None, lock)
+    return Store(settings.uri.rstrip("/"), label, artifacts, None, None)
 
 
 def sqlite_address(database: Path) -> str:
@@ -101,21 +95,22 @@ def locked(store: Store, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
     """Hold the store's lock; raise TryAgain if another process holds it for longer than the time-out.
 
     The lock ends with the process, whatever kills it. For a store on this machine it is beside the store. For a remote
-    one it is in the user's cache folder, so it serialises the processes of one user on one machine; between machines
-    the only protection is the check, just before the alias is moved, that the champion has not changed.
+    one it is in the user's cache, so it serialises the processes of one user on the machines that share that folder;
+    what holds between all others is said at `tracking.move_alias`.
     """
     from filelock import FileLock, Timeout
 
+    path = store.lock or shared_folder("locks") / f"{hashlib.sha256(store.label.encode()).hexdigest()[:16]}.lock"
     try:
-        store.lock.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(store.lock, timeout=timeout_s)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=timeout_s)
         lock.acquire()
     except Timeout as error:
         raise TryAgain(
             f"model registry {store.label}: another process has been registering for {timeout_s:g} s; run again"
         ) from error
     except OSError as error:
-        raise StorageError(f"model registry: {store.lock.parent} cannot be written: {error.strerror}") from error
+        raise StorageError(f"model registry: {path.parent} cannot be written: {error.strerror}") from error
     try:
         yield
     finally:
@@ -143,7 +138,10 @@ def _label(uri: str) -> str:
     parts = urlsplit(uri)
     try:
         port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise UsageError(f"mlflow.uri: its port is not a number between 0 and 65535: {error}") from error
+    except ValueError:  # its text has what stands in the port's place: a part of the password, if that has a `/` in it
+        raise UsageError(
+            "mlflow.uri: its port is not a number between 0 and 65535; in a user's name or a password, "
+            "write / as %2F, : as %3A and @ as %40"
+        ) from None
     host = parts.hostname or ""
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path.rstrip('/')}"

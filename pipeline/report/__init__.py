@@ -1,8 +1,10 @@
-"""The page for people: one self-contained HTML file made from the outputs of a run.
+"""The pages for people: self-contained HTML files, one made from the outputs of a run, one from the registry.
 
 page, parts, templates/             the page; its parts, each with a template
 sections                            the one guard: what cannot be read or drawn says why
 run_files, headline                 what several parts show; what the page says first
 flow, mistakes, inline_svg          what one part shows: rows, wrong predictions, drawings
 provenance, figures                 where a result is from; figures as people read them
+champions, champions_chart          the page of all registered versions over time, and its picture
+drawing                             how a template becomes markup
 """

@@ -38,4 +38,7 @@ def short(digest: str | None) -> str:
 
 def moment(text: str) -> str:
     """Return an ISO 8601 time as people read it: 2026-11-22 13:25:07 UTC."""
-    return text.replace("T", " ").replace("+00:00", " UTC")
+    day, is_moment, time = text.partition("T")
+    for utc in ("+00:00", "Z"):
+        time = f"{time.removesuffix(utc)} UTC" if time.endswith(utc) else time
+    return f"{day} {time}" if is_moment else text

@@ -7,18 +7,18 @@ loads nothing and runs nothing, and its own content policy forbids both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from pipeline.report import figures, measured
+from pipeline.report.champions import page_of_version
+from pipeline.report.drawing import draw
 from pipeline.report.headline import headline, unreadable
 from pipeline.report.parts import PARTS, Part
 from pipeline.report.run_files import RunFiles, read_run_files
 from pipeline.report.sections import Section, section
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _NO_GRAPH = "dvc.yaml, which says where it is, cannot be read"
 
 
@@ -55,13 +55,24 @@ def _page(root: Path) -> str:
     }
     facts = section(lambda: _facts(files, common), root)
     parts = [_part(part, files, common) for part in PARTS if _is_shown(part, files)]
-    return str(_draw("page", {**common, "facts": facts, "parts": parts}))
+    return str(draw("page", {**common, "facts": facts, "parts": parts}))
 
 
 def _facts(files: RunFiles, common: dict[str, Any]) -> Any:
     report = files.metrics.value
     primary = measured.primary(report) if report else None
-    return _draw("facts", {**common, "primary": primary, "has_registry": files.place("registration")})
+    registered = files.registration.value
+    return draw(
+        "facts",
+        {
+            **common,
+            "primary": primary,
+            "has_registry": files.place("registration"),
+            "registry_page": page_of_version(registered.registry, registered.name, registered.version)
+            if registered
+            else "",
+        },
+    )
 
 
 def _is_shown(part: Part, files: RunFiles) -> bool:
@@ -71,28 +82,5 @@ def _is_shown(part: Part, files: RunFiles) -> bool:
 def _part(part: Part, files: RunFiles, common: dict[str, Any]) -> DrawnPart:
     if part.needs and files.graph.value is None:
         return DrawnPart(part.id, part.title, part.link, Section(None, _NO_GRAPH))
-    drawn = section(lambda: _draw(part.id, {**common, **part.read(files)}), files.root)
+    drawn = section(lambda: draw(part.id, {**common, **part.read(files)}), files.root)
     return DrawnPart(part.id, part.title, part.link, drawn)
-
-
-def _draw(template: str, values: dict[str, Any]) -> Any:
-    from markupsafe import Markup
-
-    markup = _environment().get_template(f"{template}.html.jinja").render(values)
-    return Markup(markup)  # noqa: S704 - drawn by our own template, which escapes
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    shown = (figures.number, figures.count, figures.plain, figures.short, figures.moment)
-    environment.filters.update({each.__name__: each for each in shown})
-    return environment

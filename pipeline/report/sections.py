@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pipeline.errors import RatchetError, StorageError
+from pipeline.errors import RatchetError, StorageError, without_secrets
 
 _LONGEST_PROBLEM = 500  # characters
 
@@ -44,7 +44,8 @@ def section(make: Callable[[], T | None], root: Path) -> Section[T]:
         at = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(at.filename).name}:{at.lineno}"
         problem = f"a bug in Ratchet, please report it: {type(error).__name__}: {error} ({place})"
-    return Section(None, " ".join(problem.replace(f"{root}/", "").split())[:_LONGEST_PROBLEM])
+    problem = without_secrets(" ".join(problem.replace(f"{root}/", "").split()))
+    return Section(None, problem[:_LONGEST_PROBLEM])
 
 
 def find_file(path: Path) -> Path | None:

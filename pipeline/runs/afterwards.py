@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipeline.errors import without_secrets
+
 
 @contextmanager
 def warned(what: str) -> Iterator[None]:
@@ -13,7 +15,7 @@ def warned(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not take the place of the first error
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = without_secrets(" ".join(str(error).split())) or type(error).__name__
         print(f"warning: {what}: {reason}", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -20,9 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.errors import StorageError, without_secrets
 from pipeline.graph import GRAPH_FILE
 from pipeline.runs import absent_sources, dvc_repairs, known_hashes, watched_inputs, workspace_config
-from pipeline.runtime import processes
+from pipeline.runtime import processes, surroundings
+from pipeline.storage.artifacts import write_file
 
 _COMMAND = [sys.executable, "-m", "pipeline.runs.dvc_repro"]
 _GARBAGE_THRESHOLD = 200_000  # objects (700 by default): this process is short-lived and frees little
@@ -71,9 +73,10 @@ def start(workspace: Path, environment: Mapping[str, str], log: Path, order: Ord
 
 
 def _started() -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    code = Path(__file__).parents[2]
+    environment = surroundings.chosen(os.environ, code)
     # Until it has its order, its output (that DVC cannot be loaded) goes to our standard error.
-    return processes.start(_COMMAND, folder=Path.cwd(), environment=environment, stdin=subprocess.PIPE, output=2)
+    return processes.start(_COMMAND, folder=code, environment=environment, stdin=subprocess.PIPE, output=2)
 
 
 def main() -> NoReturn:
@@ -98,10 +101,12 @@ def main() -> NoReturn:
             workspace_config.write(Path.cwd(), Path(order.home))
         with Repo(config={"core": {"no_scm": True}}, _wait_for_lock=order.is_single) as repo:
             _execute(repo, order)
+        code = 0
     except Exception:
         logging.getLogger("dvc").exception("")  # DVC's own handler makes one line of it: ERROR: what: why
-        processes.leave(_FAILED)
-    processes.leave(0)
+        code = _FAILED
+    _mask_secrets(Path(whole["log"]))
+    processes.leave(code)
 
 
 def _execute(repo: Any, order: Order) -> None:
@@ -158,6 +163,20 @@ def _say_what_is_clean(repo: Any, path: Path) -> None:
     except (RatchetError, DvcException):
         is_clean = False
     write_json(path, picture if is_clean else None)
+
+
+def _mask_secrets(log: Path) -> None:
+    """Mask the secrets in what DVC and the stages have said, now that none of them writes any more.
+
+    Another file takes the log's place: whoever reads it at this moment reads on in the one that was. On a full disk it
+    stays as it is: what the run has to say matters more then.
+    """
+    sys.stdout.flush()
+    said = os.fsdecode(log.read_bytes())
+    masked = without_secrets(said)
+    if masked != said:
+        with suppress(StorageError):
+            write_file(log, os.fsencode(masked))
 
 
 def _become(whole: Mapping[str, Any], order: Order) -> None:

@@ -18,7 +18,7 @@ from pipeline.errors import RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.strict_yaml import parse_yaml
-from pipeline.records.run import ATTEMPTS, RECORD_FILE, RUNS, RunOutcome, RunRecord, State
+from pipeline.records.run import ATTEMPTS, CHAMPIONS_FILE, PAGE_FILE, RECORD_FILE, RUNS, RunOutcome, RunRecord, State
 from pipeline.runs.afterwards import warned
 from pipeline.runtime import processes
 from pipeline.storage.record_files import read_record, write_record
@@ -134,6 +134,7 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
                 continue  # evidence of nothing, and in the way of whoever looks what runs need
             if source.is_dir():
                 shutil.copytree(source, aside / name)
+                _forward(aside / CHAMPIONS_FILE, os.path.relpath(root / CHAMPIONS_FILE, (kept / PAGE_FILE).parent))
             elif source.exists():
                 shutil.copy2(source, aside / name)
             if (kept / name).is_dir():  # kept by an earlier try to close the same attempt
@@ -145,6 +146,17 @@ def keep(root: Path, workspace: Path, record: RunRecord) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return kept
+
+
+def _forward(page: Path, address: str) -> None:
+    """Write a page that leads on to the project's page of the champions, which a link of a kept page means.
+
+    A copy would be out of date with the next run, and its own links would lead nowhere.
+    """
+    page.write_text(
+        '<!doctype html><meta charset="utf-8"><title>Champions</title>'
+        f'<meta http-equiv="refresh" content="0; url={address}"><a href="{address}">Champions</a>\n'
+    )
 
 
 def _is_readable(lock: Path) -> bool:

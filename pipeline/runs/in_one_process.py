@@ -17,6 +17,7 @@ from pipeline.records.run import RunRecord, RunRequest
 from pipeline.records.verdict import Verdict
 from pipeline.runs import dvc_lock, freshness, history, workspaces
 from pipeline.runs.afterwards import at_the_end, warned
+from pipeline.runs.champions_page import write_champions
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.locks import run_lock, same_work_lock
@@ -198,6 +199,7 @@ def _recorded(root: Path, workspace: Path, graph: Graph, record: RunRecord) -> I
     verdict = verdict_of(workspace, graph)
     outcome, why = (verdict.outcome, verdict.reason) if verdict else (None, NO_VERDICT)
     history.finish(root, workspace, record, "success", outcome, why)
+    write_champions(root)
 
 
 def _true_of(root: Path, record: RunRecord) -> RunRecord:

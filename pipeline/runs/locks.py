@@ -13,8 +13,10 @@ from pipeline.errors import StorageError, TryAgain
 from pipeline.runs.workspaces import RUN_LOCK, WORK, stage_folder
 
 _MAKER_LOCK = "workspaces.lock"
+_PAGE_LOCK = "champions.lock"
 _SAME_WORK = "same_work"
 _MAKING_S = 600.0  # a checkout on a slow disk, several times
+_PAGE_S = 60.0  # a registry that answers slowly, several times
 _POLL_S = 0.1
 _QUIET_S = 2.0  # a wait that is longer is announced
 _FOREVER_S = float("inf")
@@ -48,6 +50,13 @@ def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Itera
 def maker_lock(root: Path) -> Iterator[None]:
     """Hold the lock for checking whether a workspace exists and making it; raise TryAgain if it stays held too long."""
     with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
+        yield
+
+
+@contextmanager
+def page_lock(root: Path) -> Iterator[None]:
+    """Hold the lock for reading the registry and writing the page on it; raise TryAgain if it stays held too long."""
+    with _held(root, root / WORK / _PAGE_LOCK, patience_s=_PAGE_S):
         yield
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import FULL_DISK, Bug, DataError, RatchetError, StorageError, TryAgain
+from pipeline.recipe.execution import load_execution
 from pipeline.runs import dvc_repro, workspaces
 from pipeline.runs.absent_sources import GONE
 from pipeline.runs.afterwards import warned
@@ -20,7 +21,7 @@ from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
 from pipeline.runs.watched_inputs import MEANWHILE
-from pipeline.runtime import processes
+from pipeline.runtime import processes, surroundings
 from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.progress import EVENTS_VARIABLE
 from pipeline.storage.artifacts import is_disk_full, read_json, write_json
@@ -98,11 +99,11 @@ def _home(workspace: Path) -> str | None:
 
 def _environment(workspace: Path, environment: Mapping[str, str], logs: Path) -> dict[str, str]:
     binaries = Path(sys.executable).parent
+    further = load_execution(workspace, environment).environment.pass_on
     return {
-        **environment,
+        **surroundings.chosen(environment, workspace, further),  # the stage's code is this workspace's
         EVIDENCE_VARIABLE: str(logs),
         "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
-        "PYTHONPATH": str(workspace),  # the stage's code is this workspace's, whatever is installed
         "SHELL": str(own) if (own := binaries / "ratchet").is_file() else "/bin/sh",  # see cli.stage.without_shell
     }
 

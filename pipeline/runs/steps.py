@@ -17,6 +17,7 @@ from pipeline.graph import Graph, load_graph
 from pipeline.records.run import RunOutcome, RunRecord, State
 from pipeline.runs import dvc_lock, freshness, history, out_of_memory, restoring, workspaces
 from pipeline.runs.afterwards import at_the_end, warned
+from pipeline.runs.champions_page import write_champions
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.locks import maker_lock, run_lock, same_work_lock, stage_lock
@@ -109,6 +110,8 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
     if state == "failed" and not sentence:
         sentence = next((row.what for row in rows if row.state == "failed"), "a task failed")
     done = history.finish(root, workspace, record, state, outcome, sentence or why)
+    if state == "success" and record.until is None:
+        write_champions(root)
     if state == "success":
         _end(root, record)
     return done

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO
+
+from pipeline.errors import StorageError
+from pipeline.runtime.user_folder import machine_folder, open_private
 
 
 @contextmanager
@@ -64,9 +65,10 @@ def yielding_threads() -> Iterator[None]:
 
 def _claim(core: int) -> IO[bytes] | None:
     """Claim a core for as long as the file stays open; the kernel releases it when the process ends."""
-    folder = Path(tempfile.gettempdir()) / f"ratchet-cores-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    stream = (folder / str(core)).open("wb")
+    try:
+        stream = open_private(machine_folder("cores") / str(core))
+    except (StorageError, OSError):
+        return None  # where there is no folder of the user's own, ranks are not pinned: slower, but the same result
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

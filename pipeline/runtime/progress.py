@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+from pipeline.errors import without_secrets
+
 EVENTS_VARIABLE = "RATCHET_EVENTS"
 EVENT_INTERVAL_S = 0.2  # between events for a program
 LINE_INTERVAL_S = 5.0  # between lines for a person
@@ -64,6 +66,7 @@ class Progress:
             self._emit("fail", summary=message, exit_code=exit_code)
 
     def _emit(self, event: str, **values: object) -> None:
+        values = {key: without_secrets(value) if isinstance(value, str) else value for key, value in values.items()}
         if self._events_path:
             line = json.dumps({"stage": self._stage, "event": event, "at_s": time.time(), **values}) + "\n"
             descriptor = os.open(self._events_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
-from pipeline.runtime import user
+from pipeline.runtime import memory, user
 from pipeline.runtime.imports import IMPORTS_VARIABLE
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
     Raises UsageError if its JVM does not start.
     """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    if settings.master.startswith(
+        "local"
+    ):  # else the JVM asks for the address of this machine's name, which may have none
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
@@ -39,10 +44,14 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         session = SparkSession.builder.config(map=chosen).getOrCreate()
     except PySparkRuntimeError as error:
         raise UsageError(f"Spark cannot start: {error}; `ratchet doctor` says what Java lacks") from error
+    except Py4JJavaError as error:  # of a setting: a folder that is not there, a class that is unknown …
+        said = str(error.java_exception.toString()).splitlines()[0]
+        raise UsageError(f"Spark cannot start: {said}; look at `spark` in execution.yaml") from error
     session.sparkContext.setLogLevel("ERROR")
     try:
         yield session
     finally:
+        memory.note_descendants()  # before its workers end
         session.stop()
 
 

@@ -50,3 +50,12 @@ def test_a_name_that_is_not_utf_8_is_readable_in_the_traceback(folder: Path) -> 
     except ValueError as error:
         as_bug(error)
     assert "image-\\udcff.png" in (folder / ".ratchet" / "traceback.txt").read_text()
+
+
+def test_neither_the_line_nor_the_traceback_has_a_secret(folder: Path) -> None:
+    try:
+        raise ValueError("http://ann:s3cret@host:5000 refuses")
+    except ValueError as error:
+        line = as_bug(error)
+    assert line.startswith("bug: ValueError: http://ann:***@host:5000 refuses; where: ")
+    assert "s3cret" not in (folder / ".ratchet" / "traceback.txt").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import command_line
-from pipeline.errors import FULL_DISK
+from pipeline.errors import FULL_DISK, StorageError
 from tests.cli.given import ROOT, complaint
 
 
@@ -86,10 +86,17 @@ def test_an_interrupted_command_says_that_it_can_go_on(
     assert (code, "run again to go on" in said) == (130, True)
 
 
-def test_with_debug_a_bug_is_raised(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raising(monkeypatch, ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        command_line.main(["run", "--debug"])
+@pytest.mark.parametrize("kind", [ValueError, StorageError])
+def test_with_debug_there_is_a_traceback_without_secrets(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    raising(monkeypatch, kind("http://ann:s3cret@host:5000 refuses"))
+    code = command_line.main(["run", "--debug"])
+    said = capsys.readouterr().err
+    assert code == (74 if kind is StorageError else 70)
+    assert "Traceback (most recent call last)" in said
+    assert f"{kind.__name__}: http://ann:***@host:5000 refuses" in said
+    assert "s3cret" not in said
 
 
 @pytest.mark.parametrize("command", ["run", "runs", "stage", "graph", "report", "doctor", "registry"])
@@ -110,7 +117,7 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_command_starts_without_anything_heavy() -> None:
     code = (
-        "import sys; from pipeline import cli; cli.main(['graph']);"
+        "import sys; from pipeline.cli import command_line; command_line.main(['graph']);"
         "heavy = {'tensorflow', 'pyspark', 'great_expectations', 'mlflow', 'numpy', 'pyarrow', 'dvc', 'rich'};"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

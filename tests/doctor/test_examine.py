@@ -32,6 +32,11 @@ NAMES = [
     "disk",
     "work tree",
     "user",
+    "environment variables",
+    "keras settings",
+    "locale",
+    "host name",
+    "configs",
 ]
 MOST_S = 3.0  # of processor time: loading one heavy library on a slow machine would take it
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.doctor.reachability import probe, without_password
+from pipeline.doctor.reachability import probe
 
 
 @contextmanager
@@ -113,5 +113,22 @@ def test_what_cannot_be_examined_is_believed(tmp_path: Path) -> None:
     assert probe(tmp_path, "databricks://profile") is None
 
 
-def test_no_password_is_printed() -> None:
-    assert without_password("postgresql://user:secret@host:5432/mlflow") == "postgresql://user:***@host:5432/mlflow"
+@pytest.mark.parametrize("with_port", [True, False])
+def test_a_server_is_asked_without_the_password_of_its_address(tmp_path: Path, with_port: bool) -> None:
+    with server(401) as uri:
+        there = uri.replace("//", "//ann:s3cret%2Fpart@") if with_port else "http://ann:s3cret@host.invalid"
+        problem = probe(tmp_path, there)
+    if with_port:
+        assert problem is None
+    else:
+        assert problem is not None
+        assert "s3cret" not in problem.what + problem.remedy
+        assert "host.invalid" in problem.remedy
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql"])
+def test_a_password_that_is_not_encoded_is_not_shown_as_a_port(tmp_path: Path, scheme: str) -> None:
+    problem = probe(tmp_path, f"{scheme}://ann:s3c/ret@host:5000")
+    assert problem is not None
+    assert "%2F" in problem.what
+    assert "s3c" not in problem.what + problem.remedy

@@ -74,6 +74,8 @@ STAGE_RUN = StageRun(
     outcome="done",
     peak_memory_mib=100.5,
     peak_memory_of_children_mib=50.5,
+    peak_memory_of_jvm_mib=50.5,
+    peak_memory_of_workers_mib=20.5,
     out_of_memory=1.0,
 )
 EXAMPLES: tuple[Record, ...] = (

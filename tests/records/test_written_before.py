@@ -46,7 +46,7 @@ CHANGED = {"models/champion/champion.json", "models/candidate/architecture.json"
 BEGUN_WITH: dict[str, Any] = {"attempt": 1, "photograph": None, "commit": None, "is_dirty": None}
 ADDED: dict[type[Record], dict[str, Any]] = {
     Manifest: {"record_version": 2, "features": []},
-    RunReport: {"record_version": 2, **BEGUN_WITH},
+    RunReport: {"record_version": 3, **BEGUN_WITH},
     RunRecord: {
         "record_version": 2,
         **BEGUN_WITH,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.made_answers import MadeAnswers, make_answers
+from tests.registry.local_registry import LocalRegistry
 from tests.report.finished_project import make_project
 
 
@@ -27,3 +28,8 @@ def whole_project(answers: MadeAnswers, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def project(whole_project: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole_project, tmp_path / "project")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> LocalRegistry:
+    return LocalRegistry(tmp_path)

@@ -37,6 +37,15 @@ def test_a_finished_run_is_kept_with_its_graph_recipe_lock_and_reports(tmp_path:
     assert done.end is not None
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_kept_page_leads_to_the_projects_page_of_the_champions(tmp_path: Path, attempt: int) -> None:
+    folder = workspace(tmp_path)
+    (folder / "reports" / "champions.html").write_text("as it was then")
+    kept = history.keep(tmp_path, folder, record().changed(attempt=attempt)) / "reports" / "champions.html"
+    address = kept.read_text().partition("url=")[2].partition('"')[0]
+    assert (kept.parent / address).resolve() == tmp_path / "reports" / "champions.html"
+
+
 def test_a_second_try_replaces_what_the_first_has_kept(tmp_path: Path) -> None:
     folder = workspace(tmp_path)
     history.finish(tmp_path, folder, record(), "failed")
@@ -45,7 +54,8 @@ def test_a_second_try_replaces_what_the_first_has_kept(tmp_path: Path) -> None:
     (folder / "dvc.lock").write_text("stages: {another: {}}")
     history.finish(tmp_path, folder, record(), "success")
     assert (tmp_path / "runs" / "r1" / "dvc.lock").read_text() == "stages: {another: {}}"
-    assert [path.name for path in (tmp_path / "runs" / "r1" / "reports").iterdir()] == ["other.json"]
+    kept = tmp_path / "runs" / "r1" / "reports"
+    assert {path.name for path in kept.iterdir()} == {"other.json", "champions.html"}
 
 
 def test_the_list_is_newest_first(tmp_path: Path) -> None:

@@ -24,8 +24,7 @@ with own_cores(int(sys.argv[1]), 1, 0) as cores:
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claim under a folder of the test's own: a real training may be running."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
 def test_a_rank_keeps_to_its_core_within_the_block_only() -> None:
@@ -61,6 +60,20 @@ def test_no_two_processes_get_the_same_core_and_a_killed_one_gives_its_own_back(
     with start() as next_one:
         assert first_line(next_one) == str(sorted(os.sched_getaffinity(0))[:1])
         next_one.kill()
+
+
+def test_without_a_folder_of_the_users_own_nothing_is_claimed_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("not to be written")
+    (tmp_path / "ratchet" / "cores").mkdir(parents=True, mode=0o700)
+    for core in os.sched_getaffinity(0):
+        (tmp_path / "ratchet" / "cores" / str(core)).symlink_to(other)
+    before = os.sched_getaffinity(0)
+    with own_cores(1, 1, 0) as cores:
+        assert (cores, os.sched_getaffinity(0)) == (frozenset(), before)
+    assert other.read_text() == "not to be written"
 
 
 def test_threads_of_the_block_yield_and_the_process_does_not() -> None:

@@ -13,6 +13,7 @@ import pytest
 from pipeline.recipe.execution import SparkSettings
 from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
+from tests.system import hostile
 from tests.system.project import Project, make_project
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ def run_here(spark: SparkSession) -> RunHere:
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose first run has been promoted. What a test changes in it, it puts back."""
+    """A project whose first run has been promoted. What a test changes in it, it puts back.
+
+    It ran among the settings of other programs: whatever has the same lock as this run is no other for being without.
+    """
     project = make_project(tmp_path_factory.mktemp("first") / "project")
-    done = project.ratchet("run")
+    done = hostile.run(project, tmp_path_factory.mktemp("hostile"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verdict: PROMOTE" in done.stdout
     shutil.copyfile(project.root / "dvc.lock", project.root.parent / "first.lock")

@@ -1,0 +1,68 @@
+"""Checks of what a run inherits: variables, the home's settings of other programs, the locale, the host's name."""
+
+from __future__ import annotations
+
+import locale
+import os
+import shlex
+import socket
+from collections.abc import Collection
+from pathlib import Path
+
+from pipeline.doctor.health import HealthCheck
+from pipeline.errors import nearest
+from pipeline.recipe.configs import passed_over
+from pipeline.recipe.execution import variables
+from pipeline.runtime import surroundings
+
+# What others set for programs that a run uses too: worth a word, because whoever has set it may expect it to count.
+_OF_OTHERS = ("SPARK_", "PYSPARK_", "PYTHON", "TF_", "KERAS_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS",
+              "MLFLOW_", "OMP_", "XLA_", "HOROVOD_", "LC_", "GIT_", "HADOOP_", "DVC_", "CUDA_")  # fmt: skip
+
+
+def check_variables(root: Path, pass_on: Collection[str]) -> HealthCheck:
+    """Variables that mean nothing to Ratchet, and those that a run does not pass on."""
+    unknown = surroundings.unknown_names(os.environ)
+    if unknown:
+        found = f"{unknown[0]:.80} is unknown{nearest(unknown[0], variables())}"
+        return HealthCheck("environment variables", False, found, f"unset {shlex.quote(unknown[0])}")
+    left = [name for name in surroundings.left_behind(os.environ, root, pass_on) if name.startswith(_OF_OTHERS)]
+    if not left:
+        return HealthCheck("environment variables", True, "none that a run would need to leave behind")
+    names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+    return HealthCheck(
+        "environment variables", True, f"not passed on to a run: {names} (environment.pass_on in execution.yaml)"
+    )
+
+
+def check_keras() -> HealthCheck:
+    """Keras's settings in the home do not count."""
+    settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    said = f"{settings} is not used: a run has settings of its own" if settings.is_file() else "settings of its own"
+    return HealthCheck("keras settings", True, said)
+
+
+def check_locale() -> HealthCheck:
+    """Text is UTF-8 in a run, whatever it is here."""
+    here = locale.getencoding()
+    said = "UTF-8" if here.lower() in ("utf-8", "utf8") else f"{here} here; a run works in UTF-8"
+    return HealthCheck("locale", True, said)
+
+
+def check_host() -> HealthCheck:
+    """The machine's name; a local Spark and local workers do without its address."""
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return HealthCheck("host name", True, f"{name} has no address; needed only by a cluster's master")
+    return HealthCheck("host name", True, name)
+
+
+def check_configs(root: Path) -> HealthCheck:
+    """Every file in `configs/` that looks like a config is one."""
+    if lines := passed_over(root):
+        name = lines[0].partition(":")[0]
+        remedy = f"mv {shlex.quote(name)} {shlex.quote(str(Path(name).with_suffix('.yaml')))}"
+        return HealthCheck("configs", False, lines[0], remedy)
+    return HealthCheck("configs", True, "each is read")
