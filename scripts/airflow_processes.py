@@ -119,10 +119,9 @@ def find(checkout: Path, started: Started | None) -> dict[int, Process]:
     return {pid: table[pid] for pid in sorted(found - {os.getpid()})}
 
 
-def ticks(checkout: Path, started: Started) -> dict[int, int]:
-    """Return the processor time of the parts of this checkout's Airflow, by pid. A task has a session of its own."""
-    found = find(checkout, started)
-    return {pid: process.ticks for pid, process in found.items() if process.session == started.pid}
+def ticks(checkout: Path, session: int) -> dict[int, int]:
+    """Return the processor time of the processes of this checkout's Airflow that share a session, by pid."""
+    return {pid: process.ticks for pid, process in find(checkout, None).items() if process.session == session}
 
 
 def end(checkout: Path, started: Started | None, *, grace_s: float, say: Callable[[str], None]) -> str | None:

@@ -15,18 +15,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import airflow_pages
 import airflow_processes
 import airflow_settings
 from airflow_patience import STALL_S, WORK_S, Patience
 from airflow_processes import MARK, Started
 from airflow_readiness import ImportFailed, Readiness
-from airflow_settings import HOME, PARSE_LOGS, PASSWORDS, ROOT, USER, settings
+from airflow_settings import HOME, PAGES, PARSE_LOGS, PASSWORDS, RECORD, ROOT, USER, settings
 
-RECORD = HOME / "standalone.json"
 LOG = HOME / "standalone.log"
 VENV = Path(os.environ.get("RATCHET_AIRFLOW_VENV", ROOT / ".venv-airflow"))
 
@@ -51,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/airflow.sh", add_help=False)
     parser.add_argument("verb", choices=["start", "stop", "status", "env", "become"])
     parser.add_argument("--port", type=int, default=None)
+    parser.add_argument("--pages", action="store_true")
     parser.add_argument("--stall-s", type=float, default=STALL_S)
     parser.add_argument("--work-s", type=float, default=WORK_S)
     parser.add_argument("--grace-s", type=float, default=GRACE_S)
@@ -61,7 +62,7 @@ def main() -> int:
     try:
         match asked.verb:
             case "start":
-                start(asked.port, Patience(asked.stall_s, asked.work_s), asked.grace_s)
+                start(asked.port, lambda: Patience(asked.stall_s, asked.work_s), asked.grace_s, with_pages=asked.pages)
             case "stop":
                 stop(asked.grace_s)
             case "status":
@@ -76,10 +77,11 @@ def main() -> int:
     return 0
 
 
-def start(port: int | None, patience: Patience, grace_s: float) -> None:
-    """Start Airflow, or join a start that is under way, and return when it is ready.
+def start(port: int | None, patience: Callable[[], Patience], grace_s: float, *, with_pages: bool) -> None:
+    """Start Airflow, or join a start that is under way, and return when it is ready, and the pages beside it if asked.
 
-    One that has lost a part is ended and started anew. A failed start leaves nothing running and raises `Refused`.
+    One that has lost a part is ended and started anew. A failed start leaves nothing running and raises `Refused`; pages
+    that cannot be served do not end Airflow.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -94,7 +96,7 @@ def start(port: int | None, patience: Patience, grace_s: float) -> None:
         else:
             if started and ended_parts:
                 say(f"Airflow at {started.address} has lost its {' and its '.join(ended_parts)}: it is started anew")
-                port = port or started.port
+                port, with_pages = port or started.port, with_pages or airflow_pages.leader() is not None
             ended = _end(started, grace_s)
             if ended and not is_alive:
                 say(f"something was left of an Airflow that was killed: {ended}")
@@ -104,7 +106,7 @@ def start(port: int | None, patience: Patience, grace_s: float) -> None:
                 _end(Started.read(RECORD), grace_s)
                 raise
     try:
-        _wait_until_ready(started, patience)
+        _wait_until_ready(started, patience())
     except BaseException as error:
         # Whoever joined and lost patience with Ctrl-C does not end what another one is starting.
         if is_new or isinstance(error, Refused):
@@ -113,6 +115,8 @@ def start(port: int | None, patience: Patience, grace_s: float) -> None:
         raise
     del child  # not before: Python would lose a signal that arrives while the process's object is taken apart
     is_so = "is ready" if is_new else "is running already"
+    if with_pages:
+        _serve_pages(started, patience())
     say(f"Airflow {is_so}: {started.address}  user {USER}, password in {PASSWORDS.relative_to(ROOT)}")
 
 
@@ -137,7 +141,11 @@ def status() -> int:
     lacks = f"it has lost its {' and its '.join(ended_parts)}: start repairs it" if ended_parts else None
     lacks = lacks or Readiness(started).lacks_health()
     say(f"Airflow at {started.address}: {lacks or 'healthy'} (pid {started.pid}, log {LOG.relative_to(ROOT)})")
-    return 1 if lacks else 0
+    pages_lack = None
+    if PAGES.exists():
+        pages_lack = airflow_pages.lacks() if airflow_pages.leader() else "they have ended: start --pages repairs them"
+        say(f"pages beside it: {airflow_pages.in_words()}: {pages_lack or 'healthy'}")
+    return 1 if lacks or pages_lack else 0
 
 
 def print_environment(port: int | None) -> None:
@@ -193,13 +201,52 @@ def _spawn(port: int) -> tuple[Started, subprocess.Popen[bytes]]:
             say(f"starting Airflow at {started.address} (log: {LOG.relative_to(ROOT)})")
             return started, child
         time.sleep(0.02)
-    raise Refused(BUG, f"Airflow could not be started{_end_of_log()}")
+    raise Refused(BUG, f"Airflow could not be started{_end_of_log(LOG)}")
+
+
+def _serve_pages(started: Started, patience: Patience) -> None:
+    """Serve the pages beside an Airflow, if they are not there, and return when they answer."""
+    with _turn():
+        if leader := airflow_pages.leader():
+            child, pid = None, leader.pid
+        else:
+            if not airflow_pages.VENV.is_dir():
+                raise Refused(USAGE, f"the pipeline's environment {airflow_pages.VENV} is not there: run `make setup`")
+            child = airflow_pages.begin(started.port)
+            pid = child.pid
+    wait = _Wait(patience, pid, airflow_pages.LOG)
+    while lacks := airflow_pages.lacks():
+        if (child.poll() is not None) if child else airflow_pages.leader() is None:
+            raise Refused(BUG, f"the pages of MLflow and TensorBoard have ended{_end_of_log(airflow_pages.LOG)}")
+        wait.go_on(lacks, "The pages of MLflow and TensorBoard are not ready")
+    say(f"pages beside it: {airflow_pages.in_words()}")
+
+
+class _Wait:
+    """Waits, and says for what, until it is in vain."""
+
+    def __init__(self, patience: Patience, session: int, log: Path) -> None:
+        self._patience, self._session, self._log = patience, session, log
+        self._began_s = self._told_s = time.monotonic()
+        self._said = ""
+
+    def go_on(self, lacks: str, what: str) -> None:
+        """Wait for a moment. Raises `Refused` if it is in vain; `what` is then what is not ready."""
+        now_s = time.monotonic()
+        ticks = airflow_processes.ticks(ROOT, self._session)
+        size = self._log.stat().st_size if self._log.exists() else 0
+        if why := self._patience.lost(lacks, ticks, size, now_s):
+            raise Refused(BUG, f"{what}: {lacks}, and {why}{_end_of_log(self._log)}")
+        waited_s = now_s - self._began_s
+        if waited_s > 1 and (lacks != self._said or now_s - self._told_s > _STILL_S):
+            work = f", it is at work: {self._patience.work_s:.0f} s of processor time" if lacks == self._said else ""
+            say(f"  {lacks} ({waited_s:.0f} s{work})")
+            self._said, self._told_s = lacks, now_s
+        time.sleep(_LOOK_S)
 
 
 def _wait_until_ready(started: Started, patience: Patience) -> None:
-    began_s = told_s = time.monotonic()
-    readiness = Readiness(started)
-    said = ""
+    readiness, wait = Readiness(started), _Wait(patience, started.pid, LOG)
     while True:
         is_alive = started.is_alive  # asked before the rest: one that ends meanwhile is found dead the next time
         ended_parts = airflow_processes.ended_parts(started)
@@ -210,19 +257,12 @@ def _wait_until_ready(started: Started, patience: Patience) -> None:
             say(f"warning: {failed}")
             return
         if not is_alive:
-            raise Refused(BUG, f"Airflow ended while it started{_end_of_log()}")
+            raise Refused(BUG, f"Airflow ended while it started{_end_of_log(LOG)}")
         if ended_parts:
-            raise Refused(BUG, f"Airflow's {' and '.join(ended_parts)} ended while it started{_end_of_log()}")
+            raise Refused(BUG, f"Airflow's {' and '.join(ended_parts)} ended while it started{_end_of_log(LOG)}")
         if not lacks:
             return
-        now_s = time.monotonic()
-        if why := patience.lost(lacks, airflow_processes.ticks(ROOT, started), _size(LOG), now_s):
-            raise Refused(BUG, f"Airflow is not ready: {lacks}, and {why}{_end_of_log()}")
-        if now_s - began_s > 1 and (lacks != said or now_s - told_s > _STILL_S):
-            at_work = f", it is at work: {patience.work_s:.0f} s of processor time" if lacks == said else ""
-            say(f"  {lacks} ({now_s - began_s:.0f} s{at_work})")
-            said, told_s = lacks, now_s
-        time.sleep(_LOOK_S)
+        wait.go_on(lacks, "Airflow is not ready")
 
 
 def _end(started: Started | None, grace_s: float) -> str | None:
@@ -232,6 +272,7 @@ def _end(started: Started | None, grace_s: float) -> str | None:
     except TimeoutError as error:
         raise Refused(BUG, f"Airflow cannot be ended: {error}") from None
     RECORD.unlink(missing_ok=True)
+    PAGES.unlink(missing_ok=True)
     return ended
 
 
@@ -252,16 +293,12 @@ def _turn() -> Iterator[None]:
         yield
 
 
-def _end_of_log(count: int = 20) -> str:
+def _end_of_log(log: Path, count: int = 20) -> str:
     try:
-        lines = LOG.read_text(errors="replace").splitlines()[-count:]
+        lines = log.read_text(errors="replace").splitlines()[-count:]
     except OSError:
         return ""
-    return "\n".join([f"; the end of {LOG.relative_to(ROOT)}:", *lines])
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    return "\n".join([f"; the end of {log.relative_to(ROOT)}:", *lines])
 
 
 def _leave(number: int, _: object) -> None:

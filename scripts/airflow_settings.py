@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".airflow"
 DAGS = ROOT / "dags"
 SECRETS = HOME / "airflow.cfg"  # the file that Airflow would write itself, with every default and shorter keys
+RECORD = HOME / "standalone.json"  # who Airflow is, and where it answers
+PAGES = HOME / "pages.json"  # the addresses of the pages beside it; dags/plugins/ links to them
+PAGES_NAME = "ratchet-pages"  # of the process that serves them
 PASSWORDS = HOME / "simple_auth_manager_passwords.json.generated"  # the name that Airflow gives it
 _DATABASE, _DATABASE_PATIENCE_S = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", 300
 PARSE_LOGS = HOME / "logs" / "dag_processor"  # one for each DAG file that is read
@@ -58,10 +61,15 @@ def settings(port: int, log_ports: tuple[int, ...]) -> dict[str, str]:
 def refuse(port: int) -> str | None:
     """Say why Airflow cannot listen on a port, and on which it could; None if it can."""
     if why := _why_not(port):
-        others = (other for other in range(port + 1, min(port + 100, 1 << 16)) if not _why_not(other))
-        free = "".join(f", for example {other}" for other in islice(others, 1))
+        free = "".join(f", for example {other}" for other in ports_after(port, 1))
         return f"port {port} of 127.0.0.1 {why}: choose another with PORT=…{free}"
     return None
+
+
+def ports_after(port: int, count: int) -> list[int]:
+    """Return the next ports of loopback on which something can listen: that many, or fewer where there are no more."""
+    free = (other for other in range(port + 1, min(port + 100, 1 << 16)) if not _why_not(other))
+    return list(islice(free, count))
 
 
 def _why_not(port: int) -> str | None:
