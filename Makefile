@@ -24,8 +24,8 @@ setup-airflow: setup ## set up Airflow's own environment too
 demo: setup ## retrain on the sample of Fashion-MNIST, judge and register the model
 	@$(in_venv) ratchet run
 
-airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080
-	@scripts/airflow.sh start $(if $(PORT),--port $(PORT))
+airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080; PAGES=1: MLflow and TensorBoard beside it
+	@scripts/airflow.sh start $(if $(PORT),--port $(PORT)) $(if $(PAGES),--pages)
 
 airflow-stop: ## stop it
 	@scripts/airflow.sh stop

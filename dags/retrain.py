@@ -27,8 +27,6 @@ from pipeline.recipe.recipe import PARAMS_FILE, Recipe  # noqa: E402
 from pipeline.recipe.resolving import checked  # noqa: E402
 from pipeline.recipe.strict_yaml import parse_yaml  # noqa: E402
 
-_RUNS_AT_ONCE = 4
-
 
 def build(path: Path, shipped: dict[str, Any], declared: dict[str, Any], below: Recipe) -> DAG:
     """Build the DAG of one config on top of `params.yaml` and `dvc.yaml`, both as plain values; `below` is the former.
@@ -56,7 +54,6 @@ def _dag(name: str, where: str, config: Config, recipe: Recipe, specs: tuple[der
         f"retrain_{name}",
         schedule=_schedule(name, where, config),
         catchup=False,
-        max_active_runs=_RUNS_AT_ONCE,
         description=config.description,
         doc_md=_document(name, config, recipe, specs),
         tags=[*config.tags, *_times(config), "ratchet"],

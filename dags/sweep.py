@@ -1,9 +1,8 @@
-"""Once a day, removes the workspaces that are no longer needed."""
+"""Every hour, removes the workspaces that are no longer needed."""
 
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,9 +15,9 @@ from dags.tasks import Sweep  # noqa: E402
 
 with DAG(
     "ratchet_sweep",
-    schedule="30 3 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    schedule="30 * * * *",
     catchup=False,
+    is_paused_upon_creation=False,  # it trains nothing, and nobody thinks of switching it on
     max_active_runs=1,
     description="removes the workspaces of runs that were deleted here, or that failed or were abandoned long ago",
     tags=["ratchet"],

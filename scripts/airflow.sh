@@ -3,6 +3,7 @@
 #
 #   scripts/airflow.sh start [--port 8080]   returns when it is ready; does nothing if it runs already, and starts it anew if
 #                                            a part of it has ended; it waits while something moves, on a busy machine too
+#                      --pages             MLflow's page and TensorBoard beside it, on the next free ports of loopback
 #   scripts/airflow.sh status                0 if it runs and is healthy, 1 if not
 #   scripts/airflow.sh stop                  ends every process of it; 0 also if none was there
 #   scripts/airflow.sh env [--port 8080]     prints the settings, for Airflow's own command:

@@ -32,7 +32,7 @@ def leader() -> Process | None:
 
 
 def begin(airflow_port: int) -> subprocess.Popen[bytes]:
-    """Begin to serve them on the next ports that are free: the same ones each time, as long as nobody else takes them."""
+    """Begin to serve them on the next ports that are free: the same ones each time, if nobody else takes them."""
     mlflow, tensorboard = airflow_settings.ports_after(airflow_port, 2)
     command = [str(VENV / "bin" / "python"), str(ROOT / "scripts" / "serve_pages.py"), "all"]
     with os.fdopen(os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:

@@ -80,8 +80,8 @@ def main() -> int:
 def start(port: int | None, patience: Callable[[], Patience], grace_s: float, *, with_pages: bool) -> None:
     """Start Airflow, or join a start that is under way, and return when it is ready, and the pages beside it if asked.
 
-    One that has lost a part is ended and started anew. A failed start leaves nothing running and raises `Refused`; pages
-    that cannot be served do not end Airflow.
+    One that has lost a part is ended and started anew. A failed start leaves nothing running and raises `Refused`;
+    pages that cannot be served do not end Airflow.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -117,7 +117,8 @@ def start(port: int | None, patience: Callable[[], Patience], grace_s: float, *,
     is_so = "is ready" if is_new else "is running already"
     if with_pages:
         _serve_pages(started, patience())
-    say(f"Airflow {is_so}: {started.address}  user {USER}, password in {PASSWORDS.relative_to(ROOT)}")
+    say(f"Airflow {is_so}: {started.address}")
+    say(f"log in as {USER}; the password stands in the file {PASSWORDS.relative_to(ROOT)}, which only you can read")
 
 
 def stop(grace_s: float) -> None:

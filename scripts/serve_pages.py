@@ -23,9 +23,9 @@ from airflow_settings import HOME, PAGES, PAGES_NAME, RECORD, ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from pipeline.recipe.execution import load_execution  # noqa: E402
-from pipeline.registry.store import Store, resolve_store  # noqa: E402
-from pipeline.runtime.processes import die_with_parent  # noqa: E402
+from pipeline.recipe.execution import load_execution
+from pipeline.registry.store import Store, resolve_store
+from pipeline.runtime.processes import die_with_parent
 
 _PR_SET_NAME = 15  # linux/prctl.h
 # What TensorBoard shows, by the name that it has there: kept runs, those at work, and the one of this folder.

@@ -87,5 +87,5 @@ def test_neither(checkout: Checkout) -> None:
 
 def test_the_sweep_runs_daily_and_one_at_a_time(shipped: Any) -> None:
     dag = shipped.dags["ratchet_sweep"]
-    assert (kept(dag).timetable.summary, dag.max_active_runs, dag.catchup) == ("30 3 * * *", 1, False)
+    assert (kept(dag).timetable.summary, dag.max_active_runs, dag.catchup) == ("30 * * * *", 1, False)
     assert dag.task_ids == ["sweep"]

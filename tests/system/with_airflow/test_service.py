@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -19,8 +21,9 @@ VENV = Path(os.environ.get("RATCHET_AIRFLOW_VENV", ROOT / ".venv-airflow"))
 
 
 def test_start_returns_when_all_parts_are_up_and_the_dags_are_read(installed: Airflow, at_start: AtStart) -> None:
-    last = at_start.told.splitlines()[-1]
-    assert last.startswith(f"Airflow is ready: http://127.0.0.1:{installed.port}  user admin")
+    ready, log_in = at_start.told.splitlines()[-2:]
+    assert ready == f"Airflow is ready: http://127.0.0.1:{installed.port}"
+    assert log_in.startswith("log in as admin; the password stands in the file .airflow/")
     assert {part: told["status"] for part, told in at_start.health.items()} == dict.fromkeys(
         ("metadatabase", "scheduler", "dag_processor", "triggerer"), "healthy"
     )
@@ -39,6 +42,25 @@ def test_it_listens_on_loopback_alone(airflow: Airflow) -> None:
     assert ("127.0.0.1", airflow.port) in found
     assert len(found) == 3  # the web server, and the logs of tasks and of triggers
     assert {address for address, _ in found} == {"127.0.0.1"}
+
+
+def test_the_pages_beside_it_answer_on_loopback_and_end_with_a_stop_of_their_own_kind(airflow: Airflow) -> None:
+    began = airflow.script("start", "--pages")
+    assert began.returncode == 0, began.stdout + began.stderr
+    file = airflow.home / "pages.json"
+    addresses = json.loads(file.read_text())
+    assert set(addresses) == {"mlflow", "tensorboard"}
+    for address in addresses.values():
+        with urllib.request.urlopen(address) as answer:
+            assert answer.status == 200
+        assert address in began.stdout
+    assert "healthy" in airflow.script("status").stdout.splitlines()[-1]
+    ports = {int(address.rpartition(":")[2]) for address in addresses.values()}
+    assert {address for address, port in listeners(airflow) if port in ports} == {"127.0.0.1"}
+    [leader] = [process for process in airflow.project.processes() if process.name() == "ratchet-pages"]
+    leader.terminate()
+    wait_for(lambda: not file.exists(), "the pages' file goes with them")
+    assert airflow.script("status").returncode == 0  # Airflow itself goes on
 
 
 def test_password_and_keys_are_their_owners_alone(airflow: Airflow) -> None:
