@@ -65,10 +65,8 @@ def outcomes(root: Path, dag_id: str) -> str:
 
 def destinations(root: Path, dag_id: str, run_id: str) -> str:
     """Return the page of where a run leads: its version in the registry, the champions, MLflow's page, TensorBoard."""
-    addresses = addresses_of(root)
-    name = history.id_for(dag_id, run_id)
     try:
-        record = history.read(root, name)
+        record = history.read(root, history.id_for(dag_id, run_id))
     except RatchetError as error:
         return _page("Registry", escape(str(error)), "")
     registration = _registration(root, record)
@@ -77,15 +75,35 @@ def destinations(root: Path, dag_id: str, run_id: str) -> str:
         version = f"v{registration.version} of {registration.name}" if registration.version else "no version"
         lines.append(("registry", f"{escape(version)}: {escape(registration.sentence)}"))
     lines.append(("champions", _link(CHAMPIONS, "every registered version over time")))
-    if mlflow := addresses.get("mlflow"):
-        lines.append(("MLflow", _link(_version_page(mlflow, registration), "the version, or the model, in MLflow")))
-    if tensorboard := addresses.get("tensorboard"):
-        chosen = f"{tensorboard}/?runFilter={quote(name)}#timeseries"
-        lines.append(("TensorBoard", _link(chosen, "curves and weights of the training")))
-    if not addresses:
+    served = {
+        "MLflow": version_address(root, dag_id, run_id),
+        "TensorBoard": training_address(root, dag_id, run_id),
+    }
+    for name, address in served.items():
+        if address:  # as text: Airflow's frame lets no link out
+            lines.append((name, f"<code>{escape(address)}</code>"))
+    if not any(served.values()):
         lines.append(("MLflow, TensorBoard", "not served now: <code>make airflow PAGES=1</code> serves them here"))
     rows = "".join(f"<tr><th>{what}</th><td>{text}</td></tr>" for what, text in lines)
     return _page("Registry", f"where run {escape(run_id)} leads", f"<table>{rows}</table>")
+
+
+def version_address(root: Path, dag_id: str, run_id: str) -> str | None:
+    """Return the address of a run's version in MLflow, or of the models; None if MLflow is not served."""
+    mlflow = addresses_of(root).get("mlflow")
+    if mlflow is None:
+        return None
+    with suppress(RatchetError):
+        registration = _registration(root, history.read(root, history.id_for(dag_id, run_id)))
+        if registration and registration.version:
+            return f"{mlflow}/#/models/{quote(registration.name, safe='')}/versions/{registration.version}"
+    return f"{mlflow}/#/models"
+
+
+def training_address(root: Path, dag_id: str, run_id: str) -> str | None:
+    """Return the address of a run's curves in TensorBoard; None if it is not served."""
+    tensorboard = addresses_of(root).get("tensorboard")
+    return f"{tensorboard}/?runFilter={quote(history.id_for(dag_id, run_id))}#timeseries" if tensorboard else None
 
 
 def no_champions() -> str:
@@ -109,18 +127,10 @@ def _registration(root: Path, record: RunRecord) -> Registration | None:
     return None
 
 
-def _version_page(mlflow: str, registration: Registration | None) -> str:
-    if registration is None:
-        return f"{mlflow}/#/models"
-    model = f"{mlflow}/#/models/{quote(registration.name, safe='')}"
-    return f"{model}/versions/{registration.version}" if registration.version else model
-
-
 def _row(record: RunRecord) -> str:
     began = datetime.fromisoformat(record.start).strftime("%Y-%m-%d %H:%M")
-    page = f"/dags/{quote(record.dag_id, safe='')}/runs/{quote(record.dag_run_id, safe='')}"
-    report = f"{PREFIX}{page}/reports/index.html"
-    links = f"{_link(page, record.dag_run_id)}<br>{_link(report, 'report')}"
+    page = f"{PREFIX}/dags/{quote(record.dag_id, safe='')}/runs/{quote(record.dag_run_id, safe='')}"
+    links = f"{escape(record.dag_run_id)}<br>{_link(f'{page}/reports/index.html', 'report')}"
     return (
         f"<tr><td class=o>{_sign(record)}</td><td>{links}</td><td class=t>{began}</td>"
         f"<td>{escape(record.asked_by)}</td><td>{escape(record.sentence or '')}</td></tr>"
@@ -137,8 +147,7 @@ def _looks(record: RunRecord) -> tuple[str, str, str]:
 
 
 def _link(address: str, text: str) -> str:
-    # In a page of its own: the frame that this one is shown in may not be led away.
-    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(text)}</a>'
+    return f'<a href="{escape(address)}">{escape(text)}</a>'
 
 
 def _page(title: str, below: str, body: str) -> str:

@@ -23,6 +23,7 @@ from dags import assets
 from dags.commands import ROOT, RatchetOperator, RunFailed, StepFailed
 from dags.derive import APPROVE, CHAMPION, OPEN
 from dags.form import FORCE, REASON, changes
+from dags.links import ReportLink, TensorBoardLink, VersionLink
 from pipeline.errors import RatchetError, StorageError
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ class CloseRun(RatchetOperator):
     """
 
     ui_color = "#e8f0fe"
+    operator_extra_links = (ReportLink(), VersionLink(), TensorBoardLink())
 
     def __init__(self, *, config: str, skippable: tuple[str, ...] = (), **arguments: Any) -> None:
         self.candidate = assets.candidate(config)

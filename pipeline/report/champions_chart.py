@@ -156,7 +156,7 @@ def _range(levels: Sequence[float]) -> tuple[float, float]:
 
 
 def _figure(value: float, span: float) -> str:
-    digits = next((digits for digits in range(7) if span >= 4 * 10.0**-digits), None)
+    digits = next((digits for digits in range(7) if span >= 40 * 10.0**-digits), None)
     text = f"{value:.3g}" if digits is None or abs(value) >= 1e9 else f"{value:.{digits}f}"
     return text.replace("-", "−")
 

@@ -81,8 +81,8 @@ def test_a_run_leads_to_its_version_and_to_the_pages_that_are_served(root: Path)
     served = {"mlflow": "http://127.0.0.1:5001", "tensorboard": "http://127.0.0.1:5002", "other": "javascript:alert(1)"}
     (root / ".airflow" / "pages.json").write_text(json.dumps(served))
     page = pages.destinations(root, DAG, "manual__1")
-    assert 'href="http://127.0.0.1:5001/#/models/digits/versions/3"' in page
-    assert 'href="http://127.0.0.1:5002/' in page
+    assert "<code>http://127.0.0.1:5001/#/models/digits/versions/3</code>" in page
+    assert "<code>http://127.0.0.1:5002/" in page
     assert "javascript:" not in page
 
 
@@ -91,6 +91,28 @@ def test_a_damaged_file_of_addresses_is_none(root: Path, text: str) -> None:
     (root / ".airflow").mkdir()
     (root / ".airflow" / "pages.json").write_text(text)
     assert pages.addresses_of(root) == {}
+
+
+def test_the_last_task_has_buttons_that_lead_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from dags import links
+    from dags.tasks import CloseRun
+
+    monkeypatch.setattr(links, "ROOT", root)
+    key = SimpleNamespace(dag_id=DAG, run_id="manual__1")
+    close = CloseRun(task_id="close", config="one")
+    assert [link.name for link in close.operator_extra_links] == ["Report", "Registered version", "TensorBoard"]
+    report, version, training = (link.get_link(close, ti_key=key) for link in close.operator_extra_links)
+    assert report.endswith(f"/ratchet/dags/{DAG}/runs/manual__1/reports/index.html")
+    assert version == training == links.run_url(DAG, "manual__1") + "/plugin/registry"
+    (root / ".airflow").mkdir()
+    (root / ".airflow" / "pages.json").write_text(
+        '{"mlflow": "http://127.0.0.1:1", "tensorboard": "http://127.0.0.1:2"}'
+    )
+    _, version, training = (link.get_link(close, ti_key=key) for link in close.operator_extra_links)
+    assert version == "http://127.0.0.1:1/#/models"
+    assert training.startswith("http://127.0.0.1:2/?runFilter=")
 
 
 def test_a_run_that_is_not_ours_is_said(root: Path) -> None:

@@ -68,6 +68,23 @@ def test_the_report_is_served_to_those_who_may_read_the_run(airflow: Airflow, fi
     assert airflow.ask("GET", page.replace("reports/index.html", str(path)))[0] == 200
 
 
+def test_its_outcome_its_links_and_the_champions_are_shown(airflow: Airflow, first_run: FirstRun) -> None:
+    status, outcomes = airflow.ask("GET", f"/ratchet/dags/{DAG}/outcomes")
+    assert status == 200
+    assert " promoted</span>" in outcomes
+    assert first_run.id.replace("+", "&#43;") in outcomes or first_run.id in outcomes
+    status, champions = airflow.ask("GET", "/ratchet/reports/champions.html")
+    assert status == 200
+    assert "digits" in champions
+    run = quote(first_run.id, safe="")
+    assert "v1 of digits" in airflow.ask("GET", f"/ratchet/dags/{DAG}/runs/{run}/registry")[1]
+    links = airflow.call("GET", f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/close/links")["extra_links"]
+    assert links["Report"] == f"{airflow.base}/ratchet/dags/{DAG}/runs/{run}/reports/index.html"
+    assert (
+        links["Registered version"] == links["TensorBoard"] == f"{airflow.base}/dags/{DAG}/runs/{run}/plugin/registry"
+    )
+
+
 def test_the_outcomes_are_assets_with_version_and_metrics(airflow: Airflow, first_run: FirstRun) -> None:
     events = {event["name"]: event for event in airflow.call("GET", "/api/v2/assets/events?limit=100")["asset_events"]}
     champion, candidate, prepared = (
