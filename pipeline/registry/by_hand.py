@@ -19,6 +19,8 @@ from pipeline.registry.reader import Reader, champion_of, no_version, open_reade
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
 
+_LONGEST_NUMBER = 18  # digits that a registry's numbers can have (SQLite: 64 bits)
+
 
 def list_versions(store: Store, name: str | None = None) -> list[Version]:
     """Return the versions of one model, or of all, by name and number; an unknown name has none."""
@@ -145,7 +147,10 @@ def _verify(store: Store, reader: Reader, version: Version) -> None:
 
 def _find(reader: Reader, name: str, which: str) -> Version:
     number = which.removeprefix("v")
-    found = reader.version(name, int(number)) if number.isdecimal() else reader.by_alias(name, which)
+    if number.isdecimal():
+        found = reader.version(name, int(number)) if len(number) <= _LONGEST_NUMBER else None
+    else:
+        found = reader.by_alias(name, which)
     if found is None:
         raise UsageError(no_version(reader, name, which))
     return found

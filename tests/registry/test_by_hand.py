@@ -39,7 +39,7 @@ def test_a_version_is_shown_by_its_number_or_its_alias(filled: LocalRegistry, wh
     assert show(filled.store, "pets", which).digest == "sha256:two"
 
 
-@pytest.mark.parametrize(("name", "which"), [("pets", "3"), ("pets", "challenger"), ("pet", "1")])
+@pytest.mark.parametrize(("name", "which"), [("pets", "3"), ("pets", "challenger"), ("pet", "1"), ("pets", "9" * 20)])
 def test_what_is_not_there_is_refused_with_what_is(filled: LocalRegistry, name: str, which: str) -> None:
     with pytest.raises(UsageError, match=r"it has 1, 2|did you mean 'pets'"):
         show(filled.store, name, which)

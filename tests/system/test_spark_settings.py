@@ -1,0 +1,28 @@
+"""A setting of Spark's that keeps it from starting is one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.system.project import ROOT
+
+CODE = """
+from pipeline.recipe.execution import SparkSettings
+from pipeline.runtime.spark import spark_session
+
+settings = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": "file:///nowhere"}
+try:
+    with spark_session(SparkSettings(settings=settings), "test"):
+        print("started")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_folder_for_events_that_is_not_there_is_told() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "UsageError Spark cannot start: java.io.FileNotFoundException: File file:/nowhere does not exist; "
+        "look at `spark` in execution.yaml\n"
+    )
