@@ -31,7 +31,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && apt-get -qq install -y --no-install-recommends g++ make python3.11-venv >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 ENV HOME=/root RATCHET_CACHE=/var/cache/ratchet UV_CACHE_DIR=/var/cache/ratchet/uv UV_LINK_MODE=copy
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ratchet_command.py ./
 COPY requirements requirements
 COPY scripts scripts
 COPY pipeline/__init__.py pipeline/
