@@ -39,8 +39,6 @@ def _run(options: argparse.Namespace) -> int:
 
     root = project_root()
     require_known_variables()
-    if options.config:
-        _tell_competitors(root, options.config)
     request = in_one_process.RunOptions(
         options.config,
         _values(options.set),
@@ -49,6 +47,8 @@ def _run(options: argparse.Namespace) -> int:
         until=options.until,
     )
     result = in_one_process.run(root, request)
+    if options.config:
+        _tell_competitors(root, options.config)
     if result.is_unchanged:
         say(f"nothing changed: {len(graph.load_graph(root).stages)} stages up to date")
     say_result(result)

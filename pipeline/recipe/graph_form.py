@@ -26,6 +26,9 @@ _OF_DVC_ALONE = {  # what DVC has besides, and what to do instead
 def require_form(declared: Mapping[str, Any]) -> None:
     """Raise UsageError, naming stage and key, unless the parsed content of `dvc.yaml` has the form of a graph."""
     _require_known(declared, _FILE_KEYS, _FILE)
+    for key, value in declared.items():
+        if problem := _FILE_VALUES[key](value) if key in _FILE_VALUES else "":
+            raise UsageError(f"{_FILE}: {key}: {problem}")
     stages = declared.get("stages")
     if not isinstance(stages, Mapping) or not stages:
         raise UsageError(f"{_FILE}: declares no stages")
@@ -39,8 +42,7 @@ def require_form(declared: Mapping[str, Any]) -> None:
         if "cmd" not in body:
             raise UsageError(f"{where} has no cmd")
         for key, value in body.items():
-            may_be_nothing = value is None and key != "cmd"
-            if not may_be_nothing and (problem := _VALUES[key](value)):
+            if not (value is None and key in _MAY_BE_NOTHING) and (problem := _VALUES[key](value)):
                 raise UsageError(f"{where}: {key}: {problem}")
 
 
@@ -85,14 +87,15 @@ def _outs(*options: str) -> Callable[[Any], str]:
         if not isinstance(value, Mapping) or len(value) != 1:
             return f"a path is needed, or {{path: {{option: value}}}}, not {_kind(value)}"
         [said] = value.values()
-        for each in said if isinstance(said, list) else [said]:
+        may_be_many = isinstance(said, list) and "template" in options
+        for each in said if may_be_many else [said]:
             if not isinstance(each, Mapping):
                 return f"options are needed after its path, not {_kind(each)}"
             for option, given in each.items():
                 if option not in options:
                     return f"unknown option '{option:.80}'{nearest(option, options)}"
-                if option in _FLAGS and not isinstance(given, bool):
-                    return f"{option}: {_flag(given)}"
+                if problem := _option(option, given):
+                    return f"{option}: {problem}"
         return ""
 
     def check(value: Any) -> str:
@@ -131,9 +134,19 @@ def _kind(value: Any) -> str:
     return next((word for kind, word in kinds if isinstance(value, kind)), "a date")
 
 
+def _option(name: str, value: Any) -> str:
+    if name in _FLAGS:
+        return _flag(value)
+    if name == "labels":
+        return _texts(value)
+    return "" if name == "meta" else _text(value)
+
+
 _FLAGS = ("cache", "persist", "checkpoint", "push", "header")
 _OUT_OPTIONS = ("cache", "persist", "checkpoint", "remote", "push", "desc", "type", "labels", "meta")
 _PLOT_OPTIONS = ("template", "x", "y", "x_label", "y_label", "title", "header")
+_MAY_BE_NOTHING = ("meta",)
+_FILE_VALUES: Mapping[str, Callable[[Any], str]] = {"params": _texts, "metrics": _texts, "artifacts": _group}
 _VALUES: Mapping[str, Callable[[Any], str]] = {
     "cmd": _command,
     "deps": _texts,

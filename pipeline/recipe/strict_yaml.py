@@ -99,10 +99,8 @@ def parse_yaml(path: Path) -> dict[str, Any]:
 def _content(path: Path) -> bytes:
     """Return a file's content, of one too large only its beginning; what may never end is not read at all."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would wait for its writer
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - of a descriptor
-            kind = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        with open(path, "rb", opener=_without_waiting) as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise DataError(f"{path}: no regular file, so it may never end; put a file in its place")
             return stream.read(_YAML_LIMIT_BYTES + 1)
     except OSError as error:
@@ -178,3 +176,8 @@ def _refuse_tokens(text: bytes | str, where: str) -> None:
         depth += isinstance(token, _BEGINS) - isinstance(token, _ENDS)
         if depth > _DEPTH_LIMIT:
             raise UsageError(f"{line}: nested too deeply")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file as `open` does; a FIFO without waiting for its writer."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -27,7 +27,9 @@ def _check_files(root: Path) -> None:
     for name in _READ_BY_DVC:
         try:
             kind = (root / name).stat().st_mode
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if os.path.lexists(root / name):
+                raise StorageError(f"{name}: a link that leads nowhere; remove it") from error
             continue
         except OSError as error:
             raise StorageError(f"{name}: cannot be read: {error.strerror}") from error

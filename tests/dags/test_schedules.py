@@ -85,7 +85,7 @@ def test_neither(checkout: Checkout) -> None:
     assert "watch_one" not in bag.dags
 
 
-def test_the_sweep_runs_daily_and_one_at_a_time(shipped: Any) -> None:
+def test_the_sweep_runs_every_hour_and_one_at_a_time(shipped: Any) -> None:
     dag = shipped.dags["ratchet_sweep"]
     assert (kept(dag).timetable.summary, dag.max_active_runs, dag.catchup) == ("30 * * * *", 1, False)
     assert dag.task_ids == ["sweep"]

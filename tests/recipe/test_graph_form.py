@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +32,9 @@ ANYTHING = st.recursive(
 
 
 def test_what_dvc_reads_is_read() -> None:
-    require_form({"stages": {"a": GOOD, "b": {"cmd": "x", "deps": None}}, "metrics": ["m.json"]})
+    good = {"stages": {"a": GOOD, "b": {"cmd": "x", "meta": None}}, "metrics": ["m.json"]}
+    require_form(good)
+    COMPILED_MULTI_STAGE_SCHEMA(good)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,11 @@ def test_what_dvc_reads_is_read() -> None:
         ({**GOOD, "desc": 3}, "desc: a text is needed, not a number"),
         ({**GOOD, "always_changed": "yes"}, "always_changed: true or false is needed, not a text"),
         ({**GOOD, "meta": [1]}, "meta: a group of keys is needed, not a list"),
+        ({**GOOD, "deps": None}, "deps: a list is needed, not nothing"),
+        ({**GOOD, "outs": None}, "outs: a list is needed, not nothing"),
+        ({**GOOD, "frozen": None}, "frozen: true or false is needed, not nothing"),
+        ({**GOOD, "outs": [{"y": {"remote": 5}}]}, "remote: a text is needed, not a number"),
+        ({**GOOD, "outs": [{"y": [{"cache": True}]}]}, "options are needed after its path, not a list"),
     ],
 )  # fmt: skip
 def test_what_it_does_not_read_is_said(body: Any, says: str) -> None:
@@ -70,6 +78,8 @@ def test_what_it_does_not_read_is_said(body: Any, says: str) -> None:
         ({"stages": []}, "dvc.yaml: declares no stages"),
         ({"stages": {"a": GOOD}, "stagez": {}}, "unknown key 'stagez' (did you mean 'stages'?)"),
         ({"stages": {"a/b": GOOD}}, "a stage's name is made of letters"),
+        ({"stages": {"a": GOOD}, "params": 5}, "dvc.yaml: params: a list is needed, not a number"),
+        ({"stages": {"a": GOOD}, "artifacts": [1]}, "dvc.yaml: artifacts: a group of keys is needed, not a list"),
     ],
 )
 def test_so_is_what_stands_around_the_stages(declared: Any, says: str) -> None:
@@ -79,9 +89,12 @@ def test_so_is_what_stands_around_the_stages(declared: Any, says: str) -> None:
 
 
 @given(st.sampled_from(sorted(GOOD)), ANYTHING)
-def test_whatever_stands_under_a_key_is_read_or_said_in_a_line(key: str, value: Any) -> None:
+def test_whatever_stands_under_a_key_is_read_by_dvc_too_or_said_in_a_line(key: str, value: Any) -> None:
+    declared = {"stages": {"a": {**GOOD, key: value}}}
     try:
-        require_form({"stages": {"a": {**GOOD, key: value}}})
+        require_form(declared)
     except UsageError as refused:
         assert f"dvc.yaml: stage 'a': {key}: " in str(refused)
         assert len(str(refused)) <= 300
+    else:
+        COMPILED_MULTI_STAGE_SCHEMA(declared)

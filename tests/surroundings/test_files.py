@@ -74,6 +74,7 @@ CASES = {
     "the execution in UTF-16": ("execution.yaml", utf_16, 2, "execution.yaml: is UTF-16, not UTF-8"),
     "a contract as a FIFO": ("data_contracts/digits/raw.yaml", fifo, 65, "raw.yaml: neither a file nor a folder"),
     "the lock as a FIFO": ("dvc.lock", fifo, 65, "dvc.lock: no regular file"),
+    "the lock as a link to nothing": ("dvc.lock", leads_to("/nowhere"), 74, "dvc.lock: a link that leads nowhere"),
     "what DVC ignores as a FIFO": (".dvcignore", fifo, 65, ".dvcignore: no regular file"),
     "DVC's settings as a FIFO": (".dvc/config.local", fifo, 65, ".dvc/config.local: no regular file"),
     "a FIFO in the code": ("pipeline/data/x.py", fifo, 65, "pipeline/data/x.py: neither a file nor a folder"),

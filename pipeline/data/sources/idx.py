@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import struct
 import zlib
 from collections import Counter
@@ -35,6 +36,7 @@ _UBYTE = 0x08
 _LARGEST_SIDE = 4096  # pixels; the same limit as that of the kind image
 _CHANNELS = (1, 3)
 _LARGEST_FILE_BYTES = 2**40
+_ABOUT_IDX = re.compile(r"idx\d.ubyte|\.gz$")  # not another format: another name than is looked for
 _LOOKED_AT = 1000  # names, to say what a folder holds instead
 _LARGEST_DEFLATE_RATIO = 1032  # zlib's own bound: https://zlib.net/zlib_tech.html
 
@@ -108,7 +110,7 @@ def _what_else(folder: Path) -> str:
     """Return what a folder without idx files holds, by the commonest ending of the first names in it."""
     endings: Counter[str] = Counter()
     for path in islice(folder.rglob("*"), _LOOKED_AT):
-        if path.suffix and path.is_file():
+        if path.suffix and not _ABOUT_IDX.search(path.name) and path.is_file():
             endings[path.suffix.lower()] += 1
     if not endings:
         return ""
