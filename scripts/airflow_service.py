@@ -25,7 +25,7 @@ import airflow_settings
 from airflow_patience import STALL_S, WORK_S, Patience
 from airflow_processes import MARK, Started
 from airflow_readiness import ImportFailed, Readiness
-from airflow_settings import HOME, PAGES, PARSE_LOGS, PASSWORDS, RECORD, ROOT, USER, settings
+from airflow_settings import HOME, PAGES, PAGES_WANTED, PARSE_LOGS, PASSWORDS, RECORD, ROOT, USER, settings
 
 LOG = HOME / "standalone.log"
 VENV = Path(os.environ.get("RATCHET_AIRFLOW_VENV", ROOT / ".venv-airflow"))
@@ -96,7 +96,7 @@ def start(port: int | None, patience: Callable[[], Patience], grace_s: float, *,
         else:
             if started and ended_parts:
                 say(f"Airflow at {started.address} has lost its {' and its '.join(ended_parts)}: it is started anew")
-                port, with_pages = port or started.port, with_pages or airflow_pages.leader() is not None
+                port, with_pages = port or started.port, with_pages or PAGES_WANTED.exists()
             ended = _end(started, grace_s)
             if ended and not is_alive:
                 say(f"something was left of an Airflow that was killed: {ended}")
@@ -143,9 +143,11 @@ def status() -> int:
     lacks = lacks or Readiness(started).lacks_health()
     say(f"Airflow at {started.address}: {lacks or 'healthy'} (pid {started.pid}, log {LOG.relative_to(ROOT)})")
     pages_lack = None
-    if PAGES.exists():
-        pages_lack = airflow_pages.lacks() if airflow_pages.leader() else "they have ended: start --pages repairs them"
-        say(f"pages beside it: {airflow_pages.in_words()}: {pages_lack or 'healthy'}")
+    if PAGES_WANTED.exists():
+        is_served = airflow_pages.leader() is not None
+        pages_lack = airflow_pages.lacks() if is_served else "they have ended: start --pages repairs them"
+        where = airflow_pages.in_words() if is_served else "MLflow, TensorBoard"
+        say(f"pages beside it: {where}: {pages_lack or 'healthy'}")
     return 1 if lacks or pages_lack else 0
 
 
@@ -213,6 +215,7 @@ def _serve_pages(started: Started, patience: Patience) -> None:
         else:
             if not airflow_pages.VENV.is_dir():
                 raise Refused(USAGE, f"the pipeline's environment {airflow_pages.VENV} is not there: run `make setup`")
+            PAGES_WANTED.touch()
             child = airflow_pages.begin(started.port)
             pid = child.pid
     wait = _Wait(patience, pid, airflow_pages.LOG)
@@ -274,6 +277,7 @@ def _end(started: Started | None, grace_s: float) -> str | None:
         raise Refused(BUG, f"Airflow cannot be ended: {error}") from None
     RECORD.unlink(missing_ok=True)
     PAGES.unlink(missing_ok=True)
+    PAGES_WANTED.unlink(missing_ok=True)
     return ended
 
 

@@ -18,6 +18,7 @@ DAGS = ROOT / "dags"
 SECRETS = HOME / "airflow.cfg"  # the file that Airflow would write itself, with every default and shorter keys
 RECORD = HOME / "standalone.json"  # who Airflow is, and where it answers
 PAGES = HOME / "pages.json"  # the addresses of the pages beside it; dags/plugins/ links to them
+PAGES_WANTED = HOME / "pages.wanted"  # there from a start with pages to the stop
 PAGES_NAME = "ratchet-pages"  # of the process that serves them
 PASSWORDS = HOME / "simple_auth_manager_passwords.json.generated"  # the name that Airflow gives it
 _DATABASE, _DATABASE_PATIENCE_S = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", 300

@@ -60,7 +60,11 @@ def test_the_pages_beside_it_answer_on_loopback_and_end_with_a_stop_of_their_own
     [leader] = [process for process in airflow.project.processes() if process.name() == "ratchet-pages"]
     leader.terminate()
     wait_for(lambda: not file.exists(), "the pages' file goes with them")
-    assert airflow.script("status").returncode == 0  # Airflow itself goes on
+    told = airflow.script("status")
+    assert told.stdout.splitlines()[-1].endswith("they have ended: start --pages repairs them")
+    assert told.returncode == 1
+    assert "healthy" in told.stdout.splitlines()[0]  # Airflow itself goes on
+    assert airflow.call("GET", "/api/v2/monitor/health")["scheduler"]["status"] == "healthy"
 
 
 def test_password_and_keys_are_their_owners_alone(airflow: Airflow) -> None:
