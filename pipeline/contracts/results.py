@@ -17,6 +17,7 @@ from pipeline.records.contract_result import ContractResult, ExpectationOutcome,
 
 OFFENDING_IDS_SHOWN = 10
 _TEXT_LIMIT = 200
+_IDS_IN_A_LINE = 2  # the documents name more
 
 
 def expectation_result(
@@ -56,25 +57,27 @@ def contract_result(
     )
 
 
-def problems(suite: Suite, rows: int, expectations: Sequence[ExpectationResult]) -> tuple[str, ...]:
+def problems(
+    suite: Suite, rows: int, expectations: Sequence[ExpectationResult], most_ids: int | None = None
+) -> tuple[str, ...]:
     """Return what keeps the data from passing, one line each; empty if there are rows and every expectation holds."""
     found = [] if rows else ["the table has no rows, so nothing was checked"]
     declared = [(each.type, dict(each.kwargs)) for each in suite.expectations]
     if [(each.type, each.kwargs) for each in expectations] != declared:
         found.append(f"{len(expectations)} of {len(declared)} declared expectations were evaluated")
-    return (*found, *(sentence(each) for each in expectations if not each.has_passed))
+    return (*found, *(sentence(each, most_ids) for each in expectations if not each.has_passed))
 
 
 def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
     """Raise ContractError, if there are problems, with the first in full, how many there are, and where to find all."""
-    found = problems(suite, result.rows, result.expectations)
+    found = problems(suite, result.rows, result.expectations, _IDS_IN_A_LINE)
     if found:
         more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
         raise ContractError(f"{suite.path}: does not hold: {found[0]}{more}; see {documents}")
 
 
-def sentence(result: ExpectationResult) -> str:
-    """Return in words what was observed and what was expected, on which column, with the offending ids."""
+def sentence(result: ExpectationResult, most_ids: int | None = None) -> str:
+    """Return in words what was observed and what was expected, on which column, with the offending ids, or some."""
     expected = {name: value for name, value in result.kwargs.items() if not name.startswith("column")}
     if "column_set" in result.kwargs or "column_list" in result.kwargs:
         expected = {name: value for name, value in result.kwargs.items() if name != "column"}
@@ -85,8 +88,9 @@ def sentence(result: ExpectationResult) -> str:
     if result.details:
         text += f" ({_short(result.details)})"
     if result.offending_ids:
-        more = (result.unexpected_rows or 0) - len(result.offending_ids)
-        text += f"; ids {', '.join(result.offending_ids)}" + (f" and {more} more" if more > 0 else "")
+        named = result.offending_ids[:most_ids]
+        more = (result.unexpected_rows or len(result.offending_ids)) - len(named)
+        text += f"; ids {', '.join(named)}" + (f" and {more} more" if more > 0 else "")
     return text
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.surroundings.small import Small, commit_all, works_in_every_way
+from tests.system.project import ROOT
 
 OWNER, STRANGER = 23_001, 23_002  # neither has a passwd entry
 NAMELESS = {"USER": None, "LOGNAME": None, "LNAME": None, "USERNAME": None}
@@ -53,7 +54,8 @@ def python_for_all(open_folder: Path) -> Path:
             break
     else:
         pytest.skip("no Python on this machine that another user may start")
-    for name, module in (("ratchet", "pipeline.cli"), ("dvc", "dvc.cli")):
+    shutil.copy(ROOT / "ratchet_command.py", python.parent)
+    for name, module in (("ratchet", "ratchet_command"), ("dvc", "dvc.cli")):
         script = python.parent / name
         script.write_text(f"#!{python}\nimport sys\nfrom {module} import main\nsys.exit(main())\n")
         script.chmod(0o755)
