@@ -87,13 +87,21 @@ def _without_middle(text: str, limit: int) -> str:
     return f"{text[: limit - 1 - end]}…{text[-end:]}"
 
 
+def _shown(text: str) -> str:
+    """Return a text in which what a terminal would obey instead of showing stands as its escape: `\\x1b`."""
+    return "".join(
+        each if each.isprintable() or "\ud800" <= each <= "\udfff" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 class RatchetError(Exception):
     """An error a person can act on. Its text is one short line, without secrets: what, where, why, what to do."""
 
     exit_code = 70
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(without_secrets(" ".join(message.split()))))
+        super().__init__(shortened(without_secrets(_shown(" ".join(message.split())))))
 
 
 class UsageError(RatchetError):

@@ -50,11 +50,14 @@ def project_root() -> Path:
 
 
 def require_known_variables() -> None:
-    """Raise UsageError for a variable of the environment that looks like Ratchet's own and means nothing."""
+    """Raise UsageError for a variable that looks like Ratchet's own and means nothing, or names no folder."""
     for name in surroundings.unknown_names(os.environ):
         from pipeline.recipe.execution import variables
 
-        raise UsageError(f"{name:.80} in the environment: unknown{nearest(name, variables())}; unset or rename it")
+        known = [*variables(), *surroundings.OWN_NAMES]
+        raise UsageError(f"{name:.80} in the environment: unknown{nearest(name, known)}; unset or rename it")
+    for name in surroundings.no_folders(os.environ):
+        raise UsageError(f"{name} in the environment: {os.environ[name]:.80} is no folder; unset it, or name one")
 
 
 def add_actions(command: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:

@@ -89,6 +89,8 @@ class _Outlasting:
 
 @contextmanager
 def _outlasting_its_reader() -> Iterator[None]:
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for as long as the process lives
     stream = sys.stdout
     sys.stdout = _Outlasting(stream)
     try:

@@ -7,7 +7,7 @@ import json
 
 from pipeline import graph
 from pipeline.cli.command import Command, add_json, project_root, relative, say
-from pipeline.errors import UsageError, without_secrets
+from pipeline.errors import UsageError, shortened, without_secrets
 
 
 def _fill_graph(command: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            say(without_secrets(f"{'✓' if check.is_ok else '✗'} {check.name:{width}}  {check.found}"))
+            say(without_secrets(f"{'✓' if check.is_ok else '✗'} {check.name:{width}}  {shortened(check.found)}"))
             if not check.is_ok:
                 say(without_secrets(f"  {'':{width}}  → {check.remedy}"))
     return 0 if all(check.is_ok for check in checks) else UsageError.exit_code

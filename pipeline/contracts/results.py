@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.contracts.suites import Expectation, Suite
-from pipeline.errors import ContractError
+from pipeline.errors import LONGEST_LINE, ContractError
 from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult
 
 OFFENDING_IDS_SHOWN = 10
 _TEXT_LIMIT = 200
-_IDS_IN_A_LINE = 2  # the documents name more
+_IDS_IN_A_LINE = 3  # the documents name more
 
 
 def expectation_result(
@@ -70,10 +70,22 @@ def problems(
 
 def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
     """Raise ContractError, if there are problems, with the first in full, how many there are, and where to find all."""
-    found = problems(suite, result.rows, result.expectations, _IDS_IN_A_LINE)
-    if found:
+    path = Path(*suite.path.parts[-3:])  # data_contracts/<dataset>/<contract>
+    for most_ids in range(_IDS_IN_A_LINE, -1, -1):
+        found = problems(suite, result.rows, result.expectations, most_ids)
+        if not found:
+            return
         more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
-        raise ContractError(f"{suite.path}: does not hold: {found[0]}{more}; see {documents}")
+        line = f"{path}: does not hold: {found[0]}{more}; see {_from_here(documents)}"
+        if len(line) <= LONGEST_LINE:
+            break
+    raise ContractError(line)
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path below the current folder as it is from there: a stage works in its project, or workspace."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def sentence(result: ExpectationResult, most_ids: int | None = None) -> str:
@@ -87,7 +99,7 @@ def sentence(result: ExpectationResult, most_ids: int | None = None) -> str:
         text += f", expected {_short(expected)}"
     if result.details:
         text += f" ({_short(result.details)})"
-    if result.offending_ids:
+    if result.offending_ids and most_ids != 0:
         named = result.offending_ids[:most_ids]
         more = (result.unexpected_rows or len(result.offending_ids)) - len(named)
         text += f"; ids {', '.join(named)}" + (f" and {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.software import installed_version
-from pipeline.errors import StorageError, without_secrets
+from pipeline.errors import RatchetError, StorageError, without_secrets
 from pipeline.runtime.git import git
 
 _MASTER = re.compile(
@@ -53,7 +53,15 @@ def check_dvc(root: Path) -> HealthCheck:
 def check_store(root: Path, uri: str) -> HealthCheck:
     """The MLflow store answers, or can be created."""
     from pipeline.doctor.reachability import probe
+    from pipeline.recipe.execution import MLflowSettings
+    from pipeline.registry.store import resolve_store
 
+    try:
+        resolve_store(root, MLflowSettings(uri=uri))
+    except RatchetError as error:
+        return HealthCheck(
+            "mlflow store", False, str(error), "ratchet run --execution mlflow.uri=sqlite:///registry/mlflow.db"
+        )
     problem = probe(root, uri)
     found = without_secrets(uri)
     return (

@@ -26,6 +26,8 @@ def check_variables(root: Path, pass_on: Collection[str]) -> HealthCheck:
     if unknown:
         found = f"{unknown[0]:.80} is unknown{nearest(unknown[0], variables())}"
         return HealthCheck("environment variables", False, found, f"unset {shlex.quote(unknown[0])}")
+    if wrong := surroundings.no_folders(os.environ):
+        return HealthCheck("environment variables", False, f"{wrong[0]} names no folder", f"unset {wrong[0]}")
     left = [name for name in surroundings.left_behind(os.environ, root, pass_on) if name.startswith(_OF_OTHERS)]
     if not left:
         return HealthCheck("environment variables", True, "none that a run would need to leave behind")

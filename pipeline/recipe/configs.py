@@ -83,7 +83,7 @@ def models(root: Path) -> dict[str, str]:
 
 def load_config(path: Path) -> Config:
     """Read one config file; raise UsageError naming the nearest file in its folder if it does not exist."""
-    if not os.path.isfile(path):  # noqa: PTH113 - a path that is too long is no file
+    if not os.path.lexists(path):
         folder = path.parent if path.parent.is_dir() else Path("configs")
         raise UsageError(f"{path}: no such config{nearest(path.name, (file.name for file in folder.glob('*.yaml')))}")
     if path.suffix != _SUFFIX:

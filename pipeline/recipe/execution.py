@@ -123,5 +123,7 @@ def as_variables(overrides: Mapping[str, str]) -> dict[str, str]:
     """
     for key in overrides:
         if "." not in key:
+            if key in Execution.model_fields:
+                raise UsageError(f"--execution {key}: a group; name one of its keys, like spark.master=local[4]")
             raise UsageError(f"--execution {key:.80}: unknown key{nearest(key, dotted_keys(Execution))}")
     return {_PREFIX + key.upper().replace(".", "__"): value for key, value in overrides.items()}

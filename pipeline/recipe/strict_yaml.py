@@ -55,7 +55,13 @@ _ENDS = (yaml.BlockEndToken, yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken
 
 
 def _construct_scalar(loader: _StrictLoader, node: yaml.ScalarNode) -> Any:
-    """Return a number or a date; refuse what only looks like one (0b_, 2026-13-45), and endless numbers."""
+    """Return a number or a date; refuse what only looks like one (0b_, 2026-13-45), and endless numbers.
+
+    And what is one number to us and another, or text, to DVC: 010, 1:30.
+    """
+    if _READ_APART.fullmatch(node.value):
+        what = f"{shown(node.value)} is read in several ways; write the number plainly, or text in quotes"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
     try:
         value = _SafeLoader.yaml_constructors[node.tag](loader, node)
     except (ValueError, OverflowError) as error:
@@ -73,6 +79,7 @@ def _refuse_sign(_: _StrictLoader, node: yaml.Node) -> Any:
 
 
 _LONGEST_NUMBER_BITS = 1024  # the range of a double
+_READ_APART = re.compile(r"[-+]?(?:0[0-9_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)")  # YAML 1.1 and 1.2
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 for _tag in ("int", "float", "timestamp"):

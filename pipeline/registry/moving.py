@@ -12,11 +12,13 @@ this compares and swaps as far as tags allow:
    is withdrawn, as in 3. If a weaker one has moved the alias meanwhile, it is moved back.
 
 A person's claim is stronger than a run's, then the one that has seen more (who has seen another's claim before it
-began does not look for it again), then the version that was registered first. So when all who took part are done, the
-alias is on the strongest claim, and everybody else was told to try again. What is not guaranteed: in the moment
-between 4 and 5 the alias may be on the weaker version, which passed the gate as well; it stays there if the process
-is killed in that moment, and until the next run. And another tool that sets the alias leaves no claim: what it does
-between 3 and 4 is overwritten.
+began does not look for it again), then the version that was registered first. So at most one who took part is told
+that it is done, and then the alias is on its version; everybody else was told to try again. What is not guaranteed:
+two can give way to each other (one finds the champion moved in 3, the other a stronger claim in 5); then both are told
+to try again, and until the next run the alias is on one of two versions that passed the gate. In the moment between 4
+and 5 the alias may be on the weaker version, which passed the gate as well; it stays there if the process is killed in
+that moment, and until the next run. And another tool that sets the alias leaves no claim: what it does between 3 and 4
+is overwritten.
 """
 
 from __future__ import annotations

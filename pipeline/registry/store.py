@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pipeline.errors import StorageError, TryAgain, UsageError, without_secrets
 from pipeline.recipe.execution import MLflowSettings
@@ -20,6 +20,12 @@ from pipeline.storage.home import home_of
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 _SERVERS = ("http", "https")
+_KNOWN = ("", "file", "sqlite", *_SERVERS, "databricks", "databricks-uc", "uc", "postgresql", "mysql", "mssql")
+_PLAIN = re.compile(r"""[^\s"'<>\\`]+""")
+_NO_ADDRESS = (
+    "mlflow.uri: no address of a registry; write http://host:port, in a user's name or a password / as %2F, : as %3A, "
+    "@ as %40 and a blank as %20, or sqlite:///registry/mlflow.db"
+)
 LOCK_TIMEOUT_S = 300.0
 
 
@@ -61,7 +67,7 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
     Raises UsageError for an invalid address, DataError if it is not known whose workspace the folder is.
     """
     home = home_of(root)
-    parts = urlsplit(settings.uri)
+    parts = _parts(settings.uri)
     if parts.scheme == "sqlite":
         name = settings.uri.partition("?")[0].removeprefix("sqlite://").removeprefix("/")
         if not name:
@@ -70,19 +76,34 @@ def resolve_store(root: Path, settings: MLflowSettings) -> Store:
                 "write sqlite:///registry/mlflow.db"
             )
         database = _under(home, name)
+        if database.exists() and not database.is_file():
+            raise StorageError(f"model registry: {name}: no regular file; remove it, or name another in mlflow.uri")
         lock = _beside(database, ".ratchet.lock")
         moves = home if database.is_relative_to(home) else None
         return Store(sqlite_address(database), "local", _artifacts(home, settings), database, lock, moves)
     if parts.scheme in ("", "file"):
         folder = home / unquote(parts.path)
         return Store(folder.as_uri(), "local", _artifacts(home, settings), None, folder / ".ratchet.lock")
-    if parts.scheme in _SERVERS and not parts.hostname:
-        raise UsageError(f"mlflow.uri: {_label(settings.uri)} names no host; write http://host:port")
     artifacts = settings.artifacts if _SCHEME.match(settings.artifacts) else None
     if parts.scheme not in (*_SERVERS, "databricks") and artifacts is None:
         artifacts = _artifacts(home, settings)
     label = _label(settings.uri)
     return Store(settings.uri.rstrip("/"), label, artifacts, None, None)
+
+
+def _parts(uri: str) -> SplitResult:
+    """Return an address's parts; what UsageError says of any other shows nothing of it: it may hold a password."""
+    try:
+        parts = urlsplit(uri)
+        is_one = bool(uri.strip()) and parts.scheme.partition("+")[0] in _KNOWN and parts.hostname != ""
+    except ValueError:
+        raise UsageError(_NO_ADDRESS) from None
+    is_file = parts.scheme in ("", "file", "sqlite")
+    if not is_one or (not is_file and not _PLAIN.fullmatch(uri)):
+        raise UsageError(_NO_ADDRESS)
+    if parts.scheme in _SERVERS and not parts.hostname:
+        raise UsageError("mlflow.uri: names no host; write http://host:port")
+    return parts
 
 
 def sqlite_address(database: Path) -> str:

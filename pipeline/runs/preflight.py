@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _READ_BY_DVC = (LOCK_FILE, ".dvc/config", ".dvc/config.local", ".dvcignore", ".gitignore")
+_LARGEST_BYTES = 64 * 2**20  # of a file that DVC reads whole
 _LONGEST_PATH, _LONGEST_NAME = 4095, 255  # bytes, on Linux
 _OURS = ("pipeline", "dags", "tests", "runs", "registry", ".dvc", ".git", ".ratchet", ".airflow", ".venv")
 
@@ -26,7 +27,8 @@ def _check_files(root: Path) -> None:
     """Refuse what DVC would read and never come to an end with."""
     for name in _READ_BY_DVC:
         try:
-            kind = (root / name).stat().st_mode
+            status = (root / name).stat()
+            kind = status.st_mode
         except FileNotFoundError as error:
             if os.path.lexists(root / name):
                 raise StorageError(f"{name}: a link that leads nowhere; remove it") from error
@@ -35,8 +37,27 @@ def _check_files(root: Path) -> None:
             raise StorageError(f"{name}: cannot be read: {error.strerror}") from error
         if not stat.S_ISREG(kind):
             raise DataError(f"{name}: no regular file; remove it")
+        if status.st_size > _LARGEST_BYTES:
+            raise DataError(f"{name}: larger than {_LARGEST_BYTES // 2**20} MiB; this is no file of DVC's")
         if not os.access(root / name, os.R_OK):
             raise StorageError(f"{name}: cannot be read: permission denied; make it readable")
+
+
+def _check_places(root: Path, graph: Graph) -> None:
+    """Refuse what stands where stages, DVC or we write and is neither a file nor a folder, or leads nowhere."""
+    outs = {out for stage in graph.stages for out in (*stage.outs, *stage.volatile)}
+    folders = {".dvc", ".dvc/tmp", ".ratchet", "runs", *(path.split("/")[0] for path in outs if "/" in path)}
+    for name in sorted(outs | folders):
+        path = root / name
+        if not os.path.lexists(path):
+            continue
+        try:
+            kind = path.stat().st_mode
+        except OSError as error:
+            raise StorageError(f"{name}: cannot be read: {error.strerror}; remove it") from error
+        if not stat.S_ISDIR(kind) and (name in folders or not stat.S_ISREG(kind)):
+            what = "no folder" if name in folders else "neither a file nor a folder"
+            raise DataError(f"{name}: {what}, and stages write there; remove it")
 
 
 def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
@@ -91,9 +112,10 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     execution = load_execution(root, environment)
     require_equal_shares(recipe.train.batch_size, execution.horovod.workers)
     _check_files(root)
+    _check_places(root, graph)
     _check_source(root, graph, recipe)
     for contract in graph.contracts:
-        if not os.path.isfile(root / contract.path):  # noqa: PTH113
+        if not os.path.lexists(root / contract.path):
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
         try:
             read_suite(root / contract.path, columns_of(recipe, contract.of))

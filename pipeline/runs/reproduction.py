@@ -89,7 +89,10 @@ def bring_back(workspace: Path, environment: Mapping[str, str], logs: Path) -> N
 
 def _lasting(text: str, workspace: Path, logs: Path, order: Order) -> str:
     """Return a stage's line in which a report of a workspace, which will be removed, is named where it is kept."""
-    return text if order.home is None else text.replace(f"{workspace.resolve()}/reports/", f"{logs.parent}/reports/")
+    if order.home is None:
+        return text
+    kept = logs.parent.relative_to(order.home) if logs.parent.is_relative_to(order.home) else logs.parent
+    return text.replace(f"{workspace.resolve()}/reports/", f"{kept}/reports/").replace(" reports/", f" {kept}/reports/")
 
 
 def _home(workspace: Path) -> str | None:

@@ -61,6 +61,12 @@ OWN_NAMES = (
     "RATCHET_UV", "RATCHET_VENV",
 )  # fmt: skip
 
+# Folders of settings and caches that a run's programs read or write.
+_FOLDERS = (
+    "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TMPDIR", "DVC_GLOBAL_CONFIG_DIR",
+    "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR",
+)  # fmt: skip
+
 # What the interpreter itself has read by the time that it runs this.
 _OF_THE_INTERPRETER = ("PYTHON*", "LC_*", "LANG", "LANGUAGE")
 
@@ -89,8 +95,25 @@ def left_behind(environment: Mapping[str, str], root: Path, further: Collection[
 def unknown_names(environment: Mapping[str, str]) -> list[str]:
     """Return the variables that begin as Ratchet's own and mean nothing: misspelt, most likely."""
     return sorted(
-        name for name in environment if name.startswith("RATCHET_") and "__" not in name and name not in OWN_NAMES
+        name
+        for name in environment
+        if name.upper().startswith("RATCHET_")
+        and not (name.startswith("RATCHET_") and "__" in name)
+        and name not in OWN_NAMES
     )
+
+
+def no_folders(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that name a folder of settings or caches where something else is, or is above it."""
+    return [name for name in _FOLDERS if environment.get(name) and not _may_be_a_folder(Path(environment[name]))]
+
+
+def _may_be_a_folder(path: Path) -> bool:
+    try:
+        there = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
+        return there.is_dir()
+    except (OSError, StopIteration, ValueError):
+        return False
 
 
 def enter(root: Path, further: Collection[str] = ()) -> None:

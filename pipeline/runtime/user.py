@@ -31,14 +31,16 @@ def name() -> str:
 
 
 def missing_variables(environment: Mapping[str, str], spare: Path) -> dict[str, str]:
-    """Return the variables that a process needs besides its `environment`; empty for a user with a name and a home.
+    """Return the variables that a process needs besides its `environment`; none for a user with a name and a home.
 
     `spare` is a folder, not necessarily there, to be the home of a user who has none. A home that cannot be written
     stays the home, for the settings in it; caches go to `spare`.
     """
-    if is_known_to_the_system():
-        return {}
     variables = {}
+    if (home := environment.get("HOME")) and os.path.exists(home) and not os.path.isdir(home):  # noqa: PTH110, PTH112
+        variables["HOME"] = str(spare)  # /dev/null, as services have it
+    if is_known_to_the_system():
+        return variables
     if not any(environment.get(variable) for variable in ("LOGNAME", "USER", "LNAME", "USERNAME")):  # as getpass asks
         variables["LOGNAME"] = f"uid-{os.getuid()}"
     if not environment.get("HOME"):

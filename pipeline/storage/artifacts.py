@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,7 +36,10 @@ def dump_json(value: Any) -> bytes:
 def read_json(path: Path, *, limit_bytes: int = _MANIFEST_LIMIT_BYTES) -> Any:
     """Read a JSON file; raise DataError if it is larger than `limit_bytes` or not JSON, StorageError if unreadable."""
     try:
-        if path.stat().st_size > limit_bytes:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise DataError(f"{path}: no regular file, so it may never end; remove it")
+        if status.st_size > limit_bytes:
             raise DataError(f"{path}: larger than {limit_bytes} bytes; this is not a file Ratchet wrote")
         return json.loads(path.read_bytes(), object_pairs_hook=_without_duplicates)
     except OSError as error:

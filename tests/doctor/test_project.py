@@ -75,4 +75,19 @@ def test_a_store_that_can_be_made_is_fine(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_used_is_named_without_its_password(tmp_path: Path) -> None:
     check = check_store(tmp_path, "mysql://user:secret@host:123456/mlflow")
     assert not check.is_ok
-    assert check.found.startswith("mysql://user:***@host:123456/mlflow: ")
+    assert check.found.startswith("mlflow.uri: its port is not a number")
+    assert "secret" not in check.found + check.remedy
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://us er:a hidden@127.0.0.1:1", 'http://user:a"hidden@127.0.0.1:1', "http://user:hidden\nmore@127.0.0.1:1",
+        "http:/user:hidden@127.0.0.1:1", "user:hidden@127.0.0.1:1", "http://[", "http://user:[hidden@127.0.0.1:1", "",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_told_without_a_word_of_it(tmp_path: Path, uri: str) -> None:
+    check = check_store(tmp_path, uri)
+    assert not check.is_ok
+    assert "hidden" not in check.found + check.remedy
+    assert check.found.startswith("mlflow.uri: ")

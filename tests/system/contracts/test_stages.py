@@ -75,10 +75,10 @@ def test_a_contract_that_is_not_kept_leaves_its_result_and_its_documents(project
     write_raw(project / "data" / "raw", columns)
     with pytest.raises(ContractError) as failed:
         run_here(project, "check_raw")
-    assert str(failed.value).startswith(f"{project}/data_contracts/fashion_mnist/raw.yaml: does not hold: ")
+    assert str(failed.value).startswith("data_contracts/fashion_mnist/raw.yaml: does not hold: ")
     assert "on column 'image_encoding': observed 1 of 200 rows unexpected" in str(failed.value)
     folder = project / "reports" / "contracts" / "raw"
-    assert f"ids {columns['id'][0]}; see {folder}/index.html" in str(failed.value)
+    assert str(failed.value).endswith(f"; see {folder}/index.html")
     result = json.loads((folder / "result.json").read_text())
     assert result["outcome"] == "fail"
     assert [entry["column"] for entry in result["expectations"] if entry["outcome"] == "fail"] == ["image_encoding"]
