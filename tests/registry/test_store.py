@@ -1,6 +1,7 @@
 """Where the registry is, and that what may be shown of it holds no secret."""
 
 import os
+from pathlib import Path
 
 import pytest
 
