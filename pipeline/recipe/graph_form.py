@@ -111,13 +111,60 @@ def _params(value: Any) -> str:
         if isinstance(value, str):
             return ""
         if not isinstance(value, Mapping) or len(value) != 1:
-            return f"a key, or {{file: [keys]}}, not {value!r:.80}"
+            return f"a key, or {{file: [keys]}}, not {_kind(value)}"
         [keys] = value.values()
         return "" if keys is None else _texts(keys)
 
     if not isinstance(value, list):
         return f"a list is needed, not {_kind(value)}"
     return next((problem for _, problem in _problems(value, entry)), "")
+
+
+def _plots_of_the_file(value: Any) -> str:
+    """Check what `dvc plots` draws: files, or each `{name: {x: …, y: …}}`."""
+
+    def entry(value: Any) -> str:
+        if isinstance(value, str):
+            return ""
+        if not isinstance(value, Mapping) or not value:
+            return f"a path is needed, or {{name: {{option: value}}}}, not {_kind(value)}"
+        for said in value.values():
+            if said is not None and not isinstance(said, Mapping):
+                return f"options are needed after its name, not {_kind(said)}"
+            for option, given in (said or {}).items():
+                if option not in _PLOT_DEFINITION:
+                    return f"unknown option '{option:.80}'{nearest(option, _PLOT_DEFINITION)}"
+                if problem := _columns(given, option == "y") if option in ("x", "y") else _text(given):
+                    return f"{option}: {problem}"
+        return ""
+
+    if not isinstance(value, list):
+        return f"a list is needed, not {_kind(value)}"
+    return next((f"its entry {number}: {problem}" for number, problem in _problems(value, entry)), "")
+
+
+def _columns(value: Any, may_be_many: bool) -> str:
+    """Check the column that an axis shows, or `{file: column}`; of the axis y, it may be a list of columns."""
+    for each in value.values() if isinstance(value, Mapping) else [value]:
+        if problem := _texts(each) if may_be_many and isinstance(each, list) else _text(each):
+            return problem
+    return ""
+
+
+def _artifacts(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return _group(value)
+    for name, said in value.items():
+        if not isinstance(said, Mapping):
+            return f"'{name:.80}': {_group(said)}"
+        if "path" not in said:
+            return f"'{name:.80}': has no path"
+        for key, given in said.items():
+            if key not in _ARTIFACT:
+                return f"'{name:.80}': unknown key '{key:.80}'{nearest(key, _ARTIFACT)}"
+            if problem := _option(key, given):
+                return f"'{name:.80}': {key}: {problem}"
+    return ""
 
 
 def _problems(values: list[Any], check: Callable[[Any], str]) -> list[tuple[int, str]]:
@@ -145,8 +192,15 @@ def _option(name: str, value: Any) -> str:
 _FLAGS = ("cache", "persist", "checkpoint", "push", "header")
 _OUT_OPTIONS = ("cache", "persist", "checkpoint", "remote", "push", "desc", "type", "labels", "meta")
 _PLOT_OPTIONS = ("template", "x", "y", "x_label", "y_label", "title", "header")
+_PLOT_DEFINITION = ("x", "y", "x_label", "y_label", "title", "template")
+_ARTIFACT = ("path", "desc", "type", "labels", "meta")
 _MAY_BE_NOTHING = ("meta",)
-_FILE_VALUES: Mapping[str, Callable[[Any], str]] = {"params": _texts, "metrics": _texts, "artifacts": _group}
+_FILE_VALUES: Mapping[str, Callable[[Any], str]] = {
+    "params": _texts,
+    "metrics": _texts,
+    "plots": _plots_of_the_file,
+    "artifacts": _artifacts,
+}
 _VALUES: Mapping[str, Callable[[Any], str]] = {
     "cmd": _command,
     "deps": _texts,

@@ -150,8 +150,13 @@ def walk(root: Path, name: str) -> Iterator[Found]:
     Raises StorageError if a folder cannot be listed or a link leads nowhere, DataError if something is neither file nor
     folder: reading it might never end.
     """
-    if os.path.lexists(root / name):
-        yield from _walk(str(root / name), name, ())
+    try:
+        (root / name).lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no path has a zero byte in it
+        return
+    except OSError as error:
+        raise StorageError(f"{name}: cannot be read: {error.strerror}; make it readable") from error
+    yield from _walk(str(root / name), name, ())
 
 
 def _is_editors(folder: str, child: str, name: str) -> bool:

@@ -115,6 +115,8 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     _check_places(root, graph)
     _check_source(root, graph, recipe)
     for contract in graph.contracts:
+        for _ in walk(root, contract.path):  # one that nobody may read is not one that is missing
+            pass
         if not os.path.lexists(root / contract.path):
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
         try:

@@ -57,6 +57,7 @@ def test_what_dvc_reads_is_read() -> None:
         ({**GOOD, "desc": 3}, "desc: a text is needed, not a number"),
         ({**GOOD, "always_changed": "yes"}, "always_changed: true or false is needed, not a text"),
         ({**GOOD, "meta": [1]}, "meta: a group of keys is needed, not a list"),
+        ({**GOOD, "params": [None]}, "params: a key, or {file: [keys]}, not nothing"),
         ({**GOOD, "deps": None}, "deps: a list is needed, not nothing"),
         ({**GOOD, "outs": None}, "outs: a list is needed, not nothing"),
         ({**GOOD, "frozen": None}, "frozen: true or false is needed, not nothing"),
@@ -80,6 +81,13 @@ def test_what_it_does_not_read_is_said(body: Any, says: str) -> None:
         ({"stages": {"a/b": GOOD}}, "a stage's name is made of letters"),
         ({"stages": {"a": GOOD}, "params": 5}, "dvc.yaml: params: a list is needed, not a number"),
         ({"stages": {"a": GOOD}, "artifacts": [1]}, "dvc.yaml: artifacts: a group of keys is needed, not a list"),
+        ({"stages": {"a": GOOD}, "artifacts": {"m": 1}}, "artifacts: 'm': a group of keys is needed, not a number"),
+        ({"stages": {"a": GOOD}, "artifacts": {"m": {}}}, "artifacts: 'm': has no path"),
+        ({"stages": {"a": GOOD}, "artifacts": {"m": {"paht": "x"}}}, "artifacts: 'm': has no path"),
+        ({"stages": {"a": GOOD}, "plots": 5}, "dvc.yaml: plots: a list is needed, not a number"),
+        ({"stages": {"a": GOOD}, "plots": [None]}, "plots: its entry 1: a path is needed"),
+        ({"stages": {"a": GOOD}, "plots": [{"p": {"xx": "a"}}]}, "unknown option 'xx'"),
+        ({"stages": {"a": GOOD}, "plots": [{"p": {"x": ["a"]}}]}, "x: a text is needed, not a list"),
     ],
 )
 def test_so_is_what_stands_around_the_stages(declared: Any, says: str) -> None:
@@ -96,5 +104,40 @@ def test_whatever_stands_under_a_key_is_read_by_dvc_too_or_said_in_a_line(key: s
     except UsageError as refused:
         assert f"dvc.yaml: stage 'a': {key}: " in str(refused)
         assert len(str(refused)) <= 300
+    else:
+        COMPILED_MULTI_STAGE_SCHEMA(declared)
+
+
+@given(st.sampled_from(["params", "metrics", "plots", "artifacts", "datasets"]), ANYTHING)
+def test_so_is_whatever_stands_around_the_stages(key: str, value: Any) -> None:
+    declared = {"stages": {"a": GOOD}, key: value}
+    try:
+        require_form(declared)
+    except UsageError as refused:
+        assert f"dvc.yaml: {key}: " in str(refused)
+        assert len(str(refused)) <= 300
+    else:
+        COMPILED_MULTI_STAGE_SCHEMA(declared)
+
+
+PLOT = st.dictionaries(st.sampled_from(["x", "y", "x_label", "title", "template", "z"]), ANYTHING | st.just("a"))
+ARTIFACT = st.dictionaries(st.sampled_from(["path", "desc", "type", "labels", "meta", "z"]), ANYTHING | st.just("a"))
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "plots": st.lists(st.dictionaries(st.just("p"), PLOT)),
+            "artifacts": st.fixed_dictionaries({"m": ARTIFACT}),
+        },
+    )
+)
+def test_nor_does_dvc_refuse_a_plot_or_an_artifact_that_we_let_through(around: Any) -> None:
+    declared = {"stages": {"a": GOOD}, **around}
+    try:
+        require_form(declared)
+    except UsageError as refused:
+        assert "\n" not in str(refused)
     else:
         COMPILED_MULTI_STAGE_SCHEMA(declared)

@@ -130,3 +130,15 @@ def test_with_a_lost_and_found_in_the_source_that_only_root_may_read(project: Sm
     give(project.root, STRANGER)
     os.chown(project.root / "digits" / "lost+found", 0, 0)
     assert len(works_in_every_way(project)["source"]) == 4
+
+
+@pytest.mark.parametrize("name", ["digits", "data_contracts/digits", "data_contracts/digits/raw.yaml", "params.yaml"])
+def test_what_the_user_may_not_read_is_one_line(project: Small, name: str) -> None:
+    share(project.root)
+    (project.root / name).chmod(0)
+    done = project.ratchet("run")
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert name in done.stderr
+    assert "ermission denied" in done.stderr
+    assert not (project.root / "runs").exists()
