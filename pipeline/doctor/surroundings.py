@@ -16,7 +16,7 @@ from pipeline.recipe.execution import variables
 from pipeline.runtime import surroundings
 
 # What others set for programs that a run uses too: worth a word, because whoever has set it may expect it to count.
-_OF_OTHERS = ("SPARK_", "PYSPARK_", "PYTHON", "TF_", "KERAS_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS",
+_OF_OTHERS = ("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "KERAS_", "TF_", "PYTHON", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS",
               "MLFLOW_", "OMP_", "XLA_", "HOROVOD_", "LC_", "GIT_", "HADOOP_", "DVC_", "CUDA_")  # fmt: skip
 
 
@@ -28,10 +28,11 @@ def check_variables(root: Path, pass_on: Collection[str]) -> HealthCheck:
         return HealthCheck("environment variables", False, found, f"unset {shlex.quote(unknown[0])}")
     if wrong := surroundings.no_folders(os.environ):
         return HealthCheck("environment variables", False, f"{wrong[0]} names no folder", f"unset {wrong[0]}")
-    left = [name for name in surroundings.left_behind(os.environ, root, pass_on) if name.startswith(_OF_OTHERS)]
+    all_left = surroundings.left_behind(os.environ, root, pass_on)
+    left = [name for each in _OF_OTHERS for name in all_left if name.startswith(each)]  # the likeliest first
     if not left:
         return HealthCheck("environment variables", True, "none that a run would need to leave behind")
-    names = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+    names = ", ".join(left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
     return HealthCheck(
         "environment variables", True, f"not passed on to a run: {names} (environment.pass_on in execution.yaml)"
     )
