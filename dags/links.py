@@ -1,6 +1,7 @@
 """The buttons of a run's last task: its report, its version in the registry, its curves.
 
-A frame of Airflow's own pages lets no link out of itself; a button of a task opens a page of its own.
+A frame of Airflow's own pages lets no link out of itself; a button of a task opens a page of its own. What only an
+ended task needs is imported where it is used.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
-
-from dags import pages
-from dags.notify import report_url, run_url
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -26,6 +24,8 @@ class ReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
         """Return its address."""
+        from dags.notify import report_url
+
         return report_url(ti_key.dag_id, ti_key.run_id)
 
 
@@ -36,6 +36,9 @@ class VersionLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
         """Return its address, as it is when the task ends."""
+        from dags import pages
+        from dags.notify import run_url
+
         address = pages.version_address(ROOT, ti_key.dag_id, ti_key.run_id)
         return address or f"{run_url(ti_key.dag_id, ti_key.run_id)}/plugin/registry"
 
@@ -47,5 +50,8 @@ class TensorBoardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
         """Return its address, as it is when the task ends."""
+        from dags import pages
+        from dags.notify import run_url
+
         address = pages.training_address(ROOT, ti_key.dag_id, ti_key.run_id)
         return address or f"{run_url(ti_key.dag_id, ti_key.run_id)}/plugin/registry"

@@ -97,6 +97,7 @@ def test_the_last_task_has_buttons_that_lead_out(root: Path, monkeypatch: pytest
     from types import SimpleNamespace
 
     from dags import links
+    from dags.notify import run_url
     from dags.tasks import CloseRun
 
     monkeypatch.setattr(links, "ROOT", root)
@@ -105,7 +106,7 @@ def test_the_last_task_has_buttons_that_lead_out(root: Path, monkeypatch: pytest
     assert [link.name for link in close.operator_extra_links] == ["Report", "Registered version", "TensorBoard"]
     report, version, training = (link.get_link(close, ti_key=key) for link in close.operator_extra_links)
     assert report.endswith(f"/ratchet/dags/{DAG}/runs/manual__1/reports/index.html")
-    assert version == training == links.run_url(DAG, "manual__1") + "/plugin/registry"
+    assert version == training == run_url(DAG, "manual__1") + "/plugin/registry"
     (root / ".airflow").mkdir()
     (root / ".airflow" / "pages.json").write_text(
         '{"mlflow": "http://127.0.0.1:1", "tensorboard": "http://127.0.0.1:2"}'
