@@ -254,8 +254,6 @@ def _params(stage: str, entry: str | Mapping[str, Any]) -> tuple[str, Sequence[s
     """
     if isinstance(entry, str):
         return PARAMS_FILE, [entry]
-    if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise UsageError(f"{GRAPH_FILE}: stage '{stage}': params: a key, or {{file: [keys]}}, not {entry!r:.80}")
     file, keys = next(iter(entry.items()))
     if keys is None and file != PARAMS_FILE:
         raise UsageError(f"{GRAPH_FILE}: stage '{stage}': params: name the keys of {file} that the stage may read")

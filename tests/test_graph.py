@@ -96,7 +96,7 @@ def test_parameters_may_stand_in_a_file_that_another_stage_makes_and_are_waited_
 
 @pytest.mark.parametrize("entry", [{"a.json": ["x"], "b.json": ["y"]}, ["seed"], 3])
 def test_a_parameter_that_is_neither_a_key_nor_a_file_with_keys_is_refused(entry: object) -> None:
-    with pytest.raises(UsageError, match=r"stage 'a': params: a key, or \{file: \[keys\]\}, not "):
+    with pytest.raises(UsageError, match=r"stage 'a': params: its entry \d: a key, or \{file: \[keys\]\}, not "):
         parse_graph({"stages": {"a": {"cmd": "x", "params": [entry]}}}, {})
 
 

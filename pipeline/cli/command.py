@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.errors import StorageError, UsageError, nearest
+from pipeline.errors import StorageError, UsageError
 from pipeline.graph import find_root
 from pipeline.runtime import surroundings, user
 
@@ -51,13 +51,9 @@ def project_root() -> Path:
 
 def require_known_variables() -> None:
     """Raise UsageError for a variable that looks like Ratchet's own and means nothing, or names no folder."""
-    for name in surroundings.unknown_names(os.environ):
-        from pipeline.recipe.execution import variables
-
-        known = [*variables(), *surroundings.OWN_NAMES]
-        raise UsageError(f"{name:.80} in the environment: unknown{nearest(name, known)}; unset or rename it")
-    for name in surroundings.no_folders(os.environ):
-        raise UsageError(f"{name} in the environment: {os.environ[name]:.80} is no folder; unset it, or name one")
+    if wrong := surroundings.wrong_variable(os.environ):
+        name, why = wrong
+        raise UsageError(f"{name:.80} in the environment: {why}")
 
 
 def add_actions(command: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:

@@ -10,9 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.doctor.health import HealthCheck
-from pipeline.errors import nearest
 from pipeline.recipe.configs import competing, models, passed_over
-from pipeline.recipe.execution import variables
 from pipeline.runtime import surroundings
 
 # What others set for programs that a run uses too: worth a word, because whoever has set it may expect it to count.
@@ -22,12 +20,9 @@ _OF_OTHERS = ("SPARK_", "PYSPARK_", "JAVA_TOOL_OPTIONS", "KERAS_", "TF_", "PYTHO
 
 def check_variables(root: Path, pass_on: Collection[str]) -> HealthCheck:
     """Variables that mean nothing to Ratchet, and those that a run does not pass on."""
-    unknown = surroundings.unknown_names(os.environ)
-    if unknown:
-        found = f"{unknown[0]:.80} is unknown{nearest(unknown[0], variables())}"
-        return HealthCheck("environment variables", False, found, f"unset {shlex.quote(unknown[0])}")
-    if wrong := surroundings.no_folders(os.environ):
-        return HealthCheck("environment variables", False, f"{wrong[0]} names no folder", f"unset {wrong[0]}")
+    if wrong := surroundings.wrong_variable(os.environ):
+        name, why = wrong
+        return HealthCheck("environment variables", False, f"{name:.80}: {why}", f"unset {shlex.quote(name)}")
     all_left = surroundings.left_behind(os.environ, root, pass_on)
     left = [name for each in _OF_OTHERS for name in all_left if name.startswith(each)]  # the likeliest first
     if not left:

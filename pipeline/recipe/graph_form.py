@@ -73,9 +73,15 @@ def _group(value: Any) -> str:
 
 
 def _texts(value: Any) -> str:
+    return _listed(value, _text)
+
+
+def _listed(value: Any, check: Callable[[Any], str]) -> str:
+    """Return what is wrong with a list, or with the first wrong entry of it."""
     if not isinstance(value, list):
         return f"a list is needed, not {_kind(value)}"
-    return next((f"its entry {number}: {problem}" for number, problem in _problems(value, _text)), "")
+    problems = ((number, check(entry)) for number, entry in enumerate(value, start=1))
+    return next((f"its entry {number}: {problem}" for number, problem in problems if problem), "")
 
 
 def _outs(*options: str) -> Callable[[Any], str]:
@@ -98,12 +104,7 @@ def _outs(*options: str) -> Callable[[Any], str]:
                     return f"{option}: {problem}"
         return ""
 
-    def check(value: Any) -> str:
-        if not isinstance(value, list):
-            return f"a list is needed, not {_kind(value)}"
-        return next((f"its entry {number}: {problem}" for number, problem in _problems(value, entry)), "")
-
-    return check
+    return lambda value: _listed(value, entry)
 
 
 def _params(value: Any) -> str:
@@ -115,9 +116,7 @@ def _params(value: Any) -> str:
         [keys] = value.values()
         return "" if keys is None else _texts(keys)
 
-    if not isinstance(value, list):
-        return f"a list is needed, not {_kind(value)}"
-    return next((problem for _, problem in _problems(value, entry)), "")
+    return _listed(value, entry)
 
 
 def _plots_of_the_file(value: Any) -> str:
@@ -138,9 +137,7 @@ def _plots_of_the_file(value: Any) -> str:
                     return f"{option}: {problem}"
         return ""
 
-    if not isinstance(value, list):
-        return f"a list is needed, not {_kind(value)}"
-    return next((f"its entry {number}: {problem}" for number, problem in _problems(value, entry)), "")
+    return _listed(value, entry)
 
 
 def _columns(value: Any, may_be_many: bool) -> str:
@@ -165,10 +162,6 @@ def _artifacts(value: Any) -> str:
             if problem := _option(key, given):
                 return f"'{name:.80}': {key}: {problem}"
     return ""
-
-
-def _problems(values: list[Any], check: Callable[[Any], str]) -> list[tuple[int, str]]:
-    return [(number, problem) for number, value in enumerate(values, start=1) if (problem := check(value))]
 
 
 def _kind(value: Any) -> str:

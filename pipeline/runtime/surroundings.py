@@ -12,6 +12,8 @@ import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from pipeline.errors import nearest
+
 # Names that are passed on; one that ends in `*` is the beginning of names.
 PASSED_ON: Mapping[str, tuple[str, ...]] = {
     "where programs, the home and temporary files are, and who the user is": (
@@ -114,6 +116,17 @@ def _may_be_a_folder(path: Path) -> bool:
         return there.is_dir()
     except (OSError, StopIteration, ValueError):
         return False
+
+
+def wrong_variable(environment: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return a variable that looks like Ratchet's own and means nothing, or names no folder, and what is wrong with it."""
+    from pipeline.recipe.execution import variables
+
+    for name in unknown_names(environment):
+        return name, f"unknown{nearest(name, [*variables(), *OWN_NAMES])}; unset or rename it"
+    for name in no_folders(environment):
+        return name, f"{environment[name]:.80} is no folder; unset it, or name one"
+    return None
 
 
 def enter(root: Path, further: Collection[str] = ()) -> None:
