@@ -119,7 +119,7 @@ def _may_be_a_folder(path: Path) -> bool:
 
 
 def wrong_variable(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return a variable that looks like Ratchet's own and means nothing, or names no folder, and what is wrong with it."""
+    """Return a variable that looks like ours and means nothing, or names no folder, and what is wrong with it."""
     from pipeline.recipe.execution import variables
 
     for name in unknown_names(environment):
