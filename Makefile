@@ -8,6 +8,7 @@ in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
+waiting_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
 fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
@@ -51,10 +52,10 @@ check-code: # and the tests that wait more than they work
 	@$(in_venv) mypy
 	@$(in_venv) lint-imports
 	@$(run_dag_tests) -q
-	@$(in_venv) python -m pytest -q tests/scripts
+	@$(in_venv) python -m pytest -q $(waiting_tests)
 
 check-tests:
-	@$(in_venv) python -m pytest -q $(filter-out tests/scripts,$(fast_tests))
+	@$(in_venv) python -m pytest -q $(filter-out $(waiting_tests),$(fast_tests))
 
 images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh
