@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,16 @@ from pipeline.export.saved_model import exported
 from pipeline.models import stored
 from pipeline.models.serving import in_raw_types
 from pipeline.runtime import processes
+from pipeline.runtime.progress import Starting
 from pipeline.storage.shards import Columns
 
 ASK_TIMEOUT_S = 300.0
 _MESSAGE_LIMIT = 200
 
 
-def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Path) -> npt.NDArray[np.float32]:
+def ask_export(
+    model_folder: Path, exports: Path, columns: Columns, scratch: Path, starting: Starting = nullcontext
+) -> npt.NDArray[np.float32]:
     """Return what a stored model's exported form answers to features, `[row, …]` by name; see `exported` and `ask`.
 
     They are given in the types that the model takes raw.
@@ -31,7 +35,7 @@ def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Pat
     if not columns or not all(len(values) for values in columns.values()):
         raise DataError("there are no rows to ask the exported model about")
     architecture = stored.read_architecture(model_folder)
-    return ask(exported(model_folder, exports), in_raw_types(architecture, columns), scratch)
+    return ask(exported(model_folder, exports, starting), in_raw_types(architecture, columns), scratch)
 
 
 def ask(

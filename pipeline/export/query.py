@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.runtime import processes
 from pipeline.runtime.imports import report_imports
+from pipeline.runtime.progress import starting_since_birth
 
 _BATCH_ROWS = 256
 
@@ -22,10 +23,11 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
 
     What the model itself refuses ends the process, in one line.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    with starting_since_birth("TensorFlow, to ask the exported model"):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import tensorflow as tf
 
-    serve = tf.saved_model.load(saved_model).signatures["serving_default"]
+        serve = tf.saved_model.load(saved_model).signatures["serving_default"]
     columns = {path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(columns_folder).glob("*.npy"))}
     rows = max(len(values) for values in columns.values())
     answers = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.models.build import preprocessing_module
 from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
 from pipeline.recipe.code_digest import code_digest
 from pipeline.records.digests import digest_json
+from pipeline.runtime.progress import Starting
 from pipeline.storage.artifacts import published_folder
 
 _DECIDING_CODE = ("models", "export/saved_model.py")
@@ -60,20 +62,23 @@ def serving_module(model_folder: Path) -> Any:
     return Serving()
 
 
-def exported(model_folder: Path, exports: Path) -> Path:
+def exported(model_folder: Path, exports: Path, starting: Starting = nullcontext) -> Path:
     """Return the SavedModel of a stored model, in TensorFlow Serving's layout; export it if that is not done yet.
 
     Its bytes differ from run to run, its answers do not. So it is never tracked: it is in the folder `exports`, named
-    after what decides it, the model's digest and the exporter. Other exports are removed.
+    after what decides it, the model's digest and the exporter. Other exports are removed. `starting` is called with
+    what is loaded.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    with starting("TensorFlow"):
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        import tensorflow as tf
 
     decides = digest_json([stored.digest(model_folder), tf.__version__, _code_digests()])
     target = exports / decides.removeprefix("sha256:")[:32]
     if not target.is_dir():
         shutil.rmtree(exports, ignore_errors=True)
-        module = serving_module(model_folder)
+        with starting("TensorFlow"):
+            module = serving_module(model_folder)
         with published_folder(target) as folder:
             tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()})
     return target
