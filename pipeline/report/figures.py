@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 _LONGEST_TEXT = 160
@@ -46,7 +47,7 @@ def duration(seconds: float) -> str:
 
 def moment(text: str) -> str:
     """Return an ISO 8601 time as people read it: 2026-11-22 13:25:07 UTC."""
-    day, is_moment, time = text.partition("T")
+    day, is_moment, time = re.sub(r"\.\d+", "", text).partition("T")
     for utc in ("+00:00", "Z"):
         time = f"{time.removesuffix(utc)} UTC" if time.endswith(utc) else time
     return f"{day} {time}" if is_moment else text

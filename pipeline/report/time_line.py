@@ -10,9 +10,19 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.records.run import RunReport, Span, StageRun
+from pipeline.records.run import RunReport, StageRun
 from pipeline.report.figures import duration
-from pipeline.report.time_spent import Interval, TimeSpent, length, time_spent, when_starting, within, without
+from pipeline.report.time_spent import (
+    Interval,
+    TimeSpent,
+    interval,
+    last_try,
+    length,
+    time_spent,
+    when_starting,
+    within,
+    without,
+)
 
 _WIDTH = 960.0
 _NUMBERS = 74.0  # the width of each column of figures, at the right
@@ -22,10 +32,11 @@ _HEAD, _ROW, _FOOT = 26.0, 25.0, 30.0
 _BAR = 13.0
 _CUT = 34.0
 _MOST_CUT = 0.4  # of the width, by all cuts together
+_SHORTEST_S = 0.001
 _LEAST = 1.5  # the width of the shortest bar that can be seen
 _TICK_ROOM = 84.0
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
-_OUTCOMES = {
+_WORDS_OF_OUTCOMES = {
     "cached": "from the cache",
     "unchanged": "unchanged",
     "waiting": "not reached",
@@ -35,7 +46,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True)
 class Bar:
-    """A stretch of time. `kind`: startup, work, waiting or earlier."""
+    """A stretch of time. `kind`: startup, work, waiting, or tried, which is all that is known of an earlier try."""
 
     kind: str
     x: float
@@ -45,7 +56,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """One row. `word` says why it has no bars; `end` is where to mark that it failed."""
+    """One row. `word` says why it has no bars; `failures` are where to mark that a try failed."""
 
     name: str
     title: str
@@ -54,7 +65,7 @@ class Line:
     startup: str
     work: str
     word: str = ""
-    end: float | None = None
+    failures: tuple[float, ...] = ()
     is_failed: bool = False
 
 
@@ -84,6 +95,7 @@ class TimeLine:
     waits: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
     cuts: tuple[Cut, ...]
+    has_tried: bool
     sums: dict[str, str]
     took: str
     height: float
@@ -103,7 +115,7 @@ class TimeLine:
 def time_line_of(report: RunReport) -> TimeLine | None:
     """Return the time line of a run; None if it says nothing of when its stages ran."""
     whole = report.seconds
-    if not whole or not report.stages:
+    if whole is None or whole < _SHORTEST_S or not report.stages:
         return None
     spent = time_spent(report.stages, whole)
     longest = max(len(stage.name) for stage in report.stages)
@@ -129,6 +141,7 @@ def time_line_of(report: RunReport) -> TimeLine | None:
         waits=tuple(scale.bar("waiting", when, "") for when in spent.waiting),
         ticks=scale.ticks(),
         cuts=scale.cuts,
+        has_tried=any(stage.earlier for stage in report.stages),
         sums=sums,
         took=duration(whole),
         height=height,
@@ -145,38 +158,31 @@ def _kinds(spent: TimeSpent) -> Iterable[tuple[str, tuple[Interval, ...]]]:
 
 
 def _line(stage: StageRun, place: int, scale: _Scale) -> Line:
-    bars = [_earlier_bar(each, scale) for each in stage.earlier or ()]
-    name = stage.name if len(stage.name) <= _LONGEST_NAME else f"{stage.name[: _LONGEST_NAME - 1]}…"
-    middle = _HEAD + _ROW * (place + 0.5)
     is_failed = stage.outcome == "failed"
-    if stage.began_s is None or stage.seconds is None:
-        word = _OUTCOMES.get(stage.outcome, stage.outcome)
-        return Line(name, stage.name, middle, tuple(bars), "", "", "" if bars else word, None, is_failed)
-    own = [(stage.began_s, stage.began_s + stage.seconds)]
-    starting = when_starting(stage)
+    earlier = [(tried, when) for tried in stage.earlier or () for when in scale.within([interval(tried)])]
+    bars = [scale.bar("tried", when, f"an earlier try, {tried.what}: {_took(when)}") for tried, when in earlier]
+    failures = [scale.x(when[1]) for tried, when in earlier if tried.what == "failed"]
+    own = scale.within(last_try(stage))
+    starting = scale.within(when_starting(stage))
     working = without(own, starting)
-    bars += [scale.bar("startup", when, f"{_started(stage, when)}: {_took(when)}") for when in starting]
+    bars += [scale.bar("startup", when, f"start-up of {_started(stage, when)}: {_took(when)}") for when in starting]
     bars += [scale.bar("work", when, f"work: {_took(when)}") for when in working]
+    failures += [scale.x(when[1]) for when in own if is_failed]
     return Line(
-        name=name,
+        name=stage.name if len(stage.name) <= _LONGEST_NAME else f"{stage.name[: _LONGEST_NAME - 1]}…",
         title=stage.name,
-        middle=middle,
+        middle=_HEAD + _ROW * (place + 0.5),
         bars=tuple(bars),
-        startup=duration(length(starting)),
-        work=duration(length(working)),
-        end=scale.x(own[0][1]) if is_failed else None,
+        startup=duration(length(starting)) if own else "",
+        work=duration(length(working)) if own else "",
+        word="" if bars or stage.began_s is not None else _WORDS_OF_OUTCOMES.get(stage.outcome, stage.outcome),
+        failures=tuple(failures),
         is_failed=is_failed,
     )
 
 
-def _earlier_bar(tried: Span, scale: _Scale) -> Bar:
-    when = (tried.began_s, tried.began_s + tried.seconds)
-    return scale.bar("earlier", when, f"an earlier try, {tried.what}: {_took(when)}")
-
-
 def _started(stage: StageRun, when: Interval) -> str:
-    names = [each.what for each in stage.starts or () if when[0] <= each.began_s <= when[1]]
-    return f"start-up of {', '.join(dict.fromkeys(names))}"
+    return ", ".join(dict.fromkeys(each.what for each in stage.starts or () if when[0] <= each.began_s <= when[1]))
 
 
 def _took(when: Interval) -> str:
@@ -188,7 +194,7 @@ class _Scale:
 
     def __init__(self, whole: float, spent: TimeSpent, left: float, right: float) -> None:
         busy = whole - length(spent.waiting)
-        self._cut = [when for when in spent.waiting if 0 < busy < when[1] - when[0]]
+        self._cut = [when for when in spent.waiting if _SHORTEST_S <= busy < when[1] - when[0]]
         self._cut_width = min(_CUT, (right - left) * _MOST_CUT / max(len(self._cut), 1))
         self._per_second = (right - left - self._cut_width * len(self._cut)) / (whole - length(self._cut))
         self._whole, self._left = whole, left
@@ -199,9 +205,13 @@ class _Scale:
         shown = sum(self._cut_width * max(min(at, end) - begin, 0.0) / (end - begin) for begin, end in self._cut)
         return round(self._left + (at - cut) * self._per_second + shown, 1)
 
+    def within(self, intervals: Iterable[Interval]) -> list[Interval]:
+        """Return what of intervals lies within the run: its file may say anything."""
+        return within(intervals, self._whole)
+
     def bar(self, kind: str, when: Interval, title: str) -> Bar:
         """Return the bar of a stretch of time."""
-        begin, end = (self.x(min(max(at, 0.0), self._whole)) for at in when)
+        begin, end = map(self.x, when)
         return Bar(kind, begin, max(round(end - begin, 1), _LEAST), title)
 
     @property
@@ -214,7 +224,7 @@ class _Scale:
         step = next((step for step in _STEPS_S if step * self._per_second >= _TICK_ROOM), None)
         if step is None:
             return (Tick(self.x(0.0), "0 s"),)
-        shown = without(within([(0.0, self._whole)], self._whole), self._cut)
+        shown = without(self.within([(0.0, self._whole)]), self._cut)
         numbers = [
             number for begin, end in shown for number in range(math.ceil(begin / step), math.floor(end / step) + 1)
         ]

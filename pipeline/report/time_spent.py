@@ -37,13 +37,19 @@ def time_spent(stages: Iterable[StageRun], whole: float) -> TimeSpent:
 
 def when_run(stage: StageRun) -> list[Interval]:
     """Return when a stage ran, in earlier tries too."""
-    own = [] if stage.began_s is None or stage.seconds is None else [(stage.began_s, stage.began_s + stage.seconds)]
-    return union([*own, *map(_interval, stage.earlier or ())])
+    return union([*last_try(stage), *map(interval, stage.earlier or ())])
+
+
+def last_try(stage: StageRun) -> list[Interval]:
+    """Return when a stage ran the last time, if it did."""
+    if stage.began_s is None or stage.seconds is None:
+        return []
+    return [(stage.began_s, stage.began_s + stage.seconds)]
 
 
 def when_starting(stage: StageRun) -> list[Interval]:
     """Return when a stage was starting something."""
-    return union(map(_interval, stage.starts or ()))
+    return union(map(interval, stage.starts or ()))
 
 
 def union(intervals: Iterable[Interval]) -> list[Interval]:
@@ -80,5 +86,6 @@ def length(intervals: Iterable[Interval]) -> float:
     return sum(end - begin for begin, end in union(intervals))
 
 
-def _interval(span: Span) -> Interval:
+def interval(span: Span) -> Interval:
+    """Return a span as from when to when it was."""
     return span.began_s, span.began_s + span.seconds

@@ -62,13 +62,19 @@ class StageRow:
         """Note that the stage begins."""
         vars(self).update(vars(self.again()), state="running", what="starting", started_s=at_s)
 
+    def end_start(self, what: str, at_s: float) -> None:
+        """Note that something has been started, if it was being started."""
+        for start in self.starts:
+            if start.what == what and start.ended_s is None:
+                start.ended_s = at_s
+
     def end(self, state: str, what: str, at_s: float) -> None:
         """Note that the stage has ended, and with it whatever it was starting."""
         self.state, self.what, self.total = state, what, 0
         if self.started_s is not None:
             self.seconds = max(0.0, at_s - self.started_s)
         for start in self.starts:
-            start.ended_s = at_s if start.ended_s is None else start.ended_s
+            self.end_start(start.what, at_s)
 
 
 def apply_event(row: StageRow, event: dict[str, Any]) -> None:
@@ -78,15 +84,14 @@ def apply_event(row: StageRow, event: dict[str, Any]) -> None:
         # DVC may have said before that it starts the stage: what lies between is the start of its process.
         said_s = row.started_s if row.state == "running" and row.started_s is not None else event["at_s"]
         row.begin(min(said_s, event["at_s"]))
-        if "ready_s" in event:  # not from the code of an earlier photograph
-            row.starts.append(Interval(_PROCESS, min(said_s, event["at_s"]), event["ready_s"]))
-    elif kind == "starting":
+        row.starts.append(Interval(_PROCESS, min(said_s, event["at_s"])))
+        return
+    row.end_start(_PROCESS, event["at_s"])
+    if kind == "starting":
         row.what, row.total = f"starting {event['what']}", 0
         row.starts.append(Interval(event["what"], event["at_s"]))
     elif kind == "started":
-        for start in row.starts:
-            if start.what == event["what"] and start.ended_s is None:
-                start.ended_s = event["at_s"]
+        row.end_start(event["what"], event["at_s"])
     elif kind == "step":
         row.what, row.total = event["what"], 0
     elif kind == "advance":

@@ -50,8 +50,12 @@ class Progress:
         self._throttle = Throttle(EVENT_INTERVAL_S if self._events_path else LINE_INTERVAL_S)
 
     def begin(self) -> None:
-        """Report that the stage began when its process did; what has passed until now is its start-up."""
-        self._emit("begin", at_s=_process_start_s(), ready_s=time.time())
+        """Report that the stage began when its process did. It is starting up until `ready`, or until it says more."""
+        self._emit("begin", at_s=_process_start_s())
+
+    def ready(self) -> None:
+        """Report that the stage's process is ready to work, whichever process that is by now."""
+        self._emit("ready")
 
     @contextmanager
     def starting(self, what: str, *, since_s: float | None = None) -> Iterator[None]:
@@ -101,7 +105,7 @@ class Progress:
                 os.write(descriptor, line.encode())  # one write: lines of several ranks never mix
             finally:
                 os.close(descriptor)
-        elif event not in ("begin", "started"):
+        elif event not in ("begin", "ready", "started"):
             print(f"{self._stage}: {_as_text(event, values)}", file=sys.stderr, flush=True)  # noqa: T201
 
 

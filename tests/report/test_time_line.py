@@ -52,7 +52,7 @@ def test_a_stage_starts_up_and_works() -> None:
     assert startup.x == pytest.approx(line.left + (line.right - line.left) / 4, abs=0.1)
     assert work.x == pytest.approx(startup.x + startup.width, abs=0.15)
     assert work.width / startup.width == pytest.approx(7 / 3, rel=0.01)
-    assert (clean.startup, clean.work, clean.is_failed, clean.end) == ("3.0 s", "7.0 s", False, None)
+    assert (clean.startup, clean.work, clean.is_failed, clean.failures) == ("3.0 s", "7.0 s", False, ())
     assert startup.title == "start-up of Spark: 3.0 s"
 
 
@@ -90,15 +90,17 @@ def test_a_failure_is_marked_where_it_happened() -> None:
     line = drawn(20.0, ran("clean", 5.0, 10.0, outcome="failed"))
     [failed] = line.lines
     assert failed.is_failed
-    assert failed.end == pytest.approx(failed.bars[-1].x + failed.bars[-1].width, abs=0.15)
+    assert failed.failures == pytest.approx([failed.bars[-1].x + failed.bars[-1].width], abs=0.15)
 
 
-def test_an_earlier_try_is_drawn_too() -> None:
-    tried = (Span(what="failed", began_s=1.0, seconds=2.0),)
+def test_an_earlier_try_is_drawn_too_and_marked_if_it_failed() -> None:
+    tried = (Span(what="done", began_s=0.0, seconds=0.5), Span(what="failed", began_s=1.0, seconds=2.0))
     line = drawn(20.0, ran("train", 10.0, 5.0).changed(earlier=tried))
     [train] = line.lines
-    assert kinds(train) == ["earlier", "work"]
-    assert train.bars[0].title == "an earlier try, failed: 2.0 s"
+    assert kinds(train) == ["tried", "tried", "work"]
+    assert train.bars[1].title == "an earlier try, failed: 2.0 s"
+    assert train.failures == pytest.approx([train.bars[1].x + train.bars[1].width], abs=0.15)
+    assert (train.is_failed, line.has_tried) == (False, True)
 
 
 def test_a_wait_longer_than_all_the_rest_is_cut_and_says_how_long_it_was() -> None:
