@@ -133,12 +133,12 @@ def time_line_of(report: RunReport) -> TimeLine | None:
             bars=tuple(
                 scale.bar(kind, when, f"{_WORDS[kind]}: {duration(when[1] - when[0])}")
                 for kind, times in _kinds(spent)
-                for when in times
+                for when in _seen(times)
             ),
             startup=sums["startup"],
             work=sums["work"],
         ),
-        waits=tuple(scale.bar("waiting", when, "") for when in spent.waiting),
+        waits=tuple(scale.bar("waiting", when, "") for when in _seen(spent.waiting)),
         ticks=scale.ticks(),
         cuts=scale.cuts,
         has_tried=any(stage.earlier for stage in report.stages),
@@ -164,7 +164,7 @@ def _line(stage: StageRun, place: int, scale: _Scale) -> Line:
     failures = [scale.x(when[1]) for tried, when in earlier if tried.what == "failed"]
     own = scale.within(last_try(stage))
     starting = scale.within(when_starting(stage))
-    working = without(own, starting)
+    working = _seen(without(own, starting))
     bars += [scale.bar("startup", when, f"start-up of {_started(stage, when)}: {_took(when)}") for when in starting]
     bars += [scale.bar("work", when, f"work: {_took(when)}") for when in working]
     failures += [scale.x(when[1]) for when in own if is_failed]
@@ -179,6 +179,11 @@ def _line(stage: StageRun, place: int, scale: _Scale) -> Line:
         failures=tuple(failures),
         is_failed=is_failed,
     )
+
+
+def _seen(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return intervals without those that only rounding has left between two others."""
+    return [when for when in intervals if when[1] - when[0] > _SHORTEST_S / 2]
 
 
 def _started(stage: StageRun, when: Interval) -> str:

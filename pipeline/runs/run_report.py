@@ -63,9 +63,10 @@ def _spans(intervals: Sequence[Interval], run_began_s: float) -> tuple[Span, ...
     spans = []
     for interval in intervals:
         if interval.ended_s is not None and interval.ended_s > run_began_s:
-            began_s = max(interval.began_s - run_began_s, 0.0)
-            seconds = max(interval.ended_s - run_began_s - began_s, 0.0)
-            spans.append(Span(what=interval.what, began_s=round(began_s, _DIGITS), seconds=round(seconds, _DIGITS)))
+            began_s = round(max(interval.began_s - run_began_s, 0.0), _DIGITS)
+            ended_s = round(interval.ended_s - run_began_s, _DIGITS)
+            seconds = round(max(ended_s - began_s, 0.0), _DIGITS)
+            spans.append(Span(what=interval.what, began_s=began_s, seconds=seconds))
     return tuple(spans)
 
 

@@ -56,6 +56,12 @@ def test_a_stage_starts_up_and_works() -> None:
     assert startup.title == "start-up of Spark: 3.0 s"
 
 
+def test_between_two_starts_that_rounding_keeps_apart_nothing_is_drawn() -> None:
+    line = drawn(20.0, ran("clean", 5.0, 10.0, (5.0, 6.0), (6.0 + 1e-9, 8.0)))
+    assert kinds(line.lines[0]) == ["startup", "startup", "work"]
+    assert kinds(line.whole) == ["startup", "startup", "work", "waiting", "waiting"]
+
+
 def test_the_whole_run_is_a_line_of_its_own_with_its_sums() -> None:
     line = drawn(20.0, ran("clean", 5.0, 10.0, (5.0, 8.0)))
     assert kinds(line.whole) == ["startup", "work", "waiting", "waiting"]
