@@ -40,17 +40,22 @@ def _stage(options: argparse.Namespace) -> int:
 
     from pipeline.recipe.execution import load_execution
     from pipeline.runtime import memory, processes, surroundings
+    from pipeline.runtime.warm.client import is_forked
     from pipeline.stages.context import StageContext
 
     root = project_root()
     require_known_variables()
     if options.is_own_process:
         surroundings.enter(root, load_execution(root).environment.pass_on)
-    if "DVC_STAGE" in os.environ:
-        processes.die_with_driver()
     _require_code_of(root)
+    if "DVC_STAGE" in os.environ and not is_forked():
+        driver = processes.die_with_driver()
+        code = _handed_over(root, options.name, driver)
+        if code is not None:
+            processes.leave(code)
     context = StageContext.load(root, options.name)
-    context.progress.begin()
+    if not is_forked():  # else its client has, whose start was the stage's
+        context.progress.begin()
     context.watch_imports()
     try:
         summary = importlib.import_module(f"pipeline.stages.{options.name}").run(context)
@@ -68,6 +73,20 @@ def _stage(options: argparse.Namespace) -> int:
     if "DVC_STAGE" in os.environ:
         processes.leave(0)
     return 0
+
+
+def _handed_over(root: Path, name: str, driver: int) -> int | None:
+    """Have the server of the run run the stage; return its exit code, None if this process is to run it."""
+    from pipeline.runtime.progress import Progress
+    from pipeline.runtime.warm.handing_over import hand_over
+
+    progress = Progress(name)
+    progress.begin()
+    try:
+        return hand_over(root, name, driver)
+    except RatchetError as error:
+        progress.fail(str(error), error.exit_code)
+        raise
 
 
 def _require_code_of(root: Path) -> None:
