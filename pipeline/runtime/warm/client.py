@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pipeline.errors import TryAgain
 from pipeline.runtime import processes
@@ -79,14 +79,24 @@ def connect_or_start(path: Path, log: Path) -> socket.socket:
         return _connected(folder, path.name)
 
 
-def run(connection: socket.socket, wanted: Wanted, module: str, arguments: Sequence[str], path: Path) -> int:
-    """Run `python -m module arguments` here, in a process that the server forks; return its exit code.
+class Forked:
+    """A process that the server forks. It ends with this one, and when the block that uses it ends.
 
-    It has this process's folder, environment and outputs, and ends with it. Raises NoServer, or TryAgain if it, or what
-    it hangs on, was killed.
+    It runs `python -m module arguments` in this process's folder and environment, with the outputs given. Raises
+    NoServer if it cannot be asked for.
     """
-    lifeline, held = os.pipe()
-    try:
+
+    def __init__(
+        self,
+        path: Path,
+        connection: socket.socket,
+        wanted: Wanted,
+        module: str,
+        arguments: Sequence[str],
+        outputs: tuple[int, int] = (1, 2),
+    ) -> None:
+        self._connection = connection
+        lifeline, self._held = os.pipe()
         message = {
             "do": "run",
             "parent": wanted.parent,
@@ -100,24 +110,34 @@ def run(connection: socket.socket, wanted: Wanted, module: str, arguments: Seque
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         try:
-            messages.send(connection, message, [lifeline, 1, 2])
+            messages.send(connection, message, [lifeline, *outputs])
         except OSError as error:
+            os.close(self._held)
             raise NoServer(str(error)) from error
-        os.close(lifeline)
-        lifeline = -1
-        received = messages.receive(connection)
-    finally:
-        for descriptor in (lifeline, held):
-            if descriptor >= 0:
-                os.close(descriptor)
-    answer = received[0] if received else {}
-    if "no" in answer:
-        raise NoServer(answer["no"])
-    if answer.get("code", -1) < 0:
-        how = f"was ended by signal {-answer['code']}" if answer else "ended with the run's server"
-        raise TryAgain(f"its process {how}; run again")
-    code: int = answer["code"]
-    return code
+        finally:
+            os.close(lifeline)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._held)
+        self._connection.close()
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Wait for its end; return its exit code, or the negative number of the signal that has ended it.
+
+        Raises TimeoutError, NoServer if it has not begun, or TryAgain if what it hangs on was killed.
+        """
+        self._connection.settimeout(timeout_s)
+        received = messages.receive(self._connection)
+        if received is None:
+            raise TryAgain("its process has ended with the server of the run; run again")
+        answer, _ = received
+        if "no" in answer:
+            raise NoServer(answer["no"])
+        code: int = answer["code"]
+        return code
 
 
 def prepare(connection: socket.socket, wanted: Wanted, jvm: Mapping[str, Any] | None) -> None:
@@ -130,6 +150,15 @@ def end_spark(path: Path) -> None:
     """Say that no later stage of the run needs Spark."""
     with suppress(NoServer, OSError), connect(path) as connection:
         messages.send(connection, {"do": "end_spark"})
+
+
+def end_all(root: Path) -> None:
+    """End the servers of a run that is over."""
+    with suppress(NoServer, OSError):
+        for path in (root / FOLDER).iterdir():
+            with connect(path) as connection:
+                messages.send(connection, {"do": "end"})
+                messages.receive(connection)  # which comes when it ends
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.errors import TryAgain
 from pipeline.graph import Stage, load_graph
 from pipeline.recipe.execution import load_execution
 from pipeline.runtime import spark
@@ -29,11 +30,14 @@ def hand_over(root: Path, name: str, driver: int) -> int | None:
             _prepare(root, graph[stage.warm.ahead], path)
         if not stage.warm.libraries:
             return None
-        with client.connect_or_start(path, _log()) as connection:
-            code = client.run(connection, _wanted(stage), "pipeline", ["stage", name], path)
+        connection = client.connect_or_start(path, _log())
+        with client.Forked(path, connection, _wanted(stage), "pipeline", ["stage", name]) as process:
+            code = process.wait()
     except client.NoServer as error:
-        print(f"{name}: has nothing ready: {error}", flush=True)  # noqa: T201
+        print(f"{name}: nothing is ready for it: {error}", flush=True)  # noqa: T201
         return None
+    if code < 0:
+        raise TryAgain(f"its process was ended by signal {-code}; run again")
     if code == 0 and stage.warm.spark == server.SHARED and graph.is_past_spark(name, at_end=True):
         client.end_spark(path)
     return code

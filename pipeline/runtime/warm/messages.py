@@ -29,9 +29,14 @@ def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[
 
 
 def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """Return the next message and the files that came with it; None if the other side has gone, or said nonsense."""
+    """Return the next message and the files that came with it; None if the other side has gone, or said nonsense.
+
+    Raises TimeoutError if the connection has a time-out.
+    """
     try:
         content, files, flags, _ = socket.recv_fds(connection, _LARGEST_BYTES, _MOST_FILES)
+    except TimeoutError:
+        raise
     except OSError:
         return None
     try:

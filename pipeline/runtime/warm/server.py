@@ -74,6 +74,7 @@ class Server:
         self._processes: dict[int, Process] = {}
         self._number = 0
         self._jvm: Jvm | None = None
+        self._is_over = False
         self._waiting: list[tuple[socket.socket, Mapping[str, Any]]] = []  # for the JVM
         self._ending: list[tuple[float, int]] = []  # JVMs that have been told to end: until when, and their pidfds
 
@@ -85,7 +86,7 @@ class Server:
             for descriptor in (self._anchor, *self._handlers):
                 watched.register(descriptor, select.POLLIN)
             ready = [descriptor for descriptor, _ in watched.poll(500)]
-            if self._anchor in ready:
+            if self._anchor in ready or self._is_over:
                 return
             if ready:
                 self._handlers[ready[0]]()  # one at a time: it may close the others
@@ -127,6 +128,8 @@ class Server:
                 case "end_spark":
                     self._end_spark()
                     self._forget(client)
+                case "end":
+                    self._is_over = True
                 case _:
                     self._forget(client)
         finally:
