@@ -21,6 +21,9 @@ from typing import Any, Self
 from pipeline.errors import TryAgain
 from pipeline.runtime import processes
 from pipeline.runtime.warm import messages
+from pipeline.runtime.warm.server import PLAIN as PLAIN
+from pipeline.runtime.warm.server import SHARED as SHARED
+from pipeline.runtime.warm.server import SPARK as SPARK
 from pipeline.runtime.warm.server import common
 
 FOLDER = Path(".ratchet") / "warm"
@@ -138,6 +141,12 @@ class Forked:
             raise NoServer(answer["no"])
         code: int = answer["code"]
         return code
+
+
+def forked(wanted: Wanted, module: str, arguments: Sequence[str], output: int) -> Forked:
+    """Ask the server that has forked this process for another one; both its outputs go to `output`. Raises NoServer."""
+    path = Path(os.environ[SERVER_VARIABLE])
+    return Forked(path, connect(path), wanted, module, arguments, (output, output))
 
 
 def prepare(connection: socket.socket, wanted: Wanted, jvm: Mapping[str, Any] | None) -> None:

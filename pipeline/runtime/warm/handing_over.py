@@ -9,7 +9,7 @@ from pipeline.graph import Stage, load_graph
 from pipeline.recipe.execution import load_execution
 from pipeline.runtime import spark
 from pipeline.runtime.evidence import evidence_folder
-from pipeline.runtime.warm import client, server
+from pipeline.runtime.warm import client
 
 _LOG_NAME = "warm.log"
 
@@ -38,18 +38,18 @@ def hand_over(root: Path, name: str, driver: int) -> int | None:
         return None
     if code < 0:
         raise TryAgain(f"its process was ended by signal {-code}; run again")
-    if code == 0 and stage.warm.spark == server.SHARED and graph.is_past_spark(name, at_end=True):
+    if code == 0 and stage.warm.spark == client.SHARED and graph.is_past_spark(name, at_end=True):
         client.end_spark(path)
     return code
 
 
 def _prepare(root: Path, later: Stage, path: Path) -> None:
-    jvm = spark.wanted_jvm(load_execution(root).spark) if later.warm.spark == server.SHARED else None
+    jvm = spark.wanted_jvm(load_execution(root).spark) if later.warm.spark == client.SHARED else None
     client.prepare(client.connect_or_start(path, _log()), _wanted(later), jvm)
 
 
 def _wanted(stage: Stage) -> client.Wanted:
-    parent = server.PLAIN if stage.warm.spark is None else server.SPARK
+    parent = client.PLAIN if stage.warm.spark is None else client.SPARK
     return client.Wanted(parent, stage.warm.libraries, stage.warm.spark)
 
 
