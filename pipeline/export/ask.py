@@ -80,9 +80,10 @@ def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float
 def _ended(arguments: Sequence[str], output: IO[bytes], timeout_s: float) -> int:
     """Run the query in a process that the server of the run forks, or in a new one; return its exit code."""
     if client.is_forked():
-        wanted = client.Wanted(client.PLAIN, ["tensorflow"])
-        with suppress(client.NoServer), client.forked(wanted, _QUERY, arguments, output.fileno()) as forked:
-            return forked.wait(timeout_s)
+        with suppress(client.NoServer), client.forked(_QUERY, arguments, ["tensorflow"], output.fileno()) as forked:
+            code = forked.wait(timeout_s)
+            assert code is not None
+            return code
     package_folder = Path(pipeline.__path__[0]).parent
     command = [sys.executable, "-m", _QUERY, *arguments]
     process = processes.start(command, folder=package_folder, environment=os.environ, output=output)

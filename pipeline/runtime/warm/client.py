@@ -14,17 +14,13 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pipeline.errors import TryAgain
 from pipeline.runtime import processes
 from pipeline.runtime.warm import messages
-from pipeline.runtime.warm.server import PLAIN as PLAIN
-from pipeline.runtime.warm.server import SHARED as SHARED
-from pipeline.runtime.warm.server import SPARK as SPARK
-from pipeline.runtime.warm.server import common
+from pipeline.runtime.warm.server import PLAIN, common
 
 FOLDER = Path(".ratchet") / "warm"
 SERVER_VARIABLE = "RATCHET_WARM"  # in what a server has forked: the path of its socket
@@ -33,15 +29,6 @@ ANCHOR_VARIABLE = "RATCHET_ANCHOR"  # the id of the process with which the serve
 
 class NoServer(Exception):
     """There is no server to be had, or it does not do what is asked; nothing has begun."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a process wants to find ready: which parent forks it, what that has imported, how it uses Spark."""
-
-    parent: str
-    libraries: Sequence[str]
-    spark: str | None = None
 
 
 def is_forked() -> bool:
@@ -85,37 +72,22 @@ def connect_or_start(path: Path, log: Path) -> socket.socket:
 class Forked:
     """A process that the server forks. It ends with this one, and when the block that uses it ends.
 
-    It runs `python -m module arguments` in this process's folder and environment, with the outputs given. Raises
-    NoServer if it cannot be asked for.
+    It has this process's folder and environment, and the outputs given. Raises NoServer if it cannot be asked for.
     """
 
     def __init__(
-        self,
-        path: Path,
-        connection: socket.socket,
-        wanted: Wanted,
-        module: str,
-        arguments: Sequence[str],
-        outputs: tuple[int, int] = (1, 2),
+        self, path: Path, connection: socket.socket, request: Mapping[str, Any], outputs: tuple[int, int] = (1, 2)
     ) -> None:
         self._connection = connection
         lifeline, self._held = os.pipe()
-        message = {
-            "do": "run",
-            "parent": wanted.parent,
-            "libraries": list(wanted.libraries),
-            "spark": wanted.spark,
-            "module": module,
-            "arguments": list(arguments),
-            "folder": str(Path.cwd()),
-            "environment": {**os.environ, SERVER_VARIABLE: str(path)},
-        }
+        whole = {**request, "folder": str(Path.cwd()), "environment": {**os.environ, SERVER_VARIABLE: str(path)}}
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         try:
-            messages.send(connection, message, [lifeline, *outputs])
+            messages.send(connection, whole, [lifeline, *outputs])
         except OSError as error:
             os.close(self._held)
+            connection.close()
             raise NoServer(str(error)) from error
         finally:
             os.close(lifeline)
@@ -127,10 +99,11 @@ class Forked:
         os.close(self._held)
         self._connection.close()
 
-    def wait(self, timeout_s: float | None = None) -> int:
+    def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait for its end; return its exit code, or the negative number of the signal that has ended it.
 
-        Raises TimeoutError, NoServer if it has not begun, or TryAgain if what it hangs on was killed.
+        Returns None if this process is to do the work itself. Raises TimeoutError, NoServer if it has not begun, or
+        TryAgain if what it hangs on was killed.
         """
         self._connection.settimeout(timeout_s)
         received = messages.receive(self._connection)
@@ -139,26 +112,32 @@ class Forked:
         answer, _ = received
         if "no" in answer:
             raise NoServer(answer["no"])
-        code: int = answer["code"]
+        code: int | None = answer.get("code")
         return code
 
 
-def forked(wanted: Wanted, module: str, arguments: Sequence[str], output: int) -> Forked:
-    """Ask the server that has forked this process for another one; both its outputs go to `output`. Raises NoServer."""
+def run_stage(path: Path, connection: socket.socket, name: str, plan: Mapping[str, Any] | None = None) -> int | None:
+    """Have a stage run; return its exit code, or None if this process is to run it itself.
+
+    `plan` has what the server must know of each stage (see `planning`), unless it knows. Raises NoServer, or TryAgain
+    if the stage's process was killed.
+    """
+    request = {"do": "stage", "name": name, "plan": plan, "module": "pipeline", "arguments": ["stage", name]}
+    with Forked(path, connection, request) as process:
+        code = process.wait()
+    if code is not None and code < 0:
+        raise TryAgain(f"its process was ended by signal {-code}; run again")
+    return code
+
+
+def forked(module: str, arguments: Sequence[str], libraries: Sequence[str], output: int) -> Forked:
+    """Ask the server that has forked this process for `python -m module arguments`, with `libraries` imported.
+
+    Both its outputs go to `output`. Raises NoServer.
+    """
     path = Path(os.environ[SERVER_VARIABLE])
-    return Forked(path, connect(path), wanted, module, arguments, (output, output))
-
-
-def prepare(connection: socket.socket, wanted: Wanted, jvm: Mapping[str, Any] | None) -> None:
-    """Have made ready, while this process does other work, what a later stage wants; `jvm` as for `leased_jvm`."""
-    with suppress(OSError), connection:
-        messages.send(connection, {"do": "ahead", "parent": wanted.parent, "libraries": wanted.libraries, "jvm": jvm})
-
-
-def end_spark(path: Path) -> None:
-    """Say that no later stage of the run needs Spark."""
-    with suppress(NoServer, OSError), connect(path) as connection:
-        messages.send(connection, {"do": "end_spark"})
+    request = {"do": "run", "parent": PLAIN, "module": module, "arguments": arguments, "libraries": libraries}
+    return Forked(path, connect(path), request, (output, output))
 
 
 def end_all(root: Path) -> None:

@@ -47,6 +47,7 @@ class Process:
     client: socket.socket
     parent: str
     shares_jvm: bool
+    is_last_of_spark: bool
     pid: int | None = None
 
 
@@ -75,6 +76,7 @@ class Server:
         self._number = 0
         self._jvm: Jvm | None = None
         self._is_over = False
+        self._plan: dict[str, Any] = {}
         self._waiting: list[tuple[socket.socket, Mapping[str, Any]]] = []  # for the JVM
         self._ending: list[tuple[float, int]] = []  # JVMs that have been told to end: until when, and their pidfds
 
@@ -116,18 +118,14 @@ class Server:
         message, files = received
         try:
             match message.get("do"):
+                case "stage" if len(files) == 3:
+                    self._run_stage(client, message, files)
                 case "run" if len(files) == 3:
                     self._run(client, message, files)
                 case "jvm":
                     self._lease(client, pid, message)
                 case "release":
                     self._clear_jvm(client)
-                case "ahead":
-                    self._prepare(message)
-                    self._forget(client)
-                case "end_spark":
-                    self._end_spark()
-                    self._forget(client)
                 case "end":
                     self._is_over = True
                 case _:
@@ -136,21 +134,34 @@ class Server:
             for descriptor in files:
                 os.close(descriptor)
 
-    def _run(self, client: socket.socket, message: dict[str, Any], files: list[int]) -> None:
-        if common(message["environment"]) != common(os.environ):
-            self._answer(client, {"no": "it was started in another environment"})
+    def _run_stage(self, client: socket.socket, message: dict[str, Any], files: list[int]) -> None:
+        """Run a stage as the plan of the run says; the client that has started this server has sent it."""
+        self._plan = message.get("plan") or self._plan
+        planned = self._plan.get(message["name"])
+        if planned is None or common(message["environment"]) != common(os.environ):
+            self._answer(client, {"no": "it knows another run"})
             return
+        if planned["is_past_spark"]:
+            self._end_spark()
+        if ahead := planned["ahead"]:
+            if ahead["jvm"] and self._jvm is None:
+                self._start_jvm(ahead["jvm"])
+            self._ready_parent(ahead["parent"], ahead["libraries"])
+        if planned["libraries"]:
+            self._run(client, {**message, **planned}, files)
+        else:
+            self._answer(client, {"itself": True})
+
+    def _run(self, client: socket.socket, message: dict[str, Any], files: list[int]) -> None:
         self._number += 1
         parent = self._ready_parent(message["parent"], message["libraries"])
-        self._processes[self._number] = Process(client, message["parent"], message.get("spark") == SHARED)
+        self._processes[self._number] = Process(
+            client, message["parent"], message.get("spark") == SHARED, message.get("is_last_of_spark", False)
+        )
         with suppress(OSError):  # it has ended, which it is seen to have
-            messages.send(parent, {**message, "number": self._number}, files)
-
-    def _prepare(self, message: dict[str, Any]) -> None:
-        """Make ready what a later stage needs: libraries, and the JVM."""
-        if message.get("jvm") and self._jvm is None:
-            self._start_jvm(message["jvm"])
-        self._ready_parent(message["parent"], message["libraries"])
+            needed = ("module", "arguments", "folder", "environment")
+            order = {key: message[key] for key in needed}
+            messages.send(parent, {**order, "do": "run", "number": self._number}, files)
 
     def _answer(self, client: socket.socket, message: Mapping[str, Any]) -> None:
         with suppress(OSError):
@@ -215,6 +226,8 @@ class Server:
         if message["code"] < 0:
             self._accept_no_more()
         self._answer(process.client, {"code": message["code"]})
+        if process.is_last_of_spark and message["code"] == 0:
+            self._end_spark()
 
     def _lose_parent(self, name: str) -> None:
         """A parent has ended, and its children with it: a library cannot be imported, or it was killed."""
