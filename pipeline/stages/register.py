@@ -49,5 +49,5 @@ def _describe(stage: StageContext) -> Description:
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=first_rows(stage.dep("data/prepared/test"), _EXAMPLE_ROWS),
-        exported=exported(stage.dep("models/candidate"), stage.volatile(".ratchet/exports")),
+        exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports")),
     )
