@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from pipeline.errors import DataError, nearest
 from pipeline.records.feature import FeatureSpec
+from pipeline.runtime.progress import Starting
 from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.storage.shards import Columns
 
@@ -25,20 +26,26 @@ BATCH_ROWS = 256
 
 
 def predict(
-    model_folder: Path, columns: Columns, *, progress: Callable[[int, int], None] | None = None
+    model_folder: Path,
+    columns: Columns,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    starting: Starting = contextlib.nullcontext,
 ) -> npt.NDArray[np.float32]:
     """Return the answers `[row, …] float32` to prepared features by name, `{name: [row, *shape]}`.
 
-    Columns that the model does not take are left out. `progress` is called with the rows done and their total. Raises
-    DataError if a feature that the model takes is missing or of another shape or dtype.
+    Columns that the model does not take are left out. `progress` is called with the rows done and their total,
+    `starting` with what is loaded first. Raises DataError if a feature that the model takes is missing or of another
+    shape or dtype.
     """
-    tf = import_tensorflow()
     from pipeline.models import stored
 
     features = stored.read_architecture(model_folder).features
     rows = _require_taken(features, columns, str(model_folder))
-    _fix_arithmetic(tf)
-    model = stored.load(model_folder)
+    with starting("TensorFlow"):
+        tf = import_tensorflow()
+        _fix_arithmetic(tf)
+        model = stored.load(model_folder)
     taken = {spec.name: tf.TensorSpec([BATCH_ROWS, *spec.shape], spec.dtype) for spec in features}
     answer = tf.function(lambda batch: model(batch, training=False), input_signature=[taken], autograph=False)
 

@@ -9,7 +9,7 @@ import importlib.metadata
 import os
 import shutil
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.models.build import preprocessing_module
 from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
 from pipeline.recipe.code_digest import code_digest
 from pipeline.records.digests import digest_json
+from pipeline.runtime.progress import Starting
 from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.storage.artifacts import published_folder
 
@@ -67,12 +68,13 @@ def serving_module(model_folder: Path) -> Any:
     return Serving()
 
 
-def exported(model_folder: Path, exports: Path) -> Path:
+def exported(model_folder: Path, exports: Path, starting: Starting = nullcontext) -> Path:
     """Return the SavedModel of a stored model, in TensorFlow Serving's layout; export it if that is not done yet.
 
     Its bytes differ from run to run, its answers do not. So it is never tracked: it is in the folder `exports`, named
     after what decides it, the model's digest and the exporter. Runs share the folder: the first makes an export, the
-    others find it; what none has asked for in a week is removed when another is made.
+    others find it; what none has asked for in a week is removed when another is made. `starting` is called with what is
+    loaded.
     """
     from filelock import FileLock
 
@@ -82,7 +84,8 @@ def exported(model_folder: Path, exports: Path) -> Path:
     with FileLock(exports / _LOCK):  # ends with the process, whatever kills it
         if not target.is_dir():
             _remove_unused(exports)
-            module = serving_module(model_folder)
+            with starting("TensorFlow"):
+                module = serving_module(model_folder)
             with published_folder(target) as folder:
                 import_tensorflow().saved_model.save(
                     module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()}

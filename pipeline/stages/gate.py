@@ -34,8 +34,13 @@ def run(stage: StageContext) -> str:
         test=test,
         answers=Answers(predictions.ids, predictions.labels, predictions.answers),
         queries=ModelQueries(
-            predict=partial(predict, columns=test.columns, progress=partial(stage.progress.advance, unit="rows")),
-            serve=partial(ask_export, candidate, exports, first, scratch),
+            predict=partial(
+                predict,
+                columns=test.columns,
+                progress=partial(stage.progress.advance, unit="rows"),
+                starting=stage.progress.starting,
+            ),
+            serve=partial(ask_export, candidate, exports, first, scratch, stage.progress.starting),
             in_words=stage.without_root,
         ),
         rule=rule,
