@@ -25,6 +25,9 @@ T = TypeVar("T")
 Starting = Callable[[str], AbstractContextManager[object]]  # `Progress.starting`, or nullcontext for nobody to tell
 
 
+_PROCESS = "what it needs"
+
+
 class Throttle:
     """Allows one report per interval, and always the last one."""
 
@@ -52,6 +55,14 @@ class Progress:
     def begin(self) -> None:
         """Report that the stage began when its process did; what has passed until now is its start-up."""
         self._emit("begin", at_s=_process_start_s(), ready_s=time.time())
+
+    def await_process(self) -> None:
+        """Report that the stage waits for a process that has ready what it needs; that one reports `has_process`."""
+        self._emit("starting", what=_PROCESS)
+
+    def has_process(self) -> None:
+        """Report that the process is there that the stage has waited for."""
+        self._emit("started", what=_PROCESS)
 
     @contextmanager
     def starting(self, what: str, *, since_s: float | None = None) -> Iterator[None]:

@@ -25,20 +25,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_HERE = str(Path(__file__).parent)
+_OURS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 if TYPE_CHECKING:
+    from pipeline.runtime import tensorflow_import
     from pipeline.runtime.warm import jvm, messages
 else:
     # Libraries must not find modules of the project: a stage imports those itself.
     inherited = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}  # noqa: PTH100
     sys.path[:] = [path for path in sys.path if path not in inherited]
-    sys.path.insert(0, _HERE)
+    sys.path[:0] = _OURS
     import jvm
     import messages
+    import tensorflow_import
 
-    sys.path.remove(_HERE)
-    del sys.modules["jvm"], sys.modules["messages"]  # a stage may have modules of these names
+    del sys.path[: len(_OURS)]
+    for name in ("jvm", "messages", "tensorflow_import"):  # a stage may have modules of these names
+        del sys.modules[name]
 
 
 class Parent:
@@ -63,7 +66,9 @@ class Parent:
     def _obey(self, message: Mapping[str, Any], files: list[int]) -> None:
         if message["do"] == "import":
             for name in message["libraries"]:
-                if name not in sys.modules:
+                if name == "tensorflow":
+                    tensorflow_import.import_tensorflow()
+                elif name not in sys.modules:
                     importlib.import_module(name)
             return
         try:
