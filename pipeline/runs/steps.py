@@ -25,6 +25,7 @@ from pipeline.runs.outcome import NO_VERDICT, find_registration, find_verdict
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import report_run
 from pipeline.runs.stage_rows import StageRow
+from pipeline.runtime.warm import client
 from pipeline.storage.artifacts import read_json, write_json
 
 _PATIENCE_S = 24 * 3600.0  # an earlier attempt may still be running; the task's own time-out limits this one
@@ -97,6 +98,7 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
         if record.state == "success" and workspace.exists():
             _end(root, record)
         return record
+    client.end_all(workspace)
     if not workspace.exists():
         lost = "its workspace was removed while it ran"
         return history.write(root, record.changed(state="failed", sentence=sentence or lost, end=history.now()))

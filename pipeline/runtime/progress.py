@@ -25,6 +25,9 @@ T = TypeVar("T")
 Starting = Callable[[str], AbstractContextManager[object]]  # `Progress.starting`, or nullcontext for nobody to tell
 
 
+_PROCESS = "what it needs"
+
+
 class Throttle:
     """Allows one report per interval, and always the last one."""
 
@@ -56,6 +59,14 @@ class Progress:
     def ready(self) -> None:
         """Report that the stage's process is ready to work, whichever process that is by now."""
         self._emit("ready")
+
+    def await_process(self) -> None:
+        """Report that the stage waits for a process that has ready what it needs; that one reports `has_process`."""
+        self._emit("starting", what=_PROCESS)
+
+    def has_process(self) -> None:
+        """Report that the process is there that the stage has waited for."""
+        self._emit("started", what=_PROCESS)
 
     @contextmanager
     def starting(self, what: str, *, since_s: float | None = None) -> Iterator[None]:

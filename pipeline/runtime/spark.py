@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UsageError
-from pipeline.runtime import memory, user
+from pipeline.errors import TryAgain, UsageError
+from pipeline.runtime import memory, processes, user
 from pipeline.runtime.imports import IMPORTS_VARIABLE
+from pipeline.runtime.spark_workers import STAGE_VARIABLE
+from pipeline.runtime.warm import client
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -20,45 +22,57 @@ if TYPE_CHECKING:
     from pipeline.recipe.execution import SparkSettings
 
 _JVM_OPTIONS = "spark.driver.extraJavaOptions"
+_EXECUTOR = "spark.executorEnv."
 
 
 @contextmanager
 def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
-    """Start Spark with the given settings; stop it when the block ends. Python workers run this interpreter.
+    """Yield a session in the run's JVM, or in one that is started for the block. Python workers run this interpreter.
 
-    Raises UsageError if its JVM does not start.
+    Raises UsageError if the JVM does not start, TryAgain if it ends before the block does.
     """
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    if settings.master.startswith(
-        "local"
-    ):  # else the JVM asks for the address of this machine's name, which may have none
-        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    from py4j.protocol import Py4JJavaError
-    from pyspark.errors import PySparkRuntimeError
-    from pyspark.sql import SparkSession
-
-    chosen = _chosen(settings, name)
-    try:
-        if not user.is_known_to_the_system():
-            _start_as_nameless(chosen)
-        session = SparkSession.builder.config(map=chosen).getOrCreate()
-    except PySparkRuntimeError as error:
-        raise UsageError(f"Spark cannot start: {error}; `ratchet doctor` says what Java lacks") from error
-    except Py4JJavaError as error:  # of a setting: a folder that is not there, a class that is unknown …
-        said = str(error.java_exception.toString()).splitlines()[0]
-        raise UsageError(f"Spark cannot start: {said}; look at `spark` in execution.yaml") from error
-    session.sparkContext.setLogLevel("ERROR")
-    try:
-        yield session
-    finally:
-        memory.note_descendants()  # before its workers end
-        session.stop()
+    wanted = wanted_jvm(settings)
+    os.environ.update(wanted["variables"])
+    with client.leased_jvm(wanted) as leased:
+        conf = {**wanted["conf"], "spark.app.name": f"ratchet {name}", **_of_stage(settings)}
+        session = _attached(conf, leased) if leased else _started(conf, wanted["login"])
+        pid = leased["pid"] if leased else session.sparkContext._gateway.proc.pid  # noqa: SLF001 - PySpark has no other way to it
+        session.sparkContext.setLogLevel("ERROR")
+        try:
+            yield session
+        except Exception as error:
+            _require_alive(pid, error)
+            raise
+        finally:
+            memory.note_descendants(pid if leased else None)  # before its workers end
+            if not leased:
+                session.stop()
+        _require_alive(pid)
 
 
-def _chosen(settings: SparkSettings, name: str) -> dict[str, str]:
+def wanted_jvm(settings: SparkSettings) -> dict[str, Any]:
+    """Return what any stage needs of a JVM: `conf` of Spark, `variables` of its environment, a `login` (see `jvm`)."""
+    variables = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    if _is_local(settings):  # else the JVM asks for the address of this machine's name, which may have none
+        variables["SPARK_LOCAL_IP"] = "127.0.0.1"
+    conf, login = _conf(settings), None
+    if not user.is_known_to_the_system():
+        # Java and Hadoop ask the system alone, no variable: without a home Spark's launcher fails, without a name
+        # whatever opens a file.
+        home = json.dumps(f"-Duser.home={Path.home()}", ensure_ascii=False)  # quoted as Spark's launcher reads it
+        conf[_JVM_OPTIONS] = " ".join(filter(None, (conf.get(_JVM_OPTIONS), home)))
+        login = user.name()
+    return {"conf": conf, "variables": variables, "login": login}
+
+
+def _is_local(settings: SparkSettings) -> bool:
+    return settings.master.startswith("local")
+
+
+def _conf(settings: SparkSettings) -> dict[str, str]:
     """Return Spark's settings: ours, those of execution.yaml on top, and those that nothing may change."""
-    chosen = {
-        "spark.app.name": f"ratchet {name}",
+    conf = {
+        "spark.app.name": "ratchet",
         "spark.master": settings.master,
         "spark.driver.memory": f"{settings.driver_memory_mb}m",
         "spark.ui.enabled": "false",
@@ -66,39 +80,73 @@ def _chosen(settings: SparkSettings, name: str) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.shuffle.partitions": "8",
     }
-    if settings.master.startswith("local"):
-        chosen |= {
+    if _is_local(settings):
+        conf |= {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             # A local JVM spends most of its time here starting up, which takes less work without the optimizing
             # compiler and the parallel collector. Long SQL jobs may need them: `spark.settings` overrides this.
             _JVM_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         }
-    # Last, because no setting may change them: workers import this very package, not one that happens to be installed
-    # (runs have workspaces of their own), and report what they import.
+    # Last, because no setting may change it: workers import this very package, not one that happens to be installed
+    # (runs have workspaces of their own).
     return {
-        **chosen,
+        **conf,
         **settings.settings,
-        "spark.executorEnv.PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-        f"spark.executorEnv.{IMPORTS_VARIABLE}": os.environ.get(IMPORTS_VARIABLE, ""),
+        f"{_EXECUTOR}PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "spark.python.daemon.module": "pipeline.runtime.spark_workers",
     }
 
 
-def _start_as_nameless(chosen: dict[str, str]) -> None:
-    """Start Spark for a user whom the system does not know: Java gets a home, Hadoop a user to be logged in.
+def _of_stage(settings: SparkSettings) -> dict[str, str]:
+    """Return what is a stage's own: its Python workers report to it what they import, and end with it."""
+    variables = {IMPORTS_VARIABLE: os.environ.get(IMPORTS_VARIABLE, "")}
+    if _is_local(settings):
+        variables[STAGE_VARIABLE] = str(os.getpid())
+    return {f"{_EXECUTOR}{name}": value for name, value in variables.items()}
 
-    Both ask the system alone, no variable: without a home Spark's launcher fails, without a name whatever opens a file.
-    """
+
+def _started(conf: Mapping[str, str], login: str | None) -> SparkSession:
+    """Return a session in a JVM of this process's own."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    from pipeline.runtime.warm import jvm
+
+    try:
+        if login is not None:
+            gateway, context = jvm.start_jvm(conf, login)
+            SparkContext(conf=SparkConf(loadDefaults=False).setAll(list(conf.items())), gateway=gateway, jsc=context)
+        return SparkSession.builder.config(map=dict(conf)).getOrCreate()
+    except PySparkRuntimeError as error:
+        raise UsageError(f"Spark cannot start: {error}; `ratchet doctor` says what Java lacks") from error
+    except Py4JJavaError as error:  # of a setting: a folder that is not there, a class that is unknown …
+        said = str(error.java_exception.toString()).splitlines()[0]
+        raise UsageError(f"Spark cannot start: {said}; look at `spark` in execution.yaml") from error
+
+
+def _attached(conf: Mapping[str, str], leased: Mapping[str, Any]) -> SparkSession:
+    """Return a session of its own in the run's JVM."""
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
 
-    home = json.dumps(
-        f"-Duser.home={Path.home()}", ensure_ascii=False
-    )  # quotes and escapes as Spark's launcher reads them
-    chosen[_JVM_OPTIONS] = " ".join(filter(None, (chosen.get(_JVM_OPTIONS), home)))
-    conf = SparkConf(loadDefaults=False).setAll(list(chosen.items()))
-    gateway = launch_gateway(conf)
-    hadoop = gateway.jvm.org.apache.hadoop.security.UserGroupInformation
-    hadoop.setLoginUser(hadoop.createRemoteUser(user.name()))
-    SparkContext(conf=conf, gateway=gateway)
+    memory.forget_peak(leased["pid"])
+    address = {"PYSPARK_GATEWAY_PORT": str(leased["port"]), "PYSPARK_GATEWAY_SECRET": leased["secret"]}
+    os.environ.update(address)
+    try:
+        gateway = launch_gateway()  # which only connects then
+    finally:
+        for name in address:
+            del os.environ[name]
+    first = gateway.jvm.org.apache.spark.sql.classic.SparkSession.getDefaultSession().get()
+    shared = gateway.jvm.JavaSparkContext.fromSparkContext(first.sparkContext())
+    own = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(conf.items()))
+    return SparkSession(SparkContext(conf=own, gateway=gateway, jsc=shared), first.newSession())
+
+
+def _require_alive(jvm: int, error: Exception | None = None) -> None:
+    if not processes.is_running(jvm, "java"):
+        raise TryAgain("Spark's JVM was killed; run again") from error

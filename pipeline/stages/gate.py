@@ -24,7 +24,7 @@ def run(stage: StageContext) -> str:
     task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
     candidate, test = stage.dep("models/candidate"), read_rows(stage.dep("data/prepared/test"))
     predictions = read_predictions(stage.dep("reports/predictions"))
-    exports, scratch = stage.volatile(".ratchet/exports"), stage.volatile(".ratchet/gate")
+    exports, scratch = stage.shared(".ratchet/exports"), stage.volatile(".ratchet/gate")
     first = {name: values[: rule.parity.rows] for name, values in test.columns.items()}
     stage.progress.step("asking the champion and the exported candidate")
     evidence = gather(

@@ -50,5 +50,5 @@ def _describe(stage: StageContext) -> Description:
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=first_rows(stage.dep("data/prepared/test"), _EXAMPLE_ROWS),
-        exported=exported(stage.dep("models/candidate"), stage.volatile(".ratchet/exports"), stage.progress.starting),
+        exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )
