@@ -83,11 +83,11 @@ def apply_event(row: StageRow, event: dict[str, Any]) -> None:
     if kind == "begin":
         # DVC may have said before that it starts the stage: what lies between is the start of its process.
         said_s = row.started_s if row.state == "running" and row.started_s is not None else event["at_s"]
-        row.begin(min(said_s, event["at_s"]))
-        row.starts.append(Interval(_PROCESS, min(said_s, event["at_s"])))
-        return
-    row.end_start(_PROCESS, event["at_s"])
-    if kind == "starting":
+        began_s = min(said_s, event["at_s"])
+        row.begin(began_s)
+        if "ready_s" in event:  # not from the code of an earlier photograph
+            row.starts.append(Interval(_PROCESS, began_s, event["ready_s"]))
+    elif kind == "starting":
         row.what, row.total = f"starting {event['what']}", 0
         row.starts.append(Interval(event["what"], event["at_s"]))
     elif kind == "started":

@@ -24,7 +24,6 @@ LINE_INTERVAL_S = 5.0  # between lines for a person
 T = TypeVar("T")
 Starting = Callable[[str], AbstractContextManager[object]]  # `Progress.starting`, or nullcontext for nobody to tell
 
-
 _PROCESS = "what it needs"
 
 
@@ -53,12 +52,8 @@ class Progress:
         self._throttle = Throttle(EVENT_INTERVAL_S if self._events_path else LINE_INTERVAL_S)
 
     def begin(self) -> None:
-        """Report that the stage began when its process did. It is starting up until `ready`, or until it says more."""
-        self._emit("begin", at_s=_process_start_s())
-
-    def ready(self) -> None:
-        """Report that the stage's process is ready to work, whichever process that is by now."""
-        self._emit("ready")
+        """Report that the stage began when its process did; what has passed until now is its start-up."""
+        self._emit("begin", at_s=_process_start_s(), ready_s=time.time())
 
     def await_process(self) -> None:
         """Report that the stage waits for a process that has ready what it needs; that one reports `has_process`."""
@@ -116,7 +111,7 @@ class Progress:
                 os.write(descriptor, line.encode())  # one write: lines of several ranks never mix
             finally:
                 os.close(descriptor)
-        elif event not in ("begin", "ready", "started"):
+        elif event not in ("begin", "started"):
             print(f"{self._stage}: {_as_text(event, values)}", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -9,26 +9,30 @@ from pipeline.runs.stage_rows import Interval, StageRow, apply_event
 
 def test_a_stage_that_begins_runs() -> None:
     row = StageRow("train", state="failed", total=7)
-    apply_event(row, {"event": "begin", "at_s": 10.0})
+    apply_event(row, {"event": "begin", "at_s": 10.0, "ready_s": 10.5})
     assert (row.state, row.started_s, row.what, row.total) == ("running", 10.0, "starting", 0)
-    assert row.starts == [Interval("its process", 10.0)]
-    apply_event(row, {"event": "ready", "at_s": 10.5})
-    apply_event(row, {"event": "step", "at_s": 11.0, "what": "measuring"})
     assert row.starts == [Interval("its process", 10.0, 10.5)]
 
 
-def test_a_process_that_does_not_say_that_it_is_ready_is_so_when_it_says_anything_else() -> None:
+def test_code_of_an_earlier_photograph_says_nothing_of_its_process() -> None:
     row = StageRow("train")
     apply_event(row, {"event": "begin", "at_s": 10.0})
-    apply_event(row, {"event": "step", "at_s": 11.0, "what": "measuring"})
-    assert row.starts == [Interval("its process", 10.0, 11.0)]
+    assert (row.started_s, row.starts) == (10.0, [])
+
+
+def test_a_stage_for_which_nothing_was_ready_after_all_begins_once() -> None:
+    row = StageRow("train")
+    apply_event(row, {"event": "begin", "at_s": 10.0, "ready_s": 10.1})
+    apply_event(row, {"event": "starting", "at_s": 10.1, "what": "what it needs"})
+    apply_event(row, {"event": "begin", "at_s": 10.0, "ready_s": 10.5})
+    assert (row.started_s, row.starts, row.earlier) == (10.0, [Interval("its process", 10.0, 10.5)], [])
 
 
 def test_a_stage_begins_when_dvc_says_so_if_that_was_before_its_process() -> None:
     row = StageRow("train")
     row.begin(9.0)
-    apply_event(row, {"event": "begin", "at_s": 10.0})
-    assert (row.started_s, row.starts) == (9.0, [Interval("its process", 9.0)])
+    apply_event(row, {"event": "begin", "at_s": 10.0, "ready_s": 10.5})
+    assert (row.started_s, row.starts) == (9.0, [Interval("its process", 9.0, 10.5)])
 
 
 def test_a_beginning_that_was_noticed_late_is_as_early_as_the_process() -> None:

@@ -29,11 +29,10 @@ def events(path: Path) -> list[dict[str, object]]:
 def test_events_are_whole_lines_in_the_file_that_the_run_names(path: Path) -> None:
     progress = Progress("clean")
     progress.begin()
-    progress.ready()
     progress.advance(10, 10, "images")
     progress.finish("10 images", peak_memory_mib=3.5)
     kinds = [(event["stage"], event["event"]) for event in events(path)]
-    assert kinds == [("clean", "begin"), ("clean", "ready"), ("clean", "advance"), ("clean", "finish")]
+    assert kinds == [("clean", "begin"), ("clean", "advance"), ("clean", "finish")]
 
 
 def test_readings_of_a_stage_are_part_of_its_last_event(path: Path) -> None:
@@ -86,7 +85,6 @@ def test_without_a_run_progress_is_plain_lines(
     monkeypatch.delenv(EVENTS_VARIABLE, raising=False)
     progress = Progress("train")
     progress.begin()
-    progress.ready()
     progress.step("starting 2 workers")
     progress.advance(12_000, 12_000, "images", note="epoch 1/3")
     progress.finish("12 000 images")
@@ -109,6 +107,7 @@ def test_a_stage_begins_when_its_process_does(tmp_path: Path) -> None:
     )
     begin, finish = (json.loads(line) for line in (tmp_path / "events").read_text().splitlines())
     assert before_s - 0.1 <= begin["at_s"] <= finish["at_s"] - 0.2
+    assert begin["at_s"] + 0.2 <= begin["ready_s"] <= finish["at_s"]
 
 
 def test_a_start_is_two_events_also_if_it_fails(path: Path) -> None:
