@@ -6,7 +6,7 @@ What other code must know of a stage stands in the stage's `meta`, so that nothi
     contract  {of, path, result}                    the contract that the stage holds data to
     rows      {read, kept, rejected, note, proof}   the data sets whose rows must add up, for the page
     volatile  [path]                                what it writes and DVC does not track
-    warm      {libraries, optional, spark, ahead}   what its process finds ready
+    warm      {libraries, spark, ahead, …}          what its process finds ready
 
 `dags/derive.py` lists the other keys. Airflow's DAG processor imports this: standard library, PyYAML and pydantic only.
 """
@@ -64,14 +64,16 @@ Libraries = Annotated[tuple[Library, ...], Field(strict=False, max_length=20)]
 class Warm(Settings):
     """What the process of a stage finds ready, started or imported once for a run: see `runtime/warm`.
 
-    `libraries` are imported, and `optional` ones if there was time for them; with `spark: shared` the stage works in
-    the run's JVM, with `own` in one of its own. While the stage works, what the stage `ahead` needs is made ready.
+    `libraries` are imported; `optional` ones only where something has been made ready already. With `spark: shared` the
+    stage works in the run's JVM, with `own` in one of its own. While the stage works, what the stage `ahead` needs is
+    made ready; a stage that works `alone` gets the memory of all that is ready.
     """
 
     libraries: Libraries = ()
     optional: Libraries = ()
     spark: Literal["shared", "own"] | None = None
     ahead: str | None = None
+    alone: bool = False
 
 
 MetaT = TypeVar("MetaT", Contract, Rows, Warm)
@@ -144,6 +146,15 @@ class Graph:
     def parents(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs this stage reads."""
         return tuple(other for other in self.stages if other.name in self.parent_names[stage.name])
+
+    def readers(self, name: str) -> tuple[Stage, ...]:
+        """Return the stages that read what a stage makes, other than as parameters."""
+        outs = self[name].outs
+        return tuple(
+            stage
+            for stage in self.stages
+            if any(covers(out, dep) or covers(dep, out) for out in outs for dep in stage.deps)
+        )
 
     def needs(self, name: str, other: str) -> bool:
         """Return whether a stage is another one, or needs what that one makes, directly or not."""

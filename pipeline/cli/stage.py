@@ -83,20 +83,22 @@ def _handed_over(root: Path, name: str, driver: int) -> int | None:
     `driver` is DVC's process, with which a server ends that is started here.
     """
     from pipeline.graph import load_graph
+    from pipeline.recipe.execution import load_execution
     from pipeline.runtime.evidence import evidence_folder
     from pipeline.runtime.progress import Progress
     from pipeline.runtime.warm import client, planning
 
-    needs = load_graph(root)[name].warm
-    if not needs.libraries and needs.ahead is None:
+    graph, execution = load_graph(root), load_execution(root)
+    needs = graph[name].warm
+    if not execution.server.enabled or (not needs.libraries and needs.ahead is None):
         return None
     progress = Progress(name)
     progress.begin()
     progress.await_process()
     try:
         path = client.socket_path(root, driver)
-        connection = client.connect_or_start(path, evidence_folder() / "warm.log")
-        return client.run_stage(path, connection, name, planning.plan(root))
+        connection = client.connect_or_start(path, evidence_folder() / client.LOG_NAME, execution.server.idle_s)
+        return client.run_stage(path, connection, name, planning.plan(root, graph, execution))
     except client.NoServer as error:
         print(f"{name}: nothing is ready for it: {error}", flush=True)  # noqa: T201
         return None

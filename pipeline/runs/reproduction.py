@@ -18,6 +18,7 @@ from pipeline.recipe.execution import load_execution
 from pipeline.runs import dvc_repro, workspaces
 from pipeline.runs.absent_sources import GONE
 from pipeline.runs.afterwards import warned
+from pipeline.runs.ahead import make_ready
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
@@ -142,11 +143,12 @@ def _reproduce_once(
     logs.mkdir(parents=True, exist_ok=True)
     events, log = folder / "events.jsonl", logs / name
     events.write_bytes(b"")
-    process = dvc_repro.start(
-        workspace, {**_environment(workspace, environment, logs), EVENTS_VARIABLE: str(events)}, log, order
-    )
+    of_stages = {**_environment(workspace, environment, logs), EVENTS_VARIABLE: str(events)}
+    process = dvc_repro.start(workspace, of_stages, log, order)
     failure: StageFailed | None = None
     try:
+        if not order.is_single:
+            make_ready(workspace, Path(order.home or workspace), of_stages, order, process.pid, logs)
         with events.open() as event_lines, log.open(errors="replace") as log_lines:
             has_ended = False
             while not has_ended:

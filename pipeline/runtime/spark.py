@@ -31,7 +31,7 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
 
     Raises UsageError if the JVM does not start, TryAgain if it ends before the block does.
     """
-    wanted = wanted_jvm(settings)
+    wanted = wanted_jvm(settings, Path(__file__).parents[2])
     os.environ.update(wanted["variables"])
     with client.leased_jvm(wanted) as leased:
         conf = {**wanted["conf"], "spark.app.name": f"ratchet {name}", **_of_stage(settings)}
@@ -50,12 +50,15 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         _require_alive(pid)
 
 
-def wanted_jvm(settings: SparkSettings) -> dict[str, Any]:
-    """Return what any stage needs of a JVM: `conf` of Spark, `variables` of its environment, a `login` (see `jvm`)."""
+def wanted_jvm(settings: SparkSettings, root: Path) -> dict[str, Any]:
+    """Return what any stage needs of a JVM: `conf` of Spark, `variables` of its environment, a `login` (see `jvm`).
+
+    `root` is the folder whose code the stages run, and Spark's Python workers.
+    """
     variables = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     if _is_local(settings):  # else the JVM asks for the address of this machine's name, which may have none
         variables["SPARK_LOCAL_IP"] = "127.0.0.1"
-    conf, login = _conf(settings), None
+    conf, login = _conf(settings, root), None
     if not user.is_known_to_the_system():
         # Java and Hadoop ask the system alone, no variable: without a home Spark's launcher fails, without a name
         # whatever opens a file.
@@ -69,7 +72,7 @@ def _is_local(settings: SparkSettings) -> bool:
     return settings.master.startswith("local")
 
 
-def _conf(settings: SparkSettings) -> dict[str, str]:
+def _conf(settings: SparkSettings, root: Path) -> dict[str, str]:
     """Return Spark's settings: ours, those of execution.yaml on top, and those that nothing may change."""
     conf = {
         "spark.app.name": "ratchet",
@@ -93,7 +96,7 @@ def _conf(settings: SparkSettings) -> dict[str, str]:
     return {
         **conf,
         **settings.settings,
-        f"{_EXECUTOR}PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        f"{_EXECUTOR}PYTHONPATH": str((root / "pipeline").resolve().parent),
         "spark.python.daemon.module": "pipeline.runtime.spark_workers",
     }
 

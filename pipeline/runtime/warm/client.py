@@ -22,6 +22,7 @@ from pipeline.runtime import processes
 from pipeline.runtime.warm import messages
 from pipeline.runtime.warm.server import PLAIN, common
 
+LOG_NAME = "warm.log"
 FOLDER = Path(".ratchet") / "warm"
 SERVER_VARIABLE = "RATCHET_WARM"  # in what a server has forked: the path of its socket
 ANCHOR_VARIABLE = "RATCHET_ANCHOR"  # the id of the process with which the server of a run in steps ends
@@ -54,8 +55,13 @@ def connect(path: Path) -> socket.socket:
         return _connected(folder, path.name)
 
 
-def connect_or_start(path: Path, log: Path) -> socket.socket:
-    """Return a connection to the server at `path`, started if it is not there; what it says goes to `log`."""
+def connect_or_start(
+    path: Path, log: Path, idle_s: float, environment: Mapping[str, str] = os.environ
+) -> socket.socket:
+    """Return a connection to the server at `path`, started if it is not there; what it says goes to `log`.
+
+    `environment` is that of the run's stages. Raises NoServer.
+    """
     with _folder(path.parent) as folder:
         with suppress(NoServer):
             return _connected(folder, path.name)
@@ -63,7 +69,7 @@ def connect_or_start(path: Path, log: Path) -> socket.socket:
         with suppress(NoServer):
             return _connected(folder, path.name)
         try:
-            _start(folder, path, log)
+            _start(folder, path, log, idle_s, environment)
         except OSError as error:
             raise NoServer(f"{path}: {error.strerror or error}") from error
         return _connected(folder, path.name)
@@ -128,6 +134,12 @@ def run_stage(path: Path, connection: socket.socket, name: str, plan: Mapping[st
     if code is not None and code < 0:
         raise TryAgain(f"its process was ended by signal {-code}; run again")
     return code
+
+
+def prepare(connection: socket.socket, plan: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
+    """Have made ready what the first stages of a run need."""
+    with connection, suppress(OSError):
+        messages.send(connection, {"do": "prepare", "plan": plan, "needed": needed})
 
 
 def forked(module: str, arguments: Sequence[str], libraries: Sequence[str], output: int) -> Forked:
@@ -221,7 +233,7 @@ def _connected(folder: int, name: str) -> socket.socket:
     return connection
 
 
-def _start(folder: int, path: Path, log: Path) -> None:
+def _start(folder: int, path: Path, log: Path, idle_s: float, environment: Mapping[str, str]) -> None:
     """Start a server that outlives this process. What others have left behind is removed."""
     for name in os.listdir(folder):
         try:
@@ -240,9 +252,9 @@ def _start(folder: int, path: Path, log: Path) -> None:
                 sys.executable,
                 [
                     sys.executable, "-m", "pipeline.runtime.warm.server",
-                    str(listener.fileno()), str(anchor), str(path),
+                    str(listener.fileno()), str(anchor), str(path), str(idle_s),
                 ],
-                common(os.environ),
+                common(environment),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644),

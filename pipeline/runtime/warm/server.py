@@ -27,7 +27,6 @@ from pipeline.runtime.warm import messages
 PLAIN, SPARK = "plain", "spark"  # the parents: that of Spark ends with the JVM
 SHARED = "shared"  # what a stage says of Spark that works in the run's JVM
 _PARENT = Path(__file__).with_name("parent.py")
-_IDLE_S = 60.0  # without any stage, as in a run in steps that waits for a person
 _JVM_ENDS_WITHIN_S = 2.0  # its temporary files are removed meanwhile
 
 
@@ -66,8 +65,8 @@ class Jvm:
 class Server:
     """Starts parents and a JVM when they are asked for, and passes on how the processes of stages end."""
 
-    def __init__(self, listener: socket.socket, path: Path, anchor: int) -> None:
-        self._path, self._anchor = path, anchor
+    def __init__(self, listener: socket.socket, path: Path, anchor: int, idle_s: float) -> None:
+        self._path, self._anchor, self._idle_s = path, anchor, idle_s
         self._listener: socket.socket | None = listener
         self._handlers: dict[int, Callable[[], None]] = {listener.fileno(): self._accept}
         self._clients: set[socket.socket] = set()
@@ -95,7 +94,7 @@ class Server:
             self._end_in_time()
             if self._clients:
                 quiet_since_s = time.monotonic()
-            elif self._listener is None or time.monotonic() - quiet_since_s > _IDLE_S:
+            elif self._listener is None or time.monotonic() - quiet_since_s > self._idle_s:
                 return
 
     # What clients ask for
@@ -126,6 +125,10 @@ class Server:
                     self._lease(client, pid, message)
                 case "release":
                     self._clear_jvm(client)
+                case "prepare":
+                    self._plan = message["plan"]
+                    self._prepare(message["needed"])
+                    self._forget(client)
                 case "end":
                     self._is_over = True
                 case _:
@@ -143,14 +146,21 @@ class Server:
             return
         if planned["is_past_spark"]:
             self._end_spark()
-        if planned["libraries"]:
+        if planned["alone"] and not self._processes:
+            for parent in list(self._parents):
+                self._lose_parent(parent)
+        if planned["libraries"] or (planned["may_be_forked"] and planned["parent"] in self._parents):
             self._run(client, {**message, **planned}, files)
         else:
             self._answer(client, {"itself": True})
-        if ahead := planned["ahead"]:
-            if ahead["jvm"] and self._jvm is None:
-                self._start_jvm(ahead["jvm"])
-            self._ready_parent(ahead["parent"], ahead["libraries"])
+        if planned["ahead"]:
+            self._prepare(planned["ahead"])
+
+    def _prepare(self, needed: Mapping[str, Any]) -> None:
+        """Make ready what a later stage needs."""
+        if needed["jvm"] and self._jvm is None:
+            self._start_jvm(needed["jvm"])
+        self._ready_parent(needed["parent"], needed["libraries"])
 
     def _run(self, client: socket.socket, message: dict[str, Any], files: list[int]) -> None:
         self._number += 1
@@ -365,10 +375,14 @@ def _as_child_of(pid: int) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Serve the listening socket and the anchor, whose descriptors the arguments name, with the socket's path."""
-    listener, anchor, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    """Serve the listening socket and the anchor, whose descriptors the arguments name.
+
+    The other arguments are the socket's path and the idle time, seconds.
+    """
+    listener, anchor, path, idle_s = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
+    os.chdir(path.parents[2])  # the run's folder
     processes.adopt_orphans()
-    server = Server(socket.socket(fileno=listener), path, anchor)
+    server = Server(socket.socket(fileno=listener), path, anchor, idle_s)
     try:
         server.serve()
     finally:
