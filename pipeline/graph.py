@@ -6,7 +6,7 @@ What other code must know of a stage stands in the stage's `meta`, so that nothi
     contract  {of, path, result}                    the contract that the stage holds data to
     rows      {read, kept, rejected, note, proof}   the data sets whose rows must add up, for the page
     volatile  [path]                                what it writes and DVC does not track
-    warm      {libraries, spark, ahead}             what its process finds ready
+    warm      {libraries, optional, spark, ahead}   what its process finds ready
 
 `dags/derive.py` lists the other keys. Airflow's DAG processor imports this: standard library, PyYAML and pydantic only.
 """
@@ -57,16 +57,19 @@ class Rows(Settings):
     proof: str = ""
 
 
+Library = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]{0,99}$")]
+Libraries = Annotated[tuple[Library, ...], Field(strict=False, max_length=20)]
+
+
 class Warm(Settings):
     """What the process of a stage finds ready, started or imported once for a run: see `runtime/warm`.
 
-    `libraries` are imported; with `spark: shared` the stage works in the run's JVM, with `own` in one of its own. While
-    the stage works, what the stage `ahead` needs is made ready.
+    `libraries` are imported, and `optional` ones if there was time for them; with `spark: shared` the stage works in
+    the run's JVM, with `own` in one of its own. While the stage works, what the stage `ahead` needs is made ready.
     """
 
-    libraries: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]{0,99}$")], ...] = Field(
-        default=(), strict=False, max_length=20
-    )
+    libraries: Libraries = ()
+    optional: Libraries = ()
     spark: Literal["shared", "own"] | None = None
     ahead: str | None = None
 

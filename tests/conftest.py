@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 # The machines that run this are shared: how long an example took says nothing about the code.
 settings.register_profile("ratchet", deadline=None, max_examples=50)
 settings.load_profile("ratchet")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what has been imported by now out of every later garbage collection: it stays, and there is much of it."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """No test pulls the plug, and without that none can tell whether fsync has been."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield

@@ -54,7 +54,9 @@ def _stage(options: argparse.Namespace) -> int:
         if code is not None:
             processes.leave(code)
     context = StageContext.load(root, options.name)
-    if not is_forked():  # else its client has, whose start was the stage's
+    if is_forked():  # its client has begun
+        context.progress.has_process()
+    else:
         context.progress.begin()
     context.watch_imports()
     try:
@@ -90,6 +92,7 @@ def _handed_over(root: Path, name: str, driver: int) -> int | None:
         return None
     progress = Progress(name)
     progress.begin()
+    progress.await_process()
     try:
         path = client.socket_path(root, driver)
         connection = client.connect_or_start(path, evidence_folder() / "warm.log")

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +20,7 @@ from pipeline.export.saved_model import exported
 from pipeline.models import stored
 from pipeline.models.serving import in_raw_types
 from pipeline.runtime import processes
+from pipeline.runtime.progress import Starting
 from pipeline.runtime.warm import client
 from pipeline.storage.shards import Columns
 
@@ -28,7 +29,9 @@ _MESSAGE_LIMIT = 200
 _QUERY = "pipeline.export.query"
 
 
-def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Path) -> npt.NDArray[np.float32]:
+def ask_export(
+    model_folder: Path, exports: Path, columns: Columns, scratch: Path, starting: Starting = nullcontext
+) -> npt.NDArray[np.float32]:
     """Return what a stored model's exported form answers to features, `[row, …]` by name; see `exported` and `ask`.
 
     They are given in the types that the model takes raw.
@@ -36,7 +39,7 @@ def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Pat
     if not columns or not all(len(values) for values in columns.values()):
         raise DataError("there are no rows to ask the exported model about")
     architecture = stored.read_architecture(model_folder)
-    return ask(exported(model_folder, exports), in_raw_types(architecture, columns), scratch)
+    return ask(exported(model_folder, exports, starting), in_raw_types(architecture, columns), scratch)
 
 
 def ask(

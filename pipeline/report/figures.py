@@ -36,6 +36,14 @@ def short(digest: str | None) -> str:
     return (digest or "–").removeprefix("sha256:")[:12]
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words: `3.2 s`, `5 min 04 s`, `2 h 10 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def moment(text: str) -> str:
     """Return an ISO 8601 time as people read it: 2026-11-22 13:25:07 UTC."""
     day, is_moment, time = text.partition("T")

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -41,6 +42,7 @@ class StageFailed(RatchetError):
     def __init__(self, stage: str, message: str, exit_code: int) -> None:
         super().__init__(f"stage {stage}: {message}")
         self.stage = stage
+        self.message = message
         self.exit_code = exit_code
 
 
@@ -64,12 +66,26 @@ def reproduce(
     order = replace(order, home=_home(workspace))
     for attempt in range(1, _CHAMPION_TRIES + 1):
         try:
-            _reproduce_once(workspace, rows, console, environment, logs, order)
+            with _nothing_left_running(rows):
+                _reproduce_once(workspace, rows, console, environment, logs, order)
             return
         except StageFailed as error:
             if error.stage != publisher or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
                 raise
             order = replace(order, is_single=False, is_forced=False)
+
+
+@contextmanager
+def _nothing_left_running(rows: Mapping[str, StageRow]) -> Iterator[None]:
+    """If the block is ended by an error, the stage that was running has failed with it, whatever it could report."""
+    try:
+        yield
+    except BaseException as error:
+        said = error.message if isinstance(error, StageFailed) else " ".join(str(error).split())
+        for row in rows.values():
+            if row.state == "running":
+                row.end("failed", said or "interrupted", time.time())
+        raise
 
 
 def bring_back(workspace: Path, environment: Mapping[str, str], logs: Path) -> None:
@@ -204,8 +220,8 @@ def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
         return
     row = rows[match["stage"]]
     if match["runs"]:
-        row.state, row.what, row.started_s = "running", "starting", time.time()
-    else:
+        row.begin(time.time())
+    elif row.state != "done":  # as it is if the champion has changed, and what depends on it has to run again
         row.state = "unchanged" if match["how"] == "didn't change" else "cached"
         row.what = "unchanged" if row.state == "unchanged" else "from the cache"
     console.show(row)

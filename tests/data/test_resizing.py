@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,21 +28,17 @@ def test_weights_of_every_target_pixel_add_up_to_one_exactly(source, target):
 
 @given(st.integers(1, 60), st.integers(1, 60))
 def test_weights_are_the_triangle_filter_s_in_whole_units(source, target):
-    reach = Fraction(max(source, target), target)
-    shares = [
-        [max(Fraction(0), 1 - abs(Fraction(2 * i + 1, 2) * source / target - Fraction(2 * j + 1, 2)) / reach)
-         for j in range(source)]
-        for i in range(target)
-    ]  # fmt: skip
-    exact = [[share * 2**15 / sum(row) for share in row] for row in shares]
     weights = resampling_weights(source, target) * 2**15
 
-    for row, found in zip(exact, weights.astype(int).tolist(), strict=True):
-        whole = [int(share) for share in row]
-        by_remainder = sorted(range(source), key=lambda j: (whole[j] - row[j], j))
-        for j in by_remainder[: 2**15 - sum(whole)]:
-            whole[j] += 1
-        assert found == whole
+    for i, found in enumerate(weights.astype(int).tolist()):
+        # The triangle's height over each source pixel, times what makes it whole: the weights are their shares.
+        heights = [
+            max(0, 2 * max(source, target) - abs((2 * i + 1) * source - (2 * j + 1) * target)) for j in range(source)
+        ]
+        whole, left = zip(*(divmod(height * 2**15, sum(heights)) for height in heights), strict=True)
+        by_remainder = sorted(range(source), key=lambda j: (-left[j], j))
+        rounded_up = set(by_remainder[: 2**15 - sum(whole)])
+        assert found == [whole[j] + (j in rounded_up) for j in range(source)]
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 255))

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +30,39 @@ CHOICES = {
 SETTINGS = {"test_rows": 360, "has_bias": True, "rho": 0.9, "times": 4, "share": 0.2}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
-# What the drivers do with the recipe in the folder they are started in, and with what is asked of them.
+# What the drivers do with the recipe in the folder they are started in, and with what is asked of them: once for each
+# line of its input, each time in a process of its own, forked when what they all need is loaded.
 ASK = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from dags import form
 from pipeline.errors import UsageError
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.resolving import checked, complete, named_files
-config, overrides, filled_in, lines, conf = json.loads(sys.argv[1])
-root = Path(".")
-try:
-    layers = recipe_layers(root, config)
-    recipe = checked(layers.values, layers.where)
-    fields = form.fields(recipe)
-    params = {key: field.default for key, field in fields.items()} | filled_in | {"overrides": lines} | conf
-    asked = form.changes(params, recipe, conf)
-    layers = layers.overridden({**overrides, **asked}, "--set")
-    recipe = checked(layers.values, layers.where)
-    said = {
+
+def answer(config, overrides, filled_in, lines, conf):
+    root = Path(".")
+    try:
+        layers = recipe_layers(root, config)
+        recipe = checked(layers.values, layers.where)
+        fields = form.fields(recipe)
+        params = {key: field.default for key, field in fields.items()} | filled_in | {"overrides": lines} | conf
+        asked = form.changes(params, recipe, conf)
+        layers = layers.overridden({**overrides, **asked}, "--set")
+        recipe = checked(layers.values, layers.where)
+    except UsageError as error:
+        return {"refused": str(error)}
+    return {
         "recipe": complete(recipe),
         "files": [str(path) for path in named_files(recipe, root)],
         "fields": {key: [field.default, dict(field.schema)] for key, field in fields.items()},
     }
-except UsageError as error:
-    said = {"refused": str(error)}
-print(json.dumps(said))
+
+for line in sys.stdin:
+    if os.fork() == 0:
+        print(json.dumps(answer(*json.loads(line))), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0
 """
 
 
@@ -73,26 +81,37 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def ask(
-    project: Path,
-    config: str = "",
-    overrides: dict[str, Any] | None = None,
-    filled_in: dict[str, Any] | None = None,
-    lines: list[str] | None = None,
-    conf: dict[str, Any] | None = None,
-) -> Any:
-    arguments = json.dumps([config, overrides or {}, filled_in or {}, lines or [], conf or {}])
-    environment = {**os.environ, "PYTHONPATH": str(project)}
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, arguments],
+class Asked:
+    """Asks what the drivers make of a recipe."""
+
+    def __init__(self, project: Path, process: subprocess.Popen[str]) -> None:
+        self.project = project
+        self._process = process
+
+    def __call__(
+        self,
+        config: str = "",
+        overrides: dict[str, Any] | None = None,
+        filled_in: dict[str, Any] | None = None,
+        lines: list[str] | None = None,
+        conf: dict[str, Any] | None = None,
+    ) -> Any:
+        question = [config, overrides or {}, filled_in or {}, lines or [], conf or {}]
+        print(json.dumps(question), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+
+@pytest.fixture(scope="module")
+def ask(project: Path) -> Iterator[Asked]:
+    with subprocess.Popen(
+        [sys.executable, "-c", ASK],
         cwd=project,
-        env=environment,
-        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(project)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    ) as process:
+        yield Asked(project, process)
 
 
 def with_choices(values: dict[str, Any]) -> dict[str, Any]:
@@ -120,26 +139,26 @@ def require_all_five(said: Any) -> None:
     assert added <= set(said["files"])
 
 
-def test_the_recipe_names_them(project: Path) -> None:
-    (project / "params.yaml").write_text(yaml.safe_dump(with_choices(PARAMS)))
+def test_the_recipe_names_them(ask: Asked) -> None:
+    (ask.project / "params.yaml").write_text(yaml.safe_dump(with_choices(PARAMS)))
     try:
-        require_all_five(ask(project))
+        require_all_five(ask())
     finally:
-        (project / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+        (ask.project / "params.yaml").write_text(yaml.safe_dump(PARAMS))
 
 
-def test_set_names_them(project: Path) -> None:
-    require_all_five(ask(project, overrides=CHOICES))
+def test_set_names_them(ask: Asked) -> None:
+    require_all_five(ask(overrides=CHOICES))
 
 
-def test_a_config_names_them(project: Path) -> None:
-    (project / "configs").mkdir()
-    (project / "configs" / "five.yaml").write_text(yaml.safe_dump({"recipe": with_choices({})}))
-    require_all_five(ask(project, "configs/five.yaml"))
+def test_a_config_names_them(ask: Asked) -> None:
+    (ask.project / "configs").mkdir()
+    (ask.project / "configs" / "five.yaml").write_text(yaml.safe_dump({"recipe": with_choices({})}))
+    require_all_five(ask("configs/five.yaml"))
 
 
-def test_the_form_offers_them_and_takes_them(project: Path) -> None:
-    offered = ask(project)["fields"]
+def test_the_form_offers_them_and_takes_them(ask: Asked) -> None:
+    offered = ask()["fields"]
     filled_in = {
         "data.source.name": "arrays",
         "model.name": "linear",
@@ -149,19 +168,19 @@ def test_the_form_offers_them_and_takes_them(project: Path) -> None:
     }
     for key, name in filled_in.items():
         assert name in offered[key][1]["enum"]
-    require_all_five(ask(project, filled_in=filled_in, lines=["augment.steps.1.settings.share=0.2"]))
+    require_all_five(ask(filled_in=filled_in, lines=["augment.steps.1.settings.share=0.2"]))
 
 
-def test_a_triggers_conf_names_them(project: Path) -> None:
-    require_all_five(ask(project, conf=CHOICES))
+def test_a_triggers_conf_names_them(ask: Asked) -> None:
+    require_all_five(ask(conf=CHOICES))
 
 
-def test_the_form_of_a_recipe_that_names_them_has_their_settings(project: Path) -> None:
-    (project / "params.yaml").write_text(yaml.safe_dump(with_choices(PARAMS)))
+def test_the_form_of_a_recipe_that_names_them_has_their_settings(ask: Asked) -> None:
+    (ask.project / "params.yaml").write_text(yaml.safe_dump(with_choices(PARAMS)))
     try:
-        fields = ask(project)["fields"]
+        fields = ask()["fields"]
     finally:
-        (project / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+        (ask.project / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     assert fields["train.optimizer.settings.rho"][0] == 0.9
     assert fields["model.settings.has_bias"][1]["type"] == "boolean"
     assert fields["augment.steps.1.settings.share"][1]["exclusiveMaximum"] == 1
@@ -181,13 +200,13 @@ def test_the_form_of_a_recipe_that_names_them_has_their_settings(project: Path) 
         ({"model": {"name": "linear", "settings": {"has_bias": 1}}}, "--set: model.settings.has_bias: "),
     ],
 )
-def test_they_are_checked_as_those_that_are_shipped(project: Path, overrides: dict[str, Any], line: str) -> None:
-    assert ask(project, overrides=overrides)["refused"].startswith(line)
+def test_they_are_checked_as_those_that_are_shipped(ask: Asked, overrides: dict[str, Any], line: str) -> None:
+    assert ask(overrides=overrides)["refused"].startswith(line)
 
 
-def test_files_that_no_recipe_names_change_nothing(project: Path) -> None:
+def test_files_that_no_recipe_names_change_nothing(ask: Asked) -> None:
     from pipeline.recipe.resolving import complete, load_checked, named_files
 
-    said = ask(project)
+    said = ask()
     assert said["recipe"] == complete(load_checked(ROOT))
     assert said["files"] == [str(path.relative_to(ROOT)) for path in named_files(load_checked(ROOT), ROOT)]

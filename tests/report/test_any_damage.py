@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.report import page
 from pipeline.report.page import render
 from pipeline.storage.manifests import read_manifest
-from tests.report.reading import PageReader, written
+from tests.report.reading import PageReader, rendered, written
 
 EXAMPLES = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -26,10 +28,11 @@ ODD = [None, True, -1, 0, 10**400, 1e308, float("nan"), "", "\ud800", "<b>" * 20
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_git() -> Iterator[None]:
-    """Of the commit there is a test of its own; git takes longer than all else."""
+def nothing_asked_again() -> Iterator[None]:
+    """Of the commit and of the libraries there are tests of their own; here they would take longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", "")
+        patch.setattr(metadata, "version", functools.cache(metadata.version))
         yield
 
 
@@ -98,7 +101,7 @@ def test_a_damaged_file_takes_nothing_else_with_it(small: Path, damaged: Path, k
     for path in sorted(path for path in damaged.rglob("*") if path.is_file()):
         with put_right(small, path, damaged):
             KINDS[kind](path)
-            written(damaged)
+            rendered(damaged)
 
 
 def test_a_file_in_the_place_of_a_folder_takes_nothing_else_with_it(small: Path, damaged: Path) -> None:
@@ -106,7 +109,7 @@ def test_a_file_in_the_place_of_a_folder_takes_nothing_else_with_it(small: Path,
         with put_right(small, path, damaged):
             shutil.rmtree(path)
             path.write_text("no folder")
-            written(damaged)
+            rendered(damaged)
 
 
 def test_a_file_that_may_not_be_read_is_named(small: Path, damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +150,7 @@ def test_bytes_that_are_changed_at_random_do_no_harm(small: Path, damaged: Path,
             at = data.draw(st.integers(0, len(content) - 1))
             content[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
         path.write_bytes(content)
-        written(damaged)
+        rendered(damaged)
 
 
 def places_in(value: Any) -> list[tuple[Any, ...]]:
@@ -173,7 +176,7 @@ def test_values_that_nobody_expects_do_no_harm(small: Path, damaged: Path, data:
         holder[place[-1]] = odd
     with put_right(small, path, damaged):
         path.write_text(json.dumps(value))
-        written(damaged)
+        rendered(damaged)
 
 
 @EXAMPLES
@@ -188,7 +191,7 @@ def test_counts_that_nobody_expects_do_no_harm(small: Path, damaged: Path, odd: 
     changed = {**manifest.counts, key: {"a": odd} if key in ("parts", "rejected") else odd}
     with put_right(small, path, damaged):
         path.write_text(json.dumps(manifest.changed(counts=changed).to_json()))
-        written(damaged)
+        rendered(damaged)
 
 
 def test_a_bug_is_shown_as_one_and_takes_one_section_only(whole_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,20 +25,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_HERE = str(Path(__file__).parent)
+_OURS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 if TYPE_CHECKING:
+    from pipeline.runtime import tensorflow_import
     from pipeline.runtime.warm import jvm, messages
 else:
     # Libraries must not find modules of the project: a stage imports those itself.
     inherited = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}  # noqa: PTH100
     sys.path[:] = [path for path in sys.path if path not in inherited]
-    sys.path.insert(0, _HERE)
+    sys.path[:0] = _OURS
     import jvm
     import messages
+    import tensorflow_import
 
-    sys.path.remove(_HERE)
-    del sys.modules["jvm"], sys.modules["messages"]  # a stage may have modules of these names
+    del sys.path[: len(_OURS)]
+    for name in ("jvm", "messages", "tensorflow_import"):  # a stage may have modules of these names
+        del sys.modules[name]
 
 
 class Parent:
@@ -81,7 +84,10 @@ class Parent:
         if name in sys.modules or name in self._missing:
             return
         try:
-            importlib.import_module(name)
+            if name == "tensorflow":
+                tensorflow_import.import_tensorflow()
+            else:
+                importlib.import_module(name)
         except (Exception, SystemExit):  # noqa: BLE001 - whatever it is: others of this parent work on
             traceback.print_exc()
             self._missing.add(name)

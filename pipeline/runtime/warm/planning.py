@@ -25,7 +25,8 @@ def plan(root: Path) -> dict[str, dict[str, Any]]:
         if stage.warm.ahead is None:
             return None
         later = graph[stage.warm.ahead]
-        return {**ready(later), "jvm": jvm if later.warm.spark == SHARED else None}
+        libraries = [*ready(later)["libraries"], *later.warm.optional]
+        return {**ready(later), "libraries": libraries, "jvm": jvm if later.warm.spark == SHARED else None}
 
     return {
         stage.name: {

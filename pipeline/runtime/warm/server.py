@@ -147,14 +147,14 @@ class Server:
             return
         if planned["is_past_spark"]:
             self._end_spark()
-        if ahead := planned["ahead"]:
-            if ahead["jvm"] and self._jvm is None:
-                self._start_jvm(ahead["jvm"])
-            self._ready_parent(ahead["parent"], ahead["libraries"])
         if planned["libraries"]:
             self._run(client, {**message, **planned}, files)
         else:
             self._answer(client, {"itself": True})
+        if ahead := planned["ahead"]:
+            if ahead["jvm"] and self._jvm is None:
+                self._start_jvm(ahead["jvm"])
+            self._ready_parent(ahead["parent"], ahead["libraries"])
 
     def _run(self, client: socket.socket, message: dict[str, Any], files: list[int]) -> None:
         self._number += 1

@@ -32,6 +32,7 @@ def take(words: Sequence[str]) -> None:
         path = client.socket_path(root, driver)
         connection = client.connect(path)
         progress.begin()
+        progress.await_process()
         code = client.run_stage(path, connection, name)
     except client.NoServer:
         return
