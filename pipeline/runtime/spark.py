@@ -17,6 +17,7 @@ from pipeline.runtime.spark_workers import STAGE_VARIABLE
 from pipeline.runtime.warm import client
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     from pipeline.recipe.execution import SparkSettings
@@ -36,18 +37,20 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
     with client.leased_jvm(wanted) as leased:
         conf = {**wanted["conf"], "spark.app.name": f"ratchet {name}", **_of_stage(settings)}
         session = _attached(conf, leased) if leased else _started(conf, wanted["login"])
-        pid = leased["pid"] if leased else session.sparkContext._gateway.proc.pid  # noqa: SLF001 - PySpark has no other way to it
-        session.sparkContext.setLogLevel("ERROR")
+        context = session.sparkContext
+        pid = leased["pid"] if leased else context._gateway.proc.pid  # noqa: SLF001 - PySpark has no other way to it
+        context.setLogLevel("ERROR")
         try:
             yield session
         except Exception as error:
-            _require_alive(pid, error)
+            _require_alive(pid, context, error)
             raise
+        else:
+            _require_alive(pid, context)  # who uses it may pass over an error of Spark's
         finally:
             memory.note_descendants(pid if leased else None)  # before its workers end
             if not leased:
                 session.stop()
-        _require_alive(pid)
 
 
 def wanted_jvm(settings: SparkSettings, root: Path) -> dict[str, Any]:
@@ -150,6 +153,16 @@ def _attached(conf: Mapping[str, str], leased: Mapping[str, Any]) -> SparkSessio
     return SparkSession(SparkContext(conf=own, gateway=gateway, jsc=shared), first.newSession())
 
 
-def _require_alive(jvm: int, error: Exception | None = None) -> None:
-    if not processes.is_running(jvm, "java"):
+def _require_alive(jvm: int, context: SparkContext, error: Exception | None = None) -> None:
+    if not processes.is_running(jvm, "java") or _has_stopped(context):
         raise TryAgain("Spark's JVM was killed; run again") from error
+
+
+def _has_stopped(context: SparkContext) -> bool:
+    """Return whether Spark has stopped, as it does first where a JVM is told to end."""
+    from py4j.protocol import Py4JError
+
+    try:
+        return bool(context._jsc.sc().isStopped())  # noqa: SLF001 - PySpark has no other way to it
+    except (Py4JError, OSError):
+        return True

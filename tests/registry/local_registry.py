@@ -42,7 +42,7 @@ class LocalRegistry:
 
     def execute(self, statements: str) -> None:
         """Run SQL."""
-        with closing(sqlite3.connect(self.database)) as connection:
+        with closing(self._connect()) as connection:
             connection.executescript(statements)
 
     def add(
@@ -59,7 +59,7 @@ class LocalRegistry:
     ) -> None:
         """Add a version, as somebody may have registered it."""
         kept = {**({DIGEST: digest} if digest else {}), **(tags or {})}
-        with closing(sqlite3.connect(self.database)) as connection, connection:
+        with closing(self._connect()) as connection, connection:
             connection.execute(
                 "INSERT INTO registered_models SELECT :workspace, :name WHERE NOT EXISTS"
                 " (SELECT 1 FROM registered_models WHERE workspace = :workspace AND name = :name)",
@@ -77,3 +77,8 @@ class LocalRegistry:
                 "INSERT INTO registered_model_aliases VALUES (?, ?, ?, ?)",
                 [(workspace, name, alias, number) for alias in aliases],
             )
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.database)
+        connection.execute("PRAGMA synchronous = OFF")  # nothing here waits for the disk
+        return connection

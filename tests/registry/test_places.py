@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError, RatchetError, StorageError, TryAgain
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.registry import places
 from pipeline.registry.places import current, local_folder, writing
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import Store, resolve_store
@@ -378,53 +379,46 @@ def test_a_database_that_another_process_writes_asks_to_try_again(moved: Path, m
             bring_up_to_date(moved)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.recipe.execution import MLflowSettings
-from pipeline.registry import places
-from pipeline.registry.store import resolve_store
-point, calls = int(sys.argv[2]), 0
-def counted(function):
-    def call(*given):
-        global calls
-        if calls == point:
-            os.kill(os.getpid(), signal.SIGKILL)
-        calls += 1
-        return function(*given)
-    return call
-places._has = counted(places._has)
-with places.writing(resolve_store(Path(sys.argv[1]), MLflowSettings())):
-    print(calls)
-"""
+def kill_between_tables(root: Path, point: int) -> int:
+    """Let a child process bring the registry up to date, killed before it looks at its table of that ordinal.
+
+    Return how it ended: killed, or with the number of tables that it has looked at.
+    """
+    pid = os.fork()
+    if pid == 0:
+        looked = itertools.count()
+        has = places._has
+
+        def counted(*given: Any) -> Any:
+            if next(looked) == point:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return has(*given)
+
+        places._has = counted
+        try:
+            bring_up_to_date(root)
+        finally:
+            os._exit(next(looked))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_kill_while_the_tables_change_leaves_all_as_they_were_and_the_next_write_ends_the_work(moved: Path) -> None:
     """Before the first of them and between any two."""
-
-    def start(root: Path, point: int) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", KILLED, str(root), str(point)]
-        variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
-
     kept = moved.with_name("kept")
     moved.rename(kept)
-    point = 0
-    while True:
+    point, end = 0, -signal.SIGKILL
+    while end == -signal.SIGKILL:
         shutil.copytree(kept, moved)
-        done = start(moved, point)
+        end = kill_between_tables(moved, point)
         assert [location(moved, number) for number in (1, 2)] == [str(folder(moved, number)) for number in (1, 2)]
-        if done.returncode:
+        if end == -signal.SIGKILL:
+            point += 1
             assert not [found for found in locations(moved) if found.startswith(f"{moved}/")]
         bring_up_to_date(moved)
         assert all(found.startswith(str(moved)) for found in locations(moved))
         assert [location(moved, number) for number in (1, 2)] == [str(folder(moved, number)) for number in (1, 2)]
         shutil.rmtree(moved)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        point += 1
-    assert point == int(done.stdout) == len(COLUMNS) + 1  # and a table that is not there
+    assert point == end == len(COLUMNS) + 1  # and a table that is not there
 
 
 def test_a_kill_at_any_change_of_the_file_system_is_made_good_by_the_next_write(project: Path, tmp_path: Path) -> None:

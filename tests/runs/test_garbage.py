@@ -398,9 +398,10 @@ def test_while_it_frees_no_run_can_begin_or_go_on(root: Path) -> None:
         pass  # and then it can
 
 
-def test_while_dvc_works_nothing_is_freed(root: Path) -> None:
+def test_while_dvc_works_nothing_is_freed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dvc.repo import Repo
 
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0.06)  # seconds that it waits for a lock
     repo = Repo(str(root), config={"core": {"no_scm": True}})
     with repo, repo.lock, pytest.raises(TryAgain, match="another DVC command"), garbage.standing_still([root]):
         pass

@@ -21,10 +21,17 @@ from pipeline.runs.stage_rows import StageRow
 from pipeline.storage.record_files import write_record
 from tests.runs.given import write_files
 
-AS_ORDERED = (
-    "import json, sys\nfrom pipeline.runs import dvc_repro\n"
-    "whole = json.load(sys.stdin)\ndvc_repro._become(whole, dvc_repro.Order(**whole['order']))\n"
-)
+# What DVC's own process does first (`dvc_repro._become`), without loading what that needs.
+AS_ORDERED = """
+import json, os, sys
+whole = json.load(sys.stdin)
+os.environ.clear()
+os.environ.update(whole["environment"])
+os.chdir(whole["workspace"])
+log = os.open(whole["log"], os.O_RDWR)
+os.dup2(log, 1)
+os.dup2(log, 2)
+"""
 WHOLE = Order()
 LOGS = "runs/r1/logs"
 EVENT = {"stage": "clean", "event": "begin", "at_s": 1.0}

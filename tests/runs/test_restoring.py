@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from pipeline.errors import StorageError
 from pipeline.records.run import RunRecord
@@ -16,10 +15,6 @@ from pipeline.runs import history, restoring, steps, workspaces
 from tests.runs.given import contents, opened, write_files
 
 REPORT = '{"record": 1}'
-STAGES = {
-    "ingest": {"cmd": "cat source/rows.csv > raw.csv", "deps": ["source"], "outs": ["raw.csv"]},
-    "judge": {"cmd": "wc -c raw.csv > verdict.txt", "deps": ["raw.csv"], "outs": ["verdict.txt"]},
-}
 
 
 @pytest.fixture
@@ -151,33 +146,3 @@ def test_a_repeated_run_has_an_id_of_its_own_and_begins_with_the_others_photogra
     workspace = workspaces.workspace_of(root, new.id)
     assert (workspace / "reports" / "by_hand.json").read_text() == REPORT
     assert contents(root / "runs" / "r1") == evidence
-
-
-@pytest.fixture
-def real(root: Path) -> Path:
-    """A project whose stages are commands that DVC itself can run."""
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
-    return root
-
-
-def test_real_outputs_come_back_from_the_cache_and_a_source_that_has_grown_is_not_missed(real: Path) -> None:
-    opened(real)
-    for stage in STAGES:
-        assert steps.run_stage(real, "r1", stage).state == "running"  # such a command reports no end
-    steps.close_run(real, "r1", "success")
-    before = contents(real / "runs" / "r1")
-    (real / "source" / "rows.csv").write_text("1,2,3,4")
-    assert open_again(real).attempt == 2
-    workspace = workspaces.workspace_of(real, "r1")
-    assert ((workspace / "raw.csv").read_text(), (workspace / "verdict.txt").read_text()) == ("1,2,3", "5 raw.csv\n")
-    assert steps.run_stage(real, "r1", "judge").state == "unchanged"
-    steps.close_run(real, "r1", "success")
-    after = contents(real / "runs" / "r1")
-    assert {name: after[name] for name in before} == before
-    assert after["attempts/2/dvc.lock"] == before["dvc.lock"]
-    shutil.rmtree(real / ".dvc" / "cache" / "files")
-    shutil.rmtree(real / ".dvc" / "cache" / "runs")
-    with pytest.raises(
-        StorageError, match="ingest: has to run again, but source is no longer what this run began with"
-    ):
-        steps.run_stage(real, "r1", "judge")

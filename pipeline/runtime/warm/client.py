@@ -12,6 +12,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,6 +86,7 @@ class Forked:
         self, path: Path, connection: socket.socket, request: Mapping[str, Any], outputs: tuple[int, int] = (1, 2)
     ) -> None:
         self._connection = connection
+        self._has_begun = False
         lifeline, self._held = os.pipe()
         whole = {**request, "folder": str(Path.cwd()), "environment": {**os.environ, SERVER_VARIABLE: str(path)}}
         for stream in (sys.stdout, sys.stderr):
@@ -111,11 +113,18 @@ class Forked:
         Returns None if this process is to do the work itself. Raises TimeoutError, NoServer if it has not begun, or
         TryAgain if what it hangs on was killed.
         """
-        self._connection.settimeout(timeout_s)
-        received = messages.receive(self._connection)
-        if received is None:
-            raise TryAgain("its process has ended with the server of the run; run again")
-        answer, _ = received
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            self._connection.settimeout(None if until_s is None else max(until_s - time.monotonic(), 0.001))
+            received = messages.receive(self._connection)
+            if received is None and self._has_begun:
+                raise TryAgain("its process has ended with the server of the run; run again")
+            if received is None:
+                raise NoServer("the server of the run has ended")
+            answer, _ = received
+            if "began" not in answer:
+                break
+            self._has_begun = True
         if "no" in answer:
             raise NoServer(answer["no"])
         code: int | None = answer.get("code")
@@ -154,11 +163,11 @@ def forked(module: str, arguments: Sequence[str], libraries: Sequence[str], outp
 
 def end_all(root: Path) -> None:
     """End the servers of a run that is over."""
-    with suppress(NoServer, OSError):
-        for path in (root / FOLDER).iterdir():
-            with connect(path) as connection:
-                messages.send(connection, {"do": "end"})
-                messages.receive(connection)  # which comes when it ends
+    folder = root / FOLDER
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        with suppress(NoServer, OSError), connect(path) as connection:
+            messages.send(connection, {"do": "end"})
+            messages.receive(connection)  # which comes when it ends
 
 
 @contextmanager

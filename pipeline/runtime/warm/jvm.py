@@ -11,6 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 _JOBS_END_WITHIN_S = 5.0
+_OF_A_SESSION = (
+    "org.apache.spark.sql.util.ExecutionListenerBus",
+    "org.apache.spark.sql.execution.streaming.runtime.StreamingQueryListenerBus",
+)
+_LOG_LEVEL = "ERROR"
 _CALLS = "py4j."  # the packages of what runs a call from Python
 
 
@@ -45,14 +50,14 @@ class Jvm:
         self._jvm, self._context = gateway.jvm, context
         self._sessions = gateway.jvm.org.apache.spark.sql.classic.SparkSession
         self._session = self._sessions.builder().sparkContext(context.sc()).getOrCreate()
-        context.setLogLevel("ERROR")
+        context.setLogLevel(_LOG_LEVEL)
         self._offer()
         self._pristine = self._state()
 
     def put_in_order(self) -> list[str]:
         """Clear what a stage has left; return in words what cannot be cleared."""
-        scala = self._context.sc()
-        scala.cancelAllJobs()
+        self._context.setLogLevel(_LOG_LEVEL)
+        self._context.sc().cancelAllJobs()
         self._session.catalog().clearCache()
         self._session.sharedState().globalTempViewManager().clear()
         for data in list(self._context.getPersistentRDDs().values()):
@@ -82,6 +87,9 @@ class Jvm:
         scala, shared = self._context.sc(), self._session.sharedState()
         return {
             "a setting of the JVM": str(self._jvm.java.util.TreeMap(self._jvm.System.getProperties())),
+            "a time zone or a language": f"{self._jvm.java.util.TimeZone.getDefault().getID()} "
+            f"{self._jvm.java.util.Locale.getDefault()}",
+            "a level of the log": str(self._log_levels()),
             "a setting of Spark": str(self._session.conf().getAll()),
             "a setting of Hadoop": self._hadoop_settings(),
             "a file added to Spark": str(scala.listFiles()) + str(scala.listJars()) + str(scala.listArchives()),
@@ -92,6 +100,7 @@ class Jvm:
             "a streaming query": str(shared.activeStreamingQueries().keySet()),
             "cached data": str(not shared.cacheManager().isEmpty()),
             "a global view": str(shared.globalTempViewManager().listViewNames("*")),
+            "a listener": str(self._listeners()),
             "a thread": str(self._threads()),
         }
 
@@ -99,10 +108,21 @@ class Jvm:
         settings = self._context.hadoopConfiguration()
         return str(settings.getPropsWithPrefix(""))
 
+    def _log_levels(self) -> dict[str, str]:
+        log = self._jvm.org.apache.logging.log4j.LogManager.getContext(False).getConfiguration()
+        return {str(name): str(settings.getLevel()) for name, settings in sorted(log.getLoggers().items())}
+
+    def _listeners(self) -> list[str]:
+        """Return the classes of what listens to Spark; each session has some of its own, which go with it."""
+        listeners = self._context.sc().listenerBus().listeners()
+        names = [str(listeners.get(number).getClass().getName()) for number in range(listeners.size())]
+        return sorted(name for name in names if name not in _OF_A_SESSION)
+
     def _threads(self) -> list[str]:
         """Return the names of the threads that somebody's own calls have started: timers, and what keeps a JVM alive.
 
-        Spark's own threads are daemons, and Py4J's have a call of theirs on the stack.
+        Spark's own threads are daemons, and Py4J's have a call of theirs on the stack. One without a stack is about to
+        begin or to end.
         """
         return sorted(
             str(thread.getName())
@@ -112,4 +132,5 @@ class Jvm:
 
 
 def _is_call(thread: Any) -> bool:
-    return any(frame.getClassName().startswith(_CALLS) for frame in thread.getStackTrace())
+    frames = [str(frame.getClassName()) for frame in thread.getStackTrace()]
+    return not frames or any(name.startswith(_CALLS) for name in frames)

@@ -39,6 +39,8 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]] | Non
         raise
     except OSError:
         return None
+    for descriptor in files:
+        os.set_inheritable(descriptor, False)  # Python 3.11 passes no flags on to recvmsg(2)
     try:
         message = json.loads(content) if content and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) else None
     except ValueError:

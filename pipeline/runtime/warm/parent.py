@@ -50,6 +50,7 @@ class Parent:
     def __init__(self, server: socket.socket) -> None:
         self._server = server
         self._children: dict[int, tuple[int, int]] = {}  # pidfd → process id, and the server's number for it
+        self._missing = set[str]()  # libraries that cannot be imported
 
     def serve(self) -> None:
         """Serve until the server goes."""
@@ -66,19 +67,30 @@ class Parent:
     def _obey(self, message: Mapping[str, Any], files: list[int]) -> None:
         if message["do"] == "import":
             for name in message["libraries"]:
-                if name == "tensorflow":
-                    tensorflow_import.import_tensorflow()
-                elif name not in sys.modules:
-                    importlib.import_module(name)
+                self._import(name)
             return
         try:
-            if message["do"] == "hold":
+            if missing := self._missing.intersection(message["libraries"]):
+                messages.send(self._server, {"refused": message["number"], "missing": sorted(missing)})
+            elif message["do"] == "hold":
                 self._fork(message["number"], lambda: _hold(socket.socket(fileno=files[0]), message))
             else:
                 self._fork(message["number"], lambda: _become(message, files))
         finally:
             for descriptor in files:
                 os.close(descriptor)
+
+    def _import(self, name: str) -> None:
+        if name in sys.modules or name in self._missing:
+            return
+        try:
+            if name == "tensorflow":
+                tensorflow_import.import_tensorflow()
+            else:
+                importlib.import_module(name)
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever it is: others of this parent work on
+            traceback.print_exc()
+            self._missing.add(name)
 
     def _fork(self, number: int, work: Callable[[], None]) -> None:
         own = os.getpid()
@@ -149,7 +161,7 @@ def _end_with(work: Callable[[], None]) -> NoReturn:
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-        if isinstance(error.code, str):
+        if error.code is not None and not isinstance(error.code, int):
             print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     except BaseException:  # noqa: BLE001 - what the interpreter does with it
         traceback.print_exc()

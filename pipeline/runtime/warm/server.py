@@ -39,7 +39,7 @@ def common(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@dataclass
+@dataclass(eq=False)
 class Process:
     """The process of a stage: who asked for it, which parent forks it, and whether it may have the run's JVM."""
 
@@ -52,12 +52,16 @@ class Process:
 
 @dataclass
 class Jvm:
-    """The run's JVM by its holder: `starting`, then `idle`, `leased` to a stage, or being `cleared` after one."""
+    """The run's JVM by its holder: `starting`, `idle`, `leased` to a stage's process, `released` by it, `clearing`.
+
+    It is cleared when that process has ended: until then its threads may go on giving orders.
+    """
 
     holder: socket.socket
     wanted: Mapping[str, Any]
     state: str = "starting"
     address: dict[str, Any] = field(default_factory=dict)
+    user: Process | None = None
     lessee: socket.socket | None = None
     pidfd: int = -1
 
@@ -76,7 +80,7 @@ class Server:
         self._jvm: Jvm | None = None
         self._is_over = False
         self._plan: dict[str, Any] = {}
-        self._waiting: list[tuple[socket.socket, Mapping[str, Any]]] = []  # for the JVM
+        self._waiting: list[tuple[socket.socket, Process, Mapping[str, Any]]] = []  # for the JVM
         self._ending: list[tuple[float, int]] = []  # JVMs that have been told to end: until when, and their pidfds
 
     def serve(self) -> None:
@@ -124,7 +128,7 @@ class Server:
                 case "jvm":
                     self._lease(client, pid, message)
                 case "release":
-                    self._clear_jvm(client)
+                    self._take_back_jvm(client)
                 case "prepare":
                     self._plan = message["plan"]
                     self._prepare(message["needed"])
@@ -169,7 +173,7 @@ class Server:
             client, message["parent"], message.get("spark") == SHARED, message.get("is_last_of_spark", False)
         )
         with suppress(OSError):  # it has ended, which it is seen to have
-            needed = ("module", "arguments", "folder", "environment")
+            needed = ("libraries", "module", "arguments", "folder", "environment")
             order = {key: message[key] for key in needed}
             messages.send(parent, {**order, "do": "run", "number": self._number}, files)
 
@@ -184,10 +188,8 @@ class Server:
             return
         self._clients.remove(client)
         self._handlers.pop(client.fileno())
-        self._waiting = [(other, wanted) for other, wanted in self._waiting if other is not client]
-        if (
-            self._jvm is not None and self._jvm.lessee is client
-        ):  # and has not released it: who knows what goes on in it
+        self._waiting = [each for each in self._waiting if each[0] is not client]
+        if self._jvm is not None and self._jvm.lessee is client:  # not released: a job may still run in it
             self._end_jvm()
         client.close()
         if any(process.client is client for process in self._processes.values()):
@@ -195,9 +197,9 @@ class Server:
 
     def _accept_no_more(self) -> None:
         if self._listener is not None:
+            self._path.unlink(missing_ok=True)  # first: once nobody listens, the name may be another server's
             self._handlers.pop(self._listener.fileno())
             self._listener.close()
-            self._path.unlink(missing_ok=True)
             self._listener = None
 
     # Parents
@@ -229,6 +231,13 @@ class Server:
         if "began" in message:
             if process := self._processes.get(message["began"]):
                 process.pid = message["pid"]
+                with suppress(OSError):
+                    messages.send(process.client, {"began": True})
+            return
+        if "refused" in message:
+            missing = ", ".join(message["missing"])
+            refused = self._processes.pop(message["refused"])
+            self._answer(refused.client, {"no": f"{missing} cannot be imported; see {self._log()}"})
             return
         process = self._processes.pop(message["ended"], None)
         if process is None:
@@ -238,9 +247,11 @@ class Server:
         self._answer(process.client, {"code": message["code"]})
         if process.is_last_of_spark and message["code"] == 0:
             self._end_spark()
+        if self._jvm is not None and self._jvm.user is process and self._jvm.state == "released":
+            self._clear_jvm(self._jvm)
 
     def _lose_parent(self, name: str) -> None:
-        """A parent has ended, and its children with it: a library cannot be imported, or it was killed."""
+        """A parent has ended, and its children with it."""
         link, process = self._parents.pop(name)
         self._handlers.pop(link.fileno())
         link.close()
@@ -249,7 +260,7 @@ class Server:
         for number in [number for number, of in self._processes.items() if of.parent == name]:
             lost = self._processes.pop(number)
             if lost.pid is None:
-                self._answer(lost.client, {"no": f"a library cannot be imported; see {self._log()}"})
+                self._answer(lost.client, {"no": f"what would start its process was killed; see {self._log()}"})
             else:
                 self._accept_no_more()
                 self._forget(lost.client)
@@ -262,27 +273,31 @@ class Server:
     # The JVM
 
     def _lease(self, client: socket.socket, pid: int, wanted: Mapping[str, Any]) -> None:
-        if not any(process.pid == pid and process.shares_jvm for process in self._processes.values()):
+        process = next((each for each in self._processes.values() if each.pid == pid and each.shares_jvm), None)
+        if process is None:
             self._answer(client, {"no": "the stage does not share it"})
-        elif self._jvm is not None and self._jvm.state == "leased":
-            self._answer(client, {"no": "another stage is using it"})
         else:
-            self._waiting.append((client, wanted))
+            self._waiting.append((client, process, wanted))
             self._grant()
 
     def _grant(self) -> None:
         """Give the JVM, if it is free, to the stage that has waited longest; start one if there is none."""
-        while self._waiting and (self._jvm is None or self._jvm.state == "idle"):
-            client, wanted = self._waiting[0]
-            if self._jvm is None:
+        while self._waiting:
+            client, process, wanted = self._waiting[0]
+            jvm = self._jvm
+            if jvm is None:
                 self._start_jvm(wanted)
-            elif any(self._jvm.wanted[key] != wanted[key] for key in ("conf", "login", "variables")):
+            elif jvm.state == "leased" or jvm.user not in (None, process):
+                self._answer(client, {"no": "another stage is using it"})
+            elif jvm.state not in ("idle", "released"):
+                return
+            elif any(jvm.wanted[key] != wanted[key] for key in ("conf", "login", "variables")):
                 self._end_jvm()
             else:
                 self._waiting.pop(0)
-                self._jvm.state, self._jvm.lessee = "leased", client
+                jvm.state, jvm.user, jvm.lessee = "leased", process, client
                 with suppress(OSError):
-                    messages.send(client, self._jvm.address)
+                    messages.send(client, jvm.address)
 
     def _start_jvm(self, wanted: Mapping[str, Any]) -> None:
         link = self._ready_parent(SPARK, ["pyspark.sql"])
@@ -290,7 +305,8 @@ class Server:
         self._jvm = jvm = Jvm(ours, wanted)
         self._number += 1
         with theirs, suppress(OSError):
-            messages.send(link, {**wanted, "do": "hold", "number": self._number}, [theirs.fileno()])
+            order = {**wanted, "do": "hold", "number": self._number, "libraries": []}
+            messages.send(link, order, [theirs.fileno()])
         self._handlers[ours.fileno()] = lambda: self._hear_holder(jvm)
 
     def _hear_holder(self, jvm: Jvm) -> None:
@@ -299,7 +315,7 @@ class Server:
         if "failed" in message or message.get("left"):
             self._end_jvm()
             if "failed" in message:
-                for client, _ in list(self._waiting):
+                for client, *_ in list(self._waiting):
                     self._answer(client, {"no": message["failed"]})
             else:
                 print(f"a stage has left {', '.join(message['left'])}: the next one gets another JVM", flush=True)  # noqa: T201
@@ -307,21 +323,31 @@ class Server:
             jvm.state, jvm.address = "idle", message
             try:
                 jvm.pidfd = os.pidfd_open(message["pid"])
-                self._handlers[jvm.pidfd] = self._end_jvm
+                self._handlers[jvm.pidfd] = self._lose_jvm
             except ProcessLookupError:
                 self._end_jvm()
         else:
             jvm.state = "idle"
         self._grant()
 
-    def _clear_jvm(self, client: socket.socket) -> None:
-        """Put the JVM in order after the stage that has released it."""
+    def _take_back_jvm(self, client: socket.socket) -> None:
         jvm = self._jvm
         if jvm is not None and jvm.lessee is client:
-            jvm.state, jvm.lessee = "clearing", None
-            with suppress(OSError):
-                messages.send(jvm.holder, {"do": "clear"})
+            jvm.state, jvm.lessee = "released", None
+            if jvm.user not in self._processes.values():  # it has ended meanwhile
+                self._clear_jvm(jvm)
         self._forget(client)
+
+    def _clear_jvm(self, jvm: Jvm) -> None:
+        """Put the JVM in order after a stage's process."""
+        jvm.state, jvm.user = "clearing", None
+        with suppress(OSError):
+            messages.send(jvm.holder, {"do": "clear"})
+
+    def _lose_jvm(self) -> None:
+        """The JVM has ended: who waits for it gets another."""
+        self._end_jvm()
+        self._grant()
 
     def _end_jvm(self) -> None:
         if self._jvm is None:
@@ -350,7 +376,7 @@ class Server:
 
     def _end_spark(self) -> None:
         """No later stage of the run needs Spark: what it has takes memory that others need."""
-        if self._waiting or (self._jvm is not None and self._jvm.state == "leased"):
+        if self._waiting or (self._jvm is not None and self._jvm.user in self._processes.values()):
             return
         self._end_jvm()
         if SPARK in self._parents and not any(process.parent == SPARK for process in self._processes.values()):

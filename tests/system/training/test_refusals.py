@@ -13,7 +13,7 @@ from keras import layers
 
 from pipeline.errors import UsageError
 from pipeline.models.layers import batch_normalization, position_dropout
-from tests.training.networks import FEATURES, examine, network
+from tests.system.training.networks import FEATURES, examine, network
 
 
 def refused(model: Any) -> str:

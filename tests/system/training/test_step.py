@@ -16,7 +16,7 @@ from pipeline.training.collective import SingleProcess
 from pipeline.training.objective import objective_of
 from pipeline.training.optimizers import sgd as sgd_file
 from pipeline.training.step import Score, make_optimizer, validate
-from tests.training.networks import FEATURES, RATE, SHARE, network, part, sgd, step_of
+from tests.system.training.networks import FEATURES, RATE, SHARE, network, part, sgd, step_of
 
 
 def stepped(body: Any) -> tuple[Any, dict[str, float], list[Any]]:
