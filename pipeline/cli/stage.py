@@ -54,13 +54,14 @@ def _stage(options: argparse.Namespace) -> int:
         if code is not None:
             processes.leave(code)
     context = StageContext.load(root, options.name)
-    if is_forked():  # its client has begun
-        context.progress.has_process()
-    else:
-        context.progress.begin()
     context.watch_imports()
     try:
-        summary = importlib.import_module(f"pipeline.stages.{options.name}").run(context)
+        module = importlib.import_module(f"pipeline.stages.{options.name}")
+        if is_forked():  # its client has begun
+            context.progress.has_process()
+        else:
+            context.progress.begin()
+        summary = module.run(context)
         context.check_imports()
     except RatchetError as error:
         context.progress.fail(str(error), error.exit_code)
