@@ -243,6 +243,11 @@ with contextlib.suppress(Exception):
     wait_for(lambda: is_gone(jvm), "the JVM is gone")
 
 
+def test_a_worker_that_is_killed_at_work_is_a_reason_to_try_again(run: Run) -> None:
+    _, done = stage(run, "context.parallelize([1], 1).foreach(lambda _: os.kill(os.getpid(), signal.SIGKILL))")
+    assert (done.code, "a Python worker of Spark's was killed, or has crashed; run again" in done.err) == (75, True)
+
+
 def test_a_stage_that_fails_takes_its_jvm_with_it(run: Run) -> None:
     jvm, done = stage(run, "raise ValueError('out of memory')")
     assert done.code == 1
