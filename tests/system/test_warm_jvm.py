@@ -43,7 +43,8 @@ SPARK = {"libraries": ["pyspark.sql"], "parent": server.SPARK, "spark": server.S
 def stage(run: Run, code: str = "", imports: str = "", **settings: Any) -> tuple[int, Done]:
     """Run a stage with this code in its session; return its JVM's process id, and how it has ended."""
     done = run.run(STAGE, json.dumps(settings), code, imports, **SPARK)
-    return int(done.out.split()[0]) if done.out else 0, done
+    told = done.out.split()
+    return int(told[0]) if told and told[0].isdecimal() else 0, done
 
 
 @pytest.fixture(scope="module")
