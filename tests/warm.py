@@ -38,6 +38,7 @@ class Run:
     root: Path
     anchor: int
     variables: Mapping[str, str] = field(default_factory=dict)
+    idle_s: float = 1000.0
     _number: int = 0
 
     @property
@@ -57,7 +58,7 @@ class Run:
 
     def connect(self) -> socket.socket:
         with self.inside():
-            return client.connect_or_start(self.path, self.root / "warm.log")
+            return client.connect_or_start(self.path, self.root / "warm.log", self.idle_s)
 
     def start(
         self,
@@ -74,8 +75,8 @@ class Run:
         self._number += 1
         module = f"task{self._number}"
         (self.root / f"{module}.py").write_text(code)
-        planned = {"parent": parent, "libraries": libraries, "spark": spark, "ahead": ahead}
-        plan = {"work": {**planned, "is_past_spark": False, "is_last_of_spark": False}}
+        flags = dict.fromkeys(("is_past_spark", "is_last_of_spark", "may_be_forked", "alone"), False)
+        plan = {"work": {"parent": parent, "libraries": libraries, "spark": spark, "ahead": ahead, **flags}}
         request = {"do": "stage", "name": "work", "plan": plan, "module": module, "arguments": arguments}
         connection = self.connect()
         with self.inside(**variables):
@@ -101,7 +102,7 @@ class Run:
     def server(self) -> psutil.Process:
         """Return the server's process."""
         word = str(self.path)
-        [found] = [each for each in processes_in(self.root) if each.cmdline()[-1:] == [word]]
+        [found] = [each for each in processes_in(self.root) if word in each.cmdline()]
         return found
 
     def parents(self) -> list[psutil.Process]:

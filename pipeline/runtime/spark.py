@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 _JVM_OPTIONS = "spark.driver.extraJavaOptions"
 _EXECUTOR = "spark.executorEnv."
+_WORKER_ENDED = "Python worker exited unexpectedly"  # as Spark says it
 
 
 @contextmanager
 def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
     """Yield a session in the run's JVM, or in one that is started for the block. Python workers run this interpreter.
 
-    Raises UsageError if the JVM does not start, TryAgain if it ends before the block does.
+    Raises UsageError if the JVM does not start, TryAgain if it, or a worker of its, is killed.
     """
     wanted = wanted_jvm(settings, Path(__file__).parents[2])
     os.environ.update(wanted["variables"])
@@ -44,6 +45,8 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
             yield session
         except Exception as error:
             _require_alive(pid, context, error)
+            if _WORKER_ENDED in str(error):
+                raise TryAgain("a Python worker of Spark's was killed, or has crashed; run again") from error
             raise
         else:
             _require_alive(pid, context)  # who uses it may pass over an error of Spark's

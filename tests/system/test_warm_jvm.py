@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline.runtime.warm import server
@@ -42,7 +43,8 @@ SPARK = {"libraries": ["pyspark.sql"], "parent": server.SPARK, "spark": server.S
 def stage(run: Run, code: str = "", imports: str = "", **settings: Any) -> tuple[int, Done]:
     """Run a stage with this code in its session; return its JVM's process id, and how it has ended."""
     done = run.run(STAGE, json.dumps(settings), code, imports, **SPARK)
-    return int(done.out.split()[0]) if done.out else 0, done
+    told = done.out.split()
+    return int(told[0]) if told and told[0].isdecimal() else 0, done
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_what_a_stage_leaves_is_not_seen_by_the_next_whether_it_is_cleared_or_th
 
 def children_of(jvm: int) -> list[psutil.Process]:
     """Return the processes of Spark's Python workers: the daemons and what they have forked."""
-    return psutil.Process(jvm).children(recursive=True)
+    return [child for child in psutil.Process(jvm).children(recursive=True) if not is_gone(child.pid)]
 
 
 JOB = "context.parallelize([1, 2], 2).foreach(lambda _: (Path('working').touch(), time.sleep(1000)))"
@@ -184,7 +186,7 @@ print(context.parallelize([0], 1).mapPartitions(work).collect()[-1])
         assert psutil.pid_exists(jvm)
         wait_for(lambda daemon=daemon: is_gone(daemon), "the daemon is gone")  # type: ignore[misc]
         told.append(set((run.root / name).read_text().split()))
-    assert told[0] == told[1] >= {"pipeline.data.identity", "pipeline.runtime.spark_workers"}
+    assert told[0] == told[1] >= {"pipeline.data.identity", "pipeline.runtime.imports"}
 
 
 def test_a_stage_that_wants_a_jvm_of_its_own_is_given_none(run: Run) -> None:
@@ -242,6 +244,11 @@ with contextlib.suppress(Exception):
     wait_for(lambda: is_gone(jvm), "the JVM is gone")
 
 
+def test_a_worker_that_is_killed_at_work_is_a_reason_to_try_again(run: Run) -> None:
+    _, done = stage(run, "context.parallelize([1], 1).foreach(lambda _: os.kill(os.getpid(), signal.SIGKILL))")
+    assert (done.code, "a Python worker of Spark's was killed, or has crashed; run again" in done.err) == (75, True)
+
+
 def test_a_stage_that_fails_takes_its_jvm_with_it(run: Run) -> None:
     jvm, done = stage(run, "raise ValueError('out of memory')")
     assert done.code == 1
@@ -249,7 +256,7 @@ def test_a_stage_that_fails_takes_its_jvm_with_it(run: Run) -> None:
 
 
 def test_a_jvm_that_cannot_start_is_told_as_it_is_without_a_server(run: Run) -> None:
-    _, done = stage(run, driver_memory_mb=10**9)
+    _, done = stage(run, settings={"spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:+UseG1GC"})
     assert done.code == 2
     assert done.err.splitlines()[-1].startswith("Spark cannot start: ")
     _, done = stage(run, settings={"spark.eventLog.enabled": "true", "spark.eventLog.dir": "file:///nowhere"})

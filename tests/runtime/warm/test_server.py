@@ -433,14 +433,9 @@ def test_the_server_of_a_run_that_is_over_ends(run: Run) -> None:
     assert run.run("pass").code == 0
 
 
-def test_a_server_of_which_nobody_asks_anything_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_IDLE_S", 0.0)
-    path = run.root / "socket"
-    anchor = os.pidfd_open(run.anchor)
-    try:
-        with run.inside(), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            listener.bind(path.name)
-            listener.listen()
-            server.Server(listener, path, anchor).serve()
-    finally:
-        os.close(anchor)
+def test_a_server_of_which_nobody_asks_anything_ends(run: Run) -> None:
+    run.idle_s = 0.0
+    assert run.run("pass").code == 0
+    wait_for(lambda: not run.path.exists(), "the server has ended")
+    run.assert_gone()
+    assert run.run("pass").code == 0
