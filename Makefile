@@ -2,12 +2,15 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-airflow demo airflow airflow-stop test test-beside-airflow test-in-airflow
+.PHONY: help setup setup-airflow demo airflow airflow-stop test test-in-airflow test-runs test-parts
 .PHONY: check check-code check-tests bench hostile killings images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
+run_tests = $(wildcard tests/system/test_*.py)
+part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
+waiting_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
 fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
@@ -31,16 +34,19 @@ airflow-stop: ## stop it
 	@scripts/airflow.sh stop
 
 test: setup-airflow ## every test: on two quiet cores in 40 minutes
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-beside-airflow test-in-airflow
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-in-airflow test-runs test-parts
 
-# In two halves side by side: most tests start things and wait for them. The half stands before each file.
-test-beside-airflow:
-	@set -o pipefail; $(in_venv) python -u -m pytest $(fast_tests) $(wildcard $(slow_tests)) --ignore=$(airflow_tests) \
-	  | sed -u 's|^tests/|beside Airflow: &|'
-
-test-in-airflow:
+# In three parts side by side, the longest first: a part of its own would leave the second core idle, and both whenever it
+# waits for what it has started. Each says before each file which it is.
+test-in-airflow: # the DAGs, and all that one real Airflow is asked
 	@set -o pipefail; $(run_dag_tests) | sed -u 's|^tests/|in Airflow: &|'
 	@set -o pipefail; $(in_venv) python -u -m pytest $(wildcard $(airflow_tests)) | sed -u 's|^tests/|in Airflow: &|'
+
+test-runs: # whole runs and trainings
+	@set -o pipefail; $(in_venv) python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|'
+
+test-parts: # the fast tests, small projects in odd places, and the parts of a run with the real libraries
+	@set -o pipefail; $(in_venv) python -u -m pytest $(fast_tests) $(part_tests) | sed -u 's|^tests/|parts: &|'
 
 check: setup-airflow ## lint, format, types, import contracts and the fast tests, on two quiet cores in 75 s
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check-code check-tests
@@ -51,10 +57,10 @@ check-code: # and the tests that wait more than they work
 	@$(in_venv) mypy
 	@$(in_venv) lint-imports
 	@$(run_dag_tests) -q
-	@$(in_venv) python -m pytest -q tests/scripts
+	@$(in_venv) python -m pytest -q $(waiting_tests)
 
 check-tests:
-	@$(in_venv) python -m pytest -q $(filter-out tests/scripts,$(fast_tests))
+	@$(in_venv) python -m pytest -q $(filter-out $(waiting_tests),$(fast_tests))
 
 images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh

@@ -17,6 +17,7 @@ import psutil
 
 STALL_S = 300.0
 HANG_S = 3600.0  # the guard of a single command that cannot be watched while it runs
+_WATCH_S = 5.0  # so often what shows progress is looked at, which may cost more than to ask
 
 T = TypeVar("T")
 
@@ -34,13 +35,17 @@ def wait_for(
     `progress` returns anything that compares: states, sizes, processor time. Only the time that this process itself has
     slept counts: where it is kept from looking, as on a machine that is overloaded, it does not lose patience either.
     """
-    seen, stalled_s = progress(), 0.0
+    seen: object = None
+    stalled_s, unwatched_s = 0.0, 0.0
     while not (answer := ask()):
-        if (shown := progress()) != seen:
-            seen, stalled_s = shown, 0.0
+        if unwatched_s >= _WATCH_S:
+            unwatched_s = 0.0
+            if (shown := progress()) != seen:
+                seen, stalled_s = shown, 0.0
         assert stalled_s < STALL_S, f"{what}: nothing has moved for {STALL_S:.0f} s; last seen: {seen}\n{explain()}"
         time.sleep(look_s)
         stalled_s += look_s
+        unwatched_s += look_s
     return answer
 
 

@@ -13,6 +13,7 @@ from pipeline.cli.command import Command, project_root, require_known_variables
 from pipeline.errors import RatchetError, TryAgain, UsageError, as_full_disk
 from pipeline.runtime import processes
 
+_GARBAGE_THRESHOLD = 100_000  # objects (700 by default): most of what a stage makes are libraries' objects, which stay
 _STAGE_COMMAND = re.compile(r"ratchet stage (?P<name>[\w.@-]+)")  # nothing in it that a shell would read otherwise
 
 
@@ -36,6 +37,7 @@ def _fill_stage(command: argparse.ArgumentParser) -> None:
 
 
 def _stage(options: argparse.Namespace) -> int:
+    import gc
     import importlib
 
     from pipeline.recipe.execution import load_execution
@@ -46,6 +48,7 @@ def _stage(options: argparse.Namespace) -> int:
     root = project_root()
     require_known_variables()
     if options.is_own_process:
+        gc.set_threshold(_GARBAGE_THRESHOLD)
         surroundings.enter(root, load_execution(root).environment.pass_on)
     _require_code_of(root)
     if "DVC_STAGE" in os.environ and not is_forked():
@@ -54,13 +57,14 @@ def _stage(options: argparse.Namespace) -> int:
         if code is not None:
             processes.leave(code)
     context = StageContext.load(root, options.name)
-    if is_forked():  # its client has begun
-        context.progress.has_process()
-    else:
-        context.progress.begin()
     context.watch_imports()
     try:
-        summary = importlib.import_module(f"pipeline.stages.{options.name}").run(context)
+        module = importlib.import_module(f"pipeline.stages.{options.name}")
+        if is_forked():  # its client has begun
+            context.progress.has_process()
+        else:
+            context.progress.begin()
+        summary = module.run(context)
         context.check_imports()
     except RatchetError as error:
         context.progress.fail(str(error), error.exit_code)

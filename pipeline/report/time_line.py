@@ -1,13 +1,13 @@
 """The time line of a run, as coordinates: one row for each stage, and one for the whole run.
 
-A wait longer than everything else together (a person's approval, another attempt days later) is cut: it gets a fixed
-width, so that the stages stay readable. Nothing is drawn here; the template does that.
+If a run has mostly waited (for a person's approval, for a retry hours later), its longest waits are cut: each gets a
+fixed width, so that the stages stay readable. Nothing is drawn here; the template does that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.records.run import RunReport, StageRun
@@ -32,6 +32,7 @@ _HEAD, _ROW, _FOOT = 26.0, 25.0, 30.0
 _BAR = 13.0
 _CUT = 34.0
 _MOST_CUT = 0.4  # of the width, by all cuts together
+_MOST_WAITING = 3.0  # times as long as the rest, before waits are cut
 _SHORTEST_S = 0.001
 _LEAST = 1.5  # the width of the shortest bar that can be seen
 _TICK_ROOM = 84.0
@@ -194,12 +195,23 @@ def _took(when: Interval) -> str:
     return duration(when[1] - when[0])
 
 
+def _longest_waits(waiting: Sequence[Interval], whole: float) -> list[Interval]:
+    """Return the longest waits: those without which a run has not mostly waited. None, if it has done nothing else."""
+    left = length(waiting)
+    most, found = _MOST_WAITING * (whole - left), list[Interval]()
+    for when in sorted(waiting, key=lambda when: when[0] - when[1]):
+        if left <= most or most < _SHORTEST_S:
+            break
+        found.append(when)
+        left -= when[1] - when[0]
+    return sorted(found)
+
+
 class _Scale:
     """From seconds since the run's start to places on the page, with long waits cut."""
 
     def __init__(self, whole: float, spent: TimeSpent, left: float, right: float) -> None:
-        busy = whole - length(spent.waiting)
-        self._cut = [when for when in spent.waiting if _SHORTEST_S <= busy < when[1] - when[0]]
+        self._cut = _longest_waits(spent.waiting, whole)
         self._cut_width = min(_CUT, (right - left) * _MOST_CUT / max(len(self._cut), 1))
         self._per_second = (right - left - self._cut_width * len(self._cut)) / (whole - length(self._cut))
         self._whole, self._left = whole, left

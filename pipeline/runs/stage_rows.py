@@ -59,8 +59,10 @@ class StageRow:
         return StageRow(self.name, earlier=[*self.earlier, *filter(None, [self.when])])
 
     def begin(self, at_s: float) -> None:
-        """Note that the stage begins."""
-        vars(self).update(vars(self.again()), state="running", what="starting", started_s=at_s)
+        """Note that the stage begins; what was known of an earlier try is forgotten but for when it was."""
+        self.earlier = self.again().earlier
+        self.state, self.what, self.done, self.total = "running", "starting", 0, 0
+        self.started_s, self.seconds, self.starts, self.readings = at_s, None, [], {}
 
     def end_start(self, what: str, at_s: float) -> None:
         """Note that something has been started, if it was being started."""

@@ -96,5 +96,11 @@ def check_job(job: Job) -> None:
 
 
 def _versions() -> Mapping[str, str]:
-    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    return {name: installed.get(name, "absent") for name in _DECIDING_PACKAGES}
+    return {name: _version(name) for name in _DECIDING_PACKAGES}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

@@ -109,7 +109,7 @@ def test_an_earlier_try_is_drawn_too_and_marked_if_it_failed() -> None:
     assert (train.is_failed, line.has_tried) == (False, True)
 
 
-def test_a_wait_longer_than_all_the_rest_is_cut_and_says_how_long_it_was() -> None:
+def test_the_wait_of_a_run_that_has_mostly_waited_is_cut_and_says_how_long_it_was() -> None:
     line = drawn(86_400.0, ran("a", 0.0, 30.0), ran("b", 86_370.0, 30.0))
     [cut] = line.cuts
     assert cut.text == "23 h 59 min"
@@ -121,8 +121,20 @@ def test_a_wait_longer_than_all_the_rest_is_cut_and_says_how_long_it_was() -> No
     ]
 
 
-def test_a_long_wait_that_leaves_the_rest_readable_is_not_cut() -> None:
-    assert drawn(20.0, ran("a", 0.0, 11.0)).cuts == ()
+def test_only_the_longest_waits_are_cut() -> None:
+    line = drawn(1000.0, ran("a", 20.0, 40.0), ran("b", 500.0, 60.0))
+    assert [cut.text for cut in line.cuts] == ["7 min 20 s", "7 min 20 s"]
+    assert line.cuts[0].x > line.lines[0].bars[0].x
+
+
+@pytest.mark.parametrize("seconds", [5.0, 20.0])
+def test_a_long_wait_that_leaves_the_rest_readable_is_not_cut(seconds: float) -> None:
+    assert drawn(20.0, ran("a", 0.0, seconds)).cuts == ()
+
+
+def test_a_run_that_did_nothing_but_wait_is_not_cut() -> None:
+    line = drawn(20.0, StageRun(name="a", outcome="cached"))
+    assert (line.cuts, kinds(line.whole)) == ((), ["waiting"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,15 @@ def test_where_it_is_kept_does_not_change_the_key(job: Job) -> None:
 def test_a_change_in_code_that_is_used_changes_the_key(job: Job) -> None:
     other = {**job.code, "pipeline/training/losses/cross_entropy.py": "sha256:03"}
     assert job_key(changed(job, code=other)) != job_key(job)
+
+
+@pytest.mark.parametrize("library", ["tensorflow-cpu", "keras", "numpy", "horovod"])
+def test_another_version_of_a_library_that_decides_changes_the_key(
+    job: Job, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, version = job_key(job), importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0" if name == library else version(name))
+    assert job_key(job) != before
 
 
 def test_train_declares_each_file_of_its_room_and_no_slots_folder() -> None:

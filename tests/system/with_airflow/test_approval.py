@@ -7,19 +7,26 @@ from urllib.parse import quote
 import pytest
 
 from tests.system.airflow import Airflow
-from tests.system.with_airflow.conftest import FirstRun
+from tests.system.with_airflow.conftest import FirstRun, up
+
+ROWS = {"Reject": 128, "Approve": 96}  # other rows are another question to the gate, so that it is asked again
+
+
+@pytest.fixture(scope="module")
+def asking(installed: Airflow, first_run: FirstRun) -> dict[str, str]:
+    """Two runs that go on side by side until each of them asks, by the answer that each will get."""
+    airflow, dag = up(installed), "retrain_approved"
+    airflow.switch_on(dag)
+    return {answer: airflow.trigger(dag, gate__parity__rows=rows) for answer, rows in ROWS.items()}
 
 
 @pytest.mark.parametrize(
-    ("answer", "rows", "registered", "note"),  # other rows are another question to the gate, so that it is asked again
-    [("Reject", 128, "skipped", "not approved"), ("Approve", 96, "success", "promoted")],
+    ("answer", "registered", "note"), [("Reject", "skipped", "not approved"), ("Approve", "success", "promoted")]
 )
 def test_a_candidate_is_registered_when_a_person_says_yes(
-    airflow: Airflow, first_run: FirstRun, answer: str, rows: int, registered: str, note: str
+    airflow: Airflow, asking: dict[str, str], answer: str, registered: str, note: str
 ) -> None:
-    dag = "retrain_approved"
-    airflow.switch_on(dag)
-    run_id = airflow.trigger(dag, gate__parity__rows=rows)
+    dag, run_id = "retrain_approved", asking[answer]
     path = f"/api/v2/dags/{dag}/dagRuns/{quote(run_id)}/taskInstances/approve/-1/hitlDetails"
     airflow.wait(dag, run_id, lambda: airflow.states(dag, run_id)["approve"] == "awaiting_input", "the question")
     question = airflow.call("GET", path)

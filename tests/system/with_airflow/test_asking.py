@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.system.airflow import Airflow
-from tests.system.with_airflow.conftest import FirstRun
+from tests.system.with_airflow.conftest import FirstRun, up
 from tests.system.with_airflow.project_of_airflow import DAG
 
 
@@ -29,21 +29,27 @@ def test_a_wrong_value_is_refused_in_the_form(
     assert said in text
 
 
-@pytest.mark.parametrize(
-    ("conf", "said"),
-    [
-        ({"train.epoch": 3}, "unknown key (did you mean 'train.epochs'?)"),
-        ({"overrides": ["train.epocs=3"]}, "unknown key (did you mean 'train.epochs'?)"),
-        ({"overrides": ["$(touch injected)"]}, "expected KEY=VALUE"),
-        ({"data.path": "$(touch injected)\n; touch injected"}, "does not exist"),
-    ],
-)
+CANNOT_BE: list[tuple[dict[str, Any], str]] = [
+    ({"train.epoch": 3}, "unknown key (did you mean 'train.epochs'?)"),
+    ({"overrides": ["train.epocs=3"]}, "unknown key (did you mean 'train.epochs'?)"),
+    ({"overrides": ["$(touch injected)"]}, "expected KEY=VALUE"),
+    ({"data.path": "$(touch injected)\n; touch injected"}, "does not exist"),
+]
+
+
+@pytest.fixture(scope="module")
+def asked(installed: Airflow, first_run: FirstRun) -> list[str]:
+    """Runs of what cannot be, all asked for at once."""
+    airflow = up(installed)
+    bodies = [{"conf": conf, "logical_date": None} for conf, _ in CANNOT_BE]
+    return [str(airflow.call("POST", f"/api/v2/dags/{DAG}/dagRuns", body)["dag_run_id"]) for body in bodies]
+
+
+@pytest.mark.parametrize(("number", "said"), [(number, said) for number, (_, said) in enumerate(CANNOT_BE)])
 def test_what_the_form_cannot_know_fails_at_once_in_one_line(
-    airflow: Airflow, first_run: FirstRun, conf: dict[str, Any], said: str
+    airflow: Airflow, asked: list[str], number: int, said: str
 ) -> None:
-    run_id = str(
-        airflow.call("POST", f"/api/v2/dags/{DAG}/dagRuns", {"conf": conf, "logical_date": None})["dag_run_id"]
-    )
+    run_id = asked[number]
     done = airflow.ended(DAG, run_id)
     assert done["state"] == "failed"
     assert said in done["note"]

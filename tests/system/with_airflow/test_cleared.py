@@ -144,9 +144,8 @@ class Failed:
     place: Path
 
     @classmethod
-    def make(cls, airflow: Airflow, seed: int) -> Failed:
-        """Trigger a run whose contract asks for more rows than there are."""
-        run_id = airflow.trigger(DAG, seed=seed, data__contracts="data_contracts/strict")
+    def at_its_end(cls, airflow: Airflow, run_id: str) -> Failed:
+        """Wait for the end of a run whose contract asks for more rows than there are."""
         assert airflow.ended(DAG, run_id)["state"] == "failed"
         folder, place = airflow.kept(DAG, run_id), workspace(airflow, DAG, run_id)
         assert place.is_dir()
@@ -158,7 +157,8 @@ def deleted_and_other(installed: Airflow, at_start: AtStart) -> tuple[Failed, Fa
     """Two failed runs, of which one was deleted; after the sweep."""
     airflow = up(installed)
     airflow.switch_on(DAG)
-    deleted, other = Failed.make(airflow, seed=21), Failed.make(airflow, seed=22)
+    asked = [airflow.trigger(DAG, seed=seed, data__contracts="data_contracts/strict") for seed in (21, 22)]
+    deleted, other = (Failed.at_its_end(airflow, run_id) for run_id in asked)
     airflow.call("DELETE", f"/api/v2/dags/{DAG}/dagRuns/{quote(deleted.run_id)}")
     airflow.switch_on(SWEEP)
     sweep = airflow.trigger(SWEEP)

@@ -20,6 +20,7 @@ def past_run(installed: Airflow, at_start: AtStart) -> str:
     """The id of a run for a day of the past, by a contract that does not hold, at its end."""
     airflow = up(installed)
     airflow.switch_on(DATED)
+    airflow.switch_on(WATCH)  # its first look comes within a minute: see `watching`
     days = {"from_date": "2026-11-05T00:00:00Z", "to_date": "2026-11-05T23:00:00Z"}
     body = {"dag_id": DATED, "max_active_runs": 1, **days}
     # On SQLite Airflow answers 503 while its scheduler writes, and 409 if the backfill was made all the same.
@@ -50,10 +51,9 @@ def test_a_past_date_gets_the_data_of_then(airflow: Airflow, past_run: str) -> N
 
 
 @pytest.fixture(scope="module")
-def watching(installed: Airflow, at_start: AtStart) -> Iterator[Airflow]:
+def watching(installed: Airflow, past_run: str) -> Iterator[Airflow]:
     """Airflow, looking each minute whether the source has changed, once the first look is over."""
     airflow = up(installed)
-    airflow.switch_on(WATCH)
     runs = wait_for(lambda: airflow.runs(WATCH), "a first look", look_s=0.5)
     assert airflow.ended(WATCH, runs[0]["dag_run_id"])["state"] == "success"
     yield airflow
