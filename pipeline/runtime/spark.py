@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _JVM_OPTIONS = "spark.driver.extraJavaOptions"
 _EXECUTOR = "spark.executorEnv."
-_WORKER_ENDED = "Python worker exited unexpectedly"  # as Spark says it
+_WORKER_ENDED = ("Python worker exited unexpectedly", "EOFException occurred while reading the port")  # Spark's words
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
             yield session
         except Exception as error:
             _require_alive(pid, context, error)
-            if _WORKER_ENDED in str(error):
+            if any(words in str(error) for words in _WORKER_ENDED):
                 raise TryAgain("a Python worker of Spark's was killed, or has crashed; run again") from error
             raise
         else:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,9 +136,17 @@ def _victim(project: Project, run: subprocess.Popen[str], stage: str, role: str)
     if run.poll() is not None:
         return "the run has ended before"
     try:
-        return roles(seen_in(project), run.pid, stage).get(role)
-    except KeyError:  # the driver has just ended
+        found = roles(seen_in(project), run.pid, stage)
+        return found.get(role) if _is_at_work(found) else None
+    except (KeyError, psutil.NoSuchProcess):  # one has just ended
         return None
+
+
+def _is_at_work(found: Mapping[str, psutil.Process]) -> bool:
+    """Return whether a stage's work depends on all that it has been given: before, it may go on without."""
+    if "child" not in found:
+        return "rank" in found
+    return "JVM" not in found or bool(found["child"].net_connections("tcp"))
 
 
 # By stage: who works there. A stage that has no Spark has only the first.
@@ -180,6 +188,7 @@ def campaign(folder: Path, tell: Callable[[str], None], only: Iterable[str] = ()
             if done is None:
                 tell(f"{stage.name:15} {role:16} ended before it was seen")
                 (project.root / "dvc.lock").unlink(missing_ok=True)
+                shutil.rmtree(project.root / ".dvc" / "cache" / "runs")
                 continue
             wrong += not done.is_right
             tell(f"{stage.name:15} {role:16} exit code {done.code}, nothing left after {done.ended_s:.1f} s")
