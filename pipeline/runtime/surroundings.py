@@ -44,7 +44,7 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {
 # What would be another result, or another program, if it were passed on by one of the beginnings above.
 _NEVER = ("CUDA_LAUNCH_BLOCKING", "DVC_EXP_*")
 
-# What a run sets itself, whatever was set: text is UTF-8, times are UTC, Keras runs on TensorFlow.
+# What a run sets itself, whatever was set: text is UTF-8, times are UTC, Keras runs on TensorFlow, nobody is told.
 _SET = {
     "LC_ALL": "C.UTF-8",
     "LANG": "C.UTF-8",
@@ -52,6 +52,9 @@ _SET = {
     "TZ": "UTC",
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "2",  # warnings of TensorFlow's C++ code
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
 }
 _KERAS_HOME = Path(".ratchet") / "keras"  # keras.json is written there, not read from the home
 
