@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
@@ -36,6 +36,15 @@ def die_with_parent(parent_pid: int | None = None) -> None:
 def adopt_orphans() -> None:
     """Become the parent of whatever descendant loses its own (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap_orphans(own: Collection[int]) -> None:
+    """Let go of the adopted processes that have ended; who has started those of its `own` waits for them itself."""
+    with suppress(ChildProcessError):
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in own:
+                return  # and looks again when that one is reaped
+            os.waitpid(found.si_pid, 0)
 
 
 def die_with_driver() -> int:

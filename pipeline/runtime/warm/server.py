@@ -96,6 +96,7 @@ class Server:
             if ready:
                 self._handlers[ready[0]]()  # one at a time: it may close the others
             self._end_in_time()
+            processes.reap_orphans({process.pid for _, process in self._parents.values()})
             if self._clients:
                 quiet_since_s = time.monotonic()
             elif self._listener is None or time.monotonic() - quiet_since_s > self._idle_s:
