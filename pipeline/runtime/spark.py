@@ -17,6 +17,7 @@ from pipeline.runtime.spark_workers import STAGE_VARIABLE
 from pipeline.runtime.warm import client
 
 if TYPE_CHECKING:
+    from py4j.java_gateway import JavaGateway
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _JVM_OPTIONS = "spark.driver.extraJavaOptions"
 _EXECUTOR = "spark.executorEnv."
+_JVM_ENDED = "Spark's JVM was killed; run again"
 _WORKER_ENDED = ("Python worker exited unexpectedly", "EOFException occurred while reading the port")  # Spark's words
 
 
@@ -40,8 +42,8 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
         session = _attached(conf, leased) if leased else _started(conf, wanted["login"])
         context = session.sparkContext
         pid = leased["pid"] if leased else context._gateway.proc.pid  # noqa: SLF001 - PySpark has no other way to it
-        context.setLogLevel("ERROR")
         try:
+            context.setLogLevel("ERROR")
             yield session
         except Exception as error:
             _require_alive(pid, context, error)
@@ -137,19 +139,27 @@ def _started(conf: Mapping[str, str], login: str | None) -> SparkSession:
 
 
 def _attached(conf: Mapping[str, str], leased: Mapping[str, Any]) -> SparkSession:
-    """Return a session of its own in the run's JVM."""
-    from pyspark import SparkConf, SparkContext
+    """Return a session of its own in the run's JVM. Raises TryAgain if the JVM is gone."""
+    from py4j.protocol import Py4JError
     from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
 
     memory.forget_peak(leased["pid"])
     address = {"PYSPARK_GATEWAY_PORT": str(leased["port"]), "PYSPARK_GATEWAY_SECRET": leased["secret"]}
     os.environ.update(address)
     try:
         gateway = launch_gateway()  # which only connects then
+        return _session_of(gateway, conf)
+    except (Py4JError, OSError) as error:
+        raise TryAgain(_JVM_ENDED) from error
     finally:
         for name in address:
             del os.environ[name]
+
+
+def _session_of(gateway: JavaGateway, conf: Mapping[str, str]) -> SparkSession:
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
     first = gateway.jvm.org.apache.spark.sql.classic.SparkSession.getDefaultSession().get()
     shared = gateway.jvm.JavaSparkContext.fromSparkContext(first.sparkContext())
     own = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(conf.items()))
@@ -158,7 +168,7 @@ def _attached(conf: Mapping[str, str], leased: Mapping[str, Any]) -> SparkSessio
 
 def _require_alive(jvm: int, context: SparkContext, error: Exception | None = None) -> None:
     if not processes.is_running(jvm, "java") or _has_stopped(context):
-        raise TryAgain("Spark's JVM was killed; run again") from error
+        raise TryAgain(_JVM_ENDED) from error
 
 
 def _has_stopped(context: SparkContext) -> bool:

@@ -27,7 +27,7 @@ from tests.waiting import wait_for, work_of
 SERVER, PARENT, WORKERS = "pipeline.runtime.warm.server", "warm/parent.py", "pipeline.runtime.spark_workers"
 RANK = "pipeline.launching.worker"
 # What may go on, or be taken up again, without the one that is killed.
-_NOT_NEEDED = dict.fromkeys(("rank", "Spark's daemon"), (0, TryAgain.exit_code))
+_NOT_NEEDED = dict.fromkeys(("rank", "Spark's daemon", "server", "other parent"), (0, TryAgain.exit_code))
 
 
 @dataclass(frozen=True)
@@ -137,16 +137,18 @@ def _victim(project: Project, run: subprocess.Popen[str], stage: str, role: str)
         return "the run has ended before"
     try:
         found = roles(seen_in(project), run.pid, stage)
-        return found.get(role) if _is_at_work(found) else None
+        return found.get(role) if _is_at_work(found, ROLES[stage]) else None
     except (KeyError, psutil.NoSuchProcess):  # one has just ended
         return None
 
 
-def _is_at_work(found: Mapping[str, psutil.Process]) -> bool:
+def _is_at_work(found: Mapping[str, psutil.Process], expected: Iterable[str]) -> bool:
     """Return whether a stage's work depends on all that it has been given: before, it may go on without."""
-    if "child" not in found:
+    if "child" not in expected:
         return "rank" in found
-    return "JVM" not in found or bool(found["child"].net_connections("tcp"))
+    if "child" not in found or "JVM" not in expected:
+        return "child" in found
+    return "JVM" in found and bool(found["child"].net_connections("tcp"))
 
 
 # By stage: who works there. A stage that has no Spark has only the first.
