@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-in-airflow test-runs test-parts
-.PHONY: check check-code check-tests bench hostile images lock clean
+.PHONY: check check-code check-tests bench hostile killings images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
@@ -70,6 +70,9 @@ bench: setup ## every comparison in benchmarks/, each printing its ratio, or why
 
 hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3 s: COUNT=300 SEED=0
 	@$(in_venv) python -m tests.recipe.hostile --count $(or $(COUNT),300) --seed $(or $(SEED),0)
+
+killings: setup ## SIGKILL of each process of a run at each stage, and the next try: STAGES="clean train"
+	@$(in_venv) python -m tests.system.killings $(if $(STAGES),--stages $(STAGES))
 
 lock: ## rewrite requirements/*.txt from *.in; UPGRADE=1 moves versions
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)

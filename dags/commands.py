@@ -53,14 +53,20 @@ class RatchetOperator(BaseOperator):
 
         Its processes end when this task ends, however it ends, and when the executor or the scheduler above it does.
         """
-        _die_with_the_scheduler()
+        above = _die_with_the_scheduler()
         line = ""
         command_line = command or [str(pipeline_python()), "-m", "pipeline", *words]
         try:
             self._process = process = processes.start(
                 command_line,
                 folder=ROOT,
-                environment={**_environment(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                environment={
+                    **_environment(),
+                    "PYTHONPATH": str(ROOT),
+                    "PYTHONUNBUFFERED": "1",
+                    # What one stage has started is of use to the next, which is another task: so it ends with this.
+                    "RATCHET_ANCHOR": str(above),
+                },
                 stdin=subprocess.PIPE if command else subprocess.DEVNULL,
             )
         except OSError as error:
@@ -108,14 +114,18 @@ def _environment() -> Mapping[str, str]:
     return {name: value for name, value in kept.items() if name not in ("VIRTUAL_ENV", "FORKED_BY_MULTIPROCESSING")}
 
 
-def _die_with_the_scheduler() -> None:
+def _die_with_the_scheduler() -> int:
     """End this task, and so everything it has started, when its supervisor or the executor above it ends.
+
+    Returns the id of the process farthest above that it ends with.
 
     Airflow's own processes outlive a killed scheduler; the commands under them would run on with no one to report to.
     """
     ancestor = os.getpid()
     for _ in range(2):
-        ancestor = processes.parent_of(ancestor)
-        if ancestor <= 1:
-            return
-        processes.die_with(ancestor)
+        parent = processes.parent_of(ancestor)
+        if parent <= 1:
+            break
+        processes.die_with(parent)
+        ancestor = parent
+    return ancestor

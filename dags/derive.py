@@ -33,7 +33,7 @@ _HINTS: dict[str, tuple[type | tuple[type, ...], Any]] = {
     "image": (str, None),
     "asset": (str, None),
 }
-_NOT_OURS = {"contract", "makes", "rows", "volatile"}  # pipeline/graph.py reads them
+_NOT_OURS = {"contract", "makes", "rows", "volatile", "warm"}  # pipeline/graph.py reads them
 _GROUP = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _YEAR_MINUTES = 366 * 24 * 60
 

@@ -6,6 +6,7 @@ What other code must know of a stage stands in the stage's `meta`, so that nothi
     contract  {of, path, result}                    the contract that the stage holds data to
     rows      {read, kept, rejected, note, proof}   the data sets whose rows must add up, for the page
     volatile  [path]                                what it writes and DVC does not track
+    warm      {libraries, spark, ahead, …}          what its process finds ready
 
 `dags/derive.py` lists the other keys. Airflow's DAG processor imports this: standard library, PyYAML and pydantic only.
 """
@@ -17,7 +18,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import Field
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.graph_form import require_form
@@ -54,7 +57,26 @@ class Rows(Settings):
     proof: str = ""
 
 
-PathsT = TypeVar("PathsT", Contract, Rows)
+Library = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]{0,99}$")]
+Libraries = Annotated[tuple[Library, ...], Field(strict=False, max_length=20)]
+
+
+class Warm(Settings):
+    """What the process of a stage finds ready, started or imported once for a run: see `runtime/warm`.
+
+    `libraries` are imported; `optional` ones only where something has been made ready already. With `spark: shared` the
+    stage works in the run's JVM, with `own` in one of its own. While the stage works, what the stage `ahead` needs is
+    made ready; a stage that works `alone` gets the memory of all that is ready.
+    """
+
+    libraries: Libraries = ()
+    optional: Libraries = ()
+    spark: Literal["shared", "own"] | None = None
+    ahead: str | None = None
+    alone: bool = False
+
+
+MetaT = TypeVar("MetaT", Contract, Rows, Warm)
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,7 @@ class Stage:
     makes: Mapping[str, str] = field(default_factory=dict)
     contract: Contract | None = None
     rows: Rows | None = None
+    warm: Warm = field(default_factory=Warm)
     is_always_changed: bool = False
     description: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -124,9 +147,26 @@ class Graph:
         """Return the stages whose outputs this stage reads."""
         return tuple(other for other in self.stages if other.name in self.parent_names[stage.name])
 
+    def readers(self, name: str) -> tuple[Stage, ...]:
+        """Return the stages that read what a stage makes, other than as parameters."""
+        outs = self[name].outs
+        return tuple(
+            stage
+            for stage in self.stages
+            if any(covers(out, dep) or covers(dep, out) for out in outs for dep in stage.deps)
+        )
+
     def needs(self, name: str, other: str) -> bool:
         """Return whether a stage is another one, or needs what that one makes, directly or not."""
         return name == other or any(self.needs(parent, other) for parent in self.parent_names[name])
+
+    def is_past_spark(self, name: str, *, at_end: bool) -> bool:
+        """Return whether all stages that work in the run's JVM are done when a stage begins, or when it has ended."""
+        return all(
+            self.needs(name, stage.name) and (at_end or stage.name != name)
+            for stage in self.stages
+            if stage.warm.spark == "shared"
+        )
 
     @property
     def edges(self) -> frozenset[tuple[str, str]]:
@@ -158,6 +198,7 @@ def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any] | None) -
     require_form(declared)
     declared_stages = [_stage(name, body, params) for name, body in declared["stages"].items()]
     _check_roles(declared_stages)
+    _check_ahead(declared_stages)
     _check_outs(declared_stages)
     parent_names = _parent_names(declared_stages)
     return Graph(_in_order(declared_stages, parent_names), parent_names)
@@ -180,7 +221,7 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None)
             raise UsageError(f"{where}: the stage does not declare {found}{nearest(found, among)}")
         return found
 
-    def typed(key: str, kind: type[PathsT], **fields: Sequence[str]) -> PathsT | None:
+    def typed(key: str, kind: type[MetaT], **fields: Sequence[str]) -> MetaT | None:
         if meta.get(key) is None:
             return None
         found = validate(kind, meta[key], f"{GRAPH_FILE}: stage '{name}': meta.{key}")
@@ -209,6 +250,7 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None)
         },
         contract=typed("contract", Contract, path=deps, result=outs),
         rows=typed("rows", Rows, read=deps, kept=outs, rejected=outs),
+        warm=typed("warm", Warm) or Warm(),
         is_always_changed=bool(body.get("always_changed", False)),
         description=body.get("desc", ""),
         meta=meta,
@@ -245,6 +287,14 @@ def _check_roles(stages: Sequence[Stage]) -> None:
             if role in makers:
                 raise UsageError(f"{where}: stage '{makers[role]}' makes the {role} already")
             makers[role] = stage.name
+
+
+def _check_ahead(stages: Sequence[Stage]) -> None:
+    names = [stage.name for stage in stages]
+    for stage in stages:
+        if stage.warm.ahead is not None and stage.warm.ahead not in names:
+            where = f"{GRAPH_FILE}: stage '{stage.name}': meta.warm.ahead"
+            raise UsageError(f"{where}: no stage '{stage.warm.ahead:.80}'{nearest(stage.warm.ahead, names)}")
 
 
 def _params(stage: str, entry: str | Mapping[str, Any]) -> tuple[str, Sequence[str]]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.records.run import RunRecord
+from pipeline.records.run import RunRecord, RunReport
+from pipeline.report.figures import duration
 from pipeline.runs.comparing import Comparison, FigureChange, FileChange, Pair, metrics_of_task
 from pipeline.runs.evidence import Evidence, Figures
 from pipeline.runs.photograph import Reference
@@ -41,14 +42,6 @@ def size(size_bytes: float) -> str:
 def number(amount: int, what: str) -> str:
     """Return a number of things in words: `1 file`, `2 000 files`."""
     return f"{count(amount)} {what if amount == 1 else f'{what}s'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: `3.2 s`, `5 min 04 s`, `2 h 10 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def shown(one: Evidence) -> Iterator[str]:
@@ -175,13 +168,27 @@ def _stages(one: Evidence) -> Iterator[str]:
         return
     stages = one.report.stages
     name_width = max(len(stage.name) for stage in stages)
-    width = _columns() - name_width - 15
+    width = _columns() - name_width - 27
     yield ""
-    yield f"{'stage':{name_width}}  {'what happened':{width}}  {'time':>10}"
+    yield f"{'stage':{name_width}}  {'what happened':{width}}  {'time':>10}  {'start-up':>10}"
     for stage in stages:
         what = _cut(f"FAILED: {stage.what}" if stage.outcome == "failed" else stage.what or stage.outcome, width)
-        time = duration(stage.seconds) if stage.seconds is not None else ""
-        yield f"{stage.name:{name_width}}  {what:{width}}  {time:>10}".rstrip()
+        time, startup = (
+            duration(seconds) if seconds is not None else "" for seconds in (stage.seconds, stage.startup_seconds)
+        )
+        yield f"{stage.name:{name_width}}  {what:{width}}  {time:>10}  {startup:>10}".rstrip()
+    yield from _time_spent(one.report)
+
+
+def _time_spent(report: RunReport) -> Iterator[str]:
+    kinds = (
+        ("start-up", report.startup_seconds),
+        ("work", report.work_seconds),
+        ("waiting, when no stage runs", report.waiting_seconds),
+    )
+    told = [f"{duration(seconds)} {kind}" for kind, seconds in kinds if seconds is not None]
+    if report.seconds is not None and told:
+        yield from _wrapped(f"{duration(report.seconds)} in all: {', '.join(told)}", "")
 
 
 def _part(figures: Figures) -> str:

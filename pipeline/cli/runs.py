@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def _list(options: argparse.Namespace) -> int:
     elif not records:
         say("no runs yet; `ratchet run` makes the first")
     for record in records if not options.json else ():
-        say(f"{record.start}  {record.driver:7}  {record.state:7}  {record.outcome or '':9}  {record.folder}")
+        start = datetime.fromisoformat(record.start).isoformat(timespec="seconds")
+        say(f"{start}  {record.driver:7}  {record.state:7}  {record.outcome or '':9}  {record.folder}")
     return 0
 
 

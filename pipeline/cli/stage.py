@@ -10,9 +10,10 @@ from pathlib import Path
 import pipeline
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
 from pipeline.cli.command import Command, project_root, require_known_variables
-from pipeline.errors import RatchetError, UsageError, as_full_disk
+from pipeline.errors import RatchetError, TryAgain, UsageError, as_full_disk
+from pipeline.runtime import processes
 
-SHELL = "/bin/sh"
+_GARBAGE_THRESHOLD = 100_000  # objects (700 by default): most of what a stage makes are libraries' objects, which stay
 _STAGE_COMMAND = re.compile(r"ratchet stage (?P<name>[\w.@-]+)")  # nothing in it that a shell would read otherwise
 
 
@@ -23,10 +24,10 @@ def without_shell(words: list[str]) -> list[str]:
     Any other command than `ratchet stage NAME` is left to /bin/sh.
     """
     if words[:1] == ["-c"] and len(words) == 2:
-        os.environ["SHELL"] = SHELL  # what this program starts wants a shell that is one
+        os.environ["SHELL"] = processes.SHELL  # what this program starts wants a shell that is one
         if command := _STAGE_COMMAND.fullmatch(words[1]):
             return ["stage", command["name"]]
-        os.execv(SHELL, [SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it
+        os.execv(processes.SHELL, [processes.SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it
     return words
 
 
@@ -36,24 +37,34 @@ def _fill_stage(command: argparse.ArgumentParser) -> None:
 
 
 def _stage(options: argparse.Namespace) -> int:
+    import gc
     import importlib
 
     from pipeline.recipe.execution import load_execution
-    from pipeline.runtime import memory, processes, surroundings
+    from pipeline.runtime import memory, surroundings
+    from pipeline.runtime.warm.client import is_forked
     from pipeline.stages.context import StageContext
 
     root = project_root()
     require_known_variables()
     if options.is_own_process:
+        gc.set_threshold(_GARBAGE_THRESHOLD)
         surroundings.enter(root, load_execution(root).environment.pass_on)
-    if "DVC_STAGE" in os.environ:
-        processes.die_with_driver()
     _require_code_of(root)
+    if "DVC_STAGE" in os.environ and not is_forked():
+        driver = processes.die_with_driver()
+        code = _handed_over(root, options.name, driver)
+        if code is not None:
+            processes.leave(code)
     context = StageContext.load(root, options.name)
-    context.progress.begin()
     context.watch_imports()
     try:
-        summary = importlib.import_module(f"pipeline.stages.{options.name}").run(context)
+        module = importlib.import_module(f"pipeline.stages.{options.name}")
+        if is_forked():  # its client has begun
+            context.progress.has_process()
+        else:
+            context.progress.begin()
+        summary = module.run(context)
         context.check_imports()
     except RatchetError as error:
         context.progress.fail(str(error), error.exit_code)
@@ -68,6 +79,36 @@ def _stage(options: argparse.Namespace) -> int:
     if "DVC_STAGE" in os.environ:
         processes.leave(0)
     return 0
+
+
+def _handed_over(root: Path, name: str, driver: int) -> int | None:
+    """Have the server of the run run the stage; return its exit code, or None if this process is to run it.
+
+    `driver` is DVC's process, with which a server ends that is started here.
+    """
+    from pipeline.graph import load_graph
+    from pipeline.recipe.execution import load_execution
+    from pipeline.runtime.evidence import evidence_folder
+    from pipeline.runtime.progress import Progress
+    from pipeline.runtime.warm import client, planning
+
+    graph, execution = load_graph(root), load_execution(root)
+    needs = graph[name].warm
+    if not execution.server.enabled or (not needs.libraries and needs.ahead is None):
+        return None
+    progress = Progress(name)
+    progress.begin()
+    progress.await_process()
+    try:
+        path = client.socket_path(root, driver)
+        connection = client.connect_or_start(path, evidence_folder() / client.LOG_NAME, execution.server.idle_s)
+        return client.run_stage(path, connection, name, planning.plan(root, graph, execution))
+    except client.NoServer as error:
+        print(f"{name}: nothing is ready for it: {error}", flush=True)  # noqa: T201
+        return None
+    except TryAgain as error:
+        progress.fail(str(error), error.exit_code)
+        raise
 
 
 def _require_code_of(root: Path) -> None:

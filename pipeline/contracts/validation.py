@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,16 +35,16 @@ def validate(
     Raises UsageError if an expectation's arguments are wrong; ContractError, after publishing, if the contract does not
     hold.
     """
-    import pyspark.sql  # before the thread below, which imports it too  # noqa: F401
-
-    progress.step("starting Spark and Great Expectations")
     # Importing Great Expectations and starting the JVM both take seconds: do them in parallel.
-    with ThreadPoolExecutor(1) as aside:
-        binding = aside.submit(checking.bind, suite)
-        with spark_session(spark, suite.name) as session:
+    with ThreadPoolExecutor(1) as aside, ExitStack() as started:
+        with progress.starting("Spark and Great Expectations"):
+            import pyspark.sql  # before the thread, which imports it too  # noqa: F401
+
+            binding = aside.submit(checking.bind, suite)
+            session = started.enter_context(spark_session(spark, suite.name))
             expectations = binding.result()
-            progress.step(f"checking {len(expectations)} expectations")
-            checked = checking.check(table(session), suite, expectations, data_digest)
+        progress.step(f"checking {len(expectations)} expectations")
+        checked = checking.check(table(session), suite, expectations, data_digest)
     progress.step("writing the documents")
     with artifacts.published_folder(out) as folder:
         documents.write(folder, checked)

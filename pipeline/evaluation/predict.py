@@ -18,28 +18,34 @@ import numpy.typing as npt
 
 from pipeline.errors import DataError, nearest
 from pipeline.records.feature import FeatureSpec
+from pipeline.runtime.progress import Starting
+from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.storage.shards import Columns
 
 BATCH_ROWS = 256
 
 
 def predict(
-    model_folder: Path, columns: Columns, *, progress: Callable[[int, int], None] | None = None
+    model_folder: Path,
+    columns: Columns,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    starting: Starting = contextlib.nullcontext,
 ) -> npt.NDArray[np.float32]:
     """Return the answers `[row, …] float32` to prepared features by name, `{name: [row, *shape]}`.
 
-    Columns that the model does not take are left out. `progress` is called with the rows done and their total. Raises
-    DataError if a feature that the model takes is missing or of another shape or dtype.
+    Columns that the model does not take are left out. `progress` is called with the rows done and their total,
+    `starting` with what is loaded first. Raises DataError if a feature that the model takes is missing or of another
+    shape or dtype.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
     from pipeline.models import stored
 
     features = stored.read_architecture(model_folder).features
     rows = _require_taken(features, columns, str(model_folder))
-    _fix_arithmetic()
-    model = stored.load(model_folder)
+    with starting("TensorFlow"):
+        tf = import_tensorflow()
+        _fix_arithmetic(tf)
+        model = stored.load(model_folder)
     taken = {spec.name: tf.TensorSpec([BATCH_ROWS, *spec.shape], spec.dtype) for spec in features}
     answer = tf.function(lambda batch: model(batch, training=False), input_signature=[taken], autograph=False)
 
@@ -80,9 +86,7 @@ def _padded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
 
 
-def _fix_arithmetic() -> None:
-    import tensorflow as tf
-
+def _fix_arithmetic(tf: Any) -> None:
     tf.config.experimental.enable_op_determinism()
     # Once TensorFlow has started, its threads cannot be changed; then only the deterministic operations apply.
     with contextlib.suppress(RuntimeError):

@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +20,18 @@ from pipeline.export.saved_model import exported
 from pipeline.models import stored
 from pipeline.models.serving import in_raw_types
 from pipeline.runtime import processes
+from pipeline.runtime.progress import Starting
+from pipeline.runtime.warm import client
 from pipeline.storage.shards import Columns
 
 ASK_TIMEOUT_S = 300.0
 _MESSAGE_LIMIT = 200
+_QUERY = "pipeline.export.query"
 
 
-def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Path) -> npt.NDArray[np.float32]:
+def ask_export(
+    model_folder: Path, exports: Path, columns: Columns, scratch: Path, starting: Starting = nullcontext
+) -> npt.NDArray[np.float32]:
     """Return what a stored model's exported form answers to features, `[row, …]` by name; see `exported` and `ask`.
 
     They are given in the types that the model takes raw.
@@ -31,7 +39,7 @@ def ask_export(model_folder: Path, exports: Path, columns: Columns, scratch: Pat
     if not columns or not all(len(values) for values in columns.values()):
         raise DataError("there are no rows to ask the exported model about")
     architecture = stored.read_architecture(model_folder)
-    return ask(exported(model_folder, exports), in_raw_types(architecture, columns), scratch)
+    return ask(exported(model_folder, exports, starting), in_raw_types(architecture, columns), scratch)
 
 
 def ask(
@@ -56,16 +64,12 @@ def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float
     questions.mkdir()
     for name, values in columns.items():
         np.save(questions / f"{name}.npy", values, allow_pickle=False)
-    command = [sys.executable, "-m", "pipeline.export.query", str(saved_model), str(questions), str(answers_path)]
-    package_folder = Path(pipeline.__path__[0]).parent
+    arguments = [str(path.absolute()) for path in (saved_model, questions, answers_path)]
     with log.open("wb") as output:
-        process = processes.start(command, folder=package_folder, environment=os.environ, output=output)
         try:
-            code = process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
+            code = _ended(arguments, output, timeout_s)
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
             raise TryAgain(f"the exported model did not answer within {timeout_s:g} s; run again") from error
-        finally:
-            processes.end(process)
     if code < 0:
         raise TryAgain(f"the process that asks the exported model was ended by signal {-code}; run again")
     if code != 0:
@@ -74,3 +78,19 @@ def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float
         raise DataError(f"the exported model does not answer: {reason}")
     answers: npt.NDArray[np.float32] = np.load(answers_path, allow_pickle=False)
     return answers
+
+
+def _ended(arguments: Sequence[str], output: IO[bytes], timeout_s: float) -> int:
+    """Run the query in a process that the server of the run forks, or in a new one; return its exit code."""
+    if client.is_forked():
+        with suppress(client.NoServer), client.forked(_QUERY, arguments, ["tensorflow"], output.fileno()) as forked:
+            code = forked.wait(timeout_s)
+            assert code is not None
+            return code
+    package_folder = Path(pipeline.__path__[0]).parent
+    command = [sys.executable, "-m", _QUERY, *arguments]
+    process = processes.start(command, folder=package_folder, environment=os.environ, output=output)
+    try:
+        return process.wait(timeout_s)
+    finally:
+        processes.end(process)

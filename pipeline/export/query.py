@@ -5,7 +5,6 @@ COLUMNS is a folder with one `.npy` file a feature, called as it is; ANSWERS is 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import numpy as np
 
 from pipeline.runtime import processes
 from pipeline.runtime.imports import report_imports
+from pipeline.runtime.progress import starting_since_birth
+from pipeline.runtime.tensorflow_import import import_tensorflow
 
 _BATCH_ROWS = 256
 
@@ -22,10 +23,9 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
 
     What the model itself refuses ends the process, in one line.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
-    serve = tf.saved_model.load(saved_model).signatures["serving_default"]
+    with starting_since_birth("TensorFlow, to ask the exported model"):
+        tf = import_tensorflow()
+        serve = tf.saved_model.load(saved_model).signatures["serving_default"]
     columns = {path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(columns_folder).glob("*.npy"))}
     rows = max(len(values) for values in columns.values())
     answers = []

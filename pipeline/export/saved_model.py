@@ -5,8 +5,11 @@ An image comes decoded, in any size: what the data phase makes of a raw value is
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
+import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,14 @@ from pipeline.models.build import preprocessing_module
 from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
 from pipeline.recipe.code_digest import code_digest
 from pipeline.records.digests import digest_json
+from pipeline.runtime.progress import Starting
+from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.storage.artifacts import published_folder
 
 _DECIDING_CODE = ("models", "export/saved_model.py")
+_PACKAGES = ("tensorflow", "tensorflow-cpu")
+_LOCK = "lock"
+_UNUSED_S = 7 * 24 * 3600.0
 
 
 def serving_module(model_folder: Path) -> Any:
@@ -27,7 +35,7 @@ def serving_module(model_folder: Path) -> Any:
     Its function `serve`, the signature, gives the answers under the task's name for them. Calling the module gives them
     bare; where there is one feature, it takes that one bare too.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_tensorflow()
     import tensorflow as tf
 
     architecture, model = stored.read_architecture(model_folder), stored.load(model_folder)
@@ -60,23 +68,44 @@ def serving_module(model_folder: Path) -> Any:
     return Serving()
 
 
-def exported(model_folder: Path, exports: Path) -> Path:
+def exported(model_folder: Path, exports: Path, starting: Starting = nullcontext) -> Path:
     """Return the SavedModel of a stored model, in TensorFlow Serving's layout; export it if that is not done yet.
 
     Its bytes differ from run to run, its answers do not. So it is never tracked: it is in the folder `exports`, named
-    after what decides it, the model's digest and the exporter. Other exports are removed.
+    after what decides it, the model's digest and the exporter. Runs share the folder: the first makes an export, the
+    others find it; what none has asked for in a week is removed when another is made. `starting` is called with what is
+    loaded.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    from filelock import FileLock
 
-    decides = digest_json([stored.digest(model_folder), tf.__version__, _code_digests()])
+    decides = digest_json([stored.digest(model_folder), _tensorflow(), _code_digests()])
     target = exports / decides.removeprefix("sha256:")[:32]
-    if not target.is_dir():
-        shutil.rmtree(exports, ignore_errors=True)
-        module = serving_module(model_folder)
-        with published_folder(target) as folder:
-            tf.saved_model.save(module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()})
+    exports.mkdir(parents=True, exist_ok=True)
+    with FileLock(exports / _LOCK):  # ends with the process, whatever kills it
+        if not target.is_dir():
+            _remove_unused(exports)
+            with starting("TensorFlow"):
+                module = serving_module(model_folder)
+            with published_folder(target) as folder:
+                import_tensorflow().saved_model.save(
+                    module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()}
+                )
+        os.utime(target)
     return target
+
+
+def _remove_unused(exports: Path) -> None:
+    for folder in exports.glob("*/"):  # with those that a killed process has left half-made
+        if time.time() - folder.stat().st_mtime > _UNUSED_S:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tensorflow() -> str:
+    """Return which TensorFlow is installed; that it need not be imported for it saves seconds."""
+    for name in _PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return f"{name} {importlib.metadata.version(name)}"
+    return str(import_tensorflow().__version__)
 
 
 def _code_digests() -> dict[str, str]:

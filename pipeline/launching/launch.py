@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -44,11 +44,14 @@ def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
     slots = assign_slots(parse_hosts(settings.hosts, settings.workers), settings.workers)
     path = Path(job.work, JOB_FILE)
     artifacts.write_json(path, job.model_dump(mode="json"))
+    startup = ExitStack()
+    startup.enter_context(progress.starting("1 worker" if settings.workers == 1 else f"{settings.workers} workers"))
     with (
+        startup,
         rendezvous(settings, slots) as variables,
         _ranks(slots, path, rank_environment(job.threads) | variables) as ranks,
     ):
-        supervise(ranks, progress)
+        supervise(ranks, progress, at_step=startup.close)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -34,20 +34,21 @@ class Rank:
     has_lost_peers: bool = False
     _unread: bytes = field(default=b"", repr=False)
 
-    def read(self, progress: Progress) -> bool:
-        """Read what the rank has sent; return whether its channel is still open."""
+    def read(self, progress: Progress, at_step: Callable[[], object]) -> bool:
+        """Read what the rank has sent; return whether its channel is still open. `at_step` is called for its steps."""
         assert self.process.stdout is not None
         content = os.read(self.process.stdout.fileno(), 65_536)
         *lines, self._unread = (self._unread + content).split(b"\n")
         for line in lines:
-            self._handle(json.loads(line), progress)
+            self._handle(json.loads(line), progress, at_step)
         return bool(content)
 
-    def _handle(self, event: dict[str, Any], progress: Progress) -> None:
+    def _handle(self, event: dict[str, Any], progress: Progress, at_step: Callable[[], object]) -> None:
         match event.pop("event"):
             case "step":
                 progress.step(event["what"])
             case "advance":
+                at_step()
                 progress.advance(**event)
             case "failed":
                 self.failure = event["kind"], event["message"]
@@ -71,8 +72,11 @@ class Rank:
                 stream.close()
 
 
-def supervise(ranks: Sequence[Rank], progress: Progress) -> None:
-    """Wait until every rank has succeeded; raise as soon as it is clear why one failed."""
+def supervise(ranks: Sequence[Rank], progress: Progress, *, at_step: Callable[[], object] = lambda: None) -> None:
+    """Wait until every rank has succeeded; raise as soon as it is clear why one failed.
+
+    `at_step` is called whenever the ranks report steps, for the first time when they have begun to train.
+    """
     with selectors.DefaultSelector() as selector:
         for rank in ranks:
             selector.register(rank.process.stdout, selectors.EVENT_READ, rank)  # type: ignore[arg-type]
@@ -80,7 +84,7 @@ def supervise(ranks: Sequence[Rank], progress: Progress) -> None:
         while selector.get_map():
             for key, _ in selector.select(None if deadline_s is None else max(0.0, deadline_s - time.monotonic())):
                 rank = key.data
-                if not rank.read(progress):  # the end of its channel is the end of the rank
+                if not rank.read(progress, at_step):  # the end of its channel is the end of the rank
                     selector.unregister(key.fileobj)
                     rank.process.wait()
             failed = [rank for rank in ranks if rank.process.returncode]

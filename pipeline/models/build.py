@@ -8,7 +8,6 @@ logits     → models/outputs/<its task>.py         become answers
 from __future__ import annotations
 
 import importlib
-import os
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +19,7 @@ from pipeline.recipe.recipe import ARCHITECTURE
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Choice, Slot
 from pipeline.records.architecture import Architecture
+from pipeline.runtime.tensorflow_import import import_tensorflow
 
 _PREPROCESSING = Slot("kind of feature", "pipeline.models.preprocessing")
 _OUTPUTS = Slot("task's output", "pipeline.models.outputs")
@@ -35,7 +35,7 @@ def build(architecture: Architecture) -> Any:
     """
     settings, task = settings_of(architecture), output_module(architecture)
     layers_of = {spec.name: preprocessing_module(spec.kind).layers for spec in architecture.features}
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import_tensorflow()
     import keras
 
     prepared, inputs = {}, {}

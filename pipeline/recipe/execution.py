@@ -72,6 +72,15 @@ class EnvironmentSettings(Settings):
     )
 
 
+class ServerSettings(Settings):
+    """What the stages of a run share: one JVM, and processes that have heavy libraries imported (`runtime/warm`)."""
+
+    enabled: bool = Field(default=True, description="whether they share it; else each stage starts its own")
+    idle_s: float = Field(
+        default=60.0, ge=1, le=86_400, description="how long it waits for the next stage of a run in steps, seconds"
+    )
+
+
 class Execution(Settings):
     """Everything in `execution.yaml`."""
 
@@ -80,6 +89,7 @@ class Execution(Settings):
     mlflow: MLflowSettings = Field(default_factory=MLflowSettings)
     workspaces: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
     environment: EnvironmentSettings = Field(default_factory=EnvironmentSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:

@@ -86,12 +86,29 @@ class RunRecord(Record):
         return f"{RUNS}/{self.id}" if self.attempt == 1 else f"{RUNS}/{self.id}/{ATTEMPTS}/{self.attempt}"
 
 
+class Span(Record):
+    """When something was, in seconds since the run's start, and how long it took."""
+
+    what: str
+    began_s: float = Field(ge=0)
+    seconds: float = Field(ge=0)
+
+
 class StageRun(Record):
-    """What happened in one stage of a run: how it ended, in words, and its readings."""
+    """What happened in one stage of a run: how it ended, in words, when, and its readings.
+
+    Of its `seconds`, `startup_seconds` went into starting things (`starts`, which may overlap): its process, imports of
+    heavy libraries, Spark, workers. A stage that did not run in this attempt has no beginning. `earlier`: the tries
+    before this one, by how they ended.
+    """
 
     name: str
     what: str = ""
+    began_s: float | None = Field(default=None, ge=0)  # since the run's start
     seconds: float | None = None
+    startup_seconds: float | None = Field(default=None, ge=0)
+    starts: tuple[Span, ...] | None = None
+    earlier: tuple[Span, ...] | None = None
     outcome: str = ""
     peak_memory_mib: float | None = None  # of the stage's own process
     peak_memory_of_children_mib: float | None = None  # of the largest of its child processes
@@ -103,10 +120,14 @@ class StageRun(Record):
 class RunReport(Record):
     """Who requested what, and what happened in each stage.
 
-    Version 1 said nothing of attempt, photograph and commit; version 2 nothing of the memory of Spark's processes.
+    Of the run's `seconds`, `startup_seconds` went into starting things while no stage worked, `work_seconds` into work,
+    and in `waiting_seconds` no stage ran.
+
+    Version 1 said nothing of attempt, photograph and commit; version 2 nothing of the memory of Spark's processes;
+    version 3 nothing of when a stage began, and of start-up.
     """
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     driver: str = ""
     id: str = ""
     config: str = ""
@@ -119,6 +140,10 @@ class RunReport(Record):
     is_dirty: bool | None = None
     started_at: str = ""  # ISO 8601, UTC
     finished_at: str = ""
+    seconds: float | None = Field(default=None, ge=0)
+    startup_seconds: float | None = Field(default=None, ge=0)
+    work_seconds: float | None = Field(default=None, ge=0)
+    waiting_seconds: float | None = Field(default=None, ge=0)
     stages: tuple[StageRun, ...] = ()
 
     @property

@@ -25,6 +25,7 @@ from pipeline.models import stored
 from pipeline.models.serving import SIGNATURE, in_raw_types, output_name, raw_inputs
 from pipeline.records.architecture import MODEL_FILES, Architecture
 from pipeline.registry import tracking
+from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.storage.shards import Columns
 
 SAVED_MODEL_FOLDER = "tf2model"  # where mlflow.tensorflow keeps it
@@ -40,17 +41,13 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
     stored model.
     """
     tracking.prepare()
+    tf = import_tensorflow()
     import mlflow
-    import tensorflow as tf
+    from mlflow.utils import requirements_utils
 
-    class Exported(tf.Module):  # type: ignore[misc]
-        """A SavedModel in the form that MLflow accepts."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.saved = tf.saved_model.load(str(exported))
-
-    module, architecture = Exported(), stored.read_architecture(model_folder)
+    # Else MLflow reads which files every installed package has, for a warning that is not shown.
+    requirements_utils._MODULES_TO_PACKAGES = {}  # noqa: SLF001
+    architecture = stored.read_architecture(model_folder)
     rows = {spec.name: example[spec.name] for spec in architecture.features}
     asked = in_raw_types(architecture, example)
     given = asked if len(asked) > 1 else next(iter(asked.values()))
@@ -58,22 +55,20 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
     with tempfile.TemporaryDirectory(prefix="ratchet-") as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's and TensorFlow's own deprecations
         mlflow.tensorflow.save_model(
-            module,
+            tf.Module(),  # an empty one: the export takes its place
             str(target),
             signature=_signature(architecture, expected.shape[1:]),
             input_example=given,
             pip_requirements=_requirements(),
-            saved_model_kwargs={"signatures": dict(module.saved.signatures)},
             metadata={"digest": stored.digest(model_folder)},
         )
         shutil.rmtree(target / SAVED_MODEL_FOLDER)
         shutil.copytree(exported, target / SAVED_MODEL_FOLDER)
-        for name in MODEL_FILES:
-            shutil.copyfile(model_folder / name, target / name)
         link = Path(aside) / "link"  # in the folder's own path, MLflow would read `%41` as `A`
         link.symlink_to(target.absolute().parent)
-        if len(rows) > 1:
-            _ask_by_signature(link / target.name)
+        _describe_export(link / target.name, has_several=len(rows) > 1)
+        for name in MODEL_FILES:
+            shutil.copyfile(model_folder / name, target / name)
         answered: Any = mlflow.pyfunc.load_model(str(link / target.name)).predict(given)
     if isinstance(answered, dict):
         answered = np.asarray(answered[output_name(architecture)])
@@ -96,14 +91,20 @@ def _signature(architecture: Architecture, answer_shape: tuple[int, ...]) -> Any
     return ModelSignature(inputs=Schema(taken), outputs=Schema([answered]))
 
 
-def _ask_by_signature(target: Path) -> None:
-    """Make MLflow ask the SavedModel by its signature: it gives a module called as a function one array only."""
+def _describe_export(target: Path, *, has_several: bool) -> None:
+    """Make MLflow's description one of the export: its size, and for several features, how it is asked.
+
+    Then MLflow asks the SavedModel by its signature: it gives a module called as a function one array only.
+    """
     from mlflow.models import Model
 
     described = Model.load(str(target))
-    flavor = described.flavors["tensorflow"]
-    # MLflow's name for any SavedModel that is asked by its signature.
-    flavor |= {"model_type": "tf1-estimator", "meta_graph_tags": ["serve"], "signature_def_key": SIGNATURE}
+    files = (path for path in target.rglob("*") if path.is_file())
+    described.model_size_bytes = sum(path.stat().st_size for path in files)
+    if has_several:
+        flavor = described.flavors["tensorflow"]
+        # MLflow's name for any SavedModel that is asked by its signature.
+        flavor |= {"model_type": "tf1-estimator", "meta_graph_tags": ["serve"], "signature_def_key": SIGNATURE}
     described.save(str(target / "MLmodel"))
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from pipeline.registry.reader import Reader, champion_of, open_reader, with_dige
 from pipeline.registry.standing import has_files
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
+from pipeline.runtime.progress import Starting
 from pipeline.storage.shards import Columns
 
 
@@ -72,12 +74,13 @@ def register(
     scratch: Path,
     *,
     announce: Callable[[str], None] = lambda _: None,
+    starting: Starting = nullcontext,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> Registration:
     """Do what the verdict requires, once. Nothing is imported, locked or written if there is nothing to do.
 
-    `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done. Raises
-    StorageError, or TryAgain: see `decide` and `writing`.
+    `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done, `starting`
+    with what is loaded. Raises StorageError, or TryAgain: see `decide` and `writing`.
     """
     reader = open_reader(store)
     action, own, champion = _look(reader, candidate)
@@ -87,7 +90,7 @@ def register(
             announce(f"writing to the registry {store.label}")
             action, own, champion = _look(reader, candidate)  # another process may have come first
             if action.makes_version or action.moves_alias or scratch.exists():
-                own = _act(store, reader, candidate, action, own, champion, actor, scratch)
+                own = _act(store, reader, candidate, action, own, champion, actor, scratch, starting)
             if action.moves_alias:
                 champion = own
     if own is None and champion is not None and champion.digest == candidate.verdict.candidate:
@@ -121,10 +124,12 @@ def _act(
     champion: Version | None,
     actor: Actor,
     scratch: Path,
+    starting: Starting,
 ) -> Version | None:
-    from pipeline.registry import tracking
+    with starting("MLflow"):
+        from pipeline.registry import tracking
 
-    client = tracking.open_client(store)
+        client = tracking.open_client(store)
     verdict, name = candidate.verdict, candidate.name
     replaced = versions.champion_tag(champion.identity if champion else None)
     judged = {versions.OUTCOME: verdict.outcome, versions.REASON: verdict.reason}

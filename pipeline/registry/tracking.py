@@ -65,13 +65,29 @@ def _make(database: Path, artifacts: str | None) -> None:
             leftover.unlink(missing_ok=True)
     aside = database.with_name(f".{database.name}.partial-{os.getpid()}")
     try:
-        SqlAlchemyStore(sqlite_address(aside), artifacts or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+        with _unsynchronized():
+            SqlAlchemyStore(sqlite_address(aside), artifacts or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         with suppress(FileExistsError):  # another process came first, and its database is as good
             os.link(aside, database)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unsynchronized() -> Iterator[None]:
+    """Let SQLite leave it to the caller to bring to the disk what is written over connections made in the block."""
+    from sqlalchemy import Engine, event
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", connected)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", connected)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 _LONGEST_TEXT = 160
@@ -36,9 +37,17 @@ def short(digest: str | None) -> str:
     return (digest or "–").removeprefix("sha256:")[:12]
 
 
+def duration(seconds: float) -> str:
+    """Return a time in words: `3.2 s`, `5 min 04 s`, `2 h 10 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def moment(text: str) -> str:
     """Return an ISO 8601 time as people read it: 2026-11-22 13:25:07 UTC."""
-    day, is_moment, time = text.partition("T")
+    day, is_moment, time = re.sub(r"\.\d+", "", text).partition("T")
     for utc in ("+00:00", "Z"):
         time = f"{time.removesuffix(utc)} UTC" if time.endswith(utc) else time
     return f"{day} {time}" if is_moment else text

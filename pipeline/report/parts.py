@@ -19,6 +19,7 @@ from pipeline.report import flow, measured, mistakes, provenance
 from pipeline.report.inline_svg import inline_svg
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, find_folder, section
+from pipeline.report.time_line import time_line_of
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ def _contracts(files: RunFiles) -> Mapping[str, Any]:
     return {"documents": {name: _documents(files.root, result) for name, result in results.items()}}
 
 
+def _run(files: RunFiles) -> Mapping[str, Any]:
+    report = files.run.value
+    return {"time_line": section(lambda: time_line_of(report), files.root) if report else Section(None)}
+
+
 def _lineage(files: RunFiles) -> Mapping[str, Any]:
     return {
         "digests": provenance.digests(files),
@@ -110,6 +116,6 @@ PARTS = (
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
     Part("data", "The data", "Data", _data, lambda graph: graph.flow),
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
-    Part("run", "The run", "Run", _nothing_more),
+    Part("run", "The run", "Run", _run),
     Part("lineage", "Lineage", "Lineage", _lineage),
 )

@@ -15,9 +15,22 @@ _STAGES = "stages:\n"
 _NAME = re.compile(r"^  (\S.*):$", re.MULTILINE)
 
 
+def entries_of(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return what comes before a lock's first entry, and each stage's name and entry."""
+    head, separator, body = text.partition(_STAGES)
+    starts = [*_NAME.finditer(body)]
+    if not starts:
+        return text, []
+    ends = [match.start() for match in starts[1:]] + [len(body)]
+    entries = [(match[1], body[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
+    if not entries[-1][1].endswith("\n"):
+        entries[-1] = (entries[-1][0], entries[-1][1] + "\n")
+    return head + separator + body[: starts[0].start()], entries
+
+
 def stage_names(text: str) -> list[str]:
     """Return the stages of a lock, in its order."""
-    return [name for name, _ in _entries(text)[1]]
+    return [name for name, _ in entries_of(text)[1]]
 
 
 def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
@@ -26,7 +39,7 @@ def in_order(text: str, known: Sequence[str], order: Sequence[str]) -> str:
     Those `known` before the run keep their positions, as DVC rewrites them in place; the others follow in `order`.
     What is not a stage keeps its position.
     """
-    head, entries = _entries(text)
+    head, entries = entries_of(text)
     ranks = {name: rank for rank, name in enumerate(dict.fromkeys([*known, *order]))}
     entries.sort(key=lambda entry: ranks.get(entry[0], len(ranks)))
     return head + "".join(body for _, body in entries)
@@ -46,15 +59,3 @@ def put_in_order(workspace: Path, graph: Graph) -> None:
         except (DataError, StorageError):
             before = []  # none were noted
         write_file(path, in_order(path.read_text(), before, [stage.name for stage in graph.stages]).encode())
-
-
-def _entries(text: str) -> tuple[str, list[tuple[str, str]]]:
-    head, separator, body = text.partition(_STAGES)
-    starts = [*_NAME.finditer(body)]
-    if not starts:
-        return text, []
-    ends = [match.start() for match in starts[1:]] + [len(body)]
-    entries = [(match[1], body[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
-    if not entries[-1][1].endswith("\n"):
-        entries[-1] = (entries[-1][0], entries[-1][1] + "\n")
-    return head + separator + body[: starts[0].start()], entries

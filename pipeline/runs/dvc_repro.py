@@ -14,15 +14,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline.errors import StorageError, without_secrets
 from pipeline.graph import GRAPH_FILE
-from pipeline.runs import absent_sources, dvc_repairs, known_hashes, watched_inputs, workspace_config
+from pipeline.runs import absent_sources, dvc_lock_entries, dvc_repairs, known_hashes, watched_inputs, workspace_config
 from pipeline.runtime import processes, surroundings
 from pipeline.storage.artifacts import write_file
 
@@ -35,6 +35,21 @@ _warm: list[subprocess.Popen[bytes]] = []
 def warm_up() -> None:
     """Start the process that the next `start` will use. It ends with this one if it never gets an order."""
     _warm.append(_started())
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Start the process that the first `start` in the block will use: DVC loads meanwhile. Unused, it ends with it."""
+    process = _started()
+    _warm.append(process)
+    try:
+        yield
+    finally:
+        if process in _warm:
+            _warm.remove(process)
+            processes.end(process)
+            assert process.stdin is not None
+            process.stdin.close()
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,7 @@ def main() -> NoReturn:
     from dvc.ui import ui
 
     dvc_repairs.apply()
+    dvc_lock_entries.apply()
     content = sys.stdin.buffer.read()
     if not content:
         processes.leave(0)  # no order: this process is not needed

@@ -33,7 +33,7 @@ _READABLE = 80  # characters of a foreign id that stay readable in ours
 
 def now() -> str:
     """Return the time in UTC, in the format of records."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def new_id(root: Path) -> str:

@@ -16,7 +16,7 @@ from pipeline.recipe.settings import validate
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunRequest
 from pipeline.records.verdict import Verdict
-from pipeline.runs import dvc_lock, freshness, history, workspaces
+from pipeline.runs import dvc_lock, dvc_repro, freshness, history, workspaces
 from pipeline.runs.afterwards import at_the_end, warned
 from pipeline.runs.champions_page import write_champions
 from pipeline.runs.console import Console
@@ -85,7 +85,7 @@ def _run_in_place(root: Path, options: RunOptions, environment: dict[str, str]) 
             name = load_checked(root).name
             if (root / PAGE).is_file() and freshness.is_still(root, root, graph, name, environment):
                 return RunResult(True, verdict_of(root, graph), find_registration(root, graph), root / PAGE)
-        with _photographed_alone(root, options, environment) as record:
+        with dvc_repro.loading(), _photographed_alone(root, options, environment) as record:
             graph = load_graph(root)
             with _recorded(root, root, graph, record):
                 _drive(root, root, graph, environment, record)

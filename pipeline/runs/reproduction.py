@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,7 @@ from pipeline.recipe.execution import load_execution
 from pipeline.runs import dvc_repro, workspaces
 from pipeline.runs.absent_sources import GONE
 from pipeline.runs.afterwards import warned
+from pipeline.runs.ahead import make_ready
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
@@ -41,6 +43,7 @@ class StageFailed(RatchetError):
     def __init__(self, stage: str, message: str, exit_code: int) -> None:
         super().__init__(f"stage {stage}: {message}")
         self.stage = stage
+        self.message = message
         self.exit_code = exit_code
 
 
@@ -64,12 +67,26 @@ def reproduce(
     order = replace(order, home=_home(workspace))
     for attempt in range(1, _CHAMPION_TRIES + 1):
         try:
-            _reproduce_once(workspace, rows, console, environment, logs, order)
+            with _nothing_left_running(rows):
+                _reproduce_once(workspace, rows, console, environment, logs, order)
             return
         except StageFailed as error:
             if error.stage != publisher or error.exit_code != TryAgain.exit_code or attempt == _CHAMPION_TRIES:
                 raise
             order = replace(order, is_single=False, is_forced=False)
+
+
+@contextmanager
+def _nothing_left_running(rows: Mapping[str, StageRow]) -> Iterator[None]:
+    """If the block is ended by an error, the stage that was running has failed with it, whatever it could report."""
+    try:
+        yield
+    except BaseException as error:
+        said = error.message if isinstance(error, StageFailed) else " ".join(str(error).split())
+        for row in rows.values():
+            if row.state == "running":
+                row.end("failed", said or "interrupted", time.time())
+        raise
 
 
 def bring_back(workspace: Path, environment: Mapping[str, str], logs: Path) -> None:
@@ -126,11 +143,12 @@ def _reproduce_once(
     logs.mkdir(parents=True, exist_ok=True)
     events, log = folder / "events.jsonl", logs / name
     events.write_bytes(b"")
-    process = dvc_repro.start(
-        workspace, {**_environment(workspace, environment, logs), EVENTS_VARIABLE: str(events)}, log, order
-    )
+    of_stages = {**_environment(workspace, environment, logs), EVENTS_VARIABLE: str(events)}
+    process = dvc_repro.start(workspace, of_stages, log, order)
     failure: StageFailed | None = None
     try:
+        if not order.is_single:
+            make_ready(workspace, Path(order.home or workspace), of_stages, order, process.pid, logs)
         with events.open() as event_lines, log.open(errors="replace") as log_lines:
             has_ended = False
             while not has_ended:
@@ -204,8 +222,8 @@ def _note(line: str, rows: dict[str, StageRow], console: Console) -> None:
         return
     row = rows[match["stage"]]
     if match["runs"]:
-        row.state, row.what, row.started_s = "running", "starting", time.time()
-    else:
+        row.begin(time.time())
+    elif row.state != "done":  # as it is if the champion has changed, and what depends on it has to run again
         row.state = "unchanged" if match["how"] == "didn't change" else "cached"
         row.what = "unchanged" if row.state == "unchanged" else "from the cache"
     console.show(row)

@@ -132,4 +132,4 @@ def _write_rows(evidence: Path, workspace: Path) -> None:
     report = find_record(evidence / RUN_REPORT_FILE, RunReport)
     for stage in report.stages if report else ():
         row = StageRow(stage.name, state="unchanged", what=stage.what)
-        write_json(workspace / history.ROWS / f"{stage.name}.json", vars(row))
+        write_json(workspace / history.ROWS / f"{stage.name}.json", row.to_json())

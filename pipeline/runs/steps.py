@@ -25,6 +25,7 @@ from pipeline.runs.outcome import NO_VERDICT, find_registration, find_verdict
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import report_run
 from pipeline.runs.stage_rows import StageRow
+from pipeline.runtime.warm import client
 from pipeline.storage.artifacts import read_json, write_json
 
 _PATIENCE_S = 24 * 3600.0  # an earlier attempt may still be running; the task's own time-out limits this one
@@ -43,7 +44,7 @@ def run_stage(root: Path, run_id: str, stage: str) -> StageRow:
         has_run_out = bool(_row(workspace, stage).readings.get("out_of_memory"))
         environment = {**os.environ, **(_lighter(workspace) if has_run_out else {})}
         rows = {each.name: _row(workspace, each.name) for each in graph.stages} if not is_whole else {}
-        rows[stage] = StageRow(stage)
+        rows[stage] = _row(workspace, stage).again()
         if has_run_out:
             print(f"{stage}: the last try ran out of memory: this one works with half the parallelism", flush=True)  # noqa: T201
         before = out_of_memory.kills()
@@ -83,7 +84,7 @@ def _out_of_memory(error: RatchetError, stage: str, *, is_second: bool) -> Ratch
 
 def _keep_rows(workspace: Path, rows: Mapping[str, StageRow]) -> None:
     for row in rows.values():
-        write_json(workspace / history.ROWS / f"{row.name}.json", vars(row))
+        write_json(workspace / history.ROWS / f"{row.name}.json", row.to_json())
 
 
 def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunRecord:
@@ -97,6 +98,7 @@ def close_run(root: Path, run_id: str, state: State, sentence: str = "") -> RunR
         if record.state == "success" and workspace.exists():
             _end(root, record)
         return record
+    client.end_all(workspace)
     if not workspace.exists():
         lost = "its workspace was removed while it ran"
         return history.write(root, record.changed(state="failed", sentence=sentence or lost, end=history.now()))
@@ -167,7 +169,7 @@ def _lighter(workspace: Path) -> dict[str, str]:
 
 def _row(workspace: Path, stage: str) -> StageRow:
     path = workspace / history.ROWS / f"{stage}.json"
-    return StageRow(**read_json(path)) if path.is_file() else StageRow(stage)
+    return StageRow.from_json(read_json(path)) if path.is_file() else StageRow(stage)
 
 
 def _why(rows: Sequence[StageRow]) -> str:

@@ -7,15 +7,21 @@ has started, it would not count. So whoever knows that they are about to end ask
 from __future__ import annotations
 
 import resource
+from contextlib import suppress
 from pathlib import Path
+
+from pipeline.runtime import processes
 
 JVM, WORKERS = "jvm", "workers"
 _noted_mib: dict[str, float] = {}
 
 
-def note_descendants() -> None:
-    """Note the peaks of the JVM and of the largest other process that this one, or one of its, has started."""
-    for pid in _descendants():
+def note_descendants(jvm: int | None = None) -> None:
+    """Note the peaks of the JVM and of the largest other process that this one, or one of its, has started.
+
+    `jvm`: a JVM that is not this process's own; see `forget_peak`.
+    """
+    for pid in processes.descendants() if jvm is None else [jvm, *processes.descendants(jvm)]:
         try:
             kind = JVM if Path(f"/proc/{pid}/comm").read_text().strip() == "java" else WORKERS
             status = Path(f"/proc/{pid}/status").read_text()
@@ -26,6 +32,12 @@ def note_descendants() -> None:
         _noted_mib[kind] = max([_noted_mib.get(kind, 0.0), *peaks])
 
 
+def forget_peak(pid: int) -> None:
+    """Let the peak of a process that is older than the stage begin anew (proc_pid_clear_refs(5))."""
+    with suppress(OSError):  # where that is forbidden, the peak is that of the run so far
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def peaks() -> dict[str, float]:
     """Return a stage's readings: its own peak, its children's, and what was noted of the JVM and of its workers."""
     # ru_maxrss is in KiB on Linux; for the children (ranks) it is that of the largest one.
@@ -34,18 +46,3 @@ def peaks() -> dict[str, float]:
     readings = {"peak_memory_mib": own, "peak_memory_of_children_mib": children}
     readings |= {f"peak_memory_of_{kind}_mib": value for kind, value in _noted_mib.items()}
     return {name: round(value, 1) for name, value in readings.items()}
-
-
-def _descendants() -> list[int]:
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text(errors="replace")
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    found = [int(Path("/proc/self").readlink().name)]
-    for pid in found:  # which grows meanwhile
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found[1:]

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+SHELL = "/bin/sh"
 _SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -32,8 +33,22 @@ def die_with_parent(parent_pid: int | None = None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_with_driver() -> None:
-    """Make this process end when the program that started it ends, even with a shell in between.
+def adopt_orphans() -> None:
+    """Become the parent of whatever descendant loses its own (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap_orphans(own: Collection[int]) -> None:
+    """Let go of the adopted processes that have ended; who has started those of its `own` waits for them itself."""
+    with suppress(ChildProcessError):
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in own:
+                return  # and looks again when that one is reaped
+            os.waitpid(found.si_pid, 0)
+
+
+def die_with_driver() -> int:
+    """Make this process end when the program that started it ends, even with a shell in between; return its id.
 
     DVC starts a stage through `sh -c`; some shells replace themselves with the command, some wait for it. If the driver
     ended before this call, its shell now belongs to init or another reaper, which is in another session.
@@ -49,6 +64,7 @@ def die_with_driver() -> None:
     if is_gone:
         os.kill(os.getpid(), signal.SIGKILL)
     die_with(driver)
+    return driver
 
 
 def die_with(pid: int) -> None:
@@ -105,7 +121,25 @@ def _command_name(pid: int) -> str:
 def parent_of(pid: int) -> int:
     """Return the id of a process's parent; 0 if this container sees none."""
     # The name, in brackets, may contain spaces; what follows the last bracket is state, parent, …
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+
+
+def started_ticks(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot: two processes with one id differ in it."""
+    return int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+
+
+def descendants(pid: int | None = None) -> list[int]:
+    """Return the ids of all processes that this one, or the one named, has started, directly or not."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it has just ended
+                parents[int(entry.name)] = parent_of(int(entry.name))
+    found = [os.getpid() if pid is None else pid]
+    for each in found:  # which grows meanwhile
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
 
 
 def start(

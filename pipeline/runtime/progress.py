@@ -10,13 +10,21 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, TypeVar
 
 from pipeline.errors import without_secrets
 
 EVENTS_VARIABLE = "RATCHET_EVENTS"
+_STAGE_VARIABLE = "DVC_STAGE"  # DVC names the stage to its process, and so to those that it starts
 EVENT_INTERVAL_S = 0.2  # between events for a program
 LINE_INTERVAL_S = 5.0  # between lines for a person
+
+T = TypeVar("T")
+Starting = Callable[[str], AbstractContextManager[object]]  # `Progress.starting`, or nullcontext for nobody to tell
+
+_PROCESS = "what it needs"
 
 
 class Throttle:
@@ -44,11 +52,40 @@ class Progress:
         self._throttle = Throttle(EVENT_INTERVAL_S if self._events_path else LINE_INTERVAL_S)
 
     def begin(self) -> None:
-        """Report that the stage began when its process did, so that its time includes the interpreter's start."""
-        self._emit("begin", at_s=_process_start_s())
+        """Report that the stage began when its process did; what has passed until now is its start-up."""
+        self._emit("begin", at_s=_process_start_s(), ready_s=time.time())
+
+    def await_process(self) -> None:
+        """Report that the stage waits for a process that has ready what it needs; that one reports `has_process`."""
+        self._emit("starting", what=_PROCESS)
+
+    def has_process(self) -> None:
+        """Report that the process is there that the stage has waited for."""
+        self._emit("started", what=_PROCESS)
+
+    @contextmanager
+    def starting(self, what: str, *, since_s: float | None = None) -> Iterator[None]:
+        """Report, for as long as the block takes, that something is being started: Spark, TensorFlow …
+
+        This is the stage's start-up, whatever it does meanwhile; the rest of its time is work. `since_s`: since when,
+        if that was before the block.
+        """
+        self._emit("starting", what=what, at_s=time.time() if since_s is None else since_s)
+        try:
+            yield
+        finally:
+            self._emit("started", what=what)
+
+    @contextmanager
+    def entering(self, what: str, context: AbstractContextManager[T]) -> Iterator[T]:
+        """Enter a context that takes a while to enter, as Spark's session does: that is start-up, its block is work."""
+        with ExitStack() as stack:
+            with self.starting(what):
+                value = stack.enter_context(context)
+            yield value
 
     def step(self, what: str) -> None:
-        """Report what is being done now, when there is nothing to count (starting Spark, importing TensorFlow …)."""
+        """Report what is being done now, when there is nothing to count (examining the rows, measuring …)."""
         self._emit("step", what=what)
 
     def advance(self, done: int, total: int, unit: str, note: str = "") -> None:
@@ -74,8 +111,22 @@ class Progress:
                 os.write(descriptor, line.encode())  # one write: lines of several ranks never mix
             finally:
                 os.close(descriptor)
-        elif event != "begin":
+        elif event not in ("begin", "started"):
             print(f"{self._stage}: {_as_text(event, values)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextmanager
+def starting_since_birth(what: str) -> Iterator[None]:
+    """As `Progress.starting`, in a process that a stage has started, and from that process's start on.
+
+    Without a run there is nobody to report to: what such a process prints may be an answer to the stage.
+    """
+    stage = os.environ.get(_STAGE_VARIABLE)
+    if stage is None or EVENTS_VARIABLE not in os.environ:
+        yield
+        return
+    with Progress(stage).starting(what, since_s=_process_start_s()):
+        yield
 
 
 def _process_start_s() -> float:
@@ -95,4 +146,6 @@ def _as_text(event: str, values: dict[str, Any]) -> str:
     if event == "advance":
         note = f"  {values['note']}" if values["note"] else ""
         return f"{count(values['done'])} of {count(values['total'])} {values['unit']}{note}"
+    if event == "starting":
+        return f"starting {values['what']}"
     return str(values.get("what") or values.get("summary") or event)

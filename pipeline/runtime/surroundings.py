@@ -44,7 +44,7 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {
 # What would be another result, or another program, if it were passed on by one of the beginnings above.
 _NEVER = ("CUDA_LAUNCH_BLOCKING", "DVC_EXP_*")
 
-# What a run sets itself, whatever was set: text is UTF-8, times are UTC, Keras runs on TensorFlow.
+# What a run sets itself, whatever was set: text is UTF-8, times are UTC, Keras runs on TensorFlow, nobody is told.
 _SET = {
     "LC_ALL": "C.UTF-8",
     "LANG": "C.UTF-8",
@@ -52,15 +52,19 @@ _SET = {
     "TZ": "UTC",
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "2",  # warnings of TensorFlow's C++ code
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
 }
 _KERAS_HOME = Path(".ratchet") / "keras"  # keras.json is written there, not read from the home
 
 # Variables of Ratchet's own that are no keys of execution.yaml (those have `__` in them).
 OWN_NAMES = (
-    "RATCHET_AIRFLOW_OF", "RATCHET_AIRFLOW_VENV", "RATCHET_CA", "RATCHET_CACHE", "RATCHET_DEBIAN_MIRROR",
-    "RATCHET_ENVIRONMENT", "RATCHET_EVENTS", "RATCHET_EVIDENCE", "RATCHET_GPUS", "RATCHET_IMPORTS", "RATCHET_LIFELINE",
-    "RATCHET_PROJECT", "RATCHET_PYTHON", "RATCHET_ROOT", "RATCHET_SPARK_CORES_PER_RUN", "RATCHET_TAG", "RATCHET_UID",
-    "RATCHET_UV", "RATCHET_VENV",
+    "RATCHET_AIRFLOW_OF", "RATCHET_AIRFLOW_VENV", "RATCHET_ANCHOR", "RATCHET_CA", "RATCHET_CACHE",
+    "RATCHET_DEBIAN_MIRROR", "RATCHET_ENVIRONMENT", "RATCHET_EVENTS", "RATCHET_EVIDENCE", "RATCHET_GPUS",
+    "RATCHET_IMPORTS", "RATCHET_LIFELINE", "RATCHET_PROJECT", "RATCHET_PYTHON", "RATCHET_ROOT",
+    "RATCHET_SPARK_CORES_PER_RUN", "RATCHET_STAGE_PID", "RATCHET_TAG", "RATCHET_UID", "RATCHET_UV", "RATCHET_VENV",
+    "RATCHET_WARM",
 )  # fmt: skip
 
 # Folders of settings and caches that a run's programs read or write.

@@ -16,11 +16,10 @@ from pipeline.storage.artifacts import published_folder
 def run(stage: StageContext) -> str:
     """Publish `data/augmented`: `copies` changed copies of each training row; an empty data set for 0 copies."""
     params = stage.param("augment", AugmentParams)
-    if params.copies:
-        stage.progress.step("starting Spark")
+    spark = spark_session(stage.execution.spark, stage.name)
     with (
         published_folder(stage.out("data/augmented")) as augmented,
-        spark_session(stage.execution.spark, stage.name) if params.copies else nullcontext() as session,
+        stage.progress.entering("Spark", spark) if params.copies else nullcontext() as session,
     ):
         manifest = augment_dataset(
             session,

@@ -19,9 +19,8 @@ def run(stage: StageContext) -> str:
     contract = stage.dep("reports/contracts/raw/result.json")
     read_record(contract, ContractResult).require_passed(contract)
     features = specs(stage.param("data.features", dict))
-    stage.progress.step("starting Spark")
     with (
-        spark_session(stage.execution.spark, stage.name) as session,
+        stage.progress.entering("Spark", spark_session(stage.execution.spark, stage.name)) as session,
         published_folder(stage.out("data/clean")) as clean,
         published_folder(stage.out("data/quarantine")) as quarantine,
     ):

@@ -30,7 +30,7 @@ from pipeline.runtime.git import Commit, commit_of, paths_of_run
 from pipeline.runtime.imports import collect_imports, imported_modules
 from pipeline.runtime.progress import Progress
 from pipeline.storage.artifacts import digest_file, read_json
-from pipeline.storage.home import find_origin
+from pipeline.storage.home import find_origin, home_of
 from pipeline.storage.record_files import find_record
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class StageContext:
     def volatile(self, path: str) -> Path:
         """Return a path that the stage may write and DVC does not track."""
         return self._declared("meta: volatile", self._stage.volatile, path)
+
+    def shared(self, path: str) -> Path:
+        """Return a volatile path in the project's folder: the same for all of its workspaces, and it outlives them."""
+        return home_of(self._root) / self.volatile(path).relative_to(self._root)
 
     def param(self, key: str, kind: type[T]) -> T:
         """Return a declared parameter or group of parameters of the recipe: `param("train", TrainParams)`."""

@@ -26,7 +26,12 @@ def run(stage: StageContext) -> str:
     for part in ("train", "test"):
         rows = read_rows(stage.dep(f"data/prepared/{part}"))
         stage.progress.step(f"asking the candidate about the {part} part")
-        answers = predict(candidate, rows.columns, progress=partial(stage.progress.advance, unit="rows"))
+        answers = predict(
+            candidate,
+            rows.columns,
+            progress=partial(stage.progress.advance, unit="rows"),
+            starting=stage.progress.starting,
+        )
         predictions[part] = Predictions(rows.ids, rows.labels, answers)
         measuring.check(task, predictions[part], part)
 

@@ -24,7 +24,7 @@ def run(stage: StageContext) -> str:
     task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
     candidate, test = stage.dep("models/candidate"), read_rows(stage.dep("data/prepared/test"))
     predictions = read_predictions(stage.dep("reports/predictions"))
-    exports, scratch = stage.volatile(".ratchet/exports"), stage.volatile(".ratchet/gate")
+    exports, scratch = stage.shared(".ratchet/exports"), stage.volatile(".ratchet/gate")
     first = {name: values[: rule.parity.rows] for name, values in test.columns.items()}
     stage.progress.step("asking the champion and the exported candidate")
     evidence = gather(
@@ -34,8 +34,13 @@ def run(stage: StageContext) -> str:
         test=test,
         answers=Answers(predictions.ids, predictions.labels, predictions.answers),
         queries=ModelQueries(
-            predict=partial(predict, columns=test.columns, progress=partial(stage.progress.advance, unit="rows")),
-            serve=partial(ask_export, candidate, exports, first, scratch),
+            predict=partial(
+                predict,
+                columns=test.columns,
+                progress=partial(stage.progress.advance, unit="rows"),
+                starting=stage.progress.starting,
+            ),
+            serve=partial(ask_export, candidate, exports, first, scratch, stage.progress.starting),
             in_words=stage.without_root,
         ),
         rule=rule,

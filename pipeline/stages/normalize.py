@@ -15,9 +15,8 @@ from pipeline.storage.artifacts import published_folder
 def run(stage: StageContext) -> str:
     """Publish `data/prepared`: a data set for each part, with the fitted features in its manifest."""
     features = specs(stage.param("data.features", dict))
-    stage.progress.step("starting Spark")
     with (
-        spark_session(stage.execution.spark, stage.name) as session,
+        stage.progress.entering("Spark", spark_session(stage.execution.spark, stage.name)) as session,
         published_folder(stage.out("data/prepared")) as prepared,
     ):
         rows = normalize_dataset(

@@ -30,6 +30,7 @@ def run(stage: StageContext) -> str:
         Actor.here(origin.asked_by if origin else ""),
         scratch=stage.volatile(".ratchet/register"),
         announce=stage.progress.step,
+        starting=stage.progress.starting,
     )
     write_record(stage.volatile("reports/registration.json"), registration)
     return f"{registration.name} {registration.sentence}"
@@ -49,5 +50,5 @@ def _describe(stage: StageContext) -> Description:
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=first_rows(stage.dep("data/prepared/test"), _EXAMPLE_ROWS),
-        exported=exported(stage.dep("models/candidate"), stage.volatile(".ratchet/exports")),
+        exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )

@@ -6,6 +6,7 @@ import os
 
 from pipeline.errors import UsageError
 from pipeline.runtime.cores import own_cores
+from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.training.collective import PeerLost, is_lost_peer, join
 from pipeline.training.job import Job
 from pipeline.training.loop import ProgressReporter, train_model
@@ -25,8 +26,7 @@ def rank_environment(threads: int) -> dict[str, str]:
 def train_rank(job: Job, report: ProgressReporter) -> None:
     """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
     report.step("starting TensorFlow")
-    import tensorflow as tf
-
+    tf = import_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(job.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     ranks_here, rank_here = (int(os.environ.get(f"HOROVOD_LOCAL_{name}", n)) for name, n in (("SIZE", 1), ("RANK", 0)))

@@ -52,4 +52,5 @@ def test_each_benchmark_of_the_project_is_one_of_them() -> None:
         "reading",
         "spark_stages",
         "training_throughput",
+        "warm_run",
     ]

@@ -73,6 +73,18 @@ def test_a_run_is_shown_to_programs(kept: Path, capsys: pytest.CaptureFixture[st
     assert (shown["id"], shown["figures"]["part"], shown["page"]) == ("a", "test", "runs/a/reports/index.html")
 
 
+def test_what_the_time_went_into_is_said(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = kept / "runs/a/reports/run.json"
+    told = json.loads(path.read_text())
+    told |= {"seconds": 75.0, "startup_seconds": 12.0, "work_seconds": 60.5, "waiting_seconds": 2.5}
+    told["stages"][0]["startup_seconds"] = 1.25
+    path.write_text(json.dumps(told))
+    said = answer(capsys, "runs", "show", "a").splitlines()
+    assert [line.split()[-4:] for line in said if line.startswith("train")] == [["2.0", "s", "1.2", "s"]]
+    assert "1 min 15 s in all: 12.0 s start-up, 1 min 00 s work, 2.5 s waiting, when no stage runs" in said
+    assert max(map(len, said)) <= 100
+
+
 def test_an_attempt_is_shown(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     finished(kept, "a", attempt=2, sentence="again")
     assert "again" in answer(capsys, "runs", "show", "a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -122,5 +123,5 @@ def test_the_export_of_the_model_is_what_is_asked(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(asking.stored, "read_architecture", lambda _: None)
     monkeypatch.setattr(asking, "in_raw_types", lambda _, columns: columns)
     model, exports = Path("/model"), scratch.with_name("exports")
-    assert ask_export(model, exports, COLUMNS, scratch) == (Path("/saved/model"), COLUMNS, scratch)
-    assert asked_for == [(model, exports)]
+    assert ask_export(model, exports, COLUMNS, scratch, nullcontext) == (Path("/saved/model"), COLUMNS, scratch)
+    assert asked_for == [(model, exports, nullcontext)]

@@ -63,7 +63,13 @@ def test_progress_is_passed_on(start_ranks: StartRanks, monkeypatch: pytest.Monk
     events = tmp_path / "events"
     monkeypatch.setenv("RATCHET_EVENTS", str(events))
     program = say(event="step", what="building") + ";" + say(event="advance", done=5, total=5, unit="images", note="n")
-    supervise(start_ranks(program), Progress("train"))
+    heard_before: list[int] = []
+    supervise(
+        start_ranks(program),
+        Progress("train"),
+        at_step=lambda: heard_before.append(len(events.read_text().splitlines())),
+    )
+    assert heard_before == [1]  # before the first step is passed on, and not for what comes before it
     heard = [json.loads(line) for line in events.read_text().splitlines()]
     assert [(event["event"], event.get("what"), event.get("done")) for event in heard] == [
         ("step", "building", None),

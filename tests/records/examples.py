@@ -17,7 +17,7 @@ from pipeline.records.metrics import MetricsReport
 from pipeline.records.origin import Origin
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
-from pipeline.records.run import RunRecord, RunReport, StageRun
+from pipeline.records.run import RunRecord, RunReport, Span, StageRun
 from pipeline.records.training_history import EpochRecord, Training
 from pipeline.records.verdict import GateCheck, Verdict
 
@@ -70,7 +70,11 @@ ARCHITECTURE = {
 STAGE_RUN = StageRun(
     name="train",
     what="3 epochs",
+    began_s=2.5,
     seconds=1.5,
+    startup_seconds=0.5,
+    starts=(Span(what="2 workers", began_s=2.5, seconds=0.5),),
+    earlier=(Span(what="failed", began_s=0.5, seconds=1.0),),
     outcome="done",
     peak_memory_mib=100.5,
     peak_memory_of_children_mib=50.5,
@@ -155,6 +159,10 @@ EXAMPLES: tuple[Record, ...] = (
         is_dirty=True,
         started_at="2026-11-28T12:27:14+00:00",
         finished_at="2026-11-28T12:28:14+00:00",
+        seconds=60.0,
+        startup_seconds=0.5,
+        work_seconds=2.0,
+        waiting_seconds=57.5,
         stages=(STAGE_RUN,),
     ),
     Training(

@@ -44,9 +44,10 @@ KINDS: dict[str, type[Record]] = {
 CHANGED = {"models/champion/champion.json", "models/candidate/architecture.json", "reports/metrics.json"}
 # What a new version says besides, of a file that an earlier one wrote.
 BEGUN_WITH: dict[str, Any] = {"attempt": 1, "photograph": None, "commit": None, "is_dirty": None}
+TIMES: dict[str, Any] = {f"{what}seconds": None for what in ("", "startup_", "work_", "waiting_")}
 ADDED: dict[type[Record], dict[str, Any]] = {
     Manifest: {"record_version": 2, "features": []},
-    RunReport: {"record_version": 3, **BEGUN_WITH},
+    RunReport: {"record_version": 4, **BEGUN_WITH, **TIMES},
     RunRecord: {
         "record_version": 2,
         **BEGUN_WITH,

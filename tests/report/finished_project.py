@@ -19,7 +19,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.registration import Registration
-from pipeline.records.run import RunReport, StageRun
+from pipeline.records.run import RunReport, Span, StageRun
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.storage import artifacts, shards
 from pipeline.storage.manifests import write_manifest
@@ -169,8 +169,22 @@ def _run() -> RunReport:
         overrides={"train.epochs": "8"},
         started_at="2026-11-22T13:20:07+00:00",
         finished_at="2026-11-22T13:25:41+00:00",
+        seconds=334.0,
+        startup_seconds=12.0,
+        work_seconds=91.2,
+        waiting_seconds=230.8,
         stages=tuple(
-            StageRun(name=name, what="12 000 images, 10 classes", seconds=3.1 + place, outcome="done")
+            StageRun(
+                name=name,
+                what="12 000 images, 10 classes",
+                began_s=20.0 * place,
+                seconds=3.1 + place,
+                startup_seconds=1.0,
+                starts=(Span(what="Spark", began_s=20.0 * place, seconds=1.0),),
+                outcome="done",
+                peak_memory_mib=80.0 + place,
+                peak_memory_of_jvm_mib=1400.6 if name == "clean" else None,
+            )
             for place, name in enumerate(STAGES)
         ),
     )

@@ -42,4 +42,4 @@ def test_long_values_are_cut() -> None:
 
 
 def test_a_moment_is_readable() -> None:
-    assert moment("2026-11-22T13:25:07+00:00") == moment("2026-11-22T13:25:07Z") == "2026-11-22 13:25:07 UTC"
+    assert moment("2026-11-22T13:25:07+00:00") == moment("2026-11-22T13:25:07.250Z") == "2026-11-22 13:25:07 UTC"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -30,7 +31,7 @@ def test_every_part_of_a_whole_run_is_there(text: str) -> None:
 
 
 def test_the_drawings_and_the_pictures_of_the_worst_mistakes_stand_in_the_page(page: bytes) -> None:
-    assert page.count(b"<svg ") == 5
+    assert page.count(b"<svg ") == 6
     assert page.count(b"data:image/png;base64,") == 24
 
 
@@ -58,7 +59,32 @@ def test_the_recipe_is_there_and_what_was_set_for_this_run(text: str, whole_proj
 
 
 def test_every_stage_has_its_time_and_how_it_ended(text: str) -> None:
+    assert "evaluate 12 000 images, 10 classes 1.0 11.1 88 – – done" in text
+
+
+def test_the_memory_of_sparks_jvm_stands_beside_the_stages_own(text: str) -> None:
+    assert "clean 12 000 images, 10 classes 1.0 5.1 82 1 401 – done" in text
+
+
+def test_what_the_time_went_into_is_drawn_and_said(page: bytes, text: str) -> None:
+    assert page.count(b'<rect class="startup"') == page.count(b'<rect class="work"') == 2 * 12  # stages, whole run
+    for words in ("start-up 12.0 s", "work 1 min 31 s", "waiting 3 min 51 s", "in all 5 min 34 s"):
+        assert words in text
+
+
+def test_a_run_that_says_nothing_of_times_has_no_time_line(project: Path) -> None:
+    edit(project / "reports" / "run.json", _as_version_3)
+    text = shown(project)
+    assert "Where the time went" not in text
+    assert "cannot be shown" not in text
     assert "evaluate 12 000 images, 10 classes 11.1 done" in text
+
+
+def _as_version_3(run: dict[str, Any]) -> None:
+    run["record_version"] = 3
+    for name in [name for name in run if name.endswith("seconds")]:
+        del run[name]
+    run["stages"] = [{name: stage[name] for name in ("name", "what", "seconds", "outcome")} for stage in run["stages"]]
 
 
 def test_an_expectation_that_could_not_be_evaluated_says_why(project: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ def drive(
     script: str,
     command: list[str] | None = None,
     order: Order = WHOLE,
+    rows: dict[str, StageRow] | None = None,
 ) -> dict[str, StageRow]:
     """Follow a stand-in for DVC that prints what DVC prints: DVC itself runs in tests/system/."""
     stand_in = tmp_path / "dvc.py"
     stand_in.write_text(AS_ORDERED + script)
     monkeypatch.setattr(dvc_repro, "_COMMAND", command or [sys.executable, str(stand_in)])
-    rows = {name: StageRow(name) for name in ("ingest", "clean", "split")}
+    rows = rows or {name: StageRow(name) for name in ("ingest", "clean", "split")}
     with Console(rows.values()) as console:
         reproduction.reproduce(tmp_path, rows, console, os.environ, tmp_path / LOGS, order)
     return rows
@@ -185,6 +187,41 @@ def test_what_dvc_and_a_bug_say_goes_to_the_runs_evidence(tmp_path: Path, monkey
 def test_a_stage_that_is_run_alone_has_its_own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drive(tmp_path, monkeypatch, say("x"), order=Order(stage="clean", is_single=True))
     assert [path.name for path in (tmp_path / LOGS).iterdir()] == ["clean.log"]
+
+
+def test_a_stage_that_was_killed_has_failed_and_its_time_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"clean": StageRow("clean")}
+    script = say("Running stage 'clean':") + event(at_s=time.time() - 5.0) + event(event="starting", what="Spark")
+    with pytest.raises(TryAgain, match="process was killed"):
+        drive(tmp_path, monkeypatch, script + "os.kill(os.getpid(), 9)\n", rows=rows)
+    row = rows["clean"]
+    assert (row.state, row.what.partition(";")[0]) == ("failed", "DVC's process was killed")
+    assert row.seconds is not None
+    assert row.seconds >= 5.0
+    assert row.starts[0].ended_s is not None
+
+
+def test_a_stage_that_an_interruption_ended_has_failed_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(row: StageRow, _: Any) -> None:
+        row.begin(1.0)
+        raise KeyboardInterrupt
+
+    rows = {"clean": StageRow("clean"), "split": StageRow("split")}
+    monkeypatch.setattr(reproduction, "apply_event", interrupt)
+    monkeypatch.setattr(reproduction, "bring_back", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        drive(tmp_path, monkeypatch, event(), rows=rows)
+    assert [(row.state, row.what) for row in rows.values()] == [("failed", "interrupted"), ("waiting", "")]
+
+
+def test_a_stage_that_was_done_in_this_run_stays_so_when_dvc_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"clean": StageRow("clean", "done", "10 rows", seconds=2.0)}
+    drive(tmp_path, monkeypatch, say("Stage 'clean' didn't change, skipping"), rows=rows)
+    assert rows["clean"] == StageRow("clean", "done", "10 rows", seconds=2.0)
 
 
 @pytest.mark.parametrize("lines", [["Running stage 'clean':", "ERROR: x, exited with 127"], ["ERROR: new"]])

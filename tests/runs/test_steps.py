@@ -19,10 +19,12 @@ import pytest
 import yaml
 
 from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.records.run import RunReport
 from pipeline.runs import freshness, history, locks, steps, workspaces
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.reproduction import StageFailed
 from pipeline.runs.stage_rows import StageRow
+from pipeline.storage.record_files import read_record
 from tests.runs.given import contents, opened, write_files
 
 _WAIT_S = 30.0
@@ -222,6 +224,31 @@ def test_memory_that_ran_out_gets_one_lighter_try_and_no_third(root: Path, monke
     first, second = (call["environment"] for call in calls)
     assert "RATCHET_HOROVOD__WORKERS" not in first
     assert (second["RATCHET_HOROVOD__WORKERS"], second["RATCHET_SPARK__MASTER"]) == ("2", "local[1]")
+
+
+def test_a_try_that_failed_is_kept_beside_the_next_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(root)
+    began_s = time.time()
+
+    def fail(_: Path, rows: dict[str, StageRow]) -> None:
+        rows["ingest"].begin(began_s)
+        rows["ingest"].end("failed", "a lock", began_s + 5.0)
+        raise StageFailed("ingest", "a lock", 75)
+
+    def go_on(_: Path, rows: dict[str, StageRow]) -> None:
+        rows["ingest"].begin(began_s + 20.0)
+        rows["ingest"].end("done", "10 images", began_s + 21.0)
+
+    dvc_that(monkeypatch, fail)
+    with pytest.raises(StageFailed):
+        steps.run_stage(root, "r1", "ingest")
+    dvc_that(monkeypatch, go_on)
+    steps.run_stage(root, "r1", "ingest")
+    steps.close_run(root, "r1", "failed")
+    ingest = read_record(root / "runs/r1/reports/run.json", RunReport).stages[0]
+    assert (ingest.outcome, ingest.seconds) == ("done", 1.0)
+    assert ingest.earlier is not None
+    assert [(tried.what, tried.seconds) for tried in ingest.earlier] == [("failed", 5.0)]
 
 
 def test_any_other_failure_is_passed_on_as_it_is(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,3 +172,25 @@ def test_leaving_runs_exit_handlers_and_loses_no_output() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.returncode, done.stdout) == (3, "saidhandled\n")
+
+
+ORPHAN = """
+import os, subprocess, sys, time
+from pipeline.runtime import processes
+processes.adopt_orphans()
+own = subprocess.Popen(["sleep", "1000"])
+orphan = int(subprocess.run(["sh", "-c", "sleep 0.01 >&- & echo $!"], check=True, stdout=subprocess.PIPE).stdout)
+assert orphan in processes.descendants()
+while orphan in processes.descendants():
+    processes.reap_orphans({own.pid})
+    time.sleep(0.01)
+own.kill()
+os.waitid(os.P_PID, own.pid, os.WEXITED | os.WNOWAIT)
+processes.reap_orphans({own.pid})
+print(own.wait())
+"""
+
+
+def test_an_adopted_process_that_has_ended_is_let_go_of_and_ones_own_is_waited_for_by_its_starter() -> None:
+    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False, timeout=HANG_S)
+    assert (done.stdout, done.stderr) == ("-9\n", "")

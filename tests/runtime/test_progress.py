@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from pipeline.runtime.progress import EVENTS_VARIABLE, Progress, Throttle
+from pipeline.runtime.progress import EVENTS_VARIABLE, Progress, Throttle, starting_since_birth
 
 
 @pytest.fixture
@@ -106,3 +107,53 @@ def test_a_stage_begins_when_its_process_does(tmp_path: Path) -> None:
     )
     begin, finish = (json.loads(line) for line in (tmp_path / "events").read_text().splitlines())
     assert before_s - 0.1 <= begin["at_s"] <= finish["at_s"] - 0.2
+    assert begin["at_s"] + 0.2 <= begin["ready_s"] <= finish["at_s"]
+
+
+def test_a_start_is_two_events_also_if_it_fails(path: Path) -> None:
+    progress = Progress("clean")
+    with pytest.raises(OSError, match="no Java"), progress.starting("Spark"):
+        raise OSError("no Java")
+    kinds = [(event["event"], event["what"]) for event in events(path)]
+    assert kinds == [("starting", "Spark"), ("started", "Spark")]
+
+
+def test_what_takes_long_to_enter_has_started_once_it_is_entered(path: Path) -> None:
+    progress = Progress("clean")
+    with progress.entering("Spark", nullcontext("a session")) as session:
+        progress.step("examining the rows")
+    assert session == "a session"
+    assert [event["event"] for event in events(path)] == ["starting", "started", "step"]
+
+
+def test_a_start_without_a_run_is_one_plain_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(EVENTS_VARIABLE, raising=False)
+    with Progress("clean").starting("Spark"):
+        pass
+    assert capsys.readouterr().err == "clean: starting Spark\n"
+
+
+def test_a_process_of_a_stage_has_been_starting_since_it_began(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STAGE", "gate")
+    with starting_since_birth("TensorFlow"):
+        pass
+    first, last = events(path)
+    assert [(event["stage"], event["event"], event["what"]) for event in (first, last)] == [
+        ("gate", "starting", "TensorFlow"),
+        ("gate", "started", "TensorFlow"),
+    ]
+    assert float(str(first["at_s"])) < float(str(last["at_s"])) - 0.1
+
+
+@pytest.mark.parametrize("variable", [EVENTS_VARIABLE, "DVC_STAGE"])
+def test_without_a_run_a_process_of_a_stage_tells_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "gate")
+    monkeypatch.delenv(variable)
+    with starting_since_birth("TensorFlow"):
+        pass
+    assert not path.exists()
+    assert capsys.readouterr().err == ""

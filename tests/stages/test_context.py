@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Bug, StorageError, UsageError
+from pipeline.graph import Stage
+from pipeline.recipe.execution import Execution
 from pipeline.recipe.recipe import TrainParams, load_recipe
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, load_checked
 from pipeline.recipe.slots import Choice
@@ -37,6 +39,14 @@ def test_a_declared_volatile_path_is_given(context: StageContext, root: Path) ->
     assert context.volatile("logs/x") == root / "logs/x"
 
 
+def test_what_workspaces_share_is_in_the_projects_folder(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
+    workspace = tmp_path / "here" / "x"
+    write_record(workspace / ORIGIN_FILE, Origin(home="../..", run="x"))
+    stage = Stage("gate", "x", volatile=(".ratchet/exports",))
+    assert StageContext(workspace, stage, None, Execution()).shared(".ratchet/exports") == tmp_path / ".ratchet/exports"
+
+
 def test_a_declared_group_of_parameters_is_given(context: StageContext) -> None:
     assert context.param("train", TrainParams) == load_recipe(ROOT).train
 
@@ -53,6 +63,7 @@ def test_a_parameter_of_a_declared_group_is_given(context: StageContext) -> None
         (lambda c: c.dep("models/out"), "models/out: add it under deps"),
         (lambda c: c.out("data/in"), "data/in: add it under outs"),
         (lambda c: c.volatile("models/out"), "add it under meta: volatile"),
+        (lambda c: c.shared("models/out"), "add it under meta: volatile"),
         (lambda c: c.param("gate.minimum", object), "'gate.minimum': add it under params of stage train"),
         (lambda c: c.param("training", object), "'training': add it under params"),
         (lambda c: c.param("data", object), "'data': add it under params"),

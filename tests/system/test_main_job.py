@@ -31,6 +31,20 @@ def test_a_first_model_is_promoted_and_everything_is_told(first: Project) -> Non
     assert first.json("reports/metrics.json")["test"]["rows"] == TEST_ROWS
 
 
+def test_what_the_time_of_a_run_went_into_is_told(first: Project) -> None:
+    run = first.json("reports/run.json")
+    parts = run["startup_seconds"] + run["work_seconds"] + run["waiting_seconds"]
+    assert parts == pytest.approx(run["seconds"], abs=0.01)
+    assert all(0 < stage["startup_seconds"] <= stage["seconds"] for stage in run["stages"])
+    started = {stage["name"]: {each["what"] for each in stage["starts"]} for stage in run["stages"]}
+    for name, what in (
+        *(("check_raw", "Spark and Great Expectations"), ("clean", "Spark"), ("train", "2 workers")),
+        *(("evaluate", "TensorFlow"), ("gate", "TensorFlow, to ask the exported model"), ("register", "MLflow")),
+    ):
+        assert what in started[name], started
+    assert "Where the time went" in (first.root / "reports" / "index.html").read_text()
+
+
 def test_every_row_is_accounted_for(first: Project) -> None:
     rows = {name: first.json(f"data/{name}/manifest.json")["rows"] for name in ("raw", "clean", "quarantine")}
     parts = [first.json(f"data/prepared/{part}/manifest.json")["rows"] for part in ("train", "validation", "test")]

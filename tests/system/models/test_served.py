@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +132,30 @@ def test_a_model_is_exported_once(one: Path, tmp_path: Path) -> None:
     assert (first / "saved_model.pb").stat().st_mtime_ns == written
 
 
-def test_another_model_or_another_exporter_is_another_export_and_the_last_alone_stays(
+def test_an_export_that_is_there_is_found_without_tensorflow(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = exported(one, tmp_path / "exports")
+    monkeypatch.setattr(saved_model, "import_tensorflow", None)
+    assert exported(one, tmp_path / "exports") == first
+
+
+def test_another_model_or_another_exporter_is_another_export_and_what_nobody_asks_for_in_a_week_goes(
     one: Path, two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_one, of_two = exported(one, tmp_path / "exports"), exported(two, tmp_path / "exports")
+    long_ago = time.time() - 8 * 24 * 3600
+    os.utime(of_one, (long_ago, long_ago))
     monkeypatch.setattr(saved_model, "code_digest", lambda _: "sha256:other")
     by_another = exported(two, tmp_path / "exports")
 
     assert len({of_one, of_two, by_another}) == 3
-    assert list((tmp_path / "exports").iterdir()) == [by_another]
+    assert {path for path in (tmp_path / "exports").iterdir() if path.is_dir()} == {of_two, by_another}
+
+
+def test_an_export_that_is_asked_for_stays_however_old_it_is(one: Path, two: Path, tmp_path: Path) -> None:
+    of_one = exported(one, tmp_path / "exports")
+    os.utime(of_one, (0, 0))
+    exported(one, tmp_path / "exports")
+    exported(two, tmp_path / "exports")
+    assert of_one.is_dir()
