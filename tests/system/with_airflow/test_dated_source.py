@@ -20,7 +20,6 @@ def past_run(installed: Airflow, at_start: AtStart) -> str:
     """The id of a run for a day of the past, by a contract that does not hold, at its end."""
     airflow = up(installed)
     airflow.switch_on(DATED)
-    airflow.switch_on(WATCH)  # its first look comes within a minute: see `watching`
     days = {"from_date": "2026-11-05T00:00:00Z", "to_date": "2026-11-05T23:00:00Z"}
     body = {"dag_id": DATED, "max_active_runs": 1, **days}
     # On SQLite Airflow answers 503 while its scheduler writes, and 409 if the backfill was made all the same.
@@ -28,6 +27,7 @@ def past_run(installed: Airflow, at_start: AtStart) -> str:
     [run] = wait_for(
         lambda: [run for run in airflow.runs(DATED) if run["run_type"] == "backfill"], "the backfill's run", look_s=0.5
     )
+    airflow.switch_on(WATCH)  # its first look comes while this run goes on: see `watching`
     airflow.ended(DATED, run["dag_run_id"])
     return str(run["dag_run_id"])
 
