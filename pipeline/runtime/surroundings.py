@@ -23,6 +23,7 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {
     "libraries that the machine's loader needs; a name for a user without one": (
         "LD_LIBRARY_PATH", "LD_PRELOAD", "NSS_WRAPPER_*",
     ),
+    "whether Python writes bytecode": ("PYTHONDONTWRITEBYTECODE",),
     "how the terminal shows text": ("TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES"),
     "how to get out, and whom to trust there": (
         "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
