@@ -112,7 +112,12 @@ def proportional_mib(pid: int) -> float:
 
 def is_spark(pid: int) -> bool:
     """Return whether a process is a JVM of Spark: not the one that only writes its command line, a moment before."""
-    return processes.is_running(pid, "org.apache.spark.deploy.SparkSubmit")
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it has just ended
+        return False
+    is_written = processes.is_running(pid, "org.apache.spark.launcher.Main")
+    return name == "java" and not is_written and processes.is_running(pid, "org.apache.spark.deploy.SparkSubmit")
 
 
 def watched(command: Sequence[str], project: Path, way: str, *, reads_memory: bool) -> tuple[float, int, float]:

@@ -30,6 +30,7 @@ from pipeline.recipe.strict_yaml import parse_yaml
 
 GRAPH_FILE = "dvc.yaml"
 LOCK_FILE = "dvc.lock"
+_CODE = "pipeline"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 Role = Literal["prepared", "candidate", "metrics", "predictions", "plots", "champion", "verdict", "registration"]
@@ -198,7 +199,7 @@ def parse_graph(declared: Mapping[str, Any], params: Mapping[str, Any] | None) -
     require_form(declared)
     declared_stages = [_stage(name, body, params) for name, body in declared["stages"].items()]
     _check_roles(declared_stages)
-    _check_ahead(declared_stages)
+    _check_warm(declared_stages)
     _check_outs(declared_stages)
     parent_names = _parent_names(declared_stages)
     return Graph(_in_order(declared_stages, parent_names), parent_names)
@@ -289,9 +290,14 @@ def _check_roles(stages: Sequence[Stage]) -> None:
             makers[role] = stage.name
 
 
-def _check_ahead(stages: Sequence[Stage]) -> None:
+def _check_warm(stages: Sequence[Stage]) -> None:
+    """Raise UsageError for a later stage that is not there, and for a library that is the project's own code."""
     names = [stage.name for stage in stages]
     for stage in stages:
+        for library in (*stage.warm.libraries, *stage.warm.optional):
+            if library.partition(".")[0] == _CODE:
+                where = f"{GRAPH_FILE}: stage '{stage.name}': meta.warm"
+                raise UsageError(f"{where}: {library} is the project's own code, which each stage imports as it stands")
         if stage.warm.ahead is not None and stage.warm.ahead not in names:
             where = f"{GRAPH_FILE}: stage '{stage.name}': meta.warm.ahead"
             raise UsageError(f"{where}: no stage '{stage.warm.ahead:.80}'{nearest(stage.warm.ahead, names)}")

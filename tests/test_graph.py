@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -276,3 +277,34 @@ def test_champion_and_registration_are_made_by_the_stages_that_look_outside() ->
     graph = load_graph(ROOT)
     makers = {maker.name for role in ("champion", "registration") if (maker := graph.maker(role))}
     assert makers == {stage.name for stage in graph.stages if stage.is_always_changed}
+
+
+@pytest.mark.parametrize(
+    ("warm", "says"),
+    [
+        ({"ahead": "gat"}, "meta.warm.ahead: no stage 'gat' (did you mean 'gate'?)"),
+        ({"libraries": ["pipeline.gate"]}, "meta.warm: pipeline.gate is the project's own code"),
+        ({"optional": ["pipeline"]}, "meta.warm: pipeline is the project's own code"),
+        ({"libraries": ["../x"]}, "meta.warm: libraries"),
+        ({"librarys": ["yaml"]}, "meta.warm: unknown key 'librarys' (did you mean 'libraries'?)"),
+        ({"spark": "mine"}, "meta.warm: spark"),
+    ],
+)
+def test_what_a_stage_is_to_find_ready_is_checked(warm: dict[str, Any], says: str) -> None:
+    stages = {"ingest": {"cmd": "a", "meta": {"warm": warm}}, "gate": {"cmd": "b"}}
+    with pytest.raises(UsageError) as error:
+        parse_graph({"stages": stages}, {})
+    assert says in str(error.value)
+
+
+def test_the_stages_that_share_a_jvm_are_done_where_all_of_them_are_before_a_stage() -> None:
+    spark = {"warm": {"spark": "shared"}}
+    stages = {
+        "raw": {"cmd": "a", "outs": ["raw"], "meta": spark},
+        "clean": {"cmd": "b", "deps": ["raw"], "outs": ["clean"], "meta": spark},
+        "train": {"cmd": "c", "deps": ["clean"], "outs": ["model"]},
+        "aside": {"cmd": "d", "deps": ["raw"], "outs": ["aside"]},
+    }
+    graph = parse_graph({"stages": stages}, {})
+    assert [graph.is_past_spark(name, at_end=False) for name in stages] == [False, False, True, False]
+    assert [graph.is_past_spark(name, at_end=True) for name in stages] == [False, True, True, False]

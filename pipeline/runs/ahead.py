@@ -33,7 +33,7 @@ def make_ready(workspace: Path, home: Path, environment: Mapping[str, str], orde
         if needed is None:
             return
         of_stages = {**environment, "SHELL": processes.SHELL}  # as `cli/stage.py` sets it
-        path = client.socket_path(workspace, dvc)
+        path = client.socket_path(workspace, dvc, environment)
         connection = client.connect_or_start(path, logs / client.LOG_NAME, execution.server.idle_s, of_stages)
         client.prepare(connection, planning.plan(workspace, graph, execution), needed)
     except (RatchetError, client.NoServer):
@@ -49,14 +49,12 @@ def likely_to_run(
     """
     if lock is None:
         return ()
-    found: dict[str, Stage] = {}
-    for stage in graph.stages:
-        if order.stage is not None and not graph.needs(order.stage, stage.name):
-            continue
+    asked = [stage for stage in graph.stages if order.stage is None or graph.needs(order.stage, stage.name)]
+    found = set[str]()
+    for stage in asked:  # parents come first
         if order.is_forced or stage.name in found or _differs(stage, recipe, lock.get(stage.name)):
-            found[stage.name] = stage
-            found |= {reader.name: reader for reader in graph.readers(stage.name)}
-    return tuple(stage for stage in graph.stages if stage.name in found)
+            found |= {stage.name, *(reader.name for reader in graph.readers(stage.name))}
+    return tuple(stage for stage in asked if stage.name in found)
 
 
 def _differs(stage: Stage, recipe: Mapping[str, Any], locked: Mapping[str, Any] | None) -> bool:

@@ -26,6 +26,7 @@ from pipeline.runs.watched_inputs import MEANWHILE
 from pipeline.runtime import processes, surroundings
 from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.progress import EVENTS_VARIABLE
+from pipeline.runtime.warm import client
 from pipeline.storage.artifacts import is_disk_full, read_json, write_json
 from pipeline.storage.home import find_origin, home_of
 
@@ -144,6 +145,8 @@ def _reproduce_once(
     events, log = folder / "events.jsonl", logs / name
     events.write_bytes(b"")
     of_stages = {**_environment(workspace, environment, logs), EVENTS_VARIABLE: str(events)}
+    if not order.is_single:  # what is not one step of several ends with its own DVC
+        of_stages.pop(client.ANCHOR_VARIABLE, None)
     process = dvc_repro.start(workspace, of_stages, log, order)
     failure: StageFailed | None = None
     try:

@@ -63,9 +63,6 @@ STAGES: dict[str, dict[str, Any]] = {
 }
 # There is no later stage to make ready.
 INGEST = {**SHIPPED["ingest"], "meta": {**SHIPPED["ingest"]["meta"], "warm": {}}}
-    **SHIPPED["ingest"],
-    "meta": {**SHIPPED["ingest"]["meta"], "warm": {}},
-}  # there is no later stage to make ready
 WITH_INGEST = {"resolve": SHIPPED["resolve"], "ingest": INGEST, **STAGES}
 
 # What runs may write in the user's folder. DVC's settings are the user's: of `.dvc` only these two.

@@ -24,6 +24,7 @@ from pipeline.runtime.warm import messages
 from pipeline.runtime.warm.server import PLAIN, common
 
 LOG_NAME = "warm.log"
+_LONGEST_ID = 11  # digits of a process's id, and more
 FOLDER = Path(".ratchet") / "warm"
 SERVER_VARIABLE = "RATCHET_WARM"  # in what a server has forked: the path of its socket
 ANCHOR_VARIABLE = "RATCHET_ANCHOR"  # the id of the process with which the server of a run in steps ends
@@ -38,10 +39,10 @@ def is_forked() -> bool:
     return SERVER_VARIABLE in os.environ
 
 
-def socket_path(root: Path, driver: int) -> Path:
+def socket_path(root: Path, driver: int, environment: Mapping[str, str] = os.environ) -> Path:
     """Return the path of a run's socket. `driver`: DVC's process, the anchor unless the environment names another."""
-    named = os.environ.get(ANCHOR_VARIABLE, "")
-    anchor = int(named) if named.isdecimal() else driver
+    named = environment.get(ANCHOR_VARIABLE, "")
+    anchor = int(named) if named.isdecimal() and len(named) < _LONGEST_ID else driver
     try:
         started = processes.started_ticks(anchor)
     except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import importlib
 import os
 import runpy
@@ -96,6 +97,7 @@ class Parent:
         own = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
+        gc.freeze()  # the child's collector has no need to look through what is imported here, nor to copy its pages
         pid = os.fork()
         if pid == 0:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
