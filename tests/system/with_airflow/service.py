@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import psutil
 
-from tests.processes_in import is_gone
 from tests.system.airflow import Airflow
 from tests.waiting import wait_for
 
@@ -40,8 +39,8 @@ def wait_until_nobody_sleeps() -> None:
 
 
 def in_session(session: int) -> list[int]:
-    """Return the processes of a session, without those that have ended and that nobody has asked after yet."""
-    return [one.pid for one in psutil.process_iter() if _session(one) == session and not is_gone(one.pid)]
+    """Return the processes of a session."""
+    return [one.pid for one in psutil.process_iter() if _session(one) == session]
 
 
 def _command(process: psutil.Process) -> str:
