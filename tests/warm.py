@@ -75,8 +75,13 @@ class Run:
         self._number += 1
         module = f"task{self._number}"
         (self.root / f"{module}.py").write_text(code)
-        flags = dict.fromkeys(("is_past_spark", "is_last_of_spark", "may_be_forked", "alone"), False)
-        plan = {"work": {"parent": parent, "libraries": libraries, "spark": spark, "ahead": ahead, **flags}}
+        flags = dict.fromkeys(("is_past_spark", "is_last_of_spark", "alone"), False)
+        jvm = {"conf": {}} if spark == "shared" else None
+        plan = {
+            "work": {"parent": parent, "libraries": libraries, "optional": [], "jvm": jvm, **flags},
+            "later": {"optional": [], **(ahead or {})},
+        }
+        plan["work"]["ahead"] = ["later"] if ahead else []
         request = {"do": "stage", "name": "work", "plan": plan, "module": module, "arguments": arguments}
         connection = self.connect()
         with self.inside(**variables):

@@ -16,6 +16,7 @@ from pipeline.cli import gc, project, registry, run, runs, stage
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug, traceback_text
 from pipeline.cli.command import Command, Parser
 from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
+from pipeline.runtime.shell import without_shell
 
 _COMMANDS: dict[str, Command] = {
     command.name: command
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    words = stage.without_shell(list(sys.argv[1:] if arguments is None else arguments))
+    words = without_shell(list(sys.argv[1:] if arguments is None else arguments))
     is_debug = "--debug" in words
     try:
         options = _parser().parse_args(_checked([word for word in words if word != "--debug"]))

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 
 import pipeline
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug
 from pipeline.cli.command import Command, project_root, require_known_variables
-from pipeline.errors import RatchetError, TryAgain, UsageError, as_full_disk
+from pipeline.errors import RatchetError, UsageError, as_full_disk
 from pipeline.runtime import processes
 
 _GARBAGE_THRESHOLD = 100_000  # objects (700 by default): most of what a stage makes are libraries' objects, which stay
-_STAGE_COMMAND = re.compile(r"ratchet stage (?P<name>[\w.@-]+)")  # nothing in it that a shell would read otherwise
-
-
-def without_shell(words: list[str]) -> list[str]:
-    """Return a command's words, without the `-c` of a stage command that DVC runs through its shell.
-
-    In our runs that shell is this very program (see `runs/reproduction.py`), so no shell runs between DVC and a stage.
-    Any other command than `ratchet stage NAME` is left to /bin/sh.
-    """
-    if words[:1] == ["-c"] and len(words) == 2:
-        os.environ["SHELL"] = processes.SHELL  # what this program starts wants a shell that is one
-        if command := _STAGE_COMMAND.fullmatch(words[1]):
-            return ["stage", command["name"]]
-        os.execv(processes.SHELL, [processes.SHELL, "-c", words[1]])  # noqa: S606 - what dvc.yaml says, as DVC itself would run it
-    return words
 
 
 def _fill_stage(command: argparse.ArgumentParser) -> None:
@@ -89,16 +73,12 @@ def _handed_over(root: Path, name: str, driver: int) -> int | None:
     from pipeline.graph import load_graph
     from pipeline.recipe.execution import load_execution
     from pipeline.runtime.evidence import evidence_folder
-    from pipeline.runtime.progress import Progress
     from pipeline.runtime.warm import client, planning
 
     graph, execution = load_graph(root), load_execution(root)
     needs = graph[name].warm
     if not execution.server.enabled or (not needs.libraries and needs.ahead is None):
         return None
-    progress = Progress(name)
-    progress.begin()
-    progress.await_process()
     try:
         path = client.socket_path(root, driver)
         connection = client.connect_or_start(path, evidence_folder() / client.LOG_NAME, execution.server.idle_s)
@@ -106,9 +86,6 @@ def _handed_over(root: Path, name: str, driver: int) -> int | None:
     except client.NoServer as error:
         print(f"{name}: nothing is ready for it: {error}", flush=True)  # noqa: T201
         return None
-    except TryAgain as error:
-        progress.fail(str(error), error.exit_code)
-        raise
 
 
 def _require_code_of(root: Path) -> None:

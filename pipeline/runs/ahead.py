@@ -15,7 +15,7 @@ from pipeline.recipe.execution import load_execution
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, load_checked
 from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.runs.dvc_repro import Order
-from pipeline.runtime import processes
+from pipeline.runtime import shell
 from pipeline.runtime.warm import client, planning
 
 
@@ -28,14 +28,14 @@ def make_ready(workspace: Path, home: Path, environment: Mapping[str, str], orde
         graph, execution = load_graph(workspace), load_execution(workspace, environment)
         if not execution.server.enabled:
             return
-        likely = likely_to_run(graph, _recipe(workspace), _lock(workspace, home), order)
-        needed = planning.first_needed(workspace, graph, execution, likely)
-        if needed is None:
+        recipe = complete(load_checked(workspace))
+        stages = planning.needed_first(likely_to_run(graph, recipe, _lock(workspace, home), order))
+        if not stages:
             return
-        of_stages = {**environment, "SHELL": processes.SHELL}  # as `cli/stage.py` sets it
+        of_stages = {**environment, "SHELL": shell.SHELL}  # which it is to what a stage starts
         path = client.socket_path(workspace, dvc, environment)
         connection = client.connect_or_start(path, logs / client.LOG_NAME, execution.server.idle_s, of_stages)
-        client.prepare(connection, planning.plan(workspace, graph, execution), needed)
+        client.make_ready(connection, planning.plan(workspace, graph, execution), stages)
     except (RatchetError, client.NoServer):
         return  # the stage that needs it will say so
 
@@ -72,14 +72,11 @@ def _value(recipe: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def _recipe(workspace: Path) -> Mapping[str, Any]:
-    return complete(load_checked(workspace))
-
-
 def _lock(workspace: Path, home: Path) -> Mapping[str, Any] | None:
-    """Return the stages of the nearest lock; those of no lock, if nothing has ever run here."""
+    """Return the stages of the nearest lock; none where the run that begins is the first, None if nobody knows."""
     for folder in (workspace, home):
         if (folder / LOCK_FILE).is_file():
             stages = parse_yaml(folder / LOCK_FILE).get("stages")
             return stages if isinstance(stages, Mapping) else {}
-    return None if len(list(home.glob("runs/*/record.json"))) > 1 else {}
+    has_run_before = len(list(home.glob("runs/*/record.json"))) > 1  # one is of the run that begins
+    return None if has_run_before else {}

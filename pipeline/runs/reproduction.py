@@ -23,7 +23,7 @@ from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.stage_rows import StageRow, apply_event
 from pipeline.runs.watched_inputs import MEANWHILE
-from pipeline.runtime import processes, surroundings
+from pipeline.runtime import processes, shell, surroundings
 from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.progress import EVENTS_VARIABLE
 from pipeline.runtime.warm import client
@@ -125,7 +125,7 @@ def _environment(workspace: Path, environment: Mapping[str, str], logs: Path) ->
         **surroundings.chosen(environment, workspace, further),  # the stage's code is this workspace's
         EVIDENCE_VARIABLE: str(logs),
         "PATH": f"{binaries}{os.pathsep}{environment.get('PATH', '')}",
-        "SHELL": str(own) if (own := binaries / "ratchet").is_file() else "/bin/sh",  # see cli.stage.without_shell
+        "SHELL": str(own) if (own := binaries / "ratchet").is_file() else shell.SHELL,  # see there
     }
 
 

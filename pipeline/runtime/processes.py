@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-SHELL = "/bin/sh"
 _SHELLS = {"sh", "dash", "bash", "zsh", "fish", "ksh"}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 

@@ -54,7 +54,7 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
             _require_alive(pid, context)  # who uses it may pass over an error of Spark's
         finally:
             memory.note_descendants(pid if leased else None)  # before its workers end
-            if not leased:
+            if not leased and processes.is_running(pid, "java"):
                 session.stop()
 
 

@@ -26,3 +26,22 @@ def test_a_folder_for_events_that_is_not_there_is_told() -> None:
         "UsageError Spark cannot start: java.io.FileNotFoundException: File file:/nowhere does not exist; "
         "look at `spark` in execution.yaml\n"
     )
+
+
+KILLED = """
+import os, signal
+from pipeline.errors import TryAgain
+from pipeline.recipe.execution import SparkSettings
+from pipeline.runtime.spark import spark_session
+try:
+    with spark_session(SparkSettings(), "killed") as spark:
+        os.kill(spark.sparkContext._gateway.proc.pid, signal.SIGKILL)
+        spark.range(10).count()
+except TryAgain as error:
+    print(error)
+"""
+
+
+def test_a_jvm_of_its_own_that_is_killed_is_a_reason_to_try_again() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("Spark's JVM was killed; run again\n", 0), done.stderr

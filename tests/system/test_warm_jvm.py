@@ -37,7 +37,7 @@ processes.leave(0)  # as a stage does
 """
 
 
-SPARK = {"libraries": ["pyspark.sql"], "parent": server.SPARK, "spark": server.SHARED}
+SPARK = {"libraries": ["pyspark.sql"], "parent": server.SPARK, "spark": "shared"}
 
 
 def stage(run: Run, code: str = "", imports: str = "", **settings: Any) -> tuple[int, Done]:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from pipeline.errors import TryAgain
 from pipeline.runtime import processes
+from pipeline.runtime.progress import Progress
 from pipeline.runtime.warm import messages
 from pipeline.runtime.warm.server import PLAIN, common
 
@@ -133,23 +134,31 @@ class Forked:
 
 
 def run_stage(path: Path, connection: socket.socket, name: str, plan: Mapping[str, Any] | None = None) -> int | None:
-    """Have a stage run; return its exit code, or None if this process is to run it itself.
+    """Have a stage run, and report its progress until its process is there.
 
-    `plan` has what the server must know of each stage (see `planning`), unless it knows. Raises NoServer, or TryAgain
-    if the stage's process was killed.
+    Returns its exit code, or None if this process is to run it itself. `plan` has what the server must know of each
+    stage (see `planning`), unless it knows. Raises NoServer, or TryAgain, which is reported, if the stage's process was
+    killed.
     """
+    progress = Progress(name)
+    progress.begin()
+    progress.await_process()
     request = {"do": "stage", "name": name, "plan": plan, "module": "pipeline", "arguments": ["stage", name]}
-    with Forked(path, connection, request) as process:
-        code = process.wait()
-    if code is not None and code < 0:
-        raise TryAgain(f"its process was ended by signal {-code}; run again")
+    try:
+        with Forked(path, connection, request) as process:
+            code = process.wait()
+        if code is not None and code < 0:
+            raise TryAgain(f"its process was ended by signal {-code}; run again")
+    except TryAgain as error:
+        progress.fail(str(error), error.exit_code)
+        raise
     return code
 
 
-def prepare(connection: socket.socket, plan: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
-    """Have made ready what the first stages of a run need."""
+def make_ready(connection: socket.socket, plan: Mapping[str, Any], stages: Sequence[str]) -> None:
+    """Have made ready what these stages need, while this process does other work."""
     with connection, suppress(OSError):
-        messages.send(connection, {"do": "prepare", "plan": plan, "needed": needed})
+        messages.send(connection, {"do": "make ready", "plan": plan, "stages": stages})
 
 
 def forked(module: str, arguments: Sequence[str], libraries: Sequence[str], output: int) -> Forked:
@@ -175,8 +184,8 @@ def end_all(root: Path) -> None:
 def leased_jvm(wanted: Mapping[str, Any]) -> Iterator[dict[str, Any] | None]:
     """Lease the run's JVM for the block: yield its `port`, `secret` and `pid`, or None if a JVM of one's own is needed.
 
-    `wanted` has the `conf` of Spark, the `variables` of the JVM's environment, and a `login` (see `holder.start_jvm`).
-    A block that fails does not give it back: then it ends.
+    `wanted` has the `conf` of Spark, the `variables` of the JVM's environment, and a `login` (see `jvm.start_jvm`). A
+    block that fails does not give it back: then it ends.
     """
     if not is_forked():
         yield None

@@ -15,19 +15,18 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.runtime import processes
 from pipeline.runtime.warm import messages
+from pipeline.runtime.warm.jvm_lease import JvmLease
 
 PLAIN, SPARK = "plain", "spark"  # the parents: that of Spark ends with the JVM
-SHARED = "shared"  # what a stage says of Spark that works in the run's JVM
 _PARENT = Path(__file__).with_name("parent.py")
-_JVM_ENDS_WITHIN_S = 2.0  # its temporary files are removed meanwhile
 
 
 def common(environment: Mapping[str, str]) -> dict[str, str]:
@@ -50,22 +49,6 @@ class Process:
     pid: int | None = None
 
 
-@dataclass
-class Jvm:
-    """The run's JVM by its holder: `starting`, `idle`, `leased` to a stage's process, `released` by it, `clearing`.
-
-    It is cleared when that process has ended: until then its threads may go on giving orders.
-    """
-
-    holder: socket.socket
-    wanted: Mapping[str, Any]
-    state: str = "starting"
-    address: dict[str, Any] = field(default_factory=dict)
-    user: Process | None = None
-    lessee: socket.socket | None = None
-    pidfd: int = -1
-
-
 class Server:
     """Starts parents and a JVM when they are asked for, and passes on how the processes of stages end."""
 
@@ -77,11 +60,11 @@ class Server:
         self._parents: dict[str, tuple[socket.socket, subprocess.Popen[bytes]]] = {}
         self._processes: dict[int, Process] = {}
         self._number = 0
-        self._jvm: Jvm | None = None
         self._is_over = False
         self._plan: dict[str, Any] = {}
-        self._waiting: list[tuple[socket.socket, Process, Mapping[str, Any]]] = []  # for the JVM
-        self._ending: list[tuple[float, int]] = []  # JVMs that have been told to end: until when, and their pidfds
+        self._jvm = JvmLease(
+            self._handlers, self._hold, self._answer, self._forget, lambda process: process in self._processes.values()
+        )
 
     def serve(self) -> None:
         """Serve until the anchor ends, or there is nothing more to do."""
@@ -95,7 +78,7 @@ class Server:
                 return
             if ready:
                 self._handlers[ready[0]]()  # one at a time: it may close the others
-            self._end_in_time()
+            self._jvm.end_in_time()
             processes.reap_orphans({process.pid for _, process in self._parents.values()})
             if self._clients:
                 quiet_since_s = time.monotonic()
@@ -129,10 +112,11 @@ class Server:
                 case "jvm":
                     self._lease(client, pid, message)
                 case "release":
-                    self._take_back_jvm(client)
-                case "prepare":
+                    self._jvm.take_back(client)
+                    self._forget(client)
+                case "make ready":
                     self._plan = message["plan"]
-                    self._prepare(message["needed"])
+                    self._make_ready(message["stages"])
                     self._forget(client)
                 case "end":
                     self._is_over = True
@@ -154,24 +138,24 @@ class Server:
         if planned["alone"] and not self._processes:
             for parent in list(self._parents):
                 self._lose_parent(parent)
-        if planned["libraries"] or (planned["may_be_forked"] and planned["parent"] in self._parents):
+        if planned["libraries"] or (planned["optional"] and planned["parent"] in self._parents):
             self._run(client, {**message, **planned}, files)
         else:
             self._answer(client, {"itself": True})
-        if planned["ahead"]:
-            self._prepare(planned["ahead"])
+        self._make_ready(planned["ahead"])
 
-    def _prepare(self, needed: Mapping[str, Any]) -> None:
-        """Make ready what a later stage needs."""
-        if needed["jvm"] and self._jvm is None:
-            self._start_jvm(needed["jvm"])
-        self._ready_parent(needed["parent"], needed["libraries"])
+    def _make_ready(self, stages: Sequence[str]) -> None:
+        """Make ready what these stages need: the JVM, and the libraries that they may need."""
+        for planned in map(self._plan.__getitem__, stages):
+            if planned["jvm"]:
+                self._jvm.start(planned["jvm"])
+            self._ready_parent(planned["parent"], [*planned["libraries"], *planned["optional"]])
 
     def _run(self, client: socket.socket, message: dict[str, Any], files: list[int]) -> None:
         self._number += 1
         parent = self._ready_parent(message["parent"], message["libraries"])
         self._processes[self._number] = Process(
-            client, message["parent"], message.get("spark") == SHARED, message.get("is_last_of_spark", False)
+            client, message["parent"], bool(message.get("jvm")), message.get("is_last_of_spark", False)
         )
         with suppress(OSError):  # it has ended, which it is seen to have
             needed = ("libraries", "module", "arguments", "folder", "environment")
@@ -189,9 +173,7 @@ class Server:
             return
         self._clients.remove(client)
         self._handlers.pop(client.fileno())
-        self._waiting = [each for each in self._waiting if each[0] is not client]
-        if self._jvm is not None and self._jvm.lessee is client:  # not released: a job may still run in it
-            self._end_jvm()
+        self._jvm.drop(client)
         client.close()
         if any(process.client is client for process in self._processes.values()):
             self._accept_no_more()
@@ -248,8 +230,7 @@ class Server:
         self._answer(process.client, {"code": message["code"]})
         if process.is_last_of_spark and message["code"] == 0:
             self._end_spark()
-        if self._jvm is not None and self._jvm.user is process and self._jvm.state == "released":
-            self._clear_jvm(self._jvm)
+        self._jvm.note_end(process)
 
     def _lose_parent(self, name: str) -> None:
         """A parent has ended, and its children with it."""
@@ -266,7 +247,7 @@ class Server:
                 self._accept_no_more()
                 self._forget(lost.client)
         if name == SPARK:
-            self._end_jvm()
+            self._jvm.end()
 
     def _log(self) -> str:
         return str(Path("/proc/self/fd/2").readlink())
@@ -278,120 +259,31 @@ class Server:
         if process is None:
             self._answer(client, {"no": "the stage does not share it"})
         else:
-            self._waiting.append((client, process, wanted))
-            self._grant()
+            self._jvm.lease(client, process, wanted)
 
-    def _grant(self) -> None:
-        """Give the JVM, if it is free, to the stage that has waited longest; start one if there is none."""
-        while self._waiting:
-            client, process, wanted = self._waiting[0]
-            jvm = self._jvm
-            if jvm is None:
-                self._start_jvm(wanted)
-            elif jvm.state == "leased" or jvm.user not in (None, process):
-                self._answer(client, {"no": "another stage is using it"})
-            elif jvm.state not in ("idle", "released"):
-                return
-            elif any(jvm.wanted[key] != wanted[key] for key in ("conf", "login", "variables")):
-                self._end_jvm()
-            else:
-                self._waiting.pop(0)
-                jvm.state, jvm.user, jvm.lessee = "leased", process, client
-                with suppress(OSError):
-                    messages.send(client, jvm.address)
-
-    def _start_jvm(self, wanted: Mapping[str, Any]) -> None:
-        link = self._ready_parent(SPARK, ["pyspark.sql"])
-        ours, theirs = messages.pair()
-        self._jvm = jvm = Jvm(ours, wanted)
+    def _hold(self, order: Mapping[str, Any], link: int) -> None:
+        """Have a holder of a JVM forked; `link` is its end of a link to the lease."""
         self._number += 1
-        with theirs, suppress(OSError):
-            order = {**wanted, "do": "hold", "number": self._number, "libraries": []}
-            messages.send(link, order, [theirs.fileno()])
-        self._handlers[ours.fileno()] = lambda: self._hear_holder(jvm)
-
-    def _hear_holder(self, jvm: Jvm) -> None:
-        received = messages.receive(jvm.holder)
-        message: dict[str, Any] = received[0] if received else {"failed": "its holder was killed"}
-        if "failed" in message or message.get("left"):
-            self._end_jvm()
-            if "failed" in message:
-                for client, *_ in list(self._waiting):
-                    self._answer(client, {"no": message["failed"]})
-            else:
-                print(f"a stage has left {', '.join(message['left'])}: the next one gets another JVM", flush=True)  # noqa: T201
-        elif "port" in message:
-            jvm.state, jvm.address = "idle", message
-            try:
-                jvm.pidfd = os.pidfd_open(message["pid"])
-                self._handlers[jvm.pidfd] = self._lose_jvm
-            except ProcessLookupError:
-                self._end_jvm()
-        else:
-            jvm.state = "idle"
-        self._grant()
-
-    def _take_back_jvm(self, client: socket.socket) -> None:
-        jvm = self._jvm
-        if jvm is not None and jvm.lessee is client:
-            jvm.state, jvm.lessee = "released", None
-            if jvm.user not in self._processes.values():  # it has ended meanwhile
-                self._clear_jvm(jvm)
-        self._forget(client)
-
-    def _clear_jvm(self, jvm: Jvm) -> None:
-        """Put the JVM in order after a stage's process."""
-        jvm.state, jvm.user = "clearing", None
-        with suppress(OSError):
-            messages.send(jvm.holder, {"do": "clear"})
-
-    def _lose_jvm(self) -> None:
-        """The JVM has ended: who waits for it gets another."""
-        self._end_jvm()
-        self._grant()
-
-    def _end_jvm(self) -> None:
-        if self._jvm is None:
-            return
-        jvm, self._jvm = self._jvm, None
-        self._handlers.pop(jvm.holder.fileno())
-        jvm.holder.close()
-        if jvm.pidfd >= 0:
-            self._handlers.pop(jvm.pidfd)
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(jvm.pidfd, signal.SIGTERM)
-            self._ending.append((time.monotonic() + _JVM_ENDS_WITHIN_S, jvm.pidfd))
-        if jvm.lessee is not None:
-            self._forget(jvm.lessee)
-
-    def _end_in_time(self) -> None:
-        """Kill the JVMs that have had time enough to end by themselves."""
-        for until_s, pidfd in list(self._ending):
-            if time.monotonic() > until_s:
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            elif not select.select([pidfd], [], [], 0)[0]:
-                continue
-            self._ending.remove((until_s, pidfd))
-            os.close(pidfd)
+        whole = {**order, "do": "hold", "number": self._number, "libraries": []}
+        with suppress(OSError):  # it has ended, which it is seen to have
+            messages.send(self._ready_parent(SPARK, ["pyspark.sql"]), whole, [link])
 
     def _end_spark(self) -> None:
         """No later stage of the run needs Spark: what it has takes memory that others need."""
-        if self._waiting or (self._jvm is not None and self._jvm.user in self._processes.values()):
+        if self._jvm.is_needed:
             return
-        self._end_jvm()
+        self._jvm.end()
         if SPARK in self._parents and not any(process.parent == SPARK for process in self._processes.values()):
             self._lose_parent(SPARK)
 
     def end(self) -> None:
         """End all that the server has started."""
         self._accept_no_more()
-        self._end_jvm()
+        self._jvm.end()
         for _, process in self._parents.values():
             process.kill()
-        while self._ending:
-            select.select([pidfd for _, pidfd in self._ending], [], [], 0.05)
-            self._end_in_time()
+        while self._jvm.end_in_time():
+            time.sleep(0.02)
         for pid in processes.descendants():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
