@@ -3,14 +3,15 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-in-airflow test-runs test-parts
-.PHONY: check check-code check-tests bench hostile killings images lock clean
+.PHONY: check check-code check-tests check-some-tests bench hostile killings images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
 run_tests = $(wildcard tests/system/test_*.py)
 part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
-waiting_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export
+# So many that a check runs them in two parts: in this one all that wait more than they work.
+some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
 fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
@@ -33,7 +34,7 @@ airflow: setup-airflow ## start Airflow on this machine: make airflow PORT=8080;
 airflow-stop: ## stop it
 	@scripts/airflow.sh stop
 
-test: setup-airflow ## every test: on two quiet cores in 40 minutes
+test: setup-airflow ## every test: budget 40 minutes on two quiet cores
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-in-airflow test-runs test-parts
 
 # In three parts side by side, the longest first: a part of its own would leave the second core idle, and both whenever it
@@ -48,19 +49,21 @@ test-runs: # whole runs and trainings
 test-parts: # the fast tests, small projects in odd places, and the parts of a run with the real libraries
 	@set -o pipefail; $(in_venv) python -u -m pytest $(fast_tests) $(part_tests) | sed -u 's|^tests/|parts: &|'
 
-check: setup-airflow ## lint, format, types, import contracts and the fast tests, on two quiet cores in 75 s
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check-code check-tests
+check: setup-airflow ## lint, format, types, import contracts and the fast tests, budget 75 s on two quiet cores
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line check-tests check-some-tests check-code
 
-check-code: # and the tests that wait more than they work
+check-code: # what reads the code, and the DAGs' tests
 	@$(in_venv) ruff check .
 	@$(in_venv) ruff format --check .
 	@$(in_venv) mypy
 	@$(in_venv) lint-imports
 	@$(run_dag_tests) -q
-	@$(in_venv) python -m pytest -q $(waiting_tests)
+
+check-some-tests:
+	@$(in_venv) python -m pytest -q $(some_tests)
 
 check-tests:
-	@$(in_venv) python -m pytest -q $(filter-out $(waiting_tests),$(fast_tests))
+	@$(in_venv) python -m pytest -q $(filter-out $(some_tests),$(fast_tests))
 
 images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh
