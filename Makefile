@@ -2,7 +2,7 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-airflow demo airflow airflow-stop test test-in-airflow test-runs test-parts
+.PHONY: help setup setup-airflow demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
 .PHONY: check check-code check-tests check-some-tests bench hostile killings images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
@@ -35,19 +35,22 @@ airflow-stop: ## stop it
 	@scripts/airflow.sh stop
 
 test: setup-airflow ## every test: budget 40 minutes on two quiet cores
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-in-airflow test-runs test-parts
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-airflow-and-fast test-runs test-parts
 
-# In three parts side by side, the longest first: a part of its own would leave the second core idle, and both whenever it
-# waits for what it has started. Each says before each file which it is.
-test-in-airflow: # the DAGs, and all that one real Airflow is asked
-	@set -o pipefail; $(run_dag_tests) | sed -u 's|^tests/|in Airflow: &|'
-	@set -o pipefail; $(in_venv) python -u -m pytest $(wildcard $(airflow_tests)) | sed -u 's|^tests/|in Airflow: &|'
+# In three parts side by side that take equally long: a part of its own would leave the second core idle, and both whenever
+# it waits for what it has started. Each says before each file which it is.
+test-airflow-and-fast: # the fast tests, the DAGs, and all that one real Airflow is asked
+	@set -o pipefail; failed=0; \
+	$(in_venv) python -u -m pytest $(fast_tests) | sed -u 's|^tests/|fast: &|' || failed=1; \
+	$(run_dag_tests) | sed -u 's|^tests/|in Airflow: &|' || failed=1; \
+	$(in_venv) python -u -m pytest $(wildcard $(airflow_tests)) | sed -u 's|^tests/|in Airflow: &|' || failed=1; \
+	exit $$failed
 
 test-runs: # whole runs and trainings
 	@set -o pipefail; $(in_venv) python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|'
 
-test-parts: # the fast tests, small projects in odd places, and the parts of a run with the real libraries
-	@set -o pipefail; $(in_venv) python -u -m pytest $(fast_tests) $(part_tests) | sed -u 's|^tests/|parts: &|'
+test-parts: # small projects in odd places, and the parts of a run with the real libraries
+	@set -o pipefail; $(in_venv) python -u -m pytest $(part_tests) | sed -u 's|^tests/|parts: &|'
 
 check: setup-airflow ## lint, format, types, import contracts and the fast tests, budget 75 s on two quiet cores
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line check-tests check-some-tests check-code
