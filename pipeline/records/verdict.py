@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -16,28 +16,52 @@ VerdictOutcome = Literal["promote", "refuse"]
 
 
 class GateCheck(Record):
-    """One check of a verdict. `figure` or `bound` is None if the check has none."""
+    """One check of a verdict. `figure` or `bound` is None if the check has none.
+
+    `off`: the recipe switches it off; the sentence is its reason.
+    """
 
     name: str
     figure: float | int | None
     bound: float | int | None
-    outcome: Literal["pass", "fail"]
+    outcome: Literal["pass", "fail", "off"]
     sentence: str
 
     @property
     def has_passed(self) -> bool:
-        """Whether the candidate passed it."""
-        return self.outcome == "pass"
+        """Whether the candidate passed it, or did not have to."""
+        return self.outcome != "fail"
+
+
+class Matched(Record):
+    """A candidate beside another model on the same rows: on how many it scores higher (won) and lower (lost)."""
+
+    rows: int
+    won: int
+    lost: int
 
 
 class Verdict(Record):
-    """The gate's verdict on a candidate, named by its digest, and the champion it was compared with."""
+    """The gate's verdict on a candidate, named by its digest.
 
+    It was compared with the champion and the anchor: the champion that was last proven better than the anchor before
+    it. `rule` is the name of the rule, `rule_digest` of all that the recipe says of the gate, `test_digest` of the test
+    rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. Record version 1 knew no anchor.
+    """
+
+    VERSION: ClassVar[int] = 2
     outcome: VerdictOutcome
     reason: str
     checks: tuple[GateCheck, ...]
     candidate: str
     champion: Identity | None
+    anchor: Identity | None = None
+    rule: str = ""
+    rule_digest: str = ""
+    test_digest: str = ""
+    against_champion: Matched | None = None
+    against_anchor: Matched | None = None
+    moves_anchor: bool = False
 
     @classmethod
     def of(cls, checks: Sequence[GateCheck], reason: str, candidate: str, champion: Identity | None) -> Self:
@@ -48,7 +72,7 @@ class Verdict(Record):
     @model_validator(mode="after")
     def _outcome_follows_from_checks(self) -> Self:
         for check in self.checks:
-            if check.has_passed and check.figure is None and check.bound is not None:
+            if check.outcome == "pass" and check.figure is None and check.bound is not None:
                 raise ValueError(f"check {check.name} has passed without a figure for its bound")
         if self.outcome != (PROMOTE if _all_pass(self.checks) else REFUSE):
             raise ValueError(f"its outcome '{self.outcome}' contradicts its checks")
@@ -66,4 +90,4 @@ class Verdict(Record):
 
 
 def _all_pass(checks: Sequence[GateCheck]) -> bool:
-    return bool(checks) and all(check.has_passed for check in checks)
+    return any(check.outcome == "pass" for check in checks) and all(check.has_passed for check in checks)
