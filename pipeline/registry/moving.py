@@ -11,8 +11,8 @@ this compares and swaps as far as tags allow:
 5. Both are read once more: if a stronger claim was made in between, the alias goes to that version, and the own claim
    is withdrawn, as in 3. If a weaker one has moved the alias meanwhile, it is moved back.
 
-A person's claim is stronger than a run's, then the one that has seen more (who has seen another's claim before it
-began does not look for it again), then the version that was registered first. So at most one who took part is told
+The claim that has seen more is the stronger (who has seen another's claim before it began does not look for it again),
+then a person's, then that of the version that was registered first. So at most one who took part is told
 that it is done, and then the alias is on its version; everybody else was told to try again. What is not guaranteed:
 two can give way to each other (one finds the champion moved in 3, the other a stronger claim in 5); then both are told
 to try again, and until the next run the alias is on one of two versions that passed the gate. In the moment between 4
@@ -44,8 +44,8 @@ class _Claim:
     seen: int
 
     @property
-    def strength(self) -> tuple[bool, int, int]:
-        return self.event in _BY_HAND, self.seen, -self.version
+    def strength(self) -> tuple[int, bool, int]:
+        return self.seen, self.event in _BY_HAND, -self.version
 
 
 def move_alias(

@@ -95,6 +95,7 @@ def test_another_champion_than_the_one_decided_against_is_left_as_it_is(tmp_path
     kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),
 )
 @example(schedule=[0, 0, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1], kinds=("promoted", "promoted"))
+@example(schedule=[1] * 6, kinds=("promoted", "promoted by hand"))
 def test_of_two_machines_at_once_at_most_one_is_told_done_and_then_its_version_is_champion(
     schedule: list[int], kinds: tuple[str, str]
 ) -> None:
