@@ -18,7 +18,7 @@ from pipeline.errors import TryAgain
 from pipeline.registry.actor import Actor
 from pipeline.registry.moving import move_alias
 from pipeline.registry.reader import champion_of
-from pipeline.registry.versions import REPLACED, champion_tag
+from pipeline.registry.versions import REPLACED, identity_tag
 from tests.registry.interleaved import InTurn, Turns, run_interleaved
 from tests.registry.local_registry import LocalRegistry
 
@@ -26,7 +26,7 @@ KINDS = ("promoted", "promoted by hand", "restored")
 
 
 class Client:
-    """The three calls of MLflow's client that move an alias, on the tables of a local registry."""
+    """The calls of MLflow's client that move an alias, on the tables of a local registry."""
 
     def __init__(self, registry: LocalRegistry) -> None:
         self._registry = registry
@@ -37,6 +37,10 @@ class Client:
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         self._run("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", name, int(version), key)
+
+    def set_registered_model_tag(self, name: str, key: str, text: str) -> None:
+        self._run("DELETE FROM registered_model_tags WHERE name = ? AND key = ?", name, key)
+        self._run("INSERT INTO registered_model_tags VALUES ('default', ?, ?, ?)", name, key, text)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         self._run("DELETE FROM registered_model_aliases WHERE name = ? AND alias = ?", name, alias)
@@ -61,7 +65,7 @@ def move(registry: LocalRegistry, number: int, what: str, turns: Turns | None = 
     client: Any = Client(registry)
     reader: Any = registry.reader
     version, expected = reader.version("pets", number), reader.version("pets", 1)
-    before = champion_tag(expected.identity)
+    before = identity_tag(expected.identity)
     event = Actor("ann", "now").event(what, "better", before)
     if turns is not None:
         client, reader = InTurn(client, turns, actor), InTurn(reader, turns, actor)
