@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,36 +18,10 @@ from pipeline.registry.moving import move_alias
 from pipeline.registry.reader import champion_of
 from pipeline.registry.versions import REPLACED, identity_tag
 from tests.registry.interleaved import InTurn, Turns, run_interleaved
+from tests.registry.local_client import Client
 from tests.registry.local_registry import LocalRegistry
 
 KINDS = ("promoted", "promoted by hand", "restored")
-
-
-class Client:
-    """The calls of MLflow's client that move an alias, on the tables of a local registry."""
-
-    def __init__(self, registry: LocalRegistry) -> None:
-        self._registry = registry
-
-    def set_model_version_tag(self, name: str, version: str, key: str, text: str) -> None:
-        self.delete_model_version_tag(name, version, key)
-        self._run("INSERT INTO model_version_tags VALUES ('default', ?, ?, ?, ?)", name, int(version), key, text)
-
-    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
-        self._run("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", name, int(version), key)
-
-    def set_registered_model_tag(self, name: str, key: str, text: str) -> None:
-        self._run("DELETE FROM registered_model_tags WHERE name = ? AND key = ?", name, key)
-        self._run("INSERT INTO registered_model_tags VALUES ('default', ?, ?, ?)", name, key, text)
-
-    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        self._run("DELETE FROM registered_model_aliases WHERE name = ? AND alias = ?", name, alias)
-        self._run("INSERT INTO registered_model_aliases VALUES ('default', ?, ?, ?)", name, alias, int(version))
-
-    def _run(self, statement: str, *values: Any) -> None:
-        with closing(sqlite3.connect(self._registry.database)) as connection, connection:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(statement, values)
 
 
 def made(root: Path) -> LocalRegistry:
