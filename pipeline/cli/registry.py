@@ -1,4 +1,4 @@
-"""`ratchet registry`: look at the published models, promote one by hand, or roll back."""
+"""`ratchet registry`: look at the published models and their ledger, promote one by hand, or roll back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.cli.command import Command, add_actions, add_json, project_root, say
 
 if TYPE_CHECKING:
+    from pipeline.records.verdict import Matched
     from pipeline.registry.store import Store
 
 
@@ -22,15 +23,23 @@ def _fill_registry(command: argparse.ArgumentParser) -> None:
     showing.add_argument("version", nargs="?", default="champion", help="a version number or an alias (champion)")
     add_json(showing)
     showing.set_defaults(handler=_show)
+    reading = actions.add_parser("ledger", help="every verdict that was given, oldest first")
+    add_json(reading)
+    reading.set_defaults(handler=_ledger)
     promoting = actions.add_parser("promote", help="make a version the champion by hand; kept with who, when and why")
     promoting.add_argument("version", help="a version number")
     promoting.add_argument("--reason", required=True, help="why the gate is overridden; kept with the version")
+    promoting.add_argument(
+        "--anchor",
+        action="store_true",
+        help="hold later candidates to this version too (default: the anchor stays); it may be the champion",
+    )
     promoting.set_defaults(handler=_promote)
     rolling = actions.add_parser("rollback", help="make the previous champion the champion again")
     rolling.add_argument("--to", metavar="VERSION", help="an earlier champion instead of the previous one")
     rolling.add_argument("--reason", required=True, help="why; kept with the version")
     rolling.set_defaults(handler=_rollback)
-    for action in (listing, showing, promoting, rolling):
+    for action in (listing, showing, reading, promoting, rolling):
         action.add_argument("--name", help="registered model (default: the recipe's name)")
 
 
@@ -82,12 +91,38 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _ledger(options: argparse.Namespace) -> int:
+    from pipeline.registry import ledger
+    from pipeline.registry.reader import open_reader
+
+    store, name = _store_and_name(options)
+    lines = ledger.read(open_reader(store), name)
+    if options.json:
+        say(json.dumps([line.to_json() for line in lines], indent=2))
+    elif not lines:
+        say(f"{name}: no verdict yet")
+    for line in lines if not options.json else ():
+        say(
+            f"{line.number:<5} {line.outcome:7}  {line.candidate[:19]}  against {_met(line.champion)}, "
+            f"anchor {_met(line.anchor)}  {_beside(line.against_champion)}  {line.at_utc}  {line.by}"
+        )
+    return 0
+
+
+def _met(digest: str | None) -> str:
+    return digest[:19] if digest else "nobody"
+
+
+def _beside(matched: Matched | None) -> str:
+    return f"won {matched.won}, lost {matched.lost} of {matched.rows} rows" if matched else ""
+
+
 def _promote(options: argparse.Namespace) -> int:
     from pipeline.registry import by_hand
     from pipeline.runs.champions_page import write_champions
 
     store, name = _store_and_name(options)
-    say(by_hand.promote(store, name, options.version, reason=options.reason))
+    say(by_hand.promote(store, name, options.version, reason=options.reason, is_anchor=options.anchor))
     write_champions(project_root())
     return 0
 
@@ -104,8 +139,8 @@ def _rollback(options: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "registry",
-    "look at the published models, promote one by hand, or roll back",
-    "  ratchet registry list --json\n  ratchet registry show champion\n"
+    "look at the published models and their ledger, promote one by hand, or roll back",
+    "  ratchet registry list --json\n  ratchet registry show champion\n  ratchet registry ledger\n"
     '  ratchet registry promote 3 --reason "approved by the on-call"\n'
     '  ratchet registry rollback --reason "worse on the new cameras"',
     _fill_registry,

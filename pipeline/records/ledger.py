@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Self
+
 from pipeline.records.digests import digest_json
 from pipeline.records.record import Record
-from pipeline.records.verdict import Matched, VerdictOutcome
+from pipeline.records.verdict import Matched, Verdict, VerdictOutcome
+
+_LONGEST_BY = 200  # characters
 
 
 class LedgerLine(Record):
     """A verdict on a model's candidate, as `register` keeps it. Models, test rows and rule stand as digests.
 
-    `number` begins with 1; `before` is the digest of the line before it, "" of the first. `by` and `at_utc` say who
-    asked for the run, and when the line was written.
+    `number` begins with 1; `before` holds the digest of the line before it: none of the first, and both where two
+    machines have written at once. `by` and `at_utc` say who asked for the run, and when the line was written.
     """
 
     name: str
     number: int
-    before: str
+    before: tuple[str, ...]
     candidate: str
     champion: str | None
     anchor: str | None
@@ -29,7 +34,34 @@ class LedgerLine(Record):
     by: str
     at_utc: str
 
-    @property
+    @classmethod
+    def of(cls, verdict: Verdict, *, name: str, number: int, before: tuple[str, ...], by: str, at_utc: str) -> Self:
+        """Return the line that holds a verdict."""
+        return cls(
+            name=name,
+            number=number,
+            before=before,
+            candidate=verdict.candidate,
+            champion=verdict.champion.digest if verdict.champion else None,
+            anchor=verdict.anchor.digest if verdict.anchor else None,
+            rule=verdict.rule_digest,
+            test=verdict.test_digest,
+            against_champion=verdict.against_champion,
+            against_anchor=verdict.against_anchor,
+            outcome=verdict.outcome,
+            moves_anchor=verdict.moves_anchor,
+            by=by[:_LONGEST_BY],
+            at_utc=at_utc,
+        )
+
+    @cached_property
     def digest(self) -> str:
         """The digest of the line."""
         return digest_json(self.to_json())
+
+    @property
+    def judged(self) -> tuple[object, ...]:
+        """What the verdict is made of: alike for two lines that hold the same one, whoever asked for it and when."""
+        models = (self.candidate, self.champion, self.anchor)
+        matches = (self.against_champion, self.against_anchor)
+        return (*models, self.rule, self.test, *matches, self.outcome, self.moves_anchor)

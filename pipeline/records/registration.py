@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pipeline.records.identity import Identity
 from pipeline.records.record import Record
@@ -11,11 +11,18 @@ RegistrationOutcome = Literal["promoted", "refused", "kept"]
 
 
 class Registration(Record):
-    """The outcome of registering a candidate. `version` is the one that holds it, None if no version does."""
+    """The outcome of registering a candidate. `version` is the one that holds it, None if no version does.
 
+    `line` is the number of the ledger's line that holds the verdict, `verdicts` how many verdicts the ledger holds that
+    were given against the same anchor on the same test rows, this one included. Record version 1 knew no ledger.
+    """
+
+    VERSION: ClassVar[int] = 2
     outcome: RegistrationOutcome
     name: str
     version: int | None
     champion: Identity | None
     sentence: str
     registry: str
+    line: int | None = None
+    verdicts: int | None = None

@@ -20,6 +20,7 @@ class Actor:
         """Return who asked for what this process does, now: the user of the process, if nobody else is named."""
         return cls(asked_by or user.name(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
-    def event(self, what: str, reason: str, replaced: str) -> dict[str, str]:
+    def event(self, what: str, reason: str, replaced: str, **more: str) -> dict[str, str]:
         """Return an entry for a version's history; `replaced` is the previous champion, as in the tag `ratchet.met`."""
-        return {"event": what, "at_utc": self.at_utc, "by": self.by, "reason": reason, "champion_before": replaced}
+        entry = {"event": what, "at_utc": self.at_utc, "by": self.by, "reason": reason, "champion_before": replaced}
+        return entry | more

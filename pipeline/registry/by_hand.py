@@ -10,8 +10,10 @@ import tempfile
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.records.identity import Identity
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
+from pipeline.registry.challenge import in_force
 from pipeline.registry.fetch import fetch
 from pipeline.registry.moving import move_alias
 from pipeline.registry.places import writing
@@ -39,30 +41,53 @@ def promote(
     which: str,
     reason: str,
     *,
+    is_anchor: bool = False,
     actor: Actor | None = None,
     lock_timeout_s: float = LOCK_TIMEOUT_S,
 ) -> str:
     """Make a version champion by hand, whatever the gate's verdict; return what happened, in a sentence.
 
-    Its history records who, when and why. Raises UsageError without a reason, DataError if its bytes are damaged.
+    The anchor stays the one in force, unless `is_anchor`: then it is this version, which may be the champion already.
+    Its history records who, when and why. Raises UsageError without a reason, or if nobody knows the anchor in force;
+    DataError if its bytes are damaged.
     """
     reason, actor = _checked(reason), actor or Actor.here()
     with writing(store, lock_timeout_s):
         reader = open_reader(store)
         version, champion = _find(reader, name, which), champion_of(reader, name)
-        if version.is_champion:
-            raise UsageError(f"{name} v{version.version} is the champion already")
+        named = f"{name} v{version.version}"
+        if version.is_champion and not is_anchor:
+            raise UsageError(f"{named} is the champion already")
         _verify(store, reader, version)
-        before = versions.champion_tag(champion.identity if champion else None)
+        anchor = version.identity if is_anchor else _anchor_in_force(reader, version, champion)
+        kept = versions.identity_tag(anchor)
+        held = "it is the anchor" if anchor == version.identity else f"the anchor stays v{anchor.version}"
+        before = versions.identity_tag(champion.identity if champion else None)
+        if version.is_champion:
+            event = actor.event("made the anchor by hand", reason, before, anchor=kept)
+            tags = {versions.ANCHOR: kept, versions.HISTORY: versions.history_tag(version.history, event)}
+            _tag(store, version, tags)
+            return f"{named} is champion as before; {held}"
         _move(
             store,
             reader,
             version,
             champion,
-            {versions.REPLACED: before},
-            actor.event("promoted by hand", reason, before),
+            {versions.REPLACED: before, versions.ANCHOR: kept},
+            actor.event("promoted by hand", reason, before, anchor=kept),
         )
-    return f"{name} v{version.version} is champion" + (f", in place of v{champion.version}" if champion else "")
+    return f"{named} is champion{f', in place of v{champion.version}' if champion else ''}; {held}"
+
+
+def _anchor_in_force(reader: Reader, version: Version, champion: Version | None) -> Identity:
+    """Return the anchor that stays when a version is promoted by hand: of a first champion, itself."""
+    met = in_force(reader, version.name, champion)
+    if met.anchor is None and met.champion is not None:
+        raise UsageError(
+            f"{version.name}: no anchor is known that could stay in force"
+            f"{f' ({met.problem})' if met.problem else ''}; with --anchor, v{version.version} becomes the anchor"
+        )
+    return met.anchor or version.identity
 
 
 def rollback(
@@ -95,30 +120,32 @@ def rollback(
             )
         _verify(store, reader, target)
         _mark(store, champion, target, reason, actor)
-        # A restored version keeps the tag of the champion it once replaced: only its history changes.
-        _move(
-            store,
-            reader,
-            target,
-            champion,
-            {},
-            actor.event("restored", reason, versions.champion_tag(champion.identity)),
-        )
+        # A restored version keeps the tags of its time: of the champion it once replaced, and of the anchor. One that
+        # an earlier Ratchet has made champion has none of an anchor: it is the anchor.
+        kept = target.tags.get(versions.ANCHOR, versions.identity_tag(target.identity))
+        before = versions.identity_tag(champion.identity)
+        event = actor.event("restored", reason, before, anchor=kept)
+        _move(store, reader, target, champion, {versions.ANCHOR: kept}, event)
     return f"{name} v{target.version} is champion again; v{champion.version} is rolled back"
 
 
 def _mark(store: Store, version: Version, target: Version, reason: str, actor: Actor) -> None:
     """Tag the version as rolled back. This comes first, so that a kill cannot leave a rollback unmarked."""
+    event = actor.event("rolled back", reason, versions.identity_tag(version.identity))
+    mark = {"by": actor.by, "at_utc": actor.at_utc, "reason": reason, "restored": target.version}
+    tags = {
+        versions.ROLLED_BACK: json.dumps(mark, ensure_ascii=False),
+        versions.HISTORY: versions.history_tag(version.history, event),
+    }
+    _tag(store, version, tags)
+
+
+def _tag(store: Store, version: Version, tags: dict[str, str]) -> None:
     from pipeline.registry import tracking
 
     client = tracking.open_client(store)
-    event = actor.event("rolled back", reason, versions.champion_tag(version.identity))
-    mark = {"by": actor.by, "at_utc": actor.at_utc, "reason": reason, "restored": target.version}
     with tracking.failures_named(store):
-        for key, text in (
-            (versions.ROLLED_BACK, json.dumps(mark, ensure_ascii=False)),
-            (versions.HISTORY, versions.history_tag(version.history, event)),
-        ):
+        for key, text in tags.items():
             client.set_model_version_tag(version.name, str(version.version), key, text)
 
 

@@ -10,6 +10,7 @@ this compares and swaps as far as tags allow:
 4. The alias is moved.
 5. Both are read once more: if a stronger claim was made in between, the alias goes to that version, and the own claim
    is withdrawn, as in 3. If a weaker one has moved the alias meanwhile, it is moved back.
+6. A tag of the registered model says that there was this champion: see `challenge`.
 
 The claim that has seen more is the stronger (who has seen another's claim before it began does not look for it again),
 then a person's, then that of the version that was registered first. So at most one who took part is told
@@ -30,7 +31,7 @@ from typing import Any, NoReturn
 from pipeline.errors import TryAgain
 from pipeline.registry import versions
 from pipeline.registry.reader import Reader, champion_of
-from pipeline.registry.versions import CHAMPION, HISTORY, Version
+from pipeline.registry.versions import CHAMPION, HISTORY, LAST_CHAMPION, Version
 
 _BY_HAND = ("promoted by hand", "restored")
 _TRIES = 5
@@ -66,7 +67,7 @@ def move_alias(
     if _number(now) != _number(expected):
         raise TryAgain(f"model registry: {_in_words(expected)} when this was decided, but by now {_in_words(now)}")
     claim = {**event, "seen": str(len(known))}
-    _write(client, version, {**tags, HISTORY: versions.history_tag(version.history, claim)})
+    write_tags(client, version, {**tags, HISTORY: versions.history_tag(version.history, claim)})
     own = _Claim(version.version, len(version.history), str(event["event"]), len(known))
     stronger = _stronger(reader, version.name, known, own)
     now = champion_of(reader, version.name)
@@ -79,6 +80,7 @@ def move_alias(
             client.set_registered_model_alias(version.name, CHAMPION, str(stronger.version))
             _withdraw(client, reader, version, tags, event, stronger.version)
         if _number(champion_of(reader, version.name)) == version.version:
+            client.set_registered_model_tag(version.name, LAST_CHAMPION, versions.identity_tag(version.identity))
             return
     raise TryAgain(f"model registry: {version.name}: another machine moves the alias again and again; run again")
 
@@ -99,7 +101,8 @@ def _stronger(reader: Reader, name: str, known: set[_Claim], own: _Claim) -> _Cl
     return None if strongest == own else strongest
 
 
-def _write(client: Any, version: Version, tags: Mapping[str, str]) -> None:
+def write_tags(client: Any, version: Version, tags: Mapping[str, str]) -> None:
+    """Write tags of a version, one after the other."""
     for key, text in tags.items():
         client.set_model_version_tag(version.name, str(version.version), key, text)
 
@@ -116,7 +119,7 @@ def _withdraw(
     first = f"v{winner}" if winner is not None else "nobody"
     now = reader.version(version.name, version.version) or version
     withdrawn = {**event, "event": versions.WITHDRAWN, "reason": f"{first} became champion at the same time"}
-    _write(client, version, {HISTORY: versions.history_tag(now.history, withdrawn)})
+    write_tags(client, version, {HISTORY: versions.history_tag(now.history, withdrawn)})
     for key in tags:
         if key in version.tags:
             client.set_model_version_tag(version.name, str(version.version), key, version.tags[key])

@@ -4,17 +4,19 @@ A refused candidate becomes a version too, without an alias: the registry shows 
 person who overrules the gate (`ratchet registry promote`) finds its bytes there. Ratchet moves one alias, `champion`.
 It sets no `challenger`: serving tools send traffic to that one, and what the gate has refused must get none.
 
+The verdict comes first into the ledger, and what is done follows from its line, as it is read back.
+
 The registry stays consistent if a process is killed at any moment. The bytes are uploaded to an MLflow run, read back
 and checked against the digest before a version is made; a version is made with all its tags in one step; the alias is
-moved last. What a killed process leaves is a run without a version, which the next registration removes, or a version
-without its alias, which it completes.
+moved last. What a killed process leaves is a line without a version, a run without a version, which the next
+registration removes, or a version without its alias: the next registration of the same candidate completes them.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +24,15 @@ from typing import Any
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
+from pipeline.records.ledger import LedgerLine
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
-from pipeline.registry import runs, versions
+from pipeline.registry import ledger, runs, versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
-from pipeline.registry.decision import RegistryAction, decide
-from pipeline.registry.moving import move_alias
+from pipeline.registry.challenge import challenge
+from pipeline.registry.decision import RegistryAction, anchor_after, decide
+from pipeline.registry.moving import move_alias, write_tags
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.standing import has_files
@@ -82,18 +86,20 @@ def register(
     `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done, `starting`
     with what is loaded. Raises StorageError, or TryAgain: see `decide` and `writing`.
     """
-    reader = open_reader(store)
-    action, own, champion = _look(reader, candidate)
-    if action.makes_version or action.moves_alias or scratch.exists():  # the last: left behind by a killed registration
+    reader, verdict = open_reader(store), candidate.verdict
+    seen = _look(reader, candidate)
+    action = _decided(reader, candidate, seen)
+    if _is_work(action, seen) or scratch.exists():  # the last: left behind by a killed registration
         announce(f"waiting for the registry {store.label}")
         with writing(store, lock_timeout_s):
             announce(f"writing to the registry {store.label}")
-            action, own, champion = _look(reader, candidate)  # another process may have come first
-            if action.makes_version or action.moves_alias or scratch.exists():
-                own = _act(store, reader, candidate, action, own, champion, actor, scratch, starting)
-            if action.moves_alias:
-                champion = own
-    if own is None and champion is not None and champion.digest == candidate.verdict.candidate:
+            seen = _look(reader, candidate)  # another process may have come first
+            action = _decided(reader, candidate, seen)
+            if _is_work(action, seen) or scratch.exists():
+                _act(store, reader, candidate, action, seen, actor, scratch, starting)
+                seen = _look(reader, candidate)
+    own, champion = seen.own, seen.champion
+    if own is None and champion is not None and champion.digest == verdict.candidate:
         own = champion
     version = own.version if own else None
     sentence = f"v{version} {action.sentence}" if action.outcome == "promoted" else action.sentence
@@ -106,13 +112,36 @@ def register(
         champion=champion.identity if champion else None,
         sentence=sentence,
         registry=store.label,
+        line=seen.line.number if seen.line else None,
+        verdicts=ledger.verdicts_given(seen.lines, verdict),
     )
 
 
-def _look(reader: Reader, candidate: Candidate) -> tuple[RegistryAction, Version | None, Version | None]:
-    champion = champion_of(reader, candidate.name)
-    own = with_digest(reader, candidate.name, candidate.verdict.candidate)
-    return decide(candidate.verdict, own, champion), own, champion
+@dataclass(frozen=True)
+class _Seen:
+    """The registry as it is: the champion, the candidate's own version, the ledger, and the verdict's line in it."""
+
+    champion: Version | None
+    own: Version | None
+    lines: list[LedgerLine]
+    line: LedgerLine | None
+
+
+def _look(reader: Reader, candidate: Candidate) -> _Seen:
+    name, verdict = candidate.name, candidate.verdict
+    champion, own = champion_of(reader, name), with_digest(reader, name, verdict.candidate)
+    lines = ledger.read(reader, name)
+    return _Seen(champion, own, lines, ledger.find(lines, verdict))
+
+
+def _decided(reader: Reader, candidate: Candidate, seen: _Seen) -> RegistryAction:
+    verdict = candidate.verdict
+    return decide(verdict, seen.own, seen.champion, challenge(reader, candidate.name, seen.champion, verdict.candidate))
+
+
+def _is_work(action: RegistryAction, seen: _Seen) -> bool:
+    is_on_line = seen.line is not None and seen.own is not None and ledger.is_on_line(seen.own, seen.line)
+    return action.makes_version or action.moves_alias or (action.is_recorded and not is_on_line)
 
 
 def _act(
@@ -120,30 +149,63 @@ def _act(
     reader: Reader,
     candidate: Candidate,
     action: RegistryAction,
-    own: Version | None,
-    champion: Version | None,
+    seen: _Seen,
     actor: Actor,
     scratch: Path,
     starting: Starting,
-) -> Version | None:
+) -> None:
     with starting("MLflow"):
         from pipeline.registry import tracking
 
         client = tracking.open_client(store)
-    verdict, name = candidate.verdict, candidate.name
-    replaced = versions.champion_tag(champion.identity if champion else None)
-    judged = {versions.OUTCOME: verdict.outcome, versions.REASON: verdict.reason}
+    verdict, own = candidate.verdict, seen.own
+    replaced = versions.identity_tag(seen.champion.identity if seen.champion else None)
     with tracking.failures_named(store):
-        runs.sweep(store, client, reader, name)
+        runs.sweep(store, client, reader, candidate.name)
         shutil.rmtree(scratch, ignore_errors=True)
+        if not _is_work(action, seen):
+            return
+        if seen.champion is not None:
+            _adopt(client, reader, seen.champion)
+        line = seen.line or _add_line(client, reader, candidate, seen.lines, actor)
+        judged = {
+            versions.OUTCOME: verdict.outcome,
+            versions.REASON: verdict.reason,
+            versions.LEDGER: ledger.line_tag(line),
+        }
         if action.makes_version:
             history = versions.history_tag([], actor.event("registered", verdict.reason, replaced))
             own = _make_version(store, client, reader, candidate, {**judged, versions.HISTORY: history}, scratch)
+        elif own is not None and not action.moves_alias:
+            write_tags(client, own, judged)
         if action.moves_alias and own is not None:
             # Making the version took a while, and the lock does not cover other machines: see `moving`.
-            promoted = actor.event("promoted", verdict.reason, replaced)
-            move_alias(client, reader, own, champion, {**judged, versions.REPLACED: replaced}, promoted)
-    return reader.version(name, own.version) if own else None
+            anchor = versions.identity_tag(anchor_after(verdict, own.identity))
+            promoted = actor.event("promoted", verdict.reason, replaced, anchor=anchor)
+            tags = {**judged, versions.REPLACED: replaced, versions.ANCHOR: anchor}
+            move_alias(client, reader, own, seen.champion, tags, promoted)
+
+
+def _add_line(
+    client: Any, reader: Reader, candidate: Candidate, lines: Sequence[LedgerLine], actor: Actor
+) -> LedgerLine:
+    """Add the verdict to the ledger, and return its line as it is read back."""
+    runs.ensure_registered_model(client, candidate.name)
+    ledger.write(client, ledger.line_after(lines, candidate.name, candidate.verdict, actor))
+    line = ledger.find(ledger.read(reader, candidate.name), candidate.verdict)
+    if line is None:
+        raise TryAgain(f"model registry: the ledger of {candidate.name} has lost a line just written; run again")
+    return line
+
+
+def _adopt(client: Any, reader: Reader, champion: Version) -> None:
+    """Complete what an earlier Ratchet, or a killed process, has not written of a champion: see `challenge`."""
+    if versions.LAST_CHAMPION in reader.model_tags(champion.name):
+        return
+    own = versions.identity_tag(champion.identity)
+    if versions.ANCHOR not in champion.tags:
+        write_tags(client, champion, {versions.ANCHOR: own})
+    client.set_registered_model_tag(champion.name, versions.LAST_CHAMPION, own)
 
 
 def _way_back(lineage: Mapping[str, str]) -> str | None:

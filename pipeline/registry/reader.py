@@ -15,6 +15,9 @@ class Reader(Protocol):
     def names(self) -> list[str]:
         """Return the registered models' names."""
 
+    def model_tags(self, name: str) -> dict[str, str]:
+        """Return the tags of a registered model, not of its versions."""
+
     def versions(self, name: str, digest: str | None = None) -> list[Version]:
         """Return a model's versions, oldest first; only those of a digest if one is given."""
 

@@ -56,6 +56,10 @@ class RestReader:
         """Return the registered models' names."""
         return sorted(entry["name"] for entry in self._pages("registered-models/search", "registered_models", {}))
 
+    def model_tags(self, name: str) -> dict[str, str]:
+        """Return the tags of a registered model, not of its versions."""
+        return _tags(self._model(name))
+
     def versions(self, name: str, digest: str | None = None) -> list[Version]:
         """Return a model's versions, oldest first; only those of a digest if one is given."""
         if "'" in name:
@@ -88,14 +92,16 @@ class RestReader:
         return self._open(f"/api/2.0/mlflow-artifacts/artifacts/{quote(path.lstrip('/'))}")
 
     def _aliases(self, name: str) -> dict[int, tuple[str, ...]]:
-        answer = self._get("registered-models/get", {"name": name})
         aliases: dict[int, tuple[str, ...]] = {}
-        for entry in sorted(
-            (answer or {}).get("registered_model", {}).get("aliases", []), key=lambda entry: str(entry["alias"])
-        ):
+        for entry in sorted(self._model(name).get("aliases", []), key=lambda entry: str(entry["alias"])):
             number = int(entry["version"])
             aliases[number] = (*aliases.get(number, ()), str(entry["alias"]))
         return aliases
+
+    def _model(self, name: str) -> dict[str, Any]:
+        answer = self._get("registered-models/get", {"name": name})
+        found: dict[str, Any] = (answer or {}).get("registered_model", {})
+        return found
 
     def _version(self, entry: Mapping[str, Any], aliases: Mapping[int, tuple[str, ...]]) -> Version:
         number = int(entry["version"])
@@ -104,7 +110,7 @@ class RestReader:
             version=number,
             created_at_utc=as_utc(int(entry["creation_timestamp"])),
             run_id=entry.get("run_id", ""),
-            tags={tag["key"]: tag.get("value", "") for tag in entry.get("tags", [])},
+            tags=_tags(entry),
             aliases=aliases.get(number, ()),
         )
 
@@ -182,6 +188,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
+
+
+def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value", "") for tag in entry.get("tags", [])}
 
 
 def _address(uri: str) -> tuple[str, dict[str, str]]:

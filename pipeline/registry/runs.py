@@ -63,7 +63,7 @@ def open_run(
     """Start a run in the model's experiment with its recipe and metrics; return its id."""
     from mlflow.entities import Metric, Param
 
-    _ensure_registered_model(client, name)
+    ensure_registered_model(client, name)
     experiment = _experiment_id(store, client, name)
     run = client.create_run(experiment, tags={**tags, DIGEST: digest}, run_name=digest.removeprefix("sha256:")[:12])
     run_id: str = run.info.run_id
@@ -98,7 +98,8 @@ def close_run(client: Any, run_id: str, outcome: str) -> None:
     client.set_terminated(run_id, status="FINISHED")
 
 
-def _ensure_registered_model(client: Any, name: str) -> None:
+def ensure_registered_model(client: Any, name: str) -> None:
+    """Make a registered model, if there is none of this name."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -37,6 +37,7 @@ _SELECT_TAGS = """
     SELECT version, key, value FROM model_version_tags
     WHERE workspace = 'default' AND name = :name AND (:version IS NULL OR version = :version)
 """
+_SELECT_MODEL_TAGS = "SELECT key, value FROM registered_model_tags WHERE workspace = 'default' AND name = :name"
 _SELECT_ALIASES = "SELECT version, alias FROM registered_model_aliases WHERE workspace = 'default' AND name = :name"
 
 
@@ -60,6 +61,17 @@ class SQLiteReader:
         except _AnotherSchema:
             return self._fall_back().names()
         return [name for (name,) in rows]
+
+    def model_tags(self, name: str) -> dict[str, str]:
+        """Return the tags of a registered model, not of its versions."""
+        if not self._database.exists():
+            return {}
+        try:
+            with self._connection() as connection:
+                rows = connection.execute(_SELECT_MODEL_TAGS, {"name": name}).fetchall()
+        except _AnotherSchema:
+            return self._fall_back().model_tags(name)
+        return {key: value or "" for key, value in rows}
 
     def versions(self, name: str, digest: str | None = None) -> list[Version]:
         """Return a model's versions, oldest first; only those of a digest if one is given."""

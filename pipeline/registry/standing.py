@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.errors import TryAgain
+from pipeline.errors import DataError, TryAgain
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.verdict import Verdict
-from pipeline.registry.decision import champion_to_challenge, decide
+from pipeline.registry import ledger
+from pipeline.registry.challenge import challenge
+from pipeline.registry.decision import decide
 from pipeline.registry.places import local_folder
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.store import Store
@@ -15,27 +17,32 @@ from pipeline.registry.versions import Version
 def stands(store: Store, name: str, verdict: Verdict) -> bool:
     """Return whether a run with this verdict would find the registry as it has left it, bytes included.
 
-    A candidate would be compared with the same champion; there is no version to make and no alias to move; and the
-    files of that champion and of the candidate's own version are there, as far as this machine has them (their digests
-    are checked by whoever uses them). Raises StorageError if the registry cannot be read.
+    A candidate would be compared with the same champion and the same anchor; there is no line, no version and no alias
+    to write; and the files of those two and of the candidate's own version are there, as far as this machine has them
+    (their digests are checked by whoever uses them). Raises StorageError if the registry cannot be read.
     """
     reader = open_reader(store)
-    if champion_to_challenge(reader, name, verdict.candidate) != verdict.champion:
-        return False
-    champion, own = champion_of(reader, name), with_digest(reader, name, verdict.candidate)
+    champion = champion_of(reader, name)
     try:
-        action = decide(verdict, own, champion)
-    except TryAgain:
+        met = challenge(reader, name, champion, verdict.candidate)
+        if met.champion != verdict.champion or (verdict.rule_digest and met.anchor != verdict.anchor):
+            return False
+        own = with_digest(reader, name, verdict.candidate)
+        action = decide(verdict, own, champion, met)
+        if action.makes_version or action.moves_alias:
+            return False
+        if not action.is_recorded:
+            own = champion
+        elif own is None or not ledger.is_recorded(own, verdict, reader.model_tags(name)):
+            return False
+    except (TryAgain, DataError):
         return False
-    if action.makes_version or action.moves_alias:
+    wanted = {identity for identity in (verdict.champion, verdict.anchor) if identity}
+    found = [reader.version(identity.name, identity.version) for identity in wanted]
+    compared = [version for version in found if version is not None and version.identity in wanted]
+    if len(compared) < len(wanted):
         return False
-    if champion is not None and champion.digest == verdict.candidate:
-        own = champion
-    met = verdict.champion
-    compared = reader.version(met.name, met.version) if met else None
-    if met and (compared is None or compared.identity != met):
-        return False
-    return all(has_files(reader, version) for version in (own, compared) if version is not None)
+    return all(has_files(reader, version) for version in (own, *compared) if version is not None)
 
 
 def has_files(reader: Reader, version: Version) -> bool:

@@ -22,6 +22,9 @@ OUTCOME = PREFIX + "outcome"
 REASON = PREFIX + "reason"
 METRICS = PREFIX + "metrics"
 REPLACED = PREFIX + "met"
+ANCHOR = PREFIX + "anchor"  # the one in force while this version is champion
+LEDGER = PREFIX + "ledger"  # the latest line on this version: its number and its digest
+LAST_CHAMPION = PREFIX + "last_champion"  # of the model, not of a version: it is still there if that version is not
 ROLLED_BACK = PREFIX + "rolled_back"
 HISTORY = PREFIX + "history"
 RUN = PREFIX + "run"
@@ -96,8 +99,15 @@ class Version:
     @property
     def replaced(self) -> Identity | None:
         """The champion this version replaced when it was last promoted; None if there was none."""
-        version, _, digest = self.tags.get(REPLACED, MISSING).partition(" ")
-        return Identity(name=self.name, version=int(version), digest=digest) if version.isdecimal() else None
+        return identity_in(self.name, self.tags.get(REPLACED, MISSING))
+
+    @property
+    def anchor(self) -> Identity | None:
+        """The anchor in force while this version is champion: itself, if an earlier Ratchet has made it champion.
+
+        None if the tag that names it names nobody.
+        """
+        return identity_in(self.name, self.tags[ANCHOR]) if ANCHOR in self.tags else self.identity
 
     def to_json(self) -> dict[str, Any]:
         """Return it for `--json`: everything but where the bytes are."""
@@ -117,6 +127,8 @@ class Version:
                 if key in _LINEAGE or (key.startswith(PREFIX) and key.endswith(("_digest", "_commit", "_dirty")))
             },
             "met": self.replaced.to_json() if self.replaced else None,
+            "anchor": self.anchor.to_json() if ANCHOR in self.tags and self.anchor else None,
+            "ledger": self.tags.get(LEDGER, ""),
             "rolled_back": self._json(ROLLED_BACK, None),
             "history": self.history,
         }
@@ -134,9 +146,15 @@ class Version:
             ) from error
 
 
-def champion_tag(champion: Identity | None) -> str:
-    """Return the champion that a version replaced, as a tag's text."""
-    return MISSING if champion is None else f"{champion.version} {champion.digest}"
+def identity_tag(identity: Identity | None) -> str:
+    """Return a version, such as the champion that another one replaced, as a tag's text."""
+    return MISSING if identity is None else f"{identity.version} {identity.digest}"
+
+
+def identity_in(name: str, text: str) -> Identity | None:
+    """Return the version of a model that a tag's text names; None if it names none."""
+    version, _, digest = text.partition(" ")
+    return Identity(name=name, version=int(version), digest=digest) if version.isdecimal() else None
 
 
 def history_tag(history: Sequence[Mapping[str, str]], event: Mapping[str, str]) -> str:

@@ -1,23 +1,28 @@
-"""Stage champion: brings the champion that the candidate is compared with from the registry into the graph."""
+"""Stage champion: brings the models that the candidate is compared with from the registry into the graph."""
 
 from __future__ import annotations
 
 from pipeline.models import stored
-from pipeline.registry.champion import write_champion
-from pipeline.registry.decision import champion_to_challenge
-from pipeline.registry.reader import open_reader
+from pipeline.registry.challenge import challenge
+from pipeline.registry.champion import write_anchor, write_champion
+from pipeline.registry.reader import champion_of, open_reader
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
-    """Publish `models/champion`; return in words which version the candidate is compared with."""
-    candidate = stored.digest(stage.dep("models/candidate"))
+    """Publish `models/champion` and `models/anchor`; return in words which versions the candidate is compared with."""
+    candidate, name = stored.digest(stage.dep("models/candidate")), stage.param("name", str)
     store = stage.store()
     reader = open_reader(store)
-    champion = champion_to_challenge(reader, stage.param("name", str), candidate)
+    met = challenge(reader, name, champion_of(reader, name), candidate)
     with published_folder(stage.out("models/champion")) as folder:
-        written = write_champion(folder, store, reader, champion)
-    if written.identity is None:
+        champion = write_champion(folder, store, reader, met)
+    with published_folder(stage.out("models/anchor")) as folder:
+        anchor = write_anchor(folder, store, reader, met)
+    if champion.problem or anchor.problem:
+        return str(champion.problem or anchor.problem)
+    if champion.identity is None or anchor.identity is None:
         return "no champion yet: this is the first model"
-    return written.problem or f"compared with {written.identity.name} v{written.identity.version}"
+    held = f"held to the anchor v{anchor.identity.version}"
+    return f"compared with {champion.identity.name} v{champion.identity.version}, {held}"

@@ -12,6 +12,7 @@ from pipeline.records.champion import Champion
 from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
+from pipeline.records.ledger import LedgerLine
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.origin import Origin
@@ -19,7 +20,7 @@ from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, Span, StageRun
 from pipeline.records.training_history import EpochRecord, Training
-from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.records.verdict import GateCheck, Matched, Verdict
 
 IDENTITY = Identity(name="digits", version=3, digest="sha256:0a")
 CHECKS = (
@@ -117,8 +118,31 @@ EXAMPLES: tuple[Record, ...] = (
         overfit=0.25,
         slices={"class": {"zero": {"rows": 36, "precision": 0.5, "recall": 0.25, "f1": 0.125, "auc": 0.75}}},
     ),
+    LedgerLine(
+        name="digits",
+        number=2,
+        before=("sha256:0a",),
+        candidate="sha256:0b",
+        champion=IDENTITY.digest,
+        anchor=IDENTITY.digest,
+        rule="sha256:0c",
+        test="sha256:0d",
+        against_champion=Matched(rows=360, won=9, lost=2),
+        against_anchor=Matched(rows=360, won=9, lost=2),
+        outcome="promote",
+        moves_anchor=True,
+        by="ann",
+        at_utc="2026-11-28T12:28:14Z",
+    ),
     Registration(
-        outcome="promoted", name="digits", version=3, champion=IDENTITY, sentence="v3 replaces v2", registry="local"
+        outcome="promoted",
+        name="digits",
+        version=3,
+        champion=IDENTITY,
+        sentence="v3 replaces v2",
+        registry="local",
+        line=2,
+        verdicts=2,
     ),
     RunRecord(
         id="20261128T122714Z-1",

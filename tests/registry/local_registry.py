@@ -19,6 +19,7 @@ _TABLES = """
     CREATE TABLE model_versions (workspace TEXT, name TEXT, version INTEGER, creation_time INTEGER, run_id TEXT,
         current_stage TEXT, storage_location TEXT, source TEXT);
     CREATE TABLE model_version_tags (workspace TEXT, name TEXT, version INTEGER, key TEXT, value TEXT);
+    CREATE TABLE registered_model_tags (workspace TEXT, name TEXT, key TEXT, value TEXT);
     CREATE TABLE registered_model_aliases (workspace TEXT, name TEXT, alias TEXT, version INTEGER);
 """
 
@@ -77,6 +78,12 @@ class LocalRegistry:
                 "INSERT INTO registered_model_aliases VALUES (?, ?, ?, ?)",
                 [(workspace, name, alias, number) for alias in aliases],
             )
+
+    def tag(self, name: str, key: str, text: str) -> None:
+        """Tag a registered model, as somebody may have done it."""
+        with closing(self._connect()) as connection, connection:
+            connection.execute("DELETE FROM registered_model_tags WHERE name = ? AND key = ?", (name, key))
+            connection.execute("INSERT INTO registered_model_tags VALUES ('default', ?, ?, ?)", (name, key, text))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.database)

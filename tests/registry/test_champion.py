@@ -1,4 +1,4 @@
-"""Which champion a candidate has to meet, and what is written of it."""
+"""Whom a candidate has to meet, and what is written of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import DataError
 from pipeline.models import stored
-from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
-from pipeline.registry.champion import write_champion
-from pipeline.registry.decision import champion_to_challenge
-from pipeline.registry.versions import REPLACED
+from pipeline.registry import challenge as challenging
+from pipeline.registry.challenge import Challenge
+from pipeline.registry.champion import write_anchor, write_champion
+from pipeline.registry.reader import champion_of
+from pipeline.registry.versions import ANCHOR, LAST_CHAMPION, LEDGER, REPLACED, history_tag
 from pipeline.storage.record_files import read_record
 from tests.registry.local_registry import LocalRegistry
+
+OLD = Identity(name="pets", version=1, digest="sha256:old")
+NOW = Identity(name="pets", version=2, digest="sha256:now")
 
 
 @pytest.fixture
@@ -22,44 +28,134 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "champion"
 
 
-def written(registry: LocalRegistry, folder: Path, champion: Identity | None) -> Champion:
-    found = write_champion(folder, registry.store, registry.reader, champion)
+def met(registry: LocalRegistry, candidate: str = "sha256:new") -> Challenge:
+    return challenging.challenge(registry.reader, "pets", champion_of(registry.reader, "pets"), candidate)
+
+
+def moved(at: str = "2026-11-01T00:00:00Z", what: str = "promoted") -> str:
+    return history_tag([], {"event": what, "at_utc": at})
+
+
+def test_the_first_model_meets_nobody(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:refused", tags={LEDGER: "1 sha256:line"})
+    assert met(registry) == Challenge(None, None)
+
+
+def test_a_candidate_meets_the_champion_and_the_anchor_of_its_time(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old")
+    registry.add(2, "sha256:now", aliases=["champion"], tags={ANCHOR: "1 sha256:old"})
+    assert met(registry) == Challenge(NOW, OLD)
+
+
+def test_the_champion_of_a_registry_of_before_is_the_first_anchor(registry: LocalRegistry) -> None:
+    registry.add(2, "sha256:now", aliases=["champion"], tags={REPLACED: "1 sha256:old"})
+    assert met(registry) == Challenge(NOW, NOW)
+
+
+def test_the_champion_itself_meets_the_one_it_replaced_and_the_anchor_of_then(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old", tags={ANCHOR: "1 sha256:old"})
+    registry.add(2, "sha256:now", tags={ANCHOR: "1 sha256:old"})
+    tags = {REPLACED: "2 sha256:now", ANCHOR: "3 sha256:new"}
+    registry.add(3, "sha256:new", aliases=["champion"], tags=tags)
+    assert met(registry) == Challenge(NOW, OLD)
+
+
+def test_the_first_champion_itself_still_meets_nobody(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:new", aliases=["champion"], tags={REPLACED: "none", ANCHOR: "1 sha256:new"})
+    assert met(registry) == Challenge(None, None)
+
+
+def test_a_version_without_the_alias_after_a_kill_was_no_champion_yet(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old", tags={LEDGER: "1 sha256:line", ANCHOR: "1 sha256:old", "ratchet.history": moved()})
+    assert met(registry) == Challenge(None, None)
+
+
+def test_where_the_alias_was_removed_nobody_is_first(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old", tags={LEDGER: "1 sha256:line", ANCHOR: "1 sha256:old"})
+    registry.tag("pets", LAST_CHAMPION, "1 sha256:old")
+    found = met(registry)
+    assert (found.champion, found.anchor) == (OLD, OLD)
+    assert found.problem == (
+        "pets v1 was champion, but the alias `champion` was removed; "
+        '`ratchet registry promote VERSION --reason "…"` names the champion'
+    )
+
+
+def test_where_the_champions_version_was_removed_nobody_is_first(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:refused")
+    registry.tag("pets", LAST_CHAMPION, "2 sha256:now")
+    found = met(registry)
+    assert (found.champion, found.anchor) == (NOW, None)
+    assert found.problem == (
+        "pets v2 was champion and is no longer in the registry; "
+        '`ratchet registry promote VERSION --anchor --reason "…"` names a champion and anchor'
+    )
+
+
+def test_where_an_earlier_ratchets_alias_was_removed_its_last_move_tells(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old", tags={"ratchet.history": moved("2026-11-03T00:00:00Z", "restored")})
+    registry.add(2, "sha256:now", tags={"ratchet.history": moved("2026-11-02T00:00:00Z")})
+    assert met(registry).champion == OLD
+
+
+def test_a_version_that_another_tool_made_champion_was_held_to_no_anchor(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old", tags={ANCHOR: "1 sha256:old"})
+    registry.add(2, "sha256:now", aliases=["champion"])
+    registry.tag("pets", LAST_CHAMPION, "1 sha256:old")
+    found = met(registry)
+    assert (found.champion, found.anchor) == (NOW, None)
+    assert "`ratchet registry promote 2 --anchor --reason" in str(found.problem)
+
+
+def test_an_anchor_that_names_nobody_is_none(registry: LocalRegistry) -> None:
+    registry.add(2, "sha256:now", aliases=["champion"], tags={ANCHOR: "the best one"})
+    found = met(registry)
+    assert (found.champion, found.anchor) == (NOW, None)
+    assert "was changed by hand" in str(found.problem)
+
+
+def test_a_last_champion_that_names_nobody_is_no_first_model(registry: LocalRegistry) -> None:
+    registry.add(1, "sha256:old", tags={LEDGER: "1 sha256:line"})
+    registry.tag("pets", LAST_CHAMPION, "me")
+    with pytest.raises(DataError, match="nothing says any more which; `ratchet registry promote VERSION"):
+        met(registry)
+
+
+def written(registry: LocalRegistry, folder: Path, met: Challenge) -> Champion:
+    found = write_champion(folder, registry.store, registry.reader, met)
     assert read_record(folder / CHAMPION_FILE, Champion) == found
     return found
 
 
-def test_the_first_model_meets_nobody(registry: LocalRegistry) -> None:
-    registry.add(1, "sha256:refused")
-    assert champion_to_challenge(registry.reader, "pets", "sha256:new") is None
-
-
-def test_a_candidate_meets_the_champion(registry: LocalRegistry) -> None:
-    registry.add(1, "sha256:old", aliases=["champion"])
-    found = champion_to_challenge(registry.reader, "pets", "sha256:new")
-    assert found == Identity(name="pets", version=1, digest="sha256:old")
-
-
-def test_the_champion_itself_meets_the_one_it_replaced(registry: LocalRegistry) -> None:
-    registry.add(2, "sha256:new", aliases=["champion"], tags={REPLACED: "1 sha256:old"})
-    found = champion_to_challenge(registry.reader, "pets", "sha256:new")
-    assert found == Identity(name="pets", version=1, digest="sha256:old")
-
-
-def test_the_first_champion_itself_still_meets_nobody(registry: LocalRegistry) -> None:
-    registry.add(1, "sha256:new", aliases=["champion"], tags={REPLACED: "none"})
-    assert champion_to_challenge(registry.reader, "pets", "sha256:new") is None
+def written_anchor(registry: LocalRegistry, folder: Path, met: Challenge) -> Champion:
+    found = write_anchor(folder, registry.store, registry.reader, met)
+    assert read_record(folder / ANCHOR_FILE, Champion) == found
+    return found
 
 
 def test_the_champions_files_stand_beside_what_it_is(registry: LocalRegistry, folder: Path, model: Path) -> None:
     registry.add(1, stored.digest(model), location=str(model))
     champion = Identity(name="pets", version=1, digest=stored.digest(model))
-    assert written(registry, folder, champion) == Champion(identity=champion, registry="local")
+    assert written(registry, folder, Challenge(champion, champion)) == Champion(identity=champion, registry="local")
     assert stored.digest(folder) == champion.digest
 
 
 def test_without_a_champion_only_that_is_written(registry: LocalRegistry, folder: Path) -> None:
-    assert written(registry, folder, None) == Champion(identity=None, registry="local")
-    assert [path.name for path in folder.iterdir()] == [CHAMPION_FILE]
+    assert written(registry, folder, Challenge(None, None)) == Champion(identity=None, registry="local")
+    assert written_anchor(registry, folder, Challenge(None, None)) == Champion(identity=None, registry="local")
+    assert sorted(path.name for path in folder.iterdir()) == [ANCHOR_FILE, CHAMPION_FILE]
+
+
+def test_an_anchor_of_its_own_has_its_files(registry: LocalRegistry, folder: Path, model: Path) -> None:
+    registry.add(1, stored.digest(model), location=str(model))
+    anchor = Identity(name="pets", version=1, digest=stored.digest(model))
+    assert written_anchor(registry, folder, Challenge(NOW, anchor)) == Champion(identity=anchor, registry="local")
+    assert stored.digest(folder) == anchor.digest
+
+
+def test_an_anchor_that_is_the_champions_model_has_its_files_there(registry: LocalRegistry, folder: Path) -> None:
+    assert written_anchor(registry, folder, Challenge(NOW, NOW)) == Champion(identity=NOW, registry="local")
+    assert [path.name for path in folder.iterdir()] == [ANCHOR_FILE]
 
 
 @pytest.mark.parametrize(
@@ -70,11 +166,25 @@ def test_without_a_champion_only_that_is_written(registry: LocalRegistry, folder
         (None, "pets v1 is no longer in the registry"),
     ],
 )
-def test_a_champion_that_cannot_be_had_is_a_fact_for_the_gate_and_leaves_no_files(
+def test_what_cannot_be_had_is_a_fact_for_the_gate_and_leaves_no_files(
     registry: LocalRegistry, folder: Path, model: Path, digest: str | None, problem: str
 ) -> None:
     if digest:
         registry.add(1, digest, location=str(model))
-    champion = Identity(name="pets", version=1, digest="sha256:met")
-    assert written(registry, folder, champion).problem == problem
-    assert [path.name for path in folder.iterdir()] == [CHAMPION_FILE]
+    gone = Identity(name="pets", version=1, digest="sha256:met")
+    assert written(registry, folder, Challenge(gone, gone)).problem == problem
+    way_out = '`ratchet registry promote 2 --anchor --reason "…"` makes the champion the anchor'
+    assert written_anchor(registry, folder, Challenge(NOW, gone)).problem == f"{problem}; {way_out}"
+    assert sorted(path.name for path in folder.iterdir()) == [ANCHOR_FILE, CHAMPION_FILE]
+
+
+def test_whose_champion_is_not_known_has_a_problem_twice(registry: LocalRegistry, folder: Path) -> None:
+    met = Challenge(NOW, None, "the alias was removed")
+    assert written(registry, folder, met) == Champion(identity=NOW, registry="local", problem="the alias was removed")
+    assert written_anchor(registry, folder, met).problem == "the alias was removed"
+
+
+def test_an_anchor_that_went_with_the_champion_of_before_is_said_to_be_gone(
+    registry: LocalRegistry, folder: Path
+) -> None:
+    assert written_anchor(registry, folder, Challenge(OLD, None)).problem == "with pets v1, its anchor is gone"

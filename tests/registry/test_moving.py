@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,34 +16,12 @@ from pipeline.errors import TryAgain
 from pipeline.registry.actor import Actor
 from pipeline.registry.moving import move_alias
 from pipeline.registry.reader import champion_of
-from pipeline.registry.versions import REPLACED, champion_tag
+from pipeline.registry.versions import REPLACED, identity_tag
 from tests.registry.interleaved import InTurn, Turns, run_interleaved
+from tests.registry.local_client import Client
 from tests.registry.local_registry import LocalRegistry
 
 KINDS = ("promoted", "promoted by hand", "restored")
-
-
-class Client:
-    """The three calls of MLflow's client that move an alias, on the tables of a local registry."""
-
-    def __init__(self, registry: LocalRegistry) -> None:
-        self._registry = registry
-
-    def set_model_version_tag(self, name: str, version: str, key: str, text: str) -> None:
-        self.delete_model_version_tag(name, version, key)
-        self._run("INSERT INTO model_version_tags VALUES ('default', ?, ?, ?, ?)", name, int(version), key, text)
-
-    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
-        self._run("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", name, int(version), key)
-
-    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        self._run("DELETE FROM registered_model_aliases WHERE name = ? AND alias = ?", name, alias)
-        self._run("INSERT INTO registered_model_aliases VALUES ('default', ?, ?, ?)", name, alias, int(version))
-
-    def _run(self, statement: str, *values: Any) -> None:
-        with closing(sqlite3.connect(self._registry.database)) as connection, connection:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(statement, values)
 
 
 def made(root: Path) -> LocalRegistry:
@@ -61,7 +37,7 @@ def move(registry: LocalRegistry, number: int, what: str, turns: Turns | None = 
     client: Any = Client(registry)
     reader: Any = registry.reader
     version, expected = reader.version("pets", number), reader.version("pets", 1)
-    before = champion_tag(expected.identity)
+    before = identity_tag(expected.identity)
     event = Actor("ann", "now").event(what, "better", before)
     if turns is not None:
         client, reader = InTurn(client, turns, actor), InTurn(reader, turns, actor)

@@ -1,18 +1,20 @@
 """What a verdict asks for, given the registry as it is now. What is written then: tests/system."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
 from pipeline.records.identity import Identity
-from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
-from pipeline.registry.decision import decide
+from pipeline.registry.challenge import Challenge
+from pipeline.registry.decision import anchor_after, decide
 from pipeline.registry.publish import Candidate, register, require_judged
 from pipeline.registry.versions import Version
+from tests.registry.judged import add_line, judged, on_line
 
 NEW = "sha256:new"
 
@@ -21,29 +23,29 @@ def version(number, digest, aliases=(), **tags):
     return Version("pets", number, "2026-11-01T00:00:00Z", "run", {versions.DIGEST: digest, **tags}, aliases)
 
 
-def verdict(outcome="promote", champion=None, candidate=NEW):
-    passes = "pass" if outcome == "promote" else "fail"
-    check = GateCheck(name="predictions", figure=1, bound=1, outcome=passes, sentence="seen")
-    return Verdict.of([check], "the reason", candidate, champion)
+def verdict(outcome="promote", champion=None, candidate=NEW, **values):
+    return judged(candidate, champion, promotes=outcome == "promote", **values)
 
 
 CHAMPION = version(1, "sha256:old", ("champion",))
+FIRST = Challenge(None, None)
+MET = Challenge(CHAMPION.identity, CHAMPION.identity)
 
 
 def test_the_first_model_becomes_champion():
-    step = decide(verdict(), None, None)
+    step = decide(verdict(), None, None, FIRST)
     assert (step.outcome, step.makes_version, step.moves_alias) == ("promoted", True, True)
 
 
 def test_a_better_model_replaces_the_champion_it_met():
-    step = decide(verdict(champion=CHAMPION.identity), None, CHAMPION)
+    step = decide(verdict(champion=CHAMPION.identity), None, CHAMPION, MET)
     assert (step.outcome, step.makes_version, step.moves_alias) == ("promoted", True, True)
     assert step.sentence == "replaces v1"
 
 
 def test_a_refused_candidate_is_recorded_once_and_moves_nothing():
-    first = decide(verdict("refuse", CHAMPION.identity), None, CHAMPION)
-    second = decide(verdict("refuse", CHAMPION.identity), version(2, NEW), CHAMPION)
+    first = decide(verdict("refuse", CHAMPION.identity), None, CHAMPION, MET)
+    second = decide(verdict("refuse", CHAMPION.identity), version(2, NEW), CHAMPION, MET)
     assert (first.outcome, first.makes_version, first.moves_alias) == ("refused", True, False)
     assert (second.outcome, second.makes_version, second.moves_alias) == ("refused", False, False)
     assert second.sentence == "refused: the reason; champion v1 stays"
@@ -51,12 +53,13 @@ def test_a_refused_candidate_is_recorded_once_and_moves_nothing():
 
 @pytest.mark.parametrize("outcome", ["promote", "refuse"])
 def test_the_champion_itself_is_left_alone(outcome):
-    step = decide(verdict(outcome), version(1, NEW, ("champion",)), version(1, NEW, ("champion",)))
-    assert (step.outcome, step.makes_version, step.moves_alias) == ("kept", False, False)
+    own = version(1, NEW, ("champion",))
+    step = decide(verdict(outcome), own, own, FIRST)
+    assert (step.outcome, step.is_recorded, step.makes_version, step.moves_alias) == ("kept", False, False, False)
 
 
 def test_a_version_left_without_its_alias_by_a_kill_is_completed():
-    step = decide(verdict(champion=CHAMPION.identity), version(2, NEW), CHAMPION)
+    step = decide(verdict(champion=CHAMPION.identity), version(2, NEW), CHAMPION, MET)
     assert (step.outcome, step.makes_version, step.moves_alias) == ("promoted", False, True)
 
 
@@ -71,16 +74,38 @@ def test_a_version_left_without_its_alias_by_a_kill_is_completed():
 )
 def test_a_champion_that_moved_since_the_verdict_asks_for_another_run(met, now):
     with pytest.raises(TryAgain, match="run again"):
-        decide(verdict(champion=met), None, now)
+        decide(verdict(champion=met), None, now, Challenge(*[now.identity if now else None] * 2))
+
+
+def test_an_anchor_that_moved_since_the_verdict_asks_for_another_run():
+    held = Challenge(CHAMPION.identity, Identity(name="pets", version=7, digest="sha256:held"))
+    with pytest.raises(TryAgain, match="held to v1, but by now the anchor is v7; run again"):
+        decide(verdict(champion=CHAMPION.identity), None, CHAMPION, held)
+
+
+def test_nothing_is_promoted_where_nobody_knows_who_was_champion():
+    with pytest.raises(TryAgain, match="judged against v1, but by now there is no champion; run again"):
+        decide(verdict(champion=CHAMPION.identity), None, None, replace(MET, problem="the alias was removed"))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "moves", "after"),
+    [(None, False, "v2"), (CHAMPION.identity, True, "v2"), (CHAMPION.identity, False, "v1")],
+    ids=["the first", "proven better", "not worse"],
+)
+def test_the_anchor_moves_to_the_first_model_and_to_one_proven_better(anchor, moves, after):
+    promoted = version(2, NEW).identity
+    found = anchor_after(verdict(champion=anchor, moves_anchor=moves), promoted)
+    assert f"v{found.version}" == after
 
 
 def test_a_refusal_does_not_care_whether_the_champion_moved():
-    assert decide(verdict("refuse", None), version(2, NEW), CHAMPION).outcome == "refused"
+    assert decide(verdict("refuse", None), version(2, NEW), CHAMPION, MET).outcome == "refused"
 
 
 def test_a_version_that_a_person_rolled_back_is_not_promoted_again():
     left = version(2, NEW, **{versions.ROLLED_BACK: json.dumps({"by": "ann", "reason": "wrong labels"})})
-    step = decide(verdict(champion=CHAMPION.identity), left, CHAMPION)
+    step = decide(verdict(champion=CHAMPION.identity), left, CHAMPION, MET)
     assert (step.outcome, step.makes_version, step.moves_alias) == ("kept", False, False)
     assert "rolled back by a person" in step.sentence
 
@@ -127,9 +152,10 @@ def test_a_candidate_that_is_the_champion_already_is_kept_without_a_write(regist
 
 def test_a_refused_candidate_that_is_a_version_already_is_not_made_one_again(registry, model):
     registry.add(1, "sha256:old", aliases=["champion"])
-    registry.add(2, NEW)
-    found = registered(registry, model, verdict("refuse"))
-    assert (found.outcome, found.version) == ("refused", 2)
+    refused = verdict("refuse")
+    registry.add(2, NEW, tags=on_line(add_line(registry, refused)))
+    found = registered(registry, model, refused)
+    assert (found.outcome, found.version, found.line, found.verdicts) == ("refused", 2, 1, 1)
     assert found.champion == Identity(name="pets", version=1, digest="sha256:old")
 
 

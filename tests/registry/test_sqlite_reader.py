@@ -57,6 +57,12 @@ def test_names_are_those_of_the_models(filled: Reader) -> None:
     assert filled.names() == ["pets", "plants"]
 
 
+def test_a_models_own_tags_are_none_of_its_versions(registry: LocalRegistry, filled: Reader) -> None:
+    registry.tag("pets", "ratchet.ledger.000001", "{}")
+    assert filled.model_tags("pets") == {"ratchet.ledger.000001": "{}"}
+    assert filled.model_tags("plants") == filled.model_tags("stones") == {}
+
+
 def test_where_the_bytes_lie_is_what_mlflow_was_told(filled: Reader) -> None:
     version = filled.version("pets", 2)
     assert version is not None

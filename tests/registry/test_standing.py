@@ -11,37 +11,31 @@ import pytest
 from pipeline.errors import StorageError
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
-from pipeline.records.verdict import GateCheck, Verdict
-from pipeline.registry import standing
+from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
 from pipeline.registry.publish import Candidate, Description, register
-from pipeline.registry.reader import Reader, champion_of
 from pipeline.registry.standing import stands
-from pipeline.registry.versions import Version
 from pipeline.storage.record_files import write_record
+from tests.registry.judged import add_line, judged, on_line
 from tests.registry.local_registry import LocalRegistry
 
 OLD, NEW = "sha256:old", "sha256:new"
 FIRST = Identity(name="pets", version=1, digest=OLD)
 
 
-def verdict(outcome: str, champion: Identity | None, candidate: str = NEW) -> Verdict:
-    result = "pass" if outcome == "promote" else "fail"
-    check = GateCheck.model_validate({"name": "x", "figure": 1, "bound": 1, "outcome": result, "sentence": "seen"})
-    return Verdict.of([check], "the reason", candidate, champion)
-
-
-REFUSED, PROMOTED = verdict("refuse", FIRST), verdict("promote", FIRST)
+REFUSED, PROMOTED = judged(NEW, FIRST, promotes=False), judged(NEW, FIRST)
 
 
 class Filled(LocalRegistry):
     """A registry whose versions have their files."""
 
-    def put(self, number: int, digest: str, *aliases: str, **tags: str) -> None:
+    def put(self, number: int, digest: str, *aliases: str, line: Verdict | None = None, **tags: str) -> None:
         self.folder(number).mkdir(parents=True)
         for name in MODEL_FILES:
             (self.folder(number) / name).touch()
         kept = {f"ratchet.{key}": text for key, text in tags.items()}
+        if line is not None:
+            kept |= on_line(add_line(self, line))
         self.add(number, digest, aliases=aliases, tags=kept, location=str(self.folder(number)))
 
     def folder(self, number: int) -> Path:
@@ -64,7 +58,7 @@ def test_a_promotion_stands_once_it_is_carried_out(registry: Filled) -> None:
 
 
 def test_the_first_models_promotion_stands(registry: Filled) -> None:
-    first = verdict("promote", None)
+    first = judged(NEW)
     assert not stands(registry.store, "pets", first)
     registry.put(1, NEW, "champion", met="none")
     assert stands(registry.store, "pets", first)
@@ -73,8 +67,43 @@ def test_the_first_models_promotion_stands(registry: Filled) -> None:
 def test_a_refusal_stands_once_it_is_recorded(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
     assert not stands(registry.store, "pets", REFUSED)
-    registry.put(2, NEW)
+    registry.put(2, NEW, line=REFUSED)
     assert stands(registry.store, "pets", REFUSED)
+
+
+def test_a_refusal_that_is_in_no_ledger_does_not_stand(registry: Filled) -> None:
+    registry.put(1, OLD, "champion")
+    registry.put(2, NEW)
+    assert not stands(registry.store, "pets", REFUSED)
+    add_line(registry, REFUSED)
+    assert not stands(registry.store, "pets", REFUSED)  # the line is there; the version does not name it
+
+
+def test_an_earlier_verdict_still_stands_when_the_candidate_was_judged_by_another_rule_since(registry: Filled) -> None:
+    registry.put(1, OLD, "champion")
+    add_line(registry, REFUSED)
+    registry.put(2, NEW, line=REFUSED.changed(rule_digest="sha256:another"))
+    assert stands(registry.store, "pets", REFUSED)
+
+
+def test_held_to_another_anchor_no_verdict_stands(registry: Filled) -> None:
+    registry.put(1, OLD, "champion", anchor=f"1 {OLD}")
+    registry.put(2, NEW, line=REFUSED)
+    assert stands(registry.store, "pets", REFUSED)
+    registry.execute("UPDATE model_version_tags SET value = '3 sha256:other' WHERE key = 'ratchet.anchor';")
+    assert not stands(registry.store, "pets", REFUSED)
+
+
+def test_the_anchors_bytes_are_missed_too(registry: Filled) -> None:
+    held = Identity(name="pets", version=3, digest="sha256:anchor")
+    given = judged(NEW, FIRST, held, promotes=False)
+    registry.put(1, OLD, "champion", anchor="3 sha256:anchor")
+    registry.put(2, NEW, line=given)
+    assert not stands(registry.store, "pets", given)
+    registry.put(3, "sha256:anchor")
+    assert stands(registry.store, "pets", given)
+    (registry.folder(3) / MODEL_FILES[0]).unlink()
+    assert not stands(registry.store, "pets", given)
 
 
 @pytest.mark.parametrize("given", [REFUSED, PROMOTED], ids=["refused", "promoted"])
@@ -86,19 +115,6 @@ def test_against_another_champion_no_verdict_stands(registry: Filled, given: Ver
     assert not stands(registry.store, "pets", given)
 
 
-def test_another_champion_while_it_is_asked_is_noticed(registry: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.put(1, OLD, "champion")
-    registry.put(2, NEW)
-    registry.put(3, "sha256:other")
-
-    def late(reader: Reader, name: str) -> Version | None:
-        registry.execute("UPDATE registered_model_aliases SET version = 3;")
-        return champion_of(reader, name)
-
-    monkeypatch.setattr(standing, "champion_of", late)
-    assert not stands(registry.store, "pets", PROMOTED)
-
-
 def test_a_refused_candidate_that_a_person_made_champion_has_met_the_same_one(registry: Filled) -> None:
     registry.put(1, OLD)
     registry.put(2, NEW, "champion", met=f"1 {OLD}")
@@ -107,7 +123,7 @@ def test_a_refused_candidate_that_a_person_made_champion_has_met_the_same_one(re
 
 def test_a_promotion_that_was_rolled_back_stands_and_is_not_repeated(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
-    registry.put(2, NEW, rolled_back="{}")
+    registry.put(2, NEW, line=PROMOTED, rolled_back="{}")
     assert stands(registry.store, "pets", PROMOTED)
 
 
@@ -117,7 +133,7 @@ def test_a_promotion_that_was_rolled_back_stands_and_is_not_repeated(registry: F
 def test_bytes_that_are_gone_are_missed(registry: Filled, given: Verdict, number: int, name: str) -> None:
     if given is REFUSED:
         registry.put(1, OLD, "champion")
-        registry.put(2, NEW)
+        registry.put(2, NEW, line=REFUSED)
     else:
         registry.put(1, OLD)
         registry.put(2, NEW, "champion", met=f"1 {OLD}")
@@ -153,7 +169,7 @@ def test_the_bytes_are_those_of_the_version_that_is_champion(registry: Filled) -
 
 def test_bytes_that_are_elsewhere_are_not_asked_for(registry: Filled) -> None:
     registry.add(1, NEW, aliases=["champion"], tags={"ratchet.met": "none"}, location="s3://bucket/pets/1")
-    assert stands(registry.store, "pets", verdict("promote", None))
+    assert stands(registry.store, "pets", judged(NEW))
 
 
 def test_a_registry_that_is_gone_is_missed(registry: Filled) -> None:

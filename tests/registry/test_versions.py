@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.records.identity import Identity
 from pipeline.registry import versions
-from pipeline.registry.versions import Version, champion_tag, history_tag
+from pipeline.registry.versions import Version, history_tag, identity_tag
 
 PROMOTED = {"event": "promoted", "at_utc": "1", "by": "ann"}
 
@@ -29,7 +29,7 @@ def test_a_version_that_ratchet_did_not_register_has_no_digest_and_no_outcome() 
 
 @pytest.mark.parametrize("champion", [None, Identity(name="pets", version=1, digest="sha256:old")])
 def test_whom_a_version_replaced_is_read_as_it_was_written(champion: Identity | None) -> None:
-    assert version(met=champion_tag(champion)).replaced == champion
+    assert version(met=identity_tag(champion)).replaced == champion
 
 
 def test_a_tag_that_is_not_one_names_nobody() -> None:

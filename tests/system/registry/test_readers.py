@@ -51,6 +51,9 @@ def test_the_quick_reader_and_mlflows_client_give_one_answer(workspace):
 
 def assert_same_answers(quick, slow):
     assert quick.names() == slow.names()
+    assert quick.model_tags(NAME) == slow.model_tags(NAME)
+    assert [key for key in slow.model_tags(NAME) if key.startswith("ratchet.ledger.000001.")]
+    assert quick.model_tags("nothing") == {} == slow.model_tags("nothing")
     versions = slow.versions(NAME)
     assert quick.versions(NAME) == versions
     assert len(versions) > 0
