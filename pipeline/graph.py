@@ -33,7 +33,9 @@ LOCK_FILE = "dvc.lock"
 _CODE = "pipeline"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
-Role = Literal["prepared", "candidate", "metrics", "predictions", "plots", "champion", "verdict", "registration"]
+Role = Literal[
+    "kept", "prepared", "candidate", "metrics", "predictions", "plots", "champion", "verdict", "registration"
+]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 

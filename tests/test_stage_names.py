@@ -44,6 +44,7 @@ PHASES = {
 SAID = {
     ("dags/derive.py", "champion"): "the asset that a success updates",
     ("pipeline/cli/registry.py", "champion"): "the alias",
+    ("pipeline/cli/split.py", "split"): "the command",
     ("pipeline/report/champions.py", "champion"): "how a version stands",
     ("pipeline/graph.py", "champion"): "a role: the model in use, by files",
     ("pipeline/runs/freshness.py", "champion"): "that role",

@@ -5,9 +5,12 @@ These look at one row. The last two compare the rows that passed those: rows are
 the same, which their kinds decide, so a PNG equals the raw image it holds.
 
 Of exact duplicates (equal rows, same label) one is kept: a row of the source's test part before one of its training
-part, then the lowest (source, row). So no content is on both sides of a split, and the training part loses the
-duplicate: the test rows stay the same however the training data grow. Of equal rows with different labels none is kept,
-since nothing says which label is right.
+part, then the lowest (source, row). So no content is on both sides of a split. Of equal rows with different labels none
+is kept, since nothing says which label is right.
+
+Where the source's own test files are the test part, its rows are given: a training row that equals one is rejected,
+whatever its label, and never takes a test row along. So the test rows stay the same however the training data grow.
+Test rows that contradict each other are rejected, and with them every training row that equals them.
 """
 
 from __future__ import annotations
@@ -107,21 +110,24 @@ def _told(spec: FeatureSpec, reason: str, features: Sequence[FeatureSpec]) -> st
     return reason if len(features) == 1 else f"{spec.name}: {reason}"
 
 
-def rejected_rows(facts: DataFrame) -> DataFrame:
+def rejected_rows(facts: DataFrame, *, is_test_given: bool) -> DataFrame:
     """Compare the rows of FACTS_SCHEMA and return those that are not kept, rows of REJECTED_SCHEMA.
 
-    One shuffle, of digests and positions only.
+    If the test part `is_test_given`, its labels are those that equal rows are held against; otherwise all rows count
+    alike. One shuffle, of digests and positions only.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as sql
 
     equal = Window.partitionBy("content")
     in_order = equal.orderBy("is_training", "source", "row", "shard", "position")
+    of_test = sql.when(~sql.col("is_training"), sql.col("label")) if is_test_given else sql.lit(None).cast("int")
+    lowest, highest = (sql.coalesce(end(of_test).over(equal), end("label").over(equal)) for end in (sql.min, sql.max))
     compared = facts.select(
         "shard",
         "position",
         "reason",
-        (sql.min("label").over(equal) != sql.max("label").over(equal)).alias("is_conflict"),
+        ((lowest != highest) | (sql.col("label") != lowest)).alias("is_conflict"),
         sql.row_number().over(in_order).alias("rank"),
     )
     reason = (

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,14 +42,17 @@ def clean_dataset(
     *,
     classes: tuple[str, ...],
     features: Specs,
+    is_test_given: bool,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Write the kept rows of `raw` to `clean` and the others to `quarantine`; return how many, and why.
 
-    Shard n of either holds rows of shard n of `raw`, in order. Raises DataError if a class has no rows left.
+    `is_test_given`: the source's own test files are the test part. Shard n of either holds rows of shard n of `raw`, in
+    order. Raises DataError if a class has no rows left.
     """
     manifest = read_manifest(raw)
-    tasks = _shards_to_clean(session, raw, manifest, len(classes), features)
+    rejected = _rejected(session, raw, manifest, len(classes), features, is_test_given=is_test_given)
+    tasks = _shards_to_clean(rejected, len(manifest.files))
     cleaned = run_tasks(
         session,
         partial(clean_shard, raw=raw, clean=clean, quarantine=quarantine, features=features),
@@ -105,25 +109,28 @@ def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path, fe
     )
 
 
-def _shards_to_clean(
-    session: SparkSession, raw: Path, manifest: Manifest, classes: int, features: Specs
-) -> list[ShardToClean]:
+def _rejected(
+    session: SparkSession, raw: Path, manifest: Manifest, classes: int, features: Specs, *, is_test_given: bool
+) -> pa.Table:
+    """Return the rejected rows of `raw`, of REJECTED_SCHEMA, in their order."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    numbers = range(len(manifest.files))
+    shards = len(manifest.files)
     examine = partial(examine_shards, raw=raw, classes=classes, features=features)
-    facts = session.range(0, len(numbers), 1, len(numbers)).mapInArrow(examine, from_arrow_schema(FACTS_SCHEMA))
-    rejected = rejected_rows(facts).toArrow().cast(REJECTED_SCHEMA)
-    rejected = rejected.sort_by([("shard", "ascending"), ("position", "ascending")])
-    shard_column = rejected["shard"].to_numpy()
-    bounds = np.searchsorted(shard_column, np.arange(len(numbers) + 1))
+    facts = session.range(0, shards, 1, shards).mapInArrow(examine, from_arrow_schema(FACTS_SCHEMA))
+    rejected = rejected_rows(facts, is_test_given=is_test_given).toArrow().cast(REJECTED_SCHEMA)
+    return rejected.sort_by([("shard", "ascending"), ("position", "ascending")])
+
+
+def _shards_to_clean(rejected: pa.Table, shards: int) -> list[ShardToClean]:
+    bounds = np.searchsorted(rejected["shard"].to_numpy(), np.arange(shards + 1))
     return [
         ShardToClean(
             number=number,
             positions=rejected["position"].slice(begin, end - begin).to_numpy(),
             reasons=rejected["reason"].slice(begin, end - begin).to_pylist(),
         )
-        for number, begin, end in zip(numbers, bounds[:-1], bounds[1:], strict=True)
+        for number, (begin, end) in enumerate(pairwise(bounds))
     ]
 
 

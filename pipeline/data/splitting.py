@@ -1,20 +1,23 @@
 """Which row belongs to the training, the validation and the test part, and the proof that nothing is in two.
 
-A hash of the seed and the digest of a row's content decides, never its position: shuffling the source changes nothing,
-and rows with equal content always go to the same part.
+A hash of the seed and the digest of a row's content decides, held against two thresholds; never its position, or what
+other rows there are. So shuffling the source changes nothing, rows with equal content always go to the same part, and
+data that grow move no row. The thresholds are the shares, or those of each class in a frozen split.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.data.frozen_split import HASHES, FrozenSplit, Thresholds
 from pipeline.data.shard_tasks import read_shard
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
@@ -35,59 +38,61 @@ def stable_hash(digests: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
     return np.frombuffer(content, ">u8").astype(np.uint64)
 
 
+@dataclass(frozen=True)
+class Division:
+    """By which hashes rows are divided: the hashes' seed, and the thresholds of each label, `[label]`."""
+
+    seed: int
+    thresholds: Sequence[Thresholds]
+
+    @classmethod
+    def of(cls, params: SplitParams, seed: int, classes: Sequence[str], frozen: FrozenSplit | None) -> Self:
+        """Return the division that a recipe asks for; raise UsageError for a class that the frozen split lacks."""
+        if frozen is not None and params.frozen is not None:
+            return cls(frozen.seed, frozen.of_classes(classes, params.frozen))
+        return cls(seed, [of_shares(params)] * len(classes))
+
+    def codes(self, labels: npt.NDArray[np.int32], digests: Sequence[str]) -> Codes:
+        """Return the part of each row of known label, `[row] int8`, an index into PARTS."""
+        last = np.array([[bound - 1 for bound in pair] for pair in self.thresholds], np.uint64)  # 2^64 has no 64 bits
+        is_beyond = stable_hash(digests, self.seed)[:, None] > last[labels]
+        codes: Codes = is_beyond.sum(axis=1, dtype=np.int8)
+        return codes
+
+
+def of_shares(params: SplitParams) -> Thresholds:
+    """Return the thresholds that are the shares themselves."""
+    first = max(1, round(params.train * HASHES))
+    second = HASHES if params.test == 0 else round((params.train + params.validation) * HASHES)
+    return first, max(first, min(second, HASHES))
+
+
 def assign(
     source_parts: Sequence[str],
     labels: npt.NDArray[np.int32],
     digests: Sequence[str],
     params: SplitParams,
-    seed: int,
+    division: Division,
 ) -> Codes:
-    """Return each row's part, `[row] int8`, an index into PARTS. All arguments are `[row]`.
+    """Return each row's part, `[row] int8`, an index into PARTS. The first three arguments are `[row]`.
 
     Raises DataError if method `source` finds no test rows in the source.
     """
-    keys = stable_hash(digests, seed)
-    if params.method == "hash":
-        # The bounds divide the whole 64-bit range, so a row's part depends on nothing but its own key.
-        bounds = [round(share * 2**64) for share in (params.train, params.train + params.validation)]
-        return np.searchsorted(np.array([min(b, 2**64 - 1) for b in bounds], np.uint64), keys, side="right").astype(
-            np.int8
-        )
-    if params.method == "stratified":
-        return _stratified(labels, keys, digests, (params.train, params.validation, params.test))
-    is_test = np.array([part == "test" for part in source_parts], np.bool_)
-    if not is_test.any():
-        raise DataError(
-            "data/clean: the source has no test files of its own; "
-            "set split.method to stratified or hash, and split.test above 0, in params.yaml"
-        )
-    codes = np.full(len(keys), PARTS.index("test"), np.int8)
-    rest = np.flatnonzero(~is_test)
-    shares = (params.train, params.validation, 0.0)
-    codes[rest] = _stratified(labels[rest], keys[rest], [digests[row] for row in rest.tolist()], shares)
+    codes = division.codes(labels, digests)
+    if params.method == "source":
+        is_test = test_rows(source_parts)
+        if not is_test.any():
+            raise DataError(
+                "data/clean: the source has no test files of its own; "
+                "set split.method to stratified or hash, and split.test above 0, in params.yaml"
+            )
+        codes[is_test] = PARTS.index("test")
     return codes
 
 
-def largest_remainder(rows: int, shares: Sequence[float]) -> list[int]:
-    """Return how many of `rows` each share gets: they sum to `rows`, each within 1 of its quota (Hamilton's method)."""
-    quotas = [rows * share for share in shares]
-    counts = [int(quota) for quota in quotas]
-    by_remainder = sorted(range(len(shares)), key=lambda part: (counts[part] - quotas[part], part))
-    for part in by_remainder[: rows - sum(counts)]:
-        counts[part] += 1
-    return counts
-
-
-def _stratified(
-    labels: npt.NDArray[np.int32], keys: npt.NDArray[np.uint64], digests: Sequence[str], shares: Sequence[float]
-) -> Codes:
-    """Within each class, in the order of the keys, assign the first share to training, the next to validation, …"""
-    codes = np.empty(len(keys), np.int8)
-    by_key = np.lexsort((np.asarray(digests), keys)) if len(keys) else np.empty(0, np.int64)
-    for label in np.unique(labels):
-        rows = by_key[labels[by_key] == label]
-        codes[rows] = np.repeat(np.arange(len(PARTS), dtype=np.int8), largest_remainder(len(rows), shares))
-    return codes
+def test_rows(source_parts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which rows stand in the source's own test files, `[row] bool`."""
+    return np.array([part == "test" for part in source_parts], np.bool_)
 
 
 def class_counts(codes: Codes, labels: npt.NDArray[np.int32], classes: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -100,7 +105,8 @@ def class_counts(codes: Codes, labels: npt.NDArray[np.int32], classes: Sequence[
                 in_all = int((labels == classes.index(name)).sum())
                 raise DataError(
                     f"split: class '{name}' has no rows in the {part} part, of {in_all} in all; "
-                    "change split in params.yaml or add rows of that class"
+                    "change split in params.yaml, add rows of that class, or give each class its shares: "
+                    "`ratchet split freeze`"
                 )
         counts[part] = dict(zip(classes, rows.tolist(), strict=True))
     return counts
@@ -131,7 +137,7 @@ def split_dataset(
     *,
     classes: Sequence[str],
     params: SplitParams,
-    seed: int,
+    division: Division,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, int]:
     """Write to `split` the part of each row of `clean`, and the proof that parts are disjoint; return rows by part."""
@@ -139,7 +145,7 @@ def split_dataset(
     tables = [read_shard(clean / entry.path, _COLUMNS) for entry in manifest.files]
     rows = pa.concat_tables(tables)
     ids, digests, labels = rows["id"].to_pylist(), rows["content_digest"].to_pylist(), rows["label"].to_numpy()
-    codes = assign(rows["part"].to_pylist(), labels, digests, params, seed)
+    codes = assign(rows["part"].to_pylist(), labels, digests, params, division)
     by_class = class_counts(codes, labels, classes)
     by_part = {part: sum(by_class[part].values()) for part in PARTS}
     parts = rows.select(["id"]).append_column("part", pa.array(np.asarray(PARTS, np.object_)[codes]))

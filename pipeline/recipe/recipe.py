@@ -93,11 +93,17 @@ class SplitParams(Settings):
 
     method: Literal["source", "hash", "stratified"] = Field(
         description="source: the source's own test files are the test part, the rest is stratified; "
-        "hash: by stable hash of the content; stratified: by stable hash within each class"
+        "hash: by stable hash of the content; stratified: by stable hash, with thresholds for each class"
     )
     train: Probability = Field(description="share of rows for training")
     validation: Probability = Field(description="share of rows for validation")
     test: Probability = Field(description="share of rows for test; 0 with method source, whose test files are the part")
+    frozen: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        description="file in splits/ with the thresholds of each class, which `ratchet split freeze` writes; "
+        "null: the shares are the thresholds of every class",
+    )
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> Self:
@@ -110,6 +116,8 @@ class SplitParams(Settings):
             raise ValueError("test must be 0 with method source: the source's own test files are the test part")
         if self.method != "source" and self.test == 0:
             raise ValueError(f"test must be above 0 with method {self.method}: without test rows nothing can be judged")
+        if self.method == "hash" and self.frozen is not None:
+            raise ValueError("frozen must be null with method hash: its thresholds are the shares, which never move")
         return self
 
 

@@ -102,6 +102,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     For its execution, source, contracts or set-up, or because its registry cannot be asked.
     """
     from pipeline.contracts.suites import read_suite
+    from pipeline.data.frozen_split import FOLDER, read_frozen
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.fitting import columns_of
@@ -123,6 +124,8 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
             read_suite(root / contract.path, columns_of(recipe, contract.of))
         except UsageError as error:
             raise UsageError(str(error).replace(f"{root}/", "")) from error
+    if frozen := read_frozen(root / FOLDER, recipe.split):
+        frozen.of_classes(recipe.data.classes, str(recipe.split.frozen))
     if not os.access(root, os.W_OK):
         raise StorageError(f"{root}: not writable; run in a folder of your own")
     if graph.maker("champion") or graph.maker("registration"):

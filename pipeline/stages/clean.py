@@ -32,6 +32,7 @@ def run(stage: StageContext) -> str:
             quarantine,
             classes=stage.param("data.classes", tuple),
             features=features,
+            is_test_given=stage.param("split.method", str) == "source",
             on_progress=partial(stage.progress.advance, unit="rows"),
         )
     return f"{count(counts['kept'])} of {count(counts['in'])} rows kept, {count(counts['rejected'])} rejected"

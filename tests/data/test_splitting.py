@@ -1,36 +1,87 @@
-"""Parts partition the rows, stay put, and are proven apart."""
+"""Parts partition the rows, stay put however the data grow, and are proven apart."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.splitting import PARTS, assign, class_counts, largest_remainder, prove_apart
-from pipeline.errors import DataError
+from pipeline.data.freezing import thresholds_of
+from pipeline.data.frozen_split import HASHES, FrozenSplit
+from pipeline.data.splitting import PARTS, Division, assign, class_counts, of_shares, prove_apart, stable_hash
+from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
+from tests.data.equal_rows import Row, rejected
 
 HASH = SplitParams(method="hash", train=0.7, validation=0.1, test=0.2)
 STRATIFIED = SplitParams(method="stratified", train=0.7, validation=0.1, test=0.2)
 SOURCE = SplitParams(method="source", train=0.9, validation=0.1, test=0.0)
 METHODS = {"hash": HASH, "stratified": STRATIFIED, "source": SOURCE}
+CLASSES = ["a", "b", "c"]
 
 
-def digests(numbers: list[int]) -> list[str]:
+def digests(numbers: Sequence[object]) -> list[str]:
     return [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
+
+
+def divided(params: SplitParams, seed: int = 1) -> Division:
+    return Division.of(params, seed, CLASSES, None)
 
 
 def parts_of(numbers: list[int], params: SplitParams, seed: int = 1) -> dict[int, str]:
     source = ["test" if number % 5 == 0 else "train" for number in numbers]
     labels = np.array([number % 3 for number in numbers], np.int32)
-    codes = assign(source, labels, digests(numbers), params, seed)
+    codes = assign(source, labels, digests(numbers), params, divided(params, seed))
     return {number: PARTS[code] for number, code in zip(numbers, codes, strict=True)}
 
 
 numbers = st.lists(st.integers(0, 10_000), unique=True, max_size=60).map(lambda found: [0, *(n + 1 for n in found)])
+rows_of = st.lists(
+    st.builds(
+        Row,
+        content=st.integers(0, 12).map(str),
+        label=st.integers(0, 2),
+        part=st.sampled_from(["train", "train", "test"]),
+        number=st.just(0),
+    ),
+    max_size=25,
+)
+thresholds = st.tuples(st.integers(1, HASHES), st.integers(1, HASHES)).map(lambda pair: (min(pair), max(pair)))
+
+
+def kept_parts(rows: list[Row], params: SplitParams, division: Division) -> dict[Row, str]:
+    """Return the part of each row that the cleaning keeps."""
+    gone = rejected(rows, is_test_given=params.method == "source")
+    kept = [row for row in rows if row not in gone]
+    labels = np.array([row.label for row in kept], np.int32)
+    codes = assign([row.part for row in kept], labels, digests([row.content for row in kept]), params, division)
+    return {row: PARTS[code] for row, code in zip(kept, codes, strict=True)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(before=rows_of, more=rows_of, by_class=st.lists(thresholds, min_size=3, max_size=3))
+def test_however_the_data_grow_no_row_that_stays_moves(method, before, more, by_class):
+    params = METHODS[method]
+    by_class = [(first, HASHES) for first, _ in by_class] if method == "source" else by_class
+    frozen = FrozenSplit.of(params, 7, dict(zip(CLASSES, by_class, strict=True))) if method != "hash" else None
+    division = Division.of(params.model_copy(update={"frozen": "f" if frozen else None}), 1, CLASSES, frozen)
+    first = Row("always there", 0, "test", 0)
+    grown = [row._replace(number=number) for number, row in enumerate([first, *before, *more])]
+
+    then, now = (kept_parts(rows, params, division) for rows in (grown[: 1 + len(before)], grown))
+
+    assert {row: now[row] for row in then if row in now} == {row: part for row, part in then.items() if row in now}
+    if method == "source":  # whatever is appended to the training files, every test row stays
+        calm = [row for row in grown if row.part != "test" or row.number <= len(before)]
+        tests = {row for row, part in then.items() if part == "test"}
+        assert tests == {row for row, part in kept_parts(calm, params, division).items() if part == "test"}
+    else:  # nor does what a row holds: its copies are where it was
+        part_of = {(row.content, row.label): part for row, part in then.items()}
+        assert all(part_of.get((row.content, row.label), part) == part for row, part in now.items())
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -41,33 +92,39 @@ def test_a_part_does_not_depend_on_the_order_of_rows(method, rows, data):
     assert parts_of(shuffled, METHODS[method]) == parts_of(rows, METHODS[method])
 
 
-@given(rows=numbers, more=numbers)
-def test_by_hash_adding_rows_moves_none_of_the_others(rows, more):
-    both = list(dict.fromkeys([*rows, *more]))
-
-    assert parts_of(both, HASH).items() >= parts_of(rows, HASH).items()
-
-
 @given(rows=numbers)
 def test_by_source_the_test_part_is_the_source_s_test_rows(rows):
     assert {row for row, part in parts_of(rows, SOURCE).items() if part == "test"} == {n for n in rows if n % 5 == 0}
 
 
-@given(rows=st.integers(0, 10_000), shares=st.lists(st.integers(1, 100), min_size=1, max_size=5))
-def test_largest_remainder_adds_up_and_is_never_off_by_one(rows, shares):
-    fractions = [share / sum(shares) for share in shares]
+@pytest.mark.parametrize("method", METHODS)
+def test_without_a_frozen_split_the_shares_come_out_and_another_seed_draws_other_rows(method):
+    rows = [number for number in range(1, 25_001) if number % 5]
+    params = METHODS[method]
+    parts = parts_of([0, *rows], params)
+    shares = [sum(parts[row] == name for row in rows) / len(rows) for name in PARTS]
 
-    counts = largest_remainder(rows, fractions)
-
-    assert sum(counts) == rows
-    assert all(abs(count - rows * share) < 1 + 1e-9 for count, share in zip(counts, fractions, strict=True))
+    assert shares == pytest.approx([params.train, params.validation, params.test], abs=0.015)
+    assert parts_of([0, *rows], params, seed=2) != parts
 
 
-def test_stratified_gives_every_class_its_exact_shares():
+def test_the_thresholds_are_the_whole_range_s_where_a_part_has_no_share():
+    assert of_shares(SOURCE)[1] == HASHES
+    last = Division(1, [(1, HASHES)])
+    assert set(last.codes(np.zeros(99, np.int32), digests(range(99)))) == {PARTS.index("validation")}
+    every = Division(1, [(HASHES, HASHES)])
+    assert set(every.codes(np.zeros(99, np.int32), digests(range(99)))) == {PARTS.index("train")}
+
+
+def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
     rows = list(range(300))
-    codes = assign(["train"] * 300, np.arange(300, dtype=np.int32) % 3, digests(rows), STRATIFIED, 1)
+    labels = np.arange(300, dtype=np.int32) % 3
+    keys = stable_hash(digests(rows), 7)
+    by_class = {name: thresholds_of(keys[labels == label], (0.7, 0.1, 0.2)) for label, name in enumerate(CLASSES)}
+    params = STRATIFIED.model_copy(update={"frozen": "f"})
+    division = Division.of(params, 1, CLASSES, FrozenSplit.of(STRATIFIED, 7, by_class))
 
-    counts = class_counts(codes, np.arange(300) % 3, ["a", "b", "c"])
+    counts = class_counts(assign(["train"] * 300, labels, digests(rows), params, division), labels, CLASSES)
 
     assert counts == {
         "train": {"a": 70, "b": 70, "c": 70},
@@ -76,18 +133,16 @@ def test_stratified_gives_every_class_its_exact_shares():
     }
 
 
-def test_by_hash_the_shares_come_out_and_another_seed_draws_other_rows():
-    rows = list(range(1, 20_001))
-    parts = parts_of(rows, HASH)
-    shares = [sum(part == name for part in parts.values()) / len(rows) for name in PARTS]
+def test_a_class_that_a_frozen_split_lacks_is_named_with_the_command():
+    frozen = FrozenSplit.of(STRATIFIED, 7, {"a": (1, 2), "c": (1, 2)})
 
-    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.015)
-    assert parts_of(rows, HASH, seed=2) != parts
+    with pytest.raises(UsageError, match=r"splits/f\.yaml: no thresholds of class 'b'; run `ratchet split freeze`"):
+        Division.of(STRATIFIED.model_copy(update={"frozen": "f"}), 1, CLASSES, frozen)
 
 
 def test_source_without_test_rows_says_what_to_set():
     with pytest.raises(DataError, match=r"set split\.method to stratified or hash"):
-        assign(["train"] * 3, np.zeros(3, np.int32), digests([1, 2, 3]), SOURCE, 1)
+        assign(["train"] * 3, np.zeros(3, np.int32), digests([1, 2, 3]), SOURCE, divided(SOURCE))
 
 
 def test_a_class_without_rows_in_a_part_is_named():

@@ -44,6 +44,7 @@ def test_the_shipped_recipe_is_valid() -> None:
         ("gate.minimum.accuracy", float("nan"), "gate.minimum.accuracy"),
         ("split.train", 0.8, "split: train + validation + test must be 1"),
         ("split.test", 0.1, "split: train + validation + test must be 1"),
+        ("split.frozen", "../mine", "split.frozen"),
         ("data.classes", ["one"], "data.classes"),
         ("data.classes", ["one", "one"], "'one' appears twice"),
         ("data.classes", ["one", " one"], "' one' and 'one' differ in blanks alone"),
@@ -62,6 +63,11 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_the_key(
 ) -> None:
     set_dotted(values, key, value)
     assert words in refused(values)
+
+
+def test_a_frozen_split_by_hash_is_refused(values: dict[str, Any]) -> None:
+    values["split"] = {"method": "hash", "train": 0.8, "validation": 0.1, "test": 0.1, "frozen": "mine"}
+    assert "split: frozen must be null with method hash" in refused(values)
 
 
 @pytest.mark.parametrize("key", ["gate", "gate.champion", "gate.champion.margin", "gate.champion.class_margin"])

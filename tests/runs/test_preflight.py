@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.data.frozen_split import HASHES, FrozenSplit
 from pipeline.doctor import examine
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import Contract, load_graph, parse_graph
@@ -60,6 +61,21 @@ def test_a_contract_that_is_missing_is_named(root: Path, recipe: Recipe, contrac
     (root / contract.path).unlink()
     with pytest.raises(UsageError, match=f"^{contract.path} does not exist; the {contract.of} data need a contract"):
         check_before(root, GRAPH, recipe, {})
+
+
+def test_a_frozen_split_that_is_not_there_or_lacks_a_class_is_refused(root: Path, recipe: Recipe) -> None:
+    named = recipe.model_copy(update={"split": recipe.split.model_copy(update={"frozen": "mine"})})
+    with pytest.raises(
+        UsageError, match=r"^split\.frozen: splits/mine\.yaml does not exist; run `ratchet split freeze`"
+    ):
+        check_before(root, GRAPH, named, {})
+
+    first, *others = recipe.data.classes
+    (root / "splits").mkdir()
+    frozen = FrozenSplit.of(recipe.split, recipe.seed, dict.fromkeys(others, (1, HASHES)))
+    (root / "splits" / "mine.yaml").write_text(frozen.text)
+    with pytest.raises(UsageError, match=rf"^splits/mine\.yaml: no thresholds of class '{first}'"):
+        check_before(root, GRAPH, named, {})
 
 
 def test_a_graph_that_checks_nothing_needs_no_contract(root: Path, recipe: Recipe) -> None:

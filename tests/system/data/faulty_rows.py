@@ -81,9 +81,12 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
         (DUPLICATE, row(picture(19), 1)),  # of a test row: this one goes
         (DUPLICATE, row(picture(14), 2, encoding="png")),  # of a png
         (DUPLICATE, row(picture(14), 2)),
+        (CONFLICT, row(picture(19), 2)),  # with a test row: this one goes
         (CONFLICT, row(picture(9009), 0)),
-        (CONFLICT, row(picture(9009), 1, "test")),
         (CONFLICT, row(picture(9009), 1)),
+        (CONFLICT, row(picture(9010), 0, "test")),
+        (CONFLICT, row(picture(9010), 1, "test")),
+        (CONFLICT, row(picture(9010), 1)),
     ]
     rows = list(good)
     for workspace, (_, fault) in enumerate(faults):

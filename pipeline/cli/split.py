@@ -1,0 +1,56 @@
+"""`ratchet split freeze`: fixes how rows are divided, class by class."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.cli.command import Command, add_actions, project_root, say
+from pipeline.errors import StorageError, UsageError
+
+
+def _fill(command: argparse.ArgumentParser) -> None:
+    actions = add_actions(command)
+    freeze = actions.add_parser(
+        "freeze", help="write the thresholds of each class, which no growth of the data moves", description=_FREEZE
+    )
+    freeze.set_defaults(handler=_freeze)
+
+
+def _freeze(_: argparse.Namespace) -> int:
+    from pipeline import graph
+    from pipeline.data.freezing import freeze
+    from pipeline.data.frozen_split import FOLDER, file_of, find_frozen
+    from pipeline.recipe.resolving import load_checked
+    from pipeline.storage.artifacts import write_file
+
+    root = project_root()
+    recipe = load_checked(root)
+    params = recipe.split
+    if params.method == "hash":
+        raise UsageError("split.method hash has the shares as thresholds, which never move: there is nothing to freeze")
+    maker = graph.load_graph(root).maker("kept")
+    if maker is None or not (root / maker.makes["kept"]).is_dir():
+        command = f"ratchet run --until {maker.name}" if maker else "ratchet run"
+        raise StorageError(f"there are no kept rows yet to freeze the split of; first: `{command}`")
+    name = params.frozen or recipe.name
+    before = find_frozen(root / FOLDER, name)
+    if before:
+        before.require_made_from(params, name)
+    found = freeze(
+        root / maker.makes["kept"], classes=recipe.data.classes, params=params, seed=recipe.seed, before=before
+    )
+    if found.added:
+        (root / FOLDER).mkdir(exist_ok=True)
+        write_file(root / file_of(name), found.split.text.encode())
+        say(f"{file_of(name)}: {len(found.added)} classes added; {found.moved} of {found.rows} rows change their part")
+    else:
+        say(f"{file_of(name)}: has all {len(recipe.data.classes)} classes already; nothing is changed")
+    say("commit it" if params.frozen else f"commit it, and set split.frozen: {name} in params.yaml")
+    return 0
+
+
+_FREEZE = (
+    "Divides the rows that are there into the exact shares, class by class, and writes the thresholds to "
+    "splits/<name>.yaml. What stands there already stays: only classes that are new are added."
+)
+COMMAND = Command("split", "fix how rows are divided, for good", "  ratchet split freeze", _fill)

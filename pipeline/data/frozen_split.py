@@ -1,0 +1,108 @@
+"""`splits/<name>.yaml`: the thresholds of each class, as `ratchet split freeze` has set them; growth moves none.
+
+A file is in force where the recipe names it, `split.frozen`. Its seed is that of the hashes, so the recipe's own may
+change and no row moves. Whatever else of the recipe divides rows must be what it was when the split was frozen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from pipeline.errors import UsageError
+from pipeline.recipe.recipe import SplitParams
+from pipeline.recipe.settings import Probability, Settings, validate
+from pipeline.recipe.strict_yaml import parse_yaml
+
+FOLDER = "splits"
+HASHES = 2**64  # how many there are: a threshold of this is above all of them
+Thresholds = tuple[int, int]  # hashes below the first are of training rows, below the second of validation rows
+
+_HEAD = """\
+# Written by `ratchet split freeze`; commit it, and leave it as it is. By class: rows whose hash (64 bits of sha256 over
+# this seed and the content's digest) is below the first number are training rows, below the second validation rows, all
+# others test rows. With method source the source's own test files are the test part, and the others are divided so.
+"""
+
+
+class FrozenSplit(Settings):
+    """A split's thresholds by class, and what of the recipe they were made from."""
+
+    method: Literal["source", "stratified"]
+    seed: int = Field(ge=0, lt=2**63)
+    train: Probability
+    validation: Probability
+    test: Probability
+    thresholds: dict[str, Annotated[Thresholds, Field(strict=False)]]
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> Self:
+        for name, (first, second) in self.thresholds.items():
+            if not 0 < first <= second <= HASHES:
+                raise ValueError(f"class '{name}': two numbers are needed, each from 1 to 2^64, the lower first")
+            if self.method == "source" and second != HASHES:
+                raise ValueError(
+                    f"class '{name}': with method source the second number is 2^64: no hash makes a test row"
+                )
+        return self
+
+    @classmethod
+    def of(cls, params: SplitParams, seed: int, thresholds: dict[str, Thresholds]) -> Self:
+        """Return thresholds with what the recipe says of the split."""
+        said = params.model_dump(include={"method", "train", "validation", "test"})
+        return cls(**said, seed=seed, thresholds=thresholds)
+
+    def require_made_from(self, params: SplitParams, name: str) -> None:
+        """Raise UsageError unless the recipe divides by the same method into the same shares."""
+        now = {"method": params.method, "train": params.train, "validation": params.validation, "test": params.test}
+        for key, value in now.items():
+            if getattr(self, key) != value:
+                raise UsageError(
+                    f"split.{key}: {file_of(name)} was frozen with {getattr(self, key)}, and the recipe says {value}; "
+                    "put it back, or divide anew: freeze under another name (split.frozen)"
+                )
+
+    def of_classes(self, classes: Sequence[str], name: str) -> list[Thresholds]:
+        """Return the thresholds of classes, in their order; raise UsageError for a class that has none."""
+        for each in classes:
+            if each not in self.thresholds:
+                raise UsageError(f"{file_of(name)}: no thresholds of class '{each}'; run `ratchet split freeze`")
+        return [self.thresholds[each] for each in classes]
+
+    @property
+    def text(self) -> str:
+        """What stands in the file."""
+        values = self.model_dump()
+        thresholds = {name: list(pair) for name, pair in values.pop("thresholds").items()}
+        head = yaml.safe_dump(values, sort_keys=False)
+        return f"{_HEAD}{head}{yaml.safe_dump({'thresholds': thresholds}, sort_keys=False, allow_unicode=True)}"
+
+
+def file_of(name: str) -> str:
+    """Return the path of a frozen split in the project."""
+    return f"{FOLDER}/{name}.yaml"
+
+
+def find_frozen(folder: Path, name: str) -> FrozenSplit | None:
+    """Read a frozen split from the folder of all; None if there is none of this name."""
+    path = folder / f"{name}.yaml"
+    return validate(FrozenSplit, parse_yaml(path), file_of(name)) if os.path.lexists(path) else None
+
+
+def read_frozen(folder: Path, params: SplitParams) -> FrozenSplit | None:
+    """Read the frozen split that a recipe names; None if it names none.
+
+    Raises UsageError if it is not there, or was made from other shares or by another method.
+    """
+    if params.frozen is None:
+        return None
+    frozen = find_frozen(folder, params.frozen)
+    if frozen is None:
+        raise UsageError(f"split.frozen: {file_of(params.frozen)} does not exist; run `ratchet split freeze`")
+    frozen.require_made_from(params, params.frozen)
+    return frozen

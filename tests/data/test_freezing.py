@@ -1,0 +1,101 @@
+"""Freezing gives every class its exact shares, keeps what is frozen, and says what it moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.freezing import freeze, largest_remainder, thresholds_of
+from pipeline.data.frozen_split import HASHES
+from pipeline.data.splitting import PARTS, Division, assign
+from pipeline.errors import DataError
+from pipeline.recipe.recipe import SplitParams
+from pipeline.storage import shards
+from tests.data.test_splitting import digests
+
+STRATIFIED = SplitParams(method="stratified", train=0.7, validation=0.1, test=0.2)
+SOURCE = SplitParams(method="source", train=0.9, validation=0.1, test=0.0)
+CLASSES = ["a", "b"]
+SCHEMA = pa.schema([("id", pa.string()), ("label", pa.int32()), ("part", pa.string()), ("content_digest", pa.string())])
+
+
+def write_clean(folder: Path, rows: int, classes: list[str] = CLASSES) -> Path:
+    """Write rows as the cleaning leaves them, in two shards; the labels take turns, every fifth is a test row."""
+    numbers = range(rows)
+    table = pa.table(
+        {
+            "id": [f"row-{number}" for number in numbers],
+            "label": pa.array([number % len(classes) for number in numbers], pa.int32()),
+            "part": ["test" if number % 5 == 0 else "train" for number in numbers],
+            "content_digest": digests(numbers),
+        },
+        SCHEMA,
+    )
+    folder.mkdir()
+    pieces = [table.slice(0, rows // 2), table.slice(rows // 2)]
+    entries = [shards.write_shard(folder, number, SCHEMA, [piece]) for number, piece in enumerate(pieces)]
+    shards.finish_dataset(folder, entries, SCHEMA, counts={"classes": dict.fromkeys(classes, 1)})
+    return folder
+
+
+def counts_of(rows: int, params: SplitParams, division: Division, classes: int = 2) -> dict[int, list[int]]:
+    labels = np.arange(rows, dtype=np.int32) % classes
+    parts = ["test" if number % 5 == 0 else "train" for number in range(rows)]
+    codes = assign(parts, labels, digests(range(rows)), params, division)
+    return {label: np.bincount(codes[labels == label], minlength=len(PARTS)).tolist() for label in range(classes)}
+
+
+@given(rows=st.integers(0, 10_000), shares=st.lists(st.integers(1, 100), min_size=1, max_size=5))
+def test_largest_remainder_adds_up_and_is_never_off_by_one(rows, shares):
+    fractions = [share / sum(shares) for share in shares]
+
+    counts = largest_remainder(rows, fractions)
+
+    assert sum(counts) == rows
+    assert all(abs(count - rows * share) < 1 + 1e-9 for count, share in zip(counts, fractions, strict=True))
+
+
+def test_every_class_gets_its_exact_shares(tmp_path: Path):
+    found = freeze(write_clean(tmp_path / "clean", 200), classes=CLASSES, params=STRATIFIED, seed=3, before=None)
+
+    division = Division(3, [found.split.thresholds[name] for name in CLASSES])
+    assert counts_of(200, STRATIFIED, division) == {0: [70, 10, 20], 1: [70, 10, 20]}
+    assert (found.added, found.rows) == (("a", "b"), 200)
+    assert 0 < found.moved < 40
+
+
+def test_with_given_test_rows_the_others_are_divided(tmp_path: Path):
+    found = freeze(write_clean(tmp_path / "clean", 200), classes=CLASSES, params=SOURCE, seed=3, before=None)
+
+    assert {second for _, second in found.split.thresholds.values()} == {HASHES}
+    division = Division(3, [found.split.thresholds[name] for name in CLASSES])
+    assert counts_of(200, SOURCE, division) == {0: [72, 8, 20], 1: [72, 8, 20]}
+
+
+def test_growth_leaves_what_is_frozen_and_a_new_class_is_added(tmp_path: Path):
+    before = freeze(write_clean(tmp_path / "clean", 200), classes=CLASSES, params=STRATIFIED, seed=3, before=None)
+    more = write_clean(tmp_path / "grown", 400, ["a", "b", "c"])
+    in_force = STRATIFIED.model_copy(update={"frozen": "mine"})
+
+    found = freeze(more, classes=["a", "b", "c"], params=in_force, seed=99, before=before.split)
+
+    assert (found.added, found.split.seed) == (("c",), 3)
+    assert found.split.thresholds.items() > before.split.thresholds.items()
+    again = freeze(more, classes=["a", "b", "c"], params=in_force, seed=1, before=found.split)
+    assert (again.split, again.added, again.moved) == (found.split, (), 0)
+
+
+def test_a_class_with_too_few_rows_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match="class 'a': 2 rows are too few to give the validation part one"):
+        freeze(write_clean(tmp_path / "clean", 4), classes=CLASSES, params=STRATIFIED, seed=3, before=None)
+    assert thresholds_of(np.arange(1, 11, dtype=np.uint64), (0.7, 0.1, 0.2)) == (8, 9)
+
+
+def test_rows_of_other_classes_are_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="of other classes"):
+        freeze(write_clean(tmp_path / "clean", 9), classes=["b", "a"], params=STRATIFIED, seed=3, before=None)
