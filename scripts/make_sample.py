@@ -3,7 +3,7 @@
     python scripts/make_sample.py                    # from Debian's package dataset-fashion-mnist
     python scripts/make_sample.py SOURCE --to FOLDER
 
-1 200 images of each class from the 60 000 training images and 200 of each from the 10 000 test images, chosen with
+1 200 images of each class from the 60 000 training images and 400 of each from the 10 000 test images, chosen with
 a fixed seed and kept in the source's order. The same source and the same zlib give the same bytes.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 SOURCE = Path("/usr/share/datasets/fashion-mnist")
 TARGET = Path(__file__).resolve().parent.parent / "samples" / "fashion_mnist"
 SEED = 20170825  # the day Fashion-MNIST was published
-IMAGES_PER_CLASS = {"train": 1200, "t10k": 200}
+IMAGES_PER_CLASS = {"train": 1200, "t10k": 400}
 
 IMAGES_MAGIC = 2051  # unsigned bytes, three dimensions: [image, row, column]
 LABELS_MAGIC = 2049  # unsigned bytes, one dimension: [label]
