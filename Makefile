@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
-.PHONY: check check-code check-tests check-some-tests bench hostile killings images lock clean
+.PHONY: check check-code check-tests check-some-tests bench hostile killings fortnight images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
@@ -79,6 +79,9 @@ hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3
 
 killings: setup ## SIGKILL of each process of a run at each stage, and the next try: STAGES="clean train"
 	@$(in_venv) python -m tests.system.killings $(if $(STAGES),--stages $(STAGES))
+
+fortnight: setup ## fourteen nights of the main job that try to bring the champion down: PICTURE=docs/images/fortnight.svg
+	@$(in_venv) python -m tests.system.fortnight $(if $(PICTURE),--picture $(PICTURE))
 
 lock: ## rewrite requirements/*.txt from *.in; UPGRADE=1 moves versions
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -87,8 +87,8 @@ class Project:
         return processes_in(self.root)
 
 
-def make_project(folder: Path) -> Project:
-    """Clone what git would see of this checkout, and give it the digits as its data set."""
+def copy_checkout(folder: Path) -> Project:
+    """Copy what git would see of this checkout, but for samples, tests and documents."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -101,9 +101,14 @@ def make_project(folder: Path) -> Project:
         if source.is_file() and not name.startswith(("samples/", "tests/", "docs/")):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
+    return Project(folder)
+
+
+def make_project(folder: Path) -> Project:
+    """Copy this checkout, and give it the digits as its data set."""
+    project = copy_checkout(folder)
     write_digits(folder / "digits")
     _adapt_contracts(folder)
-    project = Project(folder)
     project.change_recipe(
         name="digits",
         data={
