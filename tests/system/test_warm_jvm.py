@@ -110,12 +110,17 @@ spark.sql("CREATE DATABASE leaked")
 spark.sql("CREATE TABLE leaked_table (value INT) USING parquet")
 spark.sql("CREATE FUNCTION leaked_function AS 'org.apache.spark.sql.catalyst.expressions.Abs'")
 java.java.util.Timer("leaked timer", True)
+spark._jsparkSession.sharedState().conf().set("spark.sql.shuffle.partitions", "3")
+context._jsc.sc().conf().set("spark.x.leaked", "1")
+java.org.apache.hadoop.security.UserGroupInformation.setLoginUser(
+    java.org.apache.hadoop.security.UserGroupInformation.createRemoteUser("leaked"))
+java.System.setOut(java.System.err)
 spark.readStream.format("rate").load().writeStream.format("noop").start()
 """
 WORDS = (
     "a setting of the JVM", "a time zone or a language", "a level of the log", "a setting of Hadoop",
     "a file added to Spark", "a folder of checkpoints", "a database", "a table", "a function", "a streaming query",
-    "a thread",
+    "a thread", "a setting of Spark", "a user", "an output",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import stat
 import struct
@@ -22,10 +23,12 @@ from pipeline.errors import TryAgain
 from pipeline.runtime import processes
 from pipeline.runtime.progress import Progress
 from pipeline.runtime.warm import messages
-from pipeline.runtime.warm.server import PLAIN, common
+from pipeline.runtime.warm.server import PARENT, PLAIN, common
 
 LOG_NAME = "warm.log"
-_LONGEST_ID = 11  # digits of a process's id, and more
+_ID = r"[1-9]\d{0,9}"  # of a process
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_LENGTH = 8
 FOLDER = Path(".ratchet") / "warm"
 SERVER_VARIABLE = "RATCHET_WARM"  # in what a server has forked: the path of its socket
 ANCHOR_VARIABLE = "RATCHET_ANCHOR"  # the id of the process with which the server of a run in steps ends
@@ -36,20 +39,29 @@ class NoServer(Exception):
 
 
 def is_forked() -> bool:
-    """Return whether a server has forked this process, or one that has started it."""
-    return SERVER_VARIABLE in os.environ
+    """Return whether a server has forked this process: the variable alone says nothing, anybody can set it."""
+    return SERVER_VARIABLE in os.environ and sys.orig_argv[-1].endswith(PARENT)
 
 
 def socket_path(root: Path, driver: int, environment: Mapping[str, str] = os.environ) -> Path:
     """Return the path of a run's socket. `driver`: DVC's process, the anchor unless the environment names another."""
-    named = environment.get(ANCHOR_VARIABLE, "")
-    anchor = int(named) if named.isdecimal() and len(named) < _LONGEST_ID else driver
+    named = environment.get(ANCHOR_VARIABLE) or str(driver)
+    if not re.fullmatch(_ID, named, re.ASCII):
+        raise NoServer(
+            f"{ANCHOR_VARIABLE} is {named!r:.40}, no process's id; `export {ANCHOR_VARIABLE}=$$`, or unset it"
+        )
+    anchor = int(named)
     try:
         started = processes.started_ticks(anchor)
     except OSError as error:
         raise NoServer(f"the process {anchor}, with which the server would end, is gone") from error
     namespace = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - a container has other ids
-    return root / FOLDER / f"{namespace}-{anchor}-{started}"
+    return root / FOLDER / f"{machine()}-{namespace}-{anchor}-{started}"
+
+
+def machine() -> str:
+    """Return what tells this machine, since its start, from others that see the same folder."""
+    return _BOOT.read_text()[:_BOOT_LENGTH]
 
 
 def connect(path: Path) -> socket.socket:
@@ -222,7 +234,7 @@ def _folder(path: Path) -> Iterator[int]:
             path.mkdir(mode=0o700)
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise NoServer(f"{path}: {error.strerror}") from error
+        raise NoServer(f"{path}: {error.strerror}; remove it") from error
     try:
         found = os.fstat(folder)
         if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
@@ -230,6 +242,24 @@ def _folder(path: Path) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _opened(log: Path) -> Iterator[int]:
+    """Open the file of what a server says. Raises NoServer if it is none."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # Without waiting for a reader: somebody may have put a pipe there.
+        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise NoServer(f"{log}: {error.strerror}; remove it") from error
+    try:
+        if not stat.S_ISREG(os.fstat(output).st_mode):
+            raise NoServer(f"{log}: no regular file; remove it")
+        os.set_blocking(output, True)
+        yield output
+    finally:
+        os.close(output)
 
 
 def _address(folder: int, name: str) -> str:
@@ -253,15 +283,16 @@ def _connected(folder: int, name: str) -> socket.socket:
 
 
 def _start(folder: int, path: Path, log: Path, idle_s: float, environment: Mapping[str, str]) -> None:
-    """Start a server that outlives this process. What others have left behind is removed."""
+    """Start a server that outlives this process. What others of this machine have left behind is removed."""
     for name in os.listdir(folder):
         try:
             _connected(folder, name).close()
         except NoServer:
-            os.unlink(name, dir_fd=folder)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    anchor = os.pidfd_open(int(path.name.split("-")[1]))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            if name.startswith(f"{machine()}-"):
+                with suppress(IsADirectoryError):
+                    os.unlink(name, dir_fd=folder)
+    anchor = os.pidfd_open(int(path.name.split("-")[2]))
+    with _opened(log) as output, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         try:
             listener.bind(_address(folder, path.name))
             listener.listen()
@@ -276,8 +307,8 @@ def _start(folder: int, path: Path, log: Path, idle_s: float, environment: Mappi
                 common(environment),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
                 ],
                 setsid=True,
             )  # fmt: skip

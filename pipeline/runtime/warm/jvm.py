@@ -90,11 +90,14 @@ class Jvm:
             "a time zone or a language": f"{self._jvm.java.util.TimeZone.getDefault().getID()} "
             f"{self._jvm.java.util.Locale.getDefault()}",
             "a level of the log": str(self._log_levels()),
-            "a setting of Spark": str(self._session.conf().getAll()),
+            "a setting of Spark": str(self._session.conf().getAll())
+            + shared.conf().toDebugString()
+            + scala.conf().toDebugString(),
             "a setting of Hadoop": self._hadoop_settings(),
             "a file added to Spark": str(scala.listFiles()) + str(scala.listJars()) + str(scala.listArchives()),
             "a folder of checkpoints": str(scala.getCheckpointDir()),
-            "a database": str(shared.externalCatalog().listDatabases()),
+            "a database": str(shared.externalCatalog().listDatabases())
+            + str(shared.externalCatalog().getDatabase("default")),
             "a table": str(shared.externalCatalog().listTables("default")),
             "a function": str(shared.externalCatalog().listFunctions("default", "*")),
             "a streaming query": str(shared.activeStreamingQueries().keySet()),
@@ -102,6 +105,8 @@ class Jvm:
             "a global view": str(shared.globalTempViewManager().listViewNames("*")),
             "a listener": str(self._listeners()),
             "a thread": str(self._threads()),
+            "a user": str(self._jvm.org.apache.hadoop.security.UserGroupInformation.getLoginUser()),
+            "an output": str([self._jvm.System.identityHashCode(each) for each in self._outputs()]),
         }
 
     def _hadoop_settings(self) -> str:
@@ -110,7 +115,13 @@ class Jvm:
 
     def _log_levels(self) -> dict[str, str]:
         log = self._jvm.org.apache.logging.log4j.LogManager.getContext(False).getConfiguration()
-        return {str(name): str(settings.getLevel()) for name, settings in sorted(log.getLoggers().items())}
+        of_java = self._jvm.java.util.logging.LogManager.getLogManager().getLogger("").getLevel()
+        levels = {str(name): str(settings.getLevel()) for name, settings in sorted(log.getLoggers().items())}
+        return {**levels, "of java.util.logging": str(of_java)}
+
+    def _outputs(self) -> list[Any]:
+        system = self._jvm.System
+        return [system.out, system.err]
 
     def _listeners(self) -> list[str]:
         """Return the classes of what listens to Spark; each session has some of its own, which go with it."""

@@ -15,16 +15,20 @@ _LARGEST_BYTES = 128 * 1024  # an environment, mostly; below what a socket takes
 _MOST_FILES = 8
 
 
+class TooLong(OSError):
+    """A message that no socket takes at once."""
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     """Return two connected sockets."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[int] = ()) -> None:
-    """Send a message, and open files with it. Raises OSError if the other side has gone, or the message is too long."""
+    """Send a message, and open files with it. Raises TooLong, or OSError if the other side has gone."""
     content = json.dumps(message).encode()
     if len(content) > _LARGEST_BYTES:
-        raise OSError(f"a message of {len(content)} bytes is too long")
+        raise TooLong(f"a message of {len(content)} bytes is too long")
     socket.send_fds(connection, [content], files)
 
 

@@ -25,16 +25,21 @@ from pipeline.runtime import processes
 from pipeline.runtime.warm import messages
 from pipeline.runtime.warm.jvm_lease import JvmLease
 
+_SETTINGS = "RATCHET_SERVER__"
 PLAIN, SPARK = "plain", "spark"  # the parents: that of Spark ends with the JVM
 _PARENT = Path(__file__).with_name("parent.py")
+PARENT = "/runtime/warm/parent.py"  # the end of its path
 
 
 def common(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what all stages of a run have in their environment: not what names this stage, its files and settings."""
+    """Return what all stages of a run have in their environment: not what names this stage, its files and settings.
+
+    The settings of the server are among it: a stage for which it is switched off is not one of its run.
+    """
     return {
         name: value
         for name, value in environment.items()
-        if not name.startswith("RATCHET_") and name not in ("DVC_STAGE", "DVC_ROOT")
+        if name.startswith(_SETTINGS) or not (name.startswith("RATCHET_") or name in ("DVC_STAGE", "DVC_ROOT"))
     }
 
 
@@ -54,6 +59,7 @@ class Server:
 
     def __init__(self, listener: socket.socket, path: Path, anchor: int, idle_s: float) -> None:
         self._path, self._anchor, self._idle_s = path, anchor, idle_s
+        self._own_inode = path.stat().st_ino
         self._listener: socket.socket | None = listener
         self._handlers: dict[int, Callable[[], None]] = {listener.fileno(): self._accept}
         self._clients: set[socket.socket] = set()
@@ -157,10 +163,14 @@ class Server:
         self._processes[self._number] = Process(
             client, message["parent"], bool(message.get("jvm")), message.get("is_last_of_spark", False)
         )
-        with suppress(OSError):  # it has ended, which it is seen to have
-            needed = ("libraries", "module", "arguments", "folder", "environment")
-            order = {key: message[key] for key in needed}
+        needed = ("libraries", "module", "arguments", "folder", "environment")
+        order = {key: message[key] for key in needed}
+        try:
             messages.send(parent, {**order, "do": "run", "number": self._number}, files)
+        except messages.TooLong as error:
+            self._answer(self._processes.pop(self._number).client, {"no": str(error)})
+        except OSError:
+            return  # it has ended, which it is seen to have
 
     def _answer(self, client: socket.socket, message: Mapping[str, Any]) -> None:
         with suppress(OSError):
@@ -180,7 +190,9 @@ class Server:
 
     def _accept_no_more(self) -> None:
         if self._listener is not None:
-            self._path.unlink(missing_ok=True)  # first: once nobody listens, the name may be another server's
+            with suppress(FileNotFoundError):
+                if self._path.stat().st_ino == self._own_inode:  # somebody may have removed it: then it is another's
+                    self._path.unlink()  # first: once nobody listens, the name may be another server's
             self._handlers.pop(self._listener.fileno())
             self._listener.close()
             self._listener = None

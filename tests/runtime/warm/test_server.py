@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -251,9 +251,41 @@ def test_a_socket_that_is_left_over_is_removed(run: Run) -> None:
     victim.kill()
     wait_for(lambda: is_gone(victim.pid), "the server is gone")
     with running(run.root) as other:
-        (run.path.parent / "1-2-3").touch()
+        (run.path.parent / f"{client.machine()}-2-3-4").touch()
+        elsewhere, folder = run.path.parent / "other-2-3-4", run.path.parent / "folder"
+        elsewhere.touch()
+        folder.mkdir()
         assert other.run("pass").code == 0
-        assert list(run.path.parent.iterdir()) == [other.path]
+        assert sorted(run.path.parent.iterdir()) == sorted([folder, elsewhere, other.path])
+
+
+def test_a_server_that_ends_leaves_the_socket_of_its_successor(run: Run) -> None:
+    forked, process = run.start_waiting()
+    run.path.unlink()
+    with run.start_waiting()[0]:
+        process.kill()
+        with forked:
+            assert forked.wait() == -signal.SIGKILL
+        assert run.run("pass").code == 0
+        assert len(list(run.path.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_a_log_that_is_no_file_is_named_and_nobody_waits_for_it(run: Run, make: Callable[[Path], None]) -> None:
+    make(run.root / "warm.log")
+    assert reasons(run).startswith(f"{run.root}/warm.log: ")
+    assert reasons(run).endswith("; remove it")
+
+
+@pytest.mark.parametrize("named", ["-1", "abc", " 7", "0", "007", "9" * 5000, "٣٣"])
+def test_an_anchor_that_is_no_process_is_said(tmp_path: Path, named: str) -> None:
+    with pytest.raises(client.NoServer, match="no process's id"):
+        client.socket_path(tmp_path, os.getpid(), {client.ANCHOR_VARIABLE: named})
+
+
+def test_whoever_sets_the_servers_variable_is_not_forked_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(client.SERVER_VARIABLE, "/nowhere")
+    assert not client.is_forked()
 
 
 def test_a_socket_of_another_user_is_left_alone(run: Run) -> None:
@@ -362,6 +394,23 @@ def refusal(run: Run, **wanted: Any) -> str:
 def test_another_environment_is_refused(shared: Run) -> None:
     assert shared.run("pass").code == 0
     assert refusal(shared, FOREIGN="1") == "it knows another run"
+
+
+def test_a_stage_for_which_the_server_is_switched_off_is_not_its_own(shared: Run) -> None:
+    assert shared.run("pass").code == 0
+    assert refusal(shared, RATCHET_SERVER__ENABLED="false") == "it knows another run"
+
+
+def test_an_order_that_is_too_long_is_refused(shared: Run) -> None:
+    assert shared.run("pass", libraries=[LIBRARY] * 100).code == 0
+    request = {"do": "stage", "name": "work", "plan": None, "module": "pass", "arguments": []}
+    for length in range(127_000, 132_000, 400):
+        with (
+            shared.inside(RATCHET_FILLS="x" * length),
+            contextlib.suppress(client.NoServer),
+            client.Forked(shared.path, client.connect(shared.path), request) as process,
+        ):
+            process.wait()
 
 
 def test_a_message_that_is_too_long_is_refused(shared: Run) -> None:
