@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 import yaml
 
+from pipeline.data.cleaning import CONFLICT
 from pipeline.errors import DataError
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
@@ -23,6 +24,7 @@ def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, 
     assert quarantine.counts == {"rejected": dict(expected)}
     assert (clean.counts["in"], clean.counts["kept"], clean.counts["rejected"]) == (len(rows), 3000, expected.total())
     assert clean.rows + quarantine.rows == len(rows)
+    assert read_manifest(done / "data/split").counts["lost_test_rows"] == {CONFLICT: 1}
     raw_ids = table_of(done / "data/raw")["id"].to_pylist()
     kept_ids = table_of(done / "data/clean")["id"].to_pylist()
     rejected_ids = set(table_of(done / "data/quarantine")["id"].to_pylist())
