@@ -140,8 +140,8 @@ def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Map
 def lost_test_rows(rejected: pa.Table, params: SplitParams, division: Division) -> dict[str, int]:
     """Return how many rows the test part would have beside those it has, by the reason for which they are rejected.
 
-    `rejected` has the columns label, part, content_digest and reason. Equal rows count once, and a duplicate is no loss.
-    Where labels decide the part, a row of unknown label has none.
+    `rejected` has the columns label, part, content_digest and reason. Equal rows count once; a duplicate is no loss.
+    Unless the source gives the test part, a row of unknown label is in none.
     """
     rows = rejected.filter(pc.not_equal(rejected["reason"], DUPLICATE))
     if params.method == "source":
