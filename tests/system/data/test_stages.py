@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from pipeline.data.cleaning import CONFLICT
+from pipeline.data.decoding import shape_digest
 from pipeline.errors import DataError
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from tests.system.data.faulty_rows import make_root, picture, row, table_of, write_recipe
+from tests.system.data.faulty_rows import SIDE, make_root, picture, row, table_of, write_recipe
 
 
 def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, faulty):
@@ -37,6 +38,14 @@ def test_of_duplicates_across_the_source_s_parts_the_test_row_stays(done):
 
     [part] = [row["part"] for row in kept.select(["part", "image"]).to_pylist() if row["image"] == image]
     assert part == "test"
+
+
+def test_a_row_s_digest_is_of_what_it_holds_so_a_copy_encoded_otherwise_is_in_the_same_part(done):
+    kept = table_of(done / "data/clean").select(["image_encoding", "content_digest"]).to_pylist()
+    raw = [shape_digest(SIDE, SIDE, 1, picture(number).tobytes()) for number in range(0, 300, 2)]
+
+    pngs = {row["content_digest"] for row in kept if row["image_encoding"] == "png"}
+    assert pngs == set(raw)
 
 
 def test_each_part_holds_its_rows_at_the_fixed_size(done):
