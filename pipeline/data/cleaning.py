@@ -11,6 +11,9 @@ is kept, since nothing says which label is right.
 Where the source's own test files are the test part, its rows are given: a training row that equals one is rejected,
 whatever its label, and never takes a test row along. So the test rows stay the same however the training data grow.
 Test rows that contradict each other are rejected, and with them every training row that equals them.
+
+A row leaves with the digest of what it holds as its `content_digest`, so what follows from that does not depend on how
+a picture is encoded.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.data.feature_kinds import joined_digests, kind_of, raw_schema
 from pipeline.errors import DataError
@@ -40,13 +44,16 @@ FACTS_SCHEMA = pa.schema(
         ("position", pa.int32()),  # row inside the shard
         ("reason", pa.string()),  # of the row by itself; null if there is none
         ("content", pa.string()),  # digest of what its features hold; for a rejected row a unique text
+        ("held", pa.string()),  # the same where the row was delivered with another digest; null where not, or rejected
         ("label", pa.int32()),
         ("is_training", pa.bool_()),  # false sorts first: the test row is kept
         ("source", pa.string()),
         ("row", pa.int64()),
     ]
 )
-REJECTED_SCHEMA = pa.schema([("shard", pa.int32()), ("position", pa.int32()), ("reason", pa.string())])
+FOUND_SCHEMA = pa.schema(
+    [("shard", pa.int32()), ("position", pa.int32()), ("reason", pa.string()), ("held", pa.string())]
+)
 
 
 def reasons(features: Sequence[FeatureSpec]) -> tuple[str, ...]:
@@ -77,6 +84,8 @@ def examine(table: pa.Table, shard: int, classes: int, features: Sequence[Featur
     labels = table["label"].to_numpy(zero_copy_only=False)
     is_known = (labels >= 0) & (labels < classes)  # a missing label is NaN and fails both
     why = np.where((why == None) & ~is_known, UNKNOWN_LABEL, why)  # noqa: E711 - element by element
+    held = np.asarray(content, np.object_)
+    held[(why != None) | (held == np.asarray(table["content_digest"].to_pylist(), np.object_))] = None  # noqa: E711
     for position in np.flatnonzero(why != None):  # noqa: E711
         content[position] = f"{shard}:{position}"
     columns = {
@@ -84,6 +93,7 @@ def examine(table: pa.Table, shard: int, classes: int, features: Sequence[Featur
         "position": pa.array(np.arange(table.num_rows, dtype=np.int32)),
         "reason": pa.array(why, pa.string()),
         "content": pa.array(content, pa.string()),
+        "held": pa.array(held, pa.string()),
         "label": table["label"],
         "is_training": pa.array([part != "test" for part in table["part"].to_pylist()]),
         "source": table["source"],
@@ -110,8 +120,10 @@ def _told(spec: FeatureSpec, reason: str, features: Sequence[FeatureSpec]) -> st
     return reason if len(features) == 1 else f"{spec.name}: {reason}"
 
 
-def rejected_rows(facts: DataFrame, *, is_test_given: bool) -> DataFrame:
-    """Compare the rows of FACTS_SCHEMA and return those that are not kept, rows of REJECTED_SCHEMA.
+def compared(facts: DataFrame, *, is_test_given: bool) -> DataFrame:
+    """Compare the rows of FACTS_SCHEMA and return those that do not stay as they are, rows of FOUND_SCHEMA.
+
+    They are rejected, with a reason, or get the digest of what they hold, or both.
 
     If the test part `is_test_given`, its labels are those that equal rows are held against; otherwise all rows count
     alike. One shuffle, of digests and positions only.
@@ -123,10 +135,11 @@ def rejected_rows(facts: DataFrame, *, is_test_given: bool) -> DataFrame:
     in_order = equal.orderBy("is_training", "source", "row", "shard", "position")
     of_test = sql.when(~sql.col("is_training"), sql.col("label")) if is_test_given else sql.lit(None).cast("int")
     lowest, highest = (sql.coalesce(end(of_test).over(equal), end("label").over(equal)) for end in (sql.min, sql.max))
-    compared = facts.select(
+    beside_equals = facts.select(
         "shard",
         "position",
         "reason",
+        "held",
         ((lowest != highest) | (sql.col("label") != lowest)).alias("is_conflict"),
         sql.row_number().over(in_order).alias("rank"),
     )
@@ -135,14 +148,23 @@ def rejected_rows(facts: DataFrame, *, is_test_given: bool) -> DataFrame:
         .when(sql.col("is_conflict"), sql.lit(CONFLICT))
         .when(sql.col("rank") > 1, sql.lit(DUPLICATE))
     )
-    return compared.select("shard", "position", reason.alias("reason")).where(sql.col("reason").isNotNull())
+    found = beside_equals.select("shard", "position", reason.alias("reason"), "held")
+    return found.where(sql.col("reason").isNotNull() | sql.col("held").isNotNull())
 
 
-def separate(table: pa.Table, positions: npt.NDArray[np.int32], reasons: Sequence[str]) -> tuple[pa.Table, pa.Table]:
-    """Divide a shard's raw rows into the kept ones and the rejected ones, with their reasons, in order."""
-    is_kept = np.ones(table.num_rows, np.bool_)
-    is_kept[positions] = False
-    reason_of = dict(zip(positions.tolist(), reasons, strict=True))
-    rejected = table.filter(pa.array(~is_kept))
-    why = pa.array([reason_of[position] for position in np.flatnonzero(~is_kept).tolist()], pa.string())
-    return table.filter(pa.array(is_kept)), rejected.append_column("reason", why)
+def separate(table: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Divide a shard's raw rows into the kept ones and the rejected ones, with their reasons, in order.
+
+    `found` has the rows of FOUND_SCHEMA of this shard, whose digests are put in.
+    """
+    reasons = np.full(table.num_rows, None, np.object_)
+    digests = np.asarray(table["content_digest"].to_pylist(), np.object_)
+    positions, held = found["position"].to_numpy(), np.asarray(found["held"].to_pylist(), np.object_)
+    reasons[positions] = found["reason"].to_pylist()
+    is_other = held != None  # noqa: E711 - element by element
+    digests[positions[is_other]] = held[is_other]
+    place = table.column_names.index("content_digest")
+    table = table.set_column(place, "content_digest", pa.array(digests, pa.string()))
+    is_kept = pa.array(reasons == None)  # noqa: E711
+    why = pa.array(reasons[reasons != None], pa.string())  # noqa: E711
+    return table.filter(is_kept), table.filter(pc.invert(is_kept)).append_column("reason", why)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
-from pipeline.errors import UsageError
+from pipeline.errors import RatchetError, UsageError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.recipe.settings import Probability, Settings, validate
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -91,7 +91,13 @@ def file_of(name: str) -> str:
 def find_frozen(folder: Path, name: str) -> FrozenSplit | None:
     """Read a frozen split from the folder of all; None if there is none of this name."""
     path = folder / f"{name}.yaml"
-    return validate(FrozenSplit, parse_yaml(path), file_of(name)) if os.path.lexists(path) else None
+    if not os.path.lexists(path):
+        return None
+    try:
+        values = parse_yaml(path)
+    except RatchetError as error:
+        raise type(error)(str(error).replace(str(path), file_of(name))) from error
+    return validate(FrozenSplit, values, file_of(name))
 
 
 def read_frozen(folder: Path, params: SplitParams) -> FrozenSplit | None:

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.data.cleaning import (
     FACTS_SCHEMA,
-    REJECTED_SCHEMA,
+    FOUND_SCHEMA,
+    compared,
     examine,
     quarantine_schema,
     reasons,
-    rejected_rows,
     separate,
 )
 from pipeline.data.feature_kinds import Specs, raw_schema
@@ -51,8 +50,8 @@ def clean_dataset(
     order. Raises DataError if a class has no rows left.
     """
     manifest = read_manifest(raw)
-    rejected = _rejected(session, raw, manifest, len(classes), features, is_test_given=is_test_given)
-    tasks = _shards_to_clean(rejected, len(manifest.files))
+    found = _found(session, raw, manifest, len(classes), features, is_test_given=is_test_given)
+    tasks = _shards_to_clean(found, len(manifest.files))
     cleaned = run_tasks(
         session,
         partial(clean_shard, raw=raw, clean=clean, quarantine=quarantine, features=features),
@@ -80,11 +79,10 @@ def examine_shards(
 
 @dataclass(frozen=True)
 class ShardToClean:
-    """A shard of the raw data with its rejected rows: their positions `[row] int32` and reasons `[row] str`."""
+    """A shard of the raw data, and its rows of FOUND_SCHEMA."""
 
     number: int
-    positions: npt.NDArray[np.int32]
-    reasons: list[str]
+    found: pa.Table
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class CleanedShard:
 
 def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path, features: Specs) -> CleanedShard:
     """Write shard n of the clean rows from shard n of `raw`, and shard n of the quarantine if it has rows."""
-    kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.positions, task.reasons)
+    kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.found)
     rejects = quarantine_schema(features)
     return CleanedShard(
         clean=publish_shard(clean, task.number, raw_schema(features), [kept]),
@@ -109,29 +107,23 @@ def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path, fe
     )
 
 
-def _rejected(
+def _found(
     session: SparkSession, raw: Path, manifest: Manifest, classes: int, features: Specs, *, is_test_given: bool
 ) -> pa.Table:
-    """Return the rejected rows of `raw`, of REJECTED_SCHEMA, in their order."""
+    """Return the rows of `raw` that do not stay as they are, of FOUND_SCHEMA, in their order."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     shards = len(manifest.files)
     examine = partial(examine_shards, raw=raw, classes=classes, features=features)
     facts = session.range(0, shards, 1, shards).mapInArrow(examine, from_arrow_schema(FACTS_SCHEMA))
-    rejected = rejected_rows(facts, is_test_given=is_test_given).toArrow().cast(REJECTED_SCHEMA)
-    return rejected.sort_by([("shard", "ascending"), ("position", "ascending")])
+    found = compared(facts, is_test_given=is_test_given).toArrow().cast(FOUND_SCHEMA)
+    return found.sort_by([("shard", "ascending"), ("position", "ascending")])
 
 
-def _shards_to_clean(rejected: pa.Table, shards: int) -> list[ShardToClean]:
-    bounds = np.searchsorted(rejected["shard"].to_numpy(), np.arange(shards + 1))
-    return [
-        ShardToClean(
-            number=number,
-            positions=rejected["position"].slice(begin, end - begin).to_numpy(),
-            reasons=rejected["reason"].slice(begin, end - begin).to_pylist(),
-        )
-        for number, (begin, end) in enumerate(pairwise(bounds))
-    ]
+def _shards_to_clean(found: pa.Table, shards: int) -> list[ShardToClean]:
+    bounds = np.searchsorted(found["shard"].to_numpy(), np.arange(shards + 1)).tolist()
+    # Taken, not sliced: a slice is sent to its task with all that it is a slice of.
+    return [ShardToClean(n, found.take(pa.array(range(*ends), pa.int64()))) for n, ends in enumerate(pairwise(bounds))]
 
 
 def _count(

@@ -8,6 +8,7 @@ data that grow move no row. The thresholds are the shares, or those of each clas
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipeline.data.cleaning import DUPLICATE
 from pipeline.data.frozen_split import HASHES, FrozenSplit, Thresholds
 from pipeline.data.shard_tasks import read_shard
 from pipeline.errors import DataError
@@ -26,6 +29,9 @@ from pipeline.storage.manifests import read_manifest
 from pipeline.storage.shards import finish_dataset, write_shard
 
 SPLIT_SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
+_REJECTED_SCHEMA = pa.schema(
+    [("label", pa.int32()), ("part", pa.string()), ("content_digest", pa.string()), ("reason", pa.string())]
+)
 _COLUMNS = ("id", "label", "part", "content_digest")
 PARTS = ("train", "validation", "test")  # a part's code is its index
 Codes = npt.NDArray[np.int8]
@@ -131,8 +137,34 @@ def prove_apart(codes: Codes, ids: Sequence[str], digests: Sequence[str]) -> Map
     }
 
 
+def lost_test_rows(rejected: pa.Table, params: SplitParams, division: Division) -> dict[str, int]:
+    """Return how many rows the test part would have beside those it has, by the reason for which they are rejected.
+
+    `rejected` has the columns label, part, content_digest and reason. Equal rows count once; a duplicate is no loss.
+    Unless the source gives the test part, a row of unknown label is in none.
+    """
+    rows = rejected.filter(pc.not_equal(rejected["reason"], DUPLICATE))
+    if params.method == "source":
+        lost = rows.filter(pa.array(test_rows(rows["part"].to_pylist())))
+    else:
+        label = rows["label"]
+        is_known = pc.and_(pc.greater_equal(label, 0), pc.less(label, len(division.thresholds)))
+        rows = rows.filter(is_known)  # a missing label is dropped, too
+        codes = division.codes(rows["label"].to_numpy(), rows["content_digest"].to_pylist())
+        lost = rows.filter(pa.array(codes == PARTS.index("test")))
+    once = set(zip(lost["reason"].to_pylist(), lost["content_digest"].to_pylist(), strict=True))
+    return dict(sorted(Counter(reason for reason, _ in once).items()))
+
+
+def _rejected_rows(quarantine: Path) -> pa.Table:
+    names = _REJECTED_SCHEMA.names
+    tables = [read_shard(quarantine / entry.path, names) for entry in read_manifest(quarantine).files]
+    return pa.concat_tables([_REJECTED_SCHEMA.empty_table(), *(t.select(names).cast(_REJECTED_SCHEMA) for t in tables)])
+
+
 def split_dataset(
     clean: Path,
+    quarantine: Path,
     split: Path,
     *,
     classes: Sequence[str],
@@ -140,7 +172,10 @@ def split_dataset(
     division: Division,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, int]:
-    """Write to `split` the part of each row of `clean`, and the proof that parts are disjoint; return rows by part."""
+    """Write to `split` the part of each row of `clean`, and the proof that parts are disjoint; return rows by part.
+
+    What was rejected, `quarantine`, is only counted: how many of its rows the test part lacks.
+    """
     manifest = read_manifest(clean)
     tables = [read_shard(clean / entry.path, _COLUMNS) for entry in manifest.files]
     rows = pa.concat_tables(tables)
@@ -155,6 +190,11 @@ def split_dataset(
         entries.append(write_shard(split, len(entries), SPLIT_SCHEMA, [parts.slice(start, table.num_rows)]))
         start += table.num_rows
         on_progress(start, manifest.rows)
-    counts = {"parts": by_part, "classes": by_class, "proof": prove_apart(codes, ids, digests)}
+    counts = {
+        "parts": by_part,
+        "classes": by_class,
+        "proof": prove_apart(codes, ids, digests),
+        "lost_test_rows": lost_test_rows(_rejected_rows(quarantine), params, division),
+    }
     finish_dataset(split, entries, SPLIT_SCHEMA, counts=counts)
     return by_part

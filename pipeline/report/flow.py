@@ -16,12 +16,15 @@ from pipeline.records.manifest import MANIFEST_FILE, Manifest
 from pipeline.report.sections import Section, find_folder, section
 from pipeline.storage.manifests import read_manifest
 
-_PARTS, _REASONS, _PROOF = "parts", "rejected", "proof"  # what stages count in their manifests
+_PARTS, _REASONS, _PROOF, _LOST = "parts", "rejected", "proof", "lost_test_rows"  # what stages count in manifests
 
 
 @dataclass(frozen=True)
 class StageFlow:
-    """One stage's row counts, None if its data set is missing; `reasons` says why rows were rejected."""
+    """One stage's row counts, None if its data set is missing.
+
+    `reasons` says why rows were rejected; `lost`, why rows of the test part were, where the stage has divided the rows.
+    """
 
     name: str
     taken_in: int | None
@@ -29,6 +32,7 @@ class StageFlow:
     rejected: int | None = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
 
     @property
@@ -121,5 +125,6 @@ def _step(name: str, rows: Rows, found: Mapping[str, Section[DataSet]], order: S
         None if is_lost else rejected.rows if rejected else 0,
         reasons=rejected.counts(_REASONS) if rejected else {},
         parts=dict(sorted(parts.items(), key=lambda part: ranks.get(part[0], len(ranks)))),
+        lost=kept.counts(_LOST) if kept else {},
         note=rows.note or (rows.proof if kept and kept.has_proof else ""),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError, RatchetError, StorageError, UsageError
-from pipeline.graph import LOCK_FILE, covers
+from pipeline.graph import GRAPH_FILE, LOCK_FILE, covers
 from pipeline.runs.photograph import walk
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
             read_suite(root / contract.path, columns_of(recipe, contract.of))
         except UsageError as error:
             raise UsageError(str(error).replace(f"{root}/", "")) from error
+    if any(FOLDER in stage.deps for stage in graph.stages) and not (root / FOLDER).is_dir():
+        raise StorageError(f"{FOLDER} is no folder, and {GRAPH_FILE} names it; make it, empty or with frozen splits")
     if frozen := read_frozen(root / FOLDER, recipe.split):
         frozen.of_classes(recipe.data.classes, str(recipe.split.frozen))
     if not os.access(root, os.W_OK):

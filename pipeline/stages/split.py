@@ -20,6 +20,7 @@ def run(stage: StageContext) -> str:
     with published_folder(stage.out("data/split")) as split:
         by_part = split_dataset(
             stage.dep("data/clean"),
+            stage.dep("data/quarantine"),
             split,
             classes=classes,
             params=params,

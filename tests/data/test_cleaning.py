@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL, examine, reasons, separate
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, FOUND_SCHEMA, UNKNOWN_LABEL, examine, reasons, separate
 from pipeline.data.feature_kinds import specs
 from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
 from pipeline.errors import DataError
@@ -66,9 +66,11 @@ def test_reasons_are_counted_features_first_then_the_label_then_other_rows():
 def test_a_png_equals_the_raw_image_it_holds():
     png = row(image_encoding="png", image=picture(PIXELS, "png"))
 
-    contents = examine(raw_table(IMAGE, row(), png), 0, 2, IMAGE)["content"].to_pylist()
+    facts = examine(raw_table(IMAGE, row(), png, {**png, "label": 7}), 0, 2, IMAGE)
 
+    contents = facts["content"].to_pylist()
     assert contents[0] == contents[1]
+    assert facts["held"].to_pylist() == [None, contents[1], None]  # of the raw one, the digest says it already
 
 
 def test_rows_are_equal_only_if_all_of_their_features_are():
@@ -98,8 +100,13 @@ def test_content_that_is_not_its_digest_s_is_named():
 def test_separating_keeps_the_order_and_gives_each_rejected_row_its_own_reason():
     table = raw_table(IMAGE, *(row(id=str(n)) for n in range(5)))
 
-    kept, rejected = separate(table, np.array([1, 4], np.int32), ["first", "second"])
+    found = [(1, "first", None), (3, None, "held by 3"), (4, "second", "held by 4")]
+    lines = [dict(zip(FOUND_SCHEMA.names, (0, *line), strict=True)) for line in found]
 
+    kept, rejected = separate(table, pa.Table.from_pylist(lines, FOUND_SCHEMA))
+
+    assert kept["content_digest"].to_pylist() == [*table["content_digest"].to_pylist()[:3:2], "held by 3"]
+    assert rejected["content_digest"].to_pylist() == [table["content_digest"][1].as_py(), "held by 4"]
     assert kept["id"].to_pylist() == ["0", "2", "3"]
     assert rejected["id"].to_pylist() == ["1", "4"]
     assert rejected["reason"].to_pylist() == ["first", "second"]

@@ -6,13 +6,24 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.freezing import thresholds_of
 from pipeline.data.frozen_split import HASHES, FrozenSplit
-from pipeline.data.splitting import PARTS, Division, assign, class_counts, of_shares, prove_apart, stable_hash
+from pipeline.data.splitting import (
+    PARTS,
+    Division,
+    assign,
+    class_counts,
+    lost_test_rows,
+    of_shares,
+    prove_apart,
+    stable_hash,
+)
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
 from tests.data.equal_rows import Row, rejected
@@ -138,6 +149,31 @@ def test_a_class_that_a_frozen_split_lacks_is_named_with_the_command():
 
     with pytest.raises(UsageError, match=r"splits/f\.yaml: no thresholds of class 'b'; run `ratchet split freeze`"):
         Division.of(STRATIFIED.model_copy(update={"frozen": "f"}), 1, CLASSES, frozen)
+
+
+def lost(*rows: tuple[int | None, str, int, str], params: SplitParams) -> dict[str, int]:
+    """Return the lost test rows among rejected ones: label, part, what the row holds, reason."""
+    labels, parts, contents, reasons = zip(*rows, strict=True)
+    columns = {"label": pa.array(labels, pa.int32()), "part": parts, "content_digest": digests(contents)}
+    return lost_test_rows(pa.table({**columns, "reason": reasons}), params, divided(params))
+
+
+def test_lost_test_rows_are_those_of_the_source_s_test_files_where_they_are_given():
+    rows = [(0, "test", 1, CONFLICT), (1, "test", 1, CONFLICT), (1, "train", 1, CONFLICT), (0, "train", 2, CONFLICT)]
+    others = [(9, "test", 3, UNKNOWN_LABEL), (None, "test", 4, UNKNOWN_LABEL), (0, "test", 5, DUPLICATE)]
+
+    assert lost(*rows, *others, params=SOURCE) == {CONFLICT: 1, UNKNOWN_LABEL: 2}
+
+
+@pytest.mark.parametrize("method", ["hash", "stratified"])
+def test_lost_test_rows_are_those_whose_hash_would_put_them_there(method):
+    params = METHODS[method]
+    inside = [row for row, part in parts_of(list(range(60)), params).items() if part == "test"]
+    outside = [row for row in range(60) if row not in inside]
+    conflicting = [(label, "train", row, CONFLICT) for row in (*inside[:3], *outside) for label in (0, 1)]
+
+    assert lost(*conflicting, (0, "train", inside[4], DUPLICATE), params=params) == {CONFLICT: 3}
+    assert lost((9, "test", inside[0], UNKNOWN_LABEL), (None, "test", inside[1], UNKNOWN_LABEL), params=params) == {}
 
 
 def test_source_without_test_rows_says_what_to_set():

@@ -58,7 +58,14 @@ def _write_data(data: Path, answers: MadeAnswers) -> None:
         "raw": (2 * rows + 15, {}),
         "clean": (2 * rows, {}),
         "quarantine": (15, {"rejected": {"exact duplicate": 12, "label outside the declared classes": 3}}),
-        "split": (2 * rows, {"parts": {"train": rows, "test": rows}, "proof": {"rows": 2 * rows}}),
+        "split": (
+            2 * rows,
+            {
+                "parts": {"train": rows, "test": rows},
+                "proof": {"rows": 2 * rows},
+                "lost_test_rows": {"label outside the declared classes": 2},
+            },
+        ),
         "augmented": (rows, {}),
     }
     for name, (kept, counts) in sets.items():

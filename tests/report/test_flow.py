@@ -38,6 +38,12 @@ def test_rejected_rows_have_their_reasons_and_kept_ones_their_parts(whole_projec
     assert split.parts == normalize.parts == {"train": 400, "test": 400}
 
 
+def test_the_rows_that_the_test_part_has_lost_have_their_reasons(whole_project: Path) -> None:
+    steps = read_flow(whole_project).steps
+
+    assert [dict(step.lost) for step in steps] == [{}, {}, {"label outside the declared classes": 2}, {}, {}]
+
+
 def test_shares_are_of_all_source_rows(whole_project: Path) -> None:
     assert read_flow(whole_project).shares == {"train": 400 / 815, "test": 400 / 815, "rejected": 15 / 815}
 

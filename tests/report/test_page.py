@@ -39,6 +39,7 @@ def test_every_row_of_the_data_is_accounted_for(text: str) -> None:
     assert "12 exact duplicate" in text
     assert "no id and no image is in two parts" in text
     assert text.count("✓ add up") == 3
+    assert "test rows rejected: 2 label outside the declared classes" in text
 
 
 def test_every_class_has_its_figures(text: str, answers: MadeAnswers) -> None:

@@ -33,6 +33,7 @@ def root(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Pat
     contracts.mkdir(parents=True)
     for contract in GRAPH.contracts:
         shutil.copy(PROJECT / contract.path, tmp_path / contract.path)
+    (tmp_path / "splits").mkdir()
     (tmp_path / "execution.yaml").write_text("horovod: {workers: 2}\n")
     for name in ("require_java", "require_horovod"):
         monkeypatch.setattr(examine, name, lambda: None)
@@ -71,11 +72,16 @@ def test_a_frozen_split_that_is_not_there_or_lacks_a_class_is_refused(root: Path
         check_before(root, GRAPH, named, {})
 
     first, *others = recipe.data.classes
-    (root / "splits").mkdir()
     frozen = FrozenSplit.of(recipe.split, recipe.seed, dict.fromkeys(others, (1, HASHES)))
     (root / "splits" / "mine.yaml").write_text(frozen.text)
     with pytest.raises(UsageError, match=rf"^splits/mine\.yaml: no thresholds of class '{first}'"):
         check_before(root, GRAPH, named, {})
+
+
+def test_a_missing_folder_of_frozen_splits_is_named(root: Path, recipe: Recipe) -> None:
+    (root / "splits").rmdir()
+    with pytest.raises(StorageError, match=r"^splits is no folder, and dvc\.yaml names it; make it"):
+        check_before(root, GRAPH, recipe, {})
 
 
 def test_a_graph_that_checks_nothing_needs_no_contract(root: Path, recipe: Recipe) -> None:

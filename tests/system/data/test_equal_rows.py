@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from pipeline.data.cleaning import CONFLICT, DUPLICATE, FACTS_SCHEMA, rejected_rows
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, FACTS_SCHEMA, compared
 from tests.data.equal_rows import Row, rejected
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> di
             "position": row.number % 100,
             "reason": None,
             "content": row.content,
+            "held": None,
             "label": row.label,
             "is_training": row.part != "test",
             "source": f"{row.part}-images",
@@ -29,7 +30,7 @@ def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> di
         }
         for row in rows
     ]
-    found = rejected_rows(spark.createDataFrame(pa.Table.from_pylist(facts, FACTS_SCHEMA)), is_test_given=is_test_given)
+    found = compared(spark.createDataFrame(pa.Table.from_pylist(facts, FACTS_SCHEMA)), is_test_given=is_test_given)
     at = {(row.number // 100, row.number % 100): row for row in rows}
     return {at[line["shard"], line["position"]]: line["reason"] for line in found.toArrow().to_pylist()}
 

@@ -8,10 +8,12 @@ from collections import Counter
 import pytest
 import yaml
 
+from pipeline.data.cleaning import CONFLICT
+from pipeline.data.decoding import shape_digest
 from pipeline.errors import DataError
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from tests.system.data.faulty_rows import make_root, picture, row, table_of, write_recipe
+from tests.system.data.faulty_rows import SIDE, make_root, picture, row, table_of, write_recipe
 
 
 def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, faulty):
@@ -23,6 +25,7 @@ def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, 
     assert quarantine.counts == {"rejected": dict(expected)}
     assert (clean.counts["in"], clean.counts["kept"], clean.counts["rejected"]) == (len(rows), 3000, expected.total())
     assert clean.rows + quarantine.rows == len(rows)
+    assert read_manifest(done / "data/split").counts["lost_test_rows"] == {CONFLICT: 1}
     raw_ids = table_of(done / "data/raw")["id"].to_pylist()
     kept_ids = table_of(done / "data/clean")["id"].to_pylist()
     rejected_ids = set(table_of(done / "data/quarantine")["id"].to_pylist())
@@ -35,6 +38,14 @@ def test_of_duplicates_across_the_source_s_parts_the_test_row_stays(done):
 
     [part] = [row["part"] for row in kept.select(["part", "image"]).to_pylist() if row["image"] == image]
     assert part == "test"
+
+
+def test_a_row_s_digest_is_of_what_it_holds_so_a_copy_encoded_otherwise_is_in_the_same_part(done):
+    kept = table_of(done / "data/clean").select(["image_encoding", "content_digest"]).to_pylist()
+    raw = [shape_digest(SIDE, SIDE, 1, picture(number).tobytes()) for number in range(0, 300, 2)]
+
+    pngs = {row["content_digest"] for row in kept if row["image_encoding"] == "png"}
+    assert pngs == set(raw)
 
 
 def test_each_part_holds_its_rows_at_the_fixed_size(done):
