@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.evaluation.classification.metrics import Labels, Probabilities
 from pipeline.recipe.task import Mistake, Mistakes, Table
+from pipeline.runtime.progress import count as in_words
 
 _CONFUSIONS = 8
 
@@ -19,7 +20,7 @@ def find(
     wrong = int(np.count_nonzero(probabilities.argmax(axis=1) != labels))
     worst = worst_mistakes(ids, labels, probabilities, classes, count)
     return Mistakes(
-        sentence=f"{wrong} of {len(labels)} validation rows are classified wrongly.",
+        sentence=f"{in_words(wrong)} of {in_words(len(labels))} validation rows are classified wrongly.",
         worst=tuple(worst),
         words=f"The {len(worst)} validation rows that the model got wrong with the highest confidence: the true class, "
         "the class it was taken for, the confidence (0 to 1) and the beginning of the id.",
