@@ -73,7 +73,8 @@ def evaluate(root: Path, task: Task, of_test: npt.NDArray[np.float32]) -> None:
     for name, drawing in measuring.drawings(task, HISTORY, test).items():
         write_file(root / "reports" / "plots" / name, drawing)
     (root / "reports" / "predictions").mkdir()
-    write_predictions(root / "reports" / "predictions", "test", test, task)
+    for part in ("validation", "test"):
+        write_predictions(root / "reports" / "predictions", part, test, task)
 
 
 def evidence(
@@ -83,7 +84,7 @@ def evidence(
     store(root / "models" / "candidate", task.name, 1.0)
     champion = Champion(identity=Identity(name="pets", version=3, digest=digest), registry="local")
     write_record(root / "models" / "champion" / CHAMPION_FILE, champion)
-    predictions = read_predictions(root / "reports" / "predictions")
+    predictions = read_predictions(root / "reports" / "predictions" / "test")
     return gather(
         candidate=root / "models" / "candidate",
         champion=root / "models" / "champion",

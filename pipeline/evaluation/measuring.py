@@ -1,4 +1,7 @@
-"""What a task says of a candidate's predictions: metrics of both parts, tables for DVC, drawings for the page."""
+"""What a task says of a candidate's predictions: metrics for the gate, tables for DVC and drawings for the page.
+
+The metrics are those of the training and the test part; tables and drawings are of `predictions.SHOWN_PART`.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +41,15 @@ def report(task: Task, train: Predictions, test: Predictions) -> MetricsReport:
     )
 
 
-def tables(task: Task, history: History, test: Predictions) -> dict[str, bytes]:
+def tables(task: Task, history: History, shown: Predictions) -> dict[str, bytes]:
     """Return the CSV files behind `dvc plots show`, by file name."""
-    own = task.tables(test.labels, test.answers)
+    own = task.tables(shown.labels, shown.answers)
     return {f"{learning_curves.LEARNING_CURVES}.csv": learning_curves.table(history), **own}
 
 
-def drawings(task: Task, history: History, test: Predictions) -> dict[str, bytes]:
+def drawings(task: Task, history: History, shown: Predictions) -> dict[str, bytes]:
     """Return the SVG files of the page, by file name."""
-    own = task.drawings(test.labels, test.answers)
+    own = task.drawings(shown.labels, shown.answers)
     if set(own) != {f"{plot.name}.svg" for plot in task.plots}:
         raise Bug(f"task {task.name} draws {', '.join(sorted(own))}, not what it declares in plots")
     return {f"{learning_curves.LEARNING_CURVES}.svg": learning_curves.drawing(history), **own}

@@ -1,4 +1,4 @@
-"""The model's predictions, row by row, stored for the gate and the page as a data set.
+"""The model's predictions, row by row, stored for the gate and the page: a data set of each part.
 
 Columns: `id`, `label` (the truth) and `answers` (the model's numbers, flat), in the order of the part they are for.
 """
@@ -20,6 +20,9 @@ from pipeline.records.manifest import Manifest
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
 
+# What people are shown of single rows: whoever looks at test rows tunes to them.
+SHOWN_PART = "validation"
+
 _Number = TypeVar("_Number", np.int32, np.float32)
 
 
@@ -33,7 +36,9 @@ class Predictions:
 
 
 def write_predictions(folder: Path, part: str, predictions: Predictions, task: Task) -> Manifest:
-    """Write `<part>.parquet` and the manifest, which has the task and the classes, into an empty folder."""
+    """Write a part as `<part>/`, a data set whose manifest has the task and the classes, into `folder`."""
+    target = folder / part
+    target.mkdir()
     answers = np.ascontiguousarray(predictions.answers, np.float32)
     shape = answers.shape[1:]
     schema = pa.schema(
@@ -47,15 +52,13 @@ def write_predictions(folder: Path, part: str, predictions: Predictions, task: T
         },
         schema=schema,
     )
-    entry = shards.write_shard(folder, 0, schema, [table])
-    (folder / entry.path).rename(folder / f"{part}.parquet")
-    entry = entry.changed(path=f"{part}.parquet")
+    entry = shards.write_shard(target, 0, schema, [table])
     counts = {"task": task.choice.model_dump(mode="json"), "classes": list(task.classes), "answer_shape": list(shape)}
-    return shards.finish_dataset(folder, [entry], schema, counts=counts)
+    return shards.finish_dataset(target, [entry], schema, counts=counts)
 
 
 def read_predictions(folder: Path) -> Predictions:
-    """Read predictions after checking the manifest's digests; raise DataError if they do not match."""
+    """Read one part's predictions after checking the manifest's digests; raise DataError if they do not match."""
     manifest = read_manifest(folder)
     shape = manifest.counts.get("answer_shape")
     if not isinstance(shape, list) or "answers" not in manifest.columns:

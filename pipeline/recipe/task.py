@@ -151,15 +151,18 @@ class Task(ABC):
         return {}
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
-        """Return the CSV files behind `dvc plots show`, by file name."""
+        """Return the CSV files behind `dvc plots show`, by file name. The rows are those of the validation part."""
         return {}
 
     def drawings(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
-        """Return the SVG file of each of `plots`, by file name."""
+        """Return the SVG file of each of `plots`, by file name. The rows are those of the validation part."""
         return {}
 
     def mistakes(self, ids: Sequence[str], labels: Labels, answers: Answers, count: int) -> Mistakes | None:  # noqa: ARG002
-        """Return where the model errs, with at most `count` rows; None if the task cannot say."""
+        """Return where the model errs, with at most `count` rows; None if the task cannot say.
+
+        The rows are those of the validation part, and its words say so: whoever looks at test rows tunes to them.
+        """
         return None
 
 

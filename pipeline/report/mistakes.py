@@ -16,13 +16,13 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from pipeline.errors import DataError
-from pipeline.evaluation.predictions import Predictions, read_predictions
+from pipeline.evaluation.predictions import SHOWN_PART, Predictions, read_predictions
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import Mistakes, Task, task_of
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.manifest import Manifest
 from pipeline.report.run_files import RunFiles
-from pipeline.report.sections import Section, section
+from pipeline.report.sections import Section, find_folder, section
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
 
@@ -60,9 +60,12 @@ def read_errors(files: RunFiles, wanted: Any) -> Section[Errors]:
 
 
 def _read_errors(files: RunFiles, wanted: int) -> Errors | None:
-    folder = files.folder("predictions")
-    if folder is None:
+    everything = files.folder("predictions")
+    if everything is None:
         return None
+    folder = find_folder(everything / SHOWN_PART)
+    if folder is None:
+        raise DataError(f"{everything}: no predictions for the {SHOWN_PART} part; run evaluate again")
     manifest = read_manifest(folder, verify=False)
     predictions, task = checked_predictions(folder), _task(manifest, folder)
     try:
@@ -73,15 +76,15 @@ def _read_errors(files: RunFiles, wanted: int) -> Errors | None:
     if found is None:
         return Errors(Mistakes("", (), ""), [])
     worst = [ShownMistake(one.row, predictions.ids[one.row], one.truth, one.answer, one.figure) for one in found.worst]
-    shown = section(lambda: _with_pictures(files, worst, Path(manifest.files[0].path).stem), files.root)
+    shown = section(lambda: _with_pictures(files, worst), files.root)
     return Errors(found, shown.value or worst, shown.problem)
 
 
-def _with_pictures(files: RunFiles, worst: list[ShownMistake], part: str) -> list[ShownMistake]:
+def _with_pictures(files: RunFiles, worst: list[ShownMistake]) -> list[ShownMistake]:
     prepared = files.folder("prepared")
     if prepared is None:
-        raise DataError(f"the data that were asked about ({part} part) are not here")
-    return with_pictures(worst, prepared / part)
+        raise DataError(f"the data that were asked about ({SHOWN_PART} part) are not here")
+    return with_pictures(worst, prepared / SHOWN_PART)
 
 
 def checked_predictions(folder: Path) -> Predictions:

@@ -1,4 +1,7 @@
-"""Stage evaluate: measures the candidate on the training part (as it is, without changed copies) and the test part."""
+"""Stage evaluate: asks the candidate about every part, the training part as it is, without changed copies.
+
+Training and test part are measured; what people look at (tables, drawings, single rows) is of the validation part.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from functools import partial
 
 from pipeline.evaluation import measuring
 from pipeline.evaluation.predict import predict
-from pipeline.evaluation.predictions import Predictions, write_predictions
+from pipeline.evaluation.predictions import SHOWN_PART, Predictions, write_predictions
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.records.training_history import parse_history
@@ -18,12 +21,12 @@ from pipeline.storage.shards import read_rows
 
 
 def run(stage: StageContext) -> str:
-    """Publish metrics, plots, and the answers to the test part row by row; return the primary metric in words."""
+    """Publish metrics, plots, and the answers row by row; return the primary metric in words."""
     task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
     candidate, path = stage.dep("models/candidate"), stage.dep("models/candidate/history.csv")
     history = parse_history(read_text(path), str(path))
     predictions = {}
-    for part in ("train", "test"):
+    for part in ("train", SHOWN_PART, "test"):
         rows = read_rows(stage.dep(f"data/prepared/{part}"))
         stage.progress.step(f"asking the candidate about the {part} part")
         answers = predict(
@@ -36,17 +39,18 @@ def run(stage: StageContext) -> str:
         measuring.check(task, predictions[part], part)
 
     stage.progress.step("measuring")
-    test = predictions["test"]
+    test, shown = predictions["test"], predictions[SHOWN_PART]
     report = measuring.report(task, predictions["train"], test)
     for out, files in (
-        ("reports/plot_data", measuring.tables(task, history, test)),
-        ("reports/plots", measuring.drawings(task, history, test)),
+        ("reports/plot_data", measuring.tables(task, history, shown)),
+        ("reports/plots", measuring.drawings(task, history, shown)),
     ):
         with published_folder(stage.out(out)) as folder:
             for name, content in files.items():
                 (folder / name).write_bytes(content)
     with published_folder(stage.out("reports/predictions")) as folder:
-        write_predictions(folder, "test", test, task)
+        for part, answered in predictions.items():
+            write_predictions(folder, part, answered, task)
     write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is promoted
     primary = task.metrics[0]
     return f"test {primary.title} {report.primary_figure:.3f} on {count(len(test.labels))} rows"

@@ -23,7 +23,7 @@ def run(stage: StageContext) -> str:
     rule, seed = stage.param("gate", GateParams), stage.param("seed", int)
     task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
     candidate, test = stage.dep("models/candidate"), read_rows(stage.dep("data/prepared/test"))
-    predictions = read_predictions(stage.dep("reports/predictions"))
+    predictions = read_predictions(stage.dep("reports/predictions/test"))
     exports, scratch = stage.shared(".ratchet/exports"), stage.volatile(".ratchet/gate")
     first = {name: values[: rule.parity.rows] for name, values in test.columns.items()}
     stage.progress.step("asking the champion and the exported candidate")

@@ -14,7 +14,7 @@ from pipeline.storage.manifests import read_manifest, write_manifest
 @pytest.fixture
 def written(answers: Any, tmp_path: Path) -> Path:
     write_predictions(tmp_path, "test", answers.predictions, answers.task)
-    return tmp_path
+    return tmp_path / "test"
 
 
 def test_predictions_come_back_bit_for_bit(written: Path, answers: Any) -> None:
@@ -25,10 +25,10 @@ def test_predictions_come_back_bit_for_bit(written: Path, answers: Any) -> None:
     np.testing.assert_array_equal(back.answers, answers.probabilities)
 
 
-def test_the_manifest_names_part_task_and_classes(written: Path, answers: Any) -> None:
+def test_the_manifest_names_task_and_classes(written: Path, answers: Any) -> None:
     manifest = read_manifest(written)
 
-    assert [entry.path for entry in manifest.files] == ["test.parquet"]
+    assert [entry.path for entry in manifest.files] == ["part-00000.parquet"]
     assert manifest.rows == len(answers.labels)
     assert manifest.counts == {
         "task": {"name": "classification", "settings": {"calibration_bins": 15}},
@@ -40,16 +40,15 @@ def test_the_manifest_names_part_task_and_classes(written: Path, answers: Any) -
 
 def test_the_same_predictions_have_the_same_bytes(written: Path, answers: Any, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    again.mkdir()
 
-    write_predictions(again, "test", read_predictions(written), answers.task)
+    write_predictions(tmp_path, "again", read_predictions(written), answers.task)
 
-    assert (again / "test.parquet").read_bytes() == (written / "test.parquet").read_bytes()
+    assert (again / "part-00000.parquet").read_bytes() == (written / "part-00000.parquet").read_bytes()
     assert (again / "manifest.json").read_bytes() == (written / "manifest.json").read_bytes()
 
 
 def test_damaged_predictions_are_refused(written: Path) -> None:
-    path = written / "test.parquet"
+    path = written / "part-00000.parquet"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -65,7 +64,7 @@ def test_answers_of_any_shape_come_back(answers: Any, tmp_path: Path, shape: tup
 
     write_predictions(tmp_path, "test", predictions, answers.task)
 
-    np.testing.assert_array_equal(read_predictions(tmp_path).answers, given)
+    np.testing.assert_array_equal(read_predictions(tmp_path / "test").answers, given)
 
 
 def test_another_data_set_is_not_taken_for_predictions(written: Path) -> None:

@@ -27,6 +27,7 @@ from pipeline.storage.record_files import write_record
 from tests.evaluation.made_answers import HISTORY, MadeAnswers
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("train", "validation", "test")
 STAGES = [
     *("ingest", "check_raw", "clean", "split", "normalize", "augment", "check_prepared", "train", "evaluate"),
     *("champion", "gate", "register"),
@@ -34,7 +35,7 @@ STAGES = [
 
 
 def make_project(root: Path, answers: MadeAnswers) -> None:
-    """Write everything under a root; the training part holds the same rows as the test part."""
+    """Write everything under a root; each part holds the same rows."""
     recipe = yaml.safe_load((ROOT / "params.yaml").read_bytes())
     recipe["data"]["classes"] = list(answers.classes)
     (root / "params.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
@@ -47,7 +48,7 @@ def make_project(root: Path, answers: MadeAnswers) -> None:
     write_record(root / "reports" / "registration.json", _registration(digest))
     for suite, column in (("raw", "label"), ("prepared", "image_std")):
         folder = root / "reports" / "contracts" / suite
-        write_record(folder / "result.json", _contract(suite, column, 2 * len(answers.labels)))
+        write_record(folder / "result.json", _contract(suite, column, 3 * len(answers.labels)))
         artifacts.write_file(folder / "documents" / "index.html", b"<!doctype html>")
     write_record(root / "reports" / "run.json", _run())
 
@@ -55,14 +56,14 @@ def make_project(root: Path, answers: MadeAnswers) -> None:
 def _write_data(data: Path, answers: MadeAnswers) -> None:
     rows = len(answers.labels)
     sets: dict[str, tuple[int, dict[str, Any]]] = {
-        "raw": (2 * rows + 15, {}),
-        "clean": (2 * rows, {}),
+        "raw": (3 * rows + 15, {}),
+        "clean": (3 * rows, {}),
         "quarantine": (15, {"rejected": {"exact duplicate": 12, "label outside the declared classes": 3}}),
         "split": (
-            2 * rows,
+            3 * rows,
             {
-                "parts": {"train": rows, "test": rows},
-                "proof": {"rows": 2 * rows},
+                "parts": dict.fromkeys(PARTS, rows),
+                "proof": {"rows": 3 * rows},
                 "lost_test_rows": {"label outside the declared classes": 2},
             },
         ),
@@ -71,7 +72,7 @@ def _write_data(data: Path, answers: MadeAnswers) -> None:
     for name, (kept, counts) in sets.items():
         entry = FileEntry(path="part-00000.parquet", rows=kept, size_bytes=1, digest="sha256:0")
         write_manifest(data / name, Manifest(rows=kept, files=(entry,), columns={"id": "string"}, counts=counts))
-    for part in ("train", "test"):
+    for part in PARTS:
         _write_images(data / "prepared" / part, answers)
 
 
@@ -116,7 +117,8 @@ def _write_evaluation(reports: Path, answers: MadeAnswers) -> None:
     for name, drawing in measuring.drawings(task, HISTORY, given).items():
         artifacts.write_file(reports / "plots" / name, drawing)
     with artifacts.published_folder(reports / "predictions") as folder:
-        write_predictions(folder, "test", given, task)
+        for part in PARTS:
+            write_predictions(folder, part, given, task)
 
 
 def _verdict(digest: str, answers: MadeAnswers) -> Verdict:

@@ -183,7 +183,7 @@ def test_values_that_nobody_expects_do_no_harm(small: Path, damaged: Path, data:
 @given(
     st.sampled_from([odd for odd in ODD if odd == odd]),  # no manifest can be written with NaN
     st.sampled_from(["classes", "parts", "rejected", "proof"]),
-    st.sampled_from(["reports/predictions", "data/split", "data/quarantine"]),
+    st.sampled_from(["reports/predictions/validation", "data/split", "data/quarantine"]),
 )
 def test_counts_that_nobody_expects_do_no_harm(small: Path, damaged: Path, odd: Any, key: str, folder: str) -> None:
     path = damaged / folder / "manifest.json"

@@ -24,8 +24,7 @@ from tests.report.reading import written
 def rewrite_predictions(folder: Path, change: Callable[[Predictions], Predictions]) -> None:
     manifest, predictions = read_manifest(folder), read_predictions(folder)
     shutil.rmtree(folder)
-    folder.mkdir()
-    write_predictions(folder, "test", change(predictions), answers_task(manifest))
+    write_predictions(folder.parent, folder.name, change(predictions), answers_task(manifest))
 
 
 def answers_task(manifest: Manifest) -> Task:
@@ -52,7 +51,7 @@ def rewrite_table(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     ],
 )
 def test_predictions_that_cannot_be_are_said(project: Path, change: Any, said: str) -> None:
-    rewrite_predictions(project / "reports" / "predictions", change)
+    rewrite_predictions(project / "reports" / "predictions" / "validation", change)
 
     assert said in written(project)
 
@@ -68,7 +67,7 @@ def test_predictions_that_cannot_be_are_said(project: Path, change: Any, said: s
     ],
 )
 def test_predictions_whose_classes_are_not_known_are_said(project: Path, classes: Any, said: str) -> None:
-    folder = project / "reports" / "predictions"
+    folder = project / "reports" / "predictions" / "validation"
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.changed(counts={**manifest.counts, "classes": classes}))
 
@@ -86,7 +85,7 @@ def test_predictions_whose_classes_are_not_known_are_said(project: Path, classes
     ],
 )
 def test_predictions_whose_task_is_not_known_are_said(project: Path, task: Any, said: str) -> None:
-    folder = project / "reports" / "predictions"
+    folder = project / "reports" / "predictions" / "validation"
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.changed(counts={**manifest.counts, "task": task}))
 
@@ -95,11 +94,11 @@ def test_predictions_whose_task_is_not_known_are_said(project: Path, task: Any, 
 
 @pytest.mark.parametrize("shape", [None, 3, ["a"], [], [3], [4, 1], [-1], [10**30]])
 def test_predictions_of_another_shape_are_said(project: Path, shape: Any) -> None:
-    folder = project / "reports" / "predictions"
+    folder = project / "reports" / "predictions" / "validation"
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.changed(counts={**manifest.counts, "answer_shape": shape}))
 
-    assert "reports/predictions: " in written(project)
+    assert "reports/predictions/validation: " in written(project)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +112,9 @@ def test_predictions_of_another_shape_are_said(project: Path, shape: Any) -> Non
     ],
 )
 def test_predictions_with_other_columns_are_said(project: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    rewrite_table(project / "reports" / "predictions", change)
+    rewrite_table(project / "reports" / "predictions" / "validation", change)
 
-    assert "reports/predictions: " in written(project)
+    assert "reports/predictions/validation: " in written(project)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_predictions_with_other_columns_are_said(project: Path, change: Callable
 def test_images_that_are_not_what_their_manifest_says_leave_the_mistakes_without_pictures(
     project: Path, change: Callable[[pa.Table], pa.Table]
 ) -> None:
-    rewrite_table(project / "data" / "prepared" / "test", change)
+    rewrite_table(project / "data" / "prepared" / "validation", change)
 
     assert "rows are classified wrongly" in written(project)
 
@@ -139,7 +138,7 @@ def test_images_that_are_not_what_their_manifest_says_leave_the_mistakes_without
     "change", [{"shape": (28, 28, 2)}, {"shape": (7, 7, 1)}, {"shape": (28,)}, {"shape": ()}, {"dtype": "float32"}]
 )
 def test_images_that_cannot_be_drawn_are_said(project: Path, change: dict[str, Any]) -> None:
-    folder = project / "data" / "prepared" / "test"
+    folder = project / "data" / "prepared" / "validation"
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.changed(features=(manifest.features[0].changed(**change),)))
 

@@ -23,10 +23,10 @@ def test_every_stage_of_a_whole_run_has_its_rows(whole_project: Path) -> None:
     steps = read_flow(whole_project).steps
 
     assert [(step.name, step.taken_in, step.kept, step.rejected) for step in steps] == [
-        ("ingest", None, 815, 0),
-        ("clean", 815, 800, 15),
-        ("split", 800, 800, 0),
-        ("normalize", 800, 800, 0),
+        ("ingest", None, 1215, 0),
+        ("clean", 1215, 1200, 15),
+        ("split", 1200, 1200, 0),
+        ("normalize", 1200, 1200, 0),
         ("augment", None, 400, 0),
     ]
 
@@ -35,7 +35,7 @@ def test_rejected_rows_have_their_reasons_and_kept_ones_their_parts(whole_projec
     _, clean, split, normalize, _ = read_flow(whole_project).steps
 
     assert clean.reasons == {"exact duplicate": 12, "label outside the declared classes": 3}
-    assert split.parts == normalize.parts == {"train": 400, "test": 400}
+    assert split.parts == normalize.parts == {"train": 400, "validation": 400, "test": 400}
 
 
 def test_the_rows_that_the_test_part_has_lost_have_their_reasons(whole_project: Path) -> None:
@@ -45,7 +45,8 @@ def test_the_rows_that_the_test_part_has_lost_have_their_reasons(whole_project: 
 
 
 def test_shares_are_of_all_source_rows(whole_project: Path) -> None:
-    assert read_flow(whole_project).shares == {"train": 400 / 815, "test": 400 / 815, "rejected": 15 / 815}
+    parts = dict.fromkeys(("train", "validation", "test"), 400 / 1215)
+    assert read_flow(whole_project).shares == {**parts, "rejected": 15 / 1215}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_manifest_that_cannot_be_used_is_a_problem_named_from_the_root(project
     flow = read_flow(project)
 
     assert flow.problems[0].startswith("data/clean/manifest.json: not valid JSON")
-    assert flow.steps[0].kept == 815
+    assert flow.steps[0].kept == 1215
     assert flow.steps[1].adds_up is None
 
 

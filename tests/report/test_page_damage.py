@@ -17,7 +17,7 @@ PARTS = [
     "data/raw",
     "data/quarantine",
     "data/split",
-    "data/prepared/test",
+    "data/prepared/validation",
     "reports",
     "reports/verdict.json",
     "reports/registration.json",
@@ -26,6 +26,7 @@ PARTS = [
     "reports/plots",
     "reports/plots/roc.svg",
     "reports/predictions",
+    "reports/predictions/validation",
     "reports/contracts/raw",
 ]
 ROOT = Path(__file__).parents[2]
@@ -58,9 +59,9 @@ def test_a_damaged_verdict_is_never_taken_for_a_promotion(project: Path) -> None
 @pytest.mark.parametrize(
     ("damaged", "said"),
     [
-        ("reports/predictions/test.parquet", "do not match the digest"),
-        ("reports/predictions/manifest.json", "not valid JSON"),
-        ("data/prepared/test/manifest.json", "no pictures"),
+        ("reports/predictions/validation/part-00000.parquet", "do not match the digest"),
+        ("reports/predictions/validation/manifest.json", "not valid JSON"),
+        ("data/prepared/validation/manifest.json", "no pictures"),
         ("data/raw/manifest.json", "manifest.json: not valid JSON"),
         ("reports/plots/roc.svg", "the picture is not SVG"),
         ("params.yaml", "params.yaml"),

@@ -44,7 +44,7 @@ def poison(project: Path) -> None:
     recipe["model"]["settings"][HARM] = HARM
     (project / "params.yaml").write_text(yaml.safe_dump(recipe))
     for folder, counts in {
-        project / "reports" / "predictions": {"classes": [HARM, "coat" + HARM, "bag", "shirt"]},
+        project / "reports" / "predictions" / "validation": {"classes": [HARM, "coat" + HARM, "bag", "shirt"]},
         project / "data" / "quarantine": {"rejected": {HARM: 15}},
     }.items():
         manifest = read_manifest(folder, verify=False)

@@ -30,7 +30,8 @@ def test_a_whole_run_has_a_digest_of_all_it_hangs_on(whole_project: Path) -> Non
         "recipe (params.yaml)",
         "graph (dvc.yaml)",
         "graph as run (dvc.lock)",
-        *("data/raw", "data/clean", "data/split", "data/prepared/test", "data/prepared/train", "data/augmented"),
+        *("data/raw", "data/clean", "data/split"),
+        *("data/prepared/test", "data/prepared/train", "data/prepared/validation", "data/augmented"),
     ]
     assert all(digest.value.startswith("sha256:") for digest in found.values())
 

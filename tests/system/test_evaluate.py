@@ -108,9 +108,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     digits = load_digits()
     pixels, labels = (digits.images[..., np.newaxis] * 255 / 16).astype(np.uint8), digits.target
-    write_part(root / "data" / "prepared" / "train", pixels[:1200], labels[:1200])
+    write_part(root / "data" / "prepared" / "train", pixels[:1000], labels[:1000])
+    write_part(root / "data" / "prepared" / "validation", pixels[1000:1200], labels[1000:1200])
     write_part(root / "data" / "prepared" / "test", pixels[1200:], labels[1200:])
-    np.savez(root / "digits.npz", train=pixels[:1200], train_labels=labels[:1200], test=pixels[1200:])
+    np.savez(root / "digits.npz", train=pixels[:1000], train_labels=labels[:1000], test=pixels[1200:])
     call(root, sys.executable, "-c", TRAINED, str(root))
     header = "epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
     history = [f"{epoch},0.001,{1 / epoch},{1 - 0.5 / epoch},{1.1 / epoch},{1 - 0.6 / epoch}" for epoch in range(1, 5)]
@@ -142,20 +143,32 @@ def test_the_stage_writes_all_that_dvc_yaml_declares_and_no_more(evaluated: Path
 
 
 def test_predictions_are_the_models_own_answers_row_by_row(evaluated: Path) -> None:
-    predictions = read_predictions(evaluated / "reports" / "predictions")
+    predictions = read_predictions(evaluated / "reports" / "predictions" / "test")
 
     assert predictions.ids == [f"test-{row:04}" for row in range(597)]
     np.testing.assert_allclose(predictions.answers, np.load(evaluated / "expected.npy"), atol=1e-6)
 
 
+@pytest.mark.parametrize(("part", "rows"), [("train", 1000), ("validation", 200), ("test", 597)])
+def test_every_part_has_its_predictions(evaluated: Path, part: str, rows: int) -> None:
+    assert read_predictions(evaluated / "reports" / "predictions" / part).ids == [
+        f"{part}-{row:04}" for row in range(rows)
+    ]
+
+
+def test_the_drawings_and_their_tables_are_of_the_validation_part(evaluated: Path) -> None:
+    with (evaluated / "reports" / "plot_data" / "confusion.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 200
+
+
 def test_metrics_are_those_of_the_predictions_and_better_than_chance(evaluated: Path) -> None:
-    predictions = read_predictions(evaluated / "reports" / "predictions")
+    predictions = read_predictions(evaluated / "reports" / "predictions" / "test")
     report = json.loads((evaluated / "reports" / "metrics.json").read_bytes())
     accuracy = (predictions.answers.argmax(axis=1) == predictions.labels).mean()
 
     assert report["test"]["accuracy"] == pytest.approx(accuracy)
     assert report["test"]["accuracy"] > 0.7
-    assert (report["test"]["rows"], report["train"]["rows"]) == (597, 1200)
+    assert (report["test"]["rows"], report["train"]["rows"]) == (597, 1000)
     assert list(report["slices"]["class"]) == CLASSES
 
 
@@ -196,14 +209,15 @@ def test_the_page_shows_what_the_stage_found(evaluated: Path) -> None:
     assert "digit 9" in page
 
 
-def test_a_class_without_test_rows_is_refused_and_nothing_is_written(copied: Path) -> None:
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_class_without_rows_is_refused_and_nothing_is_written(copied: Path, part: str) -> None:
     recipe = yaml.safe_load((copied / "params.yaml").read_bytes())
     pixels = np.load(copied / "digits.npz")["test"]
-    shutil.rmtree(copied / "data" / "prepared" / "test")
-    write_part(copied / "data" / "prepared" / "test", pixels[:90], np.arange(90) % 9)
+    shutil.rmtree(copied / "data" / "prepared" / part)
+    write_part(copied / "data" / "prepared" / part, pixels[:90], np.arange(90) % 9)
     assert recipe["data"]["classes"][9] == "digit 9"
 
-    with pytest.raises(DataError, match=r"test part: class 'digit 9' has no rows.*$"):
+    with pytest.raises(DataError, match=rf"{part} part: class 'digit 9' has no rows.*$"):
         evaluate_here(copied)
 
     assert published(copied) == {}

@@ -1,6 +1,6 @@
 """How good a classifier is at every threshold, as curves. Pure, with the same inputs as `metrics`.
 
-Curves are sampled on a fixed grid, so that a file has the same few rows whatever the size of the test part, and curves
+Curves are sampled on a fixed grid, so that a file has the same few rows whatever the size of the part, and curves
 of several runs can be overlaid. Nothing is interpolated between two operating points: each value was really reached.
 """
 

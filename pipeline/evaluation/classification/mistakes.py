@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.evaluation.classification.metrics import Labels, Probabilities
 from pipeline.recipe.task import Mistake, Mistakes, Table
+from pipeline.runtime.progress import count as in_words
 
 _CONFUSIONS = 8
 
@@ -19,10 +20,10 @@ def find(
     wrong = int(np.count_nonzero(probabilities.argmax(axis=1) != labels))
     worst = worst_mistakes(ids, labels, probabilities, classes, count)
     return Mistakes(
-        sentence=f"{wrong} of {len(labels)} test rows are classified wrongly.",
+        sentence=f"{in_words(wrong)} of {in_words(len(labels))} validation rows are classified wrongly.",
         worst=tuple(worst),
-        words=f"The {len(worst)} test rows that the model got wrong with the highest confidence: the true class, the "
-        "class it was taken for, the confidence (0 to 1) and the beginning of the id.",
+        words=f"The {len(worst)} validation rows that the model got wrong with the highest confidence: the true class, "
+        "the class it was taken for, the confidence (0 to 1) and the beginning of the id.",
         table=common_confusions(labels, probabilities, classes, _CONFUSIONS),
     )
 

@@ -26,7 +26,7 @@ def tables(
 
 
 def confusion(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> bytes:
-    """Return one row per test row: DVC's confusion template counts them itself."""
+    """Return one row per row of the part: DVC's confusion template counts them itself."""
     predicted = probabilities.argmax(axis=1)
     return csv_table(
         ("actual", "predicted"),
@@ -45,7 +45,7 @@ def precision_recall(curves: Curves, classes: Sequence[str]) -> bytes:
 
 
 def calibration(bins: Calibration) -> bytes:
-    """Return one row per bin that holds test rows."""
+    """Return one row per bin that holds rows."""
     columns = (bins.confidence.tolist(), bins.accuracy.tolist(), bins.rows.tolist())
     return csv_table(("confidence", "accuracy", "rows"), zip(*columns, strict=True))
 

@@ -94,25 +94,25 @@ PLOTS = (
     Plot(
         "confusion",
         "Confusion matrix",
-        "Rows of each true class (down) by the class they were taken for (across). Blue is right, orange wrong; "
-        "the stronger, the larger the share of the true class.",
+        "Validation rows of each true class (down) by the class they were taken for (across). Blue is right, orange "
+        "wrong; the stronger, the larger the share of the true class.",
         place="mistakes",
     ),
     Plot(
         "calibration",
         "Calibration",
-        "How often the model is right at each level of confidence, on the test part. On the dotted line the two agree; "
-        "the area of a dot is its share of the rows.",
+        "How often the model is right at each level of confidence, on the validation part. On the dotted line the two "
+        "agree; the area of a dot is its share of the rows.",
     ),
     Plot(
         "roc",
         "ROC",
-        "Each class against the rest, on the test part. The three classes furthest from the corner have names.",
+        "Each class against the rest, on the validation part. The three classes furthest from the corner have names.",
     ),
     Plot(
         "precision_recall",
         "Precision and recall",
-        "Each class against the rest, on the test part. The three classes furthest from the corner have names.",
+        "Each class against the rest, on the validation part. The three classes furthest from the corner have names.",
     ),
 )
 

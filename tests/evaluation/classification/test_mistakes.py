@@ -48,12 +48,12 @@ def test_a_model_without_mistakes_has_none() -> None:
     found = find(IDS, LABELS, PERFECT, CLASSES, 5)
 
     assert (found.worst, found.table) == ((), None)
-    assert found.sentence == "0 of 5 test rows are classified wrongly."
+    assert found.sentence == "0 of 5 validation rows are classified wrongly."
 
 
 def test_the_wrong_rows_are_counted_whatever_is_shown_of_them() -> None:
     found = find(IDS, LABELS, PROBABILITIES, CLASSES, 2)
 
-    assert found.sentence == "4 of 5 test rows are classified wrongly."
+    assert found.sentence == "4 of 5 validation rows are classified wrongly."
     assert len(found.worst) == 2
-    assert found.words.startswith("The 2 test rows")
+    assert found.words.startswith("The 2 validation rows")
