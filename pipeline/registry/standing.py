@@ -25,7 +25,7 @@ def stands(store: Store, name: str, verdict: Verdict) -> bool:
     champion = champion_of(reader, name)
     try:
         met = challenge(reader, name, champion, verdict.candidate)
-        if met.champion != verdict.champion or (verdict.rule_digest and met.anchor != verdict.anchor):
+        if (met.champion, met.anchor) != (verdict.champion, verdict.anchor):
             return False
         own = with_digest(reader, name, verdict.candidate)
         action = decide(verdict, own, champion, met)
