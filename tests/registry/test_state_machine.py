@@ -241,14 +241,20 @@ class RegistryAndLedger(RuleBasedStateMachine):
             self._after(verdicts[place], registration)
         self._had_champion |= champion_of(self.reader, NAME) is not None
 
-    @rule(number=st.integers(1, 6), is_anchor=st.booleans())
-    def promoted_by_hand(self, number: int, is_anchor: bool) -> None:
-        """The anchor stays, unless the person says that it moves."""
+    @rule(number=st.integers(1, 6), is_anchor=st.booleans(), kill_before=st.integers(0, 8))
+    def promoted_by_hand(self, number: int, is_anchor: bool, kill_before: int) -> None:
+        """The anchor stays, unless the person says that it moves. Who is killed does it again."""
+        promote = partial(by_hand.promote, self._registry.store, NAME, str(number), "so it is", actor=ANN)
         before = champion_of(self.reader, NAME)
-        self._now.client = Machine(self._registry)
         try:
             met = in_force(self.reader, NAME, before)
-            by_hand.promote(self._registry.store, NAME, str(number), "so it is", is_anchor=is_anchor, actor=ANN)
+            self._now.client = Machine(self._registry, kill_before)
+            try:
+                promote(is_anchor=is_anchor)
+            except Killed:
+                self._now.client = Machine(self._registry)
+                if champion_of(self.reader, NAME) == before:
+                    promote(is_anchor=is_anchor)
         except (UsageError, DataError):
             return
         self._had_champion = True
