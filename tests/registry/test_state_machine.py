@@ -116,7 +116,6 @@ class RegistryAndLedger(RuleBasedStateMachine):
         self._lines: set[str] = set()
         self._had_champion = False
         self._is_tampered = False
-        self._held: Verdict | None = None
         for where, what, instead in (
             (tracking, "open_client", lambda _: self._taking_turns(self._now.client)),
             (tracking, "failures_named", lambda _: nullcontext()),
@@ -194,24 +193,28 @@ class RegistryAndLedger(RuleBasedStateMachine):
         if all(self._is_there(identity) for identity in (verdict.champion, verdict.anchor) if identity):
             assert stands(self._registry.store, NAME, verdict)
 
-    @rule(model=model, moves=st.booleans())
-    def judged_and_held_back(self, model: int, moves: bool) -> None:
-        assume(not self._is_tampered)
-        self._held = self._judge(model, promotes=True, moves=moves)
-
-    @precondition(lambda self: self._held is not None)
-    @rule()
-    def a_verdict_of_before(self) -> None:
+    @rule(
+        model=model,
+        moves=st.booleans(),
+        between=st.sampled_from(["nothing", "by hand", "anchor", "rolled back", "alias removed"]),
+        place=st.integers(0, 5),
+    )
+    def a_verdict_of_before(self, model: int, moves: bool, between: str, place: int) -> None:
         """It is carried out only if champion and anchor are still those it was given against."""
-        assert self._held is not None
-        verdict, champion = self._held, champion_of(self.reader, NAME)
-        self._held = None
+        assume(not self._is_tampered)
+        verdict, champion = self._judge(model, promotes=True, moves=moves), champion_of(self.reader, NAME)
+        if between in ("by hand", "anchor"):
+            number = champion.version if between == "anchor" and champion else None
+            self.promoted_by_hand(place, between == "anchor", NEVER, number)
+        elif between == "rolled back":
+            self.rolled_back()
+        elif between == "alias removed":
+            self.somebody_removes_the_alias()
+        met = in_force(self.reader, NAME, champion_of(self.reader, NAME))
         try:
-            met = in_force(self.reader, NAME, champion)
             done = self._register(verdict, Machine(self._registry))
-        except (TryAgain, DataError):
+        except TryAgain:
             return
-        assert not self._is_tampered
         self._after(verdict, done)
         if done.outcome == "promoted":
             assert (met.champion, met.anchor, met.problem) == (verdict.champion, verdict.anchor, None)
@@ -241,9 +244,15 @@ class RegistryAndLedger(RuleBasedStateMachine):
             self._after(verdicts[place], registration)
         self._had_champion |= champion_of(self.reader, NAME) is not None
 
-    @rule(number=st.integers(1, 6), is_anchor=st.booleans(), kill_before=st.integers(0, 8))
-    def promoted_by_hand(self, number: int, is_anchor: bool, kill_before: int) -> None:
+    def _number(self, place: int) -> int:
+        """Return the number of one of the versions there are, if there are any."""
+        numbers = [version.version for version in self.reader.versions(NAME)] or [1]
+        return numbers[place % len(numbers)]
+
+    @rule(place=st.integers(0, 5), is_anchor=st.booleans(), kill_before=st.integers(0, 20), number=st.none())
+    def promoted_by_hand(self, place: int, is_anchor: bool, kill_before: int, number: int | None) -> None:
         """The anchor stays, unless the person says that it moves. Who is killed does it again."""
+        number = number or self._number(place)
         promote = partial(by_hand.promote, self._registry.store, NAME, str(number), "so it is", actor=ANN)
         before = champion_of(self.reader, NAME)
         try:
@@ -276,12 +285,15 @@ class RegistryAndLedger(RuleBasedStateMachine):
         assert champion is not None
         assert champion.anchor == anchors[champion.version]
 
+    @precondition(lambda self: len(self._lines) > 3)
     @rule()
     def somebody_removes_the_alias(self) -> None:
         self._registry.execute("DELETE FROM registered_model_aliases;")
 
-    @rule(number=st.integers(1, 6))
-    def somebody_deletes_a_version(self, number: int) -> None:
+    @precondition(lambda self: len(self._lines) > 3)
+    @rule(place=st.integers(0, 5))
+    def somebody_deletes_a_version(self, place: int) -> None:
+        number = self._number(place)
         self._registry.execute(
             f"UPDATE model_versions SET current_stage = 'Deleted_Internal' WHERE version = {number};"
             f"DELETE FROM registered_model_aliases WHERE version = {number};"
