@@ -27,10 +27,15 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None, chal
     """Return what a verdict requires, given the version that holds the candidate and the champion, as they are now.
 
     `challenge` is whom the candidate would meet now. Raises TryAgain if the verdict is to promote, but the candidate
-    was compared with another champion or another anchor.
+    was compared with another champion or another anchor; or if an earlier Ratchet has given it, which knew no anchor.
     """
     if champion is not None and champion.digest == verdict.candidate:
         return RegistryAction("kept", f"v{champion.version} is the champion already", is_recorded=False)
+    if not (verdict.rule_digest and verdict.test_digest):
+        raise TryAgain(
+            "model registry: the verdict does not say by which rule and on which rows it was given, as an earlier "
+            "Ratchet's does not; run again"
+        )
     in_use = f"champion v{champion.version} stays" if champion else "there is no champion"
     if not verdict.promotes:
         return RegistryAction("refused", f"refused: {verdict.reason}; {in_use}", makes_version=own is None)
@@ -44,7 +49,7 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None, chal
         then = f"v{verdict.champion.version}" if verdict.champion else "no champion"
         now = f"the champion is v{champion.version}" if champion else "there is no champion"
         raise TryAgain(f"model registry: the candidate was judged against {then}, but by now {now}; run again")
-    if verdict.rule_digest and challenge.anchor != verdict.anchor:
+    if challenge.anchor != verdict.anchor:
         then, now = (_named(anchor) for anchor in (verdict.anchor, challenge.anchor))
         raise TryAgain(f"model registry: the candidate was held to {then}, but by now the anchor is {now}; run again")
     replaced = f"replaces v{champion.version}" if champion else "is the first champion"

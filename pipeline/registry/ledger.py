@@ -29,9 +29,10 @@ _DIGEST = slice(len("sha256:"), len("sha256:") + 16)
 
 def read(reader: Reader, name: str) -> list[LedgerLine]:
     """Return a model's lines, oldest first. Raises DataError if they are not all there as they were written."""
+    versions = reader.versions(name)  # first: a line that another machine's version names was there before it
     lines = in_tags(name, reader.model_tags(name))
     known = {line_tag(line): line for line in lines}
-    for version in reader.versions(name):
+    for version in versions:
         named = version.tags.get(LEDGER)
         if named is not None and (named not in known or known[named].candidate != version.digest):
             raise _not_whole(name, f"v{version.version} was published by line {named[:80]}, which is not there")

@@ -25,15 +25,14 @@ def stands(store: Store, name: str, verdict: Verdict) -> bool:
     champion = champion_of(reader, name)
     try:
         met = challenge(reader, name, champion, verdict.candidate)
-        if met.champion != verdict.champion or (verdict.rule_digest and met.anchor != verdict.anchor):
+        if (met.champion, met.anchor) != (verdict.champion, verdict.anchor):
             return False
-        own = with_digest(reader, name, verdict.candidate)
+        is_champion = champion is not None and champion.digest == verdict.candidate
+        own = champion if is_champion else with_digest(reader, name, verdict.candidate)
         action = decide(verdict, own, champion, met)
-        if action.makes_version or action.moves_alias:
+        if own is None or action.makes_version or action.moves_alias:
             return False
-        if not action.is_recorded:
-            own = champion
-        elif own is None or not ledger.is_recorded(own, verdict, reader.model_tags(name)):
+        if action.is_recorded and not ledger.is_recorded(own, verdict, reader.model_tags(name)):
             return False
     except (TryAgain, DataError):
         return False
@@ -42,7 +41,7 @@ def stands(store: Store, name: str, verdict: Verdict) -> bool:
     compared = [version for version in found if version is not None and version.identity in wanted]
     if len(compared) < len(wanted):
         return False
-    return all(has_files(reader, version) for version in (own, *compared) if version is not None)
+    return all(has_files(reader, version) for version in (own, *compared))
 
 
 def has_files(reader: Reader, version: Version) -> bool:

@@ -10,27 +10,36 @@ from tests.registry.local_registry import LocalRegistry
 
 
 class Client:
-    """Writes what it is told, as MLflow does: whatever was there."""
+    """Writes what it is told, as MLflow does: whatever was there, and each call whole or not at all."""
 
     def __init__(self, registry: LocalRegistry) -> None:
         self._registry = registry
 
     def set_model_version_tag(self, name: str, version: str, key: str, text: str) -> None:
-        self.delete_model_version_tag(name, version, key)
-        self._run("INSERT INTO model_version_tags VALUES ('default', ?, ?, ?, ?)", name, int(version), key, text)
+        where = (name, int(version), key)
+        self._write(
+            ("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", where),
+            ("INSERT INTO model_version_tags VALUES ('default', ?, ?, ?, ?)", (*where, text)),
+        )
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
-        self._run("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", name, int(version), key)
+        where = (name, int(version), key)
+        self._write(("DELETE FROM model_version_tags WHERE name = ? AND version = ? AND key = ?", where))
 
     def set_registered_model_tag(self, name: str, key: str, text: str) -> None:
-        self._run("DELETE FROM registered_model_tags WHERE name = ? AND key = ?", name, key)
-        self._run("INSERT INTO registered_model_tags VALUES ('default', ?, ?, ?)", name, key, text)
+        self._write(
+            ("DELETE FROM registered_model_tags WHERE name = ? AND key = ?", (name, key)),
+            ("INSERT INTO registered_model_tags VALUES ('default', ?, ?, ?)", (name, key, text)),
+        )
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        self._run("DELETE FROM registered_model_aliases WHERE name = ? AND alias = ?", name, alias)
-        self._run("INSERT INTO registered_model_aliases VALUES ('default', ?, ?, ?)", name, alias, int(version))
+        self._write(
+            ("DELETE FROM registered_model_aliases WHERE name = ? AND alias = ?", (name, alias)),
+            ("INSERT INTO registered_model_aliases VALUES ('default', ?, ?, ?)", (name, alias, int(version))),
+        )
 
-    def _run(self, statement: str, *values: Any) -> None:
+    def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
         with closing(sqlite3.connect(self._registry.database)) as connection, connection:
             connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(statement, values)
+            for statement, values in statements:
+                connection.execute(statement, values)

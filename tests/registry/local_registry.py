@@ -79,6 +79,12 @@ class LocalRegistry:
                 [(workspace, name, alias, number) for alias in aliases],
             )
 
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers of all versions that there ever were."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute("SELECT version FROM model_versions WHERE name = ?", (name,)).fetchall()
+        return [int(number) for (number,) in rows]
+
     def tag(self, name: str, key: str, text: str) -> None:
         """Tag a registered model, as somebody may have done it."""
         with closing(self._connect()) as connection, connection:

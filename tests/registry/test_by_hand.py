@@ -10,7 +10,7 @@ from pipeline.errors import DataError, TryAgain, UsageError
 from pipeline.models import stored
 from pipeline.registry.by_hand import list_versions, promote, rollback, show
 from pipeline.registry.store import locked
-from pipeline.registry.versions import REPLACED, ROLLED_BACK
+from pipeline.registry.versions import LAST_CHAMPION, REPLACED, ROLLED_BACK
 from tests.registry.local_registry import LocalRegistry
 
 WHY = "wrong labels"
@@ -55,6 +55,15 @@ def test_nothing_is_changed_without_a_reason(filled: LocalRegistry, reason: str)
 def test_the_champion_is_not_promoted_again(filled: LocalRegistry) -> None:
     with pytest.raises(UsageError, match="pets v2 is the champion already"):
         promote(filled.store, "pets", "2", WHY)
+
+
+def test_where_nobody_knows_the_anchor_a_person_has_to_name_one(registry: LocalRegistry, model: Path) -> None:
+    registry.add(3, stored.digest(model), location=str(model))
+    registry.tag("pets", LAST_CHAMPION, "2 sha256:gone")
+    with pytest.raises(
+        UsageError, match=r"\(pets v2 was champion and is no longer .* with --anchor, v3 becomes the anch"
+    ):
+        promote(registry.store, "pets", "3", WHY)
 
 
 def test_damaged_bytes_are_not_promoted(filled: LocalRegistry, model: Path) -> None:

@@ -77,6 +77,14 @@ def test_a_champion_that_moved_since_the_verdict_asks_for_another_run(met, now):
         decide(verdict(champion=met), None, now, Challenge(*[now.identity if now else None] * 2))
 
 
+@pytest.mark.parametrize("outcome", ["promote", "refuse"])
+@pytest.mark.parametrize("missing", ["rule_digest", "test_digest"])
+def test_a_verdict_that_an_earlier_ratchet_has_given_is_not_carried_out(outcome, missing):
+    earlier = verdict(outcome, CHAMPION.identity).changed(**{missing: ""})
+    with pytest.raises(TryAgain, match="as an earlier Ratchet's does not; run again"):
+        decide(earlier, None, CHAMPION, MET)
+
+
 def test_an_anchor_that_moved_since_the_verdict_asks_for_another_run():
     held = Challenge(CHAMPION.identity, Identity(name="pets", version=7, digest="sha256:held"))
     with pytest.raises(TryAgain, match="held to v1, but by now the anchor is v7; run again"):

@@ -13,12 +13,12 @@ from pipeline.errors import StorageError
 from pipeline.graph import Graph, parse_graph
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
-from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry.versions import CHAMPION
 from pipeline.runs import freshness, history
 from pipeline.runs.dvc_cache import DvcCache
 from pipeline.storage.artifacts import write_json
 from pipeline.storage.record_files import write_record
+from tests.registry.judged import add_line, judged, on_line
 from tests.registry.local_registry import LocalRegistry
 from tests.runs.given import record, rewrite_in_place, write_files
 
@@ -175,8 +175,7 @@ JUDGING = {
     },
 }
 GRAPH = parse_graph({"stages": JUDGING}, {})
-PASSED = [GateCheck(name="accuracy", figure=1.0, bound=0.5, outcome="pass", sentence="good")]
-REFUSED = Verdict.of([], "worse", "sha256:new", Identity(name="pets", version=1, digest="sha256:one"))
+REFUSED = judged("sha256:new", Identity(name="pets", version=1, digest="sha256:one"), promotes=False)
 REFUSAL = {"ratchet.outcome": "refuse"}
 
 
@@ -192,7 +191,7 @@ def registry(tmp_path: Path) -> LocalRegistry:
     """The registry of a project in which a run is complete: version 2 was refused against champion 1."""
     registry = LocalRegistry(tmp_path)
     add(registry, tmp_path, 1, "sha256:one", aliases=[CHAMPION])
-    add(registry, tmp_path, 2, "sha256:new", tags=REFUSAL)
+    add(registry, tmp_path, 2, "sha256:new", tags={**REFUSAL, **on_line(add_line(registry, REFUSED))})
     write_record(tmp_path / "verdict.json", REFUSED)
     write_lock(tmp_path, {"make": {"out": "0" * 32}})
     write_files(tmp_path, {".dvc/config": "", f".dvc/cache/files/md5/00/{'0' * 30}": "x"})
@@ -245,7 +244,7 @@ def test_bytes_that_are_gone_from_the_registry_are_missed(
 
 
 def test_a_verdict_to_promote_stands_only_once_it_is_carried_out(tmp_path: Path, registry: LocalRegistry) -> None:
-    write_record(tmp_path / "verdict.json", Verdict.of(PASSED, "better", "sha256:new", REFUSED.champion))
+    write_record(tmp_path / "verdict.json", judged("sha256:new", REFUSED.champion))
     assert not is_still(tmp_path)
     registry.execute("INSERT INTO model_version_tags VALUES ('default', 'pets', 2, 'ratchet.met', '1 sha256:one');")
     move_champion(registry, 2)

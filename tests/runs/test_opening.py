@@ -26,6 +26,7 @@ from pipeline.runs.photograph import Taken
 from pipeline.runs.photograph_store import PhotographStore
 from pipeline.storage.home import find_origin
 from pipeline.storage.record_files import write_record
+from tests.registry.judged import add_line, judged, on_line
 from tests.registry.local_registry import LocalRegistry
 from tests.runs.given import contents, record, write_files
 
@@ -221,13 +222,16 @@ def test_an_answer_against_another_champion_is_none(recipe_root: Path, monkeypat
     monkeypatch.setattr(opening, "check_before", lambda *_: None)
     registry = LocalRegistry(recipe_root)
     where = recipe_root / "registry" / "artifacts"
+    one = Identity(name="fashion_mnist", version=1, digest="sha256:one")
+    against = judged("sha256:new", one, promotes=False)
+    tags = on_line(add_line(registry, against, "fashion_mnist"))
     for number, digest in ((1, "sha256:one"), (2, "sha256:new")):
         write_files(where / str(number), dict.fromkeys(MODEL_FILES, "x"))
-        registry.add(number, digest, name="fashion_mnist", location=str(where / str(number)))
+        place, told = str(where / str(number)), tags if number == 2 else {}
+        registry.add(number, digest, name="fashion_mnist", location=place, tags=told)
     move = "INSERT INTO registered_model_aliases VALUES ('default', 'fashion_mnist', 'champion', {});"
     registry.execute(move.format(1))
     answered(recipe_root)
-    against = Verdict.of([], "worse", "sha256:new", Identity(name="fashion_mnist", version=1, digest="sha256:one"))
     write_record(recipe_root / "runs" / "earlier" / VERDICT_FILE, against)
     (recipe_root / "runs" / "earlier" / "dvc.lock").write_text("schema: '2.0'\n")
     assert opening_of(recipe_root).same_as == "earlier"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.records.ledger import LedgerLine
 from tests.surroundings.small import ROOMS, SHIPPED, Small, write_graph
 
 MAKE = '''"""Makes a model without training it: its weights are the seed's."""
@@ -57,8 +58,10 @@ from pipeline.storage.record_files import read_record, write_record
 def run(stage):
     candidate = stage.dep("models/candidate")
     champion = read_record(stage.dep("models/champion/champion.json"), Champion)
+    anchor = read_record(stage.dep("models/anchor/anchor.json"), Champion)
     check = GateCheck(name="weight", figure=2, bound=1, outcome="pass", sentence="2 is at least 1")
     verdict = Verdict.of([check], "2 is at least 1", stored.digest(candidate), champion.identity)
+    verdict = verdict.changed(anchor=anchor.identity, rule_digest="sha256:0", test_digest="sha256:1")
     publish.write_bundle = lambda model, exported, bundle, example: shutil.copytree(model, bundle)
     described = publish.Description({}, {"accuracy": 0.9}, {"seed": str(stage.param("seed", int))}, {}, candidate)
     judged = publish.Candidate(stage.param("name", str), candidate, verdict, describe=lambda: described)
@@ -76,7 +79,7 @@ STAGES: dict[str, dict[str, Any]] = {
     },
     "champion": SHIPPED["champion"],
     "shelve": {
-        "deps": ["models/candidate", "models/champion", "pipeline/stages/shelve.py", *MODELS],
+        "deps": ["models/candidate", "models/champion", "models/anchor", "pipeline/stages/shelve.py", *MODELS],
         "params": [{"reports/recipe.json": ["name", "seed"]}],
         "always_changed": True,
         "meta": {
@@ -129,6 +132,11 @@ def test_what_every_way_of_running_publishes_is_listed_in_the_users_folder(publi
     assert [version["version"] for version in listed] == [1, 2, 3]
     assert [version["aliases"] for version in listed] == [[], [], ["champion"]]
     assert [(version["met"] or {}).get("version") for version in listed] == [None, 1, 2]  # each has met the one before
+    assert [version["anchor"]["version"] for version in listed] == [1, 1, 1]  # none was proven better
+    lines = json.loads(published.succeed("registry", "ledger", "--json"))
+    assert [f"{line.number} {line.digest}" for line in map(LedgerLine.model_validate, lines)] == [
+        version["ledger"] for version in listed
+    ]
     assert len(bytes_of(published)) == 3
     assert {path.parts[0] for path in bytes_of(published)} == {"registry"}
     for run in published.runs():
@@ -160,6 +168,9 @@ def test_a_project_that_was_moved_or_copied_has_its_champion_whole(other: Small,
     other.run()
     assert met(other)["identity"]["version"] == 3
     assert met(other)["problem"] is None
+    assert other.json("models/anchor/anchor.json")["identity"]["version"] == 1
+    assert other.json("models/anchor/anchor.json")["problem"] is None
+    assert len(json.loads(other.succeed("registry", "ledger", "--json"))) == 4
     assert [version["aliases"] for version in versions(other)] == [[], [], [], ["champion"]]
     assert len(bytes_of(other)) == 4
     assert "v3 is champion again" in other.succeed("registry", "rollback", "--reason", "a try")

@@ -19,7 +19,7 @@ from pipeline.models import stored
 from pipeline.recipe.execution import MLflowSettings
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
-from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import by_hand
 from pipeline.registry.store import resolve_store
@@ -109,11 +109,13 @@ class Workspace:
         self.candidate(name)
         self.run("champion")
         met = read_record(self.root / "models" / "champion" / CHAMPION_FILE, Champion).identity
+        anchor = read_record(self.root / "models" / "anchor" / ANCHOR_FILE, Champion).identity
         passes = "pass" if outcome == "promote" else "fail"
         check = GateCheck(
             name="minimum.accuracy", figure=0.9, bound=0.8, outcome=passes, sentence="as the test wants it"
         )
         verdict = Verdict.of([check], check.sentence, self.zoo.digest(name), met)
+        verdict = verdict.changed(anchor=anchor, rule_digest="sha256:rule", test_digest="sha256:test")
         write_record(self.root / "reports" / "verdict.json", verdict)
 
     def json(self, path: str):

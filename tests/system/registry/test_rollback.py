@@ -37,9 +37,10 @@ def test_a_person_overrules_the_gate_with_a_reason_that_is_kept(workspace):
     workspace.publish("bad", "refuse")
     with pytest.raises(UsageError, match="a reason is needed"):
         by_hand.promote(workspace.store, NAME, "2", "  ")
-    by_hand.promote(workspace.store, NAME, "2", "a demonstration")
+    said = by_hand.promote(workspace.store, NAME, "2", "a demonstration")
+    assert said == "shapes v2 is champion, in place of v1; the anchor stays v1"
     champion_now = workspace.champion()
-    assert champion_now.version == 2
+    assert (champion_now.version, champion_now.anchor.version) == (2, 1)
     assert (champion_now.history[-1]["event"], champion_now.history[-1]["reason"]) == (
         "promoted by hand",
         "a demonstration",
@@ -58,15 +59,16 @@ def test_an_old_champion_of_other_classes_is_a_refusal_that_says_what_to_do(work
     damaged = workspace.judge("second")
     assert damaged["outcome"] == "refuse"
     assert "champion v1 cannot be compared with: shapes v1 is damaged" in damaged["reason"]
+    was, now = version.digest, workspace.zoo.digest("other")
     with sqlite3.connect(workspace.store.database) as connection:  # as if it had been trained for these classes
-        connection.execute(
-            "UPDATE model_version_tags SET value = ? WHERE key = 'ratchet.digest'", (workspace.zoo.digest("other"),)
-        )
+        connection.execute("UPDATE model_version_tags SET value = replace(value, ?, ?)", (was, now))
+        connection.execute("DELETE FROM model_version_tags WHERE key = 'ratchet.ledger'")
     connection.close()
     verdict = workspace.judge("second")
     assert verdict["outcome"] == "refuse"
     assert "it was trained for 3 other classes: cat, dog, cow" in verdict["reason"]
     assert "ratchet registry promote" in verdict["reason"]
     workspace.run("register")
-    by_hand.promote(workspace.store, NAME, "2", "the old one knows other classes")
+    by_hand.promote(workspace.store, NAME, "2", "the old one knows other classes", is_anchor=True)
     assert workspace.champion().version == 2
+    assert workspace.champion().anchor == workspace.champion().identity

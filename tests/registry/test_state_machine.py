@@ -1,0 +1,339 @@
+"""Registry and ledger under whatever happens to them: verdicts, people, kills, machines at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from hypothesis import assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pipeline.errors import DataError, TryAgain, UsageError
+from pipeline.models import stored
+from pipeline.records.identity import Identity
+from pipeline.records.registration import Registration
+from pipeline.records.verdict import Verdict
+from pipeline.registry import by_hand, ledger, publish, runs, tracking
+from pipeline.registry.challenge import challenge, in_force
+from pipeline.registry.publish import Candidate
+from pipeline.registry.reader import Reader, champion_of, open_reader
+from pipeline.registry.standing import stands
+from pipeline.registry.store import Store
+from pipeline.registry.versions import LEDGER, Version
+from tests.models.made import architecture
+from tests.registry.interleaved import InTurn, Turns, run_interleaved
+from tests.registry.judged import ANN, judged
+from tests.registry.local_client import Client
+from tests.registry.local_registry import LocalRegistry
+
+NAME = "pets"
+MODELS = 4
+NEVER = 10**6
+
+
+@cache
+def models() -> dict[str, Path]:
+    """Return the folders of a few stored models by digest."""
+    root = Path(mkdtemp(prefix="ratchet-models-"))
+    for number in range(MODELS):
+        weights = {"dense/kernel": np.full((2, 2), number, np.float32)}
+        stored.save_weights(root / str(number), architecture(classes=("a", "b")), weights)
+    return {stored.digest(folder): folder for folder in sorted(root.iterdir())}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Machine(Client):
+    """The client of a process that is killed before one of its writes. Of each alias it is asked why it may be set."""
+
+    def __init__(self, registry: LocalRegistry, kill_before: int = NEVER) -> None:
+        super().__init__(registry)
+        self._left = kill_before
+        self.writes = 0
+
+    def get_experiment_by_name(self, _: str) -> None:
+        return None
+
+    def create_model_version(self, digest: str, tags: Mapping[str, str]) -> Version:
+        self._may_write()
+        number = 1 + max(self._registry.numbers(NAME), default=0)
+        self._registry.add(number, digest, name=NAME, tags=tags, location=str(models()[digest]))
+        made = self._registry.reader.version(NAME, number)
+        assert made is not None
+        return made
+
+    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
+        found = self._registry.reader.version(name, int(version))
+        assert found is not None
+        if list(found.moves.values())[-1]["event"] == "promoted":
+            assert_follows_from_its_line(self._registry.reader, found)
+        super().set_registered_model_alias(name, alias, version)
+
+    def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
+        self._may_write()
+        super()._write(*statements)
+
+    def _may_write(self) -> None:
+        if self._left == 0:
+            raise Killed
+        self._left -= 1
+        self.writes += 1
+
+
+def assert_follows_from_its_line(reader: Reader, version: Version) -> None:
+    [line] = [line for line in ledger.read(reader, NAME) if ledger.line_tag(line) == version.tags[LEDGER]]
+    assert (line.candidate, line.outcome) == (version.digest, "promote")
+    assert line.champion == (version.replaced.digest if version.replaced else None)
+    assert version.anchor is not None
+    assert version.anchor.digest == (line.candidate if line.moves_anchor or not line.anchor else line.anchor)
+
+
+class Registering(threading.local):
+    """Whose turn a thread takes with each call: that of a machine beside another."""
+
+    turns: tuple[Turns, int] | None = None
+    client: Machine
+
+
+class RegistryAndLedger(RuleBasedStateMachine):
+    """What can happen to a registry, in any order. Each rule says what must come of it, `whole` what always holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stack = ExitStack()
+        self._registry = LocalRegistry(Path(self._stack.enter_context(TemporaryDirectory())))
+        self._now = Registering()
+        self._lines: set[str] = set()
+        self._had_champion = False
+        self._is_tampered = False
+        for where, what, instead in (
+            (tracking, "open_client", lambda _: self._taking_turns(self._now.client)),
+            (tracking, "failures_named", lambda _: nullcontext()),
+            (publish, "open_reader", lambda store: self._taking_turns(open_reader(store))),
+            (publish, "writing", lambda *_: nullcontext()),  # between machines there is no lock
+            (publish, "_make_version", self._make_version),
+            (runs, "ensure_registered_model", lambda *_: None),
+        ):
+            self._stack.enter_context(patch.object(where, what, instead))
+
+    def teardown(self) -> None:
+        self._stack.close()
+
+    @property
+    def reader(self) -> Reader:
+        return self._registry.reader
+
+    def _taking_turns(self, each: Any) -> Any:
+        return each if self._now.turns is None else InTurn(each, *self._now.turns)
+
+    @staticmethod
+    def _make_version(
+        _: Store, client: Any, __: Reader, candidate: Candidate, tags: Mapping[str, str], ___: Path
+    ) -> Version:
+        made: Version = client.create_model_version(candidate.verdict.candidate, tags)
+        return made
+
+    def _judge(self, model: int, promotes: bool, moves: bool) -> Verdict:
+        """Judge a model as the stages `champion` and `gate` do: what cannot be compared with is refused."""
+        candidate = list(models())[model]
+        met = challenge(self.reader, NAME, champion_of(self.reader, NAME), candidate)
+        is_there = all(self._is_there(identity) for identity in (met.champion, met.anchor) if identity)
+        passes = promotes and met.problem is None and is_there and (met.anchor is None) == (met.champion is None)
+        verdict = judged(candidate, met.champion, None, promotes=passes, moves_anchor=passes and moves)
+        return verdict.changed(anchor=met.anchor)
+
+    def _is_there(self, identity: Identity) -> bool:
+        version = self.reader.version(NAME, identity.version)
+        return version is not None and version.identity == identity
+
+    def _register(self, verdict: Verdict, client: Machine) -> Registration:
+        self._now.client = client
+        candidate = Candidate(NAME, models()[verdict.candidate], verdict, describe=lambda: None)  # type: ignore[arg-type,return-value]
+        return publish.register(self._registry.store, candidate, ANN, self._registry.database.parent / "scratch")
+
+    def _after(self, verdict: Verdict, done: Registration) -> None:
+        """What holds when `register` has done its work."""
+        champion = champion_of(self.reader, NAME)
+        if done.outcome == "promoted":
+            self._had_champion = True
+            assert verdict.promotes
+            assert champion is not None
+            assert champion.digest == verdict.candidate
+            assert_follows_from_its_line(self.reader, champion)
+        elif done.outcome == "refused":
+            assert ledger.find(ledger.read(self.reader, NAME), verdict) is not None
+
+    model = st.integers(0, MODELS - 1)
+
+    @rule(model=model, promotes=st.booleans(), moves=st.booleans(), kill_before=st.integers(0, 12))
+    def a_night(self, model: int, promotes: bool, moves: bool, kill_before: int) -> None:
+        """Judge and register; when killed, again: then it is done, and a third time nothing is written."""
+        assume(not self._is_tampered)
+        verdict = self._judge(model, promotes, moves)
+        try:
+            self._after(verdict, self._register(verdict, Machine(self._registry, kill_before)))
+        except Killed:
+            verdict = self._judge(model, promotes, moves)
+            self._after(verdict, self._register(verdict, Machine(self._registry)))
+        before = self._content()
+        client = Machine(self._registry)
+        assert self._register(verdict, client).outcome in ("kept", "refused")
+        assert client.writes == 0
+        assert self._content() == before
+        if all(self._is_there(identity) for identity in (verdict.champion, verdict.anchor) if identity):
+            assert stands(self._registry.store, NAME, verdict)
+
+    @rule(
+        model=model,
+        moves=st.booleans(),
+        between=st.sampled_from(["nothing", "by hand", "anchor", "rolled back", "alias removed"]),
+        place=st.integers(0, 5),
+    )
+    def a_verdict_of_before(self, model: int, moves: bool, between: str, place: int) -> None:
+        """It is carried out only if champion and anchor are still those it was given against."""
+        assume(not self._is_tampered)
+        verdict, champion = self._judge(model, promotes=True, moves=moves), champion_of(self.reader, NAME)
+        if between in ("by hand", "anchor"):
+            number = champion.version if between == "anchor" and champion else None
+            self.promoted_by_hand(place, between == "anchor", NEVER, number)
+        elif between == "rolled back":
+            self.rolled_back()
+        elif between == "alias removed":
+            self.somebody_removes_the_alias()
+        met = in_force(self.reader, NAME, champion_of(self.reader, NAME))
+        try:
+            done = self._register(verdict, Machine(self._registry))
+        except TryAgain:
+            return
+        self._after(verdict, done)
+        if done.outcome == "promoted":
+            assert (met.champion, met.anchor, met.problem) == (verdict.champion, verdict.anchor, None)
+
+    @rule(
+        pair=st.tuples(model, model),
+        moves=st.booleans(),
+        promotes=st.tuples(st.booleans(), st.booleans()),
+        schedule=st.lists(st.integers(0, 1), max_size=60),
+    )
+    def two_machines_at_once(
+        self, pair: tuple[int, int], moves: bool, promotes: tuple[bool, bool], schedule: list[int]
+    ) -> None:
+        """Both verdicts are in the ledger afterwards, if they were carried out; at most one has moved the alias."""
+        assume(not self._is_tampered and pair[0] != pair[1])
+        verdicts = [self._judge(model, passes, moves) for model, passes in zip(pair, promotes, strict=True)]
+        done: dict[int, Registration] = {}
+
+        def act(place: int, turns: Turns, actor: int) -> None:
+            self._now.turns = turns, actor
+            done[place] = self._register(verdicts[place], Machine(self._registry))
+
+        told = run_interleaved([partial(act, 0), partial(act, 1)], schedule)
+        assert all(told), "a machine has ended in another way"
+        assert [each.outcome for each in done.values()].count("promoted") <= 1
+        for place, registration in done.items():
+            self._after(verdicts[place], registration)
+        self._had_champion |= champion_of(self.reader, NAME) is not None
+
+    def _number(self, place: int) -> int:
+        """Return the number of one of the versions there are, if there are any."""
+        numbers = [version.version for version in self.reader.versions(NAME)] or [1]
+        return numbers[place % len(numbers)]
+
+    @rule(place=st.integers(0, 5), is_anchor=st.booleans(), kill_before=st.integers(0, 20), number=st.none())
+    def promoted_by_hand(self, place: int, is_anchor: bool, kill_before: int, number: int | None) -> None:
+        """The anchor stays, unless the person says that it moves. Who is killed does it again."""
+        number = number or self._number(place)
+        promote = partial(by_hand.promote, self._registry.store, NAME, str(number), "so it is", actor=ANN)
+        before = champion_of(self.reader, NAME)
+        try:
+            met = in_force(self.reader, NAME, before)
+            self._now.client = Machine(self._registry, kill_before)
+            try:
+                promote(is_anchor=is_anchor)
+            except Killed:
+                self._now.client = Machine(self._registry)
+                if champion_of(self.reader, NAME) == before:
+                    promote(is_anchor=is_anchor)
+        except (UsageError, DataError):
+            return
+        self._had_champion = True
+        champion = champion_of(self.reader, NAME)
+        assert champion is not None
+        assert champion.version == number
+        assert champion.anchor == (champion.identity if is_anchor or met.anchor is None else met.anchor)
+
+    @rule()
+    def rolled_back(self) -> None:
+        """The champion of before comes back with its anchor."""
+        self._now.client = Machine(self._registry)
+        anchors = {version.version: version.anchor for version in self.reader.versions(NAME)}
+        try:
+            by_hand.rollback(self._registry.store, NAME, "worse on the new cameras", actor=ANN)
+        except UsageError:
+            return
+        champion = champion_of(self.reader, NAME)
+        assert champion is not None
+        assert champion.anchor == anchors[champion.version]
+
+    @precondition(lambda self: len(self._lines) > 3)
+    @rule()
+    def somebody_removes_the_alias(self) -> None:
+        self._registry.execute("DELETE FROM registered_model_aliases;")
+
+    @precondition(lambda self: len(self._lines) > 3)
+    @rule(place=st.integers(0, 5))
+    def somebody_deletes_a_version(self, place: int) -> None:
+        number = self._number(place)
+        self._registry.execute(
+            f"UPDATE model_versions SET current_stage = 'Deleted_Internal' WHERE version = {number};"
+            f"DELETE FROM registered_model_aliases WHERE version = {number};"
+        )
+
+    @precondition(lambda self: len(self._lines) > 2 and not self._is_tampered)
+    @rule(which=st.integers(0, 100), how=st.sampled_from(["taken out", "edited"]))
+    def somebody_tampers_with_the_ledger(self, which: int, how: str) -> None:
+        """From then on nothing is promoted by a verdict, and nothing is written."""
+        tags = self.reader.model_tags(NAME)
+        lines = sorted(key for key in tags if key.startswith(f"{LEDGER}."))
+        key = lines[which % (len(lines) - 1)]  # of the last one only its version tells, and that may be gone
+        self._registry.execute(f"DELETE FROM registered_model_tags WHERE key = '{key}';")
+        if how == "edited":
+            self._registry.tag(NAME, key, tags[key].replace('"ann"', '"bob"'))
+        self._is_tampered = True
+        before, digest = self._content(), next(iter(models()))
+        try:
+            champion = champion_of(self.reader, NAME)
+            met = challenge(self.reader, NAME, champion, digest)
+            self._register(judged(digest, met.champion, met.anchor, moves_anchor=True), Machine(self._registry))
+        except (DataError, TryAgain):
+            assert self._content() == before
+        else:
+            raise AssertionError("a verdict was carried out though the ledger is not whole")
+
+    def _content(self) -> object:
+        return self.reader.versions(NAME), self.reader.model_tags(NAME)
+
+    @invariant()
+    def whole(self) -> None:
+        """No line is lost, and where there was a champion nobody is first."""
+        if self._is_tampered:
+            return
+        lines = {line.digest for line in ledger.read(self.reader, NAME)}
+        assert lines >= self._lines
+        self._lines = lines
+        if self._had_champion:
+            assert in_force(self.reader, NAME, champion_of(self.reader, NAME)).champion is not None
+
+
+RegistryAndLedger.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+TestRegistryAndLedger = RegistryAndLedger.TestCase
