@@ -36,7 +36,8 @@ OVERFIT = "overfit"
 class Metric(NamedTuple):
     """A figure of a task: its name in files, its title and what it is in words, which values it has and are better.
 
-    `unit` is "" for a plain number. `is_mean` says that it is a mean over rows. Messages show those `in_messages`.
+    `unit` is "" for a plain number. `is_mean` says that it is a mean over rows, `is_share` that it is a share of rows.
+    Messages show those `in_messages`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Metric(NamedTuple):
     high: float = math.inf
     unit: str = ""
     is_mean: bool = False
+    is_share: bool = False
     in_messages: bool = False
 
     @property
@@ -149,6 +151,24 @@ class Task(ABC):
     def measure_slices(self, labels: Labels, answers: Answers) -> dict[str, dict[str, dict[str, float]]]:  # noqa: ARG002
         """Return every metric of `slice_metrics` by the slices' column, the slice and the metric's name."""
         return {}
+
+    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores | None:  # noqa: ARG002
+        """Return values by row whose mean is the metric, so that limits can be found for it; None if there are none.
+
+        Of a metric that is no mean over rows, each value is the metric plus the influence of the row.
+        """
+        return None
+
+    def slice_row_values(
+        self,
+        labels: Labels,  # noqa: ARG002
+        answers: Answers,  # noqa: ARG002
+        column: str,  # noqa: ARG002
+        value: str,  # noqa: ARG002
+        metric: str,  # noqa: ARG002
+    ) -> Scores | None:
+        """Return the same for a metric of a slice, over the rows that it speaks of, perhaps none; None as above."""
+        return None
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
         """Return the CSV files behind `dvc plots show`, by file name."""
