@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.recipe import TASK, Bounds, GateParams
+from pipeline.recipe.bounds import Off
+from pipeline.recipe.recipe import RULE, TASK, Bounds, GateParams
 from pipeline.recipe.slots import Choice
 
 if TYPE_CHECKING:
@@ -227,14 +228,23 @@ def check_bounds(kind: type[Task], slices: Mapping[str, Sequence[str]], gate: Ga
     side, bounds = ("minimum", gate.minimum) if primary.is_higher_better else ("maximum", gate.maximum)
     if primary.name not in bounds:
         raise UsageError(f"gate.{side}: '{primary.name}' is missing: without a bound on it any candidate would pass")
+    _require_slices("gate.slices", gate.slices, slices)
+    of_slice = {metric.name: metric for metric in kind.slice_metrics}
     for column, by_value in gate.slices.items():
-        if column not in slices:
-            raise UsageError(f"gate.slices: no column '{column:.80}' divides the rows{nearest(column, slices)}")
         for value, bounds_of_slice in by_value.items():
-            if value not in slices[column]:
-                raise UsageError(f"gate.slices.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")
-            of_slice = {metric.name: metric for metric in kind.slice_metrics}
             _check(f".slices.{column}.{value}", bounds_of_slice, of_slice)
+    named = getattr(RULE.settings(gate.rule, "gate.rule"), "named_slices", {})
+    for key, by_column in named.items():
+        _require_slices(f"gate.rule.settings.{key}", by_column, slices)
+
+
+def _require_slices(key: str, named: Mapping[str, Mapping[str, object]], slices: Mapping[str, Sequence[str]]) -> None:
+    for column, by_value in named.items():
+        if column not in slices:
+            raise UsageError(f"{key}: no column '{column:.80}' divides the rows{nearest(column, slices)}")
+        for value in by_value:
+            if value not in slices[column]:
+                raise UsageError(f"{key}.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")
 
 
 def _check(below: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
@@ -246,5 +256,13 @@ def _check(below: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
             metric = metrics[name]
             if metric.is_higher_better != (side == "minimum"):
                 raise UsageError(f"{where}.{side}.{name}: is better the {metric.better}: bound it in {where}.{other}")
+            if isinstance(bound, Off):
+                continue
             if not metric.low <= bound <= metric.high:
                 raise UsageError(f"{where}.{side}.{name}: {bound:g} is not within {metric.low:g} and {metric.high:g}")
+            if bound == (metric.low if side == "minimum" else metric.high):
+                beyond = "below" if side == "minimum" else "above"
+                raise UsageError(
+                    f"{where}.{side}.{name}: nothing is {beyond} {bound:g}, so any candidate would pass; "
+                    'to check nothing, write {none: "reason"}'
+                )

@@ -1,4 +1,4 @@
-"""`models/champion/champion.json`: the version that a candidate is compared with."""
+"""`champion.json` and `anchor.json` in `models/`: the versions that a candidate is compared with."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pipeline.records.identity import Identity
 from pipeline.records.record import Record
 
 CHAMPION_FILE = "champion.json"
+ANCHOR_FILE = "anchor.json"
 
 
 class Champion(Record):
-    """The champion that a candidate is compared with; `identity` is None for a first model.
+    """The champion, or the anchor, that a candidate is compared with; `identity` is None for a first model.
 
-    `problem` says why its files are not beside it; None if they are. Record version 1 named `identity` `champion`.
+    The anchor is the champion that was last proven better than the anchor before it. `problem` says why the candidate
+    cannot be compared with it, or why nobody knows who it is; None if its files are there: beside it, or, of an anchor
+    that is the champion, beside that one. Record version 1 named `identity` `champion`.
     """
 
     VERSION: ClassVar[int] = 2

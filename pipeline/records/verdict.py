@@ -46,7 +46,8 @@ class Verdict(Record):
 
     It was compared with the champion and the anchor: the champion that was last proven better than the anchor before
     it. `rule` is the name of the rule, `rule_digest` of all that the recipe says of the gate, `test_digest` of the test
-    rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. Record version 1 knew no anchor.
+    rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. `shows` says in words which gain
+    these test rows can show. Record version 1 knew no anchor.
     """
 
     VERSION: ClassVar[int] = 2
@@ -62,6 +63,7 @@ class Verdict(Record):
     against_champion: Matched | None = None
     against_anchor: Matched | None = None
     moves_anchor: bool = False
+    shows: str = ""
 
     @classmethod
     def of(cls, checks: Sequence[GateCheck], reason: str, candidate: str, champion: Identity | None) -> Self:
