@@ -40,9 +40,11 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdic
         _check_parity(evidence, rule),
         *compared,
     )
-    reason = _reason(checks, primary_check(task), compared[0])
-    verdict = Verdict.of(checks, reason, evidence.candidate, evidence.champion.identity if evidence.champion else None)
-    return verdict.changed(
+    return Verdict.of(
+        checks,
+        _reason(checks, primary_check(task), compared[0]),
+        evidence.candidate,
+        evidence.champion.identity if evidence.champion else None,
         anchor=evidence.anchor.identity if evidence.anchor else None,
         rule=rule.rule.name,
         rule_digest=_rule_digest(rule, settings),
@@ -50,7 +52,7 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdic
         against_champion=_matched(matches.with_champion) if matches else None,
         against_anchor=_matched(matches.with_anchor) if matches else None,
         # The first champion is the first anchor.
-        moves_anchor=verdict.promotes and (matches is None or member.proves_better(settings, matches)),
+        is_better=matches is None or member.proves_better(settings, matches),
         shows=member.shows(settings, matches) if matches else "",
     )
 
