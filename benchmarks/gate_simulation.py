@@ -24,7 +24,7 @@ from pipeline.gate import paired
 from pipeline.gate.comparison import compare
 
 Shares = npt.NDArray[np.float64]
-Kinds = npt.NDArray[np.int64]  # [run, class, level, champion is right, anchor is right]
+Kinds = npt.NDArray[np.int64]  # [class, level, champion is right, anchor is right, run]
 Booleans = npt.NDArray[np.bool_]
 
 CLASSES = 10
@@ -37,7 +37,7 @@ HARDNESS: Shares = ndtri(np.cumsum(LEVEL_SHARES) - LEVEL_SHARES / 2)
 
 
 class Match(NamedTuple):
-    """The rows that only the candidate, and only the other, has right: `[run, class]`, of `rows` in each class."""
+    """The rows that only the candidate, and only the other, has right: `[class, run]`, of `rows` in each class."""
 
     won: Kinds
     lost: Kinds
@@ -46,7 +46,7 @@ class Match(NamedTuple):
     @property
     def overall(self) -> Match:
         """The same over all classes, `[run]`."""
-        return Match(self.won.sum(axis=1), self.lost.sum(axis=1), self.rows * self.won.shape[1])
+        return Match(self.won.sum(axis=0), self.lost.sum(axis=0), self.rows * self.won.shape[0])
 
 
 class Outcome(NamedTuple):
@@ -78,7 +78,7 @@ def step_and_total(champion: Match, anchor: Match) -> Outcome:
 
 def margin(champion: Match, anchor: Match) -> Outcome:  # noqa: ARG001 - as the others are called
     """The rule before: the bootstrap's lower limit is at most a margin below the champion; there is no anchor."""
-    worst = np.minimum(_old_limit(champion.overall) + OLD_MARGIN, _old_limit(champion).min(axis=1) + OLD_SLICE_MARGIN)
+    worst = np.minimum(_old_limit(champion.overall) + OLD_MARGIN, _old_limit(champion).min(axis=0) + OLD_SLICE_MARGIN)
     promoted: Booleans = np.greater_equal(worst, 0)
     return Outcome(promoted, np.zeros_like(promoted))
 
@@ -97,11 +97,10 @@ def _total(anchor: Match) -> Booleans:
 
 
 def _slices(anchor: Match) -> Booleans:
-    """Every class passes; one on which an equal model would not is not judged, which refuses."""
-    half = (anchor.won + anchor.lost) / 2
-    of_equal = _score(half, half, anchor.rows, SLICE_MARGIN)
-    least: Shares = np.minimum(_score(anchor.won, anchor.lost, anchor.rows, SLICE_MARGIN), of_equal).min(axis=1)
-    return np.greater_equal(least, paired.z_at(ERROR))
+    """Every class passes."""
+    least = _score(anchor.won, anchor.lost, anchor.rows, SLICE_MARGIN).min(axis=0)
+    passed: Booleans = np.greater_equal(least, paired.z_at(ERROR))
+    return passed
 
 
 def _score(won: Any, lost: Any, rows: int, margin: float) -> Shares:
@@ -142,9 +141,10 @@ _ACCURACIES: Shares = ndtr(_SKILLS[:, None] - SPREAD * HARDNESS) @ LEVEL_SHARES
 
 
 def chances(accuracy: Shares) -> Shares:
-    """Return the chance of having a row right by its level, `[…, level]`, for models of true accuracy `[…]`."""
+    """Return the chance of having a row right by its level, `[class, level, …]`, for true accuracies `[class, …]`."""
     known = np.clip(accuracy, 1e-9, 1 - 1e-9)
-    found: Shares = ndtr(np.interp(known, _ACCURACIES, _SKILLS)[..., None] - SPREAD * HARDNESS)
+    skill = np.expand_dims(np.interp(known, _ACCURACIES, _SKILLS), 1)
+    found: Shares = ndtr(skill - _along_levels(SPREAD * HARDNESS, skill.ndim))
     return found
 
 
@@ -156,53 +156,56 @@ class Nights:
     rows: int  # test rows in each class
     are_rows_kept: bool
     generator: np.random.Generator
-    champion: Shares = field(init=False)  # true accuracy [run, class]
+    champion: Shares = field(init=False)  # true accuracy [class, run]
     anchor: Shares = field(init=False)
     is_anchor: Booleans = field(init=False)  # [run]: the champion is the anchor
     kinds: Kinds = field(init=False)
 
     def __post_init__(self) -> None:
-        self.champion = np.full((self.runs, CLASSES), ACCURACY)
+        self.champion = np.full((CLASSES, self.runs), ACCURACY)
         self.anchor = self.champion.copy()
         self.is_anchor = np.ones(self.runs, np.bool_)
-        of_level = self.generator.multinomial(self.rows, LEVEL_SHARES, size=(self.runs, CLASSES))
+        of_level = self.generator.multinomial(self.rows, LEVEL_SHARES, size=(CLASSES, self.runs)).swapaxes(1, 2)
         right = self.generator.binomial(of_level, chances(self.champion))
         self.kinds = _on_diagonal(of_level - right, right)
 
     def judge(self, accuracy: Shares, rule: Rule) -> Booleans:
         """Judge a candidate of true accuracy `[class]`, the same in every run; return who was promoted, `[run]`."""
-        chance = chances(accuracy)[:, :, None, None]
+        chance = chances(accuracy)[:, :, None, None, None]
         if not self.are_rows_kept:
             self.kinds, chance = self._new_rows(chance)
         right = self.generator.binomial(self.kinds, chance)
         wrong = self.kinds - right
-        champion = Match(right[..., 0, :].sum(axis=(2, 3)), wrong[..., 1, :].sum(axis=(2, 3)), self.rows)
-        anchor = Match(right[..., 0].sum(axis=(2, 3)), wrong[..., 1].sum(axis=(2, 3)), self.rows)
+        champion = Match(right[:, :, 0].sum(axis=(1, 2)), wrong[:, :, 1].sum(axis=(1, 2)), self.rows)
+        anchor = Match(right[:, :, :, 0].sum(axis=(1, 2)), wrong[:, :, :, 1].sum(axis=(1, 2)), self.rows)
         promoted, moves = rule(champion, anchor)
-        by_new = np.stack([wrong.sum(axis=3), right.sum(axis=3)], axis=3)  # its own are champion's now
-        by_itself = _on_diagonal(by_new[..., 0, :].sum(axis=-1), by_new[..., 1, :].sum(axis=-1))
-        self.kinds = np.where(_by_run(promoted), np.where(_by_run(moves), by_itself, by_new), self.kinds)
-        self.champion[promoted], self.anchor[moves] = accuracy, accuracy
-        self.is_anchor = np.where(promoted, moves, self.is_anchor)
+        if promoted.any():
+            by_new = np.stack([wrong.sum(axis=2), right.sum(axis=2)], axis=2)  # its own are champion's now
+            by_itself = _on_diagonal(by_new[:, :, 0].sum(axis=2), by_new[:, :, 1].sum(axis=2))
+            self.kinds = np.where(promoted, np.where(moves, by_itself, by_new), self.kinds)
+            self.champion = np.where(promoted, accuracy[:, None], self.champion)
+            self.anchor = np.where(moves, accuracy[:, None], self.anchor)
+            self.is_anchor = np.where(promoted, moves, self.is_anchor)
         return promoted
 
     def _new_rows(self, chance: Shares) -> tuple[Kinds, Shares]:
         """Draw new test rows, their levels summed up; return them, and a candidate's chance on each kind."""
         champion, anchor = chances(self.champion), chances(self.anchor)
-        both = np.stack([1 - champion, champion], -1)[..., None] * np.stack([1 - anchor, anchor], -1)[..., None, :]
-        both = np.where(_by_run(self.is_anchor), _on_diagonal(1 - champion, champion), both)
-        both *= LEVEL_SHARES[:, None, None]
-        of_kind = both.sum(axis=2, keepdims=True)
-        found = (both * chance).sum(axis=2, keepdims=True)
-        kinds = self.generator.multinomial(self.rows, of_kind.reshape(self.runs, CLASSES, 4)).reshape(of_kind.shape)
+        both = np.stack([1 - champion, champion], 2)[:, :, :, None] * np.stack([1 - anchor, anchor], 2)[:, :, None]
+        both = np.where(self.is_anchor, _on_diagonal(1 - champion, champion), both)
+        both *= _along_levels(LEVEL_SHARES, both.ndim)
+        of_kind = both.sum(axis=1, keepdims=True)
+        found = (both * chance).sum(axis=1, keepdims=True)
+        by_run = np.moveaxis(of_kind.reshape(CLASSES, 4, self.runs), 1, 2)
+        kinds = np.moveaxis(self.generator.multinomial(self.rows, by_run), 2, 1).reshape(of_kind.shape)
         return kinds, np.divide(found, of_kind, out=np.zeros_like(found), where=of_kind > 0).clip(0, 1)
 
 
 def _on_diagonal(wrong: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the kinds where champion and anchor are one model: both wrong, or both right."""
+    """Return the kinds where champion and anchor are one model, from `[class, level, run]` it has wrong and right."""
     none = np.zeros_like(wrong)
-    return np.stack([np.stack([wrong, none], axis=-1), np.stack([none, right], axis=-1)], axis=-2)
+    return np.stack([np.stack([wrong, none], axis=2), np.stack([none, right], axis=2)], axis=2)
 
 
-def _by_run(values: Booleans) -> Booleans:
-    return values[:, None, None, None, None]
+def _along_levels(values: Shares, dimensions: int) -> Shares:
+    return values.reshape(1, -1, *[1] * (dimensions - 2))

@@ -12,7 +12,7 @@ from pipeline.gate.paired import Counts
 
 
 def everybody(champion: Match, anchor: Match) -> Outcome:
-    every = np.ones(len(champion.won), np.bool_)
+    every = np.ones(champion.won.shape[1], np.bool_)
     return Outcome(every, np.zeros_like(every))
 
 
@@ -21,7 +21,7 @@ class Recorder:
 
     def __call__(self, champion: Match, anchor: Match) -> Outcome:
         self.champion, self.anchor = champion, anchor
-        nobody = np.zeros(len(champion.won), np.bool_)
+        nobody = np.zeros(champion.won.shape[1], np.bool_)
         return Outcome(nobody, nobody)
 
 
@@ -47,16 +47,16 @@ def test_a_candidate_is_as_much_better_as_it_was_asked_to_be_than_champion_and_a
 
 def test_kept_rows_are_the_same_every_night() -> None:
     nights = Nights(50, 200, True, np.random.default_rng(1))
-    before = nights.kinds.sum(axis=(3, 4))
+    before = nights.kinds.sum(axis=(2, 3))
     nights.judge(np.full(CLASSES, ACCURACY), simulation.refresh)
-    assert (nights.kinds.sum(axis=(3, 4)) == before).all()
+    assert (nights.kinds.sum(axis=(2, 3)) == before).all()
 
 
 def test_a_proven_champion_is_the_new_anchor_and_makes_the_same_of_every_row() -> None:
     nights = Nights(50, 1000, True, np.random.default_rng(1))
     assert nights.judge(np.full(CLASSES, ACCURACY + 0.03), simulation.better).all()
     assert nights.is_anchor.all()
-    assert nights.kinds[..., 0, 1].sum() == nights.kinds[..., 1, 0].sum() == 0
+    assert nights.kinds[:, :, 0, 1].sum() == nights.kinds[:, :, 1, 0].sum() == 0
     assert nights.anchor == pytest.approx(nights.champion)
 
 
@@ -69,11 +69,10 @@ def test_the_rules_decide_what_the_gates_own_functions_say_row_by_row() -> None:
     expected = []
     for run in range(100):
         total = Counts(rows, int(won[run]), int(lost[run]))
-        classes = [Counts(200, int(seen.anchor.won[run, k]), int(seen.anchor.lost[run, k])) for k in range(CLASSES)]
+        classes = [Counts(200, int(seen.anchor.won[k, run]), int(seen.anchor.lost[k, run])) for k in range(CLASSES)]
         expected.append(
             paired.mid_p(total) <= 0.05
             and paired.tango(total.won, total.lost, total.rows, 0.01) >= z
-            and all(paired.has_power(one, 0.05, slice_z) for one in classes)
             and all(paired.tango(one.won, one.lost, one.rows, 0.05) >= slice_z for one in classes)
         )
     assert promoted.tolist() == expected
