@@ -55,10 +55,10 @@ def of_mean(
     """Return the limits of the mean of `values [row]`; `low` and `high` are the least and the most that it can be.
 
     A resample without spread counts as infinitely far on either side, so a figure that hangs on one or two rows has no
-    limit but its range. No resample can show what no row shows: where the range is known, a limit also allows for the
-    largest share of rows of the worst kind that would show none, 1 − error^(1/n). Above 8 192 rows they are pooled at
-    random into as many groups. Without rows nothing is known. Raises ValueError if a value is not finite, or if there
-    are fewer resamples than 20 beyond each limit.
+    limit but its range. No resample can show what no row shows: on a side where the range is known, the limit also
+    allows for the largest share of rows at its end of which so many rows might well hold none, 1 − error^(1/n). Above
+    8 192 rows they are pooled at random into as many groups. Without rows nothing is known. Raises ValueError if a
+    value is not finite, or if there are fewer resamples than 20 beyond each limit.
     """
     error = 1 - confidence
     if resamples * error < RESAMPLES_IN_TAIL * (1 - _FLAT):
@@ -68,25 +68,18 @@ def of_mean(
         raise ValueError("some values are not finite")
     if not len(values):
         return Limits(low, high, STUDENTIZED_BOOTSTRAP)
-    mean = float(values.mean())
-    unseen = 1 - error ** (1 / len(values))
-    lowest, highest = min(low, float(values.min())), max(high, float(values.max()))
-    spread = float(values.std())
-    below, above = [mean], [mean]
-    if math.isfinite(low) or not _is_spread(spread, values):
-        below.append(mean - unseen * (mean - lowest))
-    if math.isfinite(high) or not _is_spread(spread, values):
-        above.append(mean + unseen * (highest - mean))
-    if _is_spread(spread, values):
+    mean, spread = float(values.mean()), float(values.std())
+    if spread > _FLAT * float(np.abs(values).max()):
         generator = np.random.default_rng(seed)
-        under, over = _studentized(_pooled(values, generator), error, resamples, generator)
-        below.append(mean - under)
-        above.append(mean + over)
-    return Limits(max(min(below), low), min(max(above), high), STUDENTIZED_BOOTSTRAP)
-
-
-def _is_spread(deviation: float, values: Values) -> bool:
-    return deviation > _FLAT * float(np.abs(values).max())
+        below, above = _studentized(_pooled(values, generator), error, resamples, generator)
+    else:
+        below, above = (0.0 if math.isfinite(end) else math.inf for end in (low, high))
+    unseen = 1 - error ** (1 / len(values))
+    if math.isfinite(low):
+        below += unseen * (mean - min(low, float(values.min())))
+    if math.isfinite(high):
+        above += unseen * (max(high, float(values.max())) - mean)
+    return Limits(max(mean - below, low), min(mean + above, high), STUDENTIZED_BOOTSTRAP)
 
 
 def _pooled(values: Values, generator: np.random.Generator) -> Values:

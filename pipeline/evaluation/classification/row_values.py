@@ -11,6 +11,7 @@ Labels and probabilities are those of `metrics`; conventions for undefined cases
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,28 +123,27 @@ def _calibration_error(labels: Labels, probabilities: Probabilities, *, bins: in
 
 def _macro_auc(labels: Labels, probabilities: Probabilities) -> Values:
     classes = range(probabilities.shape[1])
-    values: Values = np.mean([_auc(labels == number, probabilities[:, number]) for number in classes], axis=0)
+    values = np.zeros(len(labels))
+    for number in classes:
+        values += _auc(labels == number, probabilities[:, number]) / len(classes)
     return values
 
 
-def _auc(is_true: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]) -> Values:
+def _auc(is_true: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating[Any]]) -> Values:
     """The AUC is the mean placement: of a row of the class, the share of the others that score lower, ties by half."""
-    _, level, rows = np.unique(scores, return_inverse=True, return_counts=True)
-    ours: Values = np.bincount(level[is_true], minlength=len(rows)).astype(np.float64)
-    others: Values = rows - ours
-    below = np.where(is_true, _not_above(others)[level], ours.sum() - _not_above(ours)[level])
-    against = np.where(is_true, others.sum(), ours.sum())
-    placement = below / against
-    auc = placement[is_true].mean()
-    share = np.where(is_true, ours.sum(), others.sum()) / len(scores)
-    values: Values = auc + (placement - auc) / share
+    order = np.argsort(scores)
+    ranked, truth = scores[order], is_true[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, len(ranked))  # of each run of equal scores
+    starts = np.append(0, ends[:-1])
+    ours = np.append(0, np.cumsum(truth))  # rows of the class among the lowest so many
+    ours_below = np.repeat((ours[starts] + ours[ends]) / 2, ends - starts)
+    below = np.repeat((starts + ends) / 2, ends - starts)
+    of_class, others = ours[-1], len(ranked) - ours[-1]
+    placement = np.where(truth, (below - ours_below) / others, 1 - ours_below / of_class)
+    auc = placement[truth].mean()
+    values = np.empty(len(ranked))
+    values[order] = auc + (placement - auc) * np.where(truth, len(ranked) / of_class, len(ranked) / others)
     return values
-
-
-def _not_above(rows: Values) -> Values:
-    """Return how many rows score lower than each level, with half of those on it."""
-    below: Values = np.cumsum(rows) - rows / 2
-    return below
 
 
 def _ratio(part: Values, whole: Values) -> Values:
