@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
-.PHONY: check check-code check-tests check-some-tests bench hostile killings fortnight images lock clean
+.PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings fortnight images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
@@ -73,6 +73,9 @@ images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 
 bench: setup ## every comparison in benchmarks/, each printing its ratio, or why it could not
 	@$(in_venv) python benchmarks/run_all.py
+
+gate-campaign: setup ## how often the gate's rules err, 2 000 runs a cell (docs/gate.md): RUNS=2000 ONLY=nights|years|limits|time
+	@$(in_venv) python benchmarks/gate.py $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only $(ONLY))
 
 hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3 s: COUNT=300 SEED=0
 	@$(in_venv) python -m tests.recipe.hostile --count $(or $(COUNT),300) --seed $(or $(SEED),0)

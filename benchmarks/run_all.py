@@ -13,7 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-NOT_ALONE = ("run_all.py", "before_and_after.py")  # commands that are no benchmark, or need an argument
+# Commands that are no benchmark, need an argument, or are a campaign with a target of its own.
+NOT_ALONE = ("run_all.py", "before_and_after.py", "gate.py")
 MEASURED, COULD_NOT, FAILED = "measured", "could not measure", "failed"
 
 

@@ -156,7 +156,7 @@ def _document(name: str, config: Config, recipe: Recipe, specs: tuple[derive.Tas
     return (
         f"# {name}\n\n{config.description}\n\n"
         f"| | |\n|---|---|\n{about}\n\n"
-        "Retrains the model, judges it, and publishes it only if it is at least as good as the one in use. "
+        "Retrains the model, judges it, and publishes it only if the gate lets it replace the one in use. "
         "A refused candidate is a normal outcome: the run is green and its note says why.\n\n"
         f"{approval}"
         "**Trigger** opens a form with every key of the recipe; what you change holds for that run alone.\n\n"

@@ -10,9 +10,9 @@ import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any
+from typing import Any, Union
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Discriminator, Tag
 from pydantic.fields import FieldInfo
 
 from pipeline.recipe.settings import Settings
@@ -66,6 +66,9 @@ def _of_type(kind: Any, marks: Iterable[Any]) -> dict[str, Any] | None:
         schema = _of_group(kind)
     elif isinstance(kind, UnionType) and len(inner) == 2 and inner[1] is NoneType and inner[0] is str:
         schema = {"type": ["string", "null"]}
+    elif origin in (Union, UnionType) and NoneType not in inner:
+        members = [_of_type(each, ()) for each in inner]
+        schema = None if None in members else {"anyOf": members}
     return schema if schema is not None and _bound(schema, marks, lengths) else None
 
 
@@ -79,6 +82,8 @@ def _of_group(kind: type[Settings]) -> dict[str, Any] | None:
 def _bound(schema: dict[str, Any], marks: Iterable[Any], lengths: str) -> bool:
     """Add the bounds that marks on a type say; return whether all that they say is known here."""
     for mark in marks:
+        if isinstance(mark, Tag | Discriminator):  # which of a union's types a value is
+            continue
         names = [name for name in (*_BOUNDS, *_NO_BOUNDS) if getattr(mark, name, None) is not None]
         if not names:
             return False

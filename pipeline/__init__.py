@@ -1,1 +1,1 @@
-"""Ratchet: retrain, judge, and replace a model only when the new one is provably at least as good."""
+"""Ratchet: retrain, judge, and replace a model only when test rows show the new one to be better."""

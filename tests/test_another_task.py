@@ -23,7 +23,7 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.task import Task, task_of
 from pipeline.records.architecture import Architecture
-from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
 from pipeline.records.verdict import Verdict
 from pipeline.storage.artifacts import write_file
@@ -38,7 +38,8 @@ ROOT = Path(__file__).parents[1]
 ROWS = 200
 IDS = [f"row-{number}" for number in range(ROWS)]
 LABELS = (np.arange(ROWS) % 10).astype(np.int32)
-GATE = {"minimum": {}, "maximum": {"mean_error": 2.0, "overfit": 1.0}}
+MARGIN = {"name": "margin", "settings": {"margin": 0.02, "slice_margin": 0.12}}
+GATE = {"minimum": {}, "maximum": {"mean_error": 2.0, "overfit": 1.0}, "rule": MARGIN}
 NOISE = np.random.default_rng(3).normal(size=ROWS)
 
 
@@ -84,32 +85,33 @@ def evidence(
     store(root / "models" / "candidate", task.name, 1.0)
     champion = Champion(identity=Identity(name="pets", version=3, digest=digest), registry="local")
     write_record(root / "models" / "champion" / CHAMPION_FILE, champion)
+    write_record(root / "models" / "anchor" / ANCHOR_FILE, champion)
     predictions = read_predictions(root / "reports" / "predictions" / "test")
     return gather(
         candidate=root / "models" / "candidate",
         champion=root / "models" / "champion",
+        anchor=root / "models" / "anchor",
         metrics=root / "reports" / "metrics.json",
         test=Rows(IDS, LABELS, {}),
         answers=Answers(predictions.ids, predictions.labels, predictions.answers),
+        train=Answers(IDS, LABELS, answers(0.1)),
         queries=ModelQueries(
             predict=lambda _: theirs, serve=lambda: predictions.answers[: given.gate.parity.rows], in_words=str
         ),
-        rule=given.gate,
         task=task,
-        seed=given.seed,
     )
 
 
 def judged(root: Path, given: Recipe, task: Task, ours: float, theirs: float, champions_task: str = "") -> Verdict:
     evaluate(root, task, answers(ours))
-    return judge(evidence(root, given, task, answers(theirs), champions_task), given.gate, task)
+    return judge(evidence(root, given, task, answers(theirs), champions_task), given.gate, task, given.seed)
 
 
 def test_a_candidate_that_is_closer_than_the_champion_is_promoted(tmp_path: Path, given: Recipe, task: Task) -> None:
     verdict = judged(tmp_path, given, task, ours=0.3, theirs=0.9)
 
     assert [check.name for check in verdict.checks] == [
-        *("predictions", "maximum.mean_error", "maximum.overfit", "parity", "champion"),
+        *("predictions", "maximum.mean_error", "maximum.overfit", "parity", "margin"),
     ]
     assert verdict.promotes, verdict.reason
     assert verdict.reason.startswith("mean error 0.2")
@@ -119,7 +121,7 @@ def test_a_candidate_that_is_closer_than_the_champion_is_promoted(tmp_path: Path
 def test_one_that_is_further_from_the_truth_is_refused(tmp_path: Path, given: Recipe, task: Task) -> None:
     verdict = judged(tmp_path, given, task, ours=0.9, theirs=0.3)
 
-    assert [check.name for check in verdict.checks if not check.has_passed] == ["champion"]
+    assert [check.name for check in verdict.checks if not check.has_passed] == ["margin"]
     assert verdict.reason.startswith("closeness: -0.4")
 
 
@@ -160,6 +162,7 @@ def test_the_page_shows_its_figures_in_its_words(tmp_path: Path, given: Recipe, 
         ({"gate": {"minimum": {"accuracy": 0.8}}}, "gate.minimum: no metric 'accuracy' of this task"),
         ({"gate": {**GATE, "slices": {"class": {}}}}, "gate.slices: no column 'class' divides the rows"),
         ({"gate": {"minimum": {}, "maximum": {}}}, "gate.maximum: 'mean_error' is missing"),
+        ({"gate": {**GATE, "rule": "better"}}, "gate.rule: better counts right and wrong answers, and task closeness"),
         ({"task": {"name": "closeness", "settings": {"reach": 0.0}}}, "reach: must be above 0"),
     ],
 )

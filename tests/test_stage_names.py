@@ -43,6 +43,7 @@ PHASES = {
 # Outside of the phases, each with its reason.
 SAID = {
     ("dags/derive.py", "champion"): "the asset that a success updates",
+    ("pipeline/cli/gate.py", "gate"): "the command",
     ("pipeline/cli/registry.py", "champion"): "the alias",
     ("pipeline/cli/split.py", "split"): "the command",
     ("pipeline/report/champions.py", "champion"): "how a version stands",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from pipeline.cli import gc, project, registry, run, runs, split, stage
+from pipeline.cli import gate, gc, project, registry, run, runs, split, stage
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug, traceback_text
 from pipeline.cli.command import Command, Parser
 from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
@@ -21,8 +21,8 @@ from pipeline.runtime.shell import without_shell
 _COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
-        run.COMMAND, runs.COMMAND, stage.COMMAND, project.GRAPH, project.REPORT, project.DOCTOR, registry.COMMAND,
-        split.COMMAND, gc.COMMAND,
+        run.COMMAND, runs.COMMAND, stage.COMMAND, project.GRAPH, project.REPORT, project.DOCTOR, gate.COMMAND,
+        registry.COMMAND, split.COMMAND, gc.COMMAND,
     )
 }  # fmt: skip
 _EXIT_CODES = """\
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="ratchet",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Retrain a model; replace the one in use only when the new one is provably at least as good.",
+        description="Retrain a model; replace the one in use only when test rows show the new one to be better.",
         epilog="examples:\n  ratchet run                          bring everything up to date\n"
         "  ratchet run --set train.epochs=3     try a change in a run of its own\n"
         "  ratchet registry list                the models published so far\n\n"

@@ -81,7 +81,7 @@ def say_result(result: RunResult) -> None:
 
 COMMAND = Command(
     "run",
-    "bring the graph up to date: train, judge and, if it is at least as good, publish",
+    "bring the graph up to date: train, judge and, if the gate lets it, publish",
     "  ratchet run\n  ratchet run --set train.epochs=3 --set train.learning_rate=1e-3\n"
     "  ratchet run --config configs/fashion_mnist_full.yaml --execution horovod.workers=4",
     _fill_run,

@@ -22,12 +22,14 @@ BYTES_PER_SHARD = 32 * 2**20
 class Source:
     """An opened source: how many rows it declares, and its rows as tables, read lazily.
 
+    `test_rows` is how many of them are test rows of its own; None if it does not know before it reads them.
     A table has the columns label (from 0), part (train or test), source (the file), row (its number there), and the raw
     columns of each feature that the source delivers; see `feature_kinds.source_schema`.
     """
 
     rows: int
     tables: Iterable[pa.Table]
+    test_rows: int | None = None
 
 
 def rows_at_once(payload_bytes: int) -> int:

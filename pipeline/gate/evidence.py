@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError, StorageError, UsageError
-from pipeline.gate.comparison import Difference
 from pipeline.recipe.task import Task
 from pipeline.records.identity import Identity
 from pipeline.records.metrics import MetricsReport
 
 T = TypeVar("T")
+Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,6 @@ def known(ask: Callable[[], T], in_words: Callable[[Exception], str]) -> T | Unk
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The comparison with the champion by the task's score: over all test rows, and by the slices' column and name."""
-
-    overall: Difference
-    slices: Mapping[str, Mapping[str, Difference]]
-
-
-@dataclass(frozen=True)
 class Answers:
     """Rows and a model's answers to them: `labels [row] int32`, `answers [row, …] float32`."""
 
@@ -60,24 +51,33 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Other:
+    """A model that the candidate must meet, and its scores on the test rows, `[row] float64`.
+
+    Without an identity, nobody knows any more which model it was.
+    """
+
+    identity: Identity | None
+    scores: Scores | Unknown
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """Everything on which the gate judges."""
+    """Everything on which the gate judges. Without champion and anchor, the candidate is the first model."""
 
     candidate: str
     metrics: MetricsReport | Unknown
     test_ids: Sequence[str]
     test_labels: npt.NDArray[np.int32]
     predictions: Answers | Unknown
+    train: Answers | Unknown  # the candidate's answers to the training rows
     served: npt.NDArray[np.float32] | Unknown  # the exported model's answers to the first rows
-    champion: Identity | None
-    comparison: Comparison | Unknown | None  # None: there is no champion
+    champion: Other | None
+    anchor: Other | None
 
 
-def predictions_problem(evidence: Evidence, task: Task) -> str | None:
+def predictions_problem(given: Answers, evidence: Evidence, task: Task) -> str | None:
     """Return why the predictions cannot be the candidate's on the test rows; None if nothing contradicts that."""
-    given = evidence.predictions
-    if isinstance(given, Unknown):
-        return given.why
     rows = len(evidence.test_ids)
     if rows == 0:
         return "there are no test rows"
@@ -87,31 +87,13 @@ def predictions_problem(evidence: Evidence, task: Task) -> str | None:
         return "the ids of the predictions are not those of the test rows"
     if not np.array_equal(given.labels, evidence.test_labels):
         return "the labels of the predictions are not those of the test rows"
+    return answers_problem(given, task)
+
+
+def answers_problem(given: Answers, task: Task) -> str | None:
+    """Return why answers cannot be measured; None if they can."""
     try:
         task.check_answers(given.labels, given.answers)
     except DataError as error:
         return str(error)
-    return _metrics_problem(evidence.metrics, given, task)
-
-
-def _metrics_problem(metrics: MetricsReport | Unknown, given: Answers, task: Task) -> str | None:
-    """Return why the metrics cannot be those of the answers."""
-    primary = task.metrics[0]
-    if isinstance(metrics, Unknown):
-        return f"the metrics' {primary.title} is not that of the predictions: it is not known"
-    if metrics.task != task.name:
-        return f"the metrics are those of another task: {metrics.task:.120}"
-    if primary.is_mean:
-        mean = float(task.score(given.labels, given.answers).mean())
-        actual = mean if primary.is_higher_better else -mean
-    else:
-        actual = task.measure(given.labels, given.answers)[primary.name]
-    measured = finite(metrics.test.get(primary.name))
-    if measured is None or not math.isclose(measured, actual, rel_tol=1e-9, abs_tol=1e-12):
-        return f"the metrics' {primary.title} is not that of the predictions: {actual:g}"
     return None
-
-
-def finite(value: float | None) -> float | None:
-    """Return a figure if it is a finite number, otherwise None: neither NaN nor infinity counts as a figure."""
-    return value if value is not None and math.isfinite(value) else None

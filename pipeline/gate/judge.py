@@ -7,192 +7,169 @@ A figure that could not be obtained comes as `Unknown`, with the reason, and fai
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.gate.comparison import Difference
-from pipeline.gate.evidence import Evidence, Unknown, finite, predictions_problem
-from pipeline.recipe.recipe import Bounds, GateParams
-from pipeline.recipe.task import Metric, Task, bounded_metrics
-from pipeline.records.metrics import MetricsReport
-from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.gate.checks import check_of
+from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
+from pipeline.gate.figures import Figures, measure, metrics_problem
+from pipeline.gate.floors import check_bounds, primary_check
+from pipeline.gate.matches import Matches, Scored
+from pipeline.gate.paired import Counts
+from pipeline.recipe.recipe import RULE, GateParams
+from pipeline.recipe.settings import Settings
+from pipeline.recipe.task import Task
+from pipeline.records.digests import digest_json
+from pipeline.records.verdict import GateCheck, Matched, Verdict
 
-_FIGURE_DIGITS = 6
+_PROMOTE = "ratchet registry promote"
 _PARITY_FLOOR = 1e-6  # below the resolution of float32 answers around 1, differences are noise
 
 
-def judge(evidence: Evidence, rule: GateParams, task: Task) -> Verdict:
-    """Check a candidate against every declared threshold, the champion, and its own exported form."""
+def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdict:
+    """Check a candidate against its bounds, its own exported form, the champion and the anchor."""
+    member, settings = RULE.member(rule.rule.name), RULE.settings(rule.rule, "gate.rule")
+    figures = _figures(evidence, task)
+    matches, compared = _meet(evidence, figures, task, seed)
+    if matches is not None:
+        compared = member.judge(settings, matches, task)
     checks = (
-        _check_predictions(evidence, task),
-        *_check_metrics(evidence.metrics, rule, task),
+        _check_predictions(evidence, figures, task),
+        *check_bounds(figures, rule, task, seed),
         _check_parity(evidence, rule),
-        *_check_champion(evidence, rule, task),
+        *compared,
     )
-    return Verdict.of(checks, _reason(checks, _primary_check(task)), evidence.candidate, evidence.champion)
+    return Verdict.of(
+        checks,
+        _reason(checks, primary_check(task), compared[0]),
+        evidence.candidate,
+        evidence.champion.identity if evidence.champion else None,
+        anchor=evidence.anchor.identity if evidence.anchor else None,
+        rule=rule.rule.name,
+        rule_digest=_rule_digest(rule, settings),
+        test_digest=digest_json([list(evidence.test_ids), evidence.test_labels.tolist()]),
+        against_champion=_matched(matches.with_champion) if matches else None,
+        against_anchor=_matched(matches.with_anchor) if matches else None,
+        # The first champion is the first anchor.
+        is_better=matches is None or member.proves_better(settings, matches),
+        shows=member.shows(settings, matches) if matches else "",
+    )
 
 
-def _check(name: str, figure: float | None, bound: float | None, sentence: str, *, passes: bool = False) -> GateCheck:
-    return GateCheck(name=name, figure=figure, bound=bound, outcome="pass" if passes else "fail", sentence=sentence)
+def _figures(evidence: Evidence, task: Task) -> Figures | Unknown:
+    test, train = evidence.predictions, evidence.train
+    if isinstance(test, Unknown):
+        return test
+    if problem := predictions_problem(test, evidence, task):
+        return Unknown(problem)
+    if isinstance(train, Unknown):
+        return train
+    if problem := answers_problem(train, task):
+        return Unknown(f"training part: {problem}")
+    return measure(test, train, task)
 
 
-def _check_predictions(evidence: Evidence, task: Task) -> GateCheck:
+def _meet(
+    evidence: Evidence, figures: Figures | Unknown, task: Task, seed: int
+) -> tuple[Matches | None, list[GateCheck]]:
+    """Return the candidate beside the champion and the anchor; without it, the checks that say why."""
+    given = evidence.predictions
+    if evidence.champion is None and evidence.anchor is None:
+        return None, [check_of("first", None, None, "first model: there never was a champion", passes=True)]
+    met, held_to = _scored("champion", evidence.champion, evidence), _scored("anchor", evidence.anchor, evidence)
+    problems = [each for each in (met, held_to) if isinstance(each, GateCheck)]
+    if isinstance(figures, Unknown) or isinstance(given, Unknown):
+        problems.append(_closed("champion", "the candidate cannot be compared: its predictions cannot be measured"))
+    elif not (isinstance(met, GateCheck) or isinstance(held_to, GateCheck)):
+        candidate = task.score(given.labels, given.answers)
+        slices = task.slices(evidence.test_labels)
+        if np.isfinite(candidate).all():
+            return Matches(candidate, met, held_to, slices, seed), []
+        problems.append(_closed("champion", "the candidate cannot be compared: some of its scores are not finite"))
+    return None, problems
+
+
+def _scored(role: str, other: Other | None, evidence: Evidence) -> Scored | GateCheck:
+    """Return a model with its scores; or the check that refuses, and says what to do."""
+    if other is None:
+        return _closed(
+            role, f"the {role} is not known, and a candidate is the first only if there never was a champion"
+        )
+    identity, scores = other.identity, other.scores
+    name = f"{role} v{identity.version}" if identity else f"the {role}"
+    if identity is None or isinstance(scores, Unknown):
+        why = scores.why if isinstance(scores, Unknown) else "nobody knows which model it was"
+        return _closed(role, f"{name} cannot be compared with: {why}{_way_out(role, evidence, why)}")
+    if role == "champion" and identity.digest == evidence.candidate:
+        return _closed(role, f"the candidate is {name} itself: there is nothing to decide")
+    if scores.shape != evidence.test_labels.shape or not np.isfinite(scores).all():
+        return _closed(role, f"{name} cannot be compared with: its scores are not one finite number for each row")
+    return Scored(identity, scores)
+
+
+def _way_out(role: str, evidence: Evidence, why: str) -> str:
+    """Return what a person can do, unless the reason says it."""
+    if _PROMOTE in why:
+        return ""
+    if role == "champion":
+        return f'; to replace it anyway, promote the candidate by hand: `{_PROMOTE} VERSION --reason "…"`'
+    champion = evidence.champion.identity if evidence.champion else None
+    version = champion.version if champion else "VERSION"
+    return f'; to be held to the champion instead: `{_PROMOTE} {version} --anchor --reason "…"`'
+
+
+def _closed(name: str, why: str) -> GateCheck:
+    return check_of(name, None, None, why, passes=False)
+
+
+def _check_predictions(evidence: Evidence, figures: Figures | Unknown, task: Task) -> GateCheck:
     rows = len(evidence.test_ids)
-    problem = predictions_problem(evidence, task)
+    problem = figures.why if isinstance(figures, Unknown) else metrics_problem(evidence.metrics, figures, task)
     if problem:
-        return _check("predictions", None, rows, problem)
-    return _check("predictions", rows, rows, f"{rows} predictions, one for each test row", passes=True)
-
-
-def _check_metrics(metrics: MetricsReport | Unknown, rule: GateParams, task: Task) -> list[GateCheck]:
-    figures = metrics if isinstance(metrics, Unknown) else metrics.test_figures
-    checks = _check_bounds(figures, rule, bounded_metrics(type(task)))
-    if _primary_check(task) not in (check.name for check in checks):  # a recipe without it is not let through
-        checks.insert(0, _check(_primary_check(task), None, None, f"{task.metrics[0].title} is not bounded"))
-    of_slices = {metric.name: metric for metric in task.slice_metrics}
-    for column, by_value in rule.slices.items():
-        for value, bounds in by_value.items():
-            of_slice = metrics if isinstance(metrics, Unknown) else metrics.slices.get(column, {}).get(value, {})
-            checks += _check_bounds(of_slice, bounds, of_slices, slice_of=(column, value))
-    return checks
-
-
-def _primary_check(task: Task) -> str:
-    primary = task.metrics[0]
-    return f"{'minimum' if primary.is_higher_better else 'maximum'}.{primary.name}"
-
-
-def _check_bounds(
-    figures: Mapping[str, float] | Unknown,
-    bounds: Bounds,
-    metrics: Mapping[str, Metric],
-    slice_of: tuple[str, str] | None = None,
-) -> list[GateCheck]:
-    """Check figures against bounds; a check is called as its bound is in the recipe, below `gate`."""
-    where = f"slices.{'.'.join(slice_of)}." if slice_of else ""
-    of_slice = f" of {slice_of[1]}" if slice_of else ""
-    return [
-        _check_bound(
-            figures, name, bound, where + side, f"{_title(name, metrics)}{of_slice}", is_minimum=side == "minimum"
-        )
-        for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum))
-        for name, bound in given.items()
-    ]
-
-
-def _title(name: str, metrics: Mapping[str, Metric]) -> str:
-    return metrics[name].title if name in metrics else name
-
-
-def _check_bound(
-    figures: Mapping[str, float] | Unknown, name: str, bound: float, where: str, title: str, *, is_minimum: bool
-) -> GateCheck:
-    check = f"{where}.{name}"
-    if isinstance(figures, Unknown):
-        return _check(check, None, bound, f"{title} is not known: {figures.why}")
-    value = figures.get(name)
-    figure = finite(value)
-    if figure is None:
-        return _check(
-            check, None, bound, f"{title} is {'not in the metrics' if value is None else f'{value}, not a number'}"
-        )
-    passes = figure >= bound if is_minimum else figure <= bound
-    shown = _rounded(figure, bound)
-    if passes:
-        sentence = f"{title} {shown:g} is {'at least' if is_minimum else 'at most'} {bound:g}"
-    else:
-        sentence = f"{title} {shown:g} is {'below' if is_minimum else 'above'} {bound:g}"
-    return _check(check, shown, bound, sentence, passes=passes)
+        return check_of("predictions", None, rows, problem, passes=False)
+    sentence = f"{rows} predictions, one for each test row, and the metrics are theirs"
+    return check_of("predictions", rows, rows, sentence, passes=True)
 
 
 def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     bound = rule.parity.tolerance
     served, given = evidence.served, evidence.predictions
-    if isinstance(served, Unknown):
-        return _check("parity", None, bound, served.why)
+    unknown = next((each.why for each in (served, given) if isinstance(each, Unknown)), None)
+    if unknown or isinstance(served, Unknown) or isinstance(given, Unknown):
+        return check_of("parity", None, bound, unknown or "", passes=False)
     rows = min(rule.parity.rows, len(evidence.test_ids))
-    if isinstance(given, Unknown):
-        return _check("parity", None, bound, given.why)
     expected = given.answers[:rows]
     if rows == 0 or served.shape != expected.shape:
         why = f"the exported model answers {list(served.shape)} for {rows} rows, training answered "
-        return _check("parity", None, bound, why + f"{list(expected.shape)}")
+        return check_of("parity", None, bound, why + f"{list(expected.shape)}", passes=False)
     gap = float(np.max(np.abs(served.astype(np.float64) - expected)))
     if not math.isfinite(gap):
-        return _check("parity", None, bound, "the exported model answers numbers that are not finite")
+        return check_of("parity", None, bound, "the exported model answers numbers that are not finite", passes=False)
     # Rounded up to a power of ten: the last bits may differ between machines, the verdict's bytes should not.
     shown = _PARITY_FLOOR if gap <= _PARITY_FLOOR else float(f"{10.0 ** math.ceil(math.log10(gap)):.0e}")
     what = f"the exported model, loaded in a fresh process, answers {rows} rows"
     if gap <= bound:
-        return _check("parity", min(shown, bound), bound, f"{what} as the trained one did", passes=True)
-    return _check("parity", shown, bound, f"{what} differently from the trained one, by more than {bound:g}")
+        return check_of("parity", min(shown, bound), bound, f"{what} as the trained one did", passes=True)
+    differs = f"{what} differently from the trained one, by more than {bound:g}"
+    return check_of("parity", shown, bound, differs, passes=False)
 
 
-def _check_champion(evidence: Evidence, rule: GateParams, task: Task) -> list[GateCheck]:
-    champion, comparison, limits = evidence.champion, evidence.comparison, rule.champion
-    if champion is None:
-        if comparison is None:
-            return [_check("champion", None, None, "first model: there is no champion to compare with", passes=True)]
-        return [_check("champion", None, None, "compared with a champion that is not named")]
-    name = f"champion v{champion.version}"
-    if comparison is None or isinstance(comparison, Unknown):
-        why = comparison.why if comparison else "it was not compared"
-        sentence = (
-            f"{name} cannot be compared with: {why}; to replace it anyway, promote the candidate by hand: "
-            f'`ratchet registry promote {champion.name} VERSION --reason "…"`'
-        )
-        return [_check("champion", None, -limits.margin, sentence)]
-    slices = {column: set(found.names) for column, found in task.slices(evidence.test_labels).items()}
-    if {column: set(found) for column, found in comparison.slices.items()} != slices:
-        return [_check("champion", None, -limits.margin, f"{name} was compared on other slices")]
-    overall = _check_difference(
-        "champion", task.score_title, name, comparison.overall, limits.margin, limits.confidence, "test rows"
-    )
-    return [
-        overall,
-        *(
-            _check_difference(
-                f"champion.{column}.{value}",
-                f"{task.slice_score_title} of {value}",
-                name,
-                difference,
-                limits.class_margin,
-                limits.confidence,
-                f"rows of the {column}",
-            )
-            for column, found in comparison.slices.items()
-            for value, difference in found.items()
-        ),
-    ]
+def _matched(counts: Counts) -> Matched:
+    return Matched(rows=counts.rows, won=counts.won, lost=counts.lost)
 
 
-def _check_difference(
-    check: str, what: str, champion: str, found: Difference, margin: float, confidence: float, rows: str
-) -> GateCheck:
-    lower, difference = finite(found.lower), finite(found.difference)
-    if lower is None or difference is None or found.rows == 0:
-        return _check(check, None, -margin, f"{what} cannot be compared with {champion}: no {rows}")
-    passes = lower >= -margin
-    shown = _rounded(lower, -margin)
-    sentence = (
-        f"{what}: {difference:+.4f} against {champion} on {found.rows} {rows}, at worst {shown:+.4f} "
-        f"at {confidence:.0%} confidence; {margin:g} may be lost"
-    )
-    return _check(check, shown, -margin, sentence, passes=passes)
+def _rule_digest(rule: GateParams, settings: Settings) -> str:
+    """Return the digest of all that the recipe says of the gate, every default written out."""
+    said = rule.model_dump(mode="json")
+    return digest_json({**said, "rule": {"name": rule.rule.name, "settings": settings.model_dump(mode="json")}})
 
 
-def _reason(checks: Sequence[GateCheck], primary: str) -> str:
+def _reason(checks: Sequence[GateCheck], primary: str, compared: GateCheck) -> str:
     failed = [check for check in checks if not check.has_passed]
     if failed:
         more = f" (and {len(failed) - 1} more {'check' if len(failed) == 2 else 'checks'} failed)" if failed[1:] else ""
         return failed[0].sentence + more
-    by_name = {check.name: check for check in checks}
-    return f"{by_name[primary].sentence}; {by_name['champion'].sentence}"
-
-
-def _rounded(figure: float, bound: float) -> float:
-    """Round a figure for people, unless that would move it onto, or over, its bound."""
-    rounded = round(figure, _FIGURE_DIGITS)
-    is_same_side = (figure < bound, figure > bound) == (rounded < bound, rounded > bound)
-    return rounded if is_same_side else figure
+    of_primary = next(check for check in checks if check.name == primary)
+    said = f"{of_primary.sentence} (not checked)" if of_primary.outcome == "off" else of_primary.sentence
+    return f"{said}; {compared.sentence}"

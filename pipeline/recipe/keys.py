@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from types import UnionType
+from typing import Any, Union
 
 from pydantic import BaseModel
 
@@ -34,6 +35,8 @@ _MOVED = {
     "augment.noise": "augment.steps, levels of step noise",
     "augment.erase": "augment.steps, probability of step erase",
     "augment.erase_area": "augment.steps, area of step erase",
+    # As an example: the margins that a recipe had are its own.
+    "gate.champion": "gate.rule, like {name: margin, settings: {margin: 0.02, slice_margin: 0.12}},",
 }
 
 
@@ -89,6 +92,8 @@ def below(kind: Any, part: str) -> Any:
         return _plain(arguments[1])
     if origin is tuple and is_position(part):
         return _plain(arguments[0])
+    if origin is Union or origin is UnionType:
+        return next((found for each in arguments if (found := below(_plain(each), part)) is not None), None)
     return None
 
 

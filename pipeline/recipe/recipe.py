@@ -12,7 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.recipe.settings import Finite, NotNegative, Positive, Probability, Settings, shown, validate
+from pipeline.recipe.bounds import Bound, require_resamples
+from pipeline.recipe.settings import NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
 from pipeline.recipe.strict_yaml import parse_yaml
 
@@ -32,6 +33,7 @@ ARCHITECTURE = Slot("architecture", "pipeline.models.architectures", ("build",))
 LOSS = Slot("loss", "pipeline.training.losses", ("build",))
 OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers", ("build",))
 SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
+RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "shows"))
 
 
 class DataParams(Settings):
@@ -158,19 +160,13 @@ class EvaluateParams(Settings):
 
 
 class Bounds(Settings):
-    """Bounds on the test metrics that the task declares, by name: overall, or on the rows of one slice."""
+    """Bounds on the test metrics that the task declares, by name: overall, or on the rows of one slice.
 
-    minimum: dict[str, Finite] = Field(default_factory=dict, max_length=100, description="smallest values that pass")
-    maximum: dict[str, Finite] = Field(default_factory=dict, max_length=100, description="largest values that pass")
+    `{none: "reason"}` in the place of a number switches a check off, and the reason stands in the verdict.
+    """
 
-
-class ChampionRule(Settings):
-    """The comparison with the champion on the same test rows: paired bootstrap of the task's score."""
-
-    margin: Probability = Field(description="mean score that may be lost overall at the stated confidence")
-    class_margin: Probability = Field(description="mean score that may be lost in one slice at the stated confidence")
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(default=0.95, description="one-sided confidence")
-    resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples")
+    minimum: dict[str, Bound] = Field(default_factory=dict, max_length=100, description="smallest values that pass")
+    maximum: dict[str, Bound] = Field(default_factory=dict, max_length=100, description="largest values that pass")
 
 
 class ParityRule(Settings):
@@ -186,8 +182,22 @@ class GateParams(Bounds):
     slices: dict[str, dict[str, Bounds]] = Field(
         default_factory=dict, max_length=100, description="bounds by the column that slices, and by its value"
     )
-    champion: ChampionRule
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        default=0.95, description="one-sided confidence at which each bound must hold"
+    )
+    resamples: int = Field(
+        default=2000, ge=1, le=100_000, description="bootstrap resamples, for metrics that are no share"
+    )
+    rule: Annotated[Choice, RULE] = Field(
+        default=Choice(name="better"),
+        description="how the candidate must compare with the models before it: a file in pipeline/gate/rules/",
+    )
     parity: ParityRule = Field(default_factory=ParityRule)
+
+    @model_validator(mode="after")
+    def _resamples_reach_the_confidence(self) -> Self:
+        require_resamples(self.resamples, self.confidence)
+        return self
 
 
 class Recipe(Settings):

@@ -42,6 +42,9 @@ class Settings(BaseModel):
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 Where = str | Callable[[str], str]
+# Pydantic tells where a problem is by these, too: of a key, and of the two kinds of value that a bound may be.
+NUMBER_TAG, OFF_TAG = "[number]", "[none]"
+_NO_KEYS = ("[key]", NUMBER_TAG, OFF_TAG)
 _DEEPEST = 100  # groups and lists in each other
 _LONGEST_POSITION = 6  # digits
 
@@ -92,6 +95,7 @@ _OTHERWISE = "is not a value that can stand here"
 _PATTERNS = {
     r"^[a-z][a-z0-9_]{0,62}$": "a name of small letters, digits and _ is needed, a letter first, 63 at most",
     r"^[a-z][a-z0-9_]*$": "a name of small letters, digits and _ is needed, a letter first",
+    r"\S": "text that is not blank is needed",
     r"^\d{4}-\d{2}-\d{2}$": "a date in quotes is needed, like '2026-11-22'",
 }
 
@@ -132,7 +136,7 @@ def _first_problem(
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a misspelling): report it first.
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    inner = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    inner = ".".join(str(part) for part in problem["loc"] if part not in _NO_KEYS)
     key = f"{prefix}.{inner}".strip(".")
     if problem["type"] == "extra_forbidden":
         meant = hint(key) if hint else nearest(key, (f"{prefix}.{each}".strip(".") for each in dotted_keys(kind)))
@@ -191,7 +195,7 @@ def _shown(value: Any, room: int) -> str:
 
 def _quoting(problem: Mapping[str, Any], values: Any) -> str:
     """Return the advice to quote what was to be text, and is something else without quotes: 0, no, 2026-11-22."""
-    value, location = problem["input"], problem["loc"]
+    value, location = problem["input"], [part for part in problem["loc"] if part not in _NO_KEYS]
     if problem["type"] != "string_type" or isinstance(value, list | tuple):
         return ""
     if isinstance(value, bool):

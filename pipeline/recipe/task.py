@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.recipe import TASK, Bounds, GateParams
+from pipeline.recipe.bounds import Off
+from pipeline.recipe.recipe import RULE, TASK, Bounds, GateParams
 from pipeline.recipe.slots import Choice
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ OVERFIT = "overfit"
 class Metric(NamedTuple):
     """A figure of a task: its name in files, its title and what it is in words, which values it has and are better.
 
-    `unit` is "" for a plain number. `is_mean` says that it is a mean over rows. Messages show those `in_messages`.
+    `unit` is "" for a plain number. `is_mean` says that it is a mean over rows, `is_share` that it is a share of rows.
+    Messages show those `in_messages`.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Metric(NamedTuple):
     high: float = math.inf
     unit: str = ""
     is_mean: bool = False
+    is_share: bool = False
     in_messages: bool = False
 
     @property
@@ -150,6 +153,24 @@ class Task(ABC):
         """Return every metric of `slice_metrics` by the slices' column, the slice and the metric's name."""
         return {}
 
+    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores | None:  # noqa: ARG002
+        """Return values by row whose mean is the metric, so that limits can be found for it; None if there are none.
+
+        Of a metric that is no mean over rows, each value is the metric plus the influence of the row.
+        """
+        return None
+
+    def slice_row_values(
+        self,
+        labels: Labels,  # noqa: ARG002
+        answers: Answers,  # noqa: ARG002
+        column: str,  # noqa: ARG002
+        value: str,  # noqa: ARG002
+        metric: str,  # noqa: ARG002
+    ) -> Scores | None:
+        """Return the same for a metric of a slice, over the rows that it speaks of, perhaps none; None as above."""
+        return None
+
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
         """Return the CSV files behind `dvc plots show`, by file name. The rows are those of the validation part."""
         return {}
@@ -210,14 +231,23 @@ def check_bounds(kind: type[Task], slices: Mapping[str, Sequence[str]], gate: Ga
     side, bounds = ("minimum", gate.minimum) if primary.is_higher_better else ("maximum", gate.maximum)
     if primary.name not in bounds:
         raise UsageError(f"gate.{side}: '{primary.name}' is missing: without a bound on it any candidate would pass")
+    _require_slices("gate.slices", gate.slices, slices)
+    of_slice = {metric.name: metric for metric in kind.slice_metrics}
     for column, by_value in gate.slices.items():
-        if column not in slices:
-            raise UsageError(f"gate.slices: no column '{column:.80}' divides the rows{nearest(column, slices)}")
         for value, bounds_of_slice in by_value.items():
-            if value not in slices[column]:
-                raise UsageError(f"gate.slices.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")
-            of_slice = {metric.name: metric for metric in kind.slice_metrics}
             _check(f".slices.{column}.{value}", bounds_of_slice, of_slice)
+    named = getattr(RULE.settings(gate.rule, "gate.rule"), "named_slices", {})
+    for key, by_column in named.items():
+        _require_slices(f"gate.rule.settings.{key}", by_column, slices)
+
+
+def _require_slices(key: str, named: Mapping[str, Mapping[str, object]], slices: Mapping[str, Sequence[str]]) -> None:
+    for column, by_value in named.items():
+        if column not in slices:
+            raise UsageError(f"{key}: no column '{column:.80}' divides the rows{nearest(column, slices)}")
+        for value in by_value:
+            if value not in slices[column]:
+                raise UsageError(f"{key}.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")
 
 
 def _check(below: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
@@ -229,5 +259,13 @@ def _check(below: str, bounds: Bounds, metrics: Mapping[str, Metric]) -> None:
             metric = metrics[name]
             if metric.is_higher_better != (side == "minimum"):
                 raise UsageError(f"{where}.{side}.{name}: is better the {metric.better}: bound it in {where}.{other}")
+            if isinstance(bound, Off):
+                continue
             if not metric.low <= bound <= metric.high:
                 raise UsageError(f"{where}.{side}.{name}: {bound:g} is not within {metric.low:g} and {metric.high:g}")
+            if bound == (metric.low if side == "minimum" else metric.high):
+                beyond = "below" if side == "minimum" else "above"
+                raise UsageError(
+                    f"{where}.{side}.{name}: nothing is {beyond} {bound:g}, so any candidate would pass; "
+                    'to check nothing, write {none: "reason"}'
+                )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -13,6 +13,16 @@ from pipeline.records.record import Record
 PROMOTE: Literal["promote"] = "promote"
 REFUSE: Literal["refuse"] = "refuse"
 VerdictOutcome = Literal["promote", "refuse"]
+_BEFORE_ANCHORS = {
+    "anchor": None,
+    "rule": "",
+    "rule_digest": "",
+    "test_digest": "",
+    "against_champion": None,
+    "against_anchor": None,
+    "moves_anchor": False,
+    "shows": "",
+}
 
 
 class GateCheck(Record):
@@ -46,7 +56,8 @@ class Verdict(Record):
 
     It was compared with the champion and the anchor: the champion that was last proven better than the anchor before
     it. `rule` is the name of the rule, `rule_digest` of all that the recipe says of the gate, `test_digest` of the test
-    rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. Record version 1 knew no anchor.
+    rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. `shows` says in words which gain
+    these test rows can show. Record version 1 knew no anchor.
     """
 
     VERSION: ClassVar[int] = 2
@@ -55,19 +66,57 @@ class Verdict(Record):
     checks: tuple[GateCheck, ...]
     candidate: str
     champion: Identity | None
-    anchor: Identity | None = None
-    rule: str = ""
-    rule_digest: str = ""
-    test_digest: str = ""
-    against_champion: Matched | None = None
-    against_anchor: Matched | None = None
-    moves_anchor: bool = False
+    anchor: Identity | None
+    rule: str
+    rule_digest: str
+    test_digest: str
+    against_champion: Matched | None
+    against_anchor: Matched | None
+    moves_anchor: bool
+    shows: str
 
     @classmethod
-    def of(cls, checks: Sequence[GateCheck], reason: str, candidate: str, champion: Identity | None) -> Self:
-        """Return the verdict that follows from the checks: promote only if there are checks and all have passed."""
+    def of(
+        cls,
+        checks: Sequence[GateCheck],
+        reason: str,
+        candidate: str,
+        champion: Identity | None,
+        *,
+        anchor: Identity | None = None,
+        rule: str = "",
+        rule_digest: str = "",
+        test_digest: str = "",
+        against_champion: Matched | None = None,
+        against_anchor: Matched | None = None,
+        is_better: bool = False,
+        shows: str = "",
+    ) -> Self:
+        """Return the verdict that follows from the checks: promote only if there are checks and all have passed.
+
+        A promoted candidate that `is_better` than the anchor takes its place.
+        """
         outcome = PROMOTE if _all_pass(checks) else REFUSE
-        return cls(outcome=outcome, reason=reason, checks=tuple(checks), candidate=candidate, champion=champion)
+        return cls(
+            outcome=outcome,
+            reason=reason,
+            checks=tuple(checks),
+            candidate=candidate,
+            champion=champion,
+            anchor=anchor,
+            rule=rule,
+            rule_digest=rule_digest,
+            test_digest=test_digest,
+            against_champion=against_champion,
+            against_anchor=against_anchor,
+            moves_anchor=is_better and outcome == PROMOTE,
+            shows=shows,
+        )
+
+    @classmethod
+    def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Read record version 1."""
+        return {**_BEFORE_ANCHORS, **values} if version == 1 else values
 
     @model_validator(mode="after")
     def _outcome_follows_from_checks(self) -> Self:
@@ -76,6 +125,8 @@ class Verdict(Record):
                 raise ValueError(f"check {check.name} has passed without a figure for its bound")
         if self.outcome != (PROMOTE if _all_pass(self.checks) else REFUSE):
             raise ValueError(f"its outcome '{self.outcome}' contradicts its checks")
+        if self.moves_anchor and not self.promotes:
+            raise ValueError("it moves the anchor to a candidate that it refuses")
         return self
 
     @property

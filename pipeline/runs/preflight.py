@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Mapping
@@ -13,12 +14,14 @@ from pipeline.graph import GRAPH_FILE, LOCK_FILE, covers
 from pipeline.runs.photograph import walk
 
 if TYPE_CHECKING:
+    from pipeline.data.source_rows import Source
     from pipeline.graph import Graph
     from pipeline.recipe.recipe import Recipe
 
 
 _READ_BY_DVC = (LOCK_FILE, ".dvc/config", ".dvc/config.local", ".dvcignore", ".gitignore")
 _LARGEST_BYTES = 64 * 2**20  # of a file that DVC reads whole
+_DEVIATIONS = 4  # of the number of rows that a hash puts into a part: more come once in 30 000 splits
 _LONGEST_PATH, _LONGEST_NAME = 4095, 255  # bytes, on Linux
 _OURS = ("pipeline", "dags", "tests", "runs", "registry", ".dvc", ".git", ".ratchet", ".airflow", ".venv")
 
@@ -86,14 +89,31 @@ def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
         pass
 
 
-def _open_source(root: Path, recipe: Recipe) -> None:
+def _open_source(root: Path, recipe: Recipe) -> Source:
     """Refuse a source that cannot be read in the format that is named: its headers are read, no rows."""
     from pipeline.data.opening import open_source
 
     try:
-        open_source(recipe.data.source, root / recipe.data.path, recipe.ingest.as_of)
+        return open_source(recipe.data.source, root / recipe.data.path, recipe.ingest.as_of)
     except RatchetError as error:
         raise type(error)(str(error).replace(f"{root}/", "")) from error
+
+
+def _check_test_rows(source: Source, recipe: Recipe) -> None:
+    """Refuse a source with so few test rows that nothing could ever pass the gate's rule."""
+    from pipeline.recipe.recipe import RULE
+
+    fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0)
+    if recipe.split.method == "source":
+        most, of_source = source.test_rows, "the source has"
+    else:  # by chance a few more than their share
+        share = source.rows * recipe.split.test
+        most, of_source = math.ceil(share + _DEVIATIONS * math.sqrt(share)), "the split gives at most about"
+    if most is not None and most < fewest:
+        raise UsageError(
+            f"gate.rule: {recipe.gate.rule.name} lets nothing through on fewer than {fewest} test rows, and "
+            f"{of_source} {most}; take more test rows, or a wider gate.rule.settings.total_margin, or another rule"
+        )
 
 
 def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> None:
@@ -132,7 +152,9 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
         raise StorageError(f"{root}: not writable; run in a folder of your own")
     if graph.maker("champion") or graph.maker("registration"):
         champion_of(open_reader(resolve_store(root, execution.mlflow)), recipe.name)  # can it be asked at all?
-    _open_source(root, recipe)
+    source = _open_source(root, recipe)
+    if graph.maker("verdict"):
+        _check_test_rows(source, recipe)
     require_java()
     if execution.horovod.workers > 1:
         require_horovod()

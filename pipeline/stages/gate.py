@@ -1,4 +1,4 @@
-"""Stage gate: judges the candidate against the thresholds, the champion and its own exported form."""
+"""Stage gate: judges the candidate against its bounds, the champion, the anchor and its own exported form."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ def run(stage: StageContext) -> str:
     rule, seed = stage.param("gate", GateParams), stage.param("seed", int)
     task = task_of(stage.param("task", Choice), stage.param("data.classes", tuple))
     candidate, test = stage.dep("models/candidate"), read_rows(stage.dep("data/prepared/test"))
-    predictions = read_predictions(stage.dep("reports/predictions/test"))
+    parts = stage.dep("reports/predictions")
+    of_test, of_train = (read_predictions(parts / part) for part in ("test", "train"))
     exports, scratch = stage.shared(".ratchet/exports"), stage.volatile(".ratchet/gate")
     first = {name: values[: rule.parity.rows] for name, values in test.columns.items()}
-    stage.progress.step("asking the champion and the exported candidate")
+    stage.progress.step("asking the champion, the anchor and the exported candidate")
     evidence = gather(
         candidate=candidate,
         champion=stage.dep("models/champion"),
+        anchor=stage.dep("models/anchor"),
         metrics=stage.dep("reports/metrics.json"),
         test=test,
-        answers=Answers(predictions.ids, predictions.labels, predictions.answers),
+        answers=Answers(of_test.ids, of_test.labels, of_test.answers),
+        train=Answers(of_train.ids, of_train.labels, of_train.answers),
         queries=ModelQueries(
             predict=partial(
                 predict,
@@ -43,10 +46,8 @@ def run(stage: StageContext) -> str:
             serve=partial(ask_export, candidate, exports, first, scratch, stage.progress.starting),
             in_words=stage.without_root,
         ),
-        rule=rule,
         task=task,
-        seed=seed,
     )
-    verdict = judge(evidence, rule, task)
+    verdict = judge(evidence, rule, task, seed)
     write_record(stage.out("reports/verdict.json"), verdict)
     return f"{verdict.outcome.upper()}  {verdict.reason}"

@@ -17,7 +17,11 @@ def recipe(**changes: Any) -> dict[str, Any]:
     """Return the plain values of a recipe; of the gate's bounds only those that are given, or one that holds."""
     values = yaml.safe_load((ROOT / "params.yaml").read_bytes())
     values["data"]["classes"] = CLASSES
-    values["gate"] |= {"minimum": {"accuracy": 0.6}, "maximum": {}}
+    values["gate"] |= {
+        "minimum": {"accuracy": 0.6},
+        "maximum": {},
+        "rule": changes.get("gate", {}).get("rule", "better"),
+    }
     for key in ("minimum", "maximum"):
         if key in changes.get("gate", {}):
             values["gate"][key] = {}

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError, StorageError, TryAgain, UsageError
-from pipeline.gate.evidence import Unknown, finite, known, predictions_problem
-from pipeline.gate.judge import judge
+from pipeline.gate.evidence import Answers, Unknown, known, predictions_problem
 from pipeline.records.metrics import MetricsReport
 from pipeline.storage.record_files import read_record, write_record
-from tests.gate.given import LABELS, METRICS, ROWS, RULE, TASK, answers, evidence, failed, metrics, probabilities
+from tests.gate.given import LABELS, METRICS, ROWS, TASK, answers, evidence, failed, judged, probabilities
 
 
 @pytest.fixture
@@ -33,16 +32,15 @@ def refused(path: Path) -> str:
     """Return why the metrics are not known, once the gate has refused for it."""
     found = read(path)
     assert isinstance(found, Unknown)
-    verdict = judge(evidence(metrics=found), RULE, TASK)
-    assert not verdict.promotes
-    assert "minimum.accuracy" in failed(verdict)
+    verdict = judged(metrics=found)
+    assert failed(verdict) == ["predictions"]
     assert any(check.sentence.endswith(found.why) for check in verdict.checks)
     return found.why
 
 
 def test_whole_metrics_are_known_and_let_through(path: Path) -> None:
     assert read(path) == METRICS
-    assert judge(evidence(metrics=read(path)), RULE, TASK).promotes
+    assert judged(metrics=read(path)).promotes
 
 
 def test_missing_metrics_refuse(path: Path) -> None:
@@ -128,52 +126,31 @@ def test_what_can_be_had_is_returned() -> None:
     assert known(lambda: 3, str) == 3
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"), [(0.5, 0.5), (0, 0), (-1.0, -1.0), (math.nan, None), (math.inf, None), (None, None)]
-)
-def test_only_a_finite_number_is_a_figure(value: float | None, expected: float | None) -> None:
-    assert finite(value) == expected
+def problem(given: Answers) -> str | None:
+    return predictions_problem(given, evidence(), TASK)
 
 
 def test_the_candidates_answers_to_the_test_rows_have_no_problem() -> None:
-    assert predictions_problem(evidence(), TASK) is None
+    assert problem(answers()) is None
 
 
 @pytest.mark.parametrize("classes", [1, 3])
 def test_predictions_of_another_shape_are_a_problem(classes: int) -> None:
     given = answers(answers=np.full((ROWS, classes), 1 / classes, np.float32))
-    found = predictions_problem(evidence(predictions=given), TASK)
-    assert str(found).startswith(f"the model answers with shape [8, {classes}], expected [8, 2]")
+    assert str(problem(given)).startswith(f"the model answers with shape [2000, {classes}], expected [2000, 2]")
 
 
 def test_fewer_predictions_than_rows_are_a_problem() -> None:
     given = answers(answers=probabilities()[:-1])
-    assert predictions_problem(evidence(predictions=given), TASK) == "there are 7 predictions, the test part has 8 rows"
+    assert problem(given) == "there are 1999 predictions, the test part has 2000 rows"
 
 
 def test_fewer_labels_than_rows_are_a_problem() -> None:
-    given = answers(labels=LABELS[:-1])
-    assert predictions_problem(evidence(predictions=given), TASK) is not None
+    assert problem(answers(labels=LABELS[:-1])) is not None
 
 
 def test_a_single_answer_that_is_no_probability_is_a_problem() -> None:
     given = probabilities()
     given[3] = [0.5, 0.6]
-    found = predictions_problem(evidence(predictions=answers(answers=given)), TASK)
-    assert "the model's answer for row 3 is no probability distribution (sum 1.1)" in str(found)
-
-
-@pytest.mark.parametrize("accuracy", [0.75, 1.0])
-def test_metrics_of_other_predictions_are_a_problem(accuracy: float) -> None:
-    found = predictions_problem(evidence(metrics=metrics(accuracy=accuracy)), TASK)
-    assert found == "the metrics' accuracy is not that of the predictions: 0.875"
-
-
-def test_without_metrics_the_predictions_cannot_be_held_against_them() -> None:
-    found = predictions_problem(evidence(metrics=Unknown("missing")), TASK)
-    assert "the metrics' accuracy is not that of the predictions" in str(found)
-
-
-def test_metrics_of_another_task_are_a_problem() -> None:
-    found = predictions_problem(evidence(metrics=METRICS.changed(task="ranking")), TASK)
-    assert found == "the metrics are those of another task: ranking"
+    said = str(problem(answers(answers=given)))
+    assert "the model's answer for row 3 is no probability distribution (sum 1.1)" in said

@@ -11,15 +11,15 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.errors import DataError, TryAgain
-from pipeline.gate.evidence import Answers, Comparison, Evidence, Unknown
+from pipeline.gate.evidence import Answers, Evidence, Other, Unknown
 from pipeline.gate.gathering import ModelQueries, gather
 from pipeline.models import stored
 from pipeline.records.architecture import Architecture
-from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
 from pipeline.storage.record_files import write_record
 from pipeline.storage.shards import Rows
-from tests.gate.given import CLASSES, LABELS, METRICS, ROWS, RULE, TASK, answers, probabilities
+from tests.gate.given import CLASSES, LABELS, METRICS, ROWS, TASK, answers, probabilities, scores
 
 SERVED = probabilities()[:4]
 
@@ -40,13 +40,13 @@ class Left:
         return gather(
             candidate=self.root / "candidate",
             champion=self.root / "champion",
+            anchor=self.root / "anchor",
             metrics=self.root / "metrics.json",
             test=Rows(list(self.answers.ids), LABELS, {"image": np.zeros((ROWS, 2, 2, 1), np.uint8)}),
             answers=self.answers,
+            train=self.answers,
             queries=ModelQueries(self.predict, self.serve, self.in_words),
-            rule=RULE,
             task=TASK,
-            seed=1,
         )
 
 
@@ -61,7 +61,9 @@ def store(folder: Path, weight: float) -> str:
 def left(tmp_path: Path) -> Left:
     store(tmp_path / "candidate", 1.0)
     champion = Identity(name="pets", version=3, digest=store(tmp_path / "champion", 2.0))
+    anchor = Identity(name="pets", version=2, digest=store(tmp_path / "anchor", 3.0))
     write_record(tmp_path / "champion" / CHAMPION_FILE, Champion(identity=champion, registry="local"))
+    write_record(tmp_path / "anchor" / ANCHOR_FILE, Champion(identity=anchor, registry="local"))
     write_record(tmp_path / "metrics.json", METRICS)
     return Left(tmp_path)
 
@@ -82,25 +84,59 @@ def test_what_is_there_is_known(left: Left) -> None:
     np.testing.assert_array_equal(found.served, SERVED)
 
 
-def test_the_champion_is_named_and_compared_with(left: Left) -> None:
+def test_champion_and_anchor_are_named_and_have_their_scores(left: Left) -> None:
+    left.predict = lambda folder: probabilities(range(5) if folder.name == "champion" else range(9))
     found = left.gathered()
-    assert found.champion == Identity(name="pets", version=3, digest=stored.digest(left.root / "champion"))
-    assert isinstance(found.comparison, Comparison)
-    assert (found.comparison.overall.rows, found.comparison.overall.difference) == (ROWS, 0)
+    assert found.champion is not None
+    assert found.anchor is not None
+    assert found.champion.identity == Identity(name="pets", version=3, digest=stored.digest(left.root / "champion"))
+    assert found.anchor.identity == Identity(name="pets", version=2, digest=stored.digest(left.root / "anchor"))
+    np.testing.assert_array_equal(found.champion.scores, scores(range(5)))
+    np.testing.assert_array_equal(found.anchor.scores, scores(range(9)))
 
 
-def test_the_champion_is_asked_before_the_export(left: Left) -> None:
-    asked: list[str] = []
-    left.predict = lambda folder: asked.append(folder.name) or probabilities()
-    left.serve = lambda: asked.append("export") or SERVED
+def asked(left: Left) -> list[str]:
+    """Gather; return who was asked, in their order."""
+    names: list[str] = []
+    left.predict = lambda folder: names.append(folder.name) or probabilities()
+    left.serve = lambda: names.append("export") or SERVED
     left.gathered()
-    assert asked == ["champion", "export"]
+    return names
 
 
-def test_a_first_candidate_is_compared_with_nobody(left: Left) -> None:
+def test_the_models_are_asked_before_the_export(left: Left) -> None:
+    assert asked(left) == ["champion", "anchor", "export"]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_anchor_that_is_the_champions_model_is_not_asked_again(left: Left, version: int) -> None:
+    same = Identity(name="pets", version=version, digest=stored.digest(left.root / "champion"))
+    write_record(left.root / "anchor" / ANCHOR_FILE, Champion(identity=same, registry="local"))
+    (left.root / "anchor" / stored.WEIGHTS_FILE).unlink()  # it is there once, as the champion
+    assert asked(left) == ["champion", "export"]
+    anchor = left.gathered().anchor
+    assert anchor is not None
+    assert anchor.identity == same
+    np.testing.assert_array_equal(anchor.scores, scores(range(100)))
+
+
+def test_a_first_candidate_meets_nobody(left: Left) -> None:
     write_record(left.root / "champion" / CHAMPION_FILE, Champion(identity=None, registry="local"))
+    write_record(left.root / "anchor" / ANCHOR_FILE, Champion(identity=None, registry="local"))
     found = left.gathered()
-    assert (found.champion, found.comparison) == (None, None)
+    assert (found.champion, found.anchor) == (None, None)
+
+
+@pytest.mark.parametrize(("role", "file"), [("champion", CHAMPION_FILE), ("anchor", ANCHOR_FILE)])
+def test_one_that_nobody_knows_any_more_is_no_first_model(left: Left, role: str, file: str) -> None:
+    write_record(left.root / role / file, Champion(identity=None, registry="local", problem="the alias was removed"))
+    assert getattr(left.gathered(), role) == Other(None, Unknown("the alias was removed"))
+
+
+def why_not_met(other: Other | None) -> str:
+    """Return why a model's scores are not known."""
+    assert other is not None
+    return why(other.scores)
 
 
 def test_missing_metrics_are_unknown(left: Left) -> None:
@@ -112,8 +148,9 @@ def test_a_damaged_champion_is_unknown_and_still_named(left: Left) -> None:
     weights = left.root / "champion" / stored.WEIGHTS_FILE
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     found = left.gathered()
-    assert why(found.comparison).startswith("champion/weights.safetensors: its bytes do not match the digest")
+    assert why_not_met(found.champion).startswith("champion/weights.safetensors: its bytes do not match the digest")
     assert found.champion is not None
+    assert found.champion.identity is not None
 
 
 def test_a_champion_of_which_nothing_was_fetched_is_unknown_with_the_reason(left: Left) -> None:
@@ -121,7 +158,7 @@ def test_a_champion_of_which_nothing_was_fetched_is_unknown_with_the_reason(left
         left.root / "champion" / CHAMPION_FILE,
         Champion(identity=Identity(name="pets", version=3, digest="sha256:x"), registry="local", problem="it is gone"),
     )
-    assert why(left.gathered().comparison) == "it is gone"
+    assert why_not_met(left.gathered().champion) == "it is gone"
 
 
 def test_an_export_that_does_not_answer_is_unknown_in_words_without_the_folder(left: Left) -> None:
@@ -131,7 +168,8 @@ def test_an_export_that_does_not_answer_is_unknown_in_words_without_the_folder(l
     left.serve = serve
     found = left.gathered()
     assert why(found.served) == "the exported model does not answer: exports/1: no signature"
-    assert isinstance(found.comparison, Comparison)
+    assert found.champion is not None
+    assert not isinstance(found.champion.scores, Unknown)
 
 
 def test_what_says_nothing_about_a_model_is_raised(left: Left) -> None:

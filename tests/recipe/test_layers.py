@@ -51,9 +51,9 @@ def test_a_refusal_names_where_the_value_stands(
 
 
 def test_what_is_missing_is_missing_in_the_file_below_all(values: dict[str, Any]) -> None:
-    del values["gate"]["champion"]
-    made = layers(values, {"gate": {"minimum": {"accuracy": 0.9}}}, {"train.epochs": 3})
-    with pytest.raises(UsageError, match=r"^params\.yaml: 'gate\.champion' is missing$"):
+    del values["split"]["train"]
+    made = layers(values, {"split": {"validation": 0.1}}, {"train.epochs": 3})
+    with pytest.raises(UsageError, match=r"^params\.yaml: 'split\.train' is missing$"):
         checked(made.values, made.where)
 
 
@@ -62,10 +62,10 @@ def test_layers_that_say_nothing_change_nothing(values: dict[str, Any]) -> None:
 
 
 def test_an_override_of_a_group_is_not_changed_by_one_within_it(values: dict[str, Any]) -> None:
-    group = {"margin": 0.1, "class_margin": 0.2}
-    made = layers(values, {}, {"gate.champion": group, "gate.champion.margin": 0.3})
-    assert made.values["gate"]["champion"]["margin"] == 0.3
-    assert group["margin"] == 0.1
+    group = {"rows": 10, "tolerance": 0.2}
+    made = layers(values, {}, {"gate.parity": group, "gate.parity.tolerance": 0.3})
+    assert made.values["gate"]["parity"]["tolerance"] == 0.3
+    assert group["tolerance"] == 0.2
 
 
 @pytest.mark.parametrize("layer", ["lower", "upper"])

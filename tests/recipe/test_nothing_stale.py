@@ -158,7 +158,6 @@ def of_recipe(default: Default) -> str:
         for name, group in [
             ("", Recipe.model_validate(COMPLETE)),
             *((name, getattr(Recipe.model_validate(COMPLETE), name)) for name in Recipe.model_fields),
-            ("gate.champion", Recipe.model_validate(COMPLETE).gate.champion),
             ("gate.parity", Recipe.model_validate(COMPLETE).gate.parity),
         ]
     }
@@ -176,7 +175,7 @@ def test_every_default_of_the_recipe_decides_and_is_tracked(copy: Path) -> None:
     assert {
         "gate.maximum",
         "gate.slices",
-        "gate.champion.confidence",
+        "gate.confidence",
         "gate.parity.tolerance",
         "train.optimizer",
         "ingest.as_of",

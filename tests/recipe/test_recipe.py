@@ -40,7 +40,14 @@ def test_the_shipped_recipe_is_valid() -> None:
         ("train.learning_rate", float("nan"), "train.learning_rate"),
         ("train.learning_rate", float("inf"), "train.learning_rate"),
         ("seed", -1, "seed"),
-        ("gate.minimum.accuracy", "x", "gate.minimum.accuracy"),
+        ("gate.minimum.accuracy", "x", "gate.minimum.accuracy: a number is needed, got 'x'"),
+        (
+            "gate.minimum.accuracy",
+            {"none": " "},
+            "gate.minimum.accuracy.none: text that is not blank is needed, got ' '",
+        ),
+        ("gate.confidence", 1.0, "gate.confidence: must be below 1, got 1.0"),
+        ("gate.resamples", 399, "gate: resamples must be at least 400 at a confidence of 0.95, not 399"),
         ("gate.minimum.accuracy", float("nan"), "gate.minimum.accuracy"),
         ("split.train", 0.8, "split: train + validation + test must be 1"),
         ("split.test", 0.1, "split: train + validation + test must be 1"),
@@ -70,14 +77,63 @@ def test_a_frozen_split_by_hash_is_refused(values: dict[str, Any]) -> None:
     assert "split: frozen must be null with method hash" in refused(values)
 
 
-@pytest.mark.parametrize("key", ["gate", "gate.champion", "gate.champion.margin", "gate.champion.class_margin"])
-def test_a_recipe_without_its_thresholds_is_refused(values: dict[str, Any], key: str) -> None:
-    *groups, last = key.split(".")
-    inner = values
-    for group in groups:
-        inner = inner[group]
-    del inner[last]
-    assert refused(values) == f"params.yaml: '{key}' is missing"
+def test_a_recipe_without_its_thresholds_is_refused(values: dict[str, Any]) -> None:
+    del values["gate"]
+    assert refused(values) == "params.yaml: 'gate' is missing"
+
+
+def test_a_recipe_of_before_is_told_what_to_write(values: dict[str, Any]) -> None:
+    values["gate"]["champion"] = {"margin": 0.02, "class_margin": 0.12}
+    assert refused(values) == (
+        "params.yaml: unknown key 'gate.champion'; it is gate.rule, like "
+        "{name: margin, settings: {margin: 0.02, slice_margin: 0.12}}, now"
+    )
+
+
+RULE = "gate.rule.settings"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("better", {"total_margin": 0}, f"{RULE}.total_margin: must be above 0, got 0"),
+        ("better", {"total_margin": -0.1}, f"{RULE}.total_margin: must be above 0, got -0.1"),
+        ("better", {"total_margin": 0.5}, f"{RULE}.total_margin: must be below 0.5, got 0.5"),
+        ("better", {"total_margin": None}, f"{RULE}.total_margin: a number is needed, got null"),
+        ("better", {"total_margin": {}}, f"'{RULE}.total_margin.none' is missing"),
+        ("better", {"total_margin": {"none": 3}}, f"{RULE}.total_margin.none: text is needed, got 3; quote it: '3'"),
+        ("better", {"total_margin": {"non": "x"}}, f"unknown key '{RULE}.total_margin.non'"),
+        ("better", {"slice_margin": 1.0}, f"{RULE}.slice_margin: must be below 0.5, got 1.0"),
+        ("better", {"slice_margins": {"class": {"bag": 0}}}, f"{RULE}.slice_margins.class.bag: must be above 0, got 0"),
+        ("better", {"unjudged": {"class": {"bag": ""}}}, f"{RULE}.unjudged.class.bag: must not be empty, got ''"),
+        ("better", {"unjudged": {"class": {"bags": "few"}}}, f"{RULE}.unjudged.class: no class 'bags' (did you mean"),
+        ("better", {"error": 0.0}, f"{RULE}.error: must be above 0, got 0.0"),
+        ("refresh", {"verdicts": 0}, f"{RULE}.verdicts: must be at least 1, got 0"),
+        ("refresh", {"total_margin": 0.6}, f"{RULE}.total_margin: must be below 0.5, got 0.6"),
+        ("margin", {}, f"'{RULE}.margin' is missing"),
+        ("margin", {"margin": 0.02}, f"'{RULE}.slice_margin' is missing"),
+        ("margin", {"margin": 1.0, "slice_margin": 0.1}, f"{RULE}.margin: must be below 0.5, got 1.0"),
+        (
+            "margin",
+            {"margin": 0.02, "slice_margin": 0.1, "confidence": 0.9999, "resamples": 100},
+            f"{RULE}: resamples must be at least 200000 at a confidence of 0.9999, not 100",
+        ),
+        ("beter", {}, "no gate rule 'beter' in pipeline/gate/rules (did you mean 'better'?)"),
+    ],
+)
+def test_a_rule_that_would_let_anything_through_is_refused(
+    values: dict[str, Any], name: str, settings: dict[str, Any], words: str
+) -> None:
+    values["gate"]["rule"] = {"name": name, "settings": settings}
+    assert words in refused(values)
+
+
+@pytest.mark.parametrize("name", ["better", "refresh"])
+def test_a_check_may_be_switched_off_with_a_reason(values: dict[str, Any], name: str) -> None:
+    off = {"none": "a new sensor"}
+    values["gate"]["rule"] = {"name": name, "settings": {"total_margin": off, "slice_margins": {"class": {"bag": off}}}}
+    values["gate"]["minimum"] = {"accuracy": off}
+    assert checked(values, "params.yaml").gate.model_dump()["minimum"] == {"accuracy": off}
 
 
 def test_a_recipe_that_is_not_there_is_an_input_output_error(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_every_choice_of_a_recipe_is_found_by_its_key(values: dict[str, Any]) ->
         "train.schedule": "cosine",
         "train.optimizer": "adam",
         "train.loss": "cross_entropy",
+        "gate.rule": "better",
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.evaluation.tasks.classification import METRICS, Task
-from pipeline.recipe.recipe import ChampionRule, GateParams
+from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import bounded_metrics, check_bounds, kind_of, task_of
 from tests.evaluation.made_task import made_task
@@ -20,7 +20,7 @@ SLICES = {"class": ["cat", "dog"]}
 
 
 def gate(**bounds: Any) -> GateParams:
-    return GateParams(**{"minimum": {"accuracy": 0.8}, **bounds}, champion=ChampionRule(margin=0.1, class_margin=0.2))
+    return GateParams(**{"minimum": {"accuracy": 0.8}, **bounds})
 
 
 def refusal(kind: type[Any], rule: GateParams) -> str:
@@ -54,9 +54,55 @@ def test_every_metric_is_bounded_on_the_side_that_can_be_failed(metric: Any) -> 
     assert said == f"gate.{wrong}.{metric.name}: is better the {metric.better}: bound it in gate.{right}"
 
 
-@pytest.mark.parametrize("bound", [0.0, 1.0])
-def test_a_bound_at_the_end_of_the_range_is_taken(bound: float) -> None:
-    check_bounds(Task, SLICES, gate(minimum={"accuracy": bound}))
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"minimum": {"accuracy": 0.0}}, "gate.minimum.accuracy: nothing is below 0, so any candidate would pass"),
+        ({"minimum": {"accuracy": 0.5, "mcc": -1}}, "gate.minimum.mcc: nothing is below -1, so any candidate would"),
+        ({"maximum": {"calibration_error": 1.0}}, "gate.maximum.calibration_error: nothing is above 1, so any"),
+        ({"maximum": {"overfit": 1.0}}, "gate.maximum.overfit: nothing is above 1, so any candidate would pass"),
+        (
+            {"slices": {"class": {"cat": {"minimum": {"f1": 0.0}}}}},
+            "gate.slices.class.cat.minimum.f1: nothing is below",
+        ),
+    ],
+)
+def test_a_bound_that_nothing_exceeds_is_refused(bounds: Any, said: str) -> None:
+    refused = refusal(Task, gate(**bounds))
+    assert refused.startswith(said)
+    assert refused.endswith('; to check nothing, write {none: "reason"}')
+
+
+def test_a_bound_may_be_switched_off_with_a_reason() -> None:
+    check_bounds(
+        Task, SLICES, gate(minimum={"accuracy": {"none": "no labels yet"}}, maximum={"overfit": {"none": "x"}})
+    )
+
+
+@pytest.mark.parametrize("bound", [{"none": ""}, {"none": "  "}, {"none": None}, {"none": 3}, {}, None, "none", True])
+def test_without_a_reason_it_is_not_switched_off(bound: Any) -> None:
+    with pytest.raises(ValueError, match="accuracy"):
+        gate(minimum={"accuracy": bound})
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"unjudged": {"colour": {"red": "few"}}}, "gate.rule.settings.unjudged: no column 'colour' divides the rows"),
+        ({"unjudged": {"class": {"dogs": "few"}}}, "gate.rule.settings.unjudged.class: no class 'dogs' (did you mean"),
+        ({"slice_margins": {"class": {"cow": 0.1}}}, "gate.rule.settings.slice_margins.class: no class 'cow'"),
+    ],
+)
+def test_a_rule_names_slices_that_there_are(named: Any, said: str) -> None:
+    assert refusal(Task, gate(rule={"name": "better", "settings": named})).startswith(said)
+
+
+@pytest.mark.parametrize(("confidence", "fewest"), [(0.95, 400), (0.99, 2000), (0.9999, 200_000), (0.6, 50)])
+def test_fewer_resamples_than_show_a_limit_are_refused(confidence: float, fewest: int) -> None:
+    if fewest <= 100_000:
+        gate(confidence=confidence, resamples=fewest)
+    with pytest.raises(ValueError, match=f"resamples must be at least {fewest} at a confidence of {confidence}"):
+        gate(confidence=confidence, resamples=min(fewest - 1, 100_000))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +110,7 @@ def test_a_bound_at_the_end_of_the_range_is_taken(bound: float) -> None:
     [
         ({"minimum": {"accuracy": 1.01}}, "gate.minimum.accuracy: 1.01 is not within 0 and 1"),
         ({"minimum": {"accuracy": 0.5, "mcc": -2.0}}, "gate.minimum.mcc: -2 is not within -1 and 1"),
-        ({"maximum": {"cross_entropy": -0.1}}, "gate.maximum.cross_entropy: -0.1 is not within 0 and inf"),
+        ({"maximum": {"cross_entropy": -0.1}}, "gate.maximum.cross_entropy: -0.1 is not within 0 and 16.1181"),
         ({"maximum": {"overfit": 1.5}}, "gate.maximum.overfit: 1.5 is not within -1 and 1"),
     ],
 )

@@ -197,7 +197,19 @@ EXAMPLES: tuple[Record, ...] = (
         images_per_epoch=2560,
         rows={"train": 1295, "validation": 142},
     ),
-    Verdict.of(CHECKS, "accuracy 0.5 is below 0.6", "sha256:0e", IDENTITY),
+    Verdict.of(
+        CHECKS,
+        "accuracy 0.5 is below 0.6",
+        "sha256:0e",
+        IDENTITY,
+        anchor=IDENTITY.changed(version=2),
+        rule="better",
+        rule_digest="sha256:0c",
+        test_digest="sha256:0d",
+        against_champion=Matched(rows=360, won=9, lost=2),
+        against_anchor=Matched(rows=360, won=12, lost=2),
+        shows="360 rows",
+    ),
 )
 
 

@@ -62,6 +62,36 @@ def test_a_check_whose_figure_is_nan_is_not_read() -> None:
         Verdict.from_json(value, "x.json")
 
 
+def test_a_promoted_candidate_that_is_better_moves_the_anchor() -> None:
+    def moves(check: GateCheck, *, is_better: bool) -> bool:
+        return Verdict.of([check], "because", "sha256:0e", None, is_better=is_better).moves_anchor
+
+    assert moves(PASSED, is_better=True)
+    assert not moves(PASSED, is_better=False)
+    assert not moves(FAILED, is_better=True)
+
+
+def test_a_refusal_that_moves_the_anchor_is_not_read() -> None:
+    with pytest.raises(DataError, match=r"x\.json: it moves the anchor to a candidate that it refuses"):
+        Verdict.from_json({**verdict_of(FAILED).to_json(), "moves_anchor": True}, "x.json")
+
+
+@pytest.mark.parametrize("key", ["anchor", "rule_digest", "test_digest", "against_anchor", "moves_anchor", "shows"])
+def test_only_a_verdict_of_before_may_lack_an_anchor_and_a_rule(key: str) -> None:
+    value = verdict_of(PASSED).to_json()
+    del value[key]
+    with pytest.raises(DataError, match=rf"x\.json: {key}: is missing"):
+        Verdict.from_json(value, "x.json")
+    del value["record_version"]
+    assert not Verdict.from_json(value, "x.json").moves_anchor
+
+
+def test_a_check_that_is_switched_off_does_not_refuse_and_is_not_enough() -> None:
+    off = GateCheck(name="c", figure=None, bound=None, outcome="off", sentence="few rows")
+    assert verdict_of(PASSED, off).promotes
+    assert not verdict_of(off).promotes
+
+
 def test_failed_checks_are_of_more_interest() -> None:
     assert verdict_of(PASSED, FAILED).in_order_of_interest == [FAILED, PASSED]
 

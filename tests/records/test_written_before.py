@@ -48,6 +48,12 @@ TIMES: dict[str, Any] = {f"{what}seconds": None for what in ("", "startup_", "wo
 ADDED: dict[type[Record], dict[str, Any]] = {
     Manifest: {"record_version": 2, "features": []},
     Registration: {"record_version": 2, "line": None, "verdicts": None},
+    Verdict: {
+        "record_version": 2,
+        **dict.fromkeys(("anchor", "against_champion", "against_anchor")),
+        **dict.fromkeys(("rule", "rule_digest", "test_digest", "shows"), ""),
+        "moves_anchor": False,
+    },
     RunReport: {"record_version": 4, **BEGUN_WITH, **TIMES},
     RunRecord: {
         "record_version": 2,

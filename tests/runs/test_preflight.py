@@ -90,6 +90,28 @@ def test_a_graph_that_checks_nothing_needs_no_contract(root: Path, recipe: Recip
     check_before(root, parse_graph({"stages": {"train": {"cmd": "x"}}}, {}), recipe, {})
 
 
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({}, "the source has"),
+        ({"method": "hash", "train": 0.8, "validation": 0.1, "test": 0.1}, "the split gives at most about"),
+    ],
+)
+def test_a_source_on_whose_test_rows_nothing_can_pass_is_refused(
+    root: Path, recipe: Recipe, split: dict[str, Any], said: str
+) -> None:
+    def with_margin(margin: object) -> Recipe:
+        values = recipe.model_dump()
+        values["split"] |= split
+        values["gate"]["rule"] = {"name": "better", "settings": {"total_margin": margin}}
+        return Recipe.model_validate(values)
+
+    with pytest.raises(UsageError, match=rf"^gate\.rule: better lets nothing through on fewer than 6607 .*{said}"):
+        check_before(root, GRAPH, with_margin(0.002), {})
+    for margin in (0.01, {"none": "a test"}):
+        check_before(root, GRAPH, with_margin(margin), {})
+
+
 def test_a_machine_without_java_is_refused(root: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     lacking(monkeypatch, "require_java")
     with pytest.raises(UsageError, match="missing"):

@@ -103,6 +103,7 @@ def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - a
     return Source(
         rows=sum(images.items for _, images, _ in pairs),
         tables=(table for part, images, labels in pairs for table in _tables(part, images, labels)),
+        test_rows=sum(images.items for part, images, _ in pairs if part == "test"),
     )
 
 

@@ -100,8 +100,14 @@ def confusion_matrix(labels: Labels, probabilities: Probabilities) -> npt.NDArra
 
 def cross_entropy(labels: Labels, probabilities: Probabilities) -> float:
     """Return the mean of −ln p(true class), in nats per row; p is clipped at 1e-7 from below, as Keras does."""
+    return float(surprise(labels, probabilities).mean())
+
+
+def surprise(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:
+    """Return `[row]` −ln p(true class), in nats, p clipped as in `cross_entropy`."""
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.clip(of_truth, _SMALLEST_PROBABILITY, 1.0)).mean())
+    nats: npt.NDArray[np.float64] = -np.log(np.clip(of_truth, _SMALLEST_PROBABILITY, 1.0))
+    return nats
 
 
 def calibration_error(labels: Labels, probabilities: Probabilities, *, bins: int) -> float:

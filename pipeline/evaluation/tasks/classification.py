@@ -5,6 +5,7 @@ Recipe: `task: {name: classification, settings: {calibration_bins: 15}}`. A clas
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.recipe.task import Answers, Labels, Scores
 
 CLASS = "class"  # the column that slices
+MOST_CROSS_ENTROPY = 7 * math.log(10)  # probabilities are clipped at 1e-7
 METRICS = (
     Metric(
         "accuracy",
@@ -28,6 +30,7 @@ METRICS = (
         low=0,
         high=1,
         is_mean=True,
+        is_share=True,
         in_messages=True,
     ),
     Metric(
@@ -70,6 +73,7 @@ METRICS = (
         "how little probability the true class is given; lower is better",
         "lower",
         low=0,
+        high=MOST_CROSS_ENTROPY,
         unit="nats a row",
         is_mean=True,
         in_messages=True,
@@ -85,8 +89,16 @@ METRICS = (
     ),
 )
 CLASS_METRICS = (
-    Metric("recall", "recall", "share of its rows that is found", "higher", low=0, high=1, is_mean=True),
-    Metric("precision", "precision", "share of the rows predicted as it that is right", "higher", low=0, high=1),
+    Metric("recall", "recall", "share of its rows that is found", "higher", low=0, high=1, is_mean=True, is_share=True),
+    Metric(
+        "precision",
+        "precision",
+        "share of the rows predicted as it that is right",
+        "higher",
+        low=0,
+        high=1,
+        is_share=True,
+    ),
     Metric("f1", "F1", "harmonic mean of the two", "higher", low=0, high=1),
     Metric("auc", "AUC", "chance that one of its rows scores above another", "higher", low=0, high=1),
 )
@@ -165,6 +177,18 @@ class Task(BaseTask):
         from pipeline.evaluation.classification.metrics import measure_classes
 
         return {CLASS: measure_classes(labels, answers, self.classes)}
+
+    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores:
+        """Return the values `[row]` of each of `METRICS`."""
+        from pipeline.evaluation.classification import row_values
+
+        return row_values.of_metric(labels, answers, metric, calibration_bins=self.settings.calibration_bins)
+
+    def slice_row_values(self, labels: Labels, answers: Answers, column: str, value: str, metric: str) -> Scores:  # noqa: ARG002
+        """Return the values of each of `CLASS_METRICS` over the rows of a class, or predicted as it."""
+        from pipeline.evaluation.classification import row_values
+
+        return row_values.of_class(labels, answers, self.classes.index(value), metric)
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:
         """Return the confusion of classes, the curves and the calibration."""

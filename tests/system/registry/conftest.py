@@ -77,7 +77,7 @@ def make_workspace(tmp_path, zoo, empty_database):
         recipe["gate"] |= {
             "minimum": {"accuracy": 0.6},
             "maximum": {"cross_entropy": 2.0},
-            "champion": {"margin": 0.1, "class_margin": 0.3, "resamples": 500},
+            "rule": {"name": "margin", "settings": {"margin": 0.1, "slice_margin": 0.3, "resamples": 500}},
             "parity": {"rows": 100},
         }
         (root / "params.yaml").write_text(yaml.safe_dump(recipe))

@@ -82,7 +82,8 @@ class Workspace:
         given = Predictions(self.ids, self.zoo.labels, answers)
         write_record(self.root / "reports" / "metrics.json", measuring.report(TASK, given, given))
         with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
-            write_predictions(folder, "test", given, TASK)
+            for part in ("train", "test"):
+                write_predictions(folder, part, given, TASK)
 
     @property
     def ids(self) -> list[str]:

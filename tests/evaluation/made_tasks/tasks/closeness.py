@@ -25,7 +25,7 @@ METRICS = (
         is_mean=True,
         in_messages=True,
     ),
-    Metric("within", "within reach", "share of rows that are close enough", "higher", low=0, high=1, is_mean=True),
+    Metric("within", "within reach", "share of rows that are close enough", "higher", low=0, high=1, is_share=True),
 )
 
 
@@ -57,6 +57,10 @@ class Task(BaseTask):
     def measure(self, labels: Labels, answers: Answers) -> dict[str, float]:
         errors = -self.score(labels, answers)
         return {"mean_error": float(errors.mean()), "within": float((errors <= self.settings.reach).mean())}
+
+    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores:
+        errors = -self.score(labels, answers)
+        return errors if metric == "mean_error" else (errors <= self.settings.reach).astype(float)
 
     def score(self, labels: Labels, answers: Answers) -> Scores:
         import numpy as np

@@ -1,0 +1,131 @@
+"""Whether each metric holds its bound, at the gate's confidence: for a first model as for any other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from pipeline.gate.checks import check_of, off, rounded
+from pipeline.gate.evidence import Unknown
+from pipeline.gate.figures import Figure, Figures
+from pipeline.gate.intervals import Limits, of_mean, of_share
+from pipeline.recipe.bounds import Off
+from pipeline.recipe.recipe import Bounds, GateParams
+from pipeline.recipe.task import OVERFIT, Metric, Task, bounded_metrics
+from pipeline.records.verdict import GateCheck
+
+
+@dataclass(frozen=True)
+class Held:
+    """A figure, and the limits between which it lies at the gate's confidence on either side."""
+
+    value: float
+    limits: Limits
+
+
+Find = Callable[[str], Held | Unknown]
+
+
+def check_bounds(figures: Figures | Unknown, rule: GateParams, task: Task, seed: int) -> list[GateCheck]:
+    """Return a check for each bound, called as the bound is in the recipe below `gate`."""
+    metrics = bounded_metrics(type(task))
+
+    def of_test(name: str) -> Held | Unknown:
+        if isinstance(figures, Unknown):
+            return figures
+        if name == OVERFIT:
+            return _overfit(figures, rule, seed)
+        return _held(figures.test.get(name), metrics.get(name), rule, seed)
+
+    checks = list(_checks(rule, metrics, of_test, rule.confidence))
+    if primary_check(task) not in (check.name for check in checks):  # a recipe without it is not let through
+        unbounded = f"{task.metrics[0].title} is not bounded"
+        checks.insert(0, check_of(primary_check(task), None, None, unbounded, passes=False))
+    of_slices = {metric.name: metric for metric in task.slice_metrics}
+
+    def of_slice(column: str, value: str, name: str) -> Held | Unknown:
+        if isinstance(figures, Unknown):
+            return figures
+        figure = figures.slices.get(column, {}).get(value, {}).get(name)
+        return _held(figure, of_slices.get(name), rule, seed)
+
+    for column, by_value in rule.slices.items():
+        for value, bounds in by_value.items():
+            find, where = partial(of_slice, column, value), f"slices.{column}.{value}."
+            checks += _checks(bounds, of_slices, find, rule.confidence, where, f" of {value}")
+    return checks
+
+
+def primary_check(task: Task) -> str:
+    """Return the name of the check without which nothing is let through."""
+    primary = task.metrics[0]
+    return f"{'minimum' if primary.is_higher_better else 'maximum'}.{primary.name}"
+
+
+def _held(figure: Figure | None, metric: Metric | None, rule: GateParams, seed: int) -> Held | Unknown:
+    if figure is None or metric is None:
+        return Unknown("nobody measures it")
+    if not math.isfinite(figure.value):
+        return Unknown(f"it is {figure.value}, not a number")
+    if figure.rows is None:
+        return Unknown("the task gives no values of it by row, so it has no limits")
+    if metric.is_share:
+        return Held(figure.value, of_share(int(np.count_nonzero(figure.rows)), len(figure.rows), rule.confidence))
+    try:
+        limits = of_mean(figure.rows, rule.confidence, rule.resamples, (seed,), metric.low, metric.high)
+    except ValueError as error:
+        return Unknown(str(error))
+    return Held(figure.value, limits)
+
+
+def _overfit(figures: Figures, rule: GateParams, seed: int) -> Held | Unknown:
+    """Return the overfit: what the model does on the training rows is known, what it does on others has limits."""
+    primary = figures.primary
+    test = _held(figures.test.get(primary.name), primary, rule, seed)
+    if isinstance(test, Unknown):
+        return test
+    train = figures.train[primary.name].value
+    low, high = test.limits.low, test.limits.high
+    bounds = (train - high, train - low) if primary.is_higher_better else (low - train, high - train)
+    return Held(figures.overfit, Limits(*bounds, how=test.limits.how))
+
+
+def _checks(
+    bounds: Bounds, metrics: Mapping[str, Metric], find: Find, confidence: float, below: str = "", of_slice: str = ""
+) -> Iterator[GateCheck]:
+    for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum)):
+        for name, bound in given.items():
+            check, title = f"{below}{side}.{name}", f"{metrics[name].title if name in metrics else name}{of_slice}"
+            if isinstance(bound, Off):
+                yield off(check, bound.none)
+                continue
+            found = find(name)
+            if isinstance(found, Unknown):
+                yield check_of(check, None, bound, f"{title} is not known: {found.why}", passes=False)
+            else:
+                yield _check(check, title, found, bound, confidence, is_minimum=side == "minimum")
+
+
+def _check(name: str, title: str, found: Held, bound: float, confidence: float, *, is_minimum: bool) -> GateCheck:
+    limit = found.limits.low if is_minimum else found.limits.high
+    if math.isnan(limit):
+        return check_of(name, None, bound, f"{title} has no limit ({found.limits.how})", passes=False)
+    passes, holds = _is_within(limit, bound, is_minimum), _is_within(found.value, bound, is_minimum)
+    figure, worst = rounded(found.value, bound), rounded(limit, bound)
+    at = f"at {100 * confidence:.6g} % confidence ({found.limits.how})"
+    within, beyond = ("at least", "below") if is_minimum else ("at most", "above")
+    if passes:
+        sentence = f"{title} {figure:g} is {within} {bound:g}, {worst:g} at worst {at}"
+    elif holds:
+        sentence = f"{title} {figure:g} may be {worst:g} {at}, {beyond} {bound:g}"
+    else:
+        sentence = f"{title} {figure:g} is {beyond} {bound:g}"
+    return check_of(name, worst if math.isfinite(worst) else None, bound, sentence, passes=passes)
+
+
+def _is_within(figure: float, bound: float, is_minimum: bool) -> bool:
+    return figure >= bound if is_minimum else figure <= bound

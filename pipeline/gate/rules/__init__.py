@@ -1,0 +1,8 @@
+"""Gate rules, one file each: how a candidate must compare with the champion and the anchor on the same test rows.
+
+A file has a class `Settings`; `check(settings, recipe)` refuses what can be known before any work;
+`judge(settings, matches, task)` returns the checks of the verdict; `proves_better(settings, matches)` says whether the
+candidate is proven better than the anchor, whose place it takes then; `shows(settings, matches)` says in words what
+these test rows can show. Settings that name slices say so in `named_slices`, and those that let nothing through on
+fewer test rows than some number in `fewest_rows`.
+"""

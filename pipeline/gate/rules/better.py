@@ -1,0 +1,48 @@
+"""Proven better than the champion, and not worse than the anchor in total and in every slice. The default.
+
+Recipe: `gate: {rule: better}`, or `{rule: {name: better, settings: {error: 0.05, total_margin: 0.01}}}`.
+
+The step is McNemar's test: of the rows that one of the two alone has right, a model that is no better would win as many
+as this one at most in `error` of cases, by the mid-p (Fagerland, Lydersen & Laake, BMC Medical Research Methodology 13,
+2013). All else is as in `refresh`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.gate.rules import refresh
+from pipeline.gate.rules.refresh import check, proves_better, shows
+
+if TYPE_CHECKING:
+    from pipeline.gate.matches import Matches
+    from pipeline.recipe.task import Task
+    from pipeline.records.verdict import GateCheck
+
+__all__ = ["Settings", "check", "judge", "proves_better", "shows"]
+
+
+class Settings(refresh.Settings):
+    """Its settings in the recipe: those of `refresh`."""
+
+
+def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
+    """Return the checks `step`, `total`, and `slice.<column>.<value>` of each slice."""
+    return [_step(settings, matches, task), *refresh.judge(settings, matches, task)]
+
+
+def _step(settings: Settings, matches: Matches, task: Task) -> GateCheck:
+    from pipeline.gate.checks import check_of, rounded
+    from pipeline.gate.paired import mid_p
+    from pipeline.gate.words import beside, number, percent
+
+    counts = matches.with_champion
+    what = f"{task.score_title}: {beside(counts, 'champion', matches.champion.identity)}"
+    if counts.won == counts.lost == 0:
+        alike = f"the two answer alike on these {number(counts.rows)} rows"
+        return check_of("step", None, settings.error, f"{what}; {alike}", passes=False)
+    chance = mid_p(counts)
+    shown, passes = rounded(chance, settings.error), chance <= settings.error
+    said = "it is better" if passes else "it is not proven better"
+    sentence = f"{what}; {said} (by chance in {percent(chance)} of cases, at most {percent(settings.error)})"
+    return check_of("step", shown, settings.error, sentence, passes=passes)

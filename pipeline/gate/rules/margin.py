@@ -1,0 +1,100 @@
+"""Not much worse than the champion: the rule of before. It proves no gain, and many small losses add up.
+
+Recipe: `gate: {rule: {name: margin, settings: {margin: 0.02, slice_margin: 0.12}}}`.
+
+The candidate passes if the lower limit of its difference from the champion, by the paired bootstrap of the task's
+score, is not below -margin: over all rows, and in every slice. The anchor does not count; docs/gate.md says how often
+this lets a worse model through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from pipeline.recipe.bounds import Margin, Off, require_resamples
+from pipeline.recipe.settings import Settings as Base
+
+if TYPE_CHECKING:
+    from pipeline.gate.comparison import Difference
+    from pipeline.gate.matches import Matches, Scored
+    from pipeline.recipe.task import Task
+    from pipeline.records.verdict import GateCheck
+
+
+class Settings(Base):
+    """Its settings in the recipe. No default lets a candidate pass: both margins must be given."""
+
+    margin: Margin = Field(description="mean score that may be lost overall at the stated confidence")
+    slice_margin: Margin = Field(description="mean score that may be lost in one slice at the stated confidence")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(default=0.95, description="one-sided confidence")
+    resamples: int = Field(default=2000, ge=1, le=100_000, description="bootstrap resamples")
+
+    @model_validator(mode="after")
+    def _resamples_reach_the_confidence(self) -> Self:
+        require_resamples(self.resamples, self.confidence)
+        return self
+
+
+def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
+    """Return the checks `margin`, and `slice.<column>.<value>` of each slice."""
+    from pipeline.gate.comparison import compare_slices
+
+    champion = matches.champion
+    found = [("margin", task.score_title, settings.margin, _differs(settings, matches, champion))]
+    slices = compare_slices(
+        matches.slices,
+        matches.candidate,
+        champion.scores,
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=matches.seed,
+    )
+    for column, by_value in slices.items():
+        for value, difference in by_value.items():
+            title = f"{task.slice_score_title} of {value}"
+            found.append((f"slice.{column}.{value}", title, settings.slice_margin, difference))
+    name = f"champion v{champion.identity.version}"
+    return [_check(check, what, name, margin, difference, settings) for check, what, margin, difference in found]
+
+
+def proves_better(settings: Settings, matches: Matches) -> bool:
+    """Return whether the lower limit of the difference from the anchor is above 0."""
+    return _differs(settings, matches, matches.anchor).lower > 0  # not so of a NaN
+
+
+def shows(settings: Settings, matches: Matches) -> str:
+    """Return in words how much an equal model may seem to lose on these rows."""
+    difference = _differs(settings, matches, matches.champion)
+    below = difference.difference - difference.lower
+    return f"{difference.rows} rows: at {settings.confidence:.0%} confidence, chance alone may take {below:.4f}"
+
+
+def _differs(settings: Settings, matches: Matches, other: Scored) -> Difference:
+    from pipeline.gate.comparison import compare
+
+    return compare(
+        matches.candidate,
+        other.scores,
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=(matches.seed, 0),
+    )
+
+
+def _check(
+    name: str, what: str, champion: str, margin: float | Off, found: Difference, settings: Settings
+) -> GateCheck:
+    from pipeline.gate.checks import check_of, off, rounded
+
+    if isinstance(margin, Off):
+        return off(name, margin.none)
+    if found.rows == 0:
+        return check_of(name, None, -margin, f"{what} cannot be compared with {champion}: no rows", passes=False)
+    shown = rounded(found.lower, -margin)
+    sentence = (
+        f"{what}: {found.difference:+.4f} against {champion} on {found.rows} rows, at worst {shown:+.4f} "
+        f"at {settings.confidence:.0%} confidence; {margin:g} may be lost"
+    )
+    return check_of(name, shown, -margin, sentence, passes=found.lower >= -margin)

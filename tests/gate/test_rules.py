@@ -1,0 +1,194 @@
+"""The rules: what each of them lets through, row by row of the cases that have to be decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.gate.evidence import Other
+from pipeline.gate.rules.refresh import Settings
+from pipeline.records.verdict import Matched
+from tests.gate.given import (
+    ANCHOR,
+    CHAMPION,
+    ROWS,
+    answers,
+    check_of,
+    failed,
+    judged,
+    met,
+    metrics_of,
+    other,
+    rule,
+    scores,
+)
+
+
+def test_a_proven_gain_that_loses_nothing_elsewhere_is_promoted() -> None:
+    verdict = met(won=60, lost=20)
+    assert [check.name for check in verdict.checks if check.name not in ("predictions", "parity")][-4:] == [
+        *("step", "total", "slice.class.cat", "slice.class.dog"),
+    ]
+    assert verdict.promotes, verdict.reason
+    assert check_of(verdict, "step").sentence == (
+        "accuracy: 60 rows won, 20 lost of 2 000 against champion v3; it is better "
+        "(by chance in less than 0.01 % of cases, at most 5 %)"
+    )
+
+
+@pytest.mark.parametrize(("won", "lost", "passes"), [(31, 19, True), (30, 20, False), (20, 30, False), (5, 0, True)])
+def test_the_step_takes_five_in_a_hundred_by_the_mid_p(won: int, lost: int, passes: bool) -> None:
+    check = check_of(met(won, lost), "step")
+    assert check.figure is not None
+    assert check.has_passed is passes is (check.figure <= 0.05)
+
+
+def test_two_that_answer_alike_are_refused_by_better_and_said_to() -> None:
+    verdict = met(won=0, lost=0)
+    assert failed(verdict) == ["step"]
+    assert verdict.reason.endswith("; the two answer alike on these 2 000 rows")
+    assert verdict.shows == "2 000 rows, on all of which the two answer alike: no gain can be found"
+
+
+@pytest.mark.parametrize(("margin", "promotes"), [(0.01, True), (0.006, False)])
+def test_two_that_answer_alike_are_let_through_by_refresh_on_enough_rows(margin: float, promotes: bool) -> None:
+    verdict = met(won=0, lost=0, name="refresh", total_margin=margin)
+    assert verdict.promotes is promotes
+    if promotes:
+        assert check_of(verdict, "total").figure == pytest.approx(np.sqrt(ROWS * 0.01 / 0.99), abs=1e-6)
+    else:
+        assert "on fewer than 2 194 rows nothing passes a total margin of 0.6 points" in verdict.reason
+
+
+def test_refresh_asks_for_no_gain() -> None:
+    verdict = met(won=2, lost=2, name="refresh")
+    assert verdict.promotes
+    assert not verdict.moves_anchor
+    assert "step" not in [check.name for check in verdict.checks]
+
+
+def test_the_total_holds_against_the_anchor_and_not_the_champion() -> None:
+    slid = other(ANCHOR, won=40, lost=60)
+    verdict = judged(champion=other(CHAMPION, won=60, lost=20), anchor=slid)
+    assert failed(verdict) == ["total"]
+    assert verdict.reason.startswith(
+        "accuracy: 40 rows won, 60 lost of 2 000 against anchor v2; it may be worse by 1 point"
+    )
+
+
+def test_one_class_that_loses_too_much_refuses_whatever_the_other_wins() -> None:
+    worse = answers(range(1000, 1240, 2))  # 120 cats
+    before = Other(CHAMPION, scores(range(1, 601, 2)))  # 300 dogs
+    verdict = judged(
+        predictions=worse,
+        metrics=metrics_of(worse, answers(range(20))),
+        served=worse.answers[:4],
+        champion=before,
+        anchor=before,
+    )
+    assert failed(verdict) == ["slice.class.cat"]
+    assert "recall of cat: 0 rows won, 120 lost of 1 000" in verdict.reason
+
+
+def test_a_slice_has_a_margin_of_its_own() -> None:
+    assert failed(met(won=60, lost=20, slice_margins={"class": {"cat": 0.002}})) == []
+    assert failed(met(won=60, lost=60, name="refresh", total_margin={"none": "a test"}, slice_margin=0.01)) == [
+        *("slice.class.cat", "slice.class.dog"),
+    ]
+
+
+def test_a_slice_without_power_is_not_judged_and_refuses() -> None:
+    check = check_of(met(won=2, lost=2, name="refresh", slice_margins={"class": {"cat": 0.002}}), "slice.class.cat")
+    assert not check.has_passed
+    assert check.sentence == "recall of cat: 1 row won, 1 lost of 1 000 against anchor v3; not judged: needs 2 185 rows"
+
+
+def test_a_slice_that_may_stay_unjudged_does_not_refuse_and_says_why() -> None:
+    settings = {"slice_margins": {"class": {"cat": 0.002}}, "unjudged": {"class": {"cat": "few cats"}}}
+    verdict = met(won=2, lost=2, name="refresh", **settings)
+    check = check_of(verdict, "slice.class.cat")
+    assert (check.outcome, verdict.promotes) == ("off", True)
+    assert check.sentence.endswith("rows: few cats")
+
+
+def test_what_may_stay_unjudged_is_judged_where_it_can_be() -> None:
+    verdict = met(won=0, lost=99, name="refresh", total_margin={"none": "a test"}, unjudged={"class": {"cat": "few"}})
+    assert "slice.class.cat" in failed(verdict)
+
+
+def test_a_rule_that_is_switched_off_says_why() -> None:
+    verdict = met(
+        won=60, lost=20, total_margin={"none": "a new sensor"}, slice_margin={"none": "no classes of interest"}
+    )
+    off = {check.name: check.sentence for check in verdict.checks if check.outcome == "off"}
+    assert off == {
+        "total": "a new sensor",
+        "slice.class.cat": "no classes of interest",
+        "slice.class.dog": "no classes of interest",
+    }
+    assert verdict.promotes
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+@settings(max_examples=20, deadline=None)
+def test_winning_more_rows_never_turns_a_promotion_into_a_refusal(won: int, more: int, lost: int) -> None:
+    assert not met(won, lost).promotes or met(won + more, lost).promotes
+
+
+@pytest.mark.parametrize(
+    ("against_anchor", "moves"), [((31, 19), True), ((30, 20), False), ((50, 50), False), ((0, 0), False)]
+)
+def test_the_anchor_moves_only_to_what_is_proven_better_than_it(against_anchor: tuple[int, int], moves: bool) -> None:
+    off = {"none": "a test"}
+    verdict = judged(
+        rule("better", total_margin=off),
+        champion=other(CHAMPION, won=60, lost=20),
+        anchor=other(ANCHOR, *against_anchor),
+    )
+    assert verdict.promotes
+    assert verdict.moves_anchor is moves
+
+
+def test_a_refused_candidate_never_moves_the_anchor() -> None:
+    verdict = judged(champion=other(CHAMPION, won=0, lost=60), anchor=other(ANCHOR, won=80, lost=20))
+    assert (verdict.promotes, verdict.moves_anchor) == (False, False)
+
+
+def test_a_verdict_keeps_both_matches_and_what_it_was_judged_by() -> None:
+    verdict = judged()
+    assert verdict.against_champion == Matched(rows=ROWS, won=60, lost=20)
+    assert verdict.against_anchor == Matched(rows=ROWS, won=80, lost=20)
+    assert (verdict.champion, verdict.anchor, verdict.rule) == (CHAMPION, ANCHOR, "better")
+    assert verdict.test_digest.startswith("sha256:")
+
+
+@pytest.mark.parametrize("changed", [{"error": 0.01}, {"total_margin": 0.02}, {"verdicts": 10}, {"slice_margin": 0.1}])
+def test_another_rule_has_another_digest(changed: dict[str, Any]) -> None:
+    assert judged(rule(**changed)).rule_digest != judged().rule_digest == judged(rule(error=0.05)).rule_digest
+
+
+def test_every_verdict_says_what_these_rows_can_show() -> None:
+    assert met(won=58, lost=58).shows == (
+        "2 000 rows, exactly one of the two right on 5.8 %: a gain of 1.4 points would be found four times in five; "
+        "+1 point needs 3 586 rows"
+    )
+
+
+def test_the_rule_of_before_lets_through_what_loses_a_little() -> None:
+    margins = {"margin": 0.02, "slice_margin": 0.12}
+    assert met(won=20, lost=30, name="margin", **margins).promotes
+    verdict = met(won=20, lost=70, name="margin", **margins)
+    assert failed(verdict) == ["margin"]
+    assert verdict.reason.startswith("accuracy: -0.0250 against champion v3 on 2000 rows, at worst -0.03")
+    assert not met(won=20, lost=30, name="margin", **margins).moves_anchor
+    assert met(won=60, lost=20, name="margin", **margins).moves_anchor
+
+
+def test_below_a_number_of_rows_nothing_passes() -> None:
+    assert Settings().fewest_rows == 1311
+    assert Settings(total_margin=0.02).fewest_rows == 649
+    assert Settings.model_validate({"total_margin": {"none": "why"}}).fewest_rows == 0
