@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 RUNS, NIGHTS = 2000, 365
 TABLE_DIFFERENCES = (-0.01, 0.0, 0.01, 0.02)
 CURVE_DIFFERENCES = np.arange(-30, 31, 2) / 1000
+WIDER_MARGIN = 0.07  # of a class, to see what the default costs where a class has few rows
 LOST = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)  # rows expected
 COLOURS = {"better": BLUE, "refresh": ORANGE, "margin": INK}
 HAIR = 1e-9
@@ -175,6 +177,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     print()
 
 
+def spaced(number: int) -> str:
+    """Return a whole number in words: 10 000."""
+    return f"{number:,}".replace(",", " ")
+
+
 def percent(share: float) -> str:
     """Return a share in words: 2.35 %."""
     return f"{100 * share:.4g} %"
@@ -188,7 +195,7 @@ def draw_nights(curves: dict[int, dict[str, list[float]]]) -> bytes:
             axes = figure.add_subplot(1, len(curves), place + 1)
             for name, shares in by_rule.items():
                 axes.plot(100 * CURVE_DIFFERENCES, [100 * share for share in shares], color=COLOURS[name], label=name)
-            axes.set(title=f"{rows:,} test rows".replace(",", " "), xlabel="true difference, points", ylim=(-2, 102))
+            axes.set(title=f"{spaced(rows)} test rows", xlabel="true difference, points", ylim=(-2, 102))
             if not place:
                 axes.set_ylabel("promoted, % of nights")
                 axes.legend(loc="upper left")
@@ -237,7 +244,10 @@ def draw_coverage(found: dict[str, dict[int, list[float]]]) -> bytes:
 
 def nights_campaign(runs: int, images: Path) -> None:
     """Print and draw one night."""
-    rules = {**RULES, "better without slices": simulation.step_and_total}
+    wider: dict[str, Rule] = {
+        f"better, {100 * WIDER_MARGIN:g} points a class": partial(simulation.better, slice_margin=WIDER_MARGIN)
+    }
+    rules: dict[str, Rule] = {**RULES, **wider, "better, without classes": simulation.step_and_total}
     rows_of = (2000, 4000, 10_000)
     table(
         (
@@ -246,7 +256,7 @@ def nights_campaign(runs: int, images: Path) -> None:
         ),
         (
             (
-                f"{rows:,} `{name}`",
+                f"{spaced(rows)}, `{name}`",
                 *(percent(one_night(runs, rows, rule, difference)) for difference in TABLE_DIFFERENCES),
             )
             for rows in rows_of
@@ -280,7 +290,7 @@ def years_campaign(runs: int, images: Path) -> None:
                         yield (
                             scenario,
                             f"`{name}`",
-                            f"{size:,} {'kept' if are_kept else 'renewed'}",
+                            f"{spaced(size)} {'kept' if are_kept else 'renewed'}",
                             f"{found.promotions:.1f}",
                             percent(found.slipped),
                             percent(found.below_first),
@@ -329,7 +339,7 @@ def main() -> None:
     """Run the campaign, or a part of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = {"nights": nights_campaign, "years": years_campaign, "limits": coverage_campaign}
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs a cell ({RUNS:,})".replace(",", " "))
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs a cell ({spaced(RUNS)})")
     parser.add_argument("--only", choices=(*parts, "time"), help="one part of it")
     parser.add_argument("--images", type=Path, default=IMAGES, help="folder for the curves (docs/images)")
     arguments = parser.parse_args()

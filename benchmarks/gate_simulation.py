@@ -59,15 +59,15 @@ class Outcome(NamedTuple):
 Rule = Callable[[Match, Match], Outcome]
 
 
-def better(champion: Match, anchor: Match) -> Outcome:
+def better(champion: Match, anchor: Match, slice_margin: float = SLICE_MARGIN) -> Outcome:
     """Step, total and slices."""
     step = paired.mid_p_of(*champion.overall[:2]) <= ERROR
-    return _with_anchor(step & _total(anchor) & _slices(anchor), anchor)
+    return _with_anchor(step & _total(anchor) & _slices(anchor, slice_margin), anchor)
 
 
 def refresh(champion: Match, anchor: Match) -> Outcome:  # noqa: ARG001 - as the others are called
     """The same without the step."""
-    return _with_anchor(_total(anchor) & _slices(anchor), anchor)
+    return _with_anchor(_total(anchor) & _slices(anchor, SLICE_MARGIN), anchor)
 
 
 def step_and_total(champion: Match, anchor: Match) -> Outcome:
@@ -96,9 +96,9 @@ def _total(anchor: Match) -> Booleans:
     return passed
 
 
-def _slices(anchor: Match) -> Booleans:
+def _slices(anchor: Match, margin: float) -> Booleans:
     """Every class passes."""
-    least = _score(anchor.won, anchor.lost, anchor.rows, SLICE_MARGIN).min(axis=0)
+    least = _score(anchor.won, anchor.lost, anchor.rows, margin).min(axis=0)
     passed: Booleans = np.greater_equal(least, paired.z_at(ERROR))
     return passed
 
