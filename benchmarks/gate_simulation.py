@@ -108,16 +108,17 @@ def _score(won: Any, lost: Any, rows: int, margin: float) -> Shares:
 
 
 @cache
-def _limit_of(won: int, lost: int, rows: int) -> float:
+def old_limit_of(won: int, lost: int, rows: int) -> float:
+    """Return the bootstrap's lower limit of the difference, by the function that judged before."""
     candidate, champion = np.zeros(rows), np.zeros(rows)
     candidate[:won], champion[won : won + lost] = 1, 1
     return compare(candidate, champion, confidence=0.95, resamples=2000, seed=(won, lost)).lower
 
 
 def _old_limit(match: Match) -> Shares:
-    """The limit of each pair of numbers once, by the function that judged then."""
+    """The limit of each pair of numbers once."""
     pairs, place = np.unique(np.stack([match.won.ravel(), match.lost.ravel()]), axis=1, return_inverse=True)
-    limits = np.array([_limit_of(int(won), int(lost), match.rows) for won, lost in pairs.T])
+    limits = np.array([old_limit_of(int(won), int(lost), match.rows) for won, lost in pairs.T])
     return limits[place.ravel()].reshape(match.won.shape)
 
 

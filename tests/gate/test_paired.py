@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
+from scipy.stats import binom
 
 from pipeline.gate import paired
 from pipeline.gate.paired import Counts
@@ -159,6 +160,18 @@ def test_scores_that_cannot_be_compared_are_refused():
         paired.count(np.ones(3), np.ones(2))
     with pytest.raises(ValueError, match="some scores are not finite"):
         paired.count(np.array([1.0, math.nan]), np.ones(2))
+
+
+@pytest.mark.parametrize("won", [0, 5, 120])
+def test_a_model_worse_by_the_margin_passes_no_more_often_than_the_verdicts_share_of_the_error(won):
+    """Worked out over every outcome: what the rule promises for a year needs the score to hold this far out."""
+    rows, margin, error = 2000, 0.01, 0.05 / 365
+    lost, chance = np.arange(300.0), 0.0
+    for number in range(3 * won + 60):
+        score = paired.tango(np.full(len(lost), float(number)), lost, rows, margin)
+        passes = binom.pmf(lost, rows - number, (won / rows + margin) / (1 - won / rows))[score >= paired.z_at(error)]
+        chance += binom.pmf(number, rows, won / rows) * passes.sum()
+    assert 0 < chance <= error
 
 
 @settings(max_examples=20)
