@@ -94,9 +94,9 @@ def test_it_is_read_as_it_was_read_then(registry: Registry) -> None:
 
 def test_a_candidate_of_today_meets_its_champion(registry: Registry) -> None:
     digest = json.loads((BEFORE / "v2" / "version.json").read_text())["tags"]["ratchet.digest"]
-    assert registry.verdict["champion"] == {"name": NAME, "version": 2, "digest": digest}
-    [overall] = [check for check in registry.verdict["checks"] if check["name"] == "champion"]
-    assert "against champion v2 on 360 test rows" in overall["sentence"]
+    met = {"name": NAME, "version": 2, "digest": digest}
+    assert registry.verdict["champion"] == registry.verdict["anchor"] == met  # its champion is the first anchor
+    assert registry.verdict["against_champion"]["rows"] == 360
 
 
 def test_a_better_candidate_takes_its_place(registry: Registry) -> None:
@@ -106,5 +106,6 @@ def test_a_better_candidate_takes_its_place(registry: Registry) -> None:
 
 
 def test_it_is_rolled_back_to_the_champion_of_then(registry: Registry) -> None:
-    assert [version["version"] for version in registry.after_rollback if version["aliases"] == ["champion"]] == [2]
+    [champion] = [version for version in registry.after_rollback if version["aliases"] == ["champion"]]
+    assert (champion["version"], champion["anchor"]["version"]) == (2, 2)
     assert registry.after_rollback[0]["rolled_back"]["reason"] == "worse on the new cameras"
