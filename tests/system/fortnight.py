@@ -229,10 +229,11 @@ def picture(seen: Sequence[Seen]) -> str:
     def y(figure: float) -> float:
         return top + (high - max(figure, low)) / (high - low) * (height - top - 60)
 
+    title = "True accuracy, on pictures that nobody judged by: the champion (line), candidates (dots)"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<text x="{left}" y="18">True accuracy, on pictures that nobody judged by: the champion (line), candidates (dots)</text>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+        ' font-size="12">'
+        f'<rect width="{width}" height="{height}" fill="#fff"/><text x="{left}" y="18">{title}</text>'
     ]
     for tick in np.linspace(low, high, 5):
         parts.append(f'<text x="8" y="{y(tick) + 4:.1f}" fill="#555">{tick:.3f}</text>')
@@ -247,9 +248,8 @@ def picture(seen: Sequence[Seen]) -> str:
     for number, each in enumerate(seen):
         x = left + 20 + number * step
         parts.append(f'<text x="{x}" y="{height - 34}" text-anchor="middle">{number + 1}</text>')
-        parts.append(
-            f'<text x="{x}" y="{height - 16}" text-anchor="middle" font-size="10" fill="{colours[each.outcome]}">{each.outcome}</text>'
-        )
+        word = f'<text x="{x}" y="{height - 16}" text-anchor="middle" font-size="10" fill="{colours[each.outcome]}">'
+        parts.append(f"{word}{each.outcome}</text>")
         if each.candidate is not None:
             parts.append(f'<circle cx="{x}" cy="{y(each.candidate):.1f}" r="4" fill="{colours[each.outcome]}"/>')
     return "\n".join([*parts, "</svg>\n"])
