@@ -220,7 +220,7 @@ def _verdict(one: Evidence) -> Iterator[str]:
         return
     failed = [check for check in verdict.checks if not check.has_passed]
     champion = f"champion v{verdict.champion.version}" if verdict.champion else "no champion"
-    passed = len(verdict.checks) - len(failed)
+    passed = sum(check.outcome == "pass" for check in verdict.checks)  # one that is switched off has not
     yield ""
     yield f"verdict: {verdict.outcome}, {passed} of {number(len(verdict.checks), 'check')} passed, against {champion}"
     for check in failed[:_MOST_FAILED_CHECKS]:

@@ -101,11 +101,12 @@ def shows(settings: Settings, matches: Matches) -> str:
 
 def _total(settings: Settings, matches: Matches, task: Task) -> GateCheck:
     from pipeline.gate.checks import check_of, off
+    from pipeline.gate.paired import z_at
     from pipeline.gate.words import beside, number, points
 
-    if settings.total is None or isinstance(settings.total_margin, Off):
-        return off("total", str(getattr(settings.total_margin, "none", "")))
-    counts, (margin, z) = matches.with_anchor, settings.total
+    if isinstance(settings.total_margin, Off):
+        return off("total", settings.total_margin.none)
+    counts, margin, z = matches.with_anchor, settings.total_margin, z_at(settings.error / settings.verdicts)
     what = f"{task.score_title}: {beside(counts, 'anchor', matches.anchor.identity)}"
     if counts.rows < settings.fewest_rows:
         fewest = f"on fewer than {number(settings.fewest_rows)} rows nothing passes a total margin of {points(margin)}"
