@@ -8,7 +8,12 @@ import pytest
 from benchmarks import gate_simulation as simulation
 from benchmarks.gate_simulation import ACCURACY, CLASSES, DISAGREEMENT, Match, Nights, Outcome
 from pipeline.gate import paired
+from pipeline.gate.matches import Matches, Scored
 from pipeline.gate.paired import Counts
+from pipeline.recipe.recipe import RULE
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import Slices, task_of
+from pipeline.records.identity import Identity
 
 
 def everybody(champion: Match, anchor: Match) -> Outcome:
@@ -77,3 +82,23 @@ def test_the_rules_decide_what_the_gates_own_functions_say_row_by_row() -> None:
         )
     assert promoted.tolist() == expected
     assert 0 < sum(expected) < 100
+
+
+@pytest.mark.parametrize("name", ["better", "refresh", "margin"])
+def test_each_rule_decides_what_the_rule_of_that_name_does_row_by_row(name: str) -> None:
+    rule, task = RULE.member(name), task_of(Choice(name="classification"), [str(number) for number in range(CLASSES)])
+    settings = rule.Settings(**({"margin": 0.02, "slice_margin": 0.12} if name == "margin" else {}))
+    nights, seen = Nights(25, 200, True, np.random.default_rng(3)), Recorder()
+    nights.judge(np.full(CLASSES, ACCURACY + (-0.01 if name == "margin" else 0.02)), seen)
+    expected = []
+    for run in range(25):
+        candidate, anchor = np.zeros((2, CLASSES, 200))
+        for number in range(CLASSES):
+            won, lost = seen.anchor.won[number, run], seen.anchor.lost[number, run]
+            candidate[number, :won], anchor[number, won : won + lost] = 1, 1
+        other = Scored(Identity(name="m", version="1", digest="a" * 64), anchor.ravel())
+        slices = {"class": Slices(task.classes, np.repeat(np.arange(CLASSES), 200))}
+        checks = rule.judge(settings, Matches(candidate.ravel(), other, other, slices, seed=7), task)
+        expected.append(all(check.outcome == "pass" for check in checks))
+    assert simulation.RULES[name](seen.champion, seen.anchor).promoted.tolist() == expected
+    assert 0 < sum(expected) < 25

@@ -115,6 +115,13 @@ def test_a_slice_that_may_stay_unjudged_does_not_refuse_and_says_why() -> None:
     assert check.sentence.endswith("rows: few cats")
 
 
+def test_what_may_stay_unjudged_must_not_be_proven_worse() -> None:
+    settings = {"slice_margins": {"class": {"cat": 0.002}}, "unjudged": {"class": {"cat": "few cats"}}}
+    check = check_of(met(won=0, lost=20, name="refresh", **settings), "slice.class.cat")
+    assert check.outcome == "fail"
+    assert check.sentence.endswith("; it is worse")
+
+
 def test_what_may_stay_unjudged_is_judged_where_it_can_be() -> None:
     verdict = met(won=0, lost=99, name="refresh", total_margin={"none": "a test"}, unjudged={"class": {"cat": "few"}})
     assert "slice.class.cat" in failed(verdict)
