@@ -315,7 +315,7 @@ def years_campaign(runs: int, images: Path) -> None:
             "promotions",
             "over 1 point below the anchor",
             "over 1 point below the first champion",
-            "a class over 5 points below the anchor",
+            f"a class over {100 * SLICE_MARGIN:g} points below the anchor",
             "accuracy at the end",
         ),
         rows(),

@@ -78,7 +78,7 @@ def test_the_rules_decide_what_the_gates_own_functions_say_row_by_row() -> None:
         expected.append(
             paired.mid_p(total) <= 0.05
             and paired.tango(total.won, total.lost, total.rows, 0.01) >= z
-            and all(paired.tango(one.won, one.lost, one.rows, 0.05) >= slice_z for one in classes)
+            and all(paired.tango(one.won, one.lost, one.rows, simulation.SLICE_MARGIN) >= slice_z for one in classes)
         )
     assert promoted.tolist() == expected
     assert 0 < sum(expected) < 100
@@ -89,7 +89,7 @@ def test_each_rule_decides_what_the_rule_of_that_name_does_row_by_row(name: str)
     rule, task = RULE.member(name), task_of(Choice(name="classification"), [str(number) for number in range(CLASSES)])
     settings = rule.Settings(**({"margin": 0.02, "slice_margin": 0.12} if name == "margin" else {}))
     nights, seen = Nights(25, 200, True, np.random.default_rng(3)), Recorder()
-    nights.judge(np.full(CLASSES, ACCURACY + (-0.01 if name == "margin" else 0.02)), seen)
+    nights.judge(np.full(CLASSES, ACCURACY + (-0.01 if name == "margin" else 0.012)), seen)
     expected = []
     for run in range(25):
         candidate, anchor = np.zeros((2, CLASSES, 200))

@@ -123,7 +123,8 @@ def test_what_may_stay_unjudged_must_not_be_proven_worse() -> None:
 
 
 def test_what_may_stay_unjudged_is_judged_where_it_can_be() -> None:
-    verdict = met(won=0, lost=99, name="refresh", total_margin={"none": "a test"}, unjudged={"class": {"cat": "few"}})
+    settings = {"total_margin": {"none": "a test"}, "slice_margin": 0.05, "unjudged": {"class": {"cat": "few"}}}
+    verdict = met(won=0, lost=99, name="refresh", **settings)
     assert "slice.class.cat" in failed(verdict)
 
 
