@@ -3,7 +3,7 @@
 page, parts, templates/             the page; its parts, each with a template
 sections                            the one guard: what cannot be read or drawn says why
 run_files, headline                 what several parts show; what the page says first
-flow, mistakes, inline_svg          what one part shows: rows, wrong predictions, drawings
+flow, mistakes, inline_svg, ledger  what one part shows: rows, wrong predictions, drawings, what verdicts have cost
 time_spent, time_line               what the time of a run went into, and its picture
 provenance, figures                 where a result is from; figures as people read them
 champions, champions_chart          the page of all registered versions over time, and its picture

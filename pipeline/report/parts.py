@@ -17,6 +17,7 @@ from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
 from pipeline.report import flow, measured, mistakes, provenance
 from pipeline.report.inline_svg import inline_svg
+from pipeline.report.ledger import spent
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, find_folder, section
 from pipeline.report.time_line import time_line_of
@@ -33,8 +34,8 @@ class Part:
     needs: Callable[[Graph], object] | None = None
 
 
-def _nothing_more(_: RunFiles) -> Mapping[str, Any]:
-    return {}
+def _why(files: RunFiles) -> Mapping[str, Any]:
+    return {"spent": section(lambda: spent(files), files.root)}
 
 
 def _quality(files: RunFiles) -> Mapping[str, Any]:
@@ -110,7 +111,7 @@ def _documents(root: Path, result: Path) -> str | None:
 
 
 PARTS = (
-    Part("why", "Why", "Why", _nothing_more, lambda graph: graph.maker("verdict")),
+    Part("why", "Why", "Why", _why, lambda graph: graph.maker("verdict")),
     Part("quality", "How good it is", "How good it is", _quality, lambda graph: graph.maker("metrics")),
     Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),

@@ -1,0 +1,91 @@
+"""What the page says of the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.records.identity import Identity
+from pipeline.records.registration import Registration
+from pipeline.records.verdict import Matched, Verdict
+from pipeline.report.ledger import Spent, spent
+from pipeline.report.run_files import RunFiles
+from pipeline.report.sections import Section
+from tests.report.reading import edit, shown
+
+NOTHING = Section[Any](None)
+
+
+def files(recipe: dict[str, Any] | None, *, line: int | None = 7, verdicts: int | None = 3) -> RunFiles:
+    registration = Registration(
+        outcome="refused",
+        name="m",
+        version=2,
+        champion=None,
+        sentence="",
+        registry="local",
+        line=line,
+        verdicts=verdicts,
+    )
+    return RunFiles(
+        root=Path(),
+        graph=NOTHING,
+        recipe=Section(recipe),
+        run=NOTHING,
+        verdict=NOTHING,
+        registration=Section(registration),
+        metrics=NOTHING,
+        contracts={},
+        candidate=NOTHING,
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ({}, Spent(7, 3, 3 / 365, 0.05)),
+        ({"gate.rule": "refresh"}, Spent(7, 3, 3 / 365, 0.05)),
+        (
+            {"gate.rule.name": "better", "gate.rule.settings.verdicts": 30, "gate.rule.settings.error": 0.01},
+            Spent(7, 3, 0.1, 0.01),
+        ),
+        ({"gate.rule.name": "margin", "gate.rule.settings.margin": 0.02}, Spent(7, 3)),
+        ({"gate.rule": "nobodys"}, Spent(7, 3)),
+    ],
+)
+def test_the_share_of_the_error_that_is_spent_is_that_of_the_verdicts(recipe: dict[str, Any], expected: Spent) -> None:
+    assert spent(files(recipe)) == expected
+
+
+def test_a_registration_of_before_says_nothing(tmp_path: Path) -> None:
+    assert spent(files({}, line=None, verdicts=None)) is None
+
+
+def test_the_page_says_whom_the_candidate_met_and_what_the_test_rows_have_given(project: Path) -> None:
+    def judge(values: dict[str, Any]) -> None:
+        met = {
+            "anchor": Identity(name="fashion_mnist", version=1, digest="sha256:a").to_json(),
+            "rule": "better",
+            "rule_digest": "sha256:r",
+            "test_digest": "sha256:t",
+            "against_champion": Matched(rows=400, won=30, lost=10).to_json(),
+            "against_anchor": Matched(rows=400, won=40, lost=10).to_json(),
+            "moves_anchor": True,
+            "shows": "400 rows: a gain of 3 points would be found",
+        }
+        values.update({"record_version": Verdict.VERSION, **met})
+
+    edit(project / "reports" / "verdict.json", judge)
+    edit(
+        project / "reports" / "registration.json",
+        lambda values: values.update({"record_version": Registration.VERSION, "line": 12, "verdicts": 73}),
+    )
+    text = shown(project)
+    assert "Judged by rule better against champion v3 and anchor v1" in text
+    assert "once it is champion, it is the anchor" in text
+    assert "What these test rows can show: 400 rows: a gain of 3 points would be found." in text
+    assert (
+        "Line 12 of the ledger. These test rows have given 73 verdicts against this anchor: 20 % of the error" in text
+    )
