@@ -17,6 +17,7 @@ from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
 from pipeline.gate.matches import Matches, Scored
 from pipeline.gate.paired import Counts
+from pipeline.gate.words import number
 from pipeline.recipe.recipe import RULE, GateParams
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.task import Task
@@ -128,7 +129,7 @@ def _check_predictions(evidence: Evidence, figures: Figures | Unknown, task: Tas
     problem = figures.why if isinstance(figures, Unknown) else metrics_problem(evidence.metrics, figures, task)
     if problem:
         return check_of("predictions", None, rows, problem, passes=False)
-    sentence = f"{rows} predictions, one for each test row, and the metrics are theirs"
+    sentence = f"{number(rows)} predictions, one for each test row, and the metrics are theirs"
     return check_of("predictions", rows, rows, sentence, passes=True)
 
 

@@ -49,6 +49,6 @@ def _describe(stage: StageContext) -> Description:
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
-        example=first_rows(stage.dep("data/prepared/test"), _EXAMPLE_ROWS),
+        example=first_rows(stage.dep("data/prepared/validation"), _EXAMPLE_ROWS),
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )
