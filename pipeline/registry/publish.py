@@ -44,7 +44,7 @@ from pipeline.storage.shards import Columns
 
 @dataclass(frozen=True)
 class Description:
-    """The description of a new version: lineage, test metrics, recipe by dotted key, a few validation rows, its export."""
+    """The description of a new version: lineage, test metrics, recipe by key, a few validation rows, its export."""
 
     lineage: Mapping[str, str]
     metrics: Mapping[str, float]

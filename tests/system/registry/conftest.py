@@ -88,9 +88,9 @@ def make_workspace(tmp_path, zoo, empty_database):
         (root / "execution.yaml").write_text(yaml.safe_dump({"mlflow": store}))
         shutil.copytree(ROOT / "data_contracts", root / "data_contracts")
         resolve.run(StageContext.load(root, "resolve"))
-        test = root / "data" / "prepared" / "test"
         workspace = Workspace(root, zoo)
-        write_images(test, workspace.ids, zoo.pixels, zoo.labels)
+        for part in ("test", "validation"):
+            write_images(root / "data" / "prepared" / part, workspace.ids, zoo.pixels, zoo.labels)
         return workspace
 
     return make
