@@ -51,7 +51,7 @@ def test_a_candidate_worse_than_the_champion_is_refused_recorded_and_moves_nothi
     verdict = workspace.judge("bad")
     assert verdict["outcome"] == "refuse"
     failed = {check["name"] for check in verdict["checks"] if check["outcome"] == "fail"}
-    assert failed >= {"minimum.accuracy", "champion"}
+    assert failed >= {"minimum.accuracy", "margin"}
     assert {"predictions", "parity"} & failed == set()
     workspace.run("register")
     assert workspace.json("reports/registration.json")["outcome"] == "refused"
