@@ -252,6 +252,8 @@ def picture(seen: Sequence[Seen]) -> str:
         parts.append(f"{word}{each.outcome}</text>")
         if each.candidate is not None:
             parts.append(f'<circle cx="{x}" cy="{y(each.candidate):.1f}" r="4" fill="{colours[each.outcome]}"/>')
+            if each.candidate < low:  # below the picture: its figure says where
+                parts.append(f'<text x="{x + 7}" y="{y(low) - 6:.1f}" font-size="10">{each.candidate:.2f}</text>')
     return "\n".join([*parts, "</svg>\n"])
 
 
