@@ -45,7 +45,11 @@ def changed_stages(project: Project) -> set[str]:
 
 
 def replaced(old: str, new: str) -> Callable[[str], str]:
-    return lambda text: text.replace(old, new)
+    def replace(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return replace
 
 
 def test_after_a_run_nothing_has_changed(first: Project) -> None:
@@ -55,7 +59,7 @@ def test_after_a_run_nothing_has_changed(first: Project) -> None:
 def test_a_default_in_the_recipes_code_re_runs_the_stage_that_it_decides(
     first: Project, edit: Callable[[str, Callable[[str], str]], None]
 ) -> None:
-    edit("pipeline/recipe/recipe.py", replaced("= Field(default=0.95, description", "= Field(default=0.9, description"))
+    edit("pipeline/recipe/recipe.py", replaced("default=0.95, description", "default=0.9, description"))
     assert changed_stages(first) == {"gate"}
 
 
