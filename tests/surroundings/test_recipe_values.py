@@ -143,7 +143,7 @@ def flat(value: Any) -> list[Any]:
 
 
 def recipe_of(names: list[str], rate: float, seed: int) -> dict[str, Any]:
-    bounds = {"minimum": {"f1": rate / 1000}}
+    bounds = {"minimum": {"f1": max(rate / 1000, 5e-324)}}  # 0 would bound nothing
     return {
         "data.classes": names,
         "seed": seed,
