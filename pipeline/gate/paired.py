@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Number = TypeVar("Number", float, Scores)
 
 POWER = 0.8  # "would be found four times in five"
+_SMALLEST = 1e-300  # an error below it is as good as none
+_MOST_ROWS = 10**18  # more than anybody has
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def mid_p_of(won: Any, lost: Any) -> Any:
 
 def z_at(error: float) -> float:
     """Return the value that a standard normal variable exceeds with probability `error`."""
-    return -NormalDist().inv_cdf(error)
+    return -NormalDist().inv_cdf(max(error, _SMALLEST))
 
 
 def tango(won: Number, lost: Number, rows: int, margin: float) -> Number:
@@ -87,7 +89,7 @@ def rows_needed(margin: float, error: float) -> int:
 
     Where nothing is won or lost, Z = √(n margin / (1 − margin)).
     """
-    return math.ceil(z_at(error) ** 2 * (1 - margin) / margin)
+    return math.ceil(min(z_at(error) ** 2 * (1 - margin) / margin, _MOST_ROWS))
 
 
 def has_power(counts: Counts, margin: float, z: float) -> bool:

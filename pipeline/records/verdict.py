@@ -50,6 +50,12 @@ class Matched(Record):
     won: int
     lost: int
 
+    @model_validator(mode="after")
+    def _are_counts_of_the_rows(self) -> Self:
+        if not (self.won >= 0 and self.lost >= 0 and self.won + self.lost <= self.rows):
+            raise ValueError(f"{self.won} won and {self.lost} lost of {self.rows} rows")
+        return self
+
 
 class Verdict(Record):
     """The gate's verdict on a candidate, named by its digest.

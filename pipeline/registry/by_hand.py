@@ -9,7 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import DataError, UsageError
 from pipeline.records.identity import Identity
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
@@ -62,7 +62,7 @@ def promote(
         anchor = version.identity if is_anchor else _anchor_in_force(reader, version, champion)
         kept = versions.identity_tag(anchor)
         held = "it is the anchor" if anchor == version.identity else f"the anchor stays v{anchor.version}"
-        before = versions.identity_tag(champion.identity if champion else None)
+        before = versions.identity_tag(champion.identity if champion else _last_champion(reader, version))
         if version.is_champion:
             event = actor.event("made the anchor by hand", reason, before, anchor=kept)
             tags = {versions.ANCHOR: kept, versions.HISTORY: versions.history_tag(version.history, event)}
@@ -88,6 +88,15 @@ def _anchor_in_force(reader: Reader, version: Version, champion: Version | None)
             f"{f' ({met.problem})' if met.problem else ''}; with --anchor, v{version.version} becomes the anchor"
         )
     return met.anchor or version.identity
+
+
+def _last_champion(reader: Reader, version: Version) -> Identity | None:
+    """Return whom a version replaces where the alias is gone: the last champion, or whom that had replaced."""
+    try:
+        last = in_force(reader, version.name, None).champion
+    except DataError:  # nothing says any more who that was, and a person names the next one
+        return None
+    return version.replaced if last == version.identity else last
 
 
 def rollback(

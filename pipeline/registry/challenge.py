@@ -20,7 +20,7 @@ from pipeline.errors import DataError
 from pipeline.records.identity import Identity
 from pipeline.registry import ledger
 from pipeline.registry.reader import Reader
-from pipeline.registry.versions import ANCHOR, LAST_CHAMPION, LEDGER, Version, identity_in
+from pipeline.registry.versions import ANCHOR, LAST_CHAMPION, LEDGER, REPLACED, Version, identity_in
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def challenge(reader: Reader, name: str, champion: Version | None, candidate: st
 
     Raises DataError if that cannot be told from the registry.
     """
-    if champion is None or champion.digest != candidate:
-        return in_force(reader, name, champion)
+    if champion is None or champion.digest != candidate or REPLACED not in champion.tags:
+        return in_force(reader, name, champion)  # without the tag, another tool has made it champion
     replaced = champion.replaced
     version = reader.version(replaced.name, replaced.version) if replaced else None
     return Challenge(replaced, version.anchor if version and version.identity == replaced else None)

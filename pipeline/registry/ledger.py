@@ -116,7 +116,7 @@ def _parsed(name: str, key: str, text: str) -> LedgerLine:
     where = f"tag {key[:80]} of {name}"
     try:
         line = LedgerLine.from_json(json.loads(text), where)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _not_whole(name, f"{where} is not JSON") from error
     except DataError as error:
         raise _not_whole(name, str(error)) from error

@@ -183,3 +183,8 @@ def test_the_smaller_the_error_the_higher_the_bar(one, other):
 def test_it_is_imported_without_numpy_and_scipy():
     code = "import sys, pipeline.gate.paired; print({'numpy', 'scipy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(("margin", "error"), [(1e-320, 0.05), (0.01, 5e-324), (0.01, 0.0)])
+def test_the_smallest_numbers_are_no_bug(margin: float, error: float) -> None:
+    assert paired.rows_needed(margin, error) > 0

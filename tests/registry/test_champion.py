@@ -52,6 +52,15 @@ def test_the_champion_of_a_registry_of_before_is_the_first_anchor(registry: Loca
     assert met(registry) == Challenge(NOW, NOW)
 
 
+def test_the_champion_itself_is_no_first_model_if_another_tool_has_made_it_champion(registry: LocalRegistry) -> None:
+    registry.add(3, "sha256:new", aliases=["champion"])
+    registry.tag("pets", LAST_CHAMPION, "2 sha256:now")
+    found = met(registry)
+    assert found.champion is not None
+    assert found.problem is not None
+    assert "another tool" in found.problem
+
+
 def test_the_champion_itself_meets_the_one_it_replaced_and_the_anchor_of_then(registry: LocalRegistry) -> None:
     registry.add(1, "sha256:old", tags={ANCHOR: "1 sha256:old"})
     registry.add(2, "sha256:now", tags={ANCHOR: "1 sha256:old"})

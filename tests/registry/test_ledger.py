@@ -107,8 +107,9 @@ def test_an_edited_line_closes_the_ledger(
         lines_of(registry)
 
 
-def test_what_is_no_line_closes_the_ledger(registry: LocalRegistry) -> None:
-    registry.tag("pets", "ratchet.ledger.000001.0123456789abcdef", "{")
+@pytest.mark.parametrize("text", ["{", "[" * 5000])
+def test_what_is_no_line_closes_the_ledger(registry: LocalRegistry, text: str) -> None:
+    registry.tag("pets", "ratchet.ledger.000001.0123456789abcdef", text)
     with pytest.raises(DataError, match="is not JSON"):
         lines_of(registry)
 

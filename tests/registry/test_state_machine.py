@@ -231,6 +231,8 @@ class RegistryAndLedger(RuleBasedStateMachine):
         """Both verdicts are in the ledger afterwards, if they were carried out; at most one has moved the alias."""
         assume(not self._is_tampered and pair[0] != pair[1])
         verdicts = [self._judge(model, passes, moves) for model, passes in zip(pair, promotes, strict=True)]
+        champion = champion_of(self.reader, NAME)  # itself it met the one it replaced, whom the other may bring back
+        assume(champion is None or champion.digest not in [verdict.candidate for verdict in verdicts])
         done: dict[int, Registration] = {}
 
         def act(place: int, turns: Turns, actor: int) -> None:
