@@ -14,7 +14,7 @@ class Registration(Record):
     """The outcome of registering a candidate. `version` is the one that holds it, None if no version does.
 
     `line` is the number of the ledger's line that holds the verdict, `verdicts` how many verdicts the ledger holds that
-    were given against the same anchor on the same test rows, this one included. Record version 1 knew no ledger.
+    were given against the same anchor, this one included. Record version 1 knew no ledger.
     """
 
     VERSION: ClassVar[int] = 2

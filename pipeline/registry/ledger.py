@@ -99,9 +99,9 @@ def is_on_line(version: Version, line: LedgerLine) -> bool:
 
 
 def verdicts_given(lines: Iterable[LedgerLine], verdict: Verdict) -> int:
-    """Return how many verdicts, each counted once, were given against this one's anchor on its test rows."""
+    """Return how many verdicts, each counted once, were given against this one's anchor, on whatever test rows."""
     own = _line(verdict)
-    return len({line.judged for line in lines if (line.anchor, line.test) == (own.anchor, own.test)})
+    return len({line.judged for line in lines if line.anchor == own.anchor})
 
 
 def _line(verdict: Verdict) -> LedgerLine:

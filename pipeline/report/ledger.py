@@ -1,4 +1,4 @@
-"""What the ledger says of a run's verdict: how often its test rows have been asked, and what that has cost."""
+"""What the ledger says of a run's verdict: how many were given against its anchor, and what that has cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHOICE = "gate.rule"
 
 @dataclass(frozen=True)
 class Spent:
-    """The line that holds the verdict, the verdicts on these test rows against this anchor, and what they have spent.
+    """The line that holds the verdict, the verdicts against this anchor, and what they have spent.
 
     `share` is that of the error which all verdicts together may have, `error`; None where the rule does not share one.
     """

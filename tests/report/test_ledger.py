@@ -86,6 +86,8 @@ def test_the_page_says_whom_the_candidate_met_and_what_the_test_rows_have_given(
     assert "Judged by rule better against champion v3 and anchor v1" in text
     assert "once it is champion, it is the anchor" in text
     assert "What these test rows can show: 400 rows: a gain of 3 points would be found." in text
-    assert (
-        "Line 12 of the ledger. These test rows have given 73 verdicts against this anchor: 20 % of the error" in text
+    assert "Line 12 of the ledger, and 73 verdicts against this anchor: 20 % of the error" in text
+    edit(project / "reports" / "registration.json", lambda values: values.update({"verdicts": 400}))
+    assert "100 % of the error that all of them together may have (5 %) is spent, and it covers no more" in shown(
+        project
     )
