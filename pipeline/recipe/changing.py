@@ -99,7 +99,7 @@ def _names_first(key: str) -> tuple[bool, int, str]:
 def _at(values: Any, key: str) -> Mapping[str, Any]:
     for part in key.split("."):
         if isinstance(values, list):
-            values = values[int(part)] if int(part) < len(values) else {}
+            values = values[int(part)] if is_position(part) and int(part) < len(values) else {}
         else:
             values = values.get(part, {}) if isinstance(values, Mapping) else {}
     return values if isinstance(values, Mapping) else {}
