@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.records.architecture import MODEL_FILES
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry import ledger
 from pipeline.registry.challenge import challenge
@@ -14,8 +15,11 @@ from pipeline.registry.store import Store
 from pipeline.registry.versions import Version
 
 
-def stands(store: Store, name: str, verdict: Verdict) -> bool:
+def stands(store: Store, name: str, verdict: Verdict, told: Registration) -> bool:
     """Return whether a run with this verdict would find the registry as it has left it, bytes included.
+
+    `told` is what its registration said: after a rollback, or a promotion by hand, there may be nothing to do and yet
+    something else to say.
 
     A candidate would be compared with the same champion and the same anchor; there is no line, no version and no alias
     to write; and the files of those two and of the candidate's own version are there, as far as this machine has them
@@ -31,6 +35,8 @@ def stands(store: Store, name: str, verdict: Verdict) -> bool:
         own = champion if is_champion else with_digest(reader, name, verdict.candidate)
         action = decide(verdict, own, champion, met)
         if own is None or action.makes_version or action.moves_alias:
+            return False
+        if told.sentence != action.sentence and not (is_champion and told.outcome == "promoted"):
             return False
         if action.is_recorded and not ledger.is_recorded(own, verdict, reader.model_tags(name)):
             return False

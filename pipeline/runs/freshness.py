@@ -25,7 +25,7 @@ from pipeline.records.digests import digest_json
 from pipeline.records.run import RunRecord
 from pipeline.runs import history
 from pipeline.runs.dvc_cache import DvcCache
-from pipeline.runs.outcome import find_verdict
+from pipeline.runs.outcome import find_registration, find_verdict
 from pipeline.runs.photograph import CACHES, IGNORE_FILE
 from pipeline.storage.artifacts import digest_file, read_json, write_json
 
@@ -106,11 +106,11 @@ def _does_the_verdict_stand(root: Path, folder: Path, graph: Graph, name: str, e
     from pipeline.registry.standing import stands
     from pipeline.registry.store import resolve_store
 
-    verdict = find_verdict(folder, graph)
-    if verdict is None:
+    verdict, told = find_verdict(folder, graph), find_registration(folder, graph)
+    if verdict is None or told is None:
         return False
     store = resolve_store(root, load_execution(root, environment).mlflow)
-    return bool(stands(store, name, verdict))
+    return bool(stands(store, name, verdict, told))
 
 
 def is_cached(lock: Path, graph: Graph, cache: DvcCache) -> bool:

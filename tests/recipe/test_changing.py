@@ -135,6 +135,7 @@ def test_settings_alone_have_the_default_name_where_nothing_is_named() -> None:
         ({"train.epocs": 3}, r"^--set: unknown key 'train\.epocs' \(did you mean 'train\.epochs'\?\)$"),
         ({"augment.flip": 0.1}, r"^--set: unknown key 'augment\.flip'; it is augment\.steps, flip of step warp now$"),
         ({"augment.steps.9.name": "warp"}, r"^--set: augment\.steps\.9: '9' is no position in a list of 3"),
+        ({"augment": [[]], "augment.steps.1.name": "warp"}, r"^--set: augment\.steps\.1: 'steps' is no position in"),
         ({"gate.minimum": 3, "gate.minimum.recall": 1}, r"^--set: gate\.minimum\.recall: 'minimum' is a value, not a"),
     ],
 )

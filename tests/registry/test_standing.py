@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import StorageError
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
+from pipeline.records.registration import Registration, RegistrationOutcome
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
 from pipeline.registry.publish import Candidate, Description, register
@@ -42,6 +43,17 @@ class Filled(LocalRegistry):
         return self.database.parent / str(number)
 
 
+def still(registry: Filled, verdict: Verdict, told: Registration | None = None) -> bool:
+    """Whether a verdict stands; without more, its registration told what it did, next to champion v1."""
+    return stands(registry.store, "pets", verdict, told or registration("promoted" if verdict.promotes else "refused"))
+
+
+def registration(
+    outcome: RegistrationOutcome, sentence: str = "refused: the reason; champion v1 stays"
+) -> Registration:
+    return Registration(outcome=outcome, name="pets", version=2, champion=FIRST, sentence=sentence, registry="here")
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Filled:
     return Filled(tmp_path)
@@ -49,49 +61,49 @@ def registry(tmp_path: Path) -> Filled:
 
 def test_a_promotion_stands_once_it_is_carried_out(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
-    assert not stands(registry.store, "pets", PROMOTED)
+    assert not still(registry, PROMOTED)
     registry.put(2, NEW)
-    assert not stands(registry.store, "pets", PROMOTED)  # the version is there; its alias is not
+    assert not still(registry, PROMOTED)  # the version is there; its alias is not
     registry.execute("DELETE FROM registered_model_aliases;")
     registry.put(3, NEW, "champion", met=f"1 {OLD}")
-    assert stands(registry.store, "pets", PROMOTED)
+    assert still(registry, PROMOTED)
 
 
 def test_the_first_models_promotion_stands(registry: Filled) -> None:
     first = judged(NEW)
-    assert not stands(registry.store, "pets", first)
+    assert not still(registry, first)
     registry.put(1, NEW, "champion", met="none")
-    assert stands(registry.store, "pets", first)
+    assert still(registry, first)
 
 
 def test_a_refusal_stands_once_it_is_recorded(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
-    assert not stands(registry.store, "pets", REFUSED)
+    assert not still(registry, REFUSED)
     registry.put(2, NEW, line=REFUSED)
-    assert stands(registry.store, "pets", REFUSED)
+    assert still(registry, REFUSED)
 
 
 def test_a_refusal_that_is_in_no_ledger_does_not_stand(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
     registry.put(2, NEW)
-    assert not stands(registry.store, "pets", REFUSED)
+    assert not still(registry, REFUSED)
     add_line(registry, REFUSED)
-    assert not stands(registry.store, "pets", REFUSED)  # the line is there; the version does not name it
+    assert not still(registry, REFUSED)  # the line is there; the version does not name it
 
 
 def test_an_earlier_verdict_still_stands_when_the_candidate_was_judged_by_another_rule_since(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
     add_line(registry, REFUSED)
     registry.put(2, NEW, line=REFUSED.changed(rule_digest="sha256:another"))
-    assert stands(registry.store, "pets", REFUSED)
+    assert still(registry, REFUSED)
 
 
 def test_held_to_another_anchor_no_verdict_stands(registry: Filled) -> None:
     registry.put(1, OLD, "champion", anchor=f"1 {OLD}")
     registry.put(2, NEW, line=REFUSED)
-    assert stands(registry.store, "pets", REFUSED)
+    assert still(registry, REFUSED)
     registry.execute("UPDATE model_version_tags SET value = '3 sha256:other' WHERE key = 'ratchet.anchor';")
-    assert not stands(registry.store, "pets", REFUSED)
+    assert not still(registry, REFUSED)
 
 
 def test_the_anchors_bytes_are_missed_too(registry: Filled) -> None:
@@ -99,32 +111,47 @@ def test_the_anchors_bytes_are_missed_too(registry: Filled) -> None:
     given = judged(NEW, FIRST, held, promotes=False)
     registry.put(1, OLD, "champion", anchor="3 sha256:anchor")
     registry.put(2, NEW, line=given)
-    assert not stands(registry.store, "pets", given)
+    assert not still(registry, given)
     registry.put(3, "sha256:anchor")
-    assert stands(registry.store, "pets", given)
+    assert still(registry, given)
     (registry.folder(3) / MODEL_FILES[0]).unlink()
-    assert not stands(registry.store, "pets", given)
+    assert not still(registry, given)
 
 
 @pytest.mark.parametrize("given", [REFUSED, PROMOTED], ids=["refused", "promoted"])
 def test_against_another_champion_no_verdict_stands(registry: Filled, given: Verdict) -> None:
     registry.put(1, OLD)
     registry.put(2, NEW)
-    assert not stands(registry.store, "pets", given)
+    assert not still(registry, given)
     registry.put(3, "sha256:other", "champion")
-    assert not stands(registry.store, "pets", given)
+    assert not still(registry, given)
 
 
-def test_a_refused_candidate_that_a_person_made_champion_has_met_the_same_one(registry: Filled) -> None:
+CHAMPION_ALREADY = "v2 is the champion already"
+ROLLED_BACK = (
+    "v2 was rolled back by a person and is not promoted again by itself; champion v1 stays; "
+    '`ratchet registry promote 2 --reason "…"` does it'
+)
+
+
+def test_a_refused_candidate_that_a_person_made_champion_stands_once_the_run_says_so(registry: Filled) -> None:
     registry.put(1, OLD)
     registry.put(2, NEW, "champion", met=f"1 {OLD}")
-    assert stands(registry.store, "pets", REFUSED)
+    assert not still(registry, REFUSED)
+    assert still(registry, REFUSED, registration("kept", CHAMPION_ALREADY))
 
 
-def test_a_promotion_that_was_rolled_back_stands_and_is_not_repeated(registry: Filled) -> None:
+def test_a_promotion_that_was_rolled_back_is_not_repeated_and_stands_once_the_run_says_so(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
     registry.put(2, NEW, line=PROMOTED, rolled_back="{}")
-    assert stands(registry.store, "pets", PROMOTED)
+    assert not still(registry, PROMOTED)
+    assert still(registry, PROMOTED, registration("kept", ROLLED_BACK))
+
+
+def test_after_a_rollback_of_the_rollback_the_run_says_so_too(registry: Filled) -> None:
+    registry.put(1, OLD)
+    registry.put(2, NEW, "champion", met=f"1 {OLD}")
+    assert not still(registry, PROMOTED, registration("kept", ROLLED_BACK))
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -137,9 +164,9 @@ def test_bytes_that_are_gone_are_missed(registry: Filled, given: Verdict, number
     else:
         registry.put(1, OLD)
         registry.put(2, NEW, "champion", met=f"1 {OLD}")
-    assert stands(registry.store, "pets", given)
+    assert still(registry, given)
     (registry.folder(number) / name).unlink()
-    assert not stands(registry.store, "pets", given)
+    assert not still(registry, given)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +179,9 @@ def test_bytes_that_are_gone_are_missed(registry: Filled, given: Verdict, number
 def test_the_champion_of_before_has_to_be_what_it_was(registry: Filled, change: str) -> None:
     registry.put(1, OLD)
     registry.put(2, NEW, "champion", met=f"1 {OLD}")
-    assert stands(registry.store, "pets", PROMOTED)
+    assert still(registry, PROMOTED)
     registry.execute(change + ";")
-    assert not stands(registry.store, "pets", PROMOTED)
+    assert not still(registry, PROMOTED)
 
 
 def test_the_bytes_are_those_of_the_version_that_is_champion(registry: Filled) -> None:
@@ -162,41 +189,42 @@ def test_the_bytes_are_those_of_the_version_that_is_champion(registry: Filled) -
     registry.put(2, NEW)
     registry.put(3, NEW, "champion", met=f"1 {OLD}")
     (registry.folder(2) / MODEL_FILES[0]).unlink()
-    assert stands(registry.store, "pets", PROMOTED)
+    assert still(registry, PROMOTED)
     (registry.folder(3) / MODEL_FILES[0]).unlink()
-    assert not stands(registry.store, "pets", PROMOTED)
+    assert not still(registry, PROMOTED)
 
 
 def test_bytes_that_are_elsewhere_are_not_asked_for(registry: Filled) -> None:
     registry.add(1, NEW, aliases=["champion"], tags={"ratchet.met": "none"}, location="s3://bucket/pets/1")
-    assert stands(registry.store, "pets", judged(NEW))
+    assert still(registry, judged(NEW))
 
 
 def test_a_registry_that_is_gone_is_missed(registry: Filled) -> None:
     registry.put(1, OLD, "champion")
     registry.put(2, NEW)
     registry.database.unlink()
-    assert not stands(registry.store, "pets", REFUSED)
+    assert not still(registry, REFUSED)
     assert not registry.database.exists()
 
 
 def test_a_registry_that_cannot_be_read_is_named(registry: Filled) -> None:
     registry.database.write_bytes(b"not a database" * 100)
     with pytest.raises(StorageError, match="is not a database of MLflow"):
-        stands(registry.store, "pets", REFUSED)
+        still(registry, REFUSED)
 
 
 ASKED = """
 import sys
 from pathlib import Path
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry.standing import stands
 from pipeline.registry.store import resolve_store
 from pipeline.storage.record_files import read_record
 root = Path(sys.argv[1])
-verdict = read_record(root / "verdict.json", Verdict)
-print(stands(resolve_store(root, MLflowSettings()), "pets", verdict))
+verdict, told = (read_record(root / f"{kind.__name__}.json", kind) for kind in (Verdict, Registration))
+print(stands(resolve_store(root, MLflowSettings()), "pets", verdict, told))
 print({"numpy", "mlflow", "pyarrow", "filelock"} & set(sys.modules))
 """
 
@@ -205,7 +233,8 @@ print({"numpy", "mlflow", "pyarrow", "filelock"} & set(sys.modules))
 def test_to_ask_imports_nothing_heavy(registry: Filled, tmp_path: Path, is_moved: bool) -> None:
     registry.put(1, OLD)
     registry.put(2, NEW, "champion", met=f"1 {OLD}")
-    write_record(tmp_path / "verdict.json", PROMOTED)
+    write_record(tmp_path / "Verdict.json", PROMOTED)
+    write_record(tmp_path / "Registration.json", registration("promoted"))
     if is_moved:
         home = tmp_path / "registry" / "mlflow.db.ratchet.home"
         home.write_text("/where/it/was")

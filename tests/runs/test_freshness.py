@@ -13,6 +13,7 @@ from pipeline.errors import StorageError
 from pipeline.graph import Graph, parse_graph
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
+from pipeline.records.registration import Registration
 from pipeline.registry.versions import CHAMPION
 from pipeline.runs import freshness, history
 from pipeline.runs.dvc_cache import DvcCache
@@ -176,6 +177,14 @@ JUDGING = {
 }
 GRAPH = parse_graph({"stages": JUDGING}, {})
 REFUSED = judged("sha256:new", Identity(name="pets", version=1, digest="sha256:one"), promotes=False)
+REGISTRATION = Registration(
+    outcome="refused",
+    name="pets",
+    version=2,
+    champion=REFUSED.champion,
+    sentence="refused: the reason; champion v1 stays",
+    registry="here",
+)
 REFUSAL = {"ratchet.outcome": "refuse"}
 
 
@@ -193,6 +202,7 @@ def registry(tmp_path: Path) -> LocalRegistry:
     add(registry, tmp_path, 1, "sha256:one", aliases=[CHAMPION])
     add(registry, tmp_path, 2, "sha256:new", tags={**REFUSAL, **on_line(add_line(registry, REFUSED))})
     write_record(tmp_path / "verdict.json", REFUSED)
+    write_record(tmp_path / "done.json", REGISTRATION)
     write_lock(tmp_path, {"make": {"out": "0" * 32}})
     write_files(tmp_path, {".dvc/config": "", f".dvc/cache/files/md5/00/{'0' * 30}": "x"})
     return registry
@@ -245,6 +255,7 @@ def test_bytes_that_are_gone_from_the_registry_are_missed(
 
 def test_a_verdict_to_promote_stands_only_once_it_is_carried_out(tmp_path: Path, registry: LocalRegistry) -> None:
     write_record(tmp_path / "verdict.json", judged("sha256:new", REFUSED.champion))
+    write_record(tmp_path / "done.json", REGISTRATION.changed(outcome="promoted", sentence="v2 replaces v1"))
     assert not is_still(tmp_path)
     registry.execute("INSERT INTO model_version_tags VALUES ('default', 'pets', 2, 'ratchet.met', '1 sha256:one');")
     move_champion(registry, 2)
@@ -255,8 +266,11 @@ def test_the_registry_is_the_one_that_the_environment_names(tmp_path: Path, regi
     assert not is_still(tmp_path, environment={"RATCHET_MLFLOW__URI": "sqlite:///another.db"})
 
 
-def test_without_its_verdict_a_run_does_not_stand(tmp_path: Path, registry: LocalRegistry) -> None:
-    (tmp_path / "verdict.json").unlink()
+@pytest.mark.parametrize("name", ["verdict.json", "done.json"])
+def test_without_its_verdict_or_its_registration_a_run_does_not_stand(
+    tmp_path: Path, registry: LocalRegistry, name: str
+) -> None:
+    (tmp_path / name).unlink()
     assert not is_still(tmp_path)
 
 
