@@ -159,7 +159,7 @@ def arithmetic(rows: int = 1_000_000) -> dict[str, float]:
 
     def limits_of(metric: str) -> Callable[[], None]:
         def limits() -> None:
-            values = task.row_values(labels, answers, metric)
+            values = task.row_values(labels, answers).of(metric)
             assert values is not None
             intervals.of_mean(values, 0.95, 2000, (0,), low=0, high=20)
 

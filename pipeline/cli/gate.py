@@ -8,10 +8,15 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.cli.command import Command, add_actions, add_json, project_root, say
 from pipeline.errors import UsageError
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pipeline.graph import Graph
 
 
 def _fill(command: argparse.ArgumentParser) -> None:
@@ -24,16 +29,16 @@ def _fill(command: argparse.ArgumentParser) -> None:
 
 def _explain(options: argparse.Namespace) -> int:
     root = project_root()
-    verdict = _of_run(root, options.id) if options.id else _of_folder(root)
+    verdict, registration = _of_run(root, options.id) if options.id else _of_folder(root)
     if options.json:
         say(json.dumps(verdict.to_json(), indent=2))
     else:
-        say(textwrap.fill(" ".join(explained(verdict)), max(40, shutil.get_terminal_size().columns - 1)))
+        say(textwrap.fill(" ".join(explained(verdict, registration)), max(40, shutil.get_terminal_size().columns - 1)))
     return 0
 
 
-def explained(verdict: Verdict) -> Iterator[str]:
-    """Yield the sentences that say a verdict."""
+def explained(verdict: Verdict, registration: Registration | None = None) -> Iterator[str]:
+    """Yield the sentences that say a verdict, and what the ledger said of its test rows when it was registered."""
     failed = [check for check in verdict.checks if not check.has_passed]
     off = [check for check in verdict.checks if check.outcome == "off"]
     passed = len(verdict.checks) - len(failed) - len(off)
@@ -49,23 +54,30 @@ def explained(verdict: Verdict) -> Iterator[str]:
         yield f"{check.name} does not count: {check.sentence}."
     if verdict.shows:
         yield f"What these test rows can show: {verdict.shows}."
+    if verdict.over_use:
+        yield f"{verdict.over_use[:1].upper()}{verdict.over_use[1:]}."
+    if registration is not None and registration.verdicts_on_rows is not None:
+        given = "1 verdict" if registration.verdicts_on_rows == 1 else f"{registration.verdicts_on_rows} verdicts"
+        yield f"These very test rows have given {given} so far, {registration.verdicts} were given against this anchor."
     if verdict.moves_anchor:
         yield "It is the new anchor, to which all that come later are held."
     elif verdict.promotes and verdict.anchor:
         yield f"Anchor v{verdict.anchor.version} stays: the candidate is not proven better than that."
 
 
-def _of_run(root: Path, run_id: str) -> Verdict:
+def _of_run(root: Path, run_id: str) -> tuple[Verdict, Registration | None]:
+    from pipeline.graph import load_graph
     from pipeline.runs.evidence import read_evidence
 
     evidence = read_evidence(root, run_id)
     if evidence.verdict is None:
         why = f": {evidence.problems[0]}" if evidence.problems else ""
         raise UsageError(f"run {run_id} has no verdict{why}; `ratchet runs show {run_id}` says how far it came")
-    return evidence.verdict
+    folder = root / evidence.record.folder
+    return evidence.verdict, _registration(folder, load_graph(folder), evidence.verdict)
 
 
-def _of_folder(root: Path) -> Verdict:
+def _of_folder(root: Path) -> tuple[Verdict, Registration | None]:
     from pipeline.graph import load_graph
     from pipeline.runs.outcome import NO_VERDICT, find_verdict
 
@@ -75,7 +87,15 @@ def _of_folder(root: Path) -> Verdict:
     verdict = find_verdict(root, graph)
     if verdict is None:
         raise UsageError(f"{graph.artifact('verdict')} does not exist; `ratchet run` makes a verdict")
-    return verdict
+    return verdict, _registration(root, graph, verdict)
+
+
+def _registration(folder: Path, graph: Graph, verdict: Verdict) -> Registration | None:
+    """Return what was registered of a verdict; None if that was one on other test rows, or nothing yet."""
+    from pipeline.runs.outcome import find_registration
+
+    registration = find_registration(folder, graph)
+    return registration if registration and registration.test == verdict.test_digest else None
 
 
 COMMAND = Command("gate", "say a verdict in words", "  ratchet gate explain\n  ratchet gate explain RUN --json", _fill)

@@ -13,13 +13,14 @@ def _fill(command: argparse.ArgumentParser) -> None:
     freeze = actions.add_parser(
         "freeze", help="write the thresholds of each class, which no growth of the data moves", description=_FREEZE
     )
+    freeze.add_argument("--new", action="store_true", help="make the file that split.frozen names, if it is not there")
     freeze.set_defaults(handler=_freeze)
 
 
-def _freeze(_: argparse.Namespace) -> int:
+def _freeze(options: argparse.Namespace) -> int:
     from pipeline import graph
     from pipeline.data.freezing import freeze
-    from pipeline.data.frozen_split import FOLDER, file_of, find_frozen
+    from pipeline.data.frozen_split import FOLDER, file_of, find_frozen, not_there
     from pipeline.recipe.resolving import load_checked
     from pipeline.storage.artifacts import write_file
 
@@ -28,14 +29,18 @@ def _freeze(_: argparse.Namespace) -> int:
     params = recipe.split
     if params.method == "hash":
         raise UsageError("split.method hash has the shares as thresholds, which never move: there is nothing to freeze")
+    name = params.frozen or recipe.name
+    before = find_frozen(root / FOLDER, name)
+    if before is None and params.frozen and not options.new:
+        raise not_there(params.frozen)
+    if before and options.new:
+        raise UsageError(f"--new: {file_of(name)} is there; to divide anew, name another in split.frozen")
+    if before:
+        before.require_made_from(params, recipe.data.classes, name)
     maker = graph.load_graph(root).maker("kept")
     if maker is None or not (root / maker.makes["kept"]).is_dir():
         command = f"ratchet run --until {maker.name}" if maker else "ratchet run"
         raise StorageError(f"there are no kept rows yet to freeze the split of; first: `{command}`")
-    name = params.frozen or recipe.name
-    before = find_frozen(root / FOLDER, name)
-    if before:
-        before.require_made_from(params, name)
     found = freeze(
         root / maker.makes["kept"], classes=recipe.data.classes, params=params, seed=recipe.seed, before=before
     )
@@ -45,6 +50,8 @@ def _freeze(_: argparse.Namespace) -> int:
         say(f"{file_of(name)}: {len(found.added)} classes added; {found.moved} of {found.rows} rows change their part")
     else:
         say(f"{file_of(name)}: has all {len(recipe.data.classes)} classes already; nothing is changed")
+    if before and (other := before.seed_in_force(recipe.seed, name)):
+        say(other)
     say("commit it" if params.frozen else f"commit it, and set split.frozen: {name} in params.yaml")
     return 0
 

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, model_validator
 
-from pipeline.errors import RatchetError, UsageError
+from pipeline.errors import RatchetError, UsageError, nearest
 from pipeline.recipe.recipe import SplitParams
 from pipeline.recipe.settings import Probability, Settings, validate
-from pipeline.recipe.strict_yaml import parse_yaml
+from pipeline.recipe.strict_yaml import dump_yaml, parse_yaml
 
 FOLDER = "splits"
 HASHES = 2**64  # how many there are: a threshold of this is above all of them
@@ -49,6 +48,11 @@ class FrozenSplit(Settings):
                 raise ValueError(
                     f"class '{name}': with method source the second number is 2^64: no hash makes a test row"
                 )
+            without = "test" if self.test and second == HASHES else "validation" if first == second else None
+            if without:
+                raise ValueError(
+                    f"class '{name}': no hash makes a {without} row of it; bring the file back as it was frozen"
+                )
         return self
 
     @classmethod
@@ -57,14 +61,23 @@ class FrozenSplit(Settings):
         said = params.model_dump(include={"method", "train", "validation", "test"})
         return cls(**said, seed=seed, thresholds=thresholds)
 
-    def require_made_from(self, params: SplitParams, name: str) -> None:
-        """Raise UsageError unless the recipe divides by the same method into the same shares."""
+    def require_made_from(self, params: SplitParams, classes: Sequence[str], name: str) -> None:
+        """Raise UsageError unless the recipe divides by the same method into the same shares, and knows each class.
+
+        A class of another name here would be divided anew under its new one, and its rows would move.
+        """
         now = {"method": params.method, "train": params.train, "validation": params.validation, "test": params.test}
         for key, value in now.items():
             if getattr(self, key) != value:
                 raise UsageError(
                     f"split.{key}: {file_of(name)} was frozen with {getattr(self, key)}, and the recipe says {value}; "
                     "put it back, or divide anew: freeze under another name (split.frozen)"
+                )
+        for each in self.thresholds:
+            if each not in classes:
+                raise UsageError(
+                    f"{file_of(name)}: class '{each}' is not in data.classes{nearest(each, classes)}; "
+                    "rename it in the file as well, or take it out of there"
                 )
 
     def of_classes(self, classes: Sequence[str], name: str) -> list[Thresholds]:
@@ -74,18 +87,30 @@ class FrozenSplit(Settings):
                 raise UsageError(f"{file_of(name)}: no thresholds of class '{each}'; run `ratchet split freeze`")
         return [self.thresholds[each] for each in classes]
 
+    def seed_in_force(self, seed: int, name: str) -> str:
+        """Return a clause about the file's seed if the recipe has another; "" if it has the same."""
+        same = self.seed == seed
+        return "" if same else f"{file_of(name)} divides rows by its own seed, {self.seed}, not by the recipe's, {seed}"
+
     @property
     def text(self) -> str:
         """What stands in the file."""
         values = self.model_dump()
         thresholds = {name: list(pair) for name, pair in values.pop("thresholds").items()}
-        head = yaml.safe_dump(values, sort_keys=False)
-        return f"{_HEAD}{head}{yaml.safe_dump({'thresholds': thresholds}, sort_keys=False, allow_unicode=True)}"
+        return f"{_HEAD}{dump_yaml({**values, 'thresholds': thresholds}).decode()}"
 
 
 def file_of(name: str) -> str:
     """Return the path of a frozen split in the project."""
     return f"{FOLDER}/{name}.yaml"
+
+
+def not_there(name: str) -> UsageError:
+    """Return the error that the file which a recipe names does not exist."""
+    return UsageError(
+        f"split.frozen: {file_of(name)} does not exist; bring it back from git, "
+        "or divide the rows anew, which moves some: `ratchet split freeze --new`"
+    )
 
 
 def find_frozen(folder: Path, name: str) -> FrozenSplit | None:
@@ -100,15 +125,16 @@ def find_frozen(folder: Path, name: str) -> FrozenSplit | None:
     return validate(FrozenSplit, values, file_of(name))
 
 
-def read_frozen(folder: Path, params: SplitParams) -> FrozenSplit | None:
+def read_frozen(folder: Path, params: SplitParams, classes: Sequence[str]) -> FrozenSplit | None:
     """Read the frozen split that a recipe names; None if it names none.
 
-    Raises UsageError if it is not there, or was made from other shares or by another method.
+    Raises UsageError if it is not there, was made from other shares or by another method, or has a class that the
+    recipe has not.
     """
     if params.frozen is None:
         return None
     frozen = find_frozen(folder, params.frozen)
     if frozen is None:
-        raise UsageError(f"split.frozen: {file_of(params.frozen)} does not exist; run `ratchet split freeze`")
-    frozen.require_made_from(params, params.frozen)
+        raise not_there(params.frozen)
+    frozen.require_made_from(params, classes, params.frozen)
     return frozen

@@ -13,6 +13,7 @@ from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.task import Task
 from pipeline.records.identity import Identity
 from pipeline.records.metrics import MetricsReport
+from pipeline.storage.judged_rows import Keys
 
 T = TypeVar("T")
 Scores = npt.NDArray[np.float64]
@@ -54,11 +55,13 @@ class Answers:
 class Other:
     """A model that the candidate must meet, and its scores on the test rows, `[row] float64`.
 
-    Without an identity, nobody knows any more which model it was.
+    Without an identity, nobody knows any more which model it was. `judged_by` are the keys of the test rows that it was
+    judged by itself (see `storage.judged_rows`); None if they are not known.
     """
 
     identity: Identity | None
     scores: Scores | Unknown
+    judged_by: Keys | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline.gate.checks import check_of, off, rounded
 from pipeline.gate.evidence import Unknown
-from pipeline.gate.figures import Figure, Figures
-from pipeline.gate.intervals import Limits, of_mean, of_share
+from pipeline.gate.figures import Figures
+from pipeline.gate.intervals import Limits, Values, of_mean, of_share
 from pipeline.recipe.bounds import Off
 from pipeline.recipe.recipe import Bounds, GateParams
 from pipeline.recipe.task import OVERFIT, Metric, Task, bounded_metrics
@@ -39,7 +39,7 @@ def check_bounds(figures: Figures | Unknown, rule: GateParams, task: Task, seed:
             return figures
         if name == OVERFIT:
             return _overfit(figures, rule, seed)
-        return _held(figures.test.get(name), metrics.get(name), rule, seed)
+        return _held(figures.test.get(name), partial(figures.by_row.of, name), metrics.get(name), rule, seed)
 
     checks = list(_checks(rule, metrics, of_test, rule.confidence))
     if primary_check(task) not in (check.name for check in checks):  # a recipe without it is not let through
@@ -51,7 +51,8 @@ def check_bounds(figures: Figures | Unknown, rule: GateParams, task: Task, seed:
         if isinstance(figures, Unknown):
             return figures
         figure = figures.slices.get(column, {}).get(value, {}).get(name)
-        return _held(figure, of_slices.get(name), rule, seed)
+        by_row = partial(figures.by_row.of_slice, column, value, name)
+        return _held(figure, by_row, of_slices.get(name), rule, seed)
 
     for column, by_value in rule.slices.items():
         for value, bounds in by_value.items():
@@ -66,29 +67,33 @@ def primary_check(task: Task) -> str:
     return f"{'minimum' if primary.is_higher_better else 'maximum'}.{primary.name}"
 
 
-def _held(figure: Figure | None, metric: Metric | None, rule: GateParams, seed: int) -> Held | Unknown:
+def _held(
+    figure: float | None, by_row: Callable[[], Values | None], metric: Metric | None, rule: GateParams, seed: int
+) -> Held | Unknown:
     if figure is None or metric is None:
         return Unknown("nobody measures it")
-    if not math.isfinite(figure.value):
-        return Unknown(f"it is {figure.value}, not a number")
-    if figure.rows is None:
+    if not math.isfinite(figure):
+        return Unknown(f"it is {figure}, not a number")
+    rows = by_row()
+    if rows is None:
         return Unknown("the task gives no values of it by row, so it has no limits")
     if metric.is_share:
-        return Held(figure.value, of_share(int(np.count_nonzero(figure.rows)), len(figure.rows), rule.confidence))
+        return Held(figure, of_share(int(np.count_nonzero(rows)), len(rows), rule.confidence))
     try:
-        limits = of_mean(figure.rows, rule.confidence, rule.resamples, (seed,), metric.low, metric.high)
+        limits = of_mean(rows, rule.confidence, rule.resamples, (seed,), metric.low, metric.high)
     except ValueError as error:
         return Unknown(str(error))
-    return Held(figure.value, limits)
+    return Held(figure, limits)
 
 
 def _overfit(figures: Figures, rule: GateParams, seed: int) -> Held | Unknown:
     """Return the overfit: what the model does on the training rows is known, what it does on others has limits."""
     primary = figures.primary
-    test = _held(figures.test.get(primary.name), primary, rule, seed)
+    by_row = partial(figures.by_row.of, primary.name)
+    test = _held(figures.test.get(primary.name), by_row, primary, rule, seed)
     if isinstance(test, Unknown):
         return test
-    train = figures.train[primary.name].value
+    train = figures.train[primary.name]
     low, high = test.limits.low, test.limits.high
     bounds = (train - high, train - low) if primary.is_higher_better else (low - train, high - train)
     return Held(figures.overfit, Limits(*bounds, how=test.limits.how))

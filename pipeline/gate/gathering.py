@@ -16,6 +16,7 @@ from pipeline.models import stored
 from pipeline.recipe.task import Task
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.metrics import MetricsReport
+from pipeline.storage.judged_rows import JUDGED_BY_FILE, read_keys
 from pipeline.storage.record_files import read_record
 from pipeline.storage.shards import Rows
 
@@ -78,4 +79,5 @@ def _other(
     if of.identity is None:
         return None
     ask = partial(scores_of, of.identity, folder, labels, queries.predict, task)
-    return Other(of.identity, known(ask, queries.in_words))
+    listed = known(lambda: read_keys(folder / JUDGED_BY_FILE), queries.in_words)
+    return Other(of.identity, known(ask, queries.in_words), None if isinstance(listed, Unknown) else listed)

@@ -17,6 +17,7 @@ from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
 from pipeline.gate.matches import Matches, Scored
 from pipeline.gate.paired import Counts
+from pipeline.gate.renewal import in_words, renewal_of
 from pipeline.gate.words import number
 from pipeline.recipe.recipe import RULE, GateParams
 from pipeline.recipe.settings import Settings
@@ -41,6 +42,7 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdic
         _check_parity(evidence, rule),
         *compared,
     )
+    renewal = renewal_of(matches.champion, evidence.test_ids, rule, task, seed) if matches else None
     return Verdict.of(
         checks,
         _reason(checks, primary_check(task), compared[0]),
@@ -55,6 +57,8 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdic
         # The first champion is the first anchor.
         is_better=matches is None or member.proves_better(settings, matches),
         shows=member.shows(settings, matches) if matches else "",
+        renewal=renewal,
+        over_use=in_words(renewal, matches.champion) if matches else "",
     )
 
 
@@ -106,7 +110,7 @@ def _scored(role: str, other: Other | None, evidence: Evidence) -> Scored | Gate
         return _closed(role, f"the candidate is {name} itself: there is nothing to decide")
     if scores.shape != evidence.test_labels.shape or not np.isfinite(scores).all():
         return _closed(role, f"{name} cannot be compared with: its scores are not one finite number for each row")
-    return Scored(identity, scores)
+    return Scored(identity, scores, other.judged_by)
 
 
 def _way_out(role: str, evidence: Evidence, why: str) -> str:

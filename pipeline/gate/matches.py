@@ -11,16 +11,21 @@ import numpy.typing as npt
 from pipeline.gate.paired import Counts, count
 from pipeline.recipe.task import Slices
 from pipeline.records.identity import Identity
+from pipeline.storage.judged_rows import Keys
 
 Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A registered model and its scores, `[row] float64`: higher is better."""
+    """A registered model and its scores, `[row] float64`: higher is better.
+
+    `judged_by` are the keys of the test rows that it was judged by (see `storage.judged_rows`); None if not known.
+    """
 
     identity: Identity
     scores: Scores
+    judged_by: Keys | None = None
 
 
 @dataclass(frozen=True)

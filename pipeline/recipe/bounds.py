@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag
 
 from pipeline.recipe.settings import NUMBER_TAG, OFF_TAG, Finite, Settings
 
+SWITCH_OFF = "none"
 _RESAMPLES_BEYOND = 20  # resamples beyond the limit, at the least: with fewer it is a matter of luck
 
 

@@ -1,7 +1,8 @@
 """Changes on top of a recipe's plain values: a config's overlay, `--set KEY=VALUE`, the trigger form's fields.
 
 Where a slot's name changes, the settings of the member that is left are left with it: they would be another's. A choice
-without a name keeps the name that it changes: the one below it, or the recipe's default.
+without a name keeps the name that it changes: the one below it, or the recipe's default. Where a bound is a number,
+`--set KEY.none=REASON` puts `{none: reason}` in its place.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.errors import UsageError
+from pipeline.recipe.bounds import SWITCH_OFF
 from pipeline.recipe.keys import below, entries, has_choice, is_key, label_of, meant, type_of
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import copied, is_position, merge, refuse_deep, set_dotted
@@ -88,6 +90,8 @@ def _override(values: dict[str, Any], key: str, value: Any) -> None:
     if group and last == label_of(type_of(group)):
         if _at(values, group).get(last) != value:
             set_dotted(values, group, {last: value})
+    elif last == SWITCH_OFF and not _at(values, group):
+        set_dotted(values, group, {last: value})  # in the place of the number that stood there
     else:
         set_dotted(values, key, value)
 

@@ -101,6 +101,22 @@ class Mistakes(NamedTuple):
     table: Table | None = None
 
 
+class RowValues:
+    """Values by row of a part's metrics, each found when it is asked for. This one has none.
+
+    The mean of a metric's values is the metric, so that limits can be found for it. Of a metric that is no mean over
+    rows, each value is the metric plus the influence of the row.
+    """
+
+    def of(self, metric: str) -> Scores | None:  # noqa: ARG002 - for the tasks that have values
+        """Return the values `[row]` of a metric; None if there are none."""
+        return None
+
+    def of_slice(self, column: str, value: str, metric: str) -> Scores | None:  # noqa: ARG002
+        """Return those of a metric of a slice, over the rows that it speaks of, perhaps none; None as above."""
+        return None
+
+
 class Task(ABC):
     """A task with its settings in the recipe and the declared classes.
 
@@ -153,23 +169,9 @@ class Task(ABC):
         """Return every metric of `slice_metrics` by the slices' column, the slice and the metric's name."""
         return {}
 
-    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores | None:  # noqa: ARG002
-        """Return values by row whose mean is the metric, so that limits can be found for it; None if there are none.
-
-        Of a metric that is no mean over rows, each value is the metric plus the influence of the row.
-        """
-        return None
-
-    def slice_row_values(
-        self,
-        labels: Labels,  # noqa: ARG002
-        answers: Answers,  # noqa: ARG002
-        column: str,  # noqa: ARG002
-        value: str,  # noqa: ARG002
-        metric: str,  # noqa: ARG002
-    ) -> Scores | None:
-        """Return the same for a metric of a slice, over the rows that it speaks of, perhaps none; None as above."""
-        return None
+    def row_values(self, labels: Labels, answers: Answers) -> RowValues:  # noqa: ARG002
+        """Return the values by row of the metrics of a part."""
+        return RowValues()
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
         """Return the CSV files behind `dvc plots show`, by file name. The rows are those of the validation part."""

@@ -14,10 +14,11 @@ class Registration(Record):
     """The outcome of registering a candidate. `version` is the one that holds it, None if no version does.
 
     `line` is the number of the ledger's line that holds the verdict, `verdicts` how many verdicts the ledger holds that
-    were given against the same anchor, this one included. Record version 1 knew no ledger.
+    were given against the same anchor, this one included, and `verdicts_on_rows` how many on the very same test rows,
+    whose digest is `test`. Record version 1 knew no ledger, version 2 did not count by rows.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     outcome: RegistrationOutcome
     name: str
     version: int | None
@@ -26,3 +27,5 @@ class Registration(Record):
     registry: str
     line: int | None = None
     verdicts: int | None = None
+    verdicts_on_rows: int | None = None
+    test: str = ""

@@ -23,6 +23,8 @@ _BEFORE_ANCHORS = {
     "moves_anchor": False,
     "shows": "",
 }
+_BEFORE_RENEWALS = {"renewal": None, "over_use": ""}
+_VERSION_WITH_RENEWALS = 3
 
 
 class GateCheck(Record):
@@ -57,16 +59,40 @@ class Matched(Record):
         return self
 
 
+class Share(Record):
+    """A model's figure on so many rows, and the limits between which it lies; None without rows, or without a limit."""
+
+    rows: int
+    figure: float | None
+    low: float | None
+    high: float | None
+
+
+class Renewal(Record):
+    """The champion's figure, called `title`, on `today`'s test rows: all, those it was judged by, and those since.
+
+    Limits are at `confidence` on either side. `gone` counts the rows it was judged by that are no test rows any more.
+    """
+
+    title: str
+    confidence: float
+    today: Share
+    judged_by: Share
+    since: Share
+    gone: int
+
+
 class Verdict(Record):
     """The gate's verdict on a candidate, named by its digest.
 
     It was compared with the champion and the anchor: the champion that was last proven better than the anchor before
     it. `rule` is the name of the rule, `rule_digest` of all that the recipe says of the gate, `test_digest` of the test
     rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. `shows` says in words which gain
-    these test rows can show. Record version 1 knew no anchor.
+    these test rows can show, `over_use` what the champion's figures on older and newer ones say (`renewal`; None if it
+    is not known which rows the champion was judged by). Record version 1 knew no anchor, version 2 no renewal.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = _VERSION_WITH_RENEWALS
     outcome: VerdictOutcome
     reason: str
     checks: tuple[GateCheck, ...]
@@ -80,6 +106,8 @@ class Verdict(Record):
     against_anchor: Matched | None
     moves_anchor: bool
     shows: str
+    renewal: Renewal | None
+    over_use: str
 
     @classmethod
     def of(
@@ -97,6 +125,8 @@ class Verdict(Record):
         against_anchor: Matched | None = None,
         is_better: bool = False,
         shows: str = "",
+        renewal: Renewal | None = None,
+        over_use: str = "",
     ) -> Self:
         """Return the verdict that follows from the checks: promote only if there are checks and all have passed.
 
@@ -117,11 +147,15 @@ class Verdict(Record):
             against_anchor=against_anchor,
             moves_anchor=is_better and outcome == PROMOTE,
             shows=shows,
+            renewal=renewal,
+            over_use=over_use,
         )
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
-        """Read record version 1."""
+        """Read record versions 1 and 2."""
+        if version < _VERSION_WITH_RENEWALS:
+            values = {**_BEFORE_RENEWALS, **values}
         return {**_BEFORE_ANCHORS, **values} if version == 1 else values
 
     @model_validator(mode="after")

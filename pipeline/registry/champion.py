@@ -2,7 +2,8 @@
 
 `models/champion/` and `models/anchor/` are functions of the registry's content and the candidate: `champion.json` and
 `anchor.json`, and beside each the two files of its model, if there is one; an anchor that is the champion's model is
-there once, as the champion. Which ones these are: `challenge`.
+there once, as the champion. Beside the champion stands the list of the test rows that it was judged by, if its version
+has one. Which ones these are: `challenge`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
 from pipeline.registry.challenge import Challenge, promote_command
-from pipeline.registry.fetch import fetch
+from pipeline.registry.fetch import fetch, fetch_judged_by
 from pipeline.registry.reader import Reader
 from pipeline.registry.store import Store
 from pipeline.storage.record_files import write_record
@@ -27,6 +28,9 @@ def write_champion(folder: Path, store: Store, reader: Reader, challenge: Challe
     """
     champion = challenge.champion
     problem = challenge.problem or (_fetched(folder, store, reader, champion) if champion else None)
+    version = reader.version(champion.name, champion.version) if champion and problem is None else None
+    if version is not None:
+        fetch_judged_by(store, reader, version, folder)
     written = Champion(identity=champion, registry=store.label, problem=problem)
     write_record(folder / CHAMPION_FILE, written)
     return written

@@ -6,6 +6,7 @@ Plain folders, and files that an MLflow server serves itself, are read without M
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -17,7 +18,9 @@ from pipeline.registry.places import local_folder
 from pipeline.registry.reader import Reader
 from pipeline.registry.rest_reader import RestReader
 from pipeline.registry.store import Store
-from pipeline.registry.versions import Version
+from pipeline.registry.versions import JUDGED_BY, MISSING, Version
+from pipeline.storage.artifacts import digest_file
+from pipeline.storage.judged_rows import JUDGED_BY_FILE
 
 _FILE_LIMIT_BYTES = 16 * 2**30
 _CHUNK_BYTES = 2**20
@@ -37,22 +40,47 @@ def fetch(store: Store, reader: Reader, version: Version, target: Path) -> None:
         raise DataError(f"{named} is damaged: its files no longer have the digest they were registered with")
 
 
-def fetch_files(store: Store, reader: Reader, location: str, target: Path, named: str) -> None:
-    """Copy the two files of a stored model from a location into the folder `target`, unchecked; errors as `fetch`."""
+def fetch_judged_by(store: Store, reader: Reader, version: Version, target: Path) -> bool:
+    """Copy the list of the test rows that a version was judged by into a folder; return whether there is a whole one.
+
+    It decides nothing, so one that is gone, damaged or cannot be had is none.
+    """
+    digest = version.tags.get(JUDGED_BY, MISSING).partition(" ")[2]
+    if not digest:
+        return False
+    path = target / JUDGED_BY_FILE
+    named = f"{version.name} v{version.version}"
+    try:
+        fetch_files(store, reader, reader.location(version), target, named, (JUDGED_BY_FILE,))
+        if digest_file(path) == digest:
+            return True
+    except (DataError, StorageError, OSError):
+        pass
+    path.unlink(missing_ok=True)
+    return False
+
+
+def fetch_files(
+    store: Store, reader: Reader, location: str, target: Path, named: str, names: Sequence[str] = MODEL_FILES
+) -> None:
+    """Copy files, those of a stored model if no others are named, from a location into the folder `target`, unchecked.
+
+    Errors as `fetch`.
+    """
     folder = local_folder(location)
     parts = urlsplit(location)
     target.mkdir(parents=True, exist_ok=True)
     if folder is not None:
-        _copy_folder(folder, target, named)
+        _copy_folder(folder, target, named, names)
     elif isinstance(reader, RestReader) and parts.scheme == "mlflow-artifacts" and not parts.netloc:
-        for name in MODEL_FILES:
+        for name in names:
             with reader.open_artifact(f"{unquote(parts.path)}/{name}") as stream:
                 _copy_stream(stream, target / name, named)
     else:
         from pipeline.registry import tracking
 
         scratch = target / ".download"
-        for name in MODEL_FILES:
+        for name in names:
             shutil.move(tracking.download(store, f"{location.rstrip('/')}/{name}", scratch), target / name)
         shutil.rmtree(scratch)
 
@@ -65,8 +93,8 @@ def digest_of(folder: Path) -> str:
         return ""
 
 
-def _copy_folder(folder: Path, target: Path, named: str) -> None:
-    for name in MODEL_FILES:
+def _copy_folder(folder: Path, target: Path, named: str, names: Sequence[str]) -> None:
+    for name in names:
         try:
             with (folder / name).open("rb") as stream:
                 _copy_stream(stream, target / name, named)

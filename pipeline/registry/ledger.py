@@ -104,6 +104,11 @@ def verdicts_given(lines: Iterable[LedgerLine], verdict: Verdict) -> int:
     return len({line.judged for line in lines if line.anchor == own.anchor})
 
 
+def verdicts_on_rows(lines: Iterable[LedgerLine], verdict: Verdict) -> int:
+    """Return how many verdicts, each counted once, were given on this one's very test rows, against whatever anchor."""
+    return len({line.judged for line in lines if line.test == verdict.test_digest})
+
+
 def _line(verdict: Verdict) -> LedgerLine:
     return LedgerLine.of(verdict, name="", number=0, before=(), by="", at_utc="")
 

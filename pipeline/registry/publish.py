@@ -24,6 +24,7 @@ from typing import Any
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
+from pipeline.records.digests import digest_bytes
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
@@ -39,18 +40,23 @@ from pipeline.registry.standing import has_files
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
 from pipeline.runtime.progress import Starting
+from pipeline.storage import judged_rows
 from pipeline.storage.shards import Columns
 
 
 @dataclass(frozen=True)
 class Description:
-    """The description of a new version: lineage, test metrics, recipe by key, a few validation rows, its export."""
+    """The description of a new version: lineage, test metrics, recipe by key, a few validation rows, its export.
+
+    `test_ids` are the ids of the test rows that its verdict is about.
+    """
 
     lineage: Mapping[str, str]
     metrics: Mapping[str, float]
     recipe: Mapping[str, str]
     example: Columns
     exported: Path
+    test_ids: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,8 @@ def register(
         registry=store.label,
         line=seen.line.number if seen.line else None,
         verdicts=ledger.verdicts_given(seen.lines, verdict),
+        verdicts_on_rows=ledger.verdicts_on_rows(seen.lines, verdict),
+        test=verdict.test_digest,
     )
 
 
@@ -177,12 +185,13 @@ def _act(
             history = versions.history_tag([], actor.event("registered", verdict.reason, replaced))
             own = _make_version(store, client, reader, candidate, {**judged, versions.HISTORY: history}, scratch)
         elif own is not None and not action.moves_alias:
-            write_tags(client, own, judged)
+            write_tags(client, own, {**judged, **_rows_of_another_verdict(own, verdict)})
         if action.moves_alias and own is not None:
             # Making the version took a while, and the lock does not cover other machines: see `moving`.
             anchor = versions.identity_tag(anchor_after(verdict, own.identity))
             promoted = actor.event("promoted", verdict.reason, replaced, anchor=anchor)
-            tags = {**judged, versions.REPLACED: replaced, versions.ANCHOR: anchor}
+            tags = {**judged, **_rows_of_another_verdict(own, verdict)}
+            tags |= {versions.REPLACED: replaced, versions.ANCHOR: anchor}
             move_alias(client, reader, own, seen.champion, tags, promoted)
 
 
@@ -208,6 +217,13 @@ def _adopt(client: Any, reader: Reader, champion: Version) -> None:
     client.set_registered_model_tag(champion.name, versions.LAST_CHAMPION, own)
 
 
+def _rows_of_another_verdict(own: Version, verdict: Verdict) -> Mapping[str, str]:
+    """Return the tag by which a version has no list of its test rows: the one it has is that of another verdict's."""
+    listed = own.tags.get(versions.JUDGED_BY)
+    is_other = listed is not None and listed.partition(" ")[0] != verdict.test_digest
+    return {versions.JUDGED_BY: versions.MISSING} if is_other else {}
+
+
 def _way_back(lineage: Mapping[str, str]) -> str | None:
     """Return a link to the page of a version's run, for MLflow's page of the version; None if the run has no page."""
     address, run = lineage.get(versions.RUN_ADDRESS), lineage.get(versions.DAG_RUN) or lineage.get(versions.RUN)
@@ -224,6 +240,9 @@ def _make_version(
     try:
         bundle = scratch / "bundle"
         write_bundle(candidate.folder, description.exported, bundle, description.example)
+        listed = judged_rows.to_bytes(description.test_ids)
+        (bundle / judged_rows.JUDGED_BY_FILE).write_bytes(listed)
+        described[versions.JUDGED_BY] = f"{candidate.verdict.test_digest} {digest_bytes(listed)}"
         run = runs.open_run(
             store,
             client,

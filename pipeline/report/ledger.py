@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import RULE
@@ -16,12 +16,14 @@ class Spent:
     """The line that holds the verdict, the verdicts against this anchor, and what they have spent.
 
     `share` is that of the error which all verdicts together may have, `error`; None where the rule does not share one.
+    `on_rows` counts the verdicts that these very test rows have given, None if nobody has counted.
     """
 
     line: int
     verdicts: int
     share: float | None = None
     error: float | None = None
+    on_rows: int | None = None
 
 
 def spent(files: RunFiles) -> Spent | None:
@@ -29,13 +31,17 @@ def spent(files: RunFiles) -> Spent | None:
     registration = files.registration.value
     if registration is None or registration.line is None or registration.verdicts is None:
         return None
+    verdict = files.verdict.value
+    is_of_these_rows = verdict is not None and verdict.test_digest == registration.test
+    on_rows = registration.verdicts_on_rows if is_of_these_rows else None
+    known = Spent(registration.line, registration.verdicts, on_rows=on_rows)
     recipe = files.recipe.value or {}
     name = recipe.get(f"{_CHOICE}.name", recipe.get(_CHOICE, "better"))
     try:
         fields = RULE.member(str(name)).Settings.model_fields
     except UsageError:
-        return Spent(registration.line, registration.verdicts)
+        return known
     if "verdicts" not in fields:
-        return Spent(registration.line, registration.verdicts)
+        return known
     error, verdicts = (recipe.get(f"{_CHOICE}.settings.{each}", fields[each].default) for each in ("error", "verdicts"))
-    return Spent(registration.line, registration.verdicts, registration.verdicts / verdicts, error)
+    return replace(known, share=known.verdicts / verdicts, error=error)

@@ -108,7 +108,8 @@ def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, 
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
     if request.until is not None:
         graph[request.until]  # raises with the nearest name
-    check_before(root, graph, recipe, environment)
+    noticed = check_before(root, graph, recipe, environment)
+    note = "; ".join(filter(None, (note, noticed)))
     params = dump_yaml(plain)
     if parse_yaml_text(params, PARAMS_FILE) != plain:
         raise UsageError("a value of the recipe has no form in YAML that would be read back as it is")

@@ -116,10 +116,10 @@ def _check_test_rows(source: Source, recipe: Recipe) -> None:
         )
 
 
-def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> None:
-    """Refuse a run with a checked recipe before anything is written.
+def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[str, str]) -> str:
+    """Refuse a run with a checked recipe before anything is written; return what is to be noticed, or "".
 
-    For its execution, source, contracts or set-up, or because its registry cannot be asked.
+    For its execution, source, contracts, frozen split or set-up, or because its registry cannot be asked.
     """
     from pipeline.contracts.suites import read_suite
     from pipeline.data.frozen_split import FOLDER, read_frozen
@@ -146,8 +146,10 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
             raise UsageError(str(error).replace(f"{root}/", "")) from error
     if any(FOLDER in stage.deps for stage in graph.stages) and not (root / FOLDER).is_dir():
         raise StorageError(f"{FOLDER} is no folder, and {GRAPH_FILE} names it; make it, empty or with frozen splits")
-    if frozen := read_frozen(root / FOLDER, recipe.split):
+    noticed = ""
+    if frozen := read_frozen(root / FOLDER, recipe.split, recipe.data.classes):
         frozen.of_classes(recipe.data.classes, str(recipe.split.frozen))
+        noticed = frozen.seed_in_force(recipe.seed, str(recipe.split.frozen))
     if not os.access(root, os.W_OK):
         raise StorageError(f"{root}: not writable; run in a folder of your own")
     if graph.maker("champion") or graph.maker("registration"):
@@ -158,3 +160,4 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     require_java()
     if execution.horovod.workers > 1:
         require_horovod()
+    return noticed

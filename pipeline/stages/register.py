@@ -11,7 +11,7 @@ from pipeline.registry.lineage import lineage_tags
 from pipeline.registry.publish import Candidate, Description, register, require_judged
 from pipeline.stages.context import StageContext
 from pipeline.storage.record_files import read_record, write_record
-from pipeline.storage.shards import first_rows
+from pipeline.storage.shards import first_rows, iter_tables
 
 _EXAMPLE_ROWS = 4
 
@@ -50,5 +50,8 @@ def _describe(stage: StageContext) -> Description:
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=first_rows(stage.dep("data/prepared/validation"), _EXAMPLE_ROWS),
+        test_ids=[
+            each for table in iter_tables(stage.dep("data/prepared/test"), ["id"]) for each in table["id"].to_pylist()
+        ],
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )

@@ -15,8 +15,9 @@ from pipeline.storage.artifacts import published_folder
 def run(stage: StageContext) -> str:
     """Publish `data/split`: the part of each row of `data/clean`, shard by shard and row by row, with the proof."""
     params, classes = stage.param("split", SplitParams), stage.param("data.classes", tuple)
-    frozen = read_frozen(stage.dep(FOLDER), params)
-    division = Division.of(params, stage.param("seed", int), classes, frozen)
+    frozen = read_frozen(stage.dep(FOLDER), params, classes)
+    seed = stage.param("seed", int)
+    division = Division.of(params, seed, classes, frozen)
     with published_folder(stage.out("data/split")) as split:
         by_part = split_dataset(
             stage.dep("data/clean"),
@@ -27,4 +28,6 @@ def run(stage: StageContext) -> str:
             division=division,
             on_progress=partial(stage.progress.advance, unit="rows"),
         )
-    return ", ".join(f"{count(rows)} {part}" for part, rows in by_part.items())
+    divided = ", ".join(f"{count(rows)} {part}" for part, rows in by_part.items())
+    other = frozen.seed_in_force(seed, str(params.frozen)) if frozen else ""
+    return "; ".join(filter(None, (divided, other)))

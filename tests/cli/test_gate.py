@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.records.identity import Identity
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.storage.record_files import write_record
 from tests.cli.given import answer, complaint
@@ -54,6 +55,32 @@ def test_a_promotion_says_what_becomes_of_the_anchor(
     words = answer(capsys, "gate", "explain")
     assert words.startswith("Promoted: accuracy is 0.9.")
     assert said in words
+
+
+def test_it_says_how_often_these_very_test_rows_have_judged(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = Verdict.of(
+        [PASSED], "accuracy is 0.9", "sha256:c", CHAMPION, test_digest="sha256:t", over_use="champion v3: no sign"
+    )
+    write_record(project / "reports" / "verdict.json", verdict)
+    registration = Registration(
+        outcome="promoted",
+        name="pets",
+        version=4,
+        champion=None,
+        sentence="",
+        registry="local",
+        line=12,
+        verdicts=73,
+        verdicts_on_rows=9,
+        test="sha256:t",
+    )
+    write_record(project / "reports" / "registration.json", registration)
+    counted = "These very test rows have given 9 verdicts so far, 73 were given against this anchor."
+    words = answer(capsys, "gate", "explain")
+    assert "Champion v3: no sign." in words
+    assert counted in words
+    write_record(project / "reports" / "registration.json", registration.changed(test="sha256:other"))
+    assert counted not in answer(capsys, "gate", "explain")
 
 
 def test_the_verdict_of_a_run_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

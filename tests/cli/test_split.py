@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from tests.cli.given import answer, complaint
 from tests.data.test_freezing import write_clean
 
 
-def change(project: Path, **split: object) -> None:
+def change(project: Path, classes: Sequence[str] = ("a", "b"), **split: object) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
-    params["data"]["classes"] = ["a", "b"]
+    params["data"]["classes"] = list(classes)
     params["split"] |= split
     (project / "params.yaml").write_text(yaml.safe_dump(params))
 
@@ -30,12 +31,59 @@ def test_it_writes_what_the_recipe_then_names(project: Path, capsys: pytest.Capt
     assert said.startswith("splits/fashion_mnist.yaml: 2 classes added; ")
     assert said.endswith("commit it, and set split.frozen: fashion_mnist in params.yaml\n")
     change(project, frozen="fashion_mnist")
-    frozen = read_frozen(project / "splits", load_recipe(project).split)
+    frozen = read_frozen(project / "splits", load_recipe(project).split, ["a", "b"])
     assert frozen is not None
     assert list(frozen.thresholds) == ["a", "b"]
     written = (project / "splits/fashion_mnist.yaml").read_bytes()
     assert "has all 2 classes already; nothing is changed" in answer(capsys, "split", "freeze")
     assert (project / "splits/fashion_mnist.yaml").read_bytes() == written
+
+
+@pytest.fixture
+def frozen(project: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A project whose recipe names the split that is frozen."""
+    change(project)
+    (project / "data").mkdir()
+    write_clean(project / "data" / "clean", 200)
+    answer(capsys, "split", "freeze")
+    change(project, frozen="fashion_mnist")
+    return project
+
+
+def test_a_file_that_is_named_and_gone_is_made_anew_only_when_asked(
+    frozen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = frozen / "splits" / "fashion_mnist.yaml"
+    written = path.read_bytes()
+    path.unlink()
+    code, said = complaint(capsys, "split", "freeze")
+    assert (code, said) == (
+        2,
+        "ratchet: split.frozen: splits/fashion_mnist.yaml does not exist; bring it back from git, or divide the rows "
+        "anew, which moves some: `ratchet split freeze --new`\n",
+    )
+    assert not path.exists()
+    assert "2 classes added" in answer(capsys, "split", "freeze", "--new")
+    assert path.read_bytes() == written
+
+
+def test_what_is_there_is_not_made_anew(frozen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = complaint(capsys, "split", "freeze", "--new")
+    assert (code, "is there; to divide anew, name another in split.frozen" in said) == (2, True)
+
+
+def test_a_class_that_was_renamed_is_not_divided_anew(frozen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(frozen, classes=["a1", "b"])
+    code, said = complaint(capsys, "split", "freeze")
+    assert code == 2
+    assert "fashion_mnist.yaml: class 'a' is not in data.classes (did you mean 'a1'?); rename it in" in said
+
+
+def test_another_seed_than_the_recipes_is_said(frozen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params = yaml.safe_load((frozen / "params.yaml").read_text())
+    (frozen / "params.yaml").write_text(yaml.safe_dump({**params, "seed": 7}))
+    said = answer(capsys, "split", "freeze")
+    assert "splits/fashion_mnist.yaml divides rows by its own seed, 20261101, not by the recipe's, 7\n" in said
 
 
 def test_without_kept_rows_it_says_what_to_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ rows_of = st.lists(
     ),
     max_size=25,
 )
-thresholds = st.tuples(st.integers(1, HASHES), st.integers(1, HASHES)).map(lambda pair: (min(pair), max(pair)))
+thresholds = st.sets(st.integers(1, HASHES - 1), min_size=2, max_size=2).map(lambda pair: (min(pair), max(pair)))
 
 
 def kept_parts(rows: list[Row], params: SplitParams, division: Division) -> dict[Row, str]:

@@ -13,18 +13,23 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError
 from pipeline.gate.evidence import Answers, Other, Unknown
+from pipeline.gate.judge import judge
+from pipeline.recipe.task import RowValues
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import Verdict
 from tests.gate.given import (
     ANCHOR,
     BOUNDS,
     CHAMPION,
+    CLASSES,
     IDS,
     LABELS,
     METRICS,
     ROWS,
+    TASK,
     answers,
     check_of,
+    evidence,
     failed,
     judged,
     other,
@@ -121,6 +126,29 @@ def test_a_slice_is_bounded_by_figures_of_its_own() -> None:
     )
     assert failed(verdict) == ["slices.class.dog.minimum.f1"]
     assert verdict.reason == "F1 of dog 0.95 is below 0.96"
+
+
+def test_values_by_row_are_found_of_bounded_metrics_alone() -> None:
+    asked: list[str] = []
+
+    class Asked(RowValues):
+        def __init__(self, found: RowValues) -> None:
+            self.found = found
+
+        def of(self, metric: str) -> Any:
+            asked.append(metric)
+            return self.found.of(metric)
+
+    class Watched(type(TASK)):  # type: ignore[misc]
+        __module__ = type(TASK).__module__  # by which a task is named
+
+        def row_values(self, labels: Any, answers: Any) -> RowValues:
+            return Asked(super().row_values(labels, answers))
+
+    gate = rule(bounds={"minimum": {"accuracy": 0.7, "auc": 0.5}})
+    verdict = judge(evidence(), gate, Watched(TASK.settings, CLASSES), 1)
+    assert sorted(asked) == ["accuracy", "auc"]
+    assert verdict == judged(gate)
 
 
 def test_without_a_bound_on_the_primary_metric_nothing_is_let_through() -> None:

@@ -72,6 +72,30 @@ def test_an_override_is_read_back(data: st.DataObject) -> None:
     assert changed({key: value}, once) == once
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "gate.rule.settings.total_margin",  # a number there
+        "gate.minimum.macro_f1",
+        "gate.maximum.overfit",  # nothing there
+        "gate.rule.settings.slice_margins.class.bag",
+    ],
+)
+def test_none_below_a_bound_switches_it_off_as_a_group_does(key: str) -> None:
+    once = changed({f"{key}.none": "a try"})
+    assert once == changed({key: {"none": "a try"}})
+    checked(once, "x")
+    assert changed({f"{key}.none": "another"}, once) == changed({key: {"none": "another"}})
+    assert changed({key: 0.2}, once) == changed({key: 0.2})
+
+
+def test_none_below_what_is_no_bound_is_refused_by_its_own_words() -> None:
+    with pytest.raises(UsageError, match=r"train\.epochs"):
+        changed({"train.epochs.none": "why"})
+    with pytest.raises(UsageError, match=r"model\.settings\.dropout: a number is needed"):
+        checked(changed({"model.settings.dropout.none": "why"}), "x")
+
+
 @given(st.data())
 def test_an_override_changes_its_key_and_nothing_else(data: st.DataObject) -> None:
     key = data.draw(st.sampled_from([leaf for leaf in CHANGEABLE if not is_name(leaf)]))

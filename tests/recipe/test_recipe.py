@@ -107,6 +107,11 @@ RULE = "gate.rule.settings"
         ("better", {"slice_margins": {"class": {"bag": 0}}}, f"{RULE}.slice_margins.class.bag: must be above 0, got 0"),
         ("better", {"unjudged": {"class": {"bag": ""}}}, f"{RULE}.unjudged.class.bag: must not be empty, got ''"),
         ("better", {"unjudged": {"class": {"bags": "few"}}}, f"{RULE}.unjudged.class: no class 'bags' (did you mean"),
+        (
+            "better",
+            {"slice_margins": {"class": {"bag": {"none": "x"}}}, "unjudged": {"class": {"bag": "few"}}},
+            f"{RULE}: class 'bag' is switched off by slice_margins and named under unjudged; take it out of one",
+        ),
         ("better", {"error": 0.0}, f"{RULE}.error: must be above 0, got 0.0"),
         ("refresh", {"verdicts": 0}, f"{RULE}.verdicts: must be at least 1, got 0"),
         ("refresh", {"total_margin": 0.6}, f"{RULE}.total_margin: must be below 0.5, got 0.6"),

@@ -20,7 +20,7 @@ from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, Span, StageRun
 from pipeline.records.training_history import EpochRecord, Training
-from pipeline.records.verdict import GateCheck, Matched, Verdict
+from pipeline.records.verdict import GateCheck, Matched, Renewal, Share, Verdict
 
 IDENTITY = Identity(name="digits", version=3, digest="sha256:0a")
 CHECKS = (
@@ -143,6 +143,8 @@ EXAMPLES: tuple[Record, ...] = (
         registry="local",
         line=2,
         verdicts=2,
+        verdicts_on_rows=2,
+        test="sha256:0d",
     ),
     RunRecord(
         id="20261128T122714Z-1",
@@ -209,6 +211,15 @@ EXAMPLES: tuple[Record, ...] = (
         against_champion=Matched(rows=360, won=9, lost=2),
         against_anchor=Matched(rows=360, won=12, lost=2),
         shows="360 rows",
+        renewal=Renewal(
+            title="accuracy",
+            confidence=0.95,
+            today=Share(rows=360, figure=0.5, low=0.4, high=0.6),
+            judged_by=Share(rows=300, figure=0.5, low=0.25, high=0.75),
+            since=Share(rows=60, figure=0.5, low=0.2, high=0.8),
+            gone=2,
+        ),
+        over_use="no sign of over-use",
     ),
 )
 

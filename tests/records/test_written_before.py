@@ -47,11 +47,11 @@ BEGUN_WITH: dict[str, Any] = {"attempt": 1, "photograph": None, "commit": None, 
 TIMES: dict[str, Any] = {f"{what}seconds": None for what in ("", "startup_", "work_", "waiting_")}
 ADDED: dict[type[Record], dict[str, Any]] = {
     Manifest: {"record_version": 2, "features": []},
-    Registration: {"record_version": 2, "line": None, "verdicts": None},
+    Registration: {"record_version": 3, **dict.fromkeys(("line", "verdicts", "verdicts_on_rows")), "test": ""},
     Verdict: {
-        "record_version": 2,
-        **dict.fromkeys(("anchor", "against_champion", "against_anchor")),
-        **dict.fromkeys(("rule", "rule_digest", "test_digest", "shows"), ""),
+        "record_version": 3,
+        **dict.fromkeys(("anchor", "against_champion", "against_anchor", "renewal")),
+        **dict.fromkeys(("rule", "rule_digest", "test_digest", "shows", "over_use"), ""),
         "moves_anchor": False,
     },
     RunReport: {"record_version": 4, **BEGUN_WITH, **TIMES},

@@ -14,11 +14,14 @@ from pipeline.registry import challenge as challenging
 from pipeline.registry.challenge import Challenge
 from pipeline.registry.champion import write_anchor, write_champion
 from pipeline.registry.reader import champion_of
-from pipeline.registry.versions import ANCHOR, LAST_CHAMPION, LEDGER, REPLACED, history_tag
+from pipeline.registry.versions import ANCHOR, JUDGED_BY, LAST_CHAMPION, LEDGER, REPLACED, history_tag
+from pipeline.storage.artifacts import digest_file
+from pipeline.storage.judged_rows import JUDGED_BY_FILE, keys_of, read_keys, to_bytes
 from pipeline.storage.record_files import read_record
 from tests.registry.local_registry import LocalRegistry
 
 OLD = Identity(name="pets", version=1, digest="sha256:old")
+ROW_IDS = ["9", "2", "5"]
 NOW = Identity(name="pets", version=2, digest="sha256:now")
 
 
@@ -165,6 +168,42 @@ def test_an_anchor_of_its_own_has_its_files(registry: LocalRegistry, folder: Pat
 def test_an_anchor_that_is_the_champions_model_has_its_files_there(registry: LocalRegistry, folder: Path) -> None:
     assert written_anchor(registry, folder, Challenge(NOW, NOW)) == Champion(identity=NOW, registry="local")
     assert [path.name for path in folder.iterdir()] == [ANCHOR_FILE]
+
+
+def test_the_list_of_the_test_rows_that_the_champion_was_judged_by_comes_with_it(
+    registry: LocalRegistry, folder: Path, model: Path
+) -> None:
+    (model / JUDGED_BY_FILE).write_bytes(to_bytes(ROW_IDS))
+    registry.add(
+        1,
+        stored.digest(model),
+        location=str(model),
+        tags={JUDGED_BY: f"sha256:t {digest_file(model / JUDGED_BY_FILE)}"},
+    )
+    champion = Identity(name="pets", version=1, digest=stored.digest(model))
+    written(registry, folder, Challenge(champion, champion))
+    assert read_keys(folder / JUDGED_BY_FILE).tolist() == sorted(keys_of(ROW_IDS).tolist())
+
+
+@pytest.mark.parametrize(
+    ("content", "tag"),
+    [
+        (to_bytes(ROW_IDS), "sha256:t sha256:0"),
+        (None, "sha256:t sha256:0"),
+        (to_bytes(ROW_IDS), "none"),
+        (to_bytes(ROW_IDS), None),
+    ],
+    ids=["changed", "gone", "of another verdict", "of an earlier Ratchet"],
+)
+def test_a_list_that_is_not_whole_is_none_and_the_champion_is_met_without(
+    registry: LocalRegistry, folder: Path, model: Path, content: bytes | None, tag: str | None
+) -> None:
+    if content:
+        (model / JUDGED_BY_FILE).write_bytes(content)
+    registry.add(1, stored.digest(model), location=str(model), tags={JUDGED_BY: tag} if tag else {})
+    champion = Identity(name="pets", version=1, digest=stored.digest(model))
+    assert written(registry, folder, Challenge(champion, champion)).problem is None
+    assert not (folder / JUDGED_BY_FILE).exists()
 
 
 @pytest.mark.parametrize(

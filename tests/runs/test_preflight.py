@@ -67,7 +67,7 @@ def test_a_contract_that_is_missing_is_named(root: Path, recipe: Recipe, contrac
 def test_a_frozen_split_that_is_not_there_or_lacks_a_class_is_refused(root: Path, recipe: Recipe) -> None:
     named = recipe.model_copy(update={"split": recipe.split.model_copy(update={"frozen": "mine"})})
     with pytest.raises(
-        UsageError, match=r"^split\.frozen: splits/mine\.yaml does not exist; run `ratchet split freeze`"
+        UsageError, match=r"^split\.frozen: splits/mine\.yaml does not exist; bring it .*`ratchet split freeze --new`$"
     ):
         check_before(root, GRAPH, named, {})
 
@@ -76,6 +76,15 @@ def test_a_frozen_split_that_is_not_there_or_lacks_a_class_is_refused(root: Path
     (root / "splits" / "mine.yaml").write_text(frozen.text)
     with pytest.raises(UsageError, match=rf"^splits/mine\.yaml: no thresholds of class '{first}'"):
         check_before(root, GRAPH, named, {})
+
+
+def test_a_frozen_split_of_another_seed_is_noticed(root: Path, recipe: Recipe) -> None:
+    named = recipe.model_copy(update={"split": recipe.split.model_copy(update={"frozen": "mine"})})
+    for seed, noticed in ((recipe.seed, False), (recipe.seed + 1, True)):
+        frozen = FrozenSplit.of(recipe.split, seed, dict.fromkeys(recipe.data.classes, (1, HASHES)))
+        (root / "splits" / "mine.yaml").write_text(frozen.text)
+        said = check_before(root, GRAPH, named, {})
+        assert ("mine.yaml divides rows by its own seed" in said) is noticed
 
 
 def test_a_missing_folder_of_frozen_splits_is_named(root: Path, recipe: Recipe) -> None:

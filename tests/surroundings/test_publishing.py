@@ -63,7 +63,8 @@ def run(stage):
     verdict = Verdict.of([check], "2 is at least 1", stored.digest(candidate), champion.identity)
     verdict = verdict.changed(anchor=anchor.identity, rule_digest="sha256:0", test_digest="sha256:1")
     publish.write_bundle = lambda model, exported, bundle, example: shutil.copytree(model, bundle)
-    described = publish.Description({}, {"accuracy": 0.9}, {"seed": str(stage.param("seed", int))}, {}, candidate)
+    recipe = {"seed": str(stage.param("seed", int))}
+    described = publish.Description({}, {"accuracy": 0.9}, recipe, {}, candidate, ["0" * 32])
     judged = publish.Candidate(stage.param("name", str), candidate, verdict, describe=lambda: described)
     done = publish.register(stage.store(), judged, Actor.here(), scratch=stage.volatile(".ratchet/register"))
     write_record(stage.volatile("reports/registration.json"), done)

@@ -5,12 +5,13 @@ how fast the metric would move if that row grew more frequent (Hampel, JASA 69, 
 the terms themselves; of any other metric they describe it to first order, which is what its sampling error depends on
 (the delta method; for the AUC these are the placements of DeLong, DeLong & Clarke-Pearson, Biometrics 44, 1988).
 
-Labels and probabilities are those of `metrics`; conventions for undefined cases too. Each function returns `float64`.
+Labels and probabilities are those of `metrics`; conventions for undefined cases too. All values are `float64`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -18,45 +19,65 @@ import numpy.typing as npt
 
 from pipeline.evaluation.classification import metrics
 from pipeline.evaluation.classification.metrics import Labels, Probabilities
+from pipeline.recipe.task import RowValues
 
 Values = npt.NDArray[np.float64]
 
 
-def of_metric(labels: Labels, probabilities: Probabilities, metric: str, *, calibration_bins: int) -> Values:
-    """Return the values `[row]` of a metric of a part."""
-    if metric == "cross_entropy":
-        return metrics.surprise(labels, probabilities)
-    if metric == "calibration_error":
-        return _calibration_error(labels, probabilities, bins=calibration_bins)
-    by_metric: dict[str, Callable[[Labels, Probabilities], Values]] = {
-        "accuracy": metrics.is_right,
-        "macro_precision": _macro_precision,
-        "macro_recall": _macro_recall,
-        "macro_f1": _macro_f1,
-        "auc": _macro_auc,
-        "mcc": _mcc,
-    }
-    return by_metric[metric](labels, probabilities)
+class ClassRowValues(RowValues):
+    """The values of one part. What several metrics need (the classes' confusion, each class's AUC) is found once."""
 
+    def __init__(
+        self, labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, calibration_bins: int
+    ) -> None:
+        self._labels, self._probabilities, self._classes = labels, probabilities, tuple(classes)
+        self._bins = calibration_bins
+        self._auc = cache(lambda number: _auc(labels == number, probabilities[:, number]))
 
-def of_class(labels: Labels, probabilities: Probabilities, number: int, metric: str) -> Values:
-    """Return the values of a metric of one class, over the rows that it speaks of: for the AUC all.
+    def of(self, metric: str) -> Values:
+        """Return the values `[row]` of a metric of the part."""
+        labels, probabilities = self._labels, self._probabilities
+        by_metric: dict[str, Callable[[], Values]] = {
+            "accuracy": lambda: self._table.right,
+            "macro_precision": lambda: _macro_precision(self._table),
+            "macro_recall": lambda: _macro_recall(self._table),
+            "macro_f1": lambda: _macro_f1(self._table),
+            "auc": self._macro_auc,
+            "mcc": lambda: _mcc(self._table),
+            "cross_entropy": lambda: metrics.surprise(labels, probabilities),
+            "calibration_error": lambda: _calibration_error(labels, probabilities, bins=self._bins),
+        }
+        return by_metric[metric]()
 
-    For recall the rows of the class, for precision those predicted as it, for F1 those that are either. There may be
-    none that were predicted as it.
-    """
-    if metric == "auc":
-        return _auc(labels == number, probabilities[:, number])
-    is_true, is_predicted = labels == number, probabilities.argmax(axis=1) == number
-    if metric == "recall":
-        return np.asarray(is_predicted[is_true], np.float64)
-    if metric == "precision":
-        return np.asarray(is_true[is_predicted], np.float64)
-    # F1 = 2 s / (1 + s), where s is the share of hits in the rows that are of the class or predicted as it.
-    hit = (is_true & is_predicted)[is_true | is_predicted].astype(np.float64)
-    share = hit.mean()
-    values: Values = 2 * share / (1 + share) + 2 / (1 + share) ** 2 * (hit - share)
-    return values
+    def of_slice(self, column: str, value: str, metric: str) -> Values:  # noqa: ARG002 - classes are the only column
+        """Return the values of a metric of one class, over the rows that it speaks of: for the AUC all.
+
+        For recall the rows of the class, for precision those predicted as it, for F1 those that are either. There may
+        be none that were predicted as it.
+        """
+        number = self._classes.index(value)
+        if metric == "auc":
+            return self._auc(number)
+        is_true, is_predicted = self._labels == number, self._table.answers == number
+        if metric == "recall":
+            return np.asarray(is_predicted[is_true], np.float64)
+        if metric == "precision":
+            return np.asarray(is_true[is_predicted], np.float64)
+        # F1 = 2 s / (1 + s), where s is the share of hits in the rows that are of the class or predicted as it.
+        hit = (is_true & is_predicted)[is_true | is_predicted].astype(np.float64)
+        share = hit.mean()
+        values: Values = 2 * share / (1 + share) + 2 / (1 + share) ** 2 * (hit - share)
+        return values
+
+    @cached_property
+    def _table(self) -> _Table:
+        return _Table(self._labels, self._probabilities)
+
+    def _macro_auc(self) -> Values:
+        values = np.zeros(len(self._labels))
+        for number in range(len(self._classes)):
+            values += self._auc(number) / len(self._classes)
+        return values
 
 
 class _Table:
@@ -64,6 +85,7 @@ class _Table:
 
     def __init__(self, labels: Labels, probabilities: Probabilities) -> None:
         classes = probabilities.shape[1]
+        self.labels = labels
         self.answers = probabilities.argmax(axis=1)
         self.right = (self.answers == labels).astype(np.float64)
         self.truth = np.bincount(labels, minlength=classes) / len(labels)
@@ -71,36 +93,32 @@ class _Table:
         self.found = np.bincount(labels, weights=self.right, minlength=classes) / len(labels)
 
 
-def _macro_recall(labels: Labels, probabilities: Probabilities) -> Values:
-    table = _Table(labels, probabilities)
-    recall = table.found / table.truth
+def _macro_recall(table: _Table) -> Values:
+    recall, labels = table.found / table.truth, table.labels
     values: Values = recall.mean() + (table.right - recall[labels]) / table.truth[labels] / len(recall)
     return values
 
 
-def _macro_precision(labels: Labels, probabilities: Probabilities) -> Values:
-    table = _Table(labels, probabilities)
+def _macro_precision(table: _Table) -> Values:
     precision = _ratio(table.found, table.predicted)
     answers = table.answers
     values: Values = precision.mean() + (table.right - precision[answers]) / table.predicted[answers] / len(precision)
     return values
 
 
-def _macro_f1(labels: Labels, probabilities: Probabilities) -> Values:
+def _macro_f1(table: _Table) -> Values:
     """F1 of a class is 2 · found / (truth + predicted)."""
-    table = _Table(labels, probabilities)
     both = table.truth + table.predicted
     f1 = 2 * table.found / both
     share = f1 / both
-    influence = 2 * table.right / both[labels] - share[labels] - share[table.answers]
+    influence = 2 * table.right / both[table.labels] - share[table.labels] - share[table.answers]
     values: Values = f1.mean() + influence / len(f1)
     return values
 
 
-def _mcc(labels: Labels, probabilities: Probabilities) -> Values:
+def _mcc(table: _Table) -> Values:
     """Gorodkin's correlation of truth and prediction: their covariance by the root of the two variances."""
-    table = _Table(labels, probabilities)
-    truth, predicted, answers = table.truth, table.predicted, table.answers
+    truth, predicted, answers, labels = table.truth, table.predicted, table.answers, table.labels
     together, of_truth, of_answers = truth @ predicted, truth @ truth, predicted @ predicted
     covariance = table.found.sum() - together
     variance = (1 - of_truth) * (1 - of_answers)
@@ -118,14 +136,6 @@ def _calibration_error(labels: Labels, probabilities: Probabilities, *, bins: in
     confidence, right, bin_of = metrics.calibration_bins(labels, probabilities, bins=bins)
     sign = np.sign(np.bincount(bin_of, weights=right - confidence, minlength=bins))
     values: Values = sign[bin_of] * (right - confidence)
-    return values
-
-
-def _macro_auc(labels: Labels, probabilities: Probabilities) -> Values:
-    classes = range(probabilities.shape[1])
-    values = np.zeros(len(labels))
-    for number in classes:
-        values += _auc(labels == number, probabilities[:, number]) / len(classes)
     return values
 
 

@@ -17,6 +17,7 @@ from pipeline.recipe.task import Metric, Mistakes, Plot, Slices, check_bounds
 from pipeline.recipe.task import Task as BaseTask
 
 if TYPE_CHECKING:
+    from pipeline.evaluation.classification.row_values import ClassRowValues
     from pipeline.recipe.task import Answers, Labels, Scores
 
 CLASS = "class"  # the column that slices
@@ -178,17 +179,11 @@ class Task(BaseTask):
 
         return {CLASS: measure_classes(labels, answers, self.classes)}
 
-    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores:
-        """Return the values `[row]` of each of `METRICS`."""
-        from pipeline.evaluation.classification import row_values
+    def row_values(self, labels: Labels, answers: Answers) -> ClassRowValues:
+        """Return the values of each of `METRICS`, and of `CLASS_METRICS` over the rows they speak of."""
+        from pipeline.evaluation.classification.row_values import ClassRowValues
 
-        return row_values.of_metric(labels, answers, metric, calibration_bins=self.settings.calibration_bins)
-
-    def slice_row_values(self, labels: Labels, answers: Answers, column: str, value: str, metric: str) -> Scores:  # noqa: ARG002
-        """Return the values of each of `CLASS_METRICS` over the rows of a class, or predicted as it."""
-        from pipeline.evaluation.classification import row_values
-
-        return row_values.of_class(labels, answers, self.classes.index(value), metric)
+        return ClassRowValues(labels, answers, self.classes, calibration_bins=self.settings.calibration_bins)
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:
         """Return the confusion of classes, the curves and the calibration."""

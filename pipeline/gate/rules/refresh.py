@@ -11,9 +11,9 @@ slice is judged at `error`, for all of them must pass (intersection–union, Ber
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.errors import UsageError
 from pipeline.recipe.bounds import Margin, Off
@@ -49,6 +49,17 @@ class Settings(Base):
         max_length=100,
         description="slices that may have too few rows to be judged, by column and value, each with the reason",
     )
+
+    @model_validator(mode="after")
+    def _no_slice_is_off_and_unjudged(self) -> Self:
+        for column, by_value in self.unjudged.items():
+            for value in by_value:
+                if isinstance(self.slice_margins.get(column, {}).get(value), Off):
+                    raise ValueError(
+                        f"{column} '{value}' is switched off by slice_margins and named under unjudged; "
+                        "take it out of one of the two"
+                    )
+        return self
 
     @property
     def named_slices(self) -> Mapping[str, Mapping[str, Mapping[str, object]]]:

@@ -29,6 +29,8 @@ LOG_NAME = "warm.log"
 _ID = r"[1-9]\d{0,9}"  # of a process
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _BOOT_LENGTH = 8
+_ENDS_WITHIN_S = 30.0  # it ends its JVM and kills the rest: a few seconds
+_QUIET_S = 2.0
 FOLDER = Path(".ratchet") / "warm"
 SERVER_VARIABLE = "RATCHET_WARM"  # in what a server has forked: the path of its socket
 ANCHOR_VARIABLE = "RATCHET_ANCHOR"  # the id of the process with which the server of a run in steps ends
@@ -183,13 +185,47 @@ def forked(module: str, arguments: Sequence[str], libraries: Sequence[str], outp
     return Forked(path, connect(path), request, (output, output))
 
 
-def end_all(root: Path) -> None:
-    """End the servers of a run that is over."""
+def end_all(root: Path, limit_s: float = _ENDS_WITHIN_S) -> None:
+    """End the servers of a run that is over. Raises TryAgain if one has not ended within the limit: it is stopped."""
     folder = root / FOLDER
     for path in list(folder.iterdir()) if folder.is_dir() else []:
         with suppress(NoServer, OSError), connect(path) as connection:
             messages.send(connection, {"do": "end"})
-            messages.receive(connection)  # which comes when it ends
+            _await_end(connection, path, limit_s)
+
+
+def _await_end(connection: socket.socket, path: Path, limit_s: float) -> None:
+    quiet_s = min(_QUIET_S, limit_s)
+    if _has_ended(connection, quiet_s):
+        return
+    number = _server_of(path)
+    named = f"the server of the run ({'no process of this container' if number is None else f'process {number}'})"
+    print(f"waiting for {named} to end, {limit_s:g} s at most", file=sys.stderr, flush=True)  # noqa: T201
+    if not _has_ended(connection, limit_s - quiet_s):
+        process = "ID" if number is None else number
+        raise TryAgain(
+            f"{named} has not ended within {limit_s:g} s: it is stopped, or hangs; "
+            f"`kill -CONT {process}` lets it go on, `kill -KILL {process}` "
+            "ends it and all it has started; then close the run again"
+        )
+
+
+def _has_ended(connection: socket.socket, within_s: float) -> bool:
+    connection.settimeout(max(within_s, 0.001))
+    try:
+        messages.receive(connection)  # which comes when it ends
+    except TimeoutError:
+        return False
+    return True
+
+
+def _server_of(path: Path) -> int | None:
+    """Return the id of the process that serves a socket; None if this container sees none. The kernel would name who
+    has begun to listen, which is the client that has started it.
+    """
+    word = f"/{path.name}"
+    ids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return next((pid for pid in ids if processes.is_running(pid, word)), None)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluation.classification import metrics, row_values
+from pipeline.evaluation.classification import metrics
 from pipeline.evaluation.tasks.classification import CLASS_METRICS, METRICS, MOST_CROSS_ENTROPY
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import Task, task_of
@@ -43,10 +43,21 @@ def test_the_mean_of_the_values_is_the_metric(case):
     labels, probabilities = case
     measured = metrics.measure(labels, probabilities, calibration_bins=BINS)
     for name in NAMES:
-        values = task(probabilities.shape[1]).row_values(labels, probabilities, name)
+        values = task(probabilities.shape[1]).row_values(labels, probabilities).of(name)
         assert values.shape == labels.shape
         assert values.dtype == np.float64
         assert values.mean() == pytest.approx(measured[name], abs=1e-9), name
+
+
+@given(measurable())
+@settings(max_examples=25)
+def test_the_auc_is_the_area_under_the_roc_curve(case):
+    from sklearn.metrics import roc_auc_score
+
+    labels, probabilities = case
+    for number, scores in enumerate(probabilities.T):
+        expected = roc_auc_score(labels == number, scores)
+        assert metrics.auc(labels == number, scores) == pytest.approx(expected, abs=1e-12)
 
 
 @given(measurable())
@@ -56,7 +67,7 @@ def test_the_mean_of_the_values_of_a_class_is_its_metric(case):
     of = task(probabilities.shape[1])
     for value, measured in metrics.measure_classes(labels, probabilities, of.classes).items():
         for name in CLASS_NAMES:
-            values = of.slice_row_values(labels, probabilities, "class", value, name)
+            values = of.row_values(labels, probabilities).of_slice("class", value, name)
             if len(values):
                 assert values.mean() == pytest.approx(measured[name], abs=1e-9), (value, name)
             else:
@@ -70,17 +81,17 @@ def test_the_values_of_a_share_are_nought_or_one(case):
     of = task(probabilities.shape[1])
     for metric in METRICS:
         if metric.is_share:
-            assert set(of.row_values(labels, probabilities, metric.name)) <= {0.0, 1.0}
+            assert set(of.row_values(labels, probabilities).of(metric.name)) <= {0.0, 1.0}
     for metric in CLASS_METRICS:
         if metric.is_share:
-            assert set(of.slice_row_values(labels, probabilities, "class", "1", metric.name)) <= {0.0, 1.0}
+            assert set(of.row_values(labels, probabilities).of_slice("class", "1", metric.name)) <= {0.0, 1.0}
 
 
 def test_leaving_a_row_out_moves_a_metric_by_what_the_row_adds():
     """The jackknife: (n − 1) times the fall of the metric without a row is its influence, but for terms of 1/n."""
     made = make_answers(rows=400, seed=3)
     whole = made.task.measure(made.labels, made.probabilities)
-    adds = {name: made.task.row_values(made.labels, made.probabilities, name) - whole[name] for name in NAMES}
+    adds = {name: made.task.row_values(made.labels, made.probabilities).of(name) - whole[name] for name in NAMES}
     for row in range(0, 400, 21):
         rest = np.delete(np.arange(400), row)
         without = made.task.measure(made.labels[rest], made.probabilities[rest])
@@ -95,7 +106,7 @@ def test_leaving_a_row_out_moves_a_metric_of_a_class_by_what_the_row_adds():
     is_true, is_predicted = made.labels == bag, made.probabilities.argmax(axis=1) == bag
     speaks = {"recall": is_true, "precision": is_predicted, "f1": is_true | is_predicted, "auc": np.full(400, True)}
     adds = {
-        name: made.task.slice_row_values(made.labels, made.probabilities, "class", "bag", name) - whole[name]
+        name: made.task.row_values(made.labels, made.probabilities).of_slice("class", "bag", name) - whole[name]
         for name in CLASS_NAMES
     }
     for row in (
@@ -111,16 +122,18 @@ def test_leaving_a_row_out_moves_a_metric_of_a_class_by_what_the_row_adds():
 
 
 def test_of_a_class_never_predicted_no_row_speaks_of_its_precision():
-    values = row_values.of_class(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), 1, "precision")
+    values = (
+        task(2).row_values(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]])).of_slice("class", "1", "precision")
+    )
     assert values.shape == (0,)
 
 
 def test_answers_that_never_vary_have_no_correlation_at_any_row():
-    values = task(2).row_values(np.array([0, 1, 1]), np.array([[0.9, 0.1]] * 3), "mcc")
+    values = task(2).row_values(np.array([0, 1, 1]), np.array([[0.9, 0.1]] * 3)).of("mcc")
     assert values.tolist() == [0, 0, 0]
 
 
 def test_no_row_has_a_cross_entropy_beyond_the_most_that_is_declared():
-    values = task(2).row_values(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]), "cross_entropy")
+    values = task(2).row_values(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]])).of("cross_entropy")
     assert values.max() == pytest.approx(MOST_CROSS_ENTROPY)
     assert values.max() <= MOST_CROSS_ENTROPY == -math.log(1e-7)

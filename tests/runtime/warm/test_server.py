@@ -482,6 +482,35 @@ def test_the_server_of_a_run_that_is_over_ends(run: Run) -> None:
     assert run.run("pass").code == 0
 
 
+def test_a_stopped_server_is_waited_for_so_long_and_no_longer(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.run("pass").code == 0
+    stopped = run.server()
+    stopped.suspend()
+    with pytest.raises(TryAgain) as raised:
+        client.end_all(run.root, limit_s=0.2)
+    stopped.resume()
+    named = f"the server of the run (process {stopped.pid})"
+    assert str(raised.value) == (
+        f"{named} has not ended within 0.2 s: it is stopped, or hangs; `kill -CONT {stopped.pid}` lets it go on, "
+        f"`kill -KILL {stopped.pid}` ends it and all it has started; then close the run again"
+    )
+    assert capsys.readouterr().err == f"waiting for {named} to end, 0.2 s at most\n"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGCONT, signal.SIGKILL])
+def test_both_ways_out_of_a_stopped_server_are_ones(run: Run, sent: signal.Signals) -> None:
+    forked, waiting = run.start_waiting()
+    with forked:
+        stopped = run.server()
+        stopped.suspend()
+        with pytest.raises(TryAgain):
+            client.end_all(run.root, limit_s=0.1)
+        stopped.send_signal(sent)
+        client.end_all(run.root)
+        wait_for(lambda: is_gone(waiting.pid), "what it has started has ended")
+    run.assert_gone()
+
+
 def test_a_server_of_which_nobody_asks_anything_ends(run: Run) -> None:
     run.idle_s = 0.0
     assert run.run("pass").code == 0

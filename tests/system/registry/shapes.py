@@ -99,13 +99,13 @@ class Workspace:
         self.run("champion", "gate")
         return self.json("reports/verdict.json")
 
-    def publish(self, name: str, outcome: str = "promote") -> dict:
+    def publish(self, name: str, outcome: str = "promote", test: str = "sha256:test") -> dict:
         """Bring the champion in, take the gate's outcome as given, and register."""
-        self.rule(name, outcome)
+        self.rule(name, outcome, test)
         self.run("register")
         return self.json("reports/registration.json")
 
-    def rule(self, name: str, outcome: str = "promote") -> None:
+    def rule(self, name: str, outcome: str = "promote", test: str = "sha256:test") -> None:
         """Write the verdict that the gate would: it starts a process, and most tests are not about it."""
         self.candidate(name)
         self.run("champion")
@@ -116,7 +116,7 @@ class Workspace:
             name="minimum.accuracy", figure=0.9, bound=0.8, outcome=passes, sentence="as the test wants it"
         )
         verdict = Verdict.of([check], check.sentence, self.zoo.digest(name), met)
-        verdict = verdict.changed(anchor=anchor, rule_digest="sha256:rule", test_digest="sha256:test")
+        verdict = verdict.changed(anchor=anchor, rule_digest="sha256:rule", test_digest=test)
         write_record(self.root / "reports" / "verdict.json", verdict)
 
     def json(self, path: str):

@@ -9,7 +9,9 @@ import pytest
 from pipeline.errors import DataError, TryAgain
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.registry import by_hand
+from pipeline.registry.versions import JUDGED_BY
 from pipeline.storage.record_files import read_record
+from tests.system.prepared import write_images
 from tests.system.registry.shapes import NAME
 
 
@@ -82,6 +84,24 @@ def test_nothing_to_do_imports_no_mlflow_and_no_tensorflow(workspace):
             said, _ = process.communicate()
         assert process.returncode == 0, said
         assert said.splitlines()[-1] == "[]"
+
+
+def test_the_rows_a_champion_was_judged_by_are_known_to_the_next_verdict(workspace):
+    test, ids, zoo = workspace.root / "data" / "prepared" / "test", workspace.ids, workspace.zoo
+    write_images(test, ["gone by now", *ids[100:]], zoo.pixels[99:], zoo.labels[99:])
+    workspace.publish("first")
+    assert workspace.versions()[0].tags[JUDGED_BY].startswith("sha256:test sha256:")
+    write_images(test, ids, zoo.pixels, zoo.labels)
+    told = workspace.judge("second")["renewal"]
+    assert (told["judged_by"]["rows"], told["since"]["rows"], told["gone"]) == (len(ids) - 100, 100, 1)
+
+
+def test_a_version_that_is_judged_again_on_other_rows_has_no_list_of_them(workspace):
+    workspace.publish("first", "refuse")
+    workspace.publish("first", test="sha256:other")
+    [version] = workspace.versions()
+    assert (version.is_champion, version.tags[JUDGED_BY]) == (True, "none")
+    assert "is not known" in workspace.judge("second")["over_use"]
 
 
 def test_a_champion_that_moved_since_the_verdict_asks_for_another_run(workspace, make_workspace):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Settings as Base
-from pipeline.recipe.task import Metric, check_bounds
+from pipeline.recipe.task import Metric, RowValues, check_bounds
 from pipeline.recipe.task import Task as BaseTask
 
 if TYPE_CHECKING:
@@ -39,6 +39,16 @@ def check(settings: Settings, recipe: Recipe) -> None:
     check_bounds(Task, {}, recipe.gate)
 
 
+class Errors(RowValues):
+    """How far each answer is from the truth, and whether that is close enough."""
+
+    def __init__(self, errors: Scores, reach: float) -> None:
+        self._errors, self._reach = errors, reach
+
+    def of(self, metric: str) -> Scores:
+        return self._errors if metric == "mean_error" else (self._errors <= self._reach).astype(float)
+
+
 class Task(BaseTask):
     """Answers are `[row]`: one number."""
 
@@ -58,9 +68,8 @@ class Task(BaseTask):
         errors = -self.score(labels, answers)
         return {"mean_error": float(errors.mean()), "within": float((errors <= self.settings.reach).mean())}
 
-    def row_values(self, labels: Labels, answers: Answers, metric: str) -> Scores:
-        errors = -self.score(labels, answers)
-        return errors if metric == "mean_error" else (errors <= self.settings.reach).astype(float)
+    def row_values(self, labels: Labels, answers: Answers) -> Errors:
+        return Errors(-self.score(labels, answers), self.settings.reach)
 
     def score(self, labels: Labels, answers: Answers) -> Scores:
         import numpy as np
