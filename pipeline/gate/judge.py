@@ -7,10 +7,11 @@ A figure that could not be obtained comes as `Unknown`, with the reason, and fai
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pipeline.gate import digests
 from pipeline.gate.checks import check_of
 from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
 from pipeline.gate.figures import Figures, measure, metrics_problem
@@ -19,17 +20,18 @@ from pipeline.gate.matches import Matches, Scored
 from pipeline.gate.paired import Counts
 from pipeline.gate.words import number
 from pipeline.recipe.recipe import RULE, GateParams
-from pipeline.recipe.settings import Settings
 from pipeline.recipe.task import Task
-from pipeline.records.digests import digest_json
 from pipeline.records.verdict import GateCheck, Matched, Verdict
 
 _PROMOTE = "ratchet registry promote"
 _PARITY_FLOOR = 1e-6  # below the resolution of float32 answers around 1, differences are noise
 
 
-def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdict:
-    """Check a candidate against its bounds, its own exported form, the champion and the anchor."""
+def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Mapping[str, str]) -> Verdict:
+    """Check a candidate against its bounds, its own exported form, the champion and the anchor.
+
+    `code` has the digests of the code that judges: see `digests`.
+    """
     member, settings = RULE.member(rule.rule.name), RULE.settings(rule.rule, "gate.rule")
     figures = _figures(evidence, task)
     matches, compared = _meet(evidence, figures, task, seed)
@@ -48,8 +50,8 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdic
         evidence.champion.identity if evidence.champion else None,
         anchor=evidence.anchor.identity if evidence.anchor else None,
         rule=rule.rule.name,
-        rule_digest=_rule_digest(rule, settings),
-        test_digest=digest_json([list(evidence.test_ids), evidence.test_labels.tolist()]),
+        rule_digest=digests.rule_digest(rule, task, seed, code),
+        test_digest=digests.test_digest(evidence.test_ids, evidence.test_labels),
         against_champion=_matched(matches.with_champion) if matches else None,
         against_anchor=_matched(matches.with_anchor) if matches else None,
         # The first champion is the first anchor.
@@ -158,12 +160,6 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
 
 def _matched(counts: Counts) -> Matched:
     return Matched(rows=counts.rows, won=counts.won, lost=counts.lost)
-
-
-def _rule_digest(rule: GateParams, settings: Settings) -> str:
-    """Return the digest of all that the recipe says of the gate, every default written out."""
-    said = rule.model_dump(mode="json")
-    return digest_json({**said, "rule": {"name": rule.rule.name, "settings": settings.model_dump(mode="json")}})
 
 
 def _reason(checks: Sequence[GateCheck], primary: str, compared: GateCheck) -> str:

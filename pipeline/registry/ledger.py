@@ -19,6 +19,7 @@ from pipeline.errors import DataError
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
+from pipeline.registry.commands import promote_command
 from pipeline.registry.reader import Reader
 from pipeline.registry.versions import LEDGER, Version
 
@@ -56,6 +57,33 @@ def find(lines: Iterable[LedgerLine], verdict: Verdict) -> LedgerLine | None:
     """Return the first line that holds a verdict."""
     judged = _line(verdict).judged
     return next((line for line in lines if line.judged == judged), None)
+
+
+def require_no_other(lines: Iterable[LedgerLine], name: str, verdict: Verdict, own: Version | None) -> None:
+    """Raise DataError if a line holds another verdict on the same models, test rows and rule.
+
+    A verdict is a function of those, so one of the two is not true, and no one here knows which. `own` is the version
+    that holds the candidate.
+    """
+    given = _line(verdict)
+    other = next((line for line in lines if line.contradicts(given)), None)
+    if other is not None:
+        way_out = (
+            f"{promote_command(own.version)} overrules both" if own else "another rule or other test rows may decide it"
+        )
+        raise DataError(
+            f"model registry: the verdict ({_in_words(given)}) contradicts line {other.number} of the ledger of {name} "
+            f"({_in_words(other)}), which judged the same models by the same rule on the same rows; "
+            f"run again to have it judged anew; if both stay, {way_out}"
+        )
+
+
+def _in_words(line: LedgerLine) -> str:
+    counts = [
+        f"{beside.won} won, {beside.lost} lost" for beside in (line.against_champion, line.against_anchor) if beside
+    ]
+    moves = ["moves the anchor"] if line.moves_anchor else []
+    return ", ".join([line.outcome, *dict.fromkeys(counts), *moves])
 
 
 def is_recorded(version: Version, verdict: Verdict, tags: Mapping[str, str]) -> bool:

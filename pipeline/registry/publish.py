@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +55,15 @@ class Description:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A judged candidate. `describe` is called only if a version has to be made."""
+    """A judged candidate. `describe` is called only if a version has to be made.
+
+    `require_given` raises DataError unless the gate can have given the verdict; called before anything is written.
+    """
 
     name: str
     folder: Path
     verdict: Verdict
+    require_given: Callable[[], None]
     describe: Callable[[], Description]
 
 
@@ -84,11 +88,14 @@ def register(
     """Do what the verdict requires, once. Nothing is imported, locked or written if there is nothing to do.
 
     `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done, `starting`
-    with what is loaded. Raises StorageError, or TryAgain: see `decide` and `writing`.
+    with what is loaded. Raises StorageError; TryAgain: see `decide` and `writing`; DataError if the gate cannot have
+    given the verdict, or if the ledger has another one.
     """
     reader, verdict = open_reader(store), candidate.verdict
     seen = _look(reader, candidate)
     action = _decided(reader, candidate, seen)
+    if _is_work(action, seen):
+        candidate.require_given()
     if _is_work(action, seen) or scratch.exists():  # the last: left behind by a killed registration
         announce(f"waiting for the registry {store.label}")
         with writing(store, lock_timeout_s):
@@ -136,7 +143,11 @@ def _look(reader: Reader, candidate: Candidate) -> _Seen:
 
 def _decided(reader: Reader, candidate: Candidate, seen: _Seen) -> RegistryAction:
     verdict = candidate.verdict
-    return decide(verdict, seen.own, seen.champion, challenge(reader, candidate.name, seen.champion, verdict.candidate))
+    met = challenge(reader, candidate.name, seen.champion, verdict.candidate)
+    action = decide(verdict, seen.own, seen.champion, met)
+    if action.is_recorded:
+        ledger.require_no_other(seen.lines, candidate.name, verdict, seen.own)
+    return action
 
 
 def _is_work(action: RegistryAction, seen: _Seen) -> bool:
@@ -167,7 +178,7 @@ def _act(
             return
         if seen.champion is not None:
             _adopt(client, reader, seen.champion)
-        line = seen.line or _add_line(client, reader, candidate, seen.lines, actor)
+        line = seen.line or _add_line(client, reader, candidate, seen, actor)
         judged = {
             versions.OUTCOME: verdict.outcome,
             versions.REASON: verdict.reason,
@@ -186,13 +197,13 @@ def _act(
             move_alias(client, reader, own, seen.champion, tags, promoted)
 
 
-def _add_line(
-    client: Any, reader: Reader, candidate: Candidate, lines: Sequence[LedgerLine], actor: Actor
-) -> LedgerLine:
+def _add_line(client: Any, reader: Reader, candidate: Candidate, seen: _Seen, actor: Actor) -> LedgerLine:
     """Add the verdict to the ledger, and return its line as it is read back."""
     runs.ensure_registered_model(client, candidate.name)
-    ledger.write(client, ledger.line_after(lines, candidate.name, candidate.verdict, actor))
-    line = ledger.find(ledger.read(reader, candidate.name), candidate.verdict)
+    ledger.write(client, ledger.line_after(seen.lines, candidate.name, candidate.verdict, actor))
+    lines = ledger.read(reader, candidate.name)
+    ledger.require_no_other(lines, candidate.name, candidate.verdict, seen.own)  # another machine's, meanwhile
+    line = ledger.find(lines, candidate.verdict)
     if line is None:
         raise TryAgain(f"model registry: the ledger of {candidate.name} has lost a line just written; run again")
     return line

@@ -20,7 +20,7 @@ def run(stage: StageContext) -> str:
     """Update the registry as the verdict says and write `reports/registration.json`; return what happened."""
     verdict = read_record(stage.dep("reports/verdict.json"), Verdict)
     candidate = Candidate(
-        stage.param("name", str), stage.dep("models/candidate"), verdict, describe=lambda: _describe(stage)
+        stage.param("name", str), stage.dep("models/candidate"), verdict, lambda: None, lambda: _describe(stage)
     )
     require_judged(candidate)
     origin = stage.origin()

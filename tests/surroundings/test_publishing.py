@@ -64,7 +64,7 @@ def run(stage):
     verdict = verdict.changed(anchor=anchor.identity, rule_digest="sha256:0", test_digest="sha256:1")
     publish.write_bundle = lambda model, exported, bundle, example: shutil.copytree(model, bundle)
     described = publish.Description({}, {"accuracy": 0.9}, {"seed": str(stage.param("seed", int))}, {}, candidate)
-    judged = publish.Candidate(stage.param("name", str), candidate, verdict, describe=lambda: described)
+    judged = publish.Candidate(stage.param("name", str), candidate, verdict, lambda: None, lambda: described)
     done = publish.register(stage.store(), judged, Actor.here(), scratch=stage.volatile(".ratchet/register"))
     write_record(stage.volatile("reports/registration.json"), done)
     return done.sentence
