@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.gate import digests
-from pipeline.gate.checks import check_of
+from pipeline.gate.checks import FIRST, check_of
 from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
 from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
@@ -79,7 +79,7 @@ def _meet(
     """Return the candidate beside the champion and the anchor; without it, the checks that say why."""
     given = evidence.predictions
     if evidence.champion is None and evidence.anchor is None:
-        return None, [check_of("first", None, None, "first model: there never was a champion", passes=True)]
+        return None, [check_of(FIRST, None, None, "first model: there never was a champion", passes=True)]
     met, held_to = _scored("champion", evidence.champion, evidence), _scored("anchor", evidence.anchor, evidence)
     problems = [each for each in (met, held_to) if isinstance(each, GateCheck)]
     if isinstance(figures, Unknown) or isinstance(given, Unknown):

@@ -71,6 +71,7 @@ def make_workspace(tmp_path, zoo, empty_database):
         root = tmp_path / folder
         root.mkdir()
         shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+        (root / "pipeline").symlink_to(ROOT / "pipeline")
         recipe = yaml.safe_load((ROOT / "params.yaml").read_text())
         recipe["name"] = NAME
         recipe["data"]["classes"] = list(CLASSES)

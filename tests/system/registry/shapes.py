@@ -15,12 +15,16 @@ import yaml
 
 from pipeline.evaluation import measuring
 from pipeline.evaluation.predictions import Predictions, write_predictions
+from pipeline.gate.digests import JUDGES
+from pipeline.gate.evidence import Answers, Evidence, Other, Unknown
+from pipeline.gate.judge import judge
 from pipeline.models import stored
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
-from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.records.metrics import MetricsReport
 from pipeline.registry import by_hand
 from pipeline.registry.store import resolve_store
 from pipeline.stages import champion, gate, register
@@ -106,18 +110,36 @@ class Workspace:
         return self.json("reports/registration.json")
 
     def rule(self, name: str, outcome: str = "promote") -> None:
-        """Write the verdict that the gate would: it starts a process, and most tests are not about it."""
+        """Write the verdict that the gate gives if the export answers as the model: that takes a process to ask."""
         self.candidate(name)
         self.run("champion")
-        met = read_record(self.root / "models" / "champion" / CHAMPION_FILE, Champion).identity
-        anchor = read_record(self.root / "models" / "anchor" / ANCHOR_FILE, Champion).identity
-        passes = "pass" if outcome == "promote" else "fail"
-        check = GateCheck(
-            name="minimum.accuracy", figure=0.9, bound=0.8, outcome=passes, sentence="as the test wants it"
+        stage = StageContext.load(self.root, "gate")
+        rule = stage.param("gate", GateParams)
+        given = Answers(self.ids, self.zoo.labels, self.zoo.answers[name])
+        evidence = Evidence(
+            candidate=self.zoo.digest(name),
+            metrics=read_record(self.root / "reports" / "metrics.json", MetricsReport),
+            test_ids=self.ids,
+            test_labels=self.zoo.labels,
+            predictions=given,
+            train=given,
+            served=given.answers[: rule.parity.rows],
+            champion=self._met("champion", CHAMPION_FILE),
+            anchor=self._met("anchor", ANCHOR_FILE),
         )
-        verdict = Verdict.of([check], check.sentence, self.zoo.digest(name), met)
-        verdict = verdict.changed(anchor=anchor, rule_digest="sha256:rule", test_digest="sha256:test")
+        verdict = judge(evidence, rule, TASK, stage.param("seed", int), stage.behaviour(*JUDGES))
+        assert verdict.outcome == outcome, verdict.reason
         write_record(self.root / "reports" / "verdict.json", verdict)
+
+    def _met(self, folder: str, file: str) -> Other | None:
+        """A model that the candidate meets, with its scores."""
+        of = read_record(self.root / "models" / folder / file, Champion)
+        if of.identity is None:
+            return None
+        if of.problem:
+            return Other(of.identity, Unknown(of.problem))
+        name = next(name for name in self.zoo.answers if self.zoo.digest(name) == of.identity.digest)
+        return Other(of.identity, TASK.score(self.zoo.labels, self.zoo.answers[name]))
 
     def json(self, path: str):
         return json.loads((self.root / path).read_text())
