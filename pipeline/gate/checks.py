@@ -31,7 +31,7 @@ class Asked:
         if check.outcome == "off":
             return None if self.may_be_off else "is not off in the recipe"
         if check.bound is None or not math.isclose(check.bound, self.bound, rel_tol=_SAME):
-            return f"is held to {check.bound}, not to {self.bound:g}"
+            return f"is held to {check.bound}, not {self.bound:g}"
         if check.outcome == "pass" and check.figure is not None:
             beyond = check.figure < check.bound if self.is_minimum else check.figure > check.bound
             return f"passes with {check.figure:g}, bound {check.bound:g}" if beyond else None

@@ -24,6 +24,7 @@ from pipeline.recipe.task import Task
 from pipeline.records.verdict import GateCheck, Matched, Verdict
 
 _PROMOTE = "ratchet registry promote"
+_RESTORE = "back from a backup"
 _PARITY_FLOOR = 1e-6  # below the resolution of float32 answers around 1, differences are noise
 
 
@@ -113,10 +114,10 @@ def _scored(role: str, other: Other | None, evidence: Evidence) -> Scored | Gate
 
 def _way_out(role: str, evidence: Evidence, why: str) -> str:
     """Return what a person can do, unless the reason says it."""
-    if _PROMOTE in why:
+    if _PROMOTE in why or _RESTORE in why:
         return ""
     if role == "champion":
-        return f'; to replace it anyway, promote the candidate by hand: `{_PROMOTE} VERSION --reason "…"`'
+        return f'; to replace it anyway, promote the version that this run registers: `{_PROMOTE} VERSION --reason "…"`'
     champion = evidence.champion.identity if evidence.champion else None
     version = champion.version if champion else "VERSION"
     return f'; to be held to the champion instead: `{_PROMOTE} {version} --anchor --reason "…"`'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+RESTORE = "bring the registry back from a backup, or publish under another `name` in params.yaml"
+
 
 def promote_command(version: int, *, is_anchor: bool = False) -> str:
     """Return the command by which a person makes a version champion, or the anchor."""

@@ -19,7 +19,7 @@ from pipeline.errors import DataError
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
-from pipeline.registry.commands import promote_command
+from pipeline.registry.commands import RESTORE, promote_command
 from pipeline.registry.reader import Reader
 from pipeline.registry.versions import LEDGER, Version
 
@@ -143,11 +143,10 @@ def _key(line: LedgerLine) -> str:
 def _parsed(name: str, key: str, text: str) -> LedgerLine:
     where = f"tag {key[:80]} of {name}"
     try:
-        line = LedgerLine.from_json(json.loads(text), where)
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _not_whole(name, f"{where} is not JSON") from error
-    except DataError as error:
-        raise _not_whole(name, str(error)) from error
+    line = LedgerLine.from_json(values, f"{_closed(name)}: {where}", way_out=RESTORE)
     if _key(line) != key:
         raise _not_whole(name, f"{where} does not have the digest it was written with")
     if line.name != name:
@@ -156,7 +155,8 @@ def _parsed(name: str, key: str, text: str) -> LedgerLine:
 
 
 def _not_whole(name: str, why: str) -> DataError:
-    return DataError(
-        f"model registry: the ledger of {name} is not whole, so nothing is promoted by it: {why}; "
-        "bring the registry back from a backup, or publish under another `name` in params.yaml"
-    )
+    return DataError(f"{_closed(name)}: {why}; {RESTORE}")
+
+
+def _closed(name: str) -> str:
+    return f"model registry: the ledger of {name} is not whole, so nothing is promoted by it"

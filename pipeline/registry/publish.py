@@ -32,7 +32,7 @@ from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
 from pipeline.registry.challenge import challenge
 from pipeline.registry.decision import RegistryAction, anchor_after, decide
-from pipeline.registry.moving import move_alias, write_tags
+from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.standing import has_files
@@ -177,7 +177,7 @@ def _act(
         if not _is_work(action, seen):
             return
         if seen.champion is not None:
-            _adopt(client, reader, seen.champion)
+            settle(client, reader, seen.champion)
         line = seen.line or _add_line(client, reader, candidate, seen, actor)
         judged = {
             versions.OUTCOME: verdict.outcome,
@@ -207,16 +207,6 @@ def _add_line(client: Any, reader: Reader, candidate: Candidate, seen: _Seen, ac
     if line is None:
         raise TryAgain(f"model registry: the ledger of {candidate.name} has lost a line just written; run again")
     return line
-
-
-def _adopt(client: Any, reader: Reader, champion: Version) -> None:
-    """Complete what an earlier Ratchet, or a killed process, has not written of a champion: see `challenge`."""
-    if versions.LAST_CHAMPION in reader.model_tags(champion.name):
-        return
-    own = versions.identity_tag(champion.identity)
-    if versions.ANCHOR not in champion.tags:
-        write_tags(client, champion, {versions.ANCHOR: own})
-    client.set_registered_model_tag(champion.name, versions.LAST_CHAMPION, own)
 
 
 def _way_back(lineage: Mapping[str, str]) -> str | None:

@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.gate.evidence import Other, Unknown
 from pipeline.gate.following import require_given
 from pipeline.recipe.recipe import GateParams
-from pipeline.records.verdict import GateCheck, Matched, Verdict
+from pipeline.records.verdict import Matched, Verdict
 from tests.gate.given import ANCHOR, BOUNDS, CHAMPION, IDS, LABELS, ROWS, TASK, check_of, judged, other, rule
 
 OFF = {"none": "a test"}
@@ -80,8 +80,8 @@ PASSES = {"outcome": "pass", "figure": 9.0}
         (edited(judged(), slice_class_cat=None), "has no check slice.class.cat"),
         (edited(judged(), minimum_accuracy=None), "has no check minimum.accuracy"),
         (edited(judged(), parity=None), "has no check parity"),
-        (edited(judged(), predictions={"bound": 10, "figure": 10}), "check predictions that is held to 10, not to 2000"),
-        (edited(judged(), minimum_accuracy={"bound": 0.1}), "check minimum.accuracy that is held to 0.1, not to 0.7"),
+        (edited(judged(), predictions={"bound": 10, "figure": 10}), "check predictions that is held to 10, not 2000"),
+        (edited(judged(), minimum_accuracy={"bound": 0.1}), "check minimum.accuracy that is held to 0.1, not 0.7"),
         (edited(judged(), minimum_accuracy={"figure": 0.6}), "check minimum.accuracy that passes with 0.6, bound 0.7"),
         (edited(judged(), parity={"figure": 0.1}), "check parity that passes with 0.1, bound 0.0001"),
         (edited(judged(), slice_class_cat={"figure": 0.1}), "check slice.class.cat that passes with 0.1, bound 1.64"),
@@ -100,7 +100,7 @@ PASSES = {"outcome": "pass", "figure": 9.0}
         (judged().changed(anchor=CHAMPION), "has two outcomes of the match with the same model"),
         (judged(champion=None, anchor=None).changed(moves_anchor=False), "says of a first model that it is not the"),
         (
-            judged().changed(checks=(*judged().checks, GateCheck(name="mine", figure=1, bound=1, outcome="pass", sentence=""))),
+            judged().changed(checks=(*judged().checks, check_of(judged(), "step").changed(name="mine"))),
             "has a check that nobody asks for: mine",
         ),
         (judged().changed(checks=(*judged().checks, judged().checks[0])), "has a check that nobody asks for"),
