@@ -14,10 +14,12 @@ class Registration(Record):
     """The outcome of registering a candidate. `version` is the one that holds it, None if no version does.
 
     `line` is the number of the ledger's line that holds the verdict, `verdicts` how many verdicts the ledger holds that
-    were given against the same anchor, this one included. Record version 1 knew no ledger.
+    were given against the same anchor, this one included. `anchor` says who left the anchor that
+    the candidate was held to in force, or who made it the anchor, and why; None where nobody did that by hand. Record
+    version 1 knew no ledger, record version 2 nobody's hand.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     outcome: RegistrationOutcome
     name: str
     version: int | None
@@ -26,3 +28,4 @@ class Registration(Record):
     registry: str
     line: int | None = None
     verdicts: int | None = None
+    anchor: str | None = None

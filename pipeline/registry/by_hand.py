@@ -13,6 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.records.identity import Identity
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
+from pipeline.registry.anchor import ANCHORED, PROMOTED
 from pipeline.registry.challenge import in_force, last_champion
 from pipeline.registry.fetch import fetch
 from pipeline.registry.moving import move_alias, settle, write_tags
@@ -65,7 +66,7 @@ def promote(
         held = "it is the anchor" if anchor == version.identity else f"the anchor stays v{anchor.version}"
         before = versions.identity_tag(_before(reader, version, champion))
         if is_champion:
-            event = actor.event("made the anchor by hand", reason, before, anchor=kept)
+            event = actor.event(ANCHORED, reason, before, anchor=kept)
             tags = {versions.ANCHOR: kept, versions.HISTORY: versions.history_tag(version.history, event)}
             _tag(store, reader, version, tags)
             return f"{named} is champion as before; {held}"
@@ -75,7 +76,7 @@ def promote(
             version,
             champion,
             {versions.REPLACED: before, versions.ANCHOR: kept},
-            actor.event("promoted by hand", reason, before, anchor=kept),
+            actor.event(PROMOTED, reason, before, anchor=kept),
         )
     place = f", in place of v{champion.version}" if champion and champion.version != version.version else ""
     return f"{named} is champion{place}; {held}"

@@ -18,8 +18,8 @@ that it is done, and then the alias is on its version; everybody else was told t
 two can give way to each other (one finds the champion moved in 3, the other a stronger claim in 5); then both are told
 to try again, and until the next run the alias is on one of two versions that passed the gate. In the moment between 4
 and 5 the alias may be on the weaker version, which passed the gate as well; if the process is killed in that moment, it
-stays there, and as that is not the last champion, a person is asked. And another tool that sets the alias leaves no claim: what it does between 3 and 4
-is overwritten.
+stays there, and as that is not the last champion, a person is asked. And another tool that sets the alias leaves no
+claim: what it does between 3 and 4 is overwritten.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from pipeline.models import stored
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
-from pipeline.registry import ledger, runs, versions
+from pipeline.registry import anchor, ledger, runs, versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
 from pipeline.registry.challenge import challenge
@@ -121,6 +121,7 @@ def register(
         registry=store.label,
         line=seen.line.number if seen.line else None,
         verdicts=ledger.verdicts_given(seen.lines, verdict),
+        anchor=anchor.by_hand(reader, verdict.champion, verdict.anchor),
     )
 
 
@@ -191,9 +192,9 @@ def _act(
             write_tags(client, own, judged)
         if action.moves_alias and own is not None:
             # Making the version took a while, and the lock does not cover other machines: see `moving`.
-            anchor = versions.identity_tag(anchor_after(verdict, own.identity))
-            promoted = actor.event("promoted", verdict.reason, replaced, anchor=anchor)
-            tags = {**judged, versions.REPLACED: replaced, versions.ANCHOR: anchor}
+            held = versions.identity_tag(anchor_after(verdict, own.identity))
+            promoted = actor.event("promoted", verdict.reason, replaced, anchor=held)
+            tags = {**judged, versions.REPLACED: replaced, versions.ANCHOR: held}
             move_alias(client, reader, own, seen.champion, tags, promoted)
 
 

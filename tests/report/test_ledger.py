@@ -87,7 +87,10 @@ def test_the_page_says_whom_the_candidate_met_and_what_the_test_rows_have_given(
     assert "once it is champion, it is the anchor" in text
     assert "What these test rows can show: 400 rows: a gain of 3 points would be found." in text
     assert "Line 12 of the ledger, and 73 verdicts against this anchor: 20 % of the error" in text
-    edit(project / "reports" / "registration.json", lambda values: values.update({"verdicts": 400}))
+    assert "anchor v1, the champion that was last proven better than the anchor before it" in text
+    by_hand = "it stayed when ann promoted v3 by hand: approved"
+    edit(project / "reports" / "registration.json", lambda values: values.update({"verdicts": 400, "anchor": by_hand}))
+    assert "champion v3 and anchor v1 (it stayed when ann promoted v3 by hand: approved)." in shown(project)
     assert "100 % of the error that all of them together may have (5 %) is spent, and it covers no more" in shown(
         project
     )
