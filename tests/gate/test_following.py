@@ -75,6 +75,8 @@ PASSES = {"outcome": "pass", "figure": 9.0}
     ("forged", "why"),
     [
         (edited(REFUSED, step={"outcome": "pass", "figure": 0.01}, total=PASSES), "says of step what its counts do"),
+        (edited(judged(), step={"outcome": "fail"}), "says of step what its counts do not say"),
+        (edited(judged(), total={"figure": 9.0}), "says of total what its counts do not say"),
         (edited(REFUSED, step={"outcome": "pass", "figure": 0.01}, total=None), "has no check total"),
         (edited(REFUSED, step=None, total=None), "has no check step"),
         (edited(judged(), slice_class_cat=None), "has no check slice.class.cat"),

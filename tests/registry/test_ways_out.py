@@ -11,9 +11,11 @@ import pytest
 from pipeline.errors import DataError, UsageError
 from pipeline.models import stored
 from pipeline.records.identity import Identity
-from pipeline.registry import by_hand, ledger, tracking
+from pipeline.records.verdict import Verdict
+from pipeline.registry import by_hand, ledger, runs, tracking
 from pipeline.registry.challenge import Challenge, in_force
 from pipeline.registry.champion import write_anchor
+from pipeline.registry.publish import Candidate, register
 from pipeline.registry.reader import champion_of
 from pipeline.registry.versions import ANCHOR, LAST_ANCHOR, LAST_CHAMPION, REPLACED, history_tag
 from tests.models.made import architecture
@@ -158,3 +160,37 @@ def test_a_broken_line_is_told_with_the_way_out_of_a_ledger(registry: LocalRegis
     assert str(raised.value).endswith(
         "must be a JSON object; bring the registry back from a backup, or publish under another `name` in params.yaml"
     )
+
+
+class Beside(Client):
+    """The client of a machine beside which another one writes the contrary line at the same moment."""
+
+    def __init__(self, registry: LocalRegistry, other: Verdict) -> None:
+        super().__init__(registry)
+        self._line = ledger.line_after(lines_of(registry), "pets", other, ANN)
+
+    def set_registered_model_tag(self, name: str, key: str, text: str) -> None:
+        super().set_registered_model_tag(name, key, text)
+        if key.startswith("ratchet.ledger.000001."):
+            ledger.write(Client(self._registry), self._line)
+
+    def get_experiment_by_name(self, _: str) -> None:
+        return None
+
+
+def test_two_machines_that_judge_the_same_otherwise_at_one_moment_promote_nothing(
+    registry: LocalRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, met = registry.reader.version("pets", 3), now(registry)
+    assert own is not None
+    given = judged(own.digest, met.champion, met.anchor)
+    other = judged(own.digest, met.champion, met.anchor, promotes=False)
+    monkeypatch.setattr(tracking, "open_client", lambda _: Beside(registry, other))
+    monkeypatch.setattr(runs, "ensure_registered_model", lambda *_: None)
+    candidate = Candidate("pets", tmp_path / "3", given, lambda: None, lambda: pytest.fail("nothing is made"))
+    with pytest.raises(DataError, match="contradicts line 1"):
+        register(registry.store, candidate, ANN, tmp_path / "scratch")
+    assert now(registry) == met
+    assert len(lines_of(registry)) == 2
+    with pytest.raises(DataError, match="contradicts line 1"):
+        register(registry.store, candidate, ANN, tmp_path / "scratch")

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.records.champion import CHAMPION_FILE, Champion
-from pipeline.registry import by_hand
+from pipeline.registry import by_hand, ledger
+from pipeline.registry.reader import open_reader
 from pipeline.storage.record_files import read_record
 from tests.system.registry.shapes import NAME
 
@@ -101,6 +102,40 @@ def test_a_verdict_on_another_model_is_refused(workspace):
     with pytest.raises(DataError, match="judges another model"):
         workspace.run("register")
     assert workspace.versions() == []
+
+
+def edit(workspace, **checks):
+    """Write the verdict again as a person might: it promotes, and these figures are in its checks."""
+    path = workspace.root / "reports" / "verdict.json"
+    verdict = workspace.json("reports/verdict.json")
+    for check in verdict["checks"]:
+        check |= {"outcome": "pass", "figure": checks.get(check["name"], check["figure"])}
+    path.write_text(json.dumps({**verdict, "outcome": "promote"}))
+
+
+def test_a_verdict_that_was_edited_moves_nothing(workspace):
+    workspace.publish("first")
+    workspace.rule("bad", "refuse")
+    before = [version.to_json() for version in workspace.versions()]
+    edit(workspace)
+    with pytest.raises(
+        DataError, match=r"the verdict has a check \S+ that passes with .*run again, and the gate judges"
+    ):
+        workspace.run("register")
+    assert [version.to_json() for version in workspace.versions()] == before
+    assert len(ledger.read(open_reader(workspace.store), NAME)) == 1
+
+
+def test_one_that_fits_itself_moves_nothing_where_the_ledger_says_otherwise(workspace):
+    workspace.publish("first")
+    workspace.publish("bad", "refuse")
+    before = [version.to_json() for version in workspace.versions()]
+    bounds = {check["name"]: check["bound"] for check in workspace.json("reports/verdict.json")["checks"]}
+    edit(workspace, **bounds)
+    with pytest.raises(DataError, match=r"contradicts line 2 of the ledger of shapes .*registry promote 2 --reason"):
+        workspace.run("register")
+    assert [version.to_json() for version in workspace.versions()] == before
+    assert len(ledger.read(open_reader(workspace.store), NAME)) == 2
 
 
 @pytest.mark.parametrize("names", [("first", "first"), ("first", "second")], ids=["the same", "different"])
