@@ -73,8 +73,7 @@ def require_no_other(lines: Iterable[LedgerLine], name: str, verdict: Verdict, o
         )
         raise DataError(
             f"model registry: the verdict ({_in_words(given)}) contradicts line {other.number} of the ledger of {name} "
-            f"({_in_words(other)}), which judged the same models by the same rule on the same rows; "
-            f"run again to have it judged anew; if both stay, {way_out}"
+            f"({_in_words(other)}) on the same models, rows and rule; run again; if both stay, {way_out}"
         )
 
 

@@ -141,6 +141,13 @@ def test_a_person_can_overrule_a_verdict_and_the_line_that_contradicts_it(regist
     assert after == Challenge(refused.identity, met.anchor)
 
 
+def test_an_anchor_made_by_hand_is_remembered_beside_the_champion(registry: LocalRegistry) -> None:
+    champion = now(registry).champion
+    assert champion is not None
+    by_hand.promote(registry.store, "pets", "2", "so it is", is_anchor=True, actor=ANN)
+    assert registry.reader.model_tags("pets")[LAST_ANCHOR] == f"2 {champion.digest}"
+
+
 def test_a_roll_back_brings_back_champion_and_anchor_and_is_no_problem(registry: LocalRegistry) -> None:
     by_hand.promote(registry.store, "pets", "3", "so it is", is_anchor=True, actor=ANN)
     by_hand.rollback(registry.store, "pets", "worse", actor=ANN)
