@@ -181,7 +181,7 @@ def test_a_verdict_that_contradicts_the_ledger_is_not_carried_out(registry, mode
     with pytest.raises(
         DataError,
         match=r"the verdict \(promote, 9 won, 2 lost\) contradicts line 1 of the ledger of pets \(refuse, 9 won, 2 "
-        r"lost\) on the same models, rows and rule; run again; if both stay, `ratchet registry promote 2 --reason \"…\"`",
+        r"lost\) on the same models, rows and rule; run again; if both stay, `ratchet registry promote 2 --reason ",
     ):
         registered(registry, model, verdict(champion=met))
     assert not registry.store.lock.exists()
