@@ -104,7 +104,8 @@ def evidence(
 
 def judged(root: Path, given: Recipe, task: Task, ours: float, theirs: float, champions_task: str = "") -> Verdict:
     evaluate(root, task, answers(ours))
-    return judge(evidence(root, given, task, answers(theirs), champions_task), given.gate, task, given.seed)
+    found = evidence(root, given, task, answers(theirs), champions_task)
+    return judge(found, given.gate, task, given.seed, code={})
 
 
 def test_a_candidate_that_is_closer_than_the_champion_is_promoted(tmp_path: Path, given: Recipe, task: Task) -> None:

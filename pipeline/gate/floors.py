@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.gate.checks import check_of, off, rounded
+from pipeline.gate.checks import Asked, check_of, off, rounded
 from pipeline.gate.evidence import Unknown
 from pipeline.gate.figures import Figures
 from pipeline.gate.intervals import Limits, Values, of_mean, of_share
@@ -59,6 +59,21 @@ def check_bounds(figures: Figures | Unknown, rule: GateParams, task: Task, seed:
             find, where = partial(of_slice, column, value), f"slices.{column}.{value}."
             checks += _checks(bounds, of_slices, find, rule.confidence, where, f" of {value}")
     return checks
+
+
+def bounds_asked(rule: GateParams) -> dict[str, Asked]:
+    """Return what the check of each bound is held to, by its name."""
+    of_slices = {
+        f"slices.{column}.{value}.": bounds
+        for column, by_value in rule.slices.items()
+        for value, bounds in by_value.items()
+    }
+    return {
+        f"{below}{side}.{name}": Asked(bound, is_minimum=side == "minimum")
+        for below, bounds in {"": rule, **of_slices}.items()
+        for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum))
+        for name, bound in given.items()
+    }
 
 
 def primary_check(task: Task) -> str:

@@ -7,11 +7,12 @@ A figure that could not be obtained comes as `Unknown`, with the reason, and fai
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.gate.checks import check_of
+from pipeline.gate import digests
+from pipeline.gate.checks import FIRST, check_of
 from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
 from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
@@ -20,17 +21,19 @@ from pipeline.gate.paired import Counts
 from pipeline.gate.renewal import in_words, renewal_of
 from pipeline.gate.words import number
 from pipeline.recipe.recipe import RULE, GateParams
-from pipeline.recipe.settings import Settings
 from pipeline.recipe.task import Task
-from pipeline.records.digests import digest_json
 from pipeline.records.verdict import GateCheck, Matched, Verdict
 
 _PROMOTE = "ratchet registry promote"
+_RESTORE = "back from a backup"
 _PARITY_FLOOR = 1e-6  # below the resolution of float32 answers around 1, differences are noise
 
 
-def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdict:
-    """Check a candidate against its bounds, its own exported form, the champion and the anchor."""
+def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Mapping[str, str]) -> Verdict:
+    """Check a candidate against its bounds, its own exported form, the champion and the anchor.
+
+    `code` has the digests of the code that judges: see `digests`.
+    """
     member, settings = RULE.member(rule.rule.name), RULE.settings(rule.rule, "gate.rule")
     figures = _figures(evidence, task)
     matches, compared = _meet(evidence, figures, task, seed)
@@ -50,8 +53,8 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int) -> Verdic
         evidence.champion.identity if evidence.champion else None,
         anchor=evidence.anchor.identity if evidence.anchor else None,
         rule=rule.rule.name,
-        rule_digest=_rule_digest(rule, settings),
-        test_digest=digest_json([list(evidence.test_ids), evidence.test_labels.tolist()]),
+        rule_digest=digests.rule_digest(rule, task, seed, code),
+        test_digest=digests.test_digest(evidence.test_ids, evidence.test_labels),
         against_champion=_matched(matches.with_champion) if matches else None,
         against_anchor=_matched(matches.with_anchor) if matches else None,
         # The first champion is the first anchor.
@@ -81,7 +84,7 @@ def _meet(
     """Return the candidate beside the champion and the anchor; without it, the checks that say why."""
     given = evidence.predictions
     if evidence.champion is None and evidence.anchor is None:
-        return None, [check_of("first", None, None, "first model: there never was a champion", passes=True)]
+        return None, [check_of(FIRST, None, None, "first model: there never was a champion", passes=True)]
     met, held_to = _scored("champion", evidence.champion, evidence), _scored("anchor", evidence.anchor, evidence)
     problems = [each for each in (met, held_to) if isinstance(each, GateCheck)]
     if isinstance(figures, Unknown) or isinstance(given, Unknown):
@@ -115,10 +118,10 @@ def _scored(role: str, other: Other | None, evidence: Evidence) -> Scored | Gate
 
 def _way_out(role: str, evidence: Evidence, why: str) -> str:
     """Return what a person can do, unless the reason says it."""
-    if _PROMOTE in why:
+    if _PROMOTE in why or _RESTORE in why:
         return ""
     if role == "champion":
-        return f'; to replace it anyway, promote the candidate by hand: `{_PROMOTE} VERSION --reason "…"`'
+        return f'; to replace it anyway, promote the version that this run registers: `{_PROMOTE} VERSION --reason "…"`'
     champion = evidence.champion.identity if evidence.champion else None
     version = champion.version if champion else "VERSION"
     return f'; to be held to the champion instead: `{_PROMOTE} {version} --anchor --reason "…"`'
@@ -162,12 +165,6 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
 
 def _matched(counts: Counts) -> Matched:
     return Matched(rows=counts.rows, won=counts.won, lost=counts.lost)
-
-
-def _rule_digest(rule: GateParams, settings: Settings) -> str:
-    """Return the digest of all that the recipe says of the gate, every default written out."""
-    said = rule.model_dump(mode="json")
-    return digest_json({**said, "rule": {"name": rule.rule.name, "settings": settings.model_dump(mode="json")}})
 
 
 def _reason(checks: Sequence[GateCheck], primary: str, compared: GateCheck) -> str:

@@ -1,4 +1,4 @@
-"""The candidate beside the models before it: the scores of each on the same test rows."""
+"""The candidate beside the models before it: the scores of each on the same test rows, and what they come to."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ class Scored:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Champion and anchor, and on how many rows the candidate scores higher and lower than each."""
+
+    champion: Identity
+    anchor: Identity
+    with_champion: Counts
+    with_anchor: Counts
+
+
+@dataclass(frozen=True)
 class Matches:
     """The candidate's scores, those of the champion and of the anchor, and the slices of the rows by their column."""
 
@@ -47,6 +57,11 @@ class Matches:
     def with_anchor(self) -> Counts:
         """On how many rows the candidate scores higher and lower than the anchor."""
         return count(self.candidate, self.anchor.scores)
+
+    @property
+    def counted(self) -> Counted:
+        """The counts alone."""
+        return Counted(self.champion.identity, self.anchor.identity, self.with_champion, self.with_anchor)
 
     def of_slice(self, column: str, value: str) -> npt.NDArray[np.bool_]:
         """Return which rows are in a slice, `[row] bool`."""

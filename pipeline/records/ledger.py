@@ -7,7 +7,7 @@ from typing import Self
 
 from pipeline.records.digests import digest_json
 from pipeline.records.record import Record
-from pipeline.records.verdict import Matched, Verdict, VerdictOutcome
+from pipeline.records.verdict import REFUSE, Matched, Verdict, VerdictOutcome
 
 _LONGEST_BY = 200  # characters
 
@@ -62,6 +62,26 @@ class LedgerLine(Record):
     @property
     def judged(self) -> tuple[object, ...]:
         """What the verdict is made of: alike for two lines that hold the same one, whoever asked for it and when."""
-        models = (self.candidate, self.champion, self.anchor)
-        matches = (self.against_champion, self.against_anchor)
-        return (*models, self.rule, self.test, *matches, self.outcome, self.moves_anchor)
+        return (*self._of, *self._is)
+
+    def contradicts(self, other: LedgerLine) -> bool:
+        """Return whether two lines hold different verdicts on the same models, test rows and rule: one is not true.
+
+        A candidate may be refused because it could not be compared, as long as files are gone: that contradicts
+        nothing.
+        """
+        return self._of == other._of and self._is != other._is and not (self._is_closed or other._is_closed)
+
+    @property
+    def _of(self) -> tuple[object, ...]:
+        """What decides a verdict."""
+        return self.candidate, self.champion, self.anchor, self.rule, self.test
+
+    @property
+    def _is(self) -> tuple[object, ...]:
+        """What it says."""
+        return self.against_champion, self.against_anchor, self.outcome, self.moves_anchor
+
+    @property
+    def _is_closed(self) -> bool:
+        return self.champion is not None and self.against_champion is None and self.outcome == REFUSE

@@ -35,14 +35,17 @@ class Record(BaseModel):
         return {**version, **self.model_dump(mode="json", by_alias=True)}
 
     @classmethod
-    def from_json(cls, value: Any, where: str) -> Self:
-        """Build the record from a JSON value; raise DataError, led by `where`, if invalid or of a later version."""
+    def from_json(cls, value: Any, where: str, way_out: str = "make it again") -> Self:
+        """Build the record from a JSON value; raise DataError, led by `where`, if invalid or of a later version.
+
+        `way_out` is what a person can do about one that is invalid.
+        """
         if not isinstance(value, dict):
-            raise DataError(f"{where}: must be a JSON object; make it again")
+            raise DataError(f"{where}: must be a JSON object; {way_out}")
         values = dict(value)
         version = values.pop(_VERSION_KEY, 1)
         if type(version) is not int or version < 1:
-            raise DataError(f"{where}: {_VERSION_KEY} is {version!r:.40}, not a whole number above 0; make it again")
+            raise DataError(f"{where}: {_VERSION_KEY} is {version!r:.40}, not a whole number above 0; {way_out}")
         if version > cls.VERSION:
             raise DataError(f"{where}: written by a later Ratchet ({_VERSION_KEY} {version}); use that one, or update")
         values = cls.upgraded(values, version)
@@ -52,12 +55,12 @@ class Record(BaseModel):
             problem = error.errors(include_url=False)[0]
             # pydantic adds the member of a union that refused the value; the key is what people know.
             key = ".".join(str(part) for part in problem["loc"] if part not in _UNION_MEMBERS)
-            raise DataError(f"{where}: {f'{key}: ' if key else ''}{message_of(problem)}; make it again") from error
+            raise DataError(f"{where}: {f'{key}: ' if key else ''}{message_of(problem)}; {way_out}") from error
         for key, value in values.items():  # where any JSON may stand, NaN has not been looked for
             try:
                 json.dumps(value, allow_nan=False)
             except ValueError as error:
-                raise DataError(f"{where}: {key}: holds a number that is not finite; make it again") from error
+                raise DataError(f"{where}: {key}: holds a number that is not finite; {way_out}") from error
         return record
 
     @classmethod

@@ -15,7 +15,9 @@ class Registration(Record):
 
     `line` is the number of the ledger's line that holds the verdict, `verdicts` how many verdicts the ledger holds that
     were given against the same anchor, this one included, and `verdicts_on_rows` how many on the very same test rows,
-    whose digest is `test`. Record version 1 knew no ledger, version 2 did not count by rows.
+    whose digest is `test`. `anchor` says who left the anchor that the candidate was held to in force, or who made it
+    the anchor, and why; None where nobody did that by hand. Record version 1 knew no ledger, version 2 did not count by
+    rows, nor did it know of anybody's hand.
     """
 
     VERSION: ClassVar[int] = 3
@@ -29,3 +31,4 @@ class Registration(Record):
     verdicts: int | None = None
     verdicts_on_rows: int | None = None
     test: str = ""
+    anchor: str | None = None

@@ -86,10 +86,11 @@ class Verdict(Record):
     """The gate's verdict on a candidate, named by its digest.
 
     It was compared with the champion and the anchor: the champion that was last proven better than the anchor before
-    it. `rule` is the name of the rule, `rule_digest` of all that the recipe says of the gate, `test_digest` of the test
-    rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. `shows` says in words which gain
-    these test rows can show, `over_use` what the champion's figures on older and newer ones say (`renewal`; None if it
-    is not known which rows the champion was judged by). Record version 1 knew no anchor, version 2 no renewal.
+    it. `rule` is the name of the rule, `rule_digest` of all that decides it besides models and rows, `test_digest` of
+    the test rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. `shows` says in words
+    which gain these test rows can show, `over_use` what the champion's figures on older and newer ones say (`renewal`;
+    None if it is not known which rows the champion was judged by). Record version 1 knew no anchor, version 2 no
+    renewal.
     """
 
     VERSION: ClassVar[int] = _VERSION_WITH_RENEWALS

@@ -9,13 +9,14 @@ import json
 import tempfile
 from pathlib import Path
 
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import UsageError
 from pipeline.records.identity import Identity
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
-from pipeline.registry.challenge import in_force
+from pipeline.registry.anchor import ANCHORED, PROMOTED
+from pipeline.registry.challenge import in_force, last_champion
 from pipeline.registry.fetch import fetch
-from pipeline.registry.moving import move_alias
+from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, no_version, open_reader
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
@@ -56,17 +57,18 @@ def promote(
         reader = open_reader(store)
         version, champion = _find(reader, name, which), champion_of(reader, name)
         named = f"{name} v{version.version}"
-        if version.is_champion and not is_anchor:
+        is_champion = version.is_champion and in_force(reader, name, champion).problem is None
+        if is_champion and not is_anchor:
             raise UsageError(f"{named} is the champion already")
         _verify(store, reader, version)
         anchor = version.identity if is_anchor else _anchor_in_force(reader, version, champion)
         kept = versions.identity_tag(anchor)
         held = "it is the anchor" if anchor == version.identity else f"the anchor stays v{anchor.version}"
-        before = versions.identity_tag(champion.identity if champion else _last_champion(reader, version))
-        if version.is_champion:
-            event = actor.event("made the anchor by hand", reason, before, anchor=kept)
+        before = versions.identity_tag(_before(reader, version, champion))
+        if is_champion:
+            event = actor.event(ANCHORED, reason, before, anchor=kept)
             tags = {versions.ANCHOR: kept, versions.HISTORY: versions.history_tag(version.history, event)}
-            _tag(store, version, tags)
+            _tag(store, reader, version, tags)
             return f"{named} is champion as before; {held}"
         _move(
             store,
@@ -74,9 +76,10 @@ def promote(
             version,
             champion,
             {versions.REPLACED: before, versions.ANCHOR: kept},
-            actor.event("promoted by hand", reason, before, anchor=kept),
+            actor.event(PROMOTED, reason, before, anchor=kept),
         )
-    return f"{named} is champion{f', in place of v{champion.version}' if champion else ''}; {held}"
+    place = f", in place of v{champion.version}" if champion and champion.version != version.version else ""
+    return f"{named} is champion{place}; {held}"
 
 
 def _anchor_in_force(reader: Reader, version: Version, champion: Version | None) -> Identity:
@@ -90,12 +93,14 @@ def _anchor_in_force(reader: Reader, version: Version, champion: Version | None)
     return met.anchor or version.identity
 
 
-def _last_champion(reader: Reader, version: Version) -> Identity | None:
-    """Return whom a version replaces where the alias is gone: the last champion, or whom that had replaced."""
-    try:
-        last = in_force(reader, version.name, None).champion
-    except DataError:  # nothing says any more who that was, and a person names the next one
-        return None
+def _before(reader: Reader, version: Version, champion: Version | None) -> Identity | None:
+    """Return whom a version replaces: the version with the alias, or else the last champion, or whom it had replaced.
+
+    None if nothing says any more who that was.
+    """
+    last = champion.identity if champion else last_champion(reader, version.name)
+    if last == version.identity and champion is not None:
+        last = last_champion(reader, version.name)
     return version.replaced if last == version.identity else last
 
 
@@ -128,7 +133,7 @@ def rollback(
                 "`ratchet registry promote` makes it champion against the gate"
             )
         _verify(store, reader, target)
-        _mark(store, champion, target, reason, actor)
+        _mark(store, reader, champion, target, reason, actor)
         # A restored version keeps the tags of its time: of the champion it once replaced, and of the anchor. One that
         # an earlier Ratchet has made champion has none of an anchor: it is the anchor.
         kept = target.tags.get(versions.ANCHOR, versions.identity_tag(target.identity))
@@ -138,7 +143,7 @@ def rollback(
     return f"{name} v{target.version} is champion again; v{champion.version} is rolled back"
 
 
-def _mark(store: Store, version: Version, target: Version, reason: str, actor: Actor) -> None:
+def _mark(store: Store, reader: Reader, version: Version, target: Version, reason: str, actor: Actor) -> None:
     """Tag the version as rolled back. This comes first, so that a kill cannot leave a rollback unmarked."""
     event = actor.event("rolled back", reason, versions.identity_tag(version.identity))
     mark = {"by": actor.by, "at_utc": actor.at_utc, "reason": reason, "restored": target.version}
@@ -146,16 +151,17 @@ def _mark(store: Store, version: Version, target: Version, reason: str, actor: A
         versions.ROLLED_BACK: json.dumps(mark, ensure_ascii=False),
         versions.HISTORY: versions.history_tag(version.history, event),
     }
-    _tag(store, version, tags)
+    _tag(store, reader, version, tags)
 
 
-def _tag(store: Store, version: Version, tags: dict[str, str]) -> None:
+def _tag(store: Store, reader: Reader, version: Version, tags: dict[str, str]) -> None:
+    """Write tags of the champion."""
     from pipeline.registry import tracking
 
     client = tracking.open_client(store)
     with tracking.failures_named(store):
-        for key, text in tags.items():
-            client.set_model_version_tag(version.name, str(version.version), key, text)
+        write_tags(client, version, tags)
+        settle(client, reader, reader.version(version.name, version.version) or version)
 
 
 def _move(
@@ -170,6 +176,8 @@ def _move(
 
     client = tracking.open_client(store)
     with tracking.failures_named(store):
+        if champion is not None:
+            settle(client, reader, champion)
         move_alias(client, reader, version, champion, tags, event)
         if version.is_rolled_back:
             client.delete_model_version_tag(version.name, str(version.version), versions.ROLLED_BACK)

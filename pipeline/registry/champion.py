@@ -14,7 +14,8 @@ from pipeline.errors import DataError
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
-from pipeline.registry.challenge import Challenge, promote_command
+from pipeline.registry.challenge import Challenge
+from pipeline.registry.commands import promote_command
 from pipeline.registry.fetch import fetch, fetch_judged_by
 from pipeline.registry.reader import Reader
 from pipeline.registry.store import Store

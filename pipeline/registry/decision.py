@@ -8,7 +8,8 @@ from pipeline.errors import TryAgain
 from pipeline.records.identity import Identity
 from pipeline.records.registration import RegistrationOutcome
 from pipeline.records.verdict import Verdict
-from pipeline.registry.challenge import Challenge, promote_command
+from pipeline.registry.challenge import Challenge
+from pipeline.registry.commands import promote_command
 from pipeline.registry.versions import Version
 
 

@@ -19,6 +19,7 @@ from pipeline.errors import DataError
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
+from pipeline.registry.commands import RESTORE, promote_command
 from pipeline.registry.reader import Reader
 from pipeline.registry.versions import LEDGER, Version
 
@@ -56,6 +57,32 @@ def find(lines: Iterable[LedgerLine], verdict: Verdict) -> LedgerLine | None:
     """Return the first line that holds a verdict."""
     judged = _line(verdict).judged
     return next((line for line in lines if line.judged == judged), None)
+
+
+def require_no_other(lines: Iterable[LedgerLine], name: str, verdict: Verdict, own: Version | None) -> None:
+    """Raise DataError if a line holds another verdict on the same models, test rows and rule.
+
+    A verdict is a function of those, so one of the two is not true, and no one here knows which. `own` is the version
+    that holds the candidate.
+    """
+    given = _line(verdict)
+    other = next((line for line in lines if line.contradicts(given)), None)
+    if other is not None:
+        way_out = (
+            f"{promote_command(own.version)} overrules both" if own else "another rule or other test rows may decide it"
+        )
+        raise DataError(
+            f"model registry: the verdict ({_in_words(given)}) contradicts line {other.number} of the ledger of {name} "
+            f"({_in_words(other)}) on the same models, rows and rule; run again; if both stay, {way_out}"
+        )
+
+
+def _in_words(line: LedgerLine) -> str:
+    counts = [
+        f"{beside.won} won, {beside.lost} lost" for beside in (line.against_champion, line.against_anchor) if beside
+    ]
+    moves = ["moves the anchor"] if line.moves_anchor else []
+    return ", ".join([line.outcome, *dict.fromkeys(counts), *moves])
 
 
 def is_recorded(version: Version, verdict: Verdict, tags: Mapping[str, str]) -> bool:
@@ -120,11 +147,10 @@ def _key(line: LedgerLine) -> str:
 def _parsed(name: str, key: str, text: str) -> LedgerLine:
     where = f"tag {key[:80]} of {name}"
     try:
-        line = LedgerLine.from_json(json.loads(text), where)
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _not_whole(name, f"{where} is not JSON") from error
-    except DataError as error:
-        raise _not_whole(name, str(error)) from error
+    line = LedgerLine.from_json(values, f"{_closed(name)}: {where}", way_out=RESTORE)
     if _key(line) != key:
         raise _not_whole(name, f"{where} does not have the digest it was written with")
     if line.name != name:
@@ -133,7 +159,8 @@ def _parsed(name: str, key: str, text: str) -> LedgerLine:
 
 
 def _not_whole(name: str, why: str) -> DataError:
-    return DataError(
-        f"model registry: the ledger of {name} is not whole, so nothing is promoted by it: {why}; "
-        "bring the registry back from a backup, or publish under another `name` in params.yaml"
-    )
+    return DataError(f"{_closed(name)}: {why}; {RESTORE}")
+
+
+def _closed(name: str) -> str:
+    return f"model registry: the ledger of {name} is not whole, so nothing is promoted by it"

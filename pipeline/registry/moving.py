@@ -10,16 +10,16 @@ this compares and swaps as far as tags allow:
 4. The alias is moved.
 5. Both are read once more: if a stronger claim was made in between, the alias goes to that version, and the own claim
    is withdrawn, as in 3. If a weaker one has moved the alias meanwhile, it is moved back.
-6. A tag of the registered model says that there was this champion: see `challenge`.
+6. Tags of the registered model say that there was this champion, and with which anchor: see `challenge`.
 
 The claim that has seen more is the stronger (who has seen another's claim before it began does not look for it again),
 then a person's, then that of the version that was registered first. So at most one who took part is told
 that it is done, and then the alias is on its version; everybody else was told to try again. What is not guaranteed:
 two can give way to each other (one finds the champion moved in 3, the other a stronger claim in 5); then both are told
 to try again, and until the next run the alias is on one of two versions that passed the gate. In the moment between 4
-and 5 the alias may be on the weaker version, which passed the gate as well; it stays there if the process is killed in
-that moment, and until the next run. And another tool that sets the alias leaves no claim: what it does between 3 and 4
-is overwritten.
+and 5 the alias may be on the weaker version, which passed the gate as well; if the process is killed in that moment, it
+stays there, and as that is not the last champion, a person is asked. And another tool that sets the alias leaves no
+claim: what it does between 3 and 4 is overwritten.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from typing import Any, NoReturn
 
 from pipeline.errors import TryAgain
 from pipeline.registry import versions
+from pipeline.registry.challenge import in_force
 from pipeline.registry.reader import Reader, champion_of
-from pipeline.registry.versions import CHAMPION, HISTORY, LAST_CHAMPION, Version
+from pipeline.registry.versions import ANCHOR, CHAMPION, HISTORY, LAST_ANCHOR, LAST_CHAMPION, Version
 
 _BY_HAND = ("promoted by hand", "restored")
 _TRIES = 5
@@ -60,6 +61,7 @@ def move_alias(
     """Write a version's tags and the event, then point the alias `champion` to it; see above for what is guaranteed.
 
     In this order, a kill between the two leaves a version whose tags claim too much, never an unexplained champion.
+    `tags` has the anchor in force while the version is champion, or else the version has it.
     Raises TryAgain if the champion is not, or no longer, the `expected` one.
     """
     known = _claims(reader, version.name)
@@ -80,9 +82,30 @@ def move_alias(
             client.set_registered_model_alias(version.name, CHAMPION, str(stronger.version))
             _withdraw(client, reader, version, tags, event, stronger.version)
         if _number(champion_of(reader, version.name)) == version.version:
-            client.set_registered_model_tag(version.name, LAST_CHAMPION, versions.identity_tag(version.identity))
+            _remember(client, version, tags.get(ANCHOR, version.tags.get(ANCHOR)))
             return
     raise TryAgain(f"model registry: {version.name}: another machine moves the alias again and again; run again")
+
+
+def settle(client: Any, reader: Reader, champion: Version) -> None:
+    """Write what an earlier Ratchet, or a killed process, has not written of a champion; see `challenge`.
+
+    Nothing is written about a champion that another tool has made.
+    """
+    tags, own = reader.model_tags(champion.name), versions.identity_tag(champion.identity)
+    anchor = champion.tags.get(ANCHOR, own)
+    if (tags.get(LAST_CHAMPION), tags.get(LAST_ANCHOR)) == (own, anchor):
+        return
+    if in_force(reader, champion.name, champion).problem is None:
+        if ANCHOR not in champion.tags:
+            write_tags(client, champion, {ANCHOR: own})
+        _remember(client, champion, anchor)
+
+
+def _remember(client: Any, champion: Version, anchor: str | None) -> None:
+    own = versions.identity_tag(champion.identity)
+    client.set_registered_model_tag(champion.name, LAST_ANCHOR, anchor or own)
+    client.set_registered_model_tag(champion.name, LAST_CHAMPION, own)
 
 
 def _claims(reader: Reader, name: str) -> set[_Claim]:

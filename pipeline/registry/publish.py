@@ -28,12 +28,12 @@ from pipeline.records.digests import digest_bytes
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
-from pipeline.registry import ledger, runs, versions
+from pipeline.registry import anchor, ledger, runs, versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.bundle import write_bundle
 from pipeline.registry.challenge import challenge
 from pipeline.registry.decision import RegistryAction, anchor_after, decide
-from pipeline.registry.moving import move_alias, write_tags
+from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
 from pipeline.registry.standing import has_files
@@ -61,11 +61,15 @@ class Description:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A judged candidate. `describe` is called only if a version has to be made."""
+    """A judged candidate. `describe` is called only if a version has to be made.
+
+    `require_given` raises DataError unless the gate can have given the verdict; called before anything is written.
+    """
 
     name: str
     folder: Path
     verdict: Verdict
+    require_given: Callable[[], None]
     describe: Callable[[], Description]
 
 
@@ -90,11 +94,14 @@ def register(
     """Do what the verdict requires, once. Nothing is imported, locked or written if there is nothing to do.
 
     `scratch` is a temporary folder for the MLflow model; `announce` is called with what is being done, `starting`
-    with what is loaded. Raises StorageError, or TryAgain: see `decide` and `writing`.
+    with what is loaded. Raises StorageError; TryAgain: see `decide` and `writing`; DataError if the gate cannot have
+    given the verdict, or if the ledger has another one.
     """
     reader, verdict = open_reader(store), candidate.verdict
     seen = _look(reader, candidate)
     action = _decided(reader, candidate, seen)
+    if _is_work(action, seen):
+        candidate.require_given()
     if _is_work(action, seen) or scratch.exists():  # the last: left behind by a killed registration
         announce(f"waiting for the registry {store.label}")
         with writing(store, lock_timeout_s):
@@ -122,6 +129,7 @@ def register(
         verdicts=ledger.verdicts_given(seen.lines, verdict),
         verdicts_on_rows=ledger.verdicts_on_rows(seen.lines, verdict),
         test=verdict.test_digest,
+        anchor=anchor.by_hand(reader, verdict.champion, verdict.anchor),
     )
 
 
@@ -144,7 +152,11 @@ def _look(reader: Reader, candidate: Candidate) -> _Seen:
 
 def _decided(reader: Reader, candidate: Candidate, seen: _Seen) -> RegistryAction:
     verdict = candidate.verdict
-    return decide(verdict, seen.own, seen.champion, challenge(reader, candidate.name, seen.champion, verdict.candidate))
+    met = challenge(reader, candidate.name, seen.champion, verdict.candidate)
+    action = decide(verdict, seen.own, seen.champion, met)
+    if action.is_recorded:
+        ledger.require_no_other(seen.lines, candidate.name, verdict, seen.own)
+    return action
 
 
 def _is_work(action: RegistryAction, seen: _Seen) -> bool:
@@ -174,8 +186,8 @@ def _act(
         if not _is_work(action, seen):
             return
         if seen.champion is not None:
-            _adopt(client, reader, seen.champion)
-        line = seen.line or _add_line(client, reader, candidate, seen.lines, actor)
+            settle(client, reader, seen.champion)
+        line = seen.line or _add_line(client, reader, candidate, seen, actor)
         judged = {
             versions.OUTCOME: verdict.outcome,
             versions.REASON: verdict.reason,
@@ -188,33 +200,23 @@ def _act(
             write_tags(client, own, {**judged, **_rows_of_another_verdict(own, verdict)})
         if action.moves_alias and own is not None:
             # Making the version took a while, and the lock does not cover other machines: see `moving`.
-            anchor = versions.identity_tag(anchor_after(verdict, own.identity))
-            promoted = actor.event("promoted", verdict.reason, replaced, anchor=anchor)
+            held = versions.identity_tag(anchor_after(verdict, own.identity))
+            promoted = actor.event("promoted", verdict.reason, replaced, anchor=held)
             tags = {**judged, **_rows_of_another_verdict(own, verdict)}
-            tags |= {versions.REPLACED: replaced, versions.ANCHOR: anchor}
+            tags |= {versions.REPLACED: replaced, versions.ANCHOR: held}
             move_alias(client, reader, own, seen.champion, tags, promoted)
 
 
-def _add_line(
-    client: Any, reader: Reader, candidate: Candidate, lines: Sequence[LedgerLine], actor: Actor
-) -> LedgerLine:
+def _add_line(client: Any, reader: Reader, candidate: Candidate, seen: _Seen, actor: Actor) -> LedgerLine:
     """Add the verdict to the ledger, and return its line as it is read back."""
     runs.ensure_registered_model(client, candidate.name)
-    ledger.write(client, ledger.line_after(lines, candidate.name, candidate.verdict, actor))
-    line = ledger.find(ledger.read(reader, candidate.name), candidate.verdict)
+    ledger.write(client, ledger.line_after(seen.lines, candidate.name, candidate.verdict, actor))
+    lines = ledger.read(reader, candidate.name)
+    ledger.require_no_other(lines, candidate.name, candidate.verdict, seen.own)  # another machine's, meanwhile
+    line = ledger.find(lines, candidate.verdict)
     if line is None:
         raise TryAgain(f"model registry: the ledger of {candidate.name} has lost a line just written; run again")
     return line
-
-
-def _adopt(client: Any, reader: Reader, champion: Version) -> None:
-    """Complete what an earlier Ratchet, or a killed process, has not written of a champion: see `challenge`."""
-    if versions.LAST_CHAMPION in reader.model_tags(champion.name):
-        return
-    own = versions.identity_tag(champion.identity)
-    if versions.ANCHOR not in champion.tags:
-        write_tags(client, champion, {versions.ANCHOR: own})
-    client.set_registered_model_tag(champion.name, versions.LAST_CHAMPION, own)
 
 
 def _rows_of_another_verdict(own: Version, verdict: Verdict) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from pipeline.errors import nearest
+from pipeline.records.identity import Identity
 from pipeline.registry.store import Store
 from pipeline.registry.versions import CHAMPION, Version
 
@@ -48,6 +49,12 @@ def open_reader(store: Store) -> Reader:
 def champion_of(reader: Reader, name: str) -> Version | None:
     """Return the version that is champion, if any."""
     return reader.by_alias(name, CHAMPION)
+
+
+def find(reader: Reader, identity: Identity) -> Version | None:
+    """Return the version that has this identity, unless it is gone or is another model now."""
+    version = reader.version(identity.name, identity.version)
+    return version if version is not None and version.identity == identity else None
 
 
 def with_digest(reader: Reader, name: str, digest: str) -> Version | None:

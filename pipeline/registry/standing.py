@@ -10,7 +10,7 @@ from pipeline.registry import ledger
 from pipeline.registry.challenge import challenge
 from pipeline.registry.decision import decide
 from pipeline.registry.places import local_folder
-from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
+from pipeline.registry.reader import Reader, champion_of, find, open_reader, with_digest
 from pipeline.registry.store import Store
 from pipeline.registry.versions import Version
 
@@ -43,8 +43,7 @@ def stands(store: Store, name: str, verdict: Verdict, told: Registration) -> boo
     except (TryAgain, DataError):
         return False
     wanted = {identity for identity in (verdict.champion, verdict.anchor) if identity}
-    found = [reader.version(identity.name, identity.version) for identity in wanted]
-    compared = [version for version in found if version is not None and version.identity in wanted]
+    compared = [version for identity in wanted if (version := find(reader, identity)) is not None]
     if len(compared) < len(wanted):
         return False
     return all(has_files(reader, version) for version in (own, *compared))

@@ -15,7 +15,9 @@ from urllib.parse import quote
 
 from pipeline.records.metrics import ROWS
 from pipeline.records.run import ATTEMPTS, PAGE_FILE, RUNS
-from pipeline.registry.reader import Reader
+from pipeline.registry.anchor import by_hand, told
+from pipeline.registry.challenge import in_force
+from pipeline.registry.reader import Reader, champion_of
 from pipeline.registry.store import Store
 from pipeline.registry.versions import PHOTOGRAPH, REASON, RUN, Version
 from pipeline.report.champions_chart import Chart, Move, Plotted, chart_of
@@ -35,6 +37,7 @@ class Event:
     at_utc: str
     by: str
     reason: str
+    anchor: str = ""  # what it says of the anchor, if a person has done it
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Force:
+    """The anchor in force, who decided on it by hand and why, and what keeps candidates from being compared."""
+
+    anchor: int | None
+    by_hand: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
 class Row:
     """A version's number, and its entry or why there is none."""
 
@@ -81,6 +93,7 @@ class Model:
     champion: int | None
     now: Entry | None  # the champion's entry, if it can be read
     since: Event | None
+    force: Section[Force]
     chart: Section[Chart]
 
 
@@ -89,12 +102,13 @@ def render_champions(home: Path, store: Store, reader: Reader, at: str) -> bytes
 
     Raises StorageError, DataError or TryAgain if the registry cannot be read.
     """
-    models = [_model(home, store, name, reader.versions(name)) for name in reader.names()]
+    models = [_model(home, store, reader, name) for name in reader.names()]
     page: str = draw("champions", {"models": models, "registry": store.label, "at": at})
     return page.encode(errors="replace")  # a name that is not text
 
 
-def _model(home: Path, store: Store, name: str, versions: Sequence[Version]) -> Model:
+def _model(home: Path, store: Store, reader: Reader, name: str) -> Model:
+    versions = reader.versions(name)
     newest = versions[-1].version if versions else 0
     shown = [each for each in versions if each.is_champion or each.version > newest - _MOST_VERSIONS]
     rows = tuple(
@@ -113,8 +127,15 @@ def _model(home: Path, store: Store, name: str, versions: Sequence[Version]) -> 
         champion=champion,
         now=now,
         since=now.moves[-1] if now and now.moves else None,
+        force=section(lambda: _force(reader, name), home),
         chart=section(lambda: _chart(entries, metrics[0], champion) if metrics else None, home),
     )
+
+
+def _force(reader: Reader, name: str) -> Force:
+    met = in_force(reader, name, champion_of(reader, name))
+    decided = by_hand(reader, met.champion, met.anchor)
+    return Force(met.anchor.version if met.anchor else None, decided, met.problem)
 
 
 def _chart(entries: Sequence[Entry], metric: str, champion: int | None) -> Chart | None:
@@ -134,9 +155,9 @@ def _chart(entries: Sequence[Entry], metric: str, champion: int | None) -> Chart
 
 
 def _entry(home: Path, store: Store, version: Version) -> Entry:
-    events = tuple(_event(value) for value in version.history)
+    events = tuple(_event(value, version) for value in version.history)
     registered = next((event for event in events if event.what == "registered"), None)
-    moves = tuple(_event(value) for value in version.moves.values())
+    moves = tuple(_event(value, version) for value in version.moves.values())
     kind, word = _standing(version, [event.what for event in moves])
     run = version.tags.get(RUN, "")
     return Entry(
@@ -157,10 +178,10 @@ def _entry(home: Path, store: Store, version: Version) -> Entry:
     )
 
 
-def _event(value: Any) -> Event:
-    told = value if isinstance(value, Mapping) else {}
-    what, at_utc, by, reason = (str(told.get(key, "")) for key in ("event", "at_utc", "by", "reason"))
-    return Event(what, at_utc, by, reason)
+def _event(value: Any, version: Version) -> Event:
+    event = value if isinstance(value, Mapping) else {}
+    what, at_utc, by, reason = (str(event.get(key, "")) for key in ("event", "at_utc", "by", "reason"))
+    return Event(what, at_utc, by, reason, told(version.name, event, version.identity))
 
 
 def _standing(version: Version, moves: Sequence[str]) -> tuple[str, str]:

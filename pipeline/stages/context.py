@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline import graph
 from pipeline.errors import Bug, StorageError, UsageError
+from pipeline.recipe.code_digest import code_digest
 from pipeline.recipe.execution import Execution, load_execution
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, load_checked
@@ -137,6 +138,11 @@ class StageContext:
         }
         digests = {file.relative_to(self._root).as_posix(): digest_file(file) for file in sorted(files)}
         return {**digests, **self._named_code()}
+
+    def behaviour(self, *rooms: str) -> dict[str, str]:
+        """Return the digest of what each file of code in declared rooms does, by path: comments make no difference."""
+        files = [file for room in rooms for path in [self.dep(room)] for file in [path, *path.rglob("*.py")]]
+        return {file.relative_to(self._root).as_posix(): code_digest(file) for file in sorted(files) if file.is_file()}
 
     def _named_code(self) -> dict[str, str]:
         """Return the members of slots that the recipe names and this stage declares, by path, with their digests."""

@@ -7,6 +7,7 @@ from functools import partial
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.export.ask import ask_export
+from pipeline.gate.digests import JUDGES
 from pipeline.gate.evidence import Answers
 from pipeline.gate.gathering import ModelQueries, gather
 from pipeline.gate.judge import judge
@@ -48,6 +49,6 @@ def run(stage: StageContext) -> str:
         ),
         task=task,
     )
-    verdict = judge(evidence, rule, task, seed)
+    verdict = judge(evidence, rule, task, seed, stage.behaviour(*JUDGES))
     write_record(stage.out("reports/verdict.json"), verdict)
     return f"{verdict.outcome.upper()}  {verdict.reason}"

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from pipeline.export.saved_model import exported
+from pipeline.gate.digests import JUDGES
+from pipeline.gate.following import require_given
+from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.settings import flatten
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import task_of
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
@@ -11,7 +16,7 @@ from pipeline.registry.lineage import lineage_tags
 from pipeline.registry.publish import Candidate, Description, register, require_judged
 from pipeline.stages.context import StageContext
 from pipeline.storage.record_files import read_record, write_record
-from pipeline.storage.shards import first_rows, iter_tables
+from pipeline.storage.shards import first_rows, read_labels
 
 _EXAMPLE_ROWS = 4
 
@@ -20,7 +25,11 @@ def run(stage: StageContext) -> str:
     """Update the registry as the verdict says and write `reports/registration.json`; return what happened."""
     verdict = read_record(stage.dep("reports/verdict.json"), Verdict)
     candidate = Candidate(
-        stage.param("name", str), stage.dep("models/candidate"), verdict, describe=lambda: _describe(stage)
+        stage.param("name", str),
+        stage.dep("models/candidate"),
+        verdict,
+        require_given=lambda: _require_given(stage, verdict),
+        describe=lambda: _describe(stage),
     )
     require_judged(candidate)
     origin = stage.origin()
@@ -34,6 +43,19 @@ def run(stage: StageContext) -> str:
     )
     write_record(stage.volatile("reports/registration.json"), registration)
     return f"{registration.name} {registration.sentence}"
+
+
+def _require_given(stage: StageContext, verdict: Verdict) -> None:
+    ids, labels = read_labels(stage.dep("data/prepared/test"))
+    require_given(
+        verdict,
+        stage.param("gate", GateParams),
+        task_of(stage.param("task", Choice), stage.param("data.classes", tuple)),
+        seed=stage.param("seed", int),
+        code=stage.behaviour(*JUDGES),
+        ids=ids,
+        labels=labels,
+    )
 
 
 def _describe(stage: StageContext) -> Description:
@@ -50,8 +72,6 @@ def _describe(stage: StageContext) -> Description:
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=first_rows(stage.dep("data/prepared/validation"), _EXAMPLE_ROWS),
-        test_ids=[
-            each for table in iter_tables(stage.dep("data/prepared/test"), ["id"]) for each in table["id"].to_pylist()
-        ],
+        test_ids=read_labels(stage.dep("data/prepared/test"))[0],
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )

@@ -91,7 +91,7 @@ def evidence(**changes: Any) -> Evidence:
 
 def judged(gate: GateParams | None = None, **changes: Any) -> Verdict:
     """The verdict on the evidence, with some of it replaced."""
-    return judge(evidence(**changes), gate or rule(), TASK, 1)
+    return judge(evidence(**changes), gate or rule(), TASK, 1, {})
 
 
 def met(won: int, lost: int, name: str = "better", **settings: Any) -> Verdict:

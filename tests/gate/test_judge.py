@@ -223,8 +223,8 @@ def test_a_model_that_cannot_be_met_refuses_and_says_why(role: str, given: Other
 def test_one_that_cannot_answer_says_what_to_do() -> None:
     gone = Other(CHAMPION, Unknown("no architecture 'lenet'"))
     assert judged(champion=gone).reason.endswith(
-        "champion v3 cannot be compared with: no architecture 'lenet'; to replace it anyway, promote the candidate by "
-        'hand: `ratchet registry promote VERSION --reason "…"`'
+        "champion v3 cannot be compared with: no architecture 'lenet'; to replace it anyway, promote the version that "
+        'this run registers: `ratchet registry promote VERSION --reason "…"`'
     )
     assert judged(anchor=gone).reason.endswith(
         "anchor v3 cannot be compared with: no architecture 'lenet'; to be held to the champion instead: "

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.gate import digests
 from pipeline.gate.evidence import Other
 from pipeline.gate.rules.refresh import Settings
+from pipeline.recipe.slots import Choice
+from pipeline.recipe.task import task_of
 from pipeline.records.verdict import Matched
 from tests.gate.given import (
     ANCHOR,
     CHAMPION,
+    CLASSES,
     ROWS,
+    TASK,
     answers,
     check_of,
     failed,
@@ -177,6 +182,15 @@ def test_a_verdict_keeps_both_matches_and_what_it_was_judged_by() -> None:
 @pytest.mark.parametrize("changed", [{"error": 0.01}, {"total_margin": 0.02}, {"verdicts": 10}, {"slice_margin": 0.1}])
 def test_another_rule_has_another_digest(changed: dict[str, Any]) -> None:
     assert judged(rule(**changed)).rule_digest != judged().rule_digest == judged(rule(error=0.05)).rule_digest
+
+
+def test_whatever_else_decides_a_verdict_is_in_the_digest_of_its_rule() -> None:
+    bins = task_of(Choice(name="classification", settings={"calibration_bins": 7}), CLASSES)
+    before = digests.rule_digest(rule(), TASK, 1, {"pipeline/gate/paired.py": "sha256:1"})
+    assert judged().rule_digest == digests.rule_digest(rule(), TASK, 1, {}) != before
+    assert digests.rule_digest(rule(), TASK, 2, {"pipeline/gate/paired.py": "sha256:1"}) != before
+    assert digests.rule_digest(rule(), TASK, 1, {"pipeline/gate/paired.py": "sha256:2"}) != before
+    assert digests.rule_digest(rule(), bins, 1, {"pipeline/gate/paired.py": "sha256:1"}) != before
 
 
 def test_every_verdict_says_what_these_rows_can_show() -> None:

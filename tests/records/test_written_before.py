@@ -47,7 +47,11 @@ BEGUN_WITH: dict[str, Any] = {"attempt": 1, "photograph": None, "commit": None, 
 TIMES: dict[str, Any] = {f"{what}seconds": None for what in ("", "startup_", "work_", "waiting_")}
 ADDED: dict[type[Record], dict[str, Any]] = {
     Manifest: {"record_version": 2, "features": []},
-    Registration: {"record_version": 3, **dict.fromkeys(("line", "verdicts", "verdicts_on_rows")), "test": ""},
+    Registration: {
+        "record_version": 3,
+        **dict.fromkeys(("line", "verdicts", "verdicts_on_rows", "anchor")),
+        "test": "",
+    },
     Verdict: {
         "record_version": 3,
         **dict.fromkeys(("anchor", "against_champion", "against_anchor", "renewal")),

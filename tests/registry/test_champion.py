@@ -14,7 +14,15 @@ from pipeline.registry import challenge as challenging
 from pipeline.registry.challenge import Challenge
 from pipeline.registry.champion import write_anchor, write_champion
 from pipeline.registry.reader import champion_of
-from pipeline.registry.versions import ANCHOR, JUDGED_BY, LAST_CHAMPION, LEDGER, REPLACED, history_tag
+from pipeline.registry.versions import (
+    ANCHOR,
+    JUDGED_BY,
+    LAST_ANCHOR,
+    LAST_CHAMPION,
+    LEDGER,
+    REPLACED,
+    history_tag,
+)
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.judged_rows import JUDGED_BY_FILE, keys_of, read_keys, to_bytes
 from pipeline.storage.record_files import read_record
@@ -88,19 +96,37 @@ def test_where_the_alias_was_removed_nobody_is_first(registry: LocalRegistry) ->
     found = met(registry)
     assert (found.champion, found.anchor) == (OLD, OLD)
     assert found.problem == (
-        "pets v1 was champion, but the alias `champion` was removed; "
-        '`ratchet registry promote VERSION --reason "…"` names the champion'
+        'pets v1 was champion, but the alias was removed; `ratchet registry promote 1 --reason "…"` brings it back'
     )
 
 
-def test_where_the_champions_version_was_removed_nobody_is_first(registry: LocalRegistry) -> None:
-    registry.add(1, "sha256:refused")
+@pytest.mark.parametrize(
+    ("anchor", "way_out"),
+    [
+        (
+            "1 sha256:old",
+            '`ratchet registry promote 1 --reason "…"` makes the anchor champion, and any other version can',
+        ),
+        ("2 sha256:now", '`ratchet registry promote 1 --anchor --reason "…"` makes v1 champion and anchor'),
+        ("the best", '`ratchet registry promote 1 --anchor --reason "…"` makes v1 champion and anchor'),
+    ],
+    ids=["the anchor is there", "it was the anchor", "not known"],
+)
+def test_where_the_champions_version_was_removed_nobody_is_first(
+    registry: LocalRegistry, anchor: str, way_out: str
+) -> None:
+    registry.add(1, "sha256:old")
     registry.tag("pets", LAST_CHAMPION, "2 sha256:now")
+    registry.tag("pets", LAST_ANCHOR, anchor)
     found = met(registry)
-    assert (found.champion, found.anchor) == (NOW, None)
-    assert found.problem == (
-        "pets v2 was champion and is no longer in the registry; "
-        '`ratchet registry promote VERSION --anchor --reason "…"` names a champion and anchor'
+    assert (found.champion, found.anchor) == (NOW, OLD if anchor == "1 sha256:old" else None)
+    assert str(found.problem).startswith(f"pets v2 was champion and is no longer there; {way_out}")
+
+
+def test_where_all_versions_were_removed_only_a_backup_helps(registry: LocalRegistry) -> None:
+    registry.tag("pets", LAST_CHAMPION, "2 sha256:now")
+    assert str(met(registry).problem).endswith(
+        "no longer there; bring the registry back from a backup, or publish under another `name` in params.yaml"
     )
 
 
@@ -110,13 +136,58 @@ def test_where_an_earlier_ratchets_alias_was_removed_its_last_move_tells(registr
     assert met(registry).champion == OLD
 
 
-def test_a_version_that_another_tool_made_champion_was_held_to_no_anchor(registry: LocalRegistry) -> None:
+@pytest.mark.parametrize("tags", [{}, {ANCHOR: "2 sha256:now"}], ids=["of nobody's time", "of its time"])
+def test_a_version_that_another_tool_made_champion_brings_no_anchor(
+    registry: LocalRegistry, tags: dict[str, str]
+) -> None:
     registry.add(1, "sha256:old", tags={ANCHOR: "1 sha256:old"})
-    registry.add(2, "sha256:now", aliases=["champion"])
+    registry.add(2, "sha256:now", aliases=["champion"], tags=tags)
     registry.tag("pets", LAST_CHAMPION, "1 sha256:old")
     found = met(registry)
+    assert (found.champion, found.anchor) == (NOW, OLD)
+    assert found.problem == (
+        "another tool has moved the alias `champion` to pets v2 while v1 was champion; "
+        '`ratchet registry promote 2 --reason "…"` keeps v2 in use, '
+        '`ratchet registry promote 1 --reason "…"` brings v1 back'
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "before", "was_moved_by_another_tool"),
+    [(3, "1 sha256:old", False), (1, "1 sha256:old", True), (3, "none", True)],
+    ids=["killed before the tag", "replaced it once, before it came back", "replaced another one"],
+)
+def test_a_killed_process_is_told_from_another_tool_by_the_history_of_the_version(
+    registry: LocalRegistry, seen: int, before: str, was_moved_by_another_tool: bool
+) -> None:
+    def claim(seen: int, before: str) -> str:
+        return history_tag([], {"event": "promoted", "champion_before": before, "seen": str(seen)})
+
+    registry.add(1, "sha256:old", tags={ANCHOR: "1 sha256:old", "ratchet.history": claim(2, "2 sha256:now")})
+    history = {"ratchet.history": claim(seen, before)}
+    registry.add(2, "sha256:now", aliases=["champion"], tags={ANCHOR: "2 sha256:now", **history})
+    registry.tag("pets", LAST_CHAMPION, "1 sha256:old")
+    found = met(registry)
+    assert (found.problem is not None) == was_moved_by_another_tool
+    assert (found.champion, found.anchor) == (NOW, OLD if was_moved_by_another_tool else NOW)
+
+
+def test_an_anchor_that_is_gone_is_told_and_the_champion_can_take_its_place(registry: LocalRegistry) -> None:
+    registry.add(2, "sha256:now", aliases=["champion"], tags={ANCHOR: "1 sha256:old"})
+    found = met(registry)
     assert (found.champion, found.anchor) == (NOW, None)
-    assert "`ratchet registry promote 2 --anchor --reason" in str(found.problem)
+    assert found.problem == (
+        "pets v1 was the anchor and is no longer in the registry; "
+        '`ratchet registry promote 2 --anchor --reason "…"` leaves v2 in use'
+    )
+
+
+def test_where_the_champion_of_before_is_gone_the_candidate_that_replaced_it_meets_itself(
+    registry: LocalRegistry,
+) -> None:
+    tags = {REPLACED: "1 sha256:old", ANCHOR: "2 sha256:now"}
+    registry.add(2, "sha256:now", aliases=["champion"], tags=tags)
+    assert met(registry, "sha256:now") == Challenge(NOW, NOW)
 
 
 def test_an_anchor_that_names_nobody_is_none(registry: LocalRegistry) -> None:
@@ -129,7 +200,7 @@ def test_an_anchor_that_names_nobody_is_none(registry: LocalRegistry) -> None:
 def test_a_last_champion_that_names_nobody_is_no_first_model(registry: LocalRegistry) -> None:
     registry.add(1, "sha256:old", tags={LEDGER: "1 sha256:line"})
     registry.tag("pets", LAST_CHAMPION, "me")
-    with pytest.raises(DataError, match="nothing says any more which; `ratchet registry promote VERSION"):
+    with pytest.raises(DataError, match="nothing says any more which; `ratchet registry promote 1 --anchor"):
         met(registry)
 
 

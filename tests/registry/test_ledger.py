@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
 from pipeline.errors import DataError
 from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
+from pipeline.records.verdict import Matched, Verdict
 from pipeline.registry import ledger
 from pipeline.registry.actor import Actor
 from tests.registry.judged import ANN, add_line, judged, lines_of, on_line
@@ -43,6 +45,35 @@ def test_the_line_of_a_verdict_is_found_whoever_asks(registry: LocalRegistry) ->
     assert ledger.find(lines_of(registry), SECOND) == second
     assert ledger.find(lines_of(registry), THIRD) is None
     assert ledger.find(lines_of(registry), SECOND.changed(test_digest="sha256:other rows")) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "other", "contradicts"),
+    [
+        (FIRST, judged("sha256:a", OLD, promotes=False), True),
+        (FIRST, judged("sha256:a", OLD, moves_anchor=True), True),
+        (FIRST, FIRST.changed(against_anchor=Matched(rows=100, won=9, lost=1)), True),
+        (judged("sha256:a"), judged("sha256:a", promotes=False), True),
+        (FIRST, FIRST, False),
+        (FIRST, judged("sha256:a", OLD, promotes=False, test="sha256:other rows"), False),
+        (FIRST, judged("sha256:a", OLD, promotes=False).changed(rule_digest="sha256:another"), False),
+        (FIRST, judged("sha256:a", OLD, OLD.changed(digest="sha256:before"), promotes=False), False),
+        (FIRST, judged("sha256:a", OLD, promotes=False).changed(against_champion=None, against_anchor=None), False),
+        (judged("sha256:a", OLD, promotes=False), FIRST.changed(against_champion=None, against_anchor=None), True),
+    ],
+    ids=[
+        *("outcome", "moves the anchor", "figures", "first model", "the same", "other rows", "another rule"),
+        *("another anchor", "refused because files were gone", "promoted though files were gone"),
+    ],
+)
+def test_on_the_same_models_rows_and_rule_there_is_one_verdict(
+    registry: LocalRegistry, given: Verdict, other: Verdict, contradicts: bool
+) -> None:
+    for first, second in ((given, other), (other, given)):
+        registry.execute("DELETE FROM registered_model_tags;")
+        add_line(registry, first)
+        with pytest.raises(DataError, match="contradicts line 1") if contradicts else nullcontext():
+            ledger.require_no_other(lines_of(registry), "pets", second, None)
 
 
 def test_two_that_write_at_once_follow_the_same_line_and_the_next_one_follows_both(registry: LocalRegistry) -> None:

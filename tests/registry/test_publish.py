@@ -122,7 +122,7 @@ def candidate(folder, judged):
     def describe():
         raise AssertionError("a candidate is described only if a version has to be made")
 
-    return Candidate("pets", folder, judged, describe)
+    return Candidate("pets", folder, judged, lambda: None, describe)
 
 
 def test_a_verdict_on_this_very_model_is_one(model):
@@ -171,4 +171,27 @@ def test_a_champion_that_moved_is_noticed_before_anything_is_written(registry, m
     registry.add(1, "sha256:other", aliases=["champion"])
     with pytest.raises(TryAgain, match="judged against no champion, but by now the champion is v1"):
         registered(registry, model, verdict())
+    assert not registry.store.lock.exists()
+
+
+def test_a_verdict_that_contradicts_the_ledger_is_not_carried_out(registry, model):
+    registry.add(1, "sha256:old", aliases=["champion"])
+    met = Identity(name="pets", version=1, digest="sha256:old")
+    registry.add(2, NEW, tags=on_line(add_line(registry, verdict("refuse", met))))
+    with pytest.raises(
+        DataError,
+        match=r"the verdict \(promote, 9 won, 2 lost\) contradicts line 1 of the ledger of pets \(refuse, 9 won, 2 "
+        r"lost\) on the same models, rows and rule; run again; if both stay, `ratchet registry promote 2 --reason ",
+    ):
+        registered(registry, model, verdict(champion=met))
+    assert not registry.store.lock.exists()
+
+
+def test_what_the_gate_cannot_have_given_is_refused_before_anything_is_written(registry, model):
+    def refuse():
+        raise DataError("not the gate's")
+
+    judged = replace(candidate(model, verdict()), require_given=refuse)
+    with pytest.raises(DataError, match="not the gate's"):
+        register(registry.store, judged, Actor("ann", "now"), model.parent / "scratch")
     assert not registry.store.lock.exists()

@@ -256,7 +256,7 @@ def test_a_candidate_that_is_registered_but_whose_files_are_gone_is_told(registr
     def describe() -> Description:
         raise AssertionError("nothing is to be published")
 
-    candidate = Candidate("pets", tmp_path, PROMOTED, describe)
+    candidate = Candidate("pets", tmp_path, PROMOTED, lambda: None, describe)
     actor = Actor("me", "2026-11-28T00:00:00Z")
     told = register(registry.store, candidate, actor, tmp_path / "scratch").sentence
     assert told == "v1 is the champion already"

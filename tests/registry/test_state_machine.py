@@ -18,17 +18,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pipeline.errors import DataError, TryAgain, UsageError
 from pipeline.models import stored
+from pipeline.records.digests import digest_json
 from pipeline.records.identity import Identity
 from pipeline.records.registration import Registration
-from pipeline.records.verdict import Verdict
+from pipeline.records.verdict import Matched, Verdict
 from pipeline.registry import by_hand, ledger, publish, runs, tracking
-from pipeline.registry.challenge import challenge, in_force
+from pipeline.registry.challenge import challenge, in_force, last_champion
 from pipeline.registry.publish import Candidate
 from pipeline.registry.reader import Reader, champion_of, open_reader
 from pipeline.registry.standing import stands
 from pipeline.registry.store import Store
-from pipeline.registry.versions import LEDGER, Version
+from pipeline.registry.versions import CHAMPION, LEDGER, Version
 from tests.models.made import architecture
+from tests.registry.answering import commands_in
 from tests.registry.interleaved import InTurn, Turns, run_interleaved
 from tests.registry.judged import ANN, judged
 from tests.registry.local_client import Client
@@ -143,14 +145,21 @@ class RegistryAndLedger(RuleBasedStateMachine):
         made: Version = client.create_model_version(candidate.verdict.candidate, tags)
         return made
 
-    def _judge(self, model: int, promotes: bool, moves: bool) -> Verdict:
-        """Judge a model as the stages `champion` and `gate` do: what cannot be compared with is refused."""
-        candidate = list(models())[model]
+    def _judge(self, model: int, rows: int) -> Verdict:
+        """Judge a model as the stages `champion` and `gate` do, by a function of the models and the test rows.
+
+        Whoever cannot be compared is refused.
+        """
+        candidate, test = list(models())[model], f"sha256:rows {rows}"
         met = challenge(self.reader, NAME, champion_of(self.reader, NAME), candidate)
         is_there = all(self._is_there(identity) for identity in (met.champion, met.anchor) if identity)
-        passes = promotes and met.problem is None and is_there and (met.anchor is None) == (met.champion is None)
-        verdict = judged(candidate, met.champion, None, promotes=passes, moves_anchor=passes and moves)
-        return verdict.changed(anchor=met.anchor)
+        is_compared = met.problem is None and is_there and (met.anchor is None) == (met.champion is None)
+        decided = digest_json([candidate, *(each and each.digest for each in (met.champion, met.anchor)), test])
+        passes = is_compared and decided[-1] in "0123456789ab"
+        verdict = judged(
+            candidate, met.champion, promotes=passes, moves_anchor=passes and decided[-2] in "01234567", test=test
+        ).changed(anchor=met.anchor)
+        return verdict if is_compared else verdict.changed(against_champion=None, against_anchor=None)
 
     def _is_there(self, identity: Identity) -> bool:
         version = self.reader.version(NAME, identity.version)
@@ -158,7 +167,7 @@ class RegistryAndLedger(RuleBasedStateMachine):
 
     def _register(self, verdict: Verdict, client: Machine) -> Registration:
         self._now.client = client
-        candidate = Candidate(NAME, models()[verdict.candidate], verdict, describe=lambda: None)  # type: ignore[arg-type,return-value]
+        candidate = Candidate(NAME, models()[verdict.candidate], verdict, lambda: None, lambda: None)  # type: ignore[arg-type,return-value]
         return publish.register(self._registry.store, candidate, ANN, self._registry.database.parent / "scratch")
 
     def _after(self, verdict: Verdict, done: Registration) -> None:
@@ -174,16 +183,17 @@ class RegistryAndLedger(RuleBasedStateMachine):
             assert ledger.find(ledger.read(self.reader, NAME), verdict) is not None
 
     model = st.integers(0, MODELS - 1)
+    rows = st.integers(0, 5)
 
-    @rule(model=model, promotes=st.booleans(), moves=st.booleans(), kill_before=st.integers(0, 12))
-    def a_night(self, model: int, promotes: bool, moves: bool, kill_before: int) -> None:
+    @rule(model=model, rows=rows, kill_before=st.integers(0, 12))
+    def a_night(self, model: int, rows: int, kill_before: int) -> None:
         """Judge and register; when killed, again: then it is done, and a third time nothing is written."""
         assume(not self._is_tampered)
-        verdict = self._judge(model, promotes, moves)
+        verdict = self._judge(model, rows)
         try:
             self._after(verdict, self._register(verdict, Machine(self._registry, kill_before)))
         except Killed:
-            verdict = self._judge(model, promotes, moves)
+            verdict = self._judge(model, rows)
             self._after(verdict, self._register(verdict, Machine(self._registry)))
         before = self._content()
         client = Machine(self._registry)
@@ -195,14 +205,14 @@ class RegistryAndLedger(RuleBasedStateMachine):
 
     @rule(
         model=model,
-        moves=st.booleans(),
+        rows=rows,
         between=st.sampled_from(["nothing", "by hand", "anchor", "rolled back", "alias removed"]),
         place=st.integers(0, 5),
     )
-    def a_verdict_of_before(self, model: int, moves: bool, between: str, place: int) -> None:
+    def a_verdict_of_before(self, model: int, rows: int, between: str, place: int) -> None:
         """It is carried out only if champion and anchor are still those it was given against."""
         assume(not self._is_tampered)
-        verdict, champion = self._judge(model, promotes=True, moves=moves), champion_of(self.reader, NAME)
+        verdict, champion = self._judge(model, rows), champion_of(self.reader, NAME)
         if between in ("by hand", "anchor"):
             number = champion.version if between == "anchor" and champion else None
             self.promoted_by_hand(place, between == "anchor", NEVER, number)
@@ -221,16 +231,13 @@ class RegistryAndLedger(RuleBasedStateMachine):
 
     @rule(
         pair=st.tuples(model, model),
-        moves=st.booleans(),
-        promotes=st.tuples(st.booleans(), st.booleans()),
+        rows=rows,
         schedule=st.lists(st.integers(0, 1), max_size=60),
     )
-    def two_machines_at_once(
-        self, pair: tuple[int, int], moves: bool, promotes: tuple[bool, bool], schedule: list[int]
-    ) -> None:
+    def two_machines_at_once(self, pair: tuple[int, int], rows: int, schedule: list[int]) -> None:
         """Both verdicts are in the ledger afterwards, if they were carried out; at most one has moved the alias."""
         assume(not self._is_tampered and pair[0] != pair[1])
-        verdicts = [self._judge(model, passes, moves) for model, passes in zip(pair, promotes, strict=True)]
+        verdicts = [self._judge(model, rows) for model in pair]
         champion = champion_of(self.reader, NAME)  # itself it met the one it replaced, whom the other may bring back
         assume(champion is None or champion.digest not in [verdict.candidate for verdict in verdicts])
         done: dict[int, Registration] = {}
@@ -292,6 +299,39 @@ class RegistryAndLedger(RuleBasedStateMachine):
     def somebody_removes_the_alias(self) -> None:
         self._registry.execute("DELETE FROM registered_model_aliases;")
 
+    @precondition(lambda self: len(self._lines) > 2)
+    @rule(place=st.integers(0, 5))
+    def another_tool_moves_the_alias(self, place: int) -> None:
+        """Nobody is compared with that version, whatever it was before.
+
+        Unless it was the champion, or was about to be, when its process was killed.
+        """
+        number, last = self._number(place), last_champion(self.reader, NAME)
+        Client(self._registry).set_registered_model_alias(NAME, CHAMPION, str(number))
+        met = in_force(self.reader, NAME, champion_of(self.reader, NAME))
+        moves = [
+            (int(move["seen"]), each.version) for each in self.reader.versions(NAME) for move in each.moves.values()
+        ]
+        assert met.problem is not None or last is None or number in (last.version, max(moves)[1])
+
+    @precondition(lambda self: self._had_champion)
+    @rule(place=st.integers(0, 1))
+    def a_person_does_what_the_sentence_says(self, place: int) -> None:
+        """Each command that it names works, and then there is no problem left; a known anchor stays."""
+        met = in_force(self.reader, NAME, champion_of(self.reader, NAME))
+        if met.problem is None or not self.reader.versions(NAME):
+            return
+        commands = commands_in(met.problem)
+        number, is_anchor = commands[place % len(commands)]
+        self._now.client = Machine(self._registry)
+        by_hand.promote(self._registry.store, NAME, number, "as it says", is_anchor=is_anchor, actor=ANN)
+        champion = champion_of(self.reader, NAME)
+        assert champion is not None
+        assert is_anchor == (met.anchor is None)
+        now = in_force(self.reader, NAME, champion)
+        assert (now.champion, now.anchor) == (champion.identity, met.anchor or champion.identity)
+        assert now.problem is None
+
     @precondition(lambda self: len(self._lines) > 3)
     @rule(place=st.integers(0, 5))
     def somebody_deletes_a_version(self, place: int) -> None:
@@ -321,6 +361,39 @@ class RegistryAndLedger(RuleBasedStateMachine):
             assert self._content() == before
         else:
             raise AssertionError("a verdict was carried out though the ledger is not whole")
+
+    @rule(model=model, rows=rows, how=st.sampled_from(["outcome", "anchor", "figures"]))
+    def somebody_writes_another_verdict(self, model: int, rows: int, how: str) -> None:
+        """What contradicts the line of the verdict that the gate gave moves nothing, and nothing is written."""
+        assume(not self._is_tampered)
+        given = self._judge(model, rows)
+        self._after(given, self._register(given, Machine(self._registry)))
+        if given.champion is not None and given.against_champion is None:
+            return
+        promotes = given.promotes ^ (how == "outcome") or how == "anchor"
+        other = judged(
+            given.candidate,
+            given.champion,
+            given.anchor,
+            promotes=promotes,
+            moves_anchor=promotes and given.moves_anchor ^ (how != "figures"),
+            test=given.test_digest,
+        )
+        if how == "figures" and given.champion is not None:
+            other = other.changed(against_champion=Matched(rows=100, won=60, lost=2))
+        before = self._content()
+        try:
+            done = self._register(other, Machine(self._registry))
+        except (DataError, TryAgain):
+            pass
+        else:
+            assert done.outcome == "kept" or other == given
+            assert self._is_champion(given.candidate) or other == given
+        assert self._content() == before
+
+    def _is_champion(self, digest: str) -> bool:
+        champion = champion_of(self.reader, NAME)
+        return champion is not None and champion.digest == digest
 
     def _content(self) -> object:
         return self.reader.versions(NAME), self.reader.model_tags(NAME)

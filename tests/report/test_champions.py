@@ -65,6 +65,27 @@ def test_a_version_is_shown_with_its_figure_verdict_reason_person_and_a_link_to_
     assert "★ v2</b> is champion since 2026-11-03 03:00:00 UTC, by cyd" in said
 
 
+def test_a_promotion_by_hand_says_which_anchor_stays_who_left_it_and_why(home: Path, registry: LocalRegistry) -> None:
+    first = {**event("promoted", 1), "anchor": "1 sha256:1"}
+    second = {**event("promoted by hand", 2, "cyd", "must go out"), "anchor": "1 sha256:1"}
+    registry.add(1, "sha256:1", tags=tags(0.8, "promote", first, anchor="1 sha256:1"))
+    registry.add(2, "sha256:2", tags=tags(0.7, "refuse", second, anchor="1 sha256:1"), aliases=["champion"])
+    said = page(home, registry)
+    assert "by cyd: must go out (the anchor stays v1)" in said
+    assert "Candidates are held to anchor v1: it stayed when cyd promoted v2 by hand: must go out." in said
+
+
+def test_an_alias_that_another_tool_has_moved_is_told_with_what_a_person_can_do(
+    home: Path, registry: LocalRegistry
+) -> None:
+    registry.add(1, "sha256:1", tags=tags(0.8, "promote", anchor="1 sha256:1"), aliases=["champion"])
+    registry.add(2, "sha256:2", tags=tags(0.9, "promote", anchor="2 sha256:2"))
+    registry.tag("pets", "ratchet.last_champion", "2 sha256:2")
+    said = page(home, registry)
+    assert "Nobody is compared, and nothing is promoted: another tool has moved the alias" in said
+    assert "Candidates are held to anchor v2: the champion that was last proven better" in said
+
+
 def test_every_model_of_the_registry_is_there_also_without_champion_and_without_anything_of_ours(
     home: Path, registry: LocalRegistry
 ) -> None:

@@ -110,7 +110,10 @@ def test_the_page_says_whom_the_candidate_met_and_what_the_test_rows_have_given(
     assert "Line 12 of the ledger, and 73 verdicts against this anchor: 20 % of the error" in text
     assert "These very test rows have given 9 verdicts so far." in text
     assert "accuracy of champion v3: 0.9 on all 400 test rows." in text
-    edit(project / "reports" / "registration.json", lambda values: values.update({"verdicts": 400}))
+    assert "anchor v1, the champion that was last proven better than the anchor before it" in text
+    by_hand = "it stayed when ann promoted v3 by hand: approved"
+    edit(project / "reports" / "registration.json", lambda values: values.update({"verdicts": 400, "anchor": by_hand}))
+    assert "champion v3 and anchor v1 (it stayed when ann promoted v3 by hand: approved)." in shown(project)
     assert "100 % of the error that all of them together may have (5 %) is spent, and it covers no more" in shown(
         project
     )

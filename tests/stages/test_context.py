@@ -144,6 +144,20 @@ def test_a_members_digest_is_code_of_the_stage_that_declares_it(project: Path) -
     assert "pipeline/training/optimizers/adam.py" not in StageContext.load(project, "gate").code()
 
 
+def test_what_a_rooms_code_does_has_a_digest_that_comments_do_not_change(project: Path) -> None:
+    shutil.copytree(ROOT / "pipeline", project / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    stage = StageContext.load(project, "gate")
+    before, file = stage.behaviour("pipeline/gate", "pipeline/recipe/task.py"), project / "pipeline/gate/paired.py"
+    assert {"pipeline/gate/rules/better.py", "pipeline/gate/paired.py", "pipeline/recipe/task.py"} <= before.keys()
+    file.write_text(file.read_text() + "# said\n")
+    assert stage.behaviour("pipeline/gate", "pipeline/recipe/task.py") == before
+    file.write_text(file.read_text() + "done = 1\n")
+    after = stage.behaviour("pipeline/gate", "pipeline/recipe/task.py")
+    assert {path for path in after if after[path] != before[path]} == {"pipeline/gate/paired.py"}
+    with pytest.raises(Bug, match="asks for pipeline/training: add it under deps"):
+        stage.behaviour("pipeline/training")
+
+
 def test_a_stage_that_nobody_declares_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"no stage 'trian' \(did you mean 'train'\?\)"):
         StageContext.load(ROOT, "trian")

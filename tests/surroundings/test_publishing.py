@@ -65,7 +65,7 @@ def run(stage):
     publish.write_bundle = lambda model, exported, bundle, example: shutil.copytree(model, bundle)
     recipe = {"seed": str(stage.param("seed", int))}
     described = publish.Description({}, {"accuracy": 0.9}, recipe, {}, candidate, ["0" * 32])
-    judged = publish.Candidate(stage.param("name", str), candidate, verdict, describe=lambda: described)
+    judged = publish.Candidate(stage.param("name", str), candidate, verdict, lambda: None, lambda: described)
     done = publish.register(stage.store(), judged, Actor.here(), scratch=stage.volatile(".ratchet/register"))
     write_record(stage.volatile("reports/registration.json"), done)
     return done.sentence

@@ -9,17 +9,19 @@ as this one at most in `error` of cases, by the mid-p (Fagerland, Lydersen & Laa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline.gate.rules import refresh
 from pipeline.gate.rules.refresh import check, proves_better, shows
 
 if TYPE_CHECKING:
-    from pipeline.gate.matches import Matches
-    from pipeline.recipe.task import Task
+    from pipeline.gate.checks import Asked
+    from pipeline.gate.matches import Counted, Matches
+    from pipeline.recipe.task import Slices, Task
     from pipeline.records.verdict import GateCheck
 
-__all__ = ["Settings", "check", "judge", "proves_better", "shows"]
+__all__ = ["Settings", "asks", "check", "judge", "proves_better", "recount", "shows"]
 
 
 class Settings(refresh.Settings):
@@ -28,16 +30,28 @@ class Settings(refresh.Settings):
 
 def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
     """Return the checks `step`, `total`, and `slice.<column>.<value>` of each slice."""
-    return [_step(settings, matches, task), *refresh.judge(settings, matches, task)]
+    return [_step(settings, matches.counted, task), *refresh.judge(settings, matches, task)]
 
 
-def _step(settings: Settings, matches: Matches, task: Task) -> GateCheck:
+def asks(settings: Settings, slices: Mapping[str, Slices]) -> dict[str, Asked]:
+    """Return the checks of a verdict, each with what it is held to."""
+    from pipeline.gate.checks import Asked
+
+    return {"step": Asked(settings.error, is_minimum=False), **refresh.asks(settings, slices)}
+
+
+def recount(settings: Settings, counted: Counted, task: Task) -> list[GateCheck]:
+    """Return the checks that follow from the counts alone: `step` and `total`."""
+    return [_step(settings, counted, task), *refresh.recount(settings, counted, task)]
+
+
+def _step(settings: Settings, counted: Counted, task: Task) -> GateCheck:
     from pipeline.gate.checks import check_of, rounded
     from pipeline.gate.paired import mid_p
     from pipeline.gate.words import beside, number, percent
 
-    counts = matches.with_champion
-    what = f"{task.score_title}: {beside(counts, 'champion', matches.champion.identity)}"
+    counts = counted.with_champion
+    what = f"{task.score_title}: {beside(counts, 'champion', counted.champion)}"
     if counts.won == counts.lost == 0:
         alike = f"the two answer alike on these {number(counts.rows)} rows"
         return check_of("step", None, settings.error, f"{what}; {alike}", passes=False)

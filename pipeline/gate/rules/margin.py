@@ -9,6 +9,7 @@ this lets a worse model through.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
@@ -17,9 +18,10 @@ from pipeline.recipe.bounds import Margin, Off, require_resamples
 from pipeline.recipe.settings import Settings as Base
 
 if TYPE_CHECKING:
+    from pipeline.gate.checks import Asked
     from pipeline.gate.comparison import Difference
     from pipeline.gate.matches import Matches, Scored
-    from pipeline.recipe.task import Task
+    from pipeline.recipe.task import Slices, Task
     from pipeline.records.verdict import GateCheck
 
 
@@ -57,6 +59,15 @@ def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
             found.append((f"slice.{column}.{value}", title, settings.slice_margin, difference))
     name = f"champion v{champion.identity.version}"
     return [_check(check, what, name, margin, difference, settings) for check, what, margin, difference in found]
+
+
+def asks(settings: Settings, slices: Mapping[str, Slices]) -> dict[str, Asked]:
+    """Return the checks of a verdict, each with what it is held to."""
+    from pipeline.gate.checks import Asked
+
+    names = [f"slice.{column}.{value}" for column, divided in slices.items() for value in divided.names]
+    margins = {"margin": settings.margin, **dict.fromkeys(names, settings.slice_margin)}
+    return {name: Asked(margin if isinstance(margin, Off) else -margin) for name, margin in margins.items()}
 
 
 def proves_better(settings: Settings, matches: Matches) -> bool:

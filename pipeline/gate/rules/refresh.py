@@ -22,9 +22,10 @@ from pipeline.recipe.settings import Settings as Base
 from pipeline.recipe.task import kind_of
 
 if TYPE_CHECKING:
-    from pipeline.gate.matches import Matches
+    from pipeline.gate.checks import Asked
+    from pipeline.gate.matches import Counted, Matches
     from pipeline.gate.paired import Counts
-    from pipeline.recipe.task import Task
+    from pipeline.recipe.task import Slices, Task
     from pipeline.records.verdict import GateCheck
 
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
@@ -93,10 +94,30 @@ def check(settings: Settings, recipe: Recipe) -> None:  # noqa: ARG001 - as ever
 
 def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
     """Return the checks against the anchor: `total`, and `slice.<column>.<value>` of each slice."""
-    return [_total(settings, matches, task), *_slices(settings, matches, task)]
+    return [_total(settings, matches.counted, task), *_slices(settings, matches, task)]
 
 
-def proves_better(settings: Settings, matches: Matches) -> bool:
+def asks(settings: Settings, slices: Mapping[str, Slices]) -> dict[str, Asked]:
+    """Return the checks of a verdict, each with what it is held to."""
+    from pipeline.gate.checks import Asked
+    from pipeline.gate.paired import z_at
+
+    total, z = settings.total_margin, z_at(settings.error)
+    found = {"total": Asked(total if isinstance(total, Off) else z_at(settings.error / settings.verdicts))}
+    for column, divided in slices.items():
+        for value in divided.names:
+            margin = _margin(settings, column, value)
+            may_be_off = value in settings.unjudged.get(column, {})
+            found[f"slice.{column}.{value}"] = Asked(margin if isinstance(margin, Off) else z, may_be_off=may_be_off)
+    return found
+
+
+def recount(settings: Settings, counted: Counted, task: Task) -> list[GateCheck]:
+    """Return the checks that follow from the counts alone: `total`."""
+    return [_total(settings, counted, task)]
+
+
+def proves_better(settings: Settings, matches: Matches | Counted) -> bool:
     """Return whether a model no better than the anchor would win as much at most in `error` of cases (mid-p)."""
     from pipeline.gate.paired import mid_p
 
@@ -110,15 +131,15 @@ def shows(settings: Settings, matches: Matches) -> str:
     return power(matches.with_champion, settings.error, settings.total)
 
 
-def _total(settings: Settings, matches: Matches, task: Task) -> GateCheck:
+def _total(settings: Settings, counted: Counted, task: Task) -> GateCheck:
     from pipeline.gate.checks import check_of, off
     from pipeline.gate.paired import z_at
     from pipeline.gate.words import beside, number, points
 
     if isinstance(settings.total_margin, Off):
         return off("total", settings.total_margin.none)
-    counts, margin, z = matches.with_anchor, settings.total_margin, z_at(settings.error / settings.verdicts)
-    what = f"{task.score_title}: {beside(counts, 'anchor', matches.anchor.identity)}"
+    counts, margin, z = counted.with_anchor, settings.total_margin, z_at(settings.error / settings.verdicts)
+    what = f"{task.score_title}: {beside(counts, 'anchor', counted.anchor)}"
     if counts.rows < settings.fewest_rows:
         fewest = f"on fewer than {number(settings.fewest_rows)} rows nothing passes a total margin of {points(margin)}"
         return check_of("total", None, z, f"{what}; {fewest}", passes=False)
@@ -147,7 +168,7 @@ def _slice(settings: Settings, column: str, value: str, counts: Counts, what: st
     from pipeline.gate.words import number
 
     name, z = f"slice.{column}.{value}", z_at(settings.error)
-    margin = settings.slice_margins.get(column, {}).get(value, settings.slice_margin)
+    margin = _margin(settings, column, value)
     if isinstance(margin, Off):
         return off(name, margin.none)
     has_passed = counts.rows > 0 and tango(counts.won, counts.lost, counts.rows, margin) >= z
@@ -159,6 +180,10 @@ def _slice(settings: Settings, column: str, value: str, counts: Counts, what: st
     if reason := settings.unjudged.get(column, {}).get(value):
         return off(name, f"{what}; not judged{needed}: {reason}")
     return check_of(name, None, z, f"{what}; not judged{needed}", passes=False)
+
+
+def _margin(settings: Settings, column: str, value: str) -> float | Off:
+    return settings.slice_margins.get(column, {}).get(value, settings.slice_margin)
 
 
 def _scored(name: str, what: str, counts: Counts, margin: float, z: float) -> GateCheck:

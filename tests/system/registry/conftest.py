@@ -71,6 +71,7 @@ def make_workspace(tmp_path, zoo, empty_database):
         root = tmp_path / folder
         root.mkdir()
         shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+        (root / "pipeline").symlink_to(ROOT / "pipeline")
         recipe = yaml.safe_load((ROOT / "params.yaml").read_text())
         recipe["name"] = NAME
         recipe["data"]["classes"] = list(CLASSES)
@@ -89,8 +90,9 @@ def make_workspace(tmp_path, zoo, empty_database):
         shutil.copytree(ROOT / "data_contracts", root / "data_contracts")
         resolve.run(StageContext.load(root, "resolve"))
         workspace = Workspace(root, zoo)
+        ids = [f"row-{number}" for number in range(len(zoo.labels))]
         for part in ("test", "validation"):
-            write_images(root / "data" / "prepared" / part, workspace.ids, zoo.pixels, zoo.labels)
+            write_images(root / "data" / "prepared" / part, ids, zoo.pixels, zoo.labels)
         return workspace
 
     return make

@@ -15,18 +15,23 @@ import yaml
 
 from pipeline.evaluation import measuring
 from pipeline.evaluation.predictions import Predictions, write_predictions
+from pipeline.gate.digests import JUDGES
+from pipeline.gate.evidence import Answers, Evidence, Other, Unknown
+from pipeline.gate.judge import judge
 from pipeline.models import stored
 from pipeline.recipe.execution import MLflowSettings
+from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
-from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.records.metrics import MetricsReport
 from pipeline.registry import by_hand
 from pipeline.registry.store import resolve_store
 from pipeline.stages import champion, gate, register
 from pipeline.stages.context import StageContext
 from pipeline.storage import artifacts
 from pipeline.storage.record_files import read_record, write_record
+from pipeline.storage.shards import read_labels
 from tests.system.project import ROOT
 
 CLASSES = ("circle", "square", "star")
@@ -78,16 +83,20 @@ class Workspace:
         with artifacts.published_folder(self.root / "models" / "candidate") as folder:
             for path in self.zoo.model(name).iterdir():
                 shutil.copyfile(path, folder / path.name)
-        answers = self.zoo.answers[name]
-        given = Predictions(self.ids, self.zoo.labels, answers)
+        given = Predictions(*self.test_part(), self.answers(name))
         write_record(self.root / "reports" / "metrics.json", measuring.report(TASK, given, given))
         with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
             for part in ("train", "test"):
                 write_predictions(folder, part, given, TASK)
 
-    @property
-    def ids(self) -> list[str]:
-        return [f"row-{number}" for number in range(len(self.zoo.labels))]
+    def test_part(self) -> tuple[list[str], np.ndarray]:
+        """The ids and labels of the test part as it is now."""
+        return read_labels(self.root / "data" / "prepared" / "test")
+
+    def answers(self, name: str) -> np.ndarray:
+        """What a model of the zoo answers to the test part: an id ends in the number of the picture in the zoo."""
+        ids, _ = self.test_part()
+        return self.zoo.answers[name][[int(each.rpartition("-")[2]) for each in ids]]
 
     def run(self, *stages: str) -> None:
         for name in stages:
@@ -99,25 +108,44 @@ class Workspace:
         self.run("champion", "gate")
         return self.json("reports/verdict.json")
 
-    def publish(self, name: str, outcome: str = "promote", test: str = "sha256:test") -> dict:
-        """Bring the champion in, take the gate's outcome as given, and register."""
-        self.rule(name, outcome, test)
+    def publish(self, name: str, outcome: str = "promote") -> dict:
+        """Bring the champion in, judge, and register."""
+        self.rule(name, outcome)
         self.run("register")
         return self.json("reports/registration.json")
 
-    def rule(self, name: str, outcome: str = "promote", test: str = "sha256:test") -> None:
-        """Write the verdict that the gate would: it starts a process, and most tests are not about it."""
+    def rule(self, name: str, outcome: str = "promote") -> None:
+        """Write the verdict that the gate gives if the export answers as the model: that takes a process to ask."""
         self.candidate(name)
         self.run("champion")
-        met = read_record(self.root / "models" / "champion" / CHAMPION_FILE, Champion).identity
-        anchor = read_record(self.root / "models" / "anchor" / ANCHOR_FILE, Champion).identity
-        passes = "pass" if outcome == "promote" else "fail"
-        check = GateCheck(
-            name="minimum.accuracy", figure=0.9, bound=0.8, outcome=passes, sentence="as the test wants it"
+        stage = StageContext.load(self.root, "gate")
+        rule = stage.param("gate", GateParams)
+        ids, labels = self.test_part()
+        given = Answers(ids, labels, self.answers(name))
+        evidence = Evidence(
+            candidate=self.zoo.digest(name),
+            metrics=read_record(self.root / "reports" / "metrics.json", MetricsReport),
+            test_ids=ids,
+            test_labels=labels,
+            predictions=given,
+            train=given,
+            served=given.answers[: rule.parity.rows],
+            champion=self._met("champion", CHAMPION_FILE),
+            anchor=self._met("anchor", ANCHOR_FILE),
         )
-        verdict = Verdict.of([check], check.sentence, self.zoo.digest(name), met)
-        verdict = verdict.changed(anchor=anchor, rule_digest="sha256:rule", test_digest=test)
+        verdict = judge(evidence, rule, TASK, stage.param("seed", int), stage.behaviour(*JUDGES))
+        assert verdict.outcome == outcome, verdict.reason
         write_record(self.root / "reports" / "verdict.json", verdict)
+
+    def _met(self, folder: str, file: str) -> Other | None:
+        """A model that the candidate meets, with its scores."""
+        of = read_record(self.root / "models" / folder / file, Champion)
+        if of.identity is None:
+            return None
+        if of.problem:
+            return Other(of.identity, Unknown(of.problem))
+        name = next(name for name in self.zoo.answers if self.zoo.digest(name) == of.identity.digest)
+        return Other(of.identity, TASK.score(self.test_part()[1], self.answers(name)))
 
     def json(self, path: str):
         return json.loads((self.root / path).read_text())

@@ -8,11 +8,12 @@ import pytest
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.records.champion import CHAMPION_FILE, Champion
-from pipeline.registry import by_hand
+from pipeline.registry import by_hand, ledger
+from pipeline.registry.reader import open_reader
 from pipeline.registry.versions import JUDGED_BY
 from pipeline.storage.record_files import read_record
 from tests.system.prepared import write_images
-from tests.system.registry.shapes import NAME
+from tests.system.registry.shapes import CLASSES, NAME
 
 
 def test_the_first_model_is_promoted_and_a_second_run_changes_nothing(workspace):
@@ -87,18 +88,24 @@ def test_nothing_to_do_imports_no_mlflow_and_no_tensorflow(workspace):
 
 
 def test_the_rows_a_champion_was_judged_by_are_known_to_the_next_verdict(workspace):
-    test, ids, zoo = workspace.root / "data" / "prepared" / "test", workspace.ids, workspace.zoo
-    write_images(test, ["gone by now", *ids[100:]], zoo.pixels[99:], zoo.labels[99:])
+    test, zoo = workspace.root / "data" / "prepared" / "test", workspace.zoo
+    ids, labels = workspace.test_part()
+    write_images(test, ["gone-99", *ids[100:]], zoo.pixels[99:], labels[99:])
     workspace.publish("first")
-    assert workspace.versions()[0].tags[JUDGED_BY].startswith("sha256:test sha256:")
-    write_images(test, ids, zoo.pixels, zoo.labels)
+    judged_by = workspace.json("reports/verdict.json")["test_digest"]
+    assert workspace.versions()[0].tags[JUDGED_BY].startswith(f"{judged_by} sha256:")
+    write_images(test, ids, zoo.pixels, labels)
     told = workspace.judge("second")["renewal"]
     assert (told["judged_by"]["rows"], told["since"]["rows"], told["gone"]) == (len(ids) - 100, 100, 1)
 
 
 def test_a_version_that_is_judged_again_on_other_rows_has_no_list_of_them(workspace):
+    test, zoo = workspace.root / "data" / "prepared" / "test", workspace.zoo
+    ids, labels = workspace.test_part()
+    write_images(test, ids, zoo.pixels, (labels + 1) % len(CLASSES))
     workspace.publish("first", "refuse")
-    workspace.publish("first", test="sha256:other")
+    write_images(test, ids, zoo.pixels, labels)
+    workspace.publish("first")
     [version] = workspace.versions()
     assert (version.is_champion, version.tags[JUDGED_BY]) == (True, "none")
     assert "is not known" in workspace.judge("second")["over_use"]
@@ -121,6 +128,40 @@ def test_a_verdict_on_another_model_is_refused(workspace):
     with pytest.raises(DataError, match="judges another model"):
         workspace.run("register")
     assert workspace.versions() == []
+
+
+def edit(workspace, **checks):
+    """Write the verdict again as a person might: it promotes, and these figures are in its checks."""
+    path = workspace.root / "reports" / "verdict.json"
+    verdict = workspace.json("reports/verdict.json")
+    for check in verdict["checks"]:
+        check |= {"outcome": "pass", "figure": checks.get(check["name"], check["figure"])}
+    path.write_text(json.dumps({**verdict, "outcome": "promote"}))
+
+
+def test_a_verdict_that_was_edited_moves_nothing(workspace):
+    workspace.publish("first")
+    workspace.rule("bad", "refuse")
+    before = [version.to_json() for version in workspace.versions()]
+    edit(workspace)
+    with pytest.raises(
+        DataError, match=r"the verdict has a check \S+ that passes with .*run again, and the gate judges"
+    ):
+        workspace.run("register")
+    assert [version.to_json() for version in workspace.versions()] == before
+    assert len(ledger.read(open_reader(workspace.store), NAME)) == 1
+
+
+def test_one_that_fits_itself_moves_nothing_where_the_ledger_says_otherwise(workspace):
+    workspace.publish("first")
+    workspace.publish("bad", "refuse")
+    before = [version.to_json() for version in workspace.versions()]
+    bounds = {check["name"]: check["bound"] for check in workspace.json("reports/verdict.json")["checks"]}
+    edit(workspace, **bounds)
+    with pytest.raises(DataError, match=r"contradicts line 2 of the ledger of shapes .*registry promote 2 --reason"):
+        workspace.run("register")
+    assert [version.to_json() for version in workspace.versions()] == before
+    assert len(ledger.read(open_reader(workspace.store), NAME)) == 2
 
 
 @pytest.mark.parametrize("names", [("first", "first"), ("first", "second")], ids=["the same", "different"])

@@ -11,6 +11,8 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.registry import by_hand
 from pipeline.registry.reader import open_reader
+from pipeline.registry.tracking import open_client
+from tests.registry.answering import commands_in
 from tests.system.registry.shapes import NAME
 
 
@@ -48,6 +50,23 @@ def test_a_person_overrules_the_gate_with_a_reason_that_is_kept(workspace):
     assert workspace.publish("bad", "refuse")["outcome"] == "kept"
     with pytest.raises(UsageError, match=r"has no version '9' \(it has 1, 2\)"):
         by_hand.show(workspace.store, NAME, "9")
+
+
+def test_an_alias_that_another_tool_moves_back_brings_no_older_anchor(workspace):
+    workspace.publish("first")
+    workspace.publish("second")
+    before = workspace.champion()
+    open_client(workspace.store).set_registered_model_alias(NAME, "champion", "1")
+    workspace.rule("bad", "refuse")
+    told = workspace.json("models/champion/champion.json")["problem"]
+    assert "another tool has moved the alias `champion` to shapes v1 while v2 was champion" in told
+    assert any(told in check["sentence"] for check in workspace.json("reports/verdict.json")["checks"])
+    for number, _ in commands_in(told):
+        by_hand.promote(workspace.store, NAME, number, "as it says")
+        champion_now = workspace.champion()
+        assert (champion_now.version, champion_now.anchor) == (int(number), before.anchor)
+        workspace.run("champion")
+        assert workspace.json("models/anchor/anchor.json")["problem"] is None
 
 
 def test_an_old_champion_of_other_classes_is_a_refusal_that_says_what_to_do(workspace, make_workspace):
