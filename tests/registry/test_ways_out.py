@@ -15,6 +15,7 @@ from pipeline.records.verdict import Verdict
 from pipeline.registry import by_hand, ledger, runs, tracking
 from pipeline.registry.challenge import Challenge, in_force
 from pipeline.registry.champion import write_anchor
+from pipeline.registry.moving import settle
 from pipeline.registry.publish import Candidate, register
 from pipeline.registry.reader import champion_of
 from pipeline.registry.versions import ANCHOR, LAST_ANCHOR, LAST_CHAMPION, REPLACED, history_tag
@@ -201,3 +202,11 @@ def test_two_machines_that_judge_the_same_otherwise_at_one_moment_promote_nothin
     assert len(lines_of(registry)) == 2
     with pytest.raises(DataError, match="contradicts line 1"):
         register(registry.store, candidate, ANN, tmp_path / "scratch")
+
+
+def test_nothing_is_remembered_of_a_champion_that_another_tool_has_made(registry: LocalRegistry) -> None:
+    registry.execute(alias_moved(1))
+    champion, before = champion_of(registry.reader, "pets"), registry.reader.model_tags("pets")
+    assert champion is not None
+    settle(Client(registry), registry.reader, champion)
+    assert registry.reader.model_tags("pets") == before
