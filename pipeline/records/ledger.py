@@ -79,8 +79,8 @@ class LedgerLine(Record):
 
     @property
     def _is(self) -> tuple[object, ...]:
-        """What it says."""
-        return self.against_champion, self.against_anchor, self.outcome, self.moves_anchor
+        """What follows from it. Rows won and lost are not in it: another processor may answer a row otherwise."""
+        return self.outcome, self.moves_anchor
 
     @property
     def _is_closed(self) -> bool:

@@ -146,7 +146,7 @@ def test_values_by_row_are_found_of_bounded_metrics_alone() -> None:
             return Asked(super().row_values(labels, answers))
 
     gate = rule(bounds={"minimum": {"accuracy": 0.7, "auc": 0.5}})
-    verdict = judge(evidence(), gate, Watched(TASK.settings, CLASSES), 1)
+    verdict = judge(evidence(), gate, Watched(TASK.settings, CLASSES), 1, {})
     assert sorted(asked) == ["accuracy", "auc"]
     assert verdict == judged(gate)
 

@@ -52,7 +52,7 @@ def test_the_line_of_a_verdict_is_found_whoever_asks(registry: LocalRegistry) ->
     [
         (FIRST, judged("sha256:a", OLD, promotes=False), True),
         (FIRST, judged("sha256:a", OLD, moves_anchor=True), True),
-        (FIRST, FIRST.changed(against_anchor=Matched(rows=100, won=9, lost=1)), True),
+        (FIRST, FIRST.changed(against_anchor=Matched(rows=100, won=9, lost=1)), False),
         (judged("sha256:a"), judged("sha256:a", promotes=False), True),
         (FIRST, FIRST, False),
         (FIRST, judged("sha256:a", OLD, promotes=False, test="sha256:other rows"), False),
@@ -62,7 +62,7 @@ def test_the_line_of_a_verdict_is_found_whoever_asks(registry: LocalRegistry) ->
         (judged("sha256:a", OLD, promotes=False), FIRST.changed(against_champion=None, against_anchor=None), True),
     ],
     ids=[
-        *("outcome", "moves the anchor", "figures", "first model", "the same", "other rows", "another rule"),
+        *("outcome", "moves the anchor", "a row more or less", "first model", "the same", "other rows", "another rule"),
         *("another anchor", "refused because files were gone", "promoted though files were gone"),
     ],
 )
