@@ -31,6 +31,6 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = (figures.number, figures.count, figures.plain, figures.short, figures.moment)
+    shown = (figures.number, figures.count, figures.plain, figures.short, figures.moment, figures.unbroken)
     environment.filters.update({each.__name__: each for each in shown})
     return environment

@@ -32,6 +32,11 @@ def plain(value: Any) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 
+def unbroken(text: str) -> str:
+    """Return a sentence in which no line ends within a number, or between it and its per cent."""
+    return re.sub(r"(?<=\d) (?=\d{3}\b|%)", "\N{NO-BREAK SPACE}", text)
+
+
 def short(digest: str | None) -> str:
     """Return the beginning of a digest: enough for people to distinguish two."""
     return (digest or "–").removeprefix("sha256:")[:12]

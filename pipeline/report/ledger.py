@@ -15,12 +15,13 @@ _CHOICE = "gate.rule"
 class Spent:
     """The line that holds the verdict, the verdicts against this anchor, and what they have spent.
 
-    `share` is that of the error which all verdicts together may have, `error`; None where the rule does not share one.
+    `verdicts` is None where there is no anchor: a first model is judged by its floors alone. `share` is that of the
+    error which all verdicts together may have, `error`; None where the rule does not share one.
     `on_rows` counts the verdicts that these very test rows have given, None if nobody has counted.
     """
 
     line: int
-    verdicts: int
+    verdicts: int | None
     share: float | None = None
     error: float | None = None
     on_rows: int | None = None
@@ -34,6 +35,8 @@ def spent(files: RunFiles) -> Spent | None:
     verdict = files.verdict.value
     is_of_these_rows = verdict is not None and verdict.test_digest == registration.test
     on_rows = registration.verdicts_on_rows if is_of_these_rows else None
+    if verdict is not None and verdict.anchor is None:
+        return Spent(registration.line, None, on_rows=on_rows)
     known = Spent(registration.line, registration.verdicts, on_rows=on_rows)
     recipe = files.recipe.value or {}
     name = recipe.get(f"{_CHOICE}.name", recipe.get(_CHOICE, "better"))
@@ -44,4 +47,4 @@ def spent(files: RunFiles) -> Spent | None:
     if "verdicts" not in fields:
         return known
     error, verdicts = (recipe.get(f"{_CHOICE}.settings.{each}", fields[each].default) for each in ("error", "verdicts"))
-    return replace(known, share=known.verdicts / verdicts, error=error)
+    return replace(known, share=registration.verdicts / verdicts, error=error)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.report.figures import count, moment, number, plain, short
+from pipeline.report.figures import count, moment, number, plain, short, unbroken
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,21 @@ def test_a_digest_is_shown_by_its_beginning(digest: str | None, text: str) -> No
 
 def test_long_values_are_cut() -> None:
     assert plain({"names": ["é"] * 100}) == '{"names": [' + ('"é", ' * 100)[:148] + "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "60 lost of 4 000 rows, by chance in 13.3 % of cases",
+            "60 lost of 4\u00a0000 rows, by chance in 13.3\u00a0% of cases",
+        ),
+        ("1 234 567", "1\u00a0234\u00a0567"),
+        ("v3 2 rows", "v3 2 rows"),
+    ],
+)
+def test_no_line_ends_within_a_number(text: str, shown: str) -> None:
+    assert unbroken(text) == shown
 
 
 def test_a_moment_is_readable() -> None:

@@ -18,8 +18,16 @@ from tests.report.reading import edit, shown
 NOTHING = Section[Any](None)
 
 
+ANCHOR = Identity(name="m", version=1, digest="sha256:a")
+
+
 def files(
-    recipe: dict[str, Any] | None, *, line: int | None = 7, verdicts: int | None = 3, test: str = "sha256:t"
+    recipe: dict[str, Any] | None,
+    *,
+    line: int | None = 7,
+    verdicts: int | None = 3,
+    test: str = "sha256:t",
+    anchor: Identity | None = ANCHOR,
 ) -> RunFiles:
     registration = Registration(
         outcome="refused",
@@ -33,7 +41,7 @@ def files(
         verdicts_on_rows=2,
         test=test,
     )
-    verdict = Verdict.of([], "no check", "sha256:c", None, test_digest="sha256:t")
+    verdict = Verdict.of([], "no check", "sha256:c", anchor, anchor=anchor, test_digest="sha256:t")
     return RunFiles(
         root=Path(),
         graph=NOTHING,
@@ -66,6 +74,10 @@ def test_the_share_of_the_error_that_is_spent_is_that_of_the_verdicts(recipe: di
 
 def test_a_registration_of_before_says_nothing(tmp_path: Path) -> None:
     assert spent(files({}, line=None, verdicts=None)) is None
+
+
+def test_a_first_model_spends_nothing() -> None:
+    assert spent(files({}, anchor=None)) == Spent(7, None, on_rows=2)
 
 
 def test_what_other_test_rows_have_given_is_not_said_of_these() -> None:
@@ -117,3 +129,14 @@ def test_the_page_says_whom_the_candidate_met_and_what_the_test_rows_have_given(
     assert "100 % of the error that all of them together may have (5 %) is spent, and it covers no more" in shown(
         project
     )
+
+
+def test_the_page_of_a_first_model_says_that_it_becomes_the_anchor(project: Path) -> None:
+    first = {"champion": None, "anchor": None, "against_champion": None, "against_anchor": None}
+    given = {**first, "rule": "better", "rule_digest": "sha256:r", "test_digest": "sha256:t", "moves_anchor": True}
+    more = {"shows": "", "renewal": None, "over_use": ""}
+    version = {"record_version": Verdict.VERSION}
+    edit(project / "reports" / "verdict.json", lambda values: values.update({**given, **more, **version}))
+    text = shown(project)
+    assert "Judged by rule better. There never was a champion: once it is champion, it is the anchor." in text
+    assert "proven better" not in text

@@ -194,5 +194,5 @@ def _scored(name: str, what: str, counts: Counts, margin: float, z: float) -> Ga
     score = tango(counts.won, counts.lost, counts.rows, margin)
     shown, passes = rounded(score, z), score >= z
     said = "it is not" if passes else "it may be"
-    sentence = f"{what}; {said} worse by {points(margin)} or more (Z {shown:.2f}, needed {z:.2f})"
+    sentence = f"{what}; {said} worse by {points(margin)} or more (Z {shown:.2f}, needed {z:.2f})".replace("Z -", "Z −")
     return check_of(name, shown, z, sentence, passes=passes)
