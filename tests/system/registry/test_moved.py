@@ -9,6 +9,7 @@ import mlflow
 import pytest
 import yaml
 
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry import by_hand
 from pipeline.registry.places import local_folder
@@ -35,7 +36,9 @@ def content(folder):
 
 
 def is_standing(workspace):
-    return stands(workspace.store, NAME, read_record(workspace.root / "reports" / "verdict.json", Verdict))
+    reports = workspace.root / "reports"
+    told = read_record(reports / "registration.json", Registration)
+    return stands(workspace.store, NAME, read_record(reports / "verdict.json", Verdict), told)
 
 
 @pytest.mark.parametrize("is_copy", [False, True], ids=["moved", "copied"])
@@ -87,6 +90,8 @@ def test_a_verdict_stands_until_somebody_changes_the_registry(project):
     project.run("register")
     assert is_standing(project)  # promoted
     by_hand.rollback(project.store, NAME, "a try")
+    assert not is_standing(project)  # it says that it replaced v1
+    project.run("register")
     assert is_standing(project)  # not repeated by itself
     by_hand.promote(project.store, NAME, "2", "in between")
     assert not is_standing(project)

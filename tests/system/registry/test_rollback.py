@@ -81,6 +81,8 @@ def test_an_old_champion_of_other_classes_is_a_refusal_that_says_what_to_do(work
     was, now = version.digest, workspace.zoo.digest("other")
     with sqlite3.connect(workspace.store.database) as connection:  # as if it had been trained for these classes
         connection.execute("UPDATE model_version_tags SET value = replace(value, ?, ?)", (was, now))
+        last = "UPDATE registered_model_tags SET value = replace(value, ?, ?) WHERE key LIKE 'ratchet.last%'"
+        connection.execute(last, (was, now))
         connection.execute("DELETE FROM model_version_tags WHERE key = 'ratchet.ledger'")
     connection.close()
     verdict = workspace.judge("second")
