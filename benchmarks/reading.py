@@ -29,7 +29,8 @@ import pyarrow as pa
 from benchmarks.quiet import quiet_rounds
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage import artifacts, shards
-from pipeline.training.batches import epoch_order, read_part, training_batches
+from pipeline.training.batches import read_part, training_batches
+from pipeline.training.order import EpochOrder
 
 ASKED, ROWS, BATCH, SHAPE = 10.0, 60_000, 128, (28, 28, 1)
 IMAGE = FeatureSpec(name="image", kind="image", dtype="uint8", shape=SHAPE)
@@ -68,7 +69,7 @@ def read_shards(folder: Path, epoch: int) -> int:
 
     part = read_part([folder], classes=10)
     images = 0
-    for columns, labels in training_batches(part, epoch_order(len(part), 1, epoch), BATCH, 0, 1):
+    for columns, labels in training_batches(part, EpochOrder(len(part), 1, epoch), BATCH, 0, 1):
         batch, _ = tf.constant(columns["image"]), tf.constant(labels)
         images += batch.shape[0]
     return images
