@@ -19,9 +19,10 @@ from pipeline.data.splitting import (
     Division,
     assign,
     class_counts,
+    counted,
     lost_test_rows,
     of_shares,
-    prove_apart,
+    require_test_rows,
     stable_hash,
 )
 from pipeline.errors import DataError, UsageError
@@ -46,7 +47,8 @@ def divided(params: SplitParams, seed: int = 1) -> Division:
 def parts_of(numbers: list[int], params: SplitParams, seed: int = 1) -> dict[int, str]:
     source = ["test" if number % 5 == 0 else "train" for number in numbers]
     labels = np.array([number % 3 for number in numbers], np.int32)
-    codes = assign(source, labels, digests(numbers), params, divided(params, seed))
+    division = divided(params, seed)
+    codes = assign(source, labels, division.hashes(digests(numbers)), params, division)
     return {number: PARTS[code] for number, code in zip(numbers, codes, strict=True)}
 
 
@@ -69,7 +71,8 @@ def kept_parts(rows: list[Row], params: SplitParams, division: Division) -> dict
     gone = rejected(rows, is_test_given=params.method == "source")
     kept = [row for row in rows if row not in gone]
     labels = np.array([row.label for row in kept], np.int32)
-    codes = assign([row.part for row in kept], labels, digests([row.content for row in kept]), params, division)
+    hashes = division.hashes(digests([row.content for row in kept]))
+    codes = assign([row.part for row in kept], labels, hashes, params, division)
     return {row: PARTS[code] for row, code in zip(kept, codes, strict=True)}
 
 
@@ -122,9 +125,9 @@ def test_without_a_frozen_split_the_shares_come_out_and_another_seed_draws_other
 def test_the_thresholds_are_the_whole_range_s_where_a_part_has_no_share():
     assert of_shares(SOURCE)[1] == HASHES
     last = Division(1, [(1, HASHES)])
-    assert set(last.codes(np.zeros(99, np.int32), digests(range(99)))) == {PARTS.index("validation")}
+    assert set(last.codes(np.zeros(99, np.int32), stable_hash(digests(range(99)), 1))) == {PARTS.index("validation")}
     every = Division(1, [(HASHES, HASHES)])
-    assert set(every.codes(np.zeros(99, np.int32), digests(range(99)))) == {PARTS.index("train")}
+    assert set(every.codes(np.zeros(99, np.int32), stable_hash(digests(range(99)), 1))) == {PARTS.index("train")}
 
 
 def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
@@ -135,7 +138,8 @@ def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
     params = STRATIFIED.model_copy(update={"frozen": "f"})
     division = Division.of(params, 1, CLASSES, FrozenSplit.of(STRATIFIED, 7, by_class))
 
-    counts = class_counts(assign(["train"] * 300, labels, digests(rows), params, division), labels, CLASSES)
+    codes = assign(["train"] * 300, labels, keys, params, division)
+    counts = class_counts(counted(codes, labels, 3), CLASSES)
 
     assert counts == {
         "train": {"a": 70, "b": 70, "c": 70},
@@ -155,7 +159,11 @@ def lost(*rows: tuple[int | None, str, int, str], params: SplitParams) -> dict[s
     """Return the lost test rows among rejected ones: label, part, what the row holds, reason."""
     labels, parts, contents, reasons = zip(*rows, strict=True)
     columns = {"label": pa.array(labels, pa.int32()), "part": parts, "content_digest": digests(contents)}
-    return lost_test_rows(pa.table({**columns, "reason": reasons}), params, divided(params))
+    rejected = pa.table({**columns, "reason": reasons})
+    whole, in_pieces = [rejected], [rejected.slice(row, 1) for row in range(len(rows))]
+    found = lost_test_rows(whole, params, divided(params))
+    assert lost_test_rows(in_pieces, params, divided(params)) == found
+    return found
 
 
 def test_lost_test_rows_are_those_of_the_source_s_test_files_where_they_are_given():
@@ -178,20 +186,13 @@ def test_lost_test_rows_are_those_whose_hash_would_put_them_there(method):
 
 def test_source_without_test_rows_says_what_to_set():
     with pytest.raises(DataError, match=r"set split\.method to stratified or hash"):
-        assign(["train"] * 3, np.zeros(3, np.int32), digests([1, 2, 3]), SOURCE, divided(SOURCE))
+        require_test_rows(0, SOURCE)
+    require_test_rows(1, SOURCE)
+    require_test_rows(0, HASH)
 
 
 def test_a_class_without_rows_in_a_part_is_named():
     codes, labels = np.array([0, 1, 2, 0, 1], np.int8), np.array([0, 0, 0, 1, 1])
 
     with pytest.raises(DataError, match="class 'b' has no rows in the test part, of 2 in all"):
-        class_counts(codes, labels, ["a", "b"])
-
-
-def test_a_digest_or_an_id_in_two_parts_is_named():
-    codes = np.array([0, 1], np.int8)
-    with pytest.raises(DataError, match="content digest d is both in the train and in the validation part"):
-        prove_apart(codes, ["x", "y"], ["d", "d"])
-    with pytest.raises(DataError, match="id x is both in the train and in the validation part"):
-        prove_apart(codes, ["x", "x"], ["d", "e"])
-    assert prove_apart(codes, ["x", "y"], ["d", "e"])["distinct_content_digests"] == 2
+        class_counts(counted(codes, labels, 2), ["a", "b"])
