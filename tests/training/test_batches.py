@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_data_sets_follow_each_other_in_their_order(write_images: WriteImages) -
     part = read_part([write_images("train", 30, parts=2), write_images("more", 5), write_images("none", 0)], 3)
     assert part.columns["image"].shape == (35, 8, 8, 1)
     assert part.columns["image"][:][:, 3, 4, 0].tolist() == [*range(30), *range(5)]
+
+
+def test_of_a_row_a_part_keeps_its_label_alone(write_images: WriteImages) -> None:
+    rows, folder = 20_000, write_images("train", 20_000)
+    read_part([folder], 3)  # what is imported stays
+    tracemalloc.start()
+    part = read_part([folder], 3)
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert part.columns["image"][0:1].nbytes == 64
+    assert 4 * rows <= kept_bytes < 6 * rows
 
 
 @pytest.mark.parametrize("label", [3, -1])
