@@ -153,11 +153,11 @@ def _mapped(path: Path) -> tuple[memoryview, Any]:
     try:
         with pa.memory_map(str(path)) as file:  # closing it closes the file, not the map
             buffer = file.read_buffer()
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise StorageError(f"{path}: cannot be read: {error}") from error
     try:
         return memoryview(buffer).cast("B"), pq.read_metadata(pa.BufferReader(buffer))
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: not a readable Parquet file: {error}") from error
 
 

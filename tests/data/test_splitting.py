@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.freezing import thresholds_of
 from pipeline.data.frozen_split import HASHES, FrozenSplit
+from pipeline.data.shard_tasks import read_shard
 from pipeline.data.splitting import (
     PARTS,
     Division,
@@ -23,10 +25,13 @@ from pipeline.data.splitting import (
     lost_test_rows,
     of_shares,
     require_test_rows,
+    split_dataset,
     stable_hash,
 )
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import finish_dataset, write_shard
 from tests.data.equal_rows import Row, rejected
 
 HASH = SplitParams(method="hash", train=0.7, validation=0.1, test=0.2)
@@ -196,3 +201,77 @@ def test_a_class_without_rows_in_a_part_is_named():
 
     with pytest.raises(DataError, match="class 'b' has no rows in the test part, of 2 in all"):
         class_counts(counted(codes, labels, 2), ["a", "b"])
+
+
+def written(folder: Path, name: str, tables: list[pa.Table]) -> Path:
+    """Write a data set of these shards."""
+    target = folder / name
+    target.mkdir()
+    entries = [write_shard(target, number, table.schema, [table]) for number, table in enumerate(tables)]
+    finish_dataset(target, entries, tables[0].schema)
+    return target
+
+
+def clean_rows(**changes: list[str]) -> pa.Table:
+    """Return 300 kept rows; of every five one is a test row."""
+    columns = {
+        "id": [f"row {number}" for number in range(300)],
+        "label": pa.array([number % 3 for number in range(300)], pa.int32()),
+        "part": ["test" if number % 5 == 0 else "train" for number in range(300)],
+        "content_digest": digests(range(300)),
+    }
+    return pa.table(columns | changes)
+
+
+@pytest.mark.parametrize(("column", "what"), [("id", "id"), ("content_digest", "content digest")])
+def test_a_name_that_comes_again_in_another_shard_and_part_is_named(tmp_path: Path, column: str, what: str):
+    names = clean_rows()[column].to_pylist()
+    rows = clean_rows(**{column: [*names[:250], names[1], *names[251:]]})
+    clean = written(tmp_path, "clean", [rows.slice(0, 200), rows.slice(200)])
+    quarantine = written(tmp_path, "quarantine", [rows.slice(0, 0).append_column("reason", pa.array([], pa.string()))])
+    (tmp_path / "split").mkdir()
+
+    with pytest.raises(DataError, match=rf"split: {what} {names[1]} is both in the train and in the test part"):
+        split_dataset(
+            clean,
+            quarantine,
+            tmp_path / "split",
+            classes=CLASSES,
+            params=SOURCE,
+            division=divided(SOURCE),
+            on_progress=lambda done, total: None,
+        )
+
+
+def test_whatever_the_shards_their_rows_get_their_parts_and_are_counted_together(tmp_path: Path):
+    numbers, sizes = list(range(300)), (100, 1, 0, 199)
+    rows = clean_rows()
+    starts = [sum(sizes[:n]) for n in range(len(sizes))]
+    clean = written(tmp_path, "clean", [rows.slice(start, size) for start, size in zip(starts, sizes, strict=True)])
+    rejected = rows.slice(0, 2).append_column("reason", pa.array([CONFLICT, DUPLICATE]))
+    quarantine = written(tmp_path, "quarantine", [rejected])
+    (tmp_path / "split").mkdir()
+    told: list[tuple[int, int]] = []
+
+    found = split_dataset(
+        clean,
+        quarantine,
+        tmp_path / "split",
+        classes=CLASSES,
+        params=HASH,
+        division=divided(HASH),
+        on_progress=lambda done, total: told.append((done, total)),
+    )
+
+    parts = parts_of(numbers, HASH)
+    manifest = read_manifest(tmp_path / "split")
+    shards = [read_shard(tmp_path / "split" / entry.path) for entry in manifest.files]
+    assert [shard.num_rows for shard in shards] == list(sizes)
+    assert pa.concat_tables(shards).to_pylist() == [{"id": f"row {n}", "part": parts[n]} for n in numbers]
+    assert found == manifest.counts["parts"] == {part: list(parts.values()).count(part) for part in PARTS}
+    assert manifest.counts["classes"] == {
+        part: {name: sum(parts[n] == part for n in numbers[label::3]) for label, name in enumerate(CLASSES)}
+        for part in PARTS
+    }
+    assert manifest.counts["proof"]["distinct_content_digests"] == manifest.counts["proof"]["distinct_ids"] == 300
+    assert told == [(100, 300), (101, 300), (101, 300), (300, 300)]

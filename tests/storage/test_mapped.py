@@ -189,6 +189,36 @@ def test_a_column_is_read_in_place_exactly_if_it_has_every_value(
             assert column[:].tobytes() == b"".join(curve(rows=rows).to_pylist())
 
 
+HEADER = "1500 15dc0f 15dc0f 2c 1564 1500 1506 1506 1c0000 00 02000000 6401"
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("1504 15dc0f 15dc0f 2c 1564 1500 1506 1506 1c0000 00 02000000 6401", "is not stored plain"),
+        ("1500 15da0f 15dc0f 2c 1564 1500 1506 1506 1c0000 00 02000000 6401", "is not stored plain"),
+        ("1500 15dc0f 15dc0f 2c 1564 1510 1506 1506 1c0000 00 02000000 6401", "is not stored plain"),
+        ("1500 15dc0f 15dc0f 2c 1564 1500 1508 1506 1c0000 00 02000000 6401", "has missing values"),
+        ("1500 15dc0f 15dc0f 2c 1564 1500 1506 1506 1c0000 00 02000000 6400", "has missing values"),
+        ("1500 15dc0f 15dc0f 2c 1564 1500 1506 1506 1c0000 00 02000000 6201", "has a page header that cannot be read"),
+        ("1500 15dc0f 15dc0f 2c 1562 1500 1506 1506 1c0000 00 02000000 6401", "has a page of 1000 bytes for 49 values"),
+        ("1500 158410 158410 2c 1566 1500 1506 1506 1c0000 00 02000000 6601", "has a page of 1020 bytes for 51 values"),
+        ("1500 158410 158410 2c 1500 1500 1506 1506 1c0000 00 02000000 6601", "has a page of 1020 bytes for 0 values"),
+        (
+            "1900 15dc0f 15dc0f 2c 1564 1500 1506 1506 1c0000 00 02000000 6401",
+            "has a header with a field of Thrift's kind 9",
+        ),
+    ],
+)
+def test_a_page_whose_header_says_something_else_is_refused(tmp_path: Path, header: str, message: str) -> None:
+    file = written(tmp_path / "one.parquet", curve(), write_statistics=False)
+    content = file[0].read_bytes()
+    assert content.startswith(b"PAR1" + bytes.fromhex(HEADER))
+    file[0].write_bytes(content.replace(bytes.fromhex(HEADER), bytes.fromhex(header), 1))
+    with pytest.raises(DataError, match=rf"one\.parquet: column curve {message}"):
+        map_columns([file], CURVE_LAYOUT)
+
+
 def test_other_rows_than_the_manifest_says_are_refused(tmp_path: Path) -> None:
     path, _ = written(tmp_path / "one.parquet", curve())
     with pytest.raises(DataError, match=r"one\.parquet: 50 rows, its manifest says 51"):
@@ -196,12 +226,12 @@ def test_other_rows_than_the_manifest_says_are_refused(tmp_path: Path) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(place=st.integers(4, 1200), byte=st.integers(0, 255))
-def test_whatever_byte_is_damaged_only_values_can_be_other_ones(place: int, byte: int) -> None:
+@given(place=st.integers(4, 1030), byte=st.integers(0, 255))
+def test_whatever_byte_of_a_page_is_damaged_only_values_can_be_other_ones(place: int, byte: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         file = written(Path(name) / "one.parquet", curve(), write_statistics=False)
         content = bytearray(file[0].read_bytes())
-        content[place % len(content)] = byte
+        content[place] = byte
         file[0].write_bytes(content)
         try:
             [column] = map_columns([file], CURVE_LAYOUT).values()
