@@ -25,7 +25,6 @@ from pipeline.training.order import EpochOrder, Rows
 
 Labels = npt.NDArray[np.int32]
 Batch = tuple[Columns, Labels]  # by feature [row, *shape]; labels [row]
-_LABELS_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,7 @@ def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> 
     features = read_features(folders)
     files = [(folder / entry.path, entry) for folder in folders for entry in read_manifest(folder, verify=verify).files]
     columns = map_columns(files, {**column_layouts(features), "label": ("int32", ())})
-    stored = columns.pop("label")
-    labels = np.empty(len(stored), np.int32)
-    for begin in range(0, len(labels), _LABELS_AT_ONCE):
-        labels[begin : begin + _LABELS_AT_ONCE] = stored[begin : begin + _LABELS_AT_ONCE]
+    labels = columns.pop("label")[:]
     if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise DataError(
             f"{folders[0]}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
