@@ -59,10 +59,11 @@ def work(batch_size: int, threads: int, core: int) -> None:
     from pipeline.models.build import build, logits_of
     from pipeline.records.architecture import Architecture
     from pipeline.records.feature import FeatureSpec
-    from pipeline.training.batches import PartInMemory, epoch_order, training_batches
+    from pipeline.training.batches import Part, training_batches
     from pipeline.training.collective import join
     from pipeline.training.loop import make_deterministic
     from pipeline.training.objective import objective_of
+    from pipeline.training.order import EpochOrder
     from pipeline.training.step import TrainingStep, make_optimizer
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -72,7 +73,7 @@ def work(batch_size: int, threads: int, core: int) -> None:
     make_deterministic(1, threads=1)  # the process of two threads need not use the slower kernels
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
-    part = PartInMemory({"image": images}, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
+    part = Part({"image": images}, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
     image = FeatureSpec(
         name="image", kind="image", dtype="uint8", shape=(28, 28, 1), fitted={"mean": [72.0], "std": [90.0]}
     )
@@ -90,7 +91,7 @@ def work(batch_size: int, threads: int, core: int) -> None:
     step = TrainingStep(logits_of(model), optimizer, objective, (image,), share, 1, rates, group)
     group.broadcast(model.variables + optimizer.variables)
     number = 0
-    order = epoch_order(ROWS, 1, 1)
+    order = EpochOrder(ROWS, 1, 1)
     for line in sys.stdin:
         wanted = int(line)
         begun_s = time.perf_counter()

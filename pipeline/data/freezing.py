@@ -11,11 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.data.frozen_split import HASHES, FrozenSplit, Thresholds
-from pipeline.data.shard_tasks import read_shard
-from pipeline.data.splitting import PARTS, Division, assign, of_shares, stable_hash, test_rows
+from pipeline.data.splitting import PARTS, Division, assign, of_shares, require_test_rows, stable_hash, test_rows
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import iter_tables
+
+_COLUMNS = ("label", "part", "content_digest")
 
 
 def largest_remainder(rows: int, shares: Sequence[float]) -> list[int]:
@@ -62,18 +64,22 @@ def freeze(
     manifest = read_manifest(clean)
     if list(manifest.counts.get("classes", ())) != list(classes):
         raise DataError(f"the kept rows ({clean.name}) are of other classes than data.classes; bring them up to date")
-    columns = ("label", "part", "content_digest")
-    rows = pa.concat_tables([read_shard(clean / entry.path, columns) for entry in manifest.files])
-    labels, parts, digests = rows["label"].to_numpy(), rows["part"].to_pylist(), rows["content_digest"].to_pylist()
     known = dict(before.thresholds) if before else {}
     in_force = [known.get(name, of_shares(params)) if params.frozen else of_shares(params) for name in classes]
     now = Division(before.seed if before and params.frozen else seed, in_force)
 
-    is_divided = ~test_rows(parts) if params.method == "source" else np.ones(len(labels), np.bool_)
     seed = before.seed if before else seed
-    keys = _by_label(labels[is_divided], stable_hash(digests, seed)[is_divided], len(classes))
+    labels, hashes = np.empty(manifest.rows, np.int32), np.empty(manifest.rows, np.uint64)
+    is_given = np.zeros(manifest.rows, np.bool_)
+    end = 0
+    for rows in iter_tables(clean, _COLUMNS, verify=False):
+        here = slice(end, end := end + rows.num_rows)
+        labels[here], hashes[here] = rows["label"].to_numpy(), stable_hash(rows["content_digest"].to_pylist(), seed)
+        if params.method == "source":
+            is_given[here] = test_rows(rows["part"].to_pylist())
+    require_test_rows(int(is_given.sum()), params)
     added = {}
-    for name, found in zip(classes, keys, strict=True):
+    for name, found in zip(classes, _by_label(labels[~is_given], hashes[~is_given], len(classes)), strict=True):
         if name not in known:
             try:
                 added[name] = thresholds_of(found, (params.train, params.validation, params.test))
@@ -81,8 +87,15 @@ def freeze(
                 raise DataError(f"class '{name}': {error}") from error
     split = FrozenSplit.of(params, seed, known | added)
     then = Division(seed, [split.thresholds[name] for name in classes])
-    moved = assign(parts, labels, digests, params, now) != assign(parts, labels, digests, params, then)
-    return Frozen(split, tuple(added), len(labels), int(moved.sum()))
+    moved = sum(_moved(rows, params, now, then) for rows in iter_tables(clean, _COLUMNS, verify=False))
+    return Frozen(split, tuple(added), manifest.rows, moved)
+
+
+def _moved(rows: pa.Table, params: SplitParams, now: Division, then: Division) -> int:
+    """Return how many rows have another part then."""
+    labels, parts, digests = rows["label"].to_numpy(), rows["part"].to_pylist(), rows["content_digest"].to_pylist()
+    before, after = (assign(parts, labels, each.hashes(digests), params, each) for each in (now, then))
+    return int((before != after).sum())
 
 
 def _by_label(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ from pipeline.errors import DataError, nearest
 from pipeline.records.feature import FeatureSpec
 from pipeline.runtime.progress import Starting
 from pipeline.runtime.tensorflow_import import import_tensorflow
-from pipeline.storage.shards import Columns
+from pipeline.storage.mapped import Values
 
 BATCH_ROWS = 256
 
 
 def predict(
     model_folder: Path,
-    columns: Columns,
+    columns: Mapping[str, Values],
     *,
     progress: Callable[[int, int], None] | None = None,
     starting: Starting = contextlib.nullcontext,
@@ -64,7 +64,7 @@ def predict(
     return answers
 
 
-def _require_taken(features: Sequence[FeatureSpec], columns: Columns, where: str) -> int:
+def _require_taken(features: Sequence[FeatureSpec], columns: Mapping[str, Values], where: str) -> int:
     """Return the number of rows of columns that fit the features; raise DataError led by `where` if they do not."""
     for spec in features:
         if spec.name not in columns:

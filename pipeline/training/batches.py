@@ -1,13 +1,15 @@
 """Prepared shards → shuffled batches. One global order per epoch, cut into global batches, divided among the ranks.
 
-Global batch b of an epoch is `order[b·B : (b+1)·B]` whatever the number of workers; rank r takes the r-th equal slice
-of it. So one worker and many see the same global batches, and every rank takes the same number of steps. The rows of an
-epoch's last, incomplete batch are left out; the next epoch has another order and leaves out other rows.
+Global batch b of an epoch is `order.rows(b·B, (b+1)·B)` whatever the number of workers; rank r takes the r-th equal
+slice of it. So one worker and many see the same global batches, and every rank takes the same number of steps. The rows
+of an epoch's last, incomplete batch are left out; the next epoch has another order and leaves out other rows.
+
+Features are read from memory maps, which all ranks of a machine share; of each row a rank holds its label alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,27 +18,27 @@ import numpy.typing as npt
 
 from pipeline.errors import DataError
 from pipeline.records.feature import FeatureSpec
-from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.shards import Columns
+from pipeline.storage.mapped import Values, map_columns
+from pipeline.storage.shards import Columns, column_layouts
+from pipeline.training.order import EpochOrder, Rows
 
-Order = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int32]
 Batch = tuple[Columns, Labels]  # by feature [row, *shape]; labels [row]
 
 
 @dataclass(frozen=True)
-class PartInMemory:
-    """Rows in memory: each feature's values `[row, *shape]` by its name, and `labels [row] int32`."""
+class Part:
+    """The rows of a part: each feature's values by its name, and `labels [row] int32`."""
 
-    columns: Columns
+    columns: Mapping[str, Values]
     labels: Labels
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.labels)
 
-    def columns_at(self, rows: Order) -> Columns:
+    def columns_at(self, rows: Rows) -> Columns:
         """Return a copy of the features of some rows, in their order."""
         return {name: values.take(rows, axis=0) for name, values in self.columns.items()}
 
@@ -52,42 +54,21 @@ def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
     return found[0]
 
 
-def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> PartInMemory:
-    """Read data sets of the same features, one after the other, into one block of memory for each feature.
+def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> Part:
+    """Map data sets of the same features, one after the other, and read their labels.
 
-    A row group is a view of its Parquet page and is copied once, into the block. Raises DataError for other features, a
-    label outside 0 … `classes` − 1, or bytes that do not match their manifest.
+    Raises DataError for other features, a label outside 0 … `classes` − 1, bytes that do not match their manifest, or
+    a shard whose values cannot be mapped.
     """
     features = read_features(folders)
-    manifests = [read_manifest(folder, verify=verify) for folder in folders]
-    rows = sum(manifest.rows for manifest in manifests)
-    part = PartInMemory(
-        {spec.name: np.empty((rows, *spec.shape), spec.dtype) for spec in features}, np.empty(rows, np.int32)
-    )
-    filled = 0
-    for folder, manifest in zip(folders, manifests, strict=True):
-        for entry in manifest.files:
-            for table in shards.iter_shard(folder / entry.path, ["label", *part.columns]):
-                end = filled + table.num_rows
-                if end > rows:
-                    raise DataError(f"{folder}: more rows than its manifest says; run `dvc repro` to make it again")
-                for spec in features:
-                    part.columns[spec.name][filled:end] = shards.array_of(table[spec.name], spec)
-                part.labels[filled:end] = table["label"].to_numpy()
-                filled = end
-    if filled != rows:
-        raise DataError(f"{folders[0]}: {filled} rows, but the manifests say {rows}; run `dvc repro` to make it again")
-    labels = part.labels
-    if rows and (labels.min() < 0 or labels.max() >= classes):
+    files = [(folder / entry.path, entry) for folder in folders for entry in read_manifest(folder, verify=verify).files]
+    columns = map_columns(files, {**column_layouts(features), "label": ("int32", ())})
+    labels = columns.pop("label")[:]
+    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise DataError(
             f"{folders[0]}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
         )
-    return part
-
-
-def epoch_order(rows: int, seed: int, epoch: int) -> Order:
-    """Return the order `[row]` in which an epoch visits the rows: a permutation that depends on seed and epoch."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(rows)
+    return Part(columns, labels)
 
 
 def step_count(rows: int, batch_size: int) -> int:
@@ -95,14 +76,14 @@ def step_count(rows: int, batch_size: int) -> int:
     return rows // batch_size
 
 
-def rank_rows(order: Order, step: int, batch_size: int, rank: int, workers: int) -> Order:
+def rank_rows(order: EpochOrder, step: int, batch_size: int, rank: int, workers: int) -> Rows:
     """Return the rows that a rank takes in a step; `batch_size` is global and divisible by `workers`."""
     share = batch_size // workers
     begin = step * batch_size + rank * share
-    return order[begin : begin + share]
+    return order.rows(begin, begin + share)
 
 
-def training_batches(part: PartInMemory, order: Order, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
+def training_batches(part: Part, order: EpochOrder, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
     """Yield a rank's share of each global batch of an epoch."""
     for step in range(step_count(len(order), batch_size)):
         rows = rank_rows(order, step, batch_size, rank, workers)
@@ -114,8 +95,8 @@ def rank_share(rows: int, rank: int, workers: int) -> range:
     return range(rows * rank // workers, rows * (rank + 1) // workers)
 
 
-def validation_batches(part: PartInMemory, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
-    """Yield a rank's share of the rows in order, without copying; the last batch may be smaller."""
+def validation_batches(part: Part, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
+    """Yield a rank's share of the rows in order; the last batch may be smaller."""
     share = rank_share(len(part), rank, workers)
     for begin in range(share.start, share.stop, batch_size):
         end = min(begin + batch_size, share.stop)

@@ -22,12 +22,13 @@ from pipeline.recipe.recipe import TrainParams
 from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.progress import count
 from pipeline.training import checkpoints, refusals
-from pipeline.training.batches import epoch_order, read_part, step_count, training_batches
+from pipeline.training.batches import read_part, step_count, training_batches
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.collective import Collective, prove_identical
 from pipeline.training.job import Job, architecture_of
 from pipeline.training.logs import TensorBoard
 from pipeline.training.objective import objective_of
+from pipeline.training.order import EpochOrder
 from pipeline.training.schedule import learning_rates
 from pipeline.training.step import Score, TrainingStep, make_optimizer, validate
 
@@ -82,7 +83,7 @@ def train_model(job: Job, collective: Collective, report: ProgressReporter) -> N
         logs.write_graph(model, features)
     throughput = Throughput(report, train, steps, first_epoch=len(history) + 1)
     for epoch in range(len(history) + 1, train.epochs + 1):
-        order = epoch_order(len(training), job.seed, epoch)
+        order = EpochOrder(len(training), job.seed, epoch)
         batches = training_batches(training, order, train.batch_size, collective.rank, collective.size)
         sums, number = np.zeros(len(step.names)), (epoch - 1) * steps
         for columns, labels in batches:

@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.models.layers import DROPOUT_NUMBERS, Place, batch_normalization_class, path_of, placed
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.shards import Columns
-from pipeline.training.batches import PartInMemory
+from pipeline.training.batches import Part
 from pipeline.training.step import TrainingStep
 
 _DRAWS = re.compile(r"Random|Multinomial|TruncatedNormal|Stateful(Uniform|StandardNormal)|RngReadAndSkip")
@@ -83,7 +83,7 @@ def refuse_graph(step: TrainingStep, model: Any, optimizer: Any, features: Seque
             )
 
 
-def refuse_behaviour(step: TrainingStep, model: Any, optimizer: Any, part: PartInMemory, share: int) -> None:
+def refuse_behaviour(step: TrainingStep, model: Any, optimizer: Any, part: Part, share: int) -> None:
     """Refuse what shows when a model is tried on the first rows of a part; its weights are as before afterwards.
 
     That is: state that a step changes and ranks do not share; rows that change each other's logits, other than through
@@ -120,7 +120,7 @@ def restored(variables: Sequence[Any]) -> Iterator[None]:
             variable.assign(value)
 
 
-def _refuse_state(step: TrainingStep, model: Any, part: PartInMemory, share: int) -> None:
+def _refuse_state(step: TrainingStep, model: Any, part: Part, share: int) -> None:
     shared = batch_normalization_class()
     own = {id(variable) for layer in layers_of(model) if isinstance(layer, shared) for variable in layer.variables}
     others = [variable for variable in model.non_trainable_variables if id(variable) not in own]
@@ -137,7 +137,7 @@ def _refuse_state(step: TrainingStep, model: Any, part: PartInMemory, share: int
             )
 
 
-def _refuse_mixing(model: Any, part: PartInMemory) -> None:
+def _refuse_mixing(model: Any, part: Part) -> None:
     rows = min(_TRIAL_ROWS, len(part) // 2)
     alone = _try(model, part.columns_at(np.arange(rows)))
     together = _try(model, part.columns_at(np.arange(2 * rows)))[:rows]
@@ -148,7 +148,7 @@ def _refuse_mixing(model: Any, part: PartInMemory) -> None:
         )
 
 
-def _refuse_sums(model: Any, part: PartInMemory) -> None:
+def _refuse_sums(model: Any, part: Part) -> None:
     """Try the losses that layers add when they are called on rows, and on the same rows twice: a mean is the same."""
     numbers = np.random.default_rng(0)
     for variable in model.trainable_variables:  # zeros, as biases begin, can hide what a loss is

@@ -15,7 +15,7 @@ from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.training_history import LOSS, PENALTY
 from pipeline.storage.shards import Columns
-from pipeline.training.batches import Labels, PartInMemory, validation_batches
+from pipeline.training.batches import Labels, Part, validation_batches
 from pipeline.training.collective import Collective
 from pipeline.training.objective import Objective
 
@@ -133,7 +133,7 @@ class Score:
         return np.asarray([float(value) for value in self._run(columns, labels)])
 
 
-def validate(score: Score, part: PartInMemory, collective: Collective) -> dict[str, float]:
+def validate(score: Score, part: Part, collective: Collective) -> dict[str, float]:
     """Return the objective's figures as means over all rows; each rank scores its share of them once."""
     sums = np.zeros(len(score.names))
     for columns, labels in validation_batches(part, _VALIDATION_BATCH, collective.rank, collective.size):

@@ -46,7 +46,7 @@ def write_clean(folder: Path, rows: int, classes: list[str] = CLASSES) -> Path:
 def counts_of(rows: int, params: SplitParams, division: Division, classes: int = 2) -> dict[int, list[int]]:
     labels = np.arange(rows, dtype=np.int32) % classes
     parts = ["test" if number % 5 == 0 else "train" for number in range(rows)]
-    codes = assign(parts, labels, digests(range(rows)), params, division)
+    codes = assign(parts, labels, division.hashes(digests(range(rows))), params, division)
     return {label: np.bincount(codes[labels == label], minlength=len(PARTS)).tolist() for label in range(classes)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,18 +15,23 @@ from hypothesis import strategies as st
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.freezing import thresholds_of
 from pipeline.data.frozen_split import HASHES, FrozenSplit
+from pipeline.data.shard_tasks import read_shard
 from pipeline.data.splitting import (
     PARTS,
     Division,
     assign,
     class_counts,
+    counted,
     lost_test_rows,
     of_shares,
-    prove_apart,
+    require_test_rows,
+    split_dataset,
     stable_hash,
 )
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import finish_dataset, write_shard
 from tests.data.equal_rows import Row, rejected
 
 HASH = SplitParams(method="hash", train=0.7, validation=0.1, test=0.2)
@@ -46,7 +52,8 @@ def divided(params: SplitParams, seed: int = 1) -> Division:
 def parts_of(numbers: list[int], params: SplitParams, seed: int = 1) -> dict[int, str]:
     source = ["test" if number % 5 == 0 else "train" for number in numbers]
     labels = np.array([number % 3 for number in numbers], np.int32)
-    codes = assign(source, labels, digests(numbers), params, divided(params, seed))
+    division = divided(params, seed)
+    codes = assign(source, labels, division.hashes(digests(numbers)), params, division)
     return {number: PARTS[code] for number, code in zip(numbers, codes, strict=True)}
 
 
@@ -69,7 +76,8 @@ def kept_parts(rows: list[Row], params: SplitParams, division: Division) -> dict
     gone = rejected(rows, is_test_given=params.method == "source")
     kept = [row for row in rows if row not in gone]
     labels = np.array([row.label for row in kept], np.int32)
-    codes = assign([row.part for row in kept], labels, digests([row.content for row in kept]), params, division)
+    hashes = division.hashes(digests([row.content for row in kept]))
+    codes = assign([row.part for row in kept], labels, hashes, params, division)
     return {row: PARTS[code] for row, code in zip(kept, codes, strict=True)}
 
 
@@ -122,9 +130,9 @@ def test_without_a_frozen_split_the_shares_come_out_and_another_seed_draws_other
 def test_the_thresholds_are_the_whole_range_s_where_a_part_has_no_share():
     assert of_shares(SOURCE)[1] == HASHES
     last = Division(1, [(1, HASHES)])
-    assert set(last.codes(np.zeros(99, np.int32), digests(range(99)))) == {PARTS.index("validation")}
+    assert set(last.codes(np.zeros(99, np.int32), stable_hash(digests(range(99)), 1))) == {PARTS.index("validation")}
     every = Division(1, [(HASHES, HASHES)])
-    assert set(every.codes(np.zeros(99, np.int32), digests(range(99)))) == {PARTS.index("train")}
+    assert set(every.codes(np.zeros(99, np.int32), stable_hash(digests(range(99)), 1))) == {PARTS.index("train")}
 
 
 def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
@@ -135,7 +143,8 @@ def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
     params = STRATIFIED.model_copy(update={"frozen": "f"})
     division = Division.of(params, 1, CLASSES, FrozenSplit.of(STRATIFIED, 7, by_class))
 
-    counts = class_counts(assign(["train"] * 300, labels, digests(rows), params, division), labels, CLASSES)
+    codes = assign(["train"] * 300, labels, keys, params, division)
+    counts = class_counts(counted(codes, labels, 3), CLASSES)
 
     assert counts == {
         "train": {"a": 70, "b": 70, "c": 70},
@@ -155,7 +164,11 @@ def lost(*rows: tuple[int | None, str, int, str], params: SplitParams) -> dict[s
     """Return the lost test rows among rejected ones: label, part, what the row holds, reason."""
     labels, parts, contents, reasons = zip(*rows, strict=True)
     columns = {"label": pa.array(labels, pa.int32()), "part": parts, "content_digest": digests(contents)}
-    return lost_test_rows(pa.table({**columns, "reason": reasons}), params, divided(params))
+    rejected = pa.table({**columns, "reason": reasons})
+    whole, in_pieces = [rejected], [rejected.slice(row, 1) for row in range(len(rows))]
+    found = lost_test_rows(whole, params, divided(params))
+    assert lost_test_rows(in_pieces, params, divided(params)) == found
+    return found
 
 
 def test_lost_test_rows_are_those_of_the_source_s_test_files_where_they_are_given():
@@ -178,20 +191,87 @@ def test_lost_test_rows_are_those_whose_hash_would_put_them_there(method):
 
 def test_source_without_test_rows_says_what_to_set():
     with pytest.raises(DataError, match=r"set split\.method to stratified or hash"):
-        assign(["train"] * 3, np.zeros(3, np.int32), digests([1, 2, 3]), SOURCE, divided(SOURCE))
+        require_test_rows(0, SOURCE)
+    require_test_rows(1, SOURCE)
+    require_test_rows(0, HASH)
 
 
 def test_a_class_without_rows_in_a_part_is_named():
     codes, labels = np.array([0, 1, 2, 0, 1], np.int8), np.array([0, 0, 0, 1, 1])
 
     with pytest.raises(DataError, match="class 'b' has no rows in the test part, of 2 in all"):
-        class_counts(codes, labels, ["a", "b"])
+        class_counts(counted(codes, labels, 2), ["a", "b"])
 
 
-def test_a_digest_or_an_id_in_two_parts_is_named():
-    codes = np.array([0, 1], np.int8)
-    with pytest.raises(DataError, match="content digest d is both in the train and in the validation part"):
-        prove_apart(codes, ["x", "y"], ["d", "d"])
-    with pytest.raises(DataError, match="id x is both in the train and in the validation part"):
-        prove_apart(codes, ["x", "x"], ["d", "e"])
-    assert prove_apart(codes, ["x", "y"], ["d", "e"])["distinct_content_digests"] == 2
+def written(folder: Path, name: str, tables: list[pa.Table]) -> Path:
+    """Write a data set of these shards."""
+    target = folder / name
+    target.mkdir()
+    entries = [write_shard(target, number, table.schema, [table]) for number, table in enumerate(tables)]
+    finish_dataset(target, entries, tables[0].schema)
+    return target
+
+
+def clean_rows(**changes: list[str]) -> pa.Table:
+    """Return 300 kept rows; of every five one is a test row."""
+    columns = {
+        "id": [f"row {number}" for number in range(300)],
+        "label": pa.array([number % 3 for number in range(300)], pa.int32()),
+        "part": ["test" if number % 5 == 0 else "train" for number in range(300)],
+        "content_digest": digests(range(300)),
+    }
+    return pa.table(columns | changes)
+
+
+@pytest.mark.parametrize(("column", "what"), [("id", "id"), ("content_digest", "content digest")])
+def test_a_name_that_comes_again_in_another_shard_and_part_is_named(tmp_path: Path, column: str, what: str):
+    names = clean_rows()[column].to_pylist()
+    rows = clean_rows(**{column: [*names[:250], names[1], *names[251:]]})
+    clean = written(tmp_path, "clean", [rows.slice(0, 200), rows.slice(200)])
+    quarantine = written(tmp_path, "quarantine", [rows.slice(0, 0).append_column("reason", pa.array([], pa.string()))])
+    (tmp_path / "split").mkdir()
+
+    with pytest.raises(DataError, match=rf"split: {what} {names[1]} is both in the train and in the test part"):
+        split_dataset(
+            clean,
+            quarantine,
+            tmp_path / "split",
+            classes=CLASSES,
+            params=SOURCE,
+            division=divided(SOURCE),
+            on_progress=lambda done, total: None,
+        )
+
+
+def test_whatever_the_shards_their_rows_get_their_parts_and_are_counted_together(tmp_path: Path):
+    numbers, sizes = list(range(300)), (100, 1, 0, 199)
+    rows = clean_rows()
+    starts = [sum(sizes[:n]) for n in range(len(sizes))]
+    clean = written(tmp_path, "clean", [rows.slice(start, size) for start, size in zip(starts, sizes, strict=True)])
+    rejected = rows.slice(0, 2).append_column("reason", pa.array([CONFLICT, DUPLICATE]))
+    quarantine = written(tmp_path, "quarantine", [rejected])
+    (tmp_path / "split").mkdir()
+    told: list[tuple[int, int]] = []
+
+    found = split_dataset(
+        clean,
+        quarantine,
+        tmp_path / "split",
+        classes=CLASSES,
+        params=HASH,
+        division=divided(HASH),
+        on_progress=lambda done, total: told.append((done, total)),
+    )
+
+    parts = parts_of(numbers, HASH)
+    manifest = read_manifest(tmp_path / "split")
+    shards = [read_shard(tmp_path / "split" / entry.path) for entry in manifest.files]
+    assert [shard.num_rows for shard in shards] == list(sizes)
+    assert pa.concat_tables(shards).to_pylist() == [{"id": f"row {n}", "part": parts[n]} for n in numbers]
+    assert found == manifest.counts["parts"] == {part: list(parts.values()).count(part) for part in PARTS}
+    assert manifest.counts["classes"] == {
+        part: {name: sum(parts[n] == part for n in numbers[label::3]) for label, name in enumerate(CLASSES)}
+        for part in PARTS
+    }
+    assert manifest.counts["proof"]["distinct_content_digests"] == manifest.counts["proof"]["distinct_ids"] == 300
+    assert told == [(100, 300), (101, 300), (101, 300), (300, 300)]

@@ -56,7 +56,7 @@ def test_rows_come_back_as_they_were(counts: list[int], features: list[FeatureSp
     assert read.columns.keys() == written.keys()
     for spec in features:
         assert read.columns[spec.name].dtype == spec.dtype
-        assert np.array_equal(read.columns[spec.name], written[spec.name])
+        assert np.array_equal(read.columns[spec.name][:], written[spec.name])
 
 
 def test_the_manifest_declares_the_features_with_what_was_fitted(tmp_path: Path) -> None:

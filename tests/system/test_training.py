@@ -67,7 +67,7 @@ def test_what_was_in_hand_is_removed_and_the_logs_are_there(undisturbed: Path) -
 def test_the_best_epoch_is_what_the_published_weights_answer(undisturbed: Path) -> None:
     root = undisturbed.parents[1]
     rows = shards.read_rows(root / "data/prepared/validation")
-    answer = stored.load(undisturbed)(rows.columns).numpy()
+    answer = stored.load(undisturbed)({name: values[:] for name, values in rows.columns.items()}).numpy()
     best = json.loads((undisturbed / "training.json").read_text())["best_epoch"]
     loss = -np.log(answer[np.arange(len(answer)), rows.labels]).mean()
     assert loss == pytest.approx(history_of(root)[best - 1].validation["loss"], rel=1e-3)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 from pipeline.errors import DataError
 from pipeline.records.feature import FeatureSpec
 from pipeline.training.batches import (
-    PartInMemory,
-    epoch_order,
+    Part,
     rank_rows,
     rank_share,
     read_part,
@@ -20,28 +20,16 @@ from pipeline.training.batches import (
     training_batches,
     validation_batches,
 )
+from pipeline.training.order import EpochOrder
 from tests.training.made import image_spec, write_rows
 
 WriteImages = Callable[..., Path]
 seeds = st.integers(0, 2**63 - 1)
 
 
-@given(rows=st.integers(0, 500), seed=seeds, epoch=st.integers(1, 10_000))
-def test_an_epoch_visits_every_row_exactly_once(rows: int, seed: int, epoch: int) -> None:
-    assert sorted(epoch_order(rows, seed, epoch)) == list(range(rows))
-
-
-@given(seed=seeds, epoch=st.integers(1, 10_000))
-def test_the_order_is_a_function_of_seed_and_epoch(seed: int, epoch: int) -> None:
-    order = epoch_order(300, seed, epoch)
-    assert np.array_equal(order, epoch_order(300, seed, epoch))
-    assert not np.array_equal(order, epoch_order(300, seed, epoch + 1))
-    assert not np.array_equal(order, epoch_order(300, (seed + 1) % 2**63, epoch))
-
-
 @given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20), seed=seeds)
 def test_any_number_of_workers_sees_the_same_global_batches(rows: int, workers: int, share: int, seed: int) -> None:
-    order, size = epoch_order(rows, seed, 1), workers * share
+    order, size = EpochOrder(rows, seed, 1), workers * share
     for step in range(step_count(rows, size)):
         together = np.concatenate([rank_rows(order, step, size, rank, workers) for rank in range(workers)])
         assert np.array_equal(together, rank_rows(order, step, size, 0, 1))
@@ -49,8 +37,8 @@ def test_any_number_of_workers_sees_the_same_global_batches(rows: int, workers: 
 
 @given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20))
 def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: int, share: int) -> None:
-    part = PartInMemory({"size": np.zeros(rows, np.float32)}, np.zeros(rows, np.int32))
-    order = epoch_order(rows, 1, 1)
+    part = Part({"size": np.zeros(rows, np.float32)}, np.zeros(rows, np.int32))
+    order = EpochOrder(rows, 1, 1)
     lengths = [
         [len(labels) for _, labels in training_batches(part, order, workers * share, rank, workers)]
         for rank in range(workers)
@@ -60,7 +48,7 @@ def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: i
 
 @given(rows=st.integers(0, 300), workers=st.integers(1, 12), batch=st.integers(1, 64))
 def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, batch: int) -> None:
-    part = PartInMemory({"size": np.arange(rows)}, np.arange(rows, dtype=np.int32))
+    part = Part({"size": np.arange(rows)}, np.arange(rows, dtype=np.int32))
     seen = [
         label
         for rank in range(workers)
@@ -74,7 +62,7 @@ def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int
 
 def test_a_batch_holds_each_row_with_its_own_label(write_images: WriteImages) -> None:
     part = read_part([write_images("train", 250, parts=3)], 3)
-    order = epoch_order(250, 7, 1)
+    order = EpochOrder(250, 7, 1)
     for columns, labels in training_batches(part, order, 50, 1, 2):
         assert np.array_equal(columns["image"][:, 0, 0, 0] % 3, labels)
 
@@ -82,12 +70,24 @@ def test_a_batch_holds_each_row_with_its_own_label(write_images: WriteImages) ->
 def test_data_sets_follow_each_other_in_their_order(write_images: WriteImages) -> None:
     part = read_part([write_images("train", 30, parts=2), write_images("more", 5), write_images("none", 0)], 3)
     assert part.columns["image"].shape == (35, 8, 8, 1)
-    assert part.columns["image"][:, 3, 4, 0].tolist() == [*range(30), *range(5)]
+    assert part.columns["image"][:][:, 3, 4, 0].tolist() == [*range(30), *range(5)]
 
 
-def test_a_label_without_a_class_is_refused(write_images: WriteImages) -> None:
-    with pytest.raises(DataError, match=r"labels reach from 3 to 3, but data\.classes names 3"):
-        read_part([write_images("train", 4, label=3)], 3)
+def test_of_a_row_a_part_keeps_its_label_alone(write_images: WriteImages) -> None:
+    rows, folder = 20_000, write_images("train", 20_000)
+    read_part([folder], 3)  # what is imported stays
+    tracemalloc.start()
+    part = read_part([folder], 3)
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert part.columns["image"][0:1].nbytes == 64
+    assert 4 * rows <= kept_bytes < 6 * rows
+
+
+@pytest.mark.parametrize("label", [3, -1])
+def test_a_label_without_a_class_is_refused(write_images: WriteImages, label: int) -> None:
+    with pytest.raises(DataError, match=rf"labels reach from {label} to {label}, but data\.classes names 3"):
+        read_part([write_images("train", 4, label=label)], 3)
 
 
 @pytest.mark.parametrize("spec", [image_spec((8, 9, 1)), image_spec((8, 8, 1), mean=101.0)], ids=["shape", "fitted"])

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.training import refusals
-from pipeline.training.batches import PartInMemory
+from pipeline.training.batches import Part
 from pipeline.training.collective import SingleProcess
 from pipeline.training.objective import objective_of
 from pipeline.training.step import TrainingStep, make_optimizer
@@ -22,11 +22,11 @@ RATE = 0.1
 Body = Callable[[Any], Any]
 
 
-def part() -> PartInMemory:
+def part() -> Part:
     """Return 16 random rows."""
     numbers = np.random.default_rng(1)
     columns = {spec.name: numbers.normal(size=(16, 4)).astype(np.float32) for spec in FEATURES}
-    return PartInMemory(columns, numbers.integers(0, 3, 16).astype(np.int32))
+    return Part(columns, numbers.integers(0, 3, 16).astype(np.int32))
 
 
 def network(body: Body) -> Any:
