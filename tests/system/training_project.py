@@ -70,12 +70,13 @@ def _bars(rows: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     return images, labels
 
 
-def run_stages(root: Path, *stages: str, workers: int, code: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run stages of a project in a process of its own, with the code in a folder."""
+def run_stages(root: Path, *stages: str, workers: int, code: Path = ROOT, **horovod: Any) -> subprocess.CompletedProcess[str]:
+    """Run stages of a project in a process of its own, with the code in a folder, and further settings of Horovod."""
+    settings = {f"RATCHET_HOROVOD__{name.upper()}": str(value) for name, value in {"workers": workers, **horovod}.items()}
     return subprocess.run(
         [sys.executable, "-c", RUN_STAGES, str(root), *stages],
         cwd=code,
-        env=os.environ | {"RATCHET_HOROVOD__WORKERS": str(workers), "PYTHONPATH": str(code)},
+        env=os.environ | settings | {"PYTHONPATH": str(code)},
         capture_output=True,
         text=True,
         check=False,
