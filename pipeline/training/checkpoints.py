@@ -73,19 +73,28 @@ def save(work: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(older, ignore_errors=True)
 
 
-def newest(work: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, or None; a damaged one is skipped, and its work is repeated."""
+def newest(work: Path, virtual_workers: int) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole, or None; a damaged one is skipped, and its work is repeated.
+
+    Raises DataError if it is of another number of virtual workers: it would continue another training.
+    """
     for folder in sorted(work.glob(_PATTERN), reverse=True):
         try:
-            return _read(folder)
+            found = _read(folder)
         except (DataError, StorageError):
             continue
+        if found.virtual_workers != virtual_workers:
+            raise DataError(
+                f"{folder}: a checkpoint of {found.virtual_workers} virtual workers, but train.virtual_workers is "
+                f"{virtual_workers}; remove the folder, and run again"
+            )
+        return found
     return None
 
 
-def finished_epochs(work: Path) -> int:
-    """Return the number of epochs in the newest whole checkpoint; 0 without one."""
-    checkpoint = newest(work)
+def finished_epochs(work: Path, virtual_workers: int) -> int:
+    """Return the number of epochs in the newest whole checkpoint; 0 without one. Raises as `newest`."""
+    checkpoint = newest(work, virtual_workers)
     return checkpoint.epochs if checkpoint else 0
 
 

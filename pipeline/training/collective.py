@@ -19,7 +19,7 @@ from pipeline.training.tree import Span, added, block_of, largest_nodes
 
 RANK_VARIABLE = "HOROVOD_RANK"
 HOST_VARIABLE = "HOROVOD_HOSTNAME"
-_TOLD_BYTES = 200
+_TOLD_BYTES = 120
 Part = tuple[Span, Any]  # a node of the tree, and its sum: one flat float32 tensor
 
 

@@ -77,9 +77,9 @@ def train_model(
     step = TrainingStep(logits_model, optimizer, objective, features, train, job.seed, rates, collective, each)
     refusals.refuse_graph(step, logits_model, features)
 
-    last = checkpoints.newest(work)
+    last = checkpoints.newest(work, train.virtual_workers)
     if last is not None:
-        restore(last, model, optimizer, train, str(work))
+        restore(last, model, optimizer, str(work))
     collective.broadcast(model.weights + optimizer.variables)
     prove_identical(collective, state_digest(model, optimizer), "before the first epoch")
     history = last.history if last else ()
@@ -141,13 +141,8 @@ def optimizer_state(optimizer: Any) -> Weights:
     return {f"{number:04d}/{v.path}": np.asarray(v) for number, v in enumerate(optimizer.variables)}
 
 
-def restore(checkpoint: Checkpoint, model: Any, optimizer: Any, train: TrainParams, where: str) -> None:
-    """Restore model and optimizer from a checkpoint; raise DataError if it is not of this model, optimizer and cut."""
-    if checkpoint.virtual_workers != train.virtual_workers:
-        raise DataError(
-            f"{where}: the checkpoint is of {checkpoint.virtual_workers} virtual workers, this training has "
-            f"{train.virtual_workers}; remove the folder and run again"
-        )
+def restore(checkpoint: Checkpoint, model: Any, optimizer: Any, where: str) -> None:
+    """Restore model and optimizer from a checkpoint; raise DataError if it belongs to another model or optimizer."""
     set_weights(model, checkpoint.last, where)
     if list(optimizer_state(optimizer)) != sorted(checkpoint.optimizer):
         raise DataError(f"{where}: the checkpoint is another optimizer's; remove the folder and run again")

@@ -15,6 +15,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.training.step import TrainingStep
 
 _DRAWS = re.compile(r"Random|Multinomial|TruncatedNormal|Stateful(Uniform|StandardNormal)|RngReadAndSkip")
+_GENERATOR = "seed_generator_state"  # of Keras, one for all who have none of their own
 _ASSIGNS = re.compile(r"Assign|Resource(Apply|Scatter|SparseApply)")
 
 
@@ -40,10 +41,7 @@ def refuse_graph(step: TrainingStep, model: Any, features: Sequence[FeatureSpec]
     graph = step.graph.as_graph_def()
     for node in [*graph.node, *(node for function in graph.library.function for node in function.node_def)]:
         if _DRAWS.search(node.op) and not node.op.startswith("Stateless"):
-            raise UsageError(
-                f"model: {_layer_in(node.name, model)} draws random numbers that no run could repeat; draw them by "
-                "keras.random, with a keras.random.SeedGenerator that the layer holds as an attribute"
-            )
+            raise _unrepeatable(_layer_in(node.name, model))
         if _ASSIGNS.search(node.op):
             raise UsageError(
                 f"model: {_layer_in(node.name, model)} changes a variable of TensorFlow, which virtual workers do not "
@@ -51,6 +49,8 @@ def refuse_graph(step: TrainingStep, model: Any, features: Sequence[FeatureSpec]
             )
     known = {id(variable.value) for variable in model.variables}
     for variable in step.graph.variables:
+        if id(variable) not in known and _GENERATOR in variable.name:
+            raise _unrepeatable("it")
         if id(variable) not in known:
             raise UsageError(
                 f"model: uses variable {variable.name.partition(':')[0]}, which is not the model's own, so it would be "
@@ -66,6 +66,13 @@ def refuse_graph(step: TrainingStep, model: Any, features: Sequence[FeatureSpec]
                 f"model: the activity regularizer of layer {_path_of(layer)} is not applied: the layer around it does "
                 "not call it as a layer; put it on that one"
             )
+
+
+def _unrepeatable(who: str) -> UsageError:
+    return UsageError(
+        f"model: {who} draws random numbers that no run could repeat; draw them by keras.random, with a "
+        "keras.random.SeedGenerator that the layer holds as an attribute"
+    )
 
 
 def _layers_of(model: Any) -> list[Any]:

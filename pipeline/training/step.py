@@ -119,9 +119,7 @@ class TrainingStep:
                 loss = optimizer.scale_loss(loss)
             gradients = tape.gradient(loss, before[: len(weights)])
             _require_gradients(weights, gradients)
-            changed[:] = [
-                v for v, old in zip(carried, before, strict=True) if scope.get_current_value(v) is not old
-            ]
+            changed[:] = [v for v, old in zip(carried, before, strict=True) if scope.get_current_value(v) is not old]
             _require_carried(changed)
             names[:] = figures
             state = [scope.get_current_value(variable) for variable in changed]
@@ -175,7 +173,11 @@ def draws(seed: int, step: Any, virtual_worker: Any, count: int) -> Any:
 
     counter = tf.stack([virtual_worker * 2**32, step])  # the low bits count what is drawn
     numbers = tf.raw_ops.StatelessRandomUniformFullIntV2(
-        shape=[count, 2], key=tf.constant([seed], tf.uint64), counter=tf.bitcast(counter, tf.uint64), alg=1, dtype=tf.uint32
+        shape=[count, 2],
+        key=tf.constant([seed], tf.uint64),
+        counter=tf.bitcast(counter, tf.uint64),
+        alg=1,
+        dtype=tf.uint32,
     )
     return tf.unstack(tf.cast(numbers, tf.int64), count)
 
@@ -193,7 +195,8 @@ def _require_carried(changed: Sequence[Any]) -> None:
     for variable in changed:
         if variable.trainable:
             raise UsageError(
-                f"model: a call changes weight {variable.path}, which the optimizer trains; set its trainable to False"
+                f"model: a call changes weight {variable.path}, which the optimizer trains too; set its trainable to "
+                "False, or take the layer that changes it out"
             )
         if variable.dtype != "float32":
             raise UsageError(

@@ -70,9 +70,13 @@ def _bars(rows: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     return images, labels
 
 
-def run_stages(root: Path, *stages: str, workers: int, code: Path = ROOT, **horovod: Any) -> subprocess.CompletedProcess[str]:
+def run_stages(
+    root: Path, *stages: str, workers: int, code: Path = ROOT, **horovod: Any
+) -> subprocess.CompletedProcess[str]:
     """Run stages of a project in a process of its own, with the code in a folder, and further settings of Horovod."""
-    settings = {f"RATCHET_HOROVOD__{name.upper()}": str(value) for name, value in {"workers": workers, **horovod}.items()}
+    settings = {
+        f"RATCHET_HOROVOD__{name.upper()}": str(value) for name, value in {"workers": workers, **horovod}.items()
+    }
     return subprocess.run(
         [sys.executable, "-c", RUN_STAGES, str(root), *stages],
         cwd=code,
@@ -87,3 +91,8 @@ def history_of(root: Path) -> History:
     """Return the history of a project's candidate."""
     path = root / "models/candidate/history.csv"
     return parse_history(path.read_text(), str(path))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file in a folder, by its path there."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
