@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +73,24 @@ def _bars(rows: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
 
 
 def run_stages(
-    root: Path, *stages: str, workers: int, code: Path = ROOT, **horovod: Any
+    root: Path,
+    *stages: str,
+    workers: int,
+    code: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    **horovod: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run stages of a project in a process of its own, with the code in a folder, and further settings of Horovod."""
-    settings = {
-        f"RATCHET_HOROVOD__{name.upper()}": str(value) for name, value in {"workers": workers, **horovod}.items()
-    }
+    """Run stages of a project in a process of its own, with the code in a folder, and further settings of Horovod.
+
+    The words of `prefix` stand before the command.
+    """
+    settings = {"workers": workers, **horovod}
+    variables = {f"RATCHET_HOROVOD__{name.upper()}": json.dumps(value) for name, value in settings.items()}
     return subprocess.run(
-        [sys.executable, "-c", RUN_STAGES, str(root), *stages],
+        [*prefix, sys.executable, "-c", RUN_STAGES, str(root), *stages],
         cwd=code,
-        env=os.environ | settings | {"PYTHONPATH": str(code)},
+        env=os.environ | variables | {"PYTHONPATH": str(code)} | (environment or {}),
         capture_output=True,
         text=True,
         check=False,
