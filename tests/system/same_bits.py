@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -212,8 +213,21 @@ def two_hosts(folder: Path) -> Iterator[tuple[list[str], list[str], str, str]]:
         for space, name in zip(spaces, names, strict=True):
             do("-n", space, "address", "add", f"{name}/24", "dev", interface)
             do("-n", space, "link", "set", interface, "up")
+            stack.enter_context(_own_name(space, name))
         path = _ssh_server(folder / "ssh", [ip, "netns", "exec", spaces[1], sshd], names[1], stack)
         yield [ip, "netns", "exec", spaces[0]], names, interface, path
+
+
+@contextmanager
+def _own_name(space: str, address: str) -> Iterator[None]:
+    """Let the machine's name lead to an address in a namespace: Horovod's process sets listen where it leads."""
+    folder = Path("/etc/netns", space)  # `ip netns exec` mounts what is in there over /etc
+    folder.mkdir(parents=True)
+    (folder / "hosts").write_text(f"127.0.0.1 localhost\n{address} {socket.gethostname()}\n")
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
 
 
 def _ssh_server(folder: Path, command: list[str], address: str, stack: ExitStack) -> str:
