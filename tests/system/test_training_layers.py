@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,18 @@ def test_what_would_be_ignored_is_refused_by_every_rank_in_one_line(tmp_path: Pa
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert line.startswith("error: model: a call changes weight spectral/logits/kernel, which the optimizer trains too")
+
+
+def test_hosts_that_round_otherwise_are_named_before_they_train(tmp_path: Path) -> None:
+    code = copy_code(tmp_path / "code")
+    rank = code / "pipeline/training/rank.py"
+    text = rank.read_text()
+    begin = "    tf = import_tensorflow()\n"
+    assert begin in text
+    # As on a processor for which oneDNN has no code.
+    other = '    if os.environ["HOROVOD_RANK"] == "1":\n        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"\n'
+    rank.write_text(text.replace(begin, other + begin))
+    done = run_stages(make_root(tmp_path / "unlike", code=code), "resolve", "train", workers=2, code=code)
+    assert done.returncode == 2
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert re.search(r"rank 1 on localhost \(.+\) computes other bits .* than rank 0 on localhost \(.+\)", line)
