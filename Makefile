@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
-.PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings fortnight images lock clean
+.PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings same-bits fortnight images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
@@ -82,6 +82,9 @@ hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3
 
 killings: setup ## SIGKILL of each process of a run at each stage, and the next try: STAGES="clean train"
 	@$(in_venv) python -m tests.system.killings $(if $(STAGES),--stages $(STAGES))
+
+same-bits: setup ## digest tables: ranks, threads, kills, the shipped recipe, two hosts: ONLY="ranks kills" CONFIG=configs/…
+	@$(in_venv) python -m tests.system.same_bits $(if $(ONLY),--only $(ONLY)) $(if $(CONFIG),--config $(CONFIG))
 
 fortnight: setup ## fourteen nights of the main job that try to bring the champion down: PICTURE=docs/images/fortnight.svg
 	@$(in_venv) python -m tests.system.fortnight $(if $(PICTURE),--picture $(PICTURE))

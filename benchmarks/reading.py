@@ -77,7 +77,7 @@ def read_shards(folder: Path, epoch: int) -> int:
 
     part = read_part([folder], classes=10)
     images = 0
-    for columns, labels in training_batches(part, EpochOrder(len(part), 1, epoch), BATCH, 0, 1):
+    for [(columns, labels)] in training_batches(part, EpochOrder(len(part), 1, epoch), BATCH, range(1), 1):
         batch, _ = tf.constant(columns["image"]), tf.constant(labels)
         images += batch.shape[0]
     return images

@@ -1,18 +1,21 @@
-"""Throughput of two Horovod ranks, against the most that two cores can give and against one process on both.
+"""Throughput of two Horovod ranks, against the most that two cores can give and against what it was before.
 
-    python benchmarks/training_throughput.py
+    python benchmarks/training_throughput.py [--before CHECKOUT]
 
-Three groups train the shipped recipe's network on the same synthetic images and stay alive throughout:
+Groups train the shipped recipe's network on the same synthetic images and stay alive throughout:
 
-    horovod      two ranks of one thread, exact synchronous training, as `train` runs them
-    independent  two processes of one thread, same images a process and step, no communication: the ceiling
-    threads      one process of two threads, same global batch
+    horovod  two ranks, exact, as `train` runs them: four virtual workers, two a rank
+    silent   two processes that compute the same micro-batches and exchange nothing: the ceiling
+    one      one rank with all four virtual workers, on one core
+    whole    the same with the whole batch at once: one virtual worker
+    threads  one rank that computes two virtual workers side by side (horovod.threads_per_worker)
+    before   two ranks of an older checkout, which is set up (`make setup`), by its own code; only with --before
 
-The processes of one thread have a core each, as the ranks of `train` do. They take turns in short segments, in a
-changing order, the others stopped (SIGSTOP: an idle Horovod still polls). Each round gives a ratio of neighbours in
-time. Only quiet rounds count (`quiet.py`): noise hits a group that waits for its slowest member and one that does not
-in different ways. The medians are printed.
-Asked: at least 0.95 of the ceiling, at least 1.2 × one process.
+Processes of one thread have a core each, as the ranks of `train` do. Groups take turns in short segments, in a changing
+order, the others stopped (SIGSTOP: an idle Horovod still polls). Each round gives ratios of neighbours in time. Only
+quiet rounds count (`quiet.py`): noise hits a group that waits for its slowest member and one that does not in different
+ways. The medians are printed.
+Asked: two ranks at least 0.95 of the ceiling and 1.1 × before; four virtual workers at least 0.95 of the whole batch.
 """
 
 from __future__ import annotations
@@ -28,8 +31,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -41,18 +46,20 @@ from pipeline.recipe.recipe import TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.training.rank import rank_environment
 
-ASKED_OF_CEILING, ASKED_OF_PROCESS = 0.95, 1.2
+# What is compared with what, and the ratio that is asked for.
+ASKED = (("horovod", "silent", 0.95), ("horovod", "before", 1.1), ("one", "whole", 0.95), ("threads", "one", None))
 SETTINGS = {"filters": [32, 64], "dense": 64, "dropout": 0.3}
 ROWS, CLASSES = 16_384, 10
 ANY_CORE = "-1"
 
 
-def work(batch_size: int, threads: int, core: int) -> None:
+def work(batch_size: int, virtual_workers: int, threads: int, core: int) -> None:
     """Be one process of a group: for each number of steps read from standard input, train them and say the seconds."""
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if core >= 0:
         os.sched_setaffinity(0, {core})
+    import keras
     import numpy as np
     import tensorflow as tf
 
@@ -61,16 +68,15 @@ def work(batch_size: int, threads: int, core: int) -> None:
     from pipeline.records.feature import FeatureSpec
     from pipeline.training.batches import Part, training_batches
     from pipeline.training.collective import join
-    from pipeline.training.loop import make_deterministic
     from pipeline.training.objective import objective_of
     from pipeline.training.order import EpochOrder
     from pipeline.training.step import TrainingStep, make_optimizer
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    group = join()
-    train = TrainParams(epochs=1, batch_size=batch_size, learning_rate=0.001)
-    make_deterministic(1, threads=1)  # the process of two threads need not use the slower kernels
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    group, pool = join(), ThreadPoolExecutor(threads)
+    train = TrainParams(epochs=1, batch_size=batch_size, virtual_workers=virtual_workers, learning_rate=0.001)
+    keras.utils.set_random_seed(1)
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
     part = Part({"image": images}, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
@@ -87,21 +93,18 @@ def work(batch_size: int, threads: int, core: int) -> None:
     model = build(architecture)
     optimizer = make_optimizer(train.optimizer, train.learning_rate, model)
     objective = objective_of(Choice(name=architecture.task), train.loss, CLASSES)
-    share, rates = batch_size // group.size, [0.001] * 1_000_000
-    step = TrainingStep(logits_of(model), optimizer, objective, (image,), share, 1, rates, group)
-    group.broadcast(model.variables + optimizer.variables)
-    number = 0
-    order = EpochOrder(ROWS, 1, 1)
+    each = pool.map if threads > 1 else map
+    step = TrainingStep(logits_of(model), optimizer, objective, (image,), train, 1, [0.001] * 1_000_000, group, each)
+    group.broadcast(model.weights + optimizer.variables)
+    number, order = 0, EpochOrder(ROWS, 1, 1)
     for line in sys.stdin:
-        wanted = int(line)
+        wanted = number + int(line)
         begun_s = time.perf_counter()
-        done = 0
-        while done < wanted:
-            for columns, labels in training_batches(part, order, batch_size, group.rank, group.size):
-                step(columns, labels, number)
+        while number < wanted:
+            for batches in training_batches(part, order, batch_size, step.block, virtual_workers):
+                step(batches, number)
                 number += 1
-                done += 1
-                if done == wanted:
+                if number == wanted:
                     break
         print(json.dumps(time.perf_counter() - begun_s), file=channel, flush=True)
 
@@ -110,14 +113,19 @@ class Group:
     """Processes that train together or side by side, stopped between their segments."""
 
     def __init__(
-        self, name: str, images_per_step: int, environments: Sequence[dict[str, str]], arguments: Sequence[list[str]]
+        self,
+        name: str,
+        images_per_step: int,
+        environments: Sequence[dict[str, str]],
+        arguments: Sequence[list[str]],
+        command: Sequence[str] = (sys.executable, __file__),
     ):
         self.name = name
         self.images_per_step = images_per_step  # of the whole group
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the group
         self.processes = [
             subprocess.Popen(
-                [sys.executable, __file__, "--work", *own],
+                [*command, "--work", *own],
                 env=os.environ | environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -158,13 +166,14 @@ class Group:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="an older checkout to compare with")
     parser.add_argument("--batch-size", type=int, default=512, help="global batch (512, the recipe's)")
     parser.add_argument("--rounds", type=int, default=20, help="quiet rounds wanted (20)")
     parser.add_argument("--segment-s", type=float, default=1.0, help="length of a segment, seconds")
     parser.add_argument("--cycle-time-ms", type=float, default=HorovodSettings().cycle_time_ms)
     parser.add_argument("--patience-s", type=float, default=300.0, help="how long to put up with noise, seconds (300)")
     parser.add_argument("--verbose", action="store_true", help="print every round")
-    parser.add_argument("--work", nargs=3, type=int, metavar=("BATCH", "THREADS", "CORE"), help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=4, type=int, metavar=("BATCH", "V", "THREADS", "CORE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
         work(*arguments.work)
@@ -175,19 +184,32 @@ def main() -> None:
     settings = HorovodSettings(cycle_time_ms=arguments.cycle_time_ms, start_timeout_s=3600)
     slots = assign_slots(parse_hosts(settings.hosts, 2), 2)
     cores = [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]
-    one, two = rank_environment(1), rank_environment(2)
+    alone = rank_environment(1)
     with ExitStack() as stack:
-        meeting = stack.enter_context(rendezvous(settings, slots))
-        ranks = [one | meeting | slot.environment() for slot in slots]
-        groups = []
-        for name, images, environments, work_arguments in (
-            ("horovod", size, ranks, [[str(size), "1", core] for core in cores]),
-            ("independent", size, [one, one], [[str(size // 2), "1", core] for core in cores]),
-            ("threads", size, [two], [[str(size), "2", ANY_CORE]]),
-        ):
-            groups.append(Group(name, images, environments, work_arguments))
-            stack.callback(groups[-1].end)
-            groups[-1].measure(5)  # trace the graph, reach the throughput
+
+        def ranks() -> list[dict[str, str]]:
+            meeting = stack.enter_context(rendezvous(settings, slots))
+            return [alone | meeting | slot.environment() for slot in slots]
+
+        def start(*given: Any) -> Group:
+            group = Group(*given)
+            stack.callback(group.end)
+            group.measure(5)  # trace the graph, reach the throughput
+            return group
+
+        share = str(size // 2)
+        groups = [
+            start("horovod", size, ranks(), [[str(size), "4", "1", core] for core in cores]),
+            start("silent", size, [alone, alone], [[share, "2", "1", core] for core in cores]),
+            start("one", size, [alone], [[str(size), "4", "1", cores[0]]]),
+            start("whole", size, [alone], [[str(size), "1", "1", cores[0]]]),
+            start("threads", size, [alone], [[str(size), "4", "2", ANY_CORE]]),
+        ]
+        if arguments.before:
+            python = arguments.before / ".venv" / "bin" / "python"
+            command = [str(python), str(arguments.before / "benchmarks" / "training_throughput.py")]
+            theirs = [environment | {"PYTHONPATH": str(arguments.before)} for environment in ranks()]
+            groups.append(start("before", size, theirs, [[str(size), "1", core] for core in cores], command))
         steps = {g.name: max(3, round(arguments.segment_s * g.measure(10) / size)) for g in groups}
 
         def measure(number: int) -> dict[str, float]:
@@ -200,14 +222,13 @@ def main() -> None:
         rounds = quiet_rounds(measure, arguments.rounds, arguments.patience_s, verbose=arguments.verbose)
 
     quiet = rounds.results
-    medians = {group.name: statistics.median(speeds[group.name] for speeds in quiet) for group in groups}
-    of_ceiling = statistics.median(speeds["horovod"] / speeds["independent"] for speeds in quiet)
-    of_process = statistics.median(speeds["horovod"] / speeds["threads"] for speeds in quiet)
     print(f"global batch {size}, {arguments.segment_s:g} s a group and round, {rounds.summary}")
-    for name, images_per_s in medians.items():
-        print(f"  {name:<12} {images_per_s:8,.0f} images/s")
-    print(f"two Horovod ranks: {of_ceiling:.3f} × two processes without communication (asked: {ASKED_OF_CEILING})")
-    print(f"two Horovod ranks: {of_process:.3f} × one process of two threads (asked: {ASKED_OF_PROCESS})")
+    for group in groups:
+        print(f"  {group.name:<8} {statistics.median(speeds[group.name] for speeds in quiet):8,.0f} images/s")
+    for name, other, asked in ASKED:
+        if all(other in speeds for speeds in quiet):
+            ratio = statistics.median(speeds[name] / speeds[other] for speeds in quiet)
+            print(f"{name}: {ratio:.3f} × {other}" + (f" (asked: {asked})" if asked else ""))
 
 
 if __name__ == "__main__":

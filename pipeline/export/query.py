@@ -25,6 +25,7 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
     """
     with starting_since_birth("TensorFlow, to ask the exported model"):
         tf = import_tensorflow()
+        tf.config.threading.set_intra_op_parallelism_threads(1)  # several would add in an order of their own
         serve = tf.saved_model.load(saved_model).signatures["serving_default"]
     columns = {path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(columns_folder).glob("*.npy"))}
     rows = max(len(values) for values in columns.values())

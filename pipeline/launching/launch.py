@@ -39,7 +39,7 @@ def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
 
     Raises what a rank raised, TryAgain if a rank was lost, UsageError if the workers cannot be started.
     """
-    if finished_epochs(Path(job.work)) >= job.train.epochs:
+    if finished_epochs(Path(job.work), job.train.virtual_workers) >= job.train.epochs:
         return
     slots = assign_slots(parse_hosts(settings.hosts, settings.workers), settings.workers)
     path = Path(job.work, JOB_FILE)

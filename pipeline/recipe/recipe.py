@@ -16,6 +16,7 @@ from pipeline.recipe.bounds import Bound, require_resamples
 from pipeline.recipe.settings import NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
 from pipeline.recipe.strict_yaml import parse_yaml
+from pipeline.recipe.workers import nearest_divisor
 
 PARAMS_FILE = "params.yaml"
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -140,6 +141,13 @@ class TrainParams(Settings):
 
     epochs: int = Field(ge=1, le=10_000, description="passes over the training part")
     batch_size: int = Field(ge=1, le=65_536, description="rows a step, over all workers together")
+    virtual_workers: int = Field(
+        default=4, ge=1, le=65_536, description="micro-batches into which each batch is cut; workers share them equally"
+    )
+    exact: bool = Field(
+        default=True,
+        description="the same bits on any number of workers, threads and hosts; false: sums in the fastest order",
+    )
     learning_rate: Positive = Field(le=100, description="peak learning rate, reached after the warm-up")
     warmup_epochs: NotNegative = Field(default=1.0, le=10_000, description="epochs of linear warm-up from 0")
     schedule: Annotated[Choice, SCHEDULE] = Field(
@@ -151,6 +159,16 @@ class TrainParams(Settings):
     loss: Annotated[Choice, LOSS] = Field(
         default=Choice(name="cross_entropy"), description="a file in pipeline/training/losses/"
     )
+
+    @model_validator(mode="after")
+    def _micro_batches_are_equal(self) -> Self:
+        if self.batch_size % self.virtual_workers:
+            fits = nearest_divisor(self.batch_size, self.virtual_workers)
+            raise ValueError(
+                f"a batch of {self.batch_size} rows cannot be cut into {self.virtual_workers} equal micro-batches "
+                f"(virtual_workers); use {fits}"
+            )
+        return self
 
 
 class EvaluateParams(Settings):

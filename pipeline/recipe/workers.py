@@ -5,11 +5,17 @@ from __future__ import annotations
 from pipeline.errors import UsageError
 
 
-def require_equal_shares(batch_size: int, workers: int) -> None:
-    """Raise UsageError unless the workers can share a batch equally: each computes one share of each."""
-    if batch_size % workers:
-        fits = max(workers, batch_size - batch_size % workers)
+def nearest_divisor(number: int, wanted: int) -> int:
+    """Return the divisor of a number that is nearest to the wanted one; of two, the smaller."""
+    divisors = (each for each in range(1, number + 1) if number % each == 0)
+    return min(divisors, key=lambda each: abs(each - wanted))
+
+
+def require_equal_blocks(virtual_workers: int, workers: int) -> None:
+    """Raise UsageError unless the workers can share the virtual workers equally: each carries a block of them."""
+    if virtual_workers % workers:
+        fits = nearest_divisor(virtual_workers, workers)
         raise UsageError(
-            f"train.batch_size: {batch_size} rows cannot be shared equally by {workers} workers; "
-            f"use {fits}, or another horovod.workers"
+            f"horovod.workers: {workers} workers cannot share {virtual_workers} virtual workers equally; "
+            f"use {fits}, or another train.virtual_workers"
         )

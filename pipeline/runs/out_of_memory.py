@@ -39,11 +39,16 @@ def kills() -> int:
     return 0
 
 
-def less_parallel(execution: Execution) -> dict[str, str]:
-    """Return the environment of a retry with half the Spark threads and half the Horovod workers, at least one each."""
+def less_parallel(execution: Execution, virtual_workers: int) -> dict[str, str]:
+    """Return the environment of a retry with half the Spark threads and half the Horovod workers, at least one each.
+
+    Of the workers at most half, so many that they can share the virtual workers equally.
+    """
     from pipeline.recipe.execution import as_variables
 
-    changes = {"horovod.workers": str(max(1, execution.horovod.workers // 2))}
+    half = max(1, execution.horovod.workers // 2)
+    fits = max(workers for workers in range(1, half + 1) if virtual_workers % workers == 0)
+    changes = {"horovod.workers": str(fits)}
     local = _LOCAL_SPARK.fullmatch(execution.spark.master)
     if local:
         changes["spark.master"] = f"local[{max(1, int(local[1]) // 2)}]"

@@ -126,12 +126,12 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.fitting import columns_of
-    from pipeline.recipe.workers import require_equal_shares
+    from pipeline.recipe.workers import require_equal_blocks
     from pipeline.registry.reader import champion_of, open_reader
     from pipeline.registry.store import resolve_store
 
     execution = load_execution(root, environment)
-    require_equal_shares(recipe.train.batch_size, execution.horovod.workers)
+    require_equal_blocks(recipe.train.virtual_workers, execution.horovod.workers)
     _check_files(root)
     _check_places(root, graph)
     _check_source(root, graph, recipe)

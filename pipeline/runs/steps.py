@@ -163,8 +163,9 @@ def _at_work(root: Path, run_id: str, stage: str) -> Iterator[tuple[RunRecord, b
 
 def _lighter(workspace: Path) -> dict[str, str]:
     from pipeline.recipe.execution import load_execution
+    from pipeline.recipe.recipe import load_recipe
 
-    return out_of_memory.less_parallel(load_execution(workspace))
+    return out_of_memory.less_parallel(load_execution(workspace), load_recipe(workspace).train.virtual_workers)
 
 
 def _row(workspace: Path, stage: str) -> StageRow:

@@ -1,8 +1,8 @@
-"""Prepared shards → shuffled batches. One global order per epoch, cut into global batches, divided among the ranks.
+"""Prepared shards → shuffled micro-batches. One global order per epoch, cut for virtual workers, never for ranks.
 
-Global batch b of an epoch is `order.rows(b·B, (b+1)·B)` whatever the number of workers; rank r takes the r-th equal
-slice of it. So one worker and many see the same global batches, and every rank takes the same number of steps. The rows
-of an epoch's last, incomplete batch are left out; the next epoch has another order and leaves out other rows.
+Global batch b of an epoch is `order.rows(b·B, (b+1)·B)`; virtual worker v of V takes the v-th equal slice of it, its
+micro-batch, whichever rank carries it. The rows of an epoch's last, incomplete batch are left out; the next epoch has
+another order and leaves out other rows.
 
 Features are read from memory maps, which all ranks of a machine share; of each row a rank holds its label alone.
 """
@@ -76,28 +76,28 @@ def step_count(rows: int, batch_size: int) -> int:
     return rows // batch_size
 
 
-def rank_rows(order: EpochOrder, step: int, batch_size: int, rank: int, workers: int) -> Rows:
-    """Return the rows that a rank takes in a step; `batch_size` is global and divisible by `workers`."""
-    share = batch_size // workers
-    begin = step * batch_size + rank * share
+def micro_batch_rows(order: EpochOrder, step: int, batch_size: int, virtual_worker: int, virtual_workers: int) -> Rows:
+    """Return the rows that a virtual worker takes in a step of an epoch; their number divides `batch_size`."""
+    share = batch_size // virtual_workers
+    begin = step * batch_size + virtual_worker * share
     return order.rows(begin, begin + share)
 
 
-def training_batches(part: Part, order: EpochOrder, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
-    """Yield a rank's share of each global batch of an epoch."""
+def training_batches(
+    part: Part, order: EpochOrder, batch_size: int, block: range, virtual_workers: int
+) -> Iterator[list[Batch]]:
+    """Yield, for each step of an epoch, the micro-batches of a block of virtual workers."""
     for step in range(step_count(len(order), batch_size)):
-        rows = rank_rows(order, step, batch_size, rank, workers)
-        yield part.columns_at(rows), part.labels.take(rows)
+        cuts = [micro_batch_rows(order, step, batch_size, worker, virtual_workers) for worker in block]
+        yield [(part.columns_at(rows), part.labels.take(rows)) for rows in cuts]
 
 
-def rank_share(rows: int, rank: int, workers: int) -> range:
-    """Return the consecutive rows that a rank validates. The ranks' shares cover every row exactly once."""
-    return range(rows * rank // workers, rows * (rank + 1) // workers)
+def validation_batch(part: Part, number: int, batch_size: int) -> Batch:
+    """Return the batch of that number of a part's rows in order, without copying; the last one may be smaller."""
+    rows = slice(number * batch_size, min((number + 1) * batch_size, len(part)))
+    return {name: values[rows] for name, values in part.columns.items()}, part.labels[rows]
 
 
-def validation_batches(part: Part, batch_size: int, rank: int, workers: int) -> Iterator[Batch]:
-    """Yield a rank's share of the rows in order; the last batch may be smaller."""
-    share = rank_share(len(part), rank, workers)
-    for begin in range(share.start, share.stop, batch_size):
-        end = min(begin + batch_size, share.stop)
-        yield {name: values[begin:end] for name, values in part.columns.items()}, part.labels[begin:end]
+def rank_share(batches: int, rank: int, workers: int) -> range:
+    """Return the consecutive batches that a rank validates. The ranks' shares cover every batch exactly once."""
+    return range(batches * rank // workers, batches * (rank + 1) // workers)

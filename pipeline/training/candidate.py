@@ -22,7 +22,7 @@ from pipeline.training.job import Job, architecture_of
 
 def write(folder: Path, job: Job) -> EpochRecord:
     """Write a finished job's candidate into a folder; return the record of its best epoch."""
-    checkpoint = checkpoints.newest(Path(job.work))
+    checkpoint = checkpoints.newest(Path(job.work), job.train.virtual_workers)
     if checkpoint is None or checkpoint.epochs != job.train.epochs:
         raise Bug(f"{job.work}: the workers ended well without finishing {job.train.epochs} epochs")
     best = checkpoints.best_epoch(checkpoint.history)

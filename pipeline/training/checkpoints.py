@@ -25,12 +25,16 @@ _PATTERN = "epoch-[0-9]*"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after the epochs of `history`. `optimizer` holds the optimizer's variables by position and name."""
+    """The state after the epochs of `history`. `optimizer` holds the optimizer's variables by position and name.
+
+    Nothing in it says how many ranks computed it.
+    """
 
     history: tuple[EpochRecord, ...]
     last: Weights
     best: Weights
     optimizer: Weights
+    virtual_workers: int
 
     @property
     def epochs(self) -> int:
@@ -59,25 +63,38 @@ def save(work: Path, checkpoint: Checkpoint) -> None:
             content = serialise(weights)
             digests[name] = digest_bytes(content)
             artifacts.write_file(aside / name, content)
-        state = {"history": [record.to_json() for record in checkpoint.history], "files": digests}
+        state = {
+            "history": [record.to_json() for record in checkpoint.history],
+            "files": digests,
+            "virtual_workers": checkpoint.virtual_workers,
+        }
         artifacts.write_json(aside / _STATE_FILE, state)
     for older in sorted(work.glob(_PATTERN))[:-1]:
         shutil.rmtree(older, ignore_errors=True)
 
 
-def newest(work: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole, or None; a damaged one is skipped, and its work is repeated."""
+def newest(work: Path, virtual_workers: int) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole, or None; a damaged one is skipped, and its work is repeated.
+
+    Raises DataError if it is of another number of virtual workers: it would continue another training.
+    """
     for folder in sorted(work.glob(_PATTERN), reverse=True):
         try:
-            return _read(folder)
+            found = _read(folder)
         except (DataError, StorageError):
             continue
+        if found.virtual_workers != virtual_workers:
+            raise DataError(
+                f"{folder}: a checkpoint of {found.virtual_workers} virtual workers, but train.virtual_workers is "
+                f"{virtual_workers}; remove the folder, and run again"
+            )
+        return found
     return None
 
 
-def finished_epochs(work: Path) -> int:
-    """Return the number of epochs in the newest whole checkpoint; 0 without one."""
-    checkpoint = newest(work)
+def finished_epochs(work: Path, virtual_workers: int) -> int:
+    """Return the number of epochs in the newest whole checkpoint; 0 without one. Raises as `newest`."""
+    checkpoint = newest(work, virtual_workers)
     return checkpoint.epochs if checkpoint else 0
 
 
@@ -86,6 +103,7 @@ def _read(folder: Path) -> Checkpoint:
     try:
         history = tuple(EpochRecord.from_json(record, str(folder)) for record in state["history"])
         digests = dict(state["files"])
+        virtual_workers = int(state["virtual_workers"])
         names = [f"{name}.safetensors" for name in ("last", "best", "optimizer")]
         for name in names:
             if artifacts.digest_file(folder / name) != digests[name]:
@@ -93,4 +111,4 @@ def _read(folder: Path) -> Checkpoint:
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder}: not a checkpoint: {error!r}") from error
     last, best, optimizer = (load_arrays(folder / name) for name in names)
-    return Checkpoint(history, last, best, optimizer)
+    return Checkpoint(history, last, best, optimizer, virtual_workers)

@@ -7,16 +7,20 @@ same order.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import Bug, UsageError
 from pipeline.runtime.cores import yielding_threads
+from pipeline.training.tree import Span, added, block_of, largest_nodes
 
 RANK_VARIABLE = "HOROVOD_RANK"
+HOST_VARIABLE = "HOROVOD_HOSTNAME"
+_TOLD_BYTES = 120
+Part = tuple[Span, Any]  # a node of the tree, and its sum: one flat float32 tensor
 
 
 class Collective(Protocol):
@@ -25,23 +29,20 @@ class Collective(Protocol):
     rank: int
     size: int
 
-    def average(self, flat: Any) -> Any:
-        """Return the mean over the ranks of one flat float32 tensor: a step's only exchange, traced into its graph."""
+    def tree_sum(self, sums: Sequence[Part], leaves: int) -> Any:
+        """Return the sum over all virtual workers of flat float32 tensors, added in their fixed tree (`tree.py`).
 
-    def stack(self, values: Any, name: str) -> Any:
-        """Return the float32 tensors of all ranks, `[rank, …]`, the same bits on each; traced, with its gradient.
-
-        `name` tells it from the step's other exchanges.
+        `sums` are those of the largest nodes of the rank's block.
         """
+
+    def fast_sum(self, flat: Any) -> Any:
+        """Return the sum over the ranks of one flat float32 tensor, added in whatever order is fastest."""
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Set these Keras variables, on every rank, to rank 0's values."""
 
     def gather(self, content: bytes) -> list[bytes]:
         """Return every rank's content, by rank. All contents have the same number of bytes."""
-
-    def total(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the sum over the ranks, added in the order of the ranks, so that every rank gets the same bits."""
 
     def close(self) -> None:
         """Leave the group."""
@@ -53,13 +54,14 @@ class SingleProcess:
     rank = 0
     size = 1
 
-    def average(self, flat: Any) -> Any:
-        """Return the tensor unchanged."""
+    def tree_sum(self, sums: Sequence[Part], leaves: int) -> Any:  # noqa: ARG002 - the root is left, of any tree
+        """Return the one sum that is left."""
+        [(_, flat)] = sums
         return flat
 
-    def stack(self, values: Any, name: str) -> Any:  # noqa: ARG002 - there is no exchange to name
-        """Return the tensor as the only one."""
-        return values[None]
+    def fast_sum(self, flat: Any) -> Any:
+        """Return the tensor unchanged."""
+        return flat
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Do nothing: there are no other ranks."""
@@ -67,10 +69,6 @@ class SingleProcess:
     def gather(self, content: bytes) -> list[bytes]:
         """Return the content as the only one."""
         return [content]
-
-    def total(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the sums unchanged."""
-        return sums
 
     def close(self) -> None:
         """Do nothing."""
@@ -80,7 +78,7 @@ class Horovod:
     """The ranks that join through Horovod's rendezvous; the launcher's environment says where it is.
 
     Keras 3 variables are passed as `variable.value`: `hvd.DistributedOptimizer` around a Keras 3 optimizer silently
-    does not reduce (Horovod 0.28.1), so the gradients are averaged here, by plain allreduce.
+    does not reduce (Horovod 0.28.1), so gradients are summed here, by Horovod's plain operations on one flat tensor.
     """
 
     def __init__(self) -> None:
@@ -96,27 +94,32 @@ class Horovod:
         self.rank = int(hvd.rank())
         self.size = int(hvd.size())
 
-    def average(self, flat: Any) -> Any:
-        """Allreduce; it becomes part of the step's graph."""
-        return self._hvd.allreduce(flat, op=self._hvd.Average, name="step")
+    def tree_sum(self, sums: Sequence[Part], leaves: int) -> Any:
+        """Add in the order of the tree.
 
-    def stack(self, values: Any, name: str) -> Any:
-        """Allreduce tensors that are zero but for the rank's own row: sums with zeros keep every bit."""
+        Of two ranks with one sum each, any allreduce does: it is one addition, which commutes. Otherwise every rank
+        takes one slice of all sums, adds these in the tree, and gives the result to all: as many bytes as a ring
+        allreduce moves (Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms", 2009), where each rank has one.
+        """
         import tensorflow as tf
 
-        rows = [[self.rank, self.size - 1 - self.rank]]
+        nodes = [largest_nodes(block_of(rank, self.size, leaves), leaves) for rank in range(self.size)]
+        if [len(of_rank) for of_rank in nodes] == [1, 1]:
+            return self.fast_sum(sums[0][1])
+        size = int(sums[0][1].shape[0])
+        slice_size = -(-size // self.size)
+        padded = tf.pad(tf.stack([flat for _, flat in sums]), [[0, 0], [0, slice_size * self.size - size]])
+        slices = tf.transpose(tf.reshape(padded, [len(sums), self.size, slice_size]), [1, 0, 2])  # [rank, sum, slice]
+        received, _ = self._hvd.alltoall(
+            tf.reshape(slices, [-1, slice_size]), splits=[len(sums)] * self.size, name="slices"
+        )
+        spans = [span for of_rank in nodes for span in of_rank]
+        [(_, whole)] = added(zip(spans, tf.unstack(received, len(spans)), strict=True), leaves, tf.add)
+        return self._hvd.allgather(whole, name="step")[:size]
 
-        @tf.custom_gradient  # type: ignore[untyped-decorator] # TensorFlow publishes no types
-        def stacked(own: Any) -> Any:
-            padded = tf.pad(own[tf.newaxis], rows + [[0, 0]] * own.shape.rank)
-
-            def gradient(upstream: Any) -> Any:
-                # The ranks' losses are averaged; each depends on this rank's row.
-                return self._hvd.allreduce(upstream, op=self._hvd.Sum, name=f"{name}.gradient")[self.rank]
-
-            return self._hvd.allreduce(padded, op=self._hvd.Sum, name=name), gradient
-
-        return stacked(values)
+    def fast_sum(self, flat: Any) -> Any:
+        """Allreduce."""
+        return self._hvd.allreduce(flat, op=self._hvd.Sum, name="step")
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         """Broadcast from rank 0."""
@@ -127,11 +130,6 @@ class Horovod:
         """Gather one row of bytes per rank."""
         row = np.frombuffer(content, np.uint8)[np.newaxis]
         return [bytes(gathered) for gathered in np.asarray(self._hvd.allgather(row, name="bytes"))]
-
-    def total(self, sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Gather, then add in the order of the ranks: an allreduce adds in an order of its own."""
-        gathered = np.asarray(self._hvd.allgather(sums[np.newaxis], name="sums"))
-        return np.asarray(gathered.sum(axis=0), np.float64)
 
     def close(self) -> None:
         """Leave Horovod's group."""
@@ -161,3 +159,18 @@ def prove_identical(collective: Collective, digest: bytes, where: str) -> None:
             f"{where}: rank {', '.join(map(str, strays))} and rank 0 hold different weights or optimizer state; "
             "nothing was published"
         )
+
+
+def require_alike(collective: Collective, digest: bytes, cpu_type: str) -> None:
+    """Raise UsageError unless every rank has the same digest of what they all computed from the same numbers."""
+    host = os.environ.get(HOST_VARIABLE) or socket.gethostname()
+    told = f"{host} ({cpu_type})".encode()[:_TOLD_BYTES].ljust(_TOLD_BYTES)
+    answers = collective.gather(digest + told)
+    hosts = [answer[len(digest) :].decode(errors="ignore").strip() for answer in answers]
+    for rank, answer in enumerate(answers):
+        if answer[: len(digest)] != answers[0][: len(digest)]:
+            raise UsageError(
+                f"training: rank {rank} on {hosts[rank]} computes other bits from the same rows than rank 0 on "
+                f"{hosts[0]}, so the result would depend on the hosts; name hosts of one CPU type in horovod.hosts, or "
+                "set train.exact to false"
+            )

@@ -13,13 +13,13 @@ from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import ARCHITECTURE, TrainParams
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Choice, choices
-from pipeline.recipe.workers import require_equal_shares
+from pipeline.recipe.workers import require_equal_blocks
 from pipeline.records.architecture import Architecture
 from pipeline.records.digests import digest_json
 from pipeline.storage.manifests import read_manifest
 from pipeline.training.batches import read_features
 
-_DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy", "horovod")
+_DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy")
 
 
 class Job(Settings):
@@ -36,7 +36,7 @@ class Job(Settings):
     work: str = Field(description="folder of the checkpoints of this very job")
     tensorboard: str = Field(description="folder of the TensorBoard logs")
     workers: int = Field(ge=1)
-    threads: int = Field(ge=1, description="TensorFlow threads of one worker")
+    threads: int = Field(ge=1, description="virtual workers that one worker computes side by side")
 
     @property
     def training_folders(self) -> tuple[Path, ...]:
@@ -70,7 +70,6 @@ def job_key(job: Job) -> str:
     decides: dict[str, Any] = {
         **job.model_dump(mode="json", include={"task", "model", "train", "seed", "classes", "code"}),
         "data": [read_manifest(folder, verify=False).digest for folder in folders],
-        "workers": [job.workers, job.threads],  # rounding depends on them
         "packages": _versions(),
     }
     return digest_json(decides).removeprefix("sha256:")[:16]
@@ -87,7 +86,7 @@ def check_job(job: Job) -> None:
     ARCHITECTURE.settings(job.model, "model")
     for chosen in choices(job.train, "train."):
         chosen.settings()
-    require_equal_shares(job.train.batch_size, job.workers)
+    require_equal_blocks(job.train.virtual_workers, job.workers)
     rows = sum(read_manifest(folder, verify=False).rows for folder in job.training_folders)
     if rows < job.train.batch_size:
         raise UsageError(f"train.batch_size: {job.train.batch_size} is more than the {rows} training rows; use fewer")

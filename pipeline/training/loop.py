@@ -1,16 +1,19 @@
 """The training loop, from the data to the last epoch, as one rank runs it. Read it from `train_model` downwards.
 
-Exact synchronous gradient descent: in each step, every rank computes the gradient of its share of one global batch, the
-gradients are averaged, and every rank makes the same update. So the ranks stay bit-identical, which is checked at the
-end of every epoch, and one rank and many differ by float rounding only.
+Exact synchronous gradient descent over virtual workers: each global batch is cut into as many micro-batches as the
+recipe says, the ranks compute them, their gradients are added in a fixed tree, and every rank makes the same update.
+All that is random, and the order of every sum, belongs to virtual workers and never to ranks: so the number of ranks
+changes no bit. That the ranks hold the same is checked at the end of every epoch.
+Source: Or, Zhang and Freedman, "VirtualFlow", MLSys 2022, of which this keeps the rounding too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +23,12 @@ from pipeline.errors import DataError
 from pipeline.models.build import Weights, build, logits_of, set_weights, weights_of
 from pipeline.recipe.recipe import TrainParams
 from pipeline.records.training_history import EpochRecord
+from pipeline.runtime.cores import cpu_type
 from pipeline.runtime.progress import count
 from pipeline.training import checkpoints, refusals
-from pipeline.training.batches import read_part, step_count, training_batches
+from pipeline.training.batches import Part, read_part, step_count, training_batches
 from pipeline.training.checkpoints import Checkpoint
-from pipeline.training.collective import Collective, prove_identical
+from pipeline.training.collective import Collective, prove_identical, require_alike
 from pipeline.training.job import Job, architecture_of
 from pipeline.training.logs import TensorBoard
 from pipeline.training.objective import objective_of
@@ -43,40 +47,46 @@ class ProgressReporter(Protocol):
         """Report that `done` of `total` units are done."""
 
 
-def train_model(job: Job, collective: Collective, report: ProgressReporter) -> None:
+def train_model(
+    job: Job, collective: Collective, report: ProgressReporter, each: Callable[..., Iterable[Any]] = map
+) -> None:
     """Train until all epochs are done, leaving a checkpoint after each; continue from the newest if there is one.
 
-    Raises DataError if the loss is no longer finite, UsageError for a model of which something would be ignored, Bug if
-    the ranks drift apart.
+    `each` calls a function for each of several batches, as `map` does, and may do so side by side. Raises DataError if
+    the loss is no longer finite, UsageError for a model of which something would be ignored, or if hosts do not compute
+    alike, Bug if the ranks drift apart.
     """
+    import keras
+
     report.step("reading the prepared rows")
     work, train = Path(job.work), job.train
     architecture = architecture_of(job)
     training = read_part(job.training_folders, len(job.classes))
     validation = read_part([job.validation_folder], len(job.classes))
-    steps, share = step_count(len(training), train.batch_size), train.batch_size // collective.size
+    steps = step_count(len(training), train.batch_size)
 
     report.step("building the model")
-    make_deterministic(job.seed, job.threads)
+    keras.utils.set_random_seed(job.seed % 2**32)  # from which the weights are initialised
     model = build(architecture)
     logits_model = logits_of(model)
-    refusals.refuse_layers(logits_model)
+    refusals.refuse_weights(logits_model)
     optimizer = make_optimizer(train.optimizer, train.learning_rate, model)
     objective = objective_of(job.task, train.loss, len(job.classes))
     rates = learning_rates(train, steps)
     features = architecture.features
     score = Score(logits_model, objective, features)
-    step = TrainingStep(logits_model, optimizer, objective, features, share, job.seed, rates, collective)
-    refusals.refuse_graph(step, logits_model, optimizer, features)
-    refusals.refuse_behaviour(step, logits_model, optimizer, training, share)
+    step = TrainingStep(logits_model, optimizer, objective, features, train, job.seed, rates, collective, each)
+    refusals.refuse_graph(step, logits_model, features)
 
-    last = checkpoints.newest(work)
+    last = checkpoints.newest(work, train.virtual_workers)
     if last is not None:
         restore(last, model, optimizer, str(work))
-    collective.broadcast(model.variables + optimizer.variables)
+    collective.broadcast(model.weights + optimizer.variables)
     prove_identical(collective, state_digest(model, optimizer), "before the first epoch")
     history = last.history if last else ()
     best = last.best if last else {}
+    if train.exact:
+        require_alike(collective, first_digest(step, training, job, len(history) + 1), cpu_type())
 
     logs = TensorBoard(Path(job.tensorboard), first_epoch=len(history) + 1) if collective.rank == 0 else None
     if logs and not history:
@@ -84,16 +94,15 @@ def train_model(job: Job, collective: Collective, report: ProgressReporter) -> N
     throughput = Throughput(report, train, steps, first_epoch=len(history) + 1)
     for epoch in range(len(history) + 1, train.epochs + 1):
         order = EpochOrder(len(training), job.seed, epoch)
-        batches = training_batches(training, order, train.batch_size, collective.rank, collective.size)
         sums, number = np.zeros(len(step.names)), (epoch - 1) * steps
-        for columns, labels in batches:
-            figures = step(columns, labels, number)
+        for batches in training_batches(training, order, train.batch_size, step.block, train.virtual_workers):
+            figures = step(batches, number)
             require_finite(dict(zip(step.names, figures.tolist(), strict=True)), "", epoch, number, train)
             sums += figures
             number += 1
             throughput.stepped(epoch, number, figures[0])
 
-        validated = validate(score, validation, collective)
+        validated = validate(score, validation, collective, each)
         require_finite(validated, "validation ", epoch, number - 1, train)
         prove_identical(collective, state_digest(model, optimizer), f"after epoch {epoch}")
         trained = dict(zip(step.names, (sums / steps).tolist(), strict=True))
@@ -102,7 +111,8 @@ def train_model(job: Job, collective: Collective, report: ProgressReporter) -> N
         if checkpoints.best_epoch(history) == epoch:
             best = weights_of(model)
         if collective.rank == 0:
-            checkpoints.save(work, Checkpoint(history, weights_of(model), best, optimizer_state(optimizer)))
+            state = optimizer_state(optimizer)
+            checkpoints.save(work, Checkpoint(history, weights_of(model), best, state, train.virtual_workers))
         if logs:
             logs.write_epoch(record, model)
 
@@ -117,17 +127,14 @@ def require_finite(figures: Mapping[str, float], part: str, epoch: int, step: in
             )
 
 
-def make_deterministic(seed: int, threads: int) -> None:
-    """Make the same inputs give the same bits, and set the seed from which the weights are initialised.
-
-    One thread adds in a fixed order anyway; only several threads need TensorFlow's slower deterministic kernels.
-    """
-    import keras
-    import tensorflow as tf
-
-    if threads > 1:
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed % 2**32)
+def first_digest(step: TrainingStep, part: Part, job: Job, epoch: int) -> bytes:
+    """Return a digest of what virtual worker 0 computes in the first step of an epoch: any rank can compute it."""
+    order = EpochOrder(len(part), job.seed, epoch)
+    number = (epoch - 1) * step_count(len(part), job.train.batch_size)
+    [[batch]] = itertools.islice(
+        training_batches(part, order, job.train.batch_size, range(1), job.train.virtual_workers), 1
+    )
+    return hashlib.sha256(np.asarray(step.micro_batch(batch, number, 0)).tobytes()).digest()
 
 
 def optimizer_state(optimizer: Any) -> Weights:
@@ -147,7 +154,7 @@ def restore(checkpoint: Checkpoint, model: Any, optimizer: Any, where: str) -> N
 def state_digest(model: Any, optimizer: Any) -> bytes:
     """Return a digest of all weights and the whole optimizer state."""
     digest = hashlib.sha256()
-    for variable in model.variables + optimizer.variables:
+    for variable in model.weights + optimizer.variables:
         digest.update(np.ascontiguousarray(variable).tobytes())
     return digest.digest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from pipeline.errors import UsageError
 from pipeline.runtime.cores import own_cores
@@ -27,15 +28,17 @@ def train_rank(job: Job, report: ProgressReporter) -> None:
     """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
     report.step("starting TensorFlow")
     tf = import_tensorflow()
-    tf.config.threading.set_intra_op_parallelism_threads(job.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    exact, threads = job.train.exact, job.threads
+    # Each kernel on one thread: several would cut their sums otherwise. Micro-batches are computed side by side.
+    tf.config.threading.set_intra_op_parallelism_threads(1 if exact else threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads if exact else 1)
     ranks_here, rank_here = (int(os.environ.get(f"HOROVOD_LOCAL_{name}", n)) for name, n in (("SIZE", 1), ("RANK", 0)))
-    with own_cores(job.threads, ranks_here, rank_here):
+    with own_cores(threads, ranks_here, rank_here), ThreadPoolExecutor(threads) as pool:
         collective = join()
         if collective.size != job.workers:
             raise UsageError(f"training: {collective.size} ranks have joined, but the job is for {job.workers} workers")
         try:
-            train_model(job, collective, report)
+            train_model(job, collective, report, pool.map if exact and threads > 1 else map)
         except tf.errors.OpError as error:
             if is_lost_peer(error):
                 raise PeerLost from error

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import UsageError
-from pipeline.models.layers import Place, placed
-from pipeline.recipe.recipe import OPTIMIZER
+from pipeline.recipe.recipe import OPTIMIZER, TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.training_history import LOSS, PENALTY
 from pipeline.storage.shards import Columns
-from pipeline.training.batches import Labels, Part, validation_batches
+from pipeline.training.batches import Batch, Labels, Part, rank_share, validation_batch
 from pipeline.training.collective import Collective
 from pipeline.training.objective import Objective
+from pipeline.training.tree import added, block_of
 
 _VALIDATION_BATCH = 256
 Figures = npt.NDArray[np.float64]
@@ -44,10 +47,13 @@ def make_optimizer(optimizer: Choice, learning_rate: float, model: Any) -> Any:
 
 
 class TrainingStep:
-    """A step: `(columns, labels, number)` → figures, as means over the global batch in the order of `names`.
+    """A step: `(micro-batches, number)` → figures, as means over the global batch in the order of `names`.
 
-    `names` are the objective's, and `penalty` if the model adds losses of its own. Everything that the ranks average
-    goes through one flat tensor: gradients and figures in a single exchange. The graph is traced when the step is made.
+    `names` are the objective's, and `penalty` if the model adds losses of its own. A micro-batch is computed by one
+    graph of a fixed signature that assigns nothing: what it gives is one flat tensor, with the gradients, the new
+    values of the state that it changes (the averages of a batch normalization) and the figures. The tensors of all
+    virtual workers are added outside of any graph, which could add in another order (TensorFlow's Grappler does), and
+    the mean is what the optimizer applies and the state becomes.
     """
 
     def __init__(
@@ -56,58 +62,147 @@ class TrainingStep:
         optimizer: Any,
         objective: Objective,
         features: tuple[FeatureSpec, ...],
-        share: int,
+        train: TrainParams,
         seed: int,
         rates: list[float],
         collective: Collective,
+        each: Callable[..., Iterable[Any]] = map,
     ) -> None:
-        """Trace the step of a rank whose share of a batch is so many rows; `model` gives logits.
+        """Trace the graphs; `model` gives logits, and `each` calls a function for each micro-batch, as `map` does.
 
-        Raises UsageError for a weight that the loss does not depend on.
+        Raises UsageError for a weight that the loss does not depend on, and for state that a step cannot carry.
         """
+        self._train, self._collective, self._each = train, collective, each
+        self.block = block_of(collective.rank, collective.size, train.virtual_workers)
+        self._trace_micro_batch(model, optimizer, objective, features, seed)
+        self._trace_update(model, optimizer, rates)
+
+    def __call__(self, batches: Sequence[Batch], number: int) -> Figures:
+        """Take step `number` of the whole training with the micro-batches of this rank's block of virtual workers."""
+        tensors = self._each(self.micro_batch, batches, [number] * len(batches), self.block)
+        leaves = self._train.virtual_workers
+        if self._train.exact:
+            nodes = (((worker, worker + 1), tensor) for worker, tensor in zip(self.block, tensors, strict=True))
+            total = self._collective.tree_sum(added(nodes, leaves, operator.add), leaves)
+        else:
+            total = self._collective.fast_sum(functools.reduce(operator.add, tensors))
+        return np.asarray(self._update(total, np.int64(number)), np.float64)
+
+    def micro_batch(self, batch: Batch, number: int, virtual_worker: int) -> Any:
+        """Return the flat tensor of a virtual worker's micro-batch in a step."""
+        columns, labels = batch
+        return self._micro_batch(columns, labels, np.int64(number), np.int64(virtual_worker))
+
+    def _trace_micro_batch(
+        self, model: Any, optimizer: Any, objective: Objective, features: tuple[FeatureSpec, ...], seed: int
+    ) -> None:
+        import keras
         import tensorflow as tf
 
-        variables = model.trainable_variables
-        shapes = [tuple(variable.shape) for variable in variables]
-        sizes = [math.prod(shape) for shape in shapes]
-        rate_of_step = tf.constant(rates, tf.float32)
+        weights, seeds = model.trainable_variables, random_states(model)
+        carried = [*weights, *model.non_trainable_weights]
         names: list[str] = []
+        changed: list[Any] = []
 
-        def step(columns: dict[str, Any], labels: Any, number: Any) -> Any:
-            place = Place(seed, number, collective.rank, collective.stack)
-            with tf.GradientTape() as tape, placed(place):
+        def micro_batch(columns: dict[str, Any], labels: Any, number: Any, virtual_worker: Any) -> Any:
+            given = [(variable, tf.convert_to_tensor(variable.value)) for variable in carried]
+            given += zip(seeds, draws(seed, number, virtual_worker, len(seeds)), strict=True)
+            with tf.GradientTape() as tape, keras.StatelessScope(given, collect_losses=True) as scope:
+                before = [scope.get_current_value(variable) for variable in carried]
+                tape.watch(before[: len(weights)])
                 logits = model(columns, training=True)
-                figures = {name: tf.reduce_mean(values) for name, values in objective.of_rows(labels, logits).items()}
+                figures = {name: tf.reduce_mean(rows) for name, rows in objective.of_rows(labels, logits).items()}
                 loss, own = figures[LOSS], model.losses
                 if own:
                     figures[PENALTY] = tf.add_n(own)
                     loss += figures[PENALTY]
                 loss = optimizer.scale_loss(loss)
-            gradients = tape.gradient(loss, [variable.value for variable in variables])
-            for variable, gradient in zip(variables, gradients, strict=True):
-                if gradient is None:
-                    raise UsageError(
-                        f"model: the loss does not depend on weight {variable.path}, so it would never be trained; "
-                        "connect its layer to the output, remove it, or set its trainable to False"
-                    )
+            gradients = tape.gradient(loss, before[: len(weights)])
+            _require_gradients(weights, gradients)
+            changed[:] = [v for v, old in zip(carried, before, strict=True) if scope.get_current_value(v) is not old]
+            _require_carried(changed)
             names[:] = figures
-            flat = tf.concat([*(tf.reshape(gradient, [-1]) for gradient in gradients), [*figures.values()]], axis=0)
-            *parts, averaged = tf.split(collective.average(flat), [*sizes, len(figures)])
-            gradients = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
-            optimizer.learning_rate.assign(tf.gather(rate_of_step, number))
-            optimizer.apply(gradients, variables)
-            return averaged
+            state = [scope.get_current_value(variable) for variable in changed]
+            tensors = [*gradients, *state, *figures.values()]
+            return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
 
-        columns = _signature(features, share)
-        signature = [columns, tf.TensorSpec((share,), tf.int32), tf.TensorSpec((), tf.int64)]
+        rows = self._train.batch_size // self._train.virtual_workers
+        number = tf.TensorSpec((), tf.int64)
+        signature = [_signature(features, rows), tf.TensorSpec((rows,), tf.int32), number, number]
         # Without AutoGraph, as Keras traces its own steps: an error is raised as it is.
-        self._run = tf.function(step, input_signature=signature, autograph=False)
-        self.graph = self._run.get_concrete_function().graph
+        self._micro_batch = tf.function(micro_batch, input_signature=signature, autograph=False)
+        self.graph = self._micro_batch.get_concrete_function().graph
         self.names = tuple(names)
+        self._changed = tuple(changed)
 
-    def __call__(self, columns: Columns, labels: Labels, number: int) -> Figures:
-        """Run step `number` of the whole training on this rank's share of the batch."""
-        return np.asarray(self._run(columns, labels, np.int64(number)), np.float64)
+    def _trace_update(self, model: Any, optimizer: Any, rates: list[float]) -> None:
+        import tensorflow as tf
+
+        weights = model.trainable_variables
+        shapes = [tuple(variable.shape) for variable in [*weights, *self._changed]]
+        sizes = [math.prod(shape) for shape in shapes] + [len(self.names)]
+        rate_of_step = tf.constant(rates, tf.float32)
+
+        def update(total: Any, number: Any) -> Any:
+            *parts, figures = tf.split(total / self._train.virtual_workers, sizes)
+            means = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+            for variable, mean in zip(self._changed, means[len(weights) :], strict=True):
+                variable.assign(mean)
+            optimizer.learning_rate.assign(tf.gather(rate_of_step, number))
+            optimizer.apply(means[: len(weights)], weights)
+            return figures
+
+        signature = [tf.TensorSpec((sum(sizes),), tf.float32), tf.TensorSpec((), tf.int64)]
+        self._update = tf.function(update, input_signature=signature, autograph=False)
+        self._update.get_concrete_function()
+
+
+def random_states(model: Any) -> list[Any]:
+    """Return the variables from which a model's layers draw random numbers: Keras' seed generators, in their order."""
+    weights = {id(variable) for variable in model.weights}
+    return [variable for variable in model.non_trainable_variables if id(variable) not in weights]
+
+
+def draws(seed: int, step: Any, virtual_worker: Any, count: int) -> Any:
+    """Return random states `[count, 2] int64` as a function of seed, step and virtual worker: tensors `[] int64`.
+
+    So a virtual worker draws the same wherever it is carried, and a resumed run continues as if it had never stopped.
+    Counter-based random numbers: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    """
+    import tensorflow as tf
+
+    counter = tf.stack([virtual_worker * 2**32, step])  # the low bits count what is drawn
+    numbers = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[count, 2],
+        key=tf.constant([seed], tf.uint64),
+        counter=tf.bitcast(counter, tf.uint64),
+        alg=1,
+        dtype=tf.uint32,
+    )
+    return tf.unstack(tf.cast(numbers, tf.int64), count)
+
+
+def _require_gradients(weights: Sequence[Any], gradients: Sequence[Any]) -> None:
+    for variable, gradient in zip(weights, gradients, strict=True):
+        if gradient is None:
+            raise UsageError(
+                f"model: the loss does not depend on weight {variable.path}, so it would never be trained; "
+                "connect its layer to the output, remove it, or set its trainable to False"
+            )
+
+
+def _require_carried(changed: Sequence[Any]) -> None:
+    for variable in changed:
+        if variable.trainable:
+            raise UsageError(
+                f"model: a call changes weight {variable.path}, which the optimizer trains too; set its trainable to "
+                "False, or take the layer that changes it out"
+            )
+        if variable.dtype != "float32":
+            raise UsageError(
+                f"model: a step changes {variable.path}, which is {variable.dtype}; virtual workers average their "
+                "state, so it must be float32"
+            )
 
 
 class Score:
@@ -133,13 +228,24 @@ class Score:
         return np.asarray([float(value) for value in self._run(columns, labels)])
 
 
-def validate(score: Score, part: Part, collective: Collective) -> dict[str, float]:
-    """Return the objective's figures as means over all rows; each rank scores its share of them once."""
-    sums = np.zeros(len(score.names))
-    for columns, labels in validation_batches(part, _VALIDATION_BATCH, collective.rank, collective.size):
-        sums += score(columns, labels)
-    means = collective.total(sums) / len(part)
-    return dict(zip(score.names, means.tolist(), strict=True))
+def validate(
+    score: Score, part: Part, collective: Collective, each: Callable[..., Iterable[Any]] = map
+) -> dict[str, float]:
+    """Return the objective's figures as means over all rows, the same bits however many ranks there are.
+
+    Each rank scores its share of the batches once; all sums are added in the order of the batches.
+    """
+    count = math.ceil(len(part) / _VALIDATION_BATCH)
+    shares = [rank_share(count, rank, collective.size) for rank in range(collective.size)]
+    own = np.zeros((max(map(len, shares)), len(score.names)))
+    batches = (validation_batch(part, number, _VALIDATION_BATCH) for number in shares[collective.rank])
+    for row, sums in enumerate(each(lambda batch: score(*batch), batches)):
+        own[row] = sums
+    total = np.zeros(len(score.names))
+    for share, content in zip(shares, collective.gather(own.tobytes()), strict=True):
+        for sums in np.frombuffer(content).reshape(own.shape)[: len(share)]:
+            total += sums
+    return dict(zip(score.names, (total / len(part)).tolist(), strict=True))
 
 
 def _signature(features: tuple[FeatureSpec, ...], rows: int | None) -> dict[str, Any]:

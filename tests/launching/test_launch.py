@@ -54,7 +54,7 @@ def finish(job: Job, epochs: int) -> None:
     figures = {"train": {"loss": 0.5}, "validation": {"loss": 0.5}}
     history = tuple(EpochRecord(epoch=epoch, learning_rate=0.1, **figures) for epoch in range(1, epochs + 1))
     weights = {"kernel": np.ones(2, np.float32)}
-    checkpoints.save(Path(job.work), Checkpoint(history, weights, weights, weights))
+    checkpoints.save(Path(job.work), Checkpoint(history, weights, weights, weights, 4))
 
 
 def ranks_that_run(monkeypatch: pytest.MonkeyPatch, program: str) -> None:

@@ -103,6 +103,7 @@ _BY_KEY: Mapping[str, tuple[Any, ...]] = {
     "maximum": ({"accuracy": 0.5}, {"cross_entropy": 1e308}, {"cross_entropy": -1}),
     "epochs": (0, 10**9, 1e3, "8", True),
     "batch_size": (0, 1, 3, 511, 65_537, 2**40),
+    "virtual_workers": (0, 3, 512, 65_537, True),
     "warmup_epochs": (1e308, 5e-324, -0.0, True),
     "channels": (True, False, 1.0, 2, "1"),
     "filters": ([4096] * 8, [1] * 8, [2**31], [True], []),

@@ -59,6 +59,15 @@ def test_the_recipe_is_there_and_what_was_set_for_this_run(text: str, whole_proj
     assert f"train.learning_rate {recipe['train']['learning_rate']}" in text
 
 
+def test_a_training_that_was_not_exact_is_told_as_such(text: str, project: Path) -> None:
+    assert "Not exact" not in text
+    recipe = yaml.safe_load((project / "params.yaml").read_text())
+    recipe["train"]["exact"] = False
+    (project / "params.yaml").write_text(yaml.safe_dump(recipe))
+    said = PageReader(render(project)).text
+    assert "Not exact (train.exact): sums were added in the fastest order, so another number of workers" in said
+
+
 def test_every_stage_has_its_time_and_how_it_ended(text: str) -> None:
     assert "evaluate 12 000 images, 10 classes 1.0 11.1 88 – – done" in text
 

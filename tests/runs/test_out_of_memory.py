@@ -61,17 +61,17 @@ def test_where_nobody_says_nothing_was_killed(counters: tuple[Path, Path]) -> No
 
 
 @pytest.mark.parametrize(
-    ("master", "workers", "changed"),
+    ("master", "workers", "virtual_workers", "changed"),
     [
-        ("local[4]", 4, {"RATCHET_HOROVOD__WORKERS": "2", "RATCHET_SPARK__MASTER": "local[2]"}),
-        ("local[1]", 1, {"RATCHET_HOROVOD__WORKERS": "1", "RATCHET_SPARK__MASTER": "local[1]"}),
-        ("spark://host:7077", 3, {"RATCHET_HOROVOD__WORKERS": "1"}),
+        ("local[4]", 4, 4, {"RATCHET_HOROVOD__WORKERS": "2", "RATCHET_SPARK__MASTER": "local[2]"}),
+        ("local[1]", 1, 4, {"RATCHET_HOROVOD__WORKERS": "1", "RATCHET_SPARK__MASTER": "local[1]"}),
+        ("spark://host:7077", 3, 3, {"RATCHET_HOROVOD__WORKERS": "1"}),
+        ("spark://host:7077", 5, 5, {"RATCHET_HOROVOD__WORKERS": "1"}),  # two cannot share five
     ],
 )
 def test_half_the_parallelism_is_what_the_execution_reads(
-    tmp_path: Path, master: str, workers: int, changed: dict[str, str]
+    tmp_path: Path, master: str, workers: int, virtual_workers: int, changed: dict[str, str]
 ) -> None:
     execution = Execution(spark=SparkSettings(master=master), horovod=HorovodSettings(workers=workers))
-    assert out_of_memory.less_parallel(execution) == changed
-    loaded = load_execution(tmp_path, changed)
-    assert loaded.horovod.workers == max(1, workers // 2)
+    assert out_of_memory.less_parallel(execution, virtual_workers) == changed
+    assert load_execution(tmp_path, changed).horovod.workers == int(changed["RATCHET_HOROVOD__WORKERS"])

@@ -158,8 +158,8 @@ def test_a_contract_that_promises_nothing_is_refused_by_its_file(
         check_before(root, GRAPH, recipe, {})
 
 
-def test_a_batch_that_the_workers_cannot_share_is_refused(root: Path, recipe: Recipe) -> None:
-    with pytest.raises(UsageError, match=r"train\.batch_size: 512 rows cannot be shared equally by 3 workers"):
+def test_workers_that_cannot_share_the_virtual_workers_are_refused(root: Path, recipe: Recipe) -> None:
+    with pytest.raises(UsageError, match=r"horovod\.workers: 3 workers cannot share 4 virtual workers equally; use 2"):
         check_before(root, GRAPH, recipe, {"RATCHET_HOROVOD__WORKERS": "3"})
 
 

@@ -7,6 +7,7 @@ without taking the machine's, so DVC's run is replaced where that is tested.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -210,7 +211,8 @@ def test_a_forced_run_waits_for_nobody_who_does_the_same(root: Path, monkeypatch
 
 
 def test_memory_that_ran_out_gets_one_lighter_try_and_no_third(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened(root)
+    workspace = opened(root)
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", workspace)
 
     def run_out(_: Path, rows: dict[str, StageRow]) -> None:
         rows["ingest"].state = "failed"

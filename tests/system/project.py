@@ -169,3 +169,16 @@ def _adapt_contracts(folder: Path) -> None:
             elif kwargs.get("column") in numbers and "min_value" in kwargs:
                 kwargs |= dict.fromkeys(("min_value", "max_value"), numbers[kwargs["column"]])
         (target / name).write_text(yaml.safe_dump({**suite, "expectations": expectations}, sort_keys=False))
+
+
+def spark_cut_by(number: int) -> dict[str, str]:
+    """Return the variables of an execution with so many cores and partitions, and rows in a batch of Arrow's."""
+    sizes = (
+        "spark.default.parallelism",
+        "spark.sql.shuffle.partitions",
+        "spark.sql.execution.arrow.maxRecordsPerBatch",
+    )
+    return {
+        "RATCHET_SPARK__MASTER": f"local[{number}]",
+        "RATCHET_SPARK__SETTINGS": json.dumps(dict.fromkeys(sizes, str(number))),
+    }

@@ -22,7 +22,7 @@ from pipeline.stages.context import StageContext
 from pipeline.storage import shards
 from tests.processes_in import is_gone
 from tests.system.project import ROOT
-from tests.system.training_project import RUN_STAGES, history_of, make_root
+from tests.system.training_project import RUN_STAGES, history_of, make_root, tree
 from tests.waiting import HANG_S, wait_for, work_of
 
 EPOCHS = 6
@@ -42,10 +42,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The candidate of a run of two ranks that nothing disturbed."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         yield run_stage(make_root(tmp_path_factory.mktemp("training") / "undisturbed"), monkeypatch)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_two_ranks_learn_and_publish_a_whole_candidate(undisturbed: Path) -> None:
@@ -73,14 +69,30 @@ def test_the_best_epoch_is_what_the_published_weights_answer(undisturbed: Path) 
     assert loss == pytest.approx(history_of(root)[best - 1].validation["loss"], rel=1e-3)
 
 
-def test_one_worker_learns_what_two_do(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    candidate = run_stage(make_root(tmp_path / "one"), monkeypatch, workers=1)
-    alone, together = history_of(tmp_path / "one"), history_of(undisturbed.parents[1])
-    # The same batches, the same dropout: only the order of the additions differs.
-    for one_epoch, two_epoch in zip(alone[:2], together[:2], strict=True):
-        assert one_epoch.row() == pytest.approx(two_epoch.row(), rel=2e-3)
-    one, two = stored.read_weights(candidate), stored.read_weights(undisturbed)
-    assert max(np.abs(one[name] - two[name]).max() for name in two) < 0.05
+@pytest.mark.parametrize(("workers", "threads"), [(1, 1), (1, 2), (4, 1)])
+def test_any_number_of_workers_and_threads_gives_the_same_bytes(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, threads: int
+) -> None:
+    monkeypatch.setenv("RATCHET_HOROVOD__THREADS_PER_WORKER", str(threads))
+    assert tree(run_stage(make_root(tmp_path / "other"), monkeypatch, workers=workers)) == tree(undisturbed)
+
+
+def test_workers_that_cut_the_tree_in_its_branches_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = {"epochs": 1, "batch_size": 48, "virtual_workers": 6}
+    one, three, two = (
+        tree(run_stage(make_root(tmp_path / str(workers), train=train), monkeypatch, workers=workers))
+        for workers in (1, 3, 2)
+    )
+    assert one == three == two
+
+
+def test_a_training_that_need_not_be_exact_learns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATCHET_HOROVOD__THREADS_PER_WORKER", "2")
+    root = make_root(tmp_path / "fast", train={"exact": False, "epochs": 3})
+    run_stage(root, monkeypatch)
+    assert history_of(root)[-1].validation["accuracy"] > 0.95
 
 
 def test_two_hosts_of_this_machine_give_the_same_bytes(
@@ -100,12 +112,12 @@ def test_a_diverging_run_stops_with_one_line_and_publishes_nothing(
 
 
 @contextmanager
-def started_stage(root: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the stage in a process of its own, with two ranks."""
+def started_stage(root: Path, workers: int = 2) -> Iterator[subprocess.Popen[str]]:
+    """Start the stage in a process of its own."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN_STAGES, str(root), "resolve", "train"],
         cwd=ROOT,
-        env=os.environ | {"RATCHET_HOROVOD__WORKERS": "2"},
+        env=os.environ | {"RATCHET_HOROVOD__WORKERS": str(workers)},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -126,12 +138,12 @@ def wait_for_an_epoch(root: Path, process: subprocess.Popen[str]) -> list[psutil
     )
     assert process.poll() is None, process.stderr.read() if process.stderr else ""
     ranks = [child for child in launcher.children() if "pipeline.launching.worker" in child.cmdline()]
-    return sorted(ranks, key=lambda rank: rank.environ()["HOROVOD_RANK"])
+    return sorted(ranks, key=lambda rank: rank.environ().get("HOROVOD_RANK", "0"))
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_rank_ends_the_run_and_the_next_one_ends_the_same(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: int
+@pytest.mark.parametrize(("victim", "then"), [(0, 2), (1, 1)])
+def test_a_killed_rank_ends_the_run_and_the_next_one_ends_the_same_on_another_number_too(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: int, then: int
 ) -> None:
     root = make_root(tmp_path / "killed-rank")
     with started_stage(root) as process:
@@ -144,14 +156,15 @@ def test_a_killed_rank_ends_the_run_and_the_next_one_ends_the_same(
     assert f"rank {victim} on localhost was ended by SIGKILL" in told[0]
     assert not any(rank.is_running() for rank in ranks)
     assert not (root / "models").exists()
-    assert tree(run_stage(root, monkeypatch)) == tree(undisturbed)
+    assert tree(run_stage(root, monkeypatch, workers=then)) == tree(undisturbed)
 
 
-def test_a_killed_launcher_takes_its_ranks_with_it_and_the_next_run_ends_the_same(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_launcher_takes_its_ranks_with_it_and_the_next_run_on_two_ends_the_same(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     root = make_root(tmp_path / "killed-launcher")
-    with started_stage(root) as process:
+    with started_stage(root, workers) as process:
         ranks = wait_for_an_epoch(root, process)
         process.send_signal(signal.SIGKILL)
         process.wait()

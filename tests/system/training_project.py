@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +72,25 @@ def _bars(rows: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     return images, labels
 
 
-def run_stages(root: Path, *stages: str, workers: int, code: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run stages of a project in a process of its own, with the code in a folder."""
+def run_stages(
+    root: Path,
+    *stages: str,
+    workers: int,
+    code: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    **horovod: Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run stages of a project in a process of its own, with the code in a folder, and further settings of Horovod.
+
+    The words of `prefix` stand before the command.
+    """
+    settings = {"workers": workers, **horovod}
+    variables = {f"RATCHET_HOROVOD__{name.upper()}": json.dumps(value) for name, value in settings.items()}
     return subprocess.run(
-        [sys.executable, "-c", RUN_STAGES, str(root), *stages],
+        [*prefix, sys.executable, "-c", RUN_STAGES, str(root), *stages],
         cwd=code,
-        env=os.environ | {"RATCHET_HOROVOD__WORKERS": str(workers), "PYTHONPATH": str(code)},
+        env=os.environ | variables | {"PYTHONPATH": str(code)} | (environment or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -86,3 +101,8 @@ def history_of(root: Path) -> History:
     """Return the history of a project's candidate."""
     path = root / "models/candidate/history.csv"
     return parse_history(path.read_text(), str(path))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return every file in a folder, by its path there."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

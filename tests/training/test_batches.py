@@ -13,58 +13,65 @@ from pipeline.errors import DataError
 from pipeline.records.feature import FeatureSpec
 from pipeline.training.batches import (
     Part,
-    rank_rows,
+    micro_batch_rows,
     rank_share,
     read_part,
     step_count,
     training_batches,
-    validation_batches,
+    validation_batch,
 )
 from pipeline.training.order import EpochOrder
+from pipeline.training.tree import block_of
 from tests.training.made import image_spec, write_rows
 
 WriteImages = Callable[..., Path]
 seeds = st.integers(0, 2**63 - 1)
 
 
-@given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20), seed=seeds)
-def test_any_number_of_workers_sees_the_same_global_batches(rows: int, workers: int, share: int, seed: int) -> None:
-    order, size = EpochOrder(rows, seed, 1), workers * share
+@given(rows=st.integers(1, 300), virtual=st.integers(1, 8), share=st.integers(1, 20), seed=seeds)
+def test_the_micro_batches_of_a_step_are_its_global_batch_cut_equally(
+    rows: int, virtual: int, share: int, seed: int
+) -> None:
+    order, size = EpochOrder(rows, seed, 1), virtual * share
     for step in range(step_count(rows, size)):
-        together = np.concatenate([rank_rows(order, step, size, rank, workers) for rank in range(workers)])
-        assert np.array_equal(together, rank_rows(order, step, size, 0, 1))
+        cuts = [micro_batch_rows(order, step, size, worker, virtual) for worker in range(virtual)]
+        assert [len(cut) for cut in cuts] == [share] * virtual
+        assert np.array_equal(np.concatenate(cuts), order.rows(step * size, (step + 1) * size))
 
 
-@given(rows=st.integers(1, 300), workers=st.integers(1, 8), share=st.integers(1, 20))
-def test_every_rank_takes_the_same_number_of_equal_batches(rows: int, workers: int, share: int) -> None:
-    part = Part({"size": np.zeros(rows, np.float32)}, np.zeros(rows, np.int32))
-    order = EpochOrder(rows, 1, 1)
-    lengths = [
-        [len(labels) for _, labels in training_batches(part, order, workers * share, rank, workers)]
-        for rank in range(workers)
-    ]
-    assert all(rank == [share] * step_count(rows, workers * share) for rank in lengths)
+@given(rows=st.integers(1, 300), ranks=st.integers(1, 4), each=st.integers(1, 3), share=st.integers(1, 10), seed=seeds)
+def test_a_micro_batch_is_the_same_whichever_rank_carries_it(
+    rows: int, ranks: int, each: int, share: int, seed: int
+) -> None:
+    part = Part({"size": np.arange(rows)}, np.zeros(rows, np.int32))
+    order, virtual = EpochOrder(rows, seed, 1), ranks * each
+
+    def sizes(block: range) -> list[list[list[int]]]:
+        steps = training_batches(part, order, virtual * share, block, virtual)
+        return [[columns["size"].tolist() for columns, _ in batches] for batches in steps]
+
+    alone = sizes(range(virtual))
+    for rank in range(ranks):
+        block = block_of(rank, ranks, virtual)
+        assert sizes(block) == [batches[block.start : block.stop] for batches in alone]
 
 
-@given(rows=st.integers(0, 300), workers=st.integers(1, 12), batch=st.integers(1, 64))
-def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, batch: int) -> None:
+@given(rows=st.integers(0, 300), workers=st.integers(1, 12), size=st.integers(1, 64))
+def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, size: int) -> None:
     part = Part({"size": np.arange(rows)}, np.arange(rows, dtype=np.int32))
-    seen = [
-        label
-        for rank in range(workers)
-        for _, labels in validation_batches(part, batch, rank, workers)
-        for label in labels
-    ]
+    batches = -(-rows // size)
+    shares = [rank_share(batches, rank, workers) for rank in range(workers)]
+    seen = [label for share in shares for number in share for label in validation_batch(part, number, size)[1]]
     assert seen == list(range(rows))
-    lengths = [len(rank_share(rows, rank, workers)) for rank in range(workers)]
-    assert max(lengths) - min(lengths) <= 1
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_a_batch_holds_each_row_with_its_own_label(write_images: WriteImages) -> None:
     part = read_part([write_images("train", 250, parts=3)], 3)
     order = EpochOrder(250, 7, 1)
-    for columns, labels in training_batches(part, order, 50, 1, 2):
-        assert np.array_equal(columns["image"][:, 0, 0, 0] % 3, labels)
+    for batches in training_batches(part, order, 50, range(2), 5):
+        for columns, labels in batches:
+            assert np.array_equal(columns["image"][:, 0, 0, 0] % 3, labels)
 
 
 def test_data_sets_follow_each_other_in_their_order(write_images: WriteImages) -> None:

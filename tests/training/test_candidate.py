@@ -26,7 +26,7 @@ def epoch(number: int, rate: float, *figures: float) -> EpochRecord:
 @pytest.fixture
 def finished(job: Job) -> Job:
     history = (epoch(1, 0.01, 1.0, 0.5, 0.25, 0.9), epoch(2, 1e-9, 0.5, 0.75, 0.5, 1 / 3))
-    checkpoints.save(Path(job.work), Checkpoint(history, LAST, BEST, {"0000/iteration": np.asarray(14)}))
+    checkpoints.save(Path(job.work), Checkpoint(history, LAST, BEST, {"0000/iteration": np.asarray(14)}, 4))
     return job
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from pipeline.errors import Bug
-from pipeline.training.collective import RANK_VARIABLE, SingleProcess, is_lost_peer, join, prove_identical
+from pipeline.errors import Bug, UsageError
+from pipeline.training.collective import (
+    HOST_VARIABLE,
+    RANK_VARIABLE,
+    SingleProcess,
+    is_lost_peer,
+    join,
+    prove_identical,
+    require_alike,
+)
 
 
 class Gathered(SingleProcess):
@@ -24,7 +31,7 @@ def test_without_a_launcher_a_process_is_a_group_of_one(monkeypatch: pytest.Monk
     group = join()
     assert (group.rank, group.size) == (0, 1)
     assert group.gather(b"x") == [b"x"]
-    assert group.total(np.array([1.5, 2.0])).tolist() == [1.5, 2.0]
+    assert group.tree_sum([((0, 4), "the sum")], 4) == group.fast_sum("the sum") == "the sum"
 
 
 def test_ranks_with_the_same_digest_go_on() -> None:
@@ -43,5 +50,34 @@ def test_only_what_horovod_says_is_a_lost_peer(said: str, is_lost: bool) -> None
     assert is_lost_peer(RuntimeError(said)) == is_lost
 
 
-def test_what_a_rank_alone_stacks_is_its_own() -> None:
-    assert SingleProcess().stack(np.array([1.0, 2.0]), "moments").tolist() == [[1.0, 2.0]]
+class Answering(SingleProcess):
+    """A rank after which others answer, each with a digest, a host and its CPU type."""
+
+    def __init__(self, *others: tuple[bytes, str, str]) -> None:
+        self.others = others
+
+    def gather(self, content: bytes) -> list[bytes]:
+        told = [
+            digest + f"{host} ({cpu})".encode().ljust(len(content) - len(digest)) for digest, host, cpu in self.others
+        ]
+        return [content, *told]
+
+
+def test_hosts_that_compute_alike_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, "here")
+    require_alike(Answering((b"aa", "there", "another type")), b"aa", "this type")
+
+
+def test_hosts_that_compute_other_bits_are_named_with_their_cpu_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, "here")
+    group = Answering((b"aa", "near", "Xeon"), (b"bb", "far", "EPYC"))
+    with pytest.raises(
+        UsageError, match=r"rank 2 on far \(EPYC\) computes other bits .* than rank 0 on here \(Xeon\).*train\.exact"
+    ) as caught:
+        require_alike(group, b"aa", "Xeon")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_long_name_of_a_host_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOST_VARIABLE, "ä" * 300)
+    require_alike(Answering((b"aa", "there", "")), b"aa", "this type")

@@ -28,14 +28,15 @@ def test_a_job_survives_its_way_to_the_worker(job: Job, tmp_path: Path) -> None:
     assert Job.model_validate_json(path.read_bytes()) == job
 
 
-def test_a_batch_that_cannot_be_shared_equally_is_refused(job: Job) -> None:
-    with pytest.raises(UsageError, match="9 rows cannot be shared equally by 2 workers; use 8"):
-        check_job(changed(job, train={"batch_size": 9}))
+@pytest.mark.parametrize(("workers", "fits"), [(3, 2), (8, 4)])
+def test_workers_that_cannot_share_the_virtual_workers_equally_are_refused(job: Job, workers: int, fits: int) -> None:
+    with pytest.raises(UsageError, match=f"{workers} workers cannot share 4 virtual workers equally; use {fits}"):
+        check_job(changed(job, workers=workers))
 
 
 def test_a_batch_of_more_than_all_images_is_refused(job: Job) -> None:
-    with pytest.raises(UsageError, match="62 is more than the 60 training rows"):
-        check_job(changed(job, train={"batch_size": 62}))
+    with pytest.raises(UsageError, match="64 is more than the 60 training rows"):
+        check_job(changed(job, train={"batch_size": 64}))
 
 
 def test_an_unknown_architecture_is_refused_with_the_nearest(job: Job) -> None:
@@ -81,8 +82,8 @@ def test_a_target_is_no_input(job: Job, write_images: Any) -> None:
         {"model": {"settings": {"units": [5], "dropout": 0.0}}},
         {"seed": 2},
         {"classes": ("bright", "dark", "dotted")},
-        {"workers": 1},
-        {"threads": 2},
+        {"train": {"virtual_workers": 2}},
+        {"train": {"exact": False}},
     ],
 )
 def test_whatever_decides_the_result_changes_the_key(job: Job, change: dict[str, Any]) -> None:
@@ -101,8 +102,11 @@ def test_other_data_changes_the_key(job: Job, write_images: Any) -> None:
     assert job_key(job) != before
 
 
-def test_where_it_is_kept_does_not_change_the_key(job: Job) -> None:
-    assert job_key(changed(job, work="/elsewhere", tensorboard="/elsewhere")) == job_key(job)
+@pytest.mark.parametrize(
+    "change", [{"work": "/elsewhere", "tensorboard": "/elsewhere"}, {"workers": 1}, {"workers": 4}, {"threads": 2}]
+)
+def test_where_and_by_how_many_it_is_done_does_not_change_the_key(job: Job, change: dict[str, Any]) -> None:
+    assert job_key(changed(job, **change)) == job_key(job)
 
 
 def test_a_change_in_code_that_is_used_changes_the_key(job: Job) -> None:
@@ -110,7 +114,7 @@ def test_a_change_in_code_that_is_used_changes_the_key(job: Job) -> None:
     assert job_key(changed(job, code=other)) != job_key(job)
 
 
-@pytest.mark.parametrize("library", ["tensorflow-cpu", "keras", "numpy", "horovod"])
+@pytest.mark.parametrize("library", ["tensorflow-cpu", "keras", "numpy"])
 def test_another_version_of_a_library_that_decides_changes_the_key(
     job: Job, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,9 @@ from pipeline.training.schedules import constant
 
 
 def params(**changes: object) -> TrainParams:
-    return TrainParams.model_validate({"epochs": 4, "batch_size": 1, "learning_rate": 0.5, **changes})
+    return TrainParams.model_validate(
+        {"epochs": 4, "batch_size": 1, "virtual_workers": 1, "learning_rate": 0.5, **changes}
+    )
 
 
 def test_the_warm_up_rises_evenly_to_the_peak() -> None:

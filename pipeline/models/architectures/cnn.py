@@ -59,8 +59,6 @@ def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
     """
     from keras import layers
 
-    from pipeline.models.layers import position_dropout
-
     [image] = [name for name, values in inputs.items() if len(values.shape) == 4]
     x = inputs[image]
     for block, filters in enumerate(settings.filters):
@@ -72,5 +70,5 @@ def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
     if others:
         x = layers.Concatenate(name="joined")([x, *others])
     x = layers.Dense(settings.dense, activation="relu", name="dense")(x)
-    x = position_dropout(settings.dropout, name="dropout")(x)
+    x = layers.Dropout(settings.dropout, name="dropout")(x)
     return layers.Dense(units, name="logits")(x)

@@ -41,11 +41,9 @@ def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
     """Return the logits `[batch, units] float32` of all features, `[batch, …] float32`, flat and joined."""
     from keras import layers
 
-    from pipeline.models.layers import position_dropout
-
     flat = [layers.Flatten(name=f"{name}.flat")(values) for name, values in inputs.items()]
     x = layers.Concatenate(name="joined")(flat) if len(flat) > 1 else flat[0]
     for number, width in enumerate(settings.units):
         x = layers.Dense(width, activation="relu", name=f"dense_{number}")(x)
-        x = position_dropout(settings.dropout, name=f"dropout_{number}")(x)
+        x = layers.Dropout(settings.dropout, name=f"dropout_{number}")(x)
     return layers.Dense(units, name="logits")(x)

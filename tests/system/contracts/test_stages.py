@@ -16,7 +16,7 @@ from pipeline.stages import resolve
 from pipeline.stages.context import StageContext
 from tests.system.conftest import RunHere
 from tests.system.contracts.tables import Prepared, raw_columns, shipped, write_raw
-from tests.system.project import ROOT
+from tests.system.project import ROOT, spark_cut_by
 
 AS_STAGES = """
 import importlib, sys
@@ -53,7 +53,9 @@ def published(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_the_stages_publish_is_the_same_byte_for_byte_in_another_process(project: Path, run_here: RunHere) -> None:
+def test_what_the_stages_publish_is_the_same_byte_for_byte_however_spark_cuts_it(
+    project: Path, run_here: RunHere
+) -> None:
     write_raw(project / "data" / "raw", raw_columns())
     Prepared.make().write(project / "data")
     reports = project / "reports" / "contracts"
@@ -63,10 +65,12 @@ def test_what_the_stages_publish_is_the_same_byte_for_byte_in_another_process(pr
     names = ("index.html", "result.json", "suite.html")
     assert sorted(before) == [f"{part}/{name}" for part in ("prepared", "raw") for name in names]
     assert not any(b"http" in page for page in before.values()), "a page asks the network for something"
-    shutil.rmtree(reports)
-    again = run_stages(project, "check_raw", "check_prepared", PYTHONHASHSEED="2", RATCHET_SPARK__MASTER="local[1]")
-    assert again.returncode == 0, again.stderr
-    assert published(reports) == before
+    for number in (1, 7):
+        shutil.rmtree(reports)
+        changes = {"PYTHONHASHSEED": "2", **spark_cut_by(number)}
+        again = run_stages(project, "check_raw", "check_prepared", **changes)
+        assert again.returncode == 0, again.stderr
+        assert published(reports) == before
 
 
 def test_a_contract_that_is_not_kept_leaves_its_result_and_its_documents(project: Path, run_here: RunHere) -> None:

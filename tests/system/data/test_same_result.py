@@ -1,4 +1,4 @@
-"""Cores, processes, shards and a kill change nothing of what the data stages leave."""
+"""Cores, partitions, batches, processes, shards and a kill change nothing of what the data stages leave."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pipeline.storage.manifests import read_manifest
 from tests.processes_in import processes_in
 from tests.system.data.faulty_rows import STAGES, files, make_root, table_of
+from tests.system.project import spark_cut_by
 from tests.waiting import size_of, wait_for, work_of
 
 RUN_STAGES = """
@@ -24,8 +27,8 @@ for name in sys.argv[1:]:
 """
 
 
-def started(root: Path, *stages: str, master: str = "local[2]") -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(root), "RATCHET_SPARK__MASTER": master}
+def started(root: Path, *stages: str, cut_by: int = 2) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(root), **spark_cut_by(cut_by)}
     return subprocess.Popen(
         [sys.executable, "-c", RUN_STAGES, *stages],
         cwd=root,
@@ -37,17 +40,18 @@ def started(root: Path, *stages: str, master: str = "local[2]") -> subprocess.Po
     )
 
 
-def run_stages(root: Path, *stages: str, master: str) -> None:
+def run_stages(root: Path, *stages: str, cut_by: int) -> None:
     """Run stages in a process of their own."""
-    process = started(root, *stages, master=master)
+    process = started(root, *stages, cut_by=cut_by)
     _, err = process.communicate()
     assert process.returncode == 0, err
 
 
-def test_one_core_and_another_process_leave_the_same_bytes(done, faulty, tmp_path):
-    root = make_root(tmp_path / "one_core", faulty[0], 500)
+@pytest.mark.parametrize("cut_by", [1, 2, 7])
+def test_cores_partitions_and_batches_of_arrow_leave_the_same_bytes(done, faulty, tmp_path, cut_by):
+    root = make_root(tmp_path / "cut", faulty[0], 500)
 
-    run_stages(root, *STAGES, master="local[1]")
+    run_stages(root, *STAGES, cut_by=cut_by)
 
     assert files(root / "data") == files(done / "data")
 

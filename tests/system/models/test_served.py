@@ -109,6 +109,28 @@ def test_it_answers_in_a_process_without_keras_and_without_this_package(
     np.testing.assert_allclose(said["answers"]["probabilities"], expected, rtol=0, atol=TOLERANCE)
 
 
+def test_one_core_and_all_give_the_same_answers(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Adding(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None, 1_000_000], tf.float32, name="numbers")])
+        def serve(self, numbers: object) -> dict[str, object]:
+            squares = tf.einsum("ij,ij->", numbers, numbers)  # a sum that TensorFlow shares among its threads
+            return {"squares": squares[None, None]}
+
+    module = Adding()
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.serve})
+    numbers = np.random.default_rng(1).normal(size=(1, 1_000_000)).astype(np.float32)
+    cores, said = os.sched_getaffinity(0), []
+    for own in (set(sorted(cores)[:1]), cores):
+        try:
+            os.sched_setaffinity(0, own)
+            said.append(ask(tmp_path / "model", {"numbers": numbers}, tmp_path / "scratch").tobytes())
+        finally:
+            os.sched_setaffinity(0, cores)
+    assert said[0] == said[1]
+
+
 def test_images_without_a_pixel_are_refused(export_of_one: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"does not answer: .*image: images have from 1 to 4096 pixels a side, not\] \[0 5"

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.recipe.recipe import TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.training import refusals
-from pipeline.training.batches import Part
+from pipeline.training.batches import Batch, Part
 from pipeline.training.collective import SingleProcess
 from pipeline.training.objective import objective_of
 from pipeline.training.step import TrainingStep, make_optimizer
 
 FEATURES = tuple(FeatureSpec(name=name, kind="number", dtype="float32", shape=(4,)) for name in ("left", "right"))
-SHARE = 8
+ROWS = 8  # of a batch
 RATE = 0.1
 
 Body = Callable[[Any], Any]
@@ -39,10 +40,17 @@ def network(body: Body) -> Any:
     return keras.Model(inputs, keras.layers.Dense(3, name="logits")(body(joined)))
 
 
-def step_of(model: Any, optimizer: Any, rate: float = RATE) -> TrainingStep:
+def step_of(model: Any, optimizer: Any, virtual_workers: int = 1, seed: int = 1) -> TrainingStep:
     """Return the step of one rank that trains a model."""
     objective = objective_of(Choice(name="classification"), Choice(name="cross_entropy"), 3)
-    return TrainingStep(model, optimizer, objective, FEATURES, SHARE, 1, [rate], SingleProcess())
+    train = TrainParams(epochs=1, batch_size=ROWS, virtual_workers=virtual_workers, learning_rate=RATE)
+    return TrainingStep(model, optimizer, objective, FEATURES, train, seed, [RATE, RATE], SingleProcess())
+
+
+def first_batches(virtual_workers: int = 1) -> list[Batch]:
+    """Return the first rows, cut for virtual workers."""
+    rows = np.arange(ROWS).reshape(virtual_workers, -1)
+    return [(part().columns_at(own), part().labels[own]) for own in rows]
 
 
 def sgd(model: Any) -> Any:
@@ -52,8 +60,5 @@ def sgd(model: Any) -> Any:
 
 def examine(model: Any) -> None:
     """Do with a model what the loop does before its first epoch."""
-    refusals.refuse_layers(model)
-    optimizer = sgd(model)
-    step = step_of(model, optimizer)
-    refusals.refuse_graph(step, model, optimizer, FEATURES)
-    refusals.refuse_behaviour(step, model, optimizer, part(), SHARE)
+    refusals.refuse_weights(model)
+    refusals.refuse_graph(step_of(model, sgd(model)), model, FEATURES)

@@ -12,7 +12,6 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.errors import UsageError
-from pipeline.models.layers import batch_normalization, position_dropout
 from tests.system.training.networks import FEATURES, examine, network
 
 
@@ -60,16 +59,24 @@ class Counting(layers.Layer):
 
 FINE = {
     "plain": lambda x: layers.Dense(4, name="dense")(x),
-    "shared": lambda x: batch_normalization(name="norm")(position_dropout(0.5, name="dropout")(x)),
     "regularized": lambda x: layers.Dense(4, kernel_regularizer="l2", activity_regularizer="l1", name="dense")(x),
-    "a mean as a loss": lambda x: with_loss(lambda inputs: tf.reduce_mean(inputs**2))(x),
+    "a loss of its own": lambda x: with_loss(lambda inputs: tf.reduce_mean(inputs**2))(x),
     "frozen": lambda x: layers.Dense(4, trainable=False, name="dense")(x),
+    "batch normalization": lambda x: layers.BatchNormalization(name="norm")(x),
     "frozen batch normalization": lambda x: layers.BatchNormalization(trainable=False, name="norm")(x),
     "constants": lambda x: layers.Normalization(mean=1.0, variance=2.0, name="normalization")(x),
     "normalization of a row": lambda x: layers.LayerNormalization(name="norm")(x),
-    "recurrent": lambda x: layers.LSTM(4, name="lstm")(layers.Reshape((4, 2), name="steps")(x)),
-    "dropout of no unit": lambda x: layers.Dropout(0.0, name="dropout")(x),
+    "recurrent": lambda x: layers.LSTM(4, dropout=0.2, name="lstm")(layers.Reshape((4, 2), name="steps")(x)),
+    "dropout": lambda x: layers.Dropout(0.5, name="dropout")(x),
+    "noise": lambda x: layers.GaussianNoise(0.5, name="noise")(x),
+    "nested dropout": lambda x: nested(layers.Dropout(0.5, name="dropout"))(x),
+    "random numbers of one seed": lambda x: calling(lambda layer, y, _: y + keras.random.uniform((8, 8), seed=3))(x),
+    "a counter": lambda x: Counting(name="counting")(x),
 }
+
+
+def nested(layer: Any) -> Any:
+    return keras.Sequential([layers.Dense(8, name="dense"), layer], name="block")
 
 
 @pytest.mark.parametrize("body", FINE.values(), ids=FINE)
@@ -82,62 +89,52 @@ def test_what_a_training_honours_is_let_through_and_left_as_it_was(body: Any) ->
     )
 
 
-def nested(layer: Any) -> Any:
-    return keras.Sequential([layers.Dense(8, name="dense"), layer], name="block")
-
-
-RANDOM = {
-    "Dropout": (lambda: layers.Dropout(0.5, name="mine"), r"layer mine \(Dropout\)"),
-    "GaussianNoise": (lambda: layers.GaussianNoise(0.5, name="mine"), r"layer mine \(GaussianNoise\)"),
-    "nested": (lambda: nested(layers.Dropout(0.5, name="mine")), r"layer mine \(Dropout\)"),
-    "drawn by hand": (lambda: calling(lambda layer, x, _: x + tf.random.normal(tf.shape(x))), r"layer own \(Calling\)"),
-    "of one seed": (
-        lambda: calling(lambda layer, x, _: x + keras.random.uniform((8, 8), seed=3)),
-        r"layer own \(Calling\)",
-    ),
-}
-
-
-@pytest.mark.parametrize(("make", "name"), RANDOM.values(), ids=RANDOM)
-def test_random_numbers_that_depend_on_the_share_are_refused(make: Any, name: str) -> None:
-    line = refused(network(lambda x: make()(x)))
-    assert re.search(rf"^model: {name} draws random numbers .*use position_dropout of pipeline\.models\.layers", line)
-
-
-@pytest.mark.parametrize("wrap", [lambda layer: layer, nested], ids=["open", "nested"])
-@pytest.mark.parametrize("momentum", [0.99, 1.0])
-def test_keras_own_batch_normalization_is_refused(wrap: Any, momentum: float) -> None:
-    line = refused(network(lambda x: wrap(layers.BatchNormalization(momentum=momentum, name="mine"))(x)))
-    assert re.search(r"layer \S*mine \(BatchNormalization\).*use batch_normalization of pipeline\.models\.layers", line)
-
-
-def test_statistics_over_the_share_are_refused_whoever_takes_them() -> None:
-    line = refused(network(lambda x: calling(lambda layer, y, _: y - tf.reduce_mean(y, axis=0))(x)))
-    assert "its answer for a row depends on the other rows of the batch" in line
-
-
 @pytest.mark.parametrize(
-    "make",
+    "numbers",
     [
-        lambda: Counting(name="counting"),
-        lambda: layers.SpectralNormalization(layers.Dense(4, name="dense"), name="spectral"),
+        lambda: tf.random.normal((8, 8)),
+        lambda: tf.random.shuffle(tf.ones((8, 8))),
+        lambda: keras.random.uniform((8, 8)),
     ],
-    ids=["a counter", "spectral normalization"],
+    ids=["of TensorFlow", "shuffled", "of nobody's seed"],
 )
-def test_state_that_a_step_changes_is_refused(make: Any) -> None:
-    assert re.search(r"a step changes (counting/seen|spectral/vector_u), state of a layer", refused(network(make())))
+def test_random_numbers_that_no_run_could_repeat_are_refused(numbers: Any) -> None:
+    line = refused(network(lambda x: calling(lambda layer, y, _: y + numbers())(x)))
+    assert re.search(r"^model: .*draws random numbers that no run could repeat; .* keras\.random\.SeedGenerator", line)
 
 
-def test_a_loss_that_is_a_sum_over_rows_is_refused() -> None:
-    line = refused(network(with_loss(lambda inputs: 0.01 * tf.reduce_sum(inputs**2))))
-    assert "a loss that layer own adds is not a mean over the rows of the batch" in line
-
-
-def test_a_sum_that_is_zero_at_the_beginning_is_refused_too() -> None:
+def test_a_variable_that_is_changed_past_keras_is_refused() -> None:
     def body(x: Any) -> Any:
-        return with_loss(tf.reduce_sum)(layers.Dense(4, kernel_initializer="zeros", name="dense")(x))
+        hidden = tf.Variable(0.0)
 
-    assert "a loss that layer own adds is not a mean" in refused(network(body))
+        def does(layer: Any, y: Any, training: bool) -> Any:
+            hidden.assign_add(1.0)
+            return y
+
+        return calling(does)(x)
+
+    assert re.search(r"layer own \(Calling\) changes a variable of TensorFlow.*add_weight", refused(network(body)))
+
+
+class Whole(layers.Layer):
+    """A layer that counts in whole numbers."""
+
+    def build(self, shape: Any) -> None:
+        self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False, dtype="int32", name="seen")
+
+    def call(self, inputs: Any) -> Any:
+        self.seen.assign_add(1)
+        return inputs
+
+
+def test_state_that_has_no_mean_is_refused() -> None:
+    assert "a step changes whole/seen, which is int32" in refused(network(Whole(name="whole")))
+
+
+def test_a_weight_that_a_call_changes_is_refused() -> None:
+    inner = layers.Dense(4, name="dense")
+    line = refused(network(layers.SpectralNormalization(inner, name="spectral")))
+    assert "a call changes weight spectral/dense/kernel, which the optimizer trains" in line
 
 
 def test_an_activity_regularizer_that_nothing_applies_is_refused() -> None:
