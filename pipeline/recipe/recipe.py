@@ -18,6 +18,7 @@ from pipeline.recipe.slots import Choice, Feature, Slot
 from pipeline.recipe.strict_yaml import parse_yaml
 
 PARAMS_FILE = "params.yaml"
+Device = Literal["cpu", "gpu", "auto"]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -150,6 +151,11 @@ class TrainParams(Settings):
     )
     loss: Annotated[Choice, LOSS] = Field(
         default=Choice(name="cross_entropy"), description="a file in pipeline/training/losses/"
+    )
+    device: Device = Field(
+        default="cpu",
+        description="what computes, which decides the rounding: cpu; gpu, one for each worker; "
+        "auto: what there is where the run opens",
     )
 
 

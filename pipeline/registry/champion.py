@@ -27,7 +27,9 @@ def write_champion(folder: Path, store: Store, reader: Reader, challenge: Challe
     """
     champion = challenge.champion
     problem = challenge.problem or (_fetched(folder, store, reader, champion) if champion else None)
-    written = Champion(identity=champion, registry=store.label, problem=problem)
+    version = reader.version(champion.name, champion.version) if champion and problem is None else None
+    computed_on = version.computed_on if version else ()
+    written = Champion(identity=champion, registry=store.label, problem=problem, computed_on=computed_on)
     write_record(folder / CHAMPION_FILE, written)
     return written
 

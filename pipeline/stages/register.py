@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.export.saved_model import exported
 from pipeline.recipe.settings import flatten
 from pipeline.records.metrics import MetricsReport
+from pipeline.records.training_history import TRAINING_FILE, Training
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
 from pipeline.registry.lineage import lineage_tags
@@ -45,6 +46,7 @@ def _describe(stage: StageContext) -> Description:
             requirements=stage.dep("requirements/pipeline.txt"),
             lock_digest=stage.lock_digest(),
             commit=stage.commit(),
+            computed_on=read_record(stage.dep("models/candidate") / TRAINING_FILE, Training).computed_on,
             origin=stage.origin(),
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,

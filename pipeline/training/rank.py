@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.runtime.cores import own_cores
 from pipeline.runtime.tensorflow_import import import_tensorflow
+from pipeline.training import device
 from pipeline.training.collective import PeerLost, is_lost_peer, join
 from pipeline.training.job import Job
 from pipeline.training.loop import ProgressReporter, train_model
 
 
 def rank_environment(threads: int) -> dict[str, str]:
-    """Return the variables that every rank needs before TensorFlow is imported, alone or among others."""
+    """Return the variables that every rank needs before TensorFlow is imported, alone or among others.
+
+    Which device a rank sees: `launching.devices`.
+    """
     return {
-        "CUDA_VISIBLE_DEVICES": "",  # so that a GPU does not change the rounding
         "KERAS_BACKEND": "tensorflow",
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
@@ -26,7 +30,8 @@ def rank_environment(threads: int) -> dict[str, str]:
 def train_rank(job: Job, report: ProgressReporter) -> None:
     """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
     report.step("starting TensorFlow")
-    tf = import_tensorflow()
+    tf = import_tensorflow(sees_gpus=job.train.device == "gpu")
+    computed_on = device.use(tf, job.train.device, is_exact=True)
     tf.config.threading.set_intra_op_parallelism_threads(job.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     ranks_here, rank_here = (int(os.environ.get(f"HOROVOD_LOCAL_{name}", n)) for name, n in (("SIZE", 1), ("RANK", 0)))
@@ -34,6 +39,8 @@ def train_rank(job: Job, report: ProgressReporter) -> None:
         collective = join()
         if collective.size != job.workers:
             raise UsageError(f"training: {collective.size} ranks have joined, but the job is for {job.workers} workers")
+        if collective.rank == 0:
+            device.note(Path(job.work), computed_on)
         try:
             train_model(job, collective, report)
         except tf.errors.OpError as error:
