@@ -16,6 +16,11 @@ from typing import Any
 _NOT_NEEDED = ("matplotlib", "pandas", "sklearn")
 
 
+def hide_gpus() -> None:
+    """Show no GPU to TensorFlow, which looks for them when it first computes."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def import_tensorflow(*, sees_gpus: bool = False) -> Any:
     """Import TensorFlow, if it is not imported yet, and return it; what it was imported without can be imported later.
 
@@ -26,7 +31,7 @@ def import_tensorflow(*, sees_gpus: bool = False) -> Any:
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     if not sees_gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        hide_gpus()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     has_collector = gc.isenabled()
