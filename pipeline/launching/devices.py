@@ -28,12 +28,12 @@ def slots_of(settings: HorovodSettings) -> list[Slot]:
 
 
 def device_variables(device: Device, slots: Sequence[Slot], environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return, for each rank, the environment variables that show it its device and no other.
+    """Return, for each rank, the environment variables that show it its GPU and no other; none for the processor.
 
     Raises UsageError if the ranks of this machine do not find a GPU each.
     """
     if device != "gpu":
-        return [{gpus.VISIBLE: ""} for _ in slots]
+        return [{} for _ in slots]
     local = {host: is_local(host) for host in {slot.host for slot in slots}}
     here = [slot.rank for slot in slots if local[slot.host]]
     usable = _require_enough(len(here), environment) if here else ()

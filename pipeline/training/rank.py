@@ -15,11 +15,9 @@ from pipeline.training.loop import ProgressReporter, train_model
 
 
 def rank_environment(threads: int) -> dict[str, str]:
-    """Return the variables that every rank needs before TensorFlow is imported, alone or among others.
-
-    Which device a rank sees: `launching.devices`.
-    """
+    """Return the variables that every rank needs before TensorFlow is imported, alone or among others."""
     return {
+        "CUDA_VISIBLE_DEVICES": "",  # unless the launcher shows the rank a GPU of its own (launching/devices.py)
         "KERAS_BACKEND": "tensorflow",
         "OMP_NUM_THREADS": str(threads),
         "PYTHONUNBUFFERED": "1",
