@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.launching import devices
 from pipeline.launching.devices import device_variables, resolved, slots_of
 from pipeline.recipe.execution import HorovodSettings
 from pipeline.recipe.recipe import Device
+from pipeline.runtime.gpus import Gpu, Sight
 from tests.nvidia_smi import install_tensorflow_with_cuda, put_nvidia_smi, uuid
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -53,6 +56,30 @@ def test_a_machine_without_ranks_needs_no_gpu(tmp_path: Path) -> None:
 def test_two_names_of_this_machine_do_not_share_a_gpu(tmp_path: Path) -> None:
     found = shown(put_nvidia_smi(tmp_path, 2), 2, "localhost:1,localhost.localdomain:1")
     assert found == [{VISIBLE: uuid(0)}, {VISIBLE: uuid(1)}]
+
+
+@given(
+    slots=st.lists(
+        st.tuples(st.sampled_from(["localhost", "localhost.localdomain", "node1", "node2"]), st.integers(1, 4)),
+        min_size=1,
+        unique_by=lambda host: host[0],
+    ),
+    data=st.data(),
+)
+def test_no_two_ranks_of_a_machine_ever_see_the_same_gpu(slots: list[tuple[str, int]], data: st.DataObject) -> None:
+    workers = data.draw(st.integers(1, sum(count for _, count in slots)))
+    assigned = slots_of(HorovodSettings(workers=workers, hosts=",".join(f"{host}:{count}" for host, count in slots)))
+    seen = Sight(tuple(Gpu(uuid(number), "made") for number in range(8)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "is_local", lambda host: host.startswith("localhost"))
+        patch.setattr(devices.gpus, "look", lambda environment: seen)
+        shown = [each[VISIBLE] for each in device_variables("gpu", assigned, {})]
+    machines = [slot.host.partition(".")[0] for slot in assigned]
+    assert len(set(zip(machines, shown, strict=True))) == workers
+    assert all(
+        (gpu in [uuid(number) for number in range(8)]) == (machine == "localhost")
+        for machine, gpu in zip(machines, shown, strict=True)
+    )
 
 
 def test_without_a_gpu_the_recipe_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -125,6 +126,23 @@ def test_each_rank_sees_a_gpu_of_its_own_and_exchanges_through_the_interface_tha
     ranks = [told(job, f"rank-{number}") for number in (0, 1)]
     assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == [uuid(0), uuid(1)]
     assert {rank["NCCL_SOCKET_IFNAME"] for rank in ranks} == {"=lo"}
+
+
+def test_a_rank_on_another_host_is_told_the_gpu_of_its_number_there(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The other host is an address that belongs to nobody (RFC 5737), and `ssh` keeps what it is asked to run."""
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    on_a_machine_with(1, tmp_path, monkeypatch)
+    ssh = tmp_path / "driver" / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{tmp_path}/asked-$$"\n')
+    ssh.chmod(0o755)
+    launch.train(on_gpus(job), HorovodSettings(workers=3, hosts="localhost:1,192.0.2.1:2"), Progress("train"))
+    asked = "".join(path.read_text() for path in tmp_path.glob("asked-*"))
+    assert told(job, "rank-0")["CUDA_VISIBLE_DEVICES"] == uuid(0)
+    assert asked.count("192.0.2.1\n") == asked.count("CUDA_DEVICE_ORDER=PCI_BUS_ID") == 2
+    for local_rank in ("0", "1"):
+        assert re.search(rf"CUDA_VISIBLE_DEVICES={local_rank} .*HOROVOD_LOCAL_RANK={local_rank} ", asked)
 
 
 def test_without_a_gpu_no_rank_is_started(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
