@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.errors import RatchetError
 from pipeline.recipe.bounds import Bound, require_resamples
 from pipeline.recipe.settings import NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
@@ -227,3 +228,15 @@ class Recipe(Settings):
 def load_recipe(root: Path) -> Recipe:
     """Read and check `params.yaml` under `root`."""
     return validate(Recipe, parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+
+
+def leaves_device_open(root: Path) -> bool:
+    """Return whether `params.yaml` says `train.device: auto`: then a run has another recipe, with what that is here.
+
+    What is wrong with the file is said where it is checked.
+    """
+    try:
+        train = parse_yaml(root / PARAMS_FILE).get("train")
+    except RatchetError:
+        return False
+    return isinstance(train, dict) and train.get("device") == "auto"

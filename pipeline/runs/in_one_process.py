@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import RatchetError, TryAgain
+from pipeline.errors import TryAgain
 from pipeline.graph import Graph, load_graph
-from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.recipe import leaves_device_open
 from pipeline.recipe.settings import validate
-from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunRequest
 from pipeline.records.verdict import Verdict
@@ -75,17 +74,8 @@ def run(root: Path, options: RunOptions) -> RunResult:
     from pipeline.recipe.execution import as_variables
 
     environment = {**os.environ, **as_variables(options.execution)}
-    has_own_recipe = options.has_own_recipe or _leaves_device_open(root)
+    has_own_recipe = options.has_own_recipe or leaves_device_open(root)
     return (_run_in_workspace if has_own_recipe else _run_in_place)(root, options, environment)
-
-
-def _leaves_device_open(root: Path) -> bool:
-    """Return whether `params.yaml` says `train.device: auto`: then a run has another recipe, with what that is here."""
-    try:
-        train = parse_yaml(root / PARAMS_FILE).get("train")
-    except RatchetError:
-        return False  # what is wrong with it is said where it is checked
-    return isinstance(train, Mapping) and train.get("device") == "auto"
 
 
 def _run_in_place(root: Path, options: RunOptions, environment: dict[str, str]) -> RunResult:
