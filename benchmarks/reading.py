@@ -105,7 +105,8 @@ def wait_share(part: Part, epoch: int, step: Callable[[Columns, Labels], None]) 
     """Return the share of the time in which the first steps of an epoch wait for their rows."""
     waited_s = 0.0
     begun_s = at_s = time.perf_counter()
-    for columns, labels in islice(training_batches(part, EpochOrder(len(part), 1, epoch), BATCH, 0, 1), STEPS):
+    order = EpochOrder(len(part), 1, epoch)
+    for [(columns, labels)] in islice(training_batches(part, order, BATCH, range(1), 1), STEPS):
         waited_s += time.perf_counter() - at_s
         step(columns, labels)
         at_s = time.perf_counter()

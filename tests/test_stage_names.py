@@ -50,6 +50,7 @@ SAID = {
     ("pipeline/graph.py", "champion"): "a role: the model in use, by files",
     ("pipeline/runs/freshness.py", "champion"): "that role",
     ("pipeline/runs/preflight.py", "champion"): "that role",
+    ("pipeline/report/provenance.py", "champion"): "that role",
 }
 
 

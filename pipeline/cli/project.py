@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import graph
 from pipeline.cli.command import Command, add_json, project_root, relative, say
-from pipeline.errors import UsageError, shortened, without_secrets
+from pipeline.errors import RatchetError, UsageError, shortened, without_secrets
+
+if TYPE_CHECKING:
+    from pipeline.recipe.recipe import Device
 
 
 def _fill_graph(command: argparse.ArgumentParser) -> None:
@@ -65,6 +70,7 @@ def _doctor(options: argparse.Namespace) -> int:
         spark_master=execution.spark.master,
         mlflow_uri=execution.mlflow.uri,
         workers=execution.horovod.workers,
+        device=_device(root),
         pass_on=execution.environment.pass_on,
     )
     if options.json:
@@ -76,6 +82,16 @@ def _doctor(options: argparse.Namespace) -> int:
             if not check.is_ok:
                 say(without_secrets(f"  {'':{width}}  → {check.remedy}"))
     return 0 if all(check.is_ok for check in checks) else UsageError.exit_code
+
+
+def _device(root: Path) -> Device:
+    """Return the recipe's `train.device`; `auto` if it cannot be read: what is there is said all the same."""
+    from pipeline.recipe.recipe import load_recipe
+
+    try:
+        return load_recipe(root).train.device
+    except RatchetError:
+        return "auto"
 
 
 GRAPH = Command(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from pipeline.doctor.gpus import check_gpus
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.machine import check_cores, check_disk, check_memory, check_user, check_work_tree
 from pipeline.doctor.project import check_dvc, check_git, check_spark_master, check_store
@@ -23,12 +24,22 @@ from pipeline.doctor.software import (
 )
 from pipeline.doctor.surroundings import check_configs, check_host, check_keras, check_locale, check_variables
 from pipeline.errors import UsageError
+from pipeline.recipe.recipe import Device
 
 
 def examine(
-    root: Path, *, spark_master: str, mlflow_uri: str, workers: int, pass_on: Collection[str] = ()
+    root: Path,
+    *,
+    spark_master: str,
+    mlflow_uri: str,
+    workers: int,
+    device: Device = "cpu",
+    pass_on: Collection[str] = (),
 ) -> list[HealthCheck]:
-    """Check everything that a run under `root` with these execution settings needs. A failed check is never raised."""
+    """Check everything that a run under `root` needs, with these execution settings and the recipe's `device`.
+
+    A failed check is never raised.
+    """
     return [
         check_python(),
         check_environment(root),
@@ -37,6 +48,7 @@ def examine(
         check_git(root),
         check_package("tensorflow", "tensorflow-cpu", "tensorflow"),
         check_horovod(workers),
+        check_gpus(device, workers),
         check_package("pyspark", "pyspark"),
         check_package("great expectations", "great-expectations"),
         check_dvc(root),

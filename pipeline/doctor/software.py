@@ -19,6 +19,9 @@ from pipeline.runtime import surroundings
 
 STAMP = Path(".venv/setup.sha256")  # written by scripts/setup.sh as its last step
 LOCK = Path("requirements/pipeline.txt")
+GPU_LOCK = Path("requirements/pipeline_gpu.txt")  # of the image with GPUs
+
+_LOCKED = re.compile(r"^([a-z0-9][\w.-]*)(?:\[[\w,-]+\])?==([^\s;\\]+)", re.MULTILINE)
 
 # Spark 4 runs on Java 17 and 21; Java 24 removed the security manager that Hadoop still calls.
 JAVA_OLDEST, JAVA_TOO_NEW = 17, 24
@@ -32,7 +35,7 @@ def check_python() -> HealthCheck:
 
 
 def check_environment(root: Path) -> HealthCheck:
-    """`.venv` was set up from the current lock files, and holds what they name."""
+    """`.venv` was set up from the current lock files, and holds what they name: those with GPUs, or without."""
 
     def bad(found: str) -> HealthCheck:
         return HealthCheck("environment", False, found, f"cd {shlex.quote(str(root))} && rm -f {STAMP} && make setup")
@@ -41,11 +44,12 @@ def check_environment(root: Path) -> HealthCheck:
         first, *lines = (root / STAMP).read_text().splitlines()
         if first != f"# {root.resolve()}":
             return bad(".venv was set up for another folder")
-        for line in lines:
-            digest, _, name = line.partition("  ")
+        named = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+        for name, digest in named.items():
             if hashlib.sha256((root / name).read_bytes()).hexdigest() != digest:
                 return bad(f"{name} has changed since .venv was set up")
-        locked = dict(re.findall(r"^([a-z0-9][\w.-]*)==([^\s;\\]+)", (root / LOCK).read_text(), re.MULTILINE))
+        lock = GPU_LOCK if str(GPU_LOCK) in named else LOCK
+        locked = dict(_LOCKED.findall((root / lock).read_text()))
     except (OSError, ValueError):
         return bad("set-up has not finished in this folder")
     installed = _installed(root)
@@ -155,3 +159,12 @@ def check_horovod(workers: int) -> HealthCheck:
         )
         return HealthCheck("horovod", False, found, again)
     return HealthCheck("horovod", True, f"Horovod {horovod.version}, built for TensorFlow {built_for}")
+
+
+def has_nccl() -> bool:
+    """Return whether the installed Horovod was built for NCCL: its library then calls it by name."""
+    try:
+        folder = Path(str(importlib.metadata.distribution("horovod").locate_file("horovod")))
+        return any(b"ncclAllReduce" in path.read_bytes() for path in (folder / "tensorflow").glob("mpi_lib*.so"))
+    except (importlib.metadata.PackageNotFoundError, OSError):
+        return False

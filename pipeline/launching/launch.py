@@ -19,7 +19,8 @@ from typing import IO
 
 import pipeline
 from pipeline.errors import UsageError, nearest
-from pipeline.launching.hosts import LOOPBACK, Slot, assign_slots, is_local, parse_hosts, remote_command, worker_command
+from pipeline.launching.devices import device_variables, slots_of
+from pipeline.launching.hosts import LOOPBACK, Slot, is_local, remote_command, worker_command
 from pipeline.launching.supervision import Rank, supervise
 from pipeline.recipe.execution import HorovodSettings
 from pipeline.runtime import surroundings
@@ -41,7 +42,8 @@ def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
     """
     if finished_epochs(Path(job.work), job.train.virtual_workers) >= job.train.epochs:
         return
-    slots = assign_slots(parse_hosts(settings.hosts, settings.workers), settings.workers)
+    slots = slots_of(settings)
+    shown = device_variables(job.train.device, slots, os.environ)
     path = Path(job.work, JOB_FILE)
     artifacts.write_json(path, job.model_dump(mode="json"))
     startup = ExitStack()
@@ -49,7 +51,7 @@ def train(job: Job, settings: HorovodSettings, progress: Progress) -> None:
     with (
         startup,
         rendezvous(settings, slots) as variables,
-        _ranks(slots, path, rank_environment(job.threads) | variables) as ranks,
+        _ranks(slots, path, rank_environment(job.threads) | variables, shown) as ranks,
     ):
         supervise(ranks, progress, at_step=startup.close)
 
@@ -86,6 +88,7 @@ def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dic
                 "HOROVOD_GLOO_TIMEOUT_SECONDS": str(max(1, round(settings.start_timeout_s))),
                 "HOROVOD_CYCLE_TIME": f"{settings.cycle_time_ms:g}",
                 "HOROVOD_FUSION_THRESHOLD": "0",  # the step fuses its tensors itself, always in the same way
+                "NCCL_SOCKET_IFNAME": f"={settings.interface}",  # GPUs' sums, where Horovod was built for NCCL
             }
         finally:
             server.shutdown()
@@ -93,11 +96,13 @@ def rendezvous(settings: HorovodSettings, slots: Sequence[Slot]) -> Iterator[dic
 
 
 @contextmanager
-def _ranks(slots: Sequence[Slot], job: Path, environment: Mapping[str, str]) -> Iterator[list[Rank]]:
-    """Start a process for each slot; none is left when the block ends, however it ends."""
+def _ranks(
+    slots: Sequence[Slot], job: Path, environment: Mapping[str, str], own: Sequence[Mapping[str, str]]
+) -> Iterator[list[Rank]]:
+    """Start a process for each slot, with its `own` variables; none is left when the block ends, however it ends."""
     ranks: list[Rank] = []
     try:
-        ranks.extend(_start(slot, job, environment) for slot in slots)
+        ranks.extend(_start(slot, job, {**environment, **its}) for slot, its in zip(slots, own, strict=True))
         yield ranks
     finally:
         for rank in ranks:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.errors import RatchetError
 from pipeline.recipe.bounds import Bound, require_resamples
 from pipeline.recipe.settings import NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
@@ -19,6 +20,7 @@ from pipeline.recipe.strict_yaml import parse_yaml
 from pipeline.recipe.workers import nearest_divisor
 
 PARAMS_FILE = "params.yaml"
+Device = Literal["cpu", "gpu", "auto"]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -159,6 +161,11 @@ class TrainParams(Settings):
     loss: Annotated[Choice, LOSS] = Field(
         default=Choice(name="cross_entropy"), description="a file in pipeline/training/losses/"
     )
+    device: Device = Field(
+        default="cpu",
+        description="what computes, which decides the rounding: cpu; gpu, one for each worker; "
+        "auto: what there is where the run opens",
+    )
 
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> Self:
@@ -239,3 +246,15 @@ class Recipe(Settings):
 def load_recipe(root: Path) -> Recipe:
     """Read and check `params.yaml` under `root`."""
     return validate(Recipe, parse_yaml(root / PARAMS_FILE), PARAMS_FILE)
+
+
+def leaves_device_open(root: Path) -> bool:
+    """Return whether `params.yaml` says `train.device: auto`: then a run has another recipe, with what that is here.
+
+    What is wrong with the file is said where it is checked.
+    """
+    try:
+        train = parse_yaml(root / PARAMS_FILE).get("train")
+    except RatchetError:
+        return False
+    return isinstance(train, dict) and train.get("device") == "auto"

@@ -51,10 +51,11 @@ class RunRecord(Record):
     to do. `sentence` says why. `same_as` is the earlier run whose result an unchanged one found. `photograph` is the
     digest of what the run began with, `inputs` the digest of what of it decides the result; `commit` and `is_dirty` are
     what git said of it (`is_dirty` None: unknown). `until`: the stage after which the run stops, as asked. `repeats`:
-    the run whose photograph it began with. Version 1 had none of these.
+    the run whose photograph it began with. Version 1 had none of these. `device` is what trains, as the recipe says, or
+    as `auto` in it was resolved when the run opened; None, as in version 2: not known.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     id: str
     driver: Driver
     state: State
@@ -76,6 +77,7 @@ class RunRecord(Record):
     is_dirty: bool | None = None
     until: str | None = None
     repeats: str | None = None
+    device: Literal["cpu", "gpu"] | None = None
     dag_id: str = ""
     dag_run_id: str = ""
     address: str = ""

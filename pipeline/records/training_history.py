@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import ValidationError, model_validator
 
 from pipeline.errors import DataError
 from pipeline.recipe.settings import message_of
+from pipeline.records.computed_on import ComputedOn
 from pipeline.records.record import Record
 
 HISTORY_FILE, TRAINING_FILE = "history.csv", "training.json"
@@ -51,14 +52,20 @@ History = tuple[EpochRecord, ...]
 
 
 class Training(Record):
-    """Which epoch was best, and on how much data. `rows` by data set: train, augmented, validation."""
+    """Which epoch was best, and on how much data. `rows` by data set: train, augmented, validation.
 
+    `computed_on` has each kind of machine that computed a part of it, in their order: more than one, if the training
+    was continued on another. Version 1 did not say.
+    """
+
+    VERSION: ClassVar[int] = 2
     best_epoch: int
     chosen_by: str
     epochs: int
     steps_per_epoch: int
     images_per_epoch: int
     rows: dict[str, int]
+    computed_on: tuple[ComputedOn, ...] = ()
 
 
 def history_csv(history: History) -> str:

@@ -32,7 +32,8 @@ def write_champion(folder: Path, store: Store, reader: Reader, challenge: Challe
     version = reader.version(champion.name, champion.version) if champion and problem is None else None
     if version is not None:
         fetch_judged_by(store, reader, version, folder)
-    written = Champion(identity=champion, registry=store.label, problem=problem)
+    computed_on = version.computed_on if version else ()
+    written = Champion(identity=champion, registry=store.label, problem=problem, computed_on=computed_on)
     write_record(folder / CHAMPION_FILE, written)
     return written
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.records.computed_on import ComputedOn
 from pipeline.records.digests import digest_json
 from pipeline.records.manifest import MANIFEST_FILE
 from pipeline.records.origin import Origin
-from pipeline.registry.versions import DAG, DAG_RUN, MISSING, PHOTOGRAPH, PREFIX, RUN, RUN_ADDRESS
+from pipeline.registry.versions import COMPUTED_ON, DAG, DAG_RUN, DEVICE, MISSING, PHOTOGRAPH, PREFIX, RUN, RUN_ADDRESS
 from pipeline.runtime.git import Commit
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
@@ -22,13 +24,14 @@ def lineage_tags(
     requirements: Path,
     lock_digest: str | None,
     commit: Commit | None,
+    computed_on: Sequence[ComputedOn] = (),
     origin: Origin | None = None,
 ) -> dict[str, str]:
     """Return the tags that say which recipe, data, code and packages a model came from; `none` for what is missing.
 
     `data` is the folder that holds the prepared parts, `requirements` the lock file of the packages, `lock_digest` a
-    digest of what DVC has recorded about the earlier stages. `origin` adds the run, the photograph of its inputs,
-    and Airflow's names and page of the run.
+    digest of what DVC has recorded about the earlier stages. `computed_on` is what trained it: device, processor and
+    versions. `origin` adds the run, the photograph of its inputs, and Airflow's names and page of the run.
     """
     values = {
         "recipe_digest": digest_json(recipe),
@@ -37,6 +40,8 @@ def lineage_tags(
         "requirements_digest": digest_file(requirements) if requirements.is_file() else MISSING,
         "git_commit": commit.digest if commit else MISSING,
         "git_dirty": _dirty(commit),
+        DEVICE.removeprefix(PREFIX): ", ".join(dict.fromkeys(one.device for one in computed_on)) or MISSING,
+        COMPUTED_ON.removeprefix(PREFIX): json.dumps([one.to_json() for one in computed_on], sort_keys=True),
     }
     return {**{PREFIX + key: value for key, value in values.items()}, **(_of_run(origin) if origin else {})}
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import DataError
+from pipeline.records.computed_on import ComputedOn
 from pipeline.records.identity import Identity
 
 CHAMPION = "champion"  # the one alias Ratchet moves; others belong to people
@@ -34,10 +35,12 @@ PHOTOGRAPH = PREFIX + "photograph"
 DAG = PREFIX + "dag"
 DAG_RUN = PREFIX + "dag_run"
 RUN_ADDRESS = PREFIX + "run_address"
+DEVICE = PREFIX + "device"  # cpu or gpu; several, if the training was continued on another
+COMPUTED_ON = PREFIX + "computed_on"  # the records of that, as JSON
 MISSING = "none"
 MOVES = ("promoted", "promoted by hand", "restored")  # the events that make a version champion
 WITHDRAWN = "withdrawn"  # the move before it, because another machine made another version champion meanwhile
-_LINEAGE = (RUN, PHOTOGRAPH, DAG, DAG_RUN, RUN_ADDRESS)
+_LINEAGE = (RUN, PHOTOGRAPH, DAG, DAG_RUN, RUN_ADDRESS, DEVICE, COMPUTED_ON)
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,15 @@ class Version:
         None if the tag that names it names nobody.
         """
         return identity_in(self.name, self.tags[ANCHOR]) if ANCHOR in self.tags else self.identity
+
+    @property
+    def computed_on(self) -> tuple[ComputedOn, ...]:
+        """What its training was computed on; empty if that is not known, or was made unreadable by hand."""
+        try:
+            values = self._json(COMPUTED_ON, [])
+            return tuple(ComputedOn.from_json(value, COMPUTED_ON) for value in values)
+        except (DataError, TypeError):
+            return ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it for `--json`: everything but where the bytes are."""

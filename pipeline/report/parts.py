@@ -82,6 +82,7 @@ def _lineage(files: RunFiles) -> Mapping[str, Any]:
         "commit": provenance.git_commit(files),
         "photograph": files.run.value.photograph if files.run.value else None,
         "overridden": files.run.value.overrides if files.run.value else {},
+        "hardware": provenance.hardware(files),
         "libraries": provenance.library_versions(),
     }
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from pipeline.errors import StorageError, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE
 from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.computed_on import ComputedOn
+from pipeline.records.training_history import TRAINING_FILE, Training
 from pipeline.report.flow import read_data_set
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, section
@@ -55,6 +60,37 @@ def git_commit(files: RunFiles) -> Section[Commit]:
     if run and run.commit:
         return Section(Commit(run.commit, run.is_dirty))
     return section(lambda: _commit(files), files.root)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the candidate was computed on, and whether a run like the champion's could have the same bits.
+
+    `champion` names that version, "" if there is none; `reasons` say what keeps the two from agreeing, and are None if
+    it is not known of one of them.
+    """
+
+    computed_on: Sequence[ComputedOn]
+    champion: str
+    reasons: Sequence[str] | None
+
+
+def hardware(files: RunFiles) -> Section[Hardware]:
+    """Return what the training was computed on, beside the champion's; the section says what cannot be read."""
+    return section(lambda: _hardware(files), files.root)
+
+
+def _hardware(files: RunFiles) -> Hardware | None:
+    own = files.find("candidate", TRAINING_FILE, Training)
+    if own is None:
+        return None
+    met = files.find("champion", CHAMPION_FILE, Champion)
+    champion = f"{met.identity.name} v{met.identity.version}" if met and met.identity else ""
+    theirs = met.computed_on if met else ()
+    if not own.computed_on or not theirs:
+        return Hardware(own.computed_on, champion, None)
+    reasons = [why for ours in own.computed_on for other in theirs for why in ours.differences(other)]
+    return Hardware(own.computed_on, champion, list(dict.fromkeys(reasons)))
 
 
 def library_versions() -> dict[str, str]:

@@ -50,6 +50,11 @@ class RunFiles:
         place = self.place(role)
         return find_folder(self.root / place) if place else None
 
+    def find(self, role: Role, name: str, kind: type[RecordT]) -> RecordT | None:
+        """Return the record in a file of what has a role; None if it was never made, or has no such file."""
+        folder = self.folder(role)
+        return _record(folder / name, kind) if folder else None
+
 
 def read_run_files(root: Path) -> RunFiles:
     """Read them; never fails, because each is a section."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import TryAgain
 from pipeline.graph import Graph, load_graph
+from pipeline.recipe.recipe import leaves_device_open
 from pipeline.recipe.settings import validate
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunRequest
@@ -65,7 +66,7 @@ class RunResult:
 
 
 def run(root: Path, options: RunOptions) -> RunResult:
-    """Bring the graph up to date: in place, or in a workspace if the run has a recipe of its own.
+    """Bring the graph up to date: in place, or in a workspace if the run's recipe is another than `params.yaml`.
 
     Raises UsageError before anything is written if the recipe, the execution or the set-up is wrong; StageFailed with
     the stage's own line and exit code; TryAgain if another run is using the same workspace.
@@ -73,7 +74,8 @@ def run(root: Path, options: RunOptions) -> RunResult:
     from pipeline.recipe.execution import as_variables
 
     environment = {**os.environ, **as_variables(options.execution)}
-    return (_run_in_workspace if options.has_own_recipe else _run_in_place)(root, options, environment)
+    has_own_recipe = options.has_own_recipe or leaves_device_open(root)
+    return (_run_in_workspace if has_own_recipe else _run_in_place)(root, options, environment)
 
 
 def _run_in_place(root: Path, options: RunOptions, environment: dict[str, str]) -> RunResult:

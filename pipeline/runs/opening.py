@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, RatchetError, StorageError, UsageError
+from pipeline.errors import DataError, RatchetError, StorageError, TryAgain, UsageError
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, parse_graph
+from pipeline.launching.devices import resolved
 from pipeline.recipe.changing import as_written
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe
@@ -98,12 +99,18 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str], *,
 def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, is_in_place: bool = False) -> Prepared:
     """Check what is requested, and photograph the project; of it, only the digests taken are written so far.
 
-    In place the recipe is `params.yaml` as it stands; else the run has a `params.yaml` of its own.
+    In place the recipe is `params.yaml` as it stands; else the run has a `params.yaml` of its own, and in it the device
+    that `auto` stands for here and now.
     """
     layers = recipe_layers(root, request.config)
     overrides, note = _dated(root, layers.values, request)
     layers = layers.overridden(overrides, "--set" if request.driver == "ratchet" else "override")
     recipe = checked(layers.values, layers.where)
+    if recipe.train.device == "auto":
+        if is_in_place:
+            raise TryAgain(f"{PARAMS_FILE}: train.device has become auto while the run began; run again")
+        layers = layers.overridden({"train.device": resolved("auto", environment)}, "train.device: auto")
+        recipe = checked(layers.values, layers.where)
     plain = as_written(layers.values, layers.written)
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)
     if request.until is not None:
@@ -191,6 +198,7 @@ def record_of(prepared: Prepared) -> RunRecord:
         commit=commit.digest if commit else None,
         is_dirty=commit.is_dirty if commit else None,
         until=request.until,
+        device="gpu" if prepared.recipe.train.device == "gpu" else "cpu",
         dag_id=request.dag_id,
         dag_run_id=request.dag_run_id,
         address=request.address,

@@ -124,6 +124,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     from pipeline.contracts.suites import read_suite
     from pipeline.data.frozen_split import FOLDER, read_frozen
     from pipeline.doctor.examine import require_horovod, require_java
+    from pipeline.launching.devices import device_variables, slots_of
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.fitting import columns_of
     from pipeline.recipe.workers import require_equal_blocks
@@ -132,6 +133,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
 
     execution = load_execution(root, environment)
     require_equal_blocks(recipe.train.virtual_workers, execution.horovod.workers)
+    device_variables(recipe.train.device, slots_of(execution.horovod), environment)
     _check_files(root)
     _check_places(root, graph)
     _check_source(root, graph, recipe)

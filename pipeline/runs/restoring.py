@@ -70,6 +70,7 @@ def repeat(root: Path, record: RunRecord, environment: Mapping[str, str]) -> Run
         is_dirty=record.is_dirty,
         until=record.until,
         repeats=record.id,
+        device=record.device,
         pid=os.getpid(),
     )
     with maker_lock(root):

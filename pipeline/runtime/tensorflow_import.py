@@ -16,13 +16,22 @@ from typing import Any
 _NOT_NEEDED = ("matplotlib", "pandas", "sklearn")
 
 
-def import_tensorflow() -> Any:
+def hide_gpus() -> None:
+    """Show no GPU to TensorFlow, which looks for them when it first computes."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def import_tensorflow(*, sees_gpus: bool = False) -> Any:
     """Import TensorFlow, if it is not imported yet, and return it; what it was imported without can be imported later.
 
-    No other thread should import anything meanwhile: it would not find those libraries either.
+    It sees no GPU, and takes none of its memory, unless this is a rank that trains on one: all else computes on the
+    processor, so that evaluation and export give the same bits beside a GPU and without. No other thread should import
+    anything meanwhile: it would not find those libraries either.
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
+    if not sees_gpus:
+        hide_gpus()
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     has_collector = gc.isenabled()

@@ -10,6 +10,7 @@ from pipeline.recipe.settings import flatten
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.records.metrics import MetricsReport
+from pipeline.records.training_history import TRAINING_FILE, Training
 from pipeline.records.verdict import Verdict
 from pipeline.registry.actor import Actor
 from pipeline.registry.lineage import lineage_tags
@@ -67,6 +68,7 @@ def _describe(stage: StageContext) -> Description:
             requirements=stage.dep("requirements/pipeline.txt"),
             lock_digest=stage.lock_digest(),
             commit=stage.commit(),
+            computed_on=read_record(stage.dep("models/candidate") / TRAINING_FILE, Training).computed_on,
             origin=stage.origin(),
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pipeline
 from pipeline.contracts.suites import read_suite
+from pipeline.errors import UsageError
 from pipeline.recipe.code_digest import code_digest
 from pipeline.recipe.fitting import columns_of
+from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, named_files
 from pipeline.recipe.settings import set_dotted
 from pipeline.recipe.slots import choices
@@ -23,6 +25,11 @@ from pipeline.storage.artifacts import write_json
 def run(stage: StageContext) -> str:
     """Publish `reports/recipe.json`: every value of the recipe, and a digest of each file that it names."""
     recipe = stage.recipe()
+    if recipe.train.device == "auto":
+        raise UsageError(
+            f"{PARAMS_FILE}: train.device: auto is resolved when a run opens, and `dvc repro` by hand opens none: "
+            "use `ratchet run`, or write cpu or gpu"
+        )
     for data in ("raw", "prepared"):
         read_suite(stage.dep(f"{recipe.data.contracts}/{data}.yaml"), columns_of(recipe, data))
     values = complete(recipe)

@@ -1,7 +1,8 @@
 """The candidate as it is published: the best epoch's weights, the history, and a summary of the training.
 
-`history.csv` has one row per epoch, with the columns of `EpochRecord`; `training.json` says which epoch was best and on
-how much data. Both are functions of recipe, data and code: no times.
+`history.csv` has one row per epoch, with the columns of `EpochRecord`; `training.json` says which epoch was best, on
+how much data, and what it was computed on. Both are functions of recipe, data and code, and of the kind of machine and
+its libraries: no times, no hosts' names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pipeline.storage.manifests import read_manifest
 from pipeline.storage.record_files import write_record
 from pipeline.training import checkpoints
 from pipeline.training.batches import step_count
+from pipeline.training.device import noted
 from pipeline.training.job import Job, architecture_of
 
 
@@ -39,6 +41,7 @@ def write(folder: Path, job: Job) -> EpochRecord:
         steps_per_epoch=steps,
         images_per_epoch=steps * job.train.batch_size,
         rows={"train": training, "augmented": augmented, "validation": validation},
+        computed_on=noted(Path(job.work)),
     )
     write_record(folder / TRAINING_FILE, described)
     return checkpoint.history[best - 1]

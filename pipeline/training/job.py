@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,11 @@ from pipeline.records.digests import digest_json
 from pipeline.storage.manifests import read_manifest
 from pipeline.training.batches import read_features
 
-_DECIDING_PACKAGES = ("tensorflow-cpu", "keras", "numpy")
+# TensorFlow goes by two names; with GPUs, NVIDIA's libraries do the arithmetic.
+_DECIDING_PACKAGES = (
+    "tensorflow", "tensorflow-cpu", "keras", "numpy",
+    "nvidia-cublas-cu12", "nvidia-cudnn-cu12", "nvidia-nccl-cu12",
+)  # fmt: skip
 
 
 class Job(Settings):
@@ -70,7 +73,7 @@ def job_key(job: Job) -> str:
     decides: dict[str, Any] = {
         **job.model_dump(mode="json", include={"task", "model", "train", "seed", "classes", "code"}),
         "data": [read_manifest(folder, verify=False).digest for folder in folders],
-        "packages": _versions(),
+        "packages": versions(),
     }
     return digest_json(decides).removeprefix("sha256:")[:16]
 
@@ -94,12 +97,14 @@ def check_job(job: Job) -> None:
         raise DataError(f"{job.validation_folder}: no rows, so no epoch can be called the best; raise split.validation")
 
 
-def _versions() -> Mapping[str, str]:
-    return {name: _version(name) for name in _DECIDING_PACKAGES}
+def versions() -> dict[str, str]:
+    """Return the version of each installed library that decides a result, by the name of its distribution."""
+    found = {name: _version(name) for name in _DECIDING_PACKAGES}
+    return {name: version for name, version in found.items() if version is not None}
 
 
-def _version(name: str) -> str:
+def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "absent"
+        return None

@@ -22,6 +22,7 @@ NAMES = [
     "git",
     "tensorflow",
     "horovod",
+    "gpus",
     "pyspark",
     "great expectations",
     "dvc",

@@ -21,15 +21,15 @@ def put_program(folder: Path, name: str, prints: str, exit_code: int = 0) -> Non
     program.chmod(0o755)
 
 
-def set_up(root: Path, lock: str, installed: dict[str, str]) -> None:
+def set_up(root: Path, lock: str, installed: dict[str, str], file: Path = software.LOCK) -> None:
     """Lay down what scripts/setup.sh leaves: a lock, installed packages and the stamp."""
     packages = root / ".venv" / "lib" / "python3.11" / "site-packages"
     for name, version in installed.items():
         (packages / f"{name}-{version}.dist-info").mkdir(parents=True)
     (root / "requirements").mkdir()
-    (root / software.LOCK).write_text(lock)
+    (root / file).write_text(lock)
     digest = hashlib.sha256(lock.encode()).hexdigest()
-    (root / software.STAMP).write_text(f"# {root.resolve()}\n{digest}  {software.LOCK}\n")
+    (root / software.STAMP).write_text(f"# {root.resolve()}\n{digest}  {file}\n")
 
 
 # -- Java
@@ -76,6 +76,18 @@ def test_a_java_that_spark_cannot_use_is_refused(empty_path: Path, prints: str, 
 def test_an_environment_in_step_with_the_lock_is_accepted(tmp_path: Path) -> None:
     set_up(tmp_path, "absl-py==2.5.1 \\\n    --hash=sha256:00\n", {"absl_py": "2.5.1", "extra": "1"})
     assert software.check_environment(tmp_path) == HealthCheck("environment", True, ".venv holds the 1 locked packages")
+
+
+def test_an_environment_with_gpus_is_held_against_its_own_lock(tmp_path: Path) -> None:
+    installed = {"absl_py": "2.5.1", "tensorflow": "2.21.0"}
+    set_up(tmp_path, "absl-py==2.5.1\ntensorflow[and-cuda]==2.21.0 \\\n", installed, software.GPU_LOCK)
+    (tmp_path / software.LOCK).write_text("tensorflow-cpu==2.21.0\n")
+    assert software.check_environment(tmp_path).found == ".venv holds the 2 locked packages"
+
+
+def test_a_package_with_an_extra_that_differs_from_the_lock_is_named(tmp_path: Path) -> None:
+    set_up(tmp_path, "tensorflow[and-cuda]==2.21.0\n", {"tensorflow": "2.20.0"}, software.GPU_LOCK)
+    assert software.check_environment(tmp_path).found == "tensorflow 2.21.0 is locked, 2.20.0 is installed"
 
 
 def test_a_lock_that_changed_since_set_up_is_noticed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,7 @@ from pipeline.runtime.progress import Progress
 from pipeline.training import checkpoints
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.job import Job
+from tests.nvidia_smi import install_tensorflow_with_cuda, put_nvidia_smi, uuid
 
 KEEP_ENVIRONMENT = (
     "import json, os, pathlib, sys; job = pathlib.Path(sys.argv[-1]);"
@@ -104,6 +106,61 @@ def test_several_ranks_are_told_their_places_and_where_they_meet(job: Job, monke
     assert (first["HOROVOD_SIZE"], first["HOROVOD_LOCAL_RANK"], second["HOROVOD_LOCAL_RANK"]) == ("2", "0", "1")
     assert first["HOROVOD_GLOO_RENDEZVOUS_ADDR"] == "127.0.0.1"
     assert first["HOROVOD_GLOO_RENDEZVOUS_PORT"] == second["HOROVOD_GLOO_RENDEZVOUS_PORT"]
+
+
+def test_a_rank_sees_no_gpu_if_it_is_to_compute_on_the_processor(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    on_a_machine_with(2, tmp_path, monkeypatch)
+    train(job)
+    assert told(job, "rank-alone")["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_each_rank_sees_a_gpu_of_its_own_and_exchanges_through_the_interface_that_is_named(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    on_a_machine_with(2, tmp_path, monkeypatch)
+    train(on_gpus(job), workers=2)
+    ranks = [told(job, f"rank-{number}") for number in (0, 1)]
+    assert [rank["CUDA_VISIBLE_DEVICES"] for rank in ranks] == [uuid(0), uuid(1)]
+    assert {rank["NCCL_SOCKET_IFNAME"] for rank in ranks} == {"=lo"}
+
+
+def test_a_rank_on_another_host_is_told_the_gpu_of_its_number_there(
+    job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The other host is an address that belongs to nobody (RFC 5737), and `ssh` keeps what it is asked to run."""
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    on_a_machine_with(1, tmp_path, monkeypatch)
+    ssh = tmp_path / "driver" / "ssh"
+    ssh.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{tmp_path}/asked-$$"\n')
+    ssh.chmod(0o755)
+    launch.train(on_gpus(job), HorovodSettings(workers=3, hosts="localhost:1,192.0.2.1:2"), Progress("train"))
+    asked = "".join(path.read_text() for path in tmp_path.glob("asked-*"))
+    assert told(job, "rank-0")["CUDA_VISIBLE_DEVICES"] == uuid(0)
+    assert asked.count("192.0.2.1\n") == asked.count("CUDA_DEVICE_ORDER=PCI_BUS_ID") == 2
+    for local_rank in ("0", "1"):
+        assert re.search(rf"CUDA_VISIBLE_DEVICES={local_rank} .*HOROVOD_LOCAL_RANK={local_rank} ", asked)
+
+
+def test_without_a_gpu_no_rank_is_started(job: Job, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ranks_that_run(monkeypatch, KEEP_ENVIRONMENT)
+    on_a_machine_with(0, tmp_path, monkeypatch)
+    with pytest.raises(UsageError, match=r"^train\.device: gpu, but this machine has none"):
+        train(on_gpus(job))
+    assert list(Path(job.work).iterdir()) == []
+
+
+def on_gpus(job: Job) -> Job:
+    return job.model_copy(update={"train": job.train.model_copy(update={"device": "gpu"})})
+
+
+def on_a_machine_with(gpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_tensorflow_with_cuda(monkeypatch)
+    for name, value in put_nvidia_smi(tmp_path / "driver", gpus).items():
+        monkeypatch.setenv(name, value)
 
 
 def test_what_a_rank_raised_is_raised(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

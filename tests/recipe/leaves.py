@@ -13,6 +13,8 @@ from pipeline.recipe.changing import apply_overrides
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.slots import choices
 
+_WORDS = {"split.method": ("hash", "stratified"), "train.device": ("cpu", "gpu")}  # of which one may be chosen
+
 
 def leaves(values: Any, prefix: str = "") -> list[str]:
     """Return the dotted keys of all values, those of choices in lists included; a list of plain values is one."""
@@ -72,8 +74,8 @@ def _candidates(values: Mapping[str, Any], key: str, now: Any) -> list[Any]:
     if is_name(key):
         slot = next(each.slot for each in choices(checked(values, "x")) if each.key == key.rpartition(".")[0])
         return list(slot.names())
-    if key == "split.method":
-        return ["hash", "stratified"]
+    if key in _WORDS:
+        return list(_WORDS[key])
     if isinstance(now, bool):
         return [not now]
     if isinstance(now, int | float):

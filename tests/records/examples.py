@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pipeline.records
 from pipeline.records.architecture import Architecture, StoredArchitecture
 from pipeline.records.champion import Champion
+from pipeline.records.computed_on import ComputedOn
 from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
@@ -23,6 +24,13 @@ from pipeline.records.training_history import EpochRecord, Training
 from pipeline.records.verdict import GateCheck, Matched, Renewal, Share, Verdict
 
 IDENTITY = Identity(name="digits", version=3, digest="sha256:0a")
+COMPUTED_ON = ComputedOn(
+    device="gpu",
+    processor="AMD EPYC (family 26, model 2, stepping 1)",
+    instructions=("avx2", "fma"),
+    gpu="NVIDIA H100, compute capability 9.0",
+    libraries={"keras": "3.15.1", "tensorflow": "2.21.0"},
+)
 CHECKS = (
     GateCheck(name="predictions", figure=None, bound=None, outcome="pass", sentence="360 predictions"),
     GateCheck(name="minimum.accuracy", figure=0.5, bound=0.6, outcome="fail", sentence="accuracy 0.5 is below 0.6"),
@@ -86,7 +94,8 @@ STAGE_RUN = StageRun(
 EXAMPLES: tuple[Record, ...] = (
     Architecture.model_validate(ARCHITECTURE),
     StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
-    Champion(identity=IDENTITY, registry="local", problem="its files are gone"),
+    Champion(identity=IDENTITY, registry="local", problem="its files are gone", computed_on=(COMPUTED_ON,)),
+    COMPUTED_ON,
     ContractResult(
         suite="digits.raw",
         rows=4,
@@ -168,6 +177,7 @@ EXAMPLES: tuple[Record, ...] = (
         is_dirty=True,
         until="train",
         repeats="20261126T122714Z-1",
+        device="gpu",
         dag_id="retrain_digits",
         dag_run_id="manual__1",
     ),
@@ -198,6 +208,7 @@ EXAMPLES: tuple[Record, ...] = (
         steps_per_epoch=40,
         images_per_epoch=2560,
         rows={"train": 1295, "validation": 142},
+        computed_on=(COMPUTED_ON,),
     ),
     Verdict.of(
         CHECKS,

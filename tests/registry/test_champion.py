@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,11 @@ from pipeline.registry.versions import (
     REPLACED,
     history_tag,
 )
+from pipeline.registry.versions import COMPUTED_ON as COMPUTED_ON_TAG
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.judged_rows import JUDGED_BY_FILE, keys_of, read_keys, to_bytes
 from pipeline.storage.record_files import read_record
+from tests.records.examples import COMPUTED_ON
 from tests.registry.local_registry import LocalRegistry
 
 OLD = Identity(name="pets", version=1, digest="sha256:old")
@@ -221,6 +224,15 @@ def test_the_champions_files_stand_beside_what_it_is(registry: LocalRegistry, fo
     champion = Identity(name="pets", version=1, digest=stored.digest(model))
     assert written(registry, folder, Challenge(champion, champion)) == Champion(identity=champion, registry="local")
     assert stored.digest(folder) == champion.digest
+
+
+def test_what_the_champion_was_computed_on_is_written_as_its_version_says(
+    registry: LocalRegistry, folder: Path, model: Path
+) -> None:
+    tags = {COMPUTED_ON_TAG: json.dumps([COMPUTED_ON.to_json()])}
+    registry.add(1, stored.digest(model), location=str(model), tags=tags)
+    champion = Identity(name="pets", version=1, digest=stored.digest(model))
+    assert written(registry, folder, Challenge(champion, champion)).computed_on == (COMPUTED_ON,)
 
 
 def test_without_a_champion_only_that_is_written(registry: LocalRegistry, folder: Path) -> None:

@@ -11,8 +11,10 @@ from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
 from pipeline.records.origin import Origin
 from pipeline.registry.lineage import lineage_tags
+from pipeline.registry.versions import Version
 from pipeline.runtime.git import Commit
 from pipeline.storage.manifests import write_manifest
+from tests.records.examples import COMPUTED_ON
 
 RECIPE = {"train": {"epochs": 8}, "seed": 1}
 COMMIT = Commit("c0ffee", is_dirty=False)
@@ -50,12 +52,27 @@ def test_a_model_has_a_tag_for_all_it_came_from(root: Path) -> None:
         "ratchet.requirements_digest",
         "ratchet.git_commit",
         "ratchet.git_dirty",
+        "ratchet.device",
+        "ratchet.computed_on",
     ]
     assert (found["ratchet.git_commit"], found["ratchet.git_dirty"]) == ("c0ffee", "false")
 
 
 def test_what_is_not_known_of_the_files_is_unknown(root: Path) -> None:
     assert tags(root, commit=Commit("c0ffee", is_dirty=None))["ratchet.git_dirty"] == "unknown"
+
+
+def test_what_it_was_computed_on_is_read_back_from_its_tags(root: Path) -> None:
+    elsewhere = COMPUTED_ON.changed(device="cpu", gpu="")
+    found = tags(root, computed_on=[COMPUTED_ON, elsewhere])
+    assert found["ratchet.device"] == "gpu, cpu"
+    assert Version("pets", 1, "", "", found).computed_on == (COMPUTED_ON, elsewhere)
+
+
+def test_what_is_not_known_of_the_device_is_none(root: Path) -> None:
+    found = tags(root)
+    assert (found["ratchet.device"], found["ratchet.computed_on"]) == ("none", "[]")
+    assert Version("pets", 1, "", "", found).computed_on == ()
 
 
 def test_a_model_of_a_run_names_the_run_and_its_photograph(root: Path) -> None:
@@ -112,7 +129,7 @@ def test_other_packages_have_another_digest(root: Path) -> None:
 
 def test_what_is_absent_is_none(tmp_path: Path) -> None:
     found = tags(tmp_path, lock_digest=None, commit=None)
-    assert set(found.values()) - {found["ratchet.recipe_digest"]} == {"none"}
+    assert set(found.values()) - {found["ratchet.recipe_digest"], found["ratchet.computed_on"]} == {"none"}
 
 
 def test_a_manifest_that_cannot_be_trusted_has_no_digest(root: Path) -> None:

@@ -43,11 +43,25 @@ def test_a_tag_that_was_changed_by_hand_is_named(tag: str) -> None:
         getattr(damaged, tag)
 
 
+@pytest.mark.parametrize("text", ["{", "{}", "7", '[{"device": "tpu"}]', "[7]"])
+def test_what_it_was_computed_on_is_not_known_where_the_tag_is_damaged(text: str) -> None:
+    assert version(computed_on=text).computed_on == ()
+
+
 def test_the_json_of_a_version_shows_where_it_came_from_but_not_where_it_lies() -> None:
     shown = version(
-        digest="d", git_commit="c0ffee", recipe_digest="r", met="1 sha256:old", run="x", photograph="sha256:0a"
+        digest="d",
+        git_commit="c0ffee",
+        recipe_digest="r",
+        met="1 sha256:old",
+        run="x",
+        photograph="sha256:0a",
+        device="gpu",
+        computed_on="[]",
     ).to_json()
     assert shown["lineage"] == {
+        "computed_on": "[]",
+        "device": "gpu",
         "git_commit": "c0ffee",
         "photograph": "sha256:0a",
         "recipe_digest": "r",

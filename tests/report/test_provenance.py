@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StorageError
+from pipeline.records.champion import CHAMPION_FILE, Champion
+from pipeline.records.computed_on import ComputedOn
 from pipeline.records.run import RUN_REPORT_FILE, RunReport
+from pipeline.records.training_history import TRAINING_FILE, Training
 from pipeline.report import provenance
 from pipeline.report.page import render
 from pipeline.report.run_files import read_run_files
 from pipeline.report.sections import Section
 from pipeline.runtime.git import Commit, git
 from pipeline.storage.record_files import write_record
+from tests.records.examples import COMPUTED_ON, IDENTITY
+from tests.report.reading import written
 
 
 def digests(root: Path) -> dict[str, Section[str]]:
@@ -66,6 +71,67 @@ def test_a_damaged_recipe_is_a_problem_named_from_the_root(project: Path) -> Non
     (project / "params.yaml").write_text("a: [")
 
     assert read_run_files(project).recipe.problem.startswith("params.yaml:2: did not find")
+
+
+def trained(root: Path, *computed_on: ComputedOn) -> None:
+    training = Training(
+        best_epoch=1, chosen_by="x", epochs=1, steps_per_epoch=1, images_per_epoch=1, rows={}, computed_on=computed_on
+    )
+    write_record(root / "models" / "candidate" / TRAINING_FILE, training)
+
+
+def met(root: Path, *computed_on: ComputedOn) -> None:
+    champion = Champion(identity=IDENTITY, registry="local", computed_on=computed_on)
+    (root / "models" / "champion").mkdir(exist_ok=True)
+    write_record(root / "models" / "champion" / CHAMPION_FILE, champion)
+
+
+def test_the_page_says_what_the_training_was_computed_on(project: Path) -> None:
+    trained(project, COMPUTED_ON)
+    said = written(project)
+    assert f"Trained on gpu, {COMPUTED_ON.gpu} · {COMPUTED_ON.processor} · avx2 fma · keras 3.15.1" in said
+
+
+def test_the_page_says_why_the_champions_run_cannot_have_the_same_bits(project: Path) -> None:
+    trained(project, COMPUTED_ON)
+    met(project, COMPUTED_ON.changed(processor="Xeon"))
+    assert (
+        "cannot be expected to give this run and the champion's, digits v3, the same bits: "
+        f"processor {COMPUTED_ON.processor}, not Xeon." in written(project)
+    )
+
+
+def test_the_page_says_that_the_champions_run_would_have_the_same_bits(project: Path) -> None:
+    trained(project, COMPUTED_ON)
+    met(project, COMPUTED_ON)
+    said = written(project)
+    assert "The champion, digits v3, was computed on the same" in said
+    assert "cannot be expected" not in said
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [((), (COMPUTED_ON,)), ((COMPUTED_ON,), ()), ((), ())])
+def test_the_page_does_not_guess_where_one_of_both_is_not_recorded(
+    project: Path, ours: tuple[ComputedOn, ...], theirs: tuple[ComputedOn, ...]
+) -> None:
+    trained(project, *ours)
+    met(project, *theirs)
+    said = written(project)
+    assert "is not known: what it was computed on is not recorded of both" in said
+    assert ("The candidate's files do not say." in said) == (not ours)
+
+
+def test_a_training_that_was_continued_elsewhere_can_be_repeated_nowhere(project: Path) -> None:
+    trained(project, COMPUTED_ON, COMPUTED_ON.changed(device="cpu", gpu=""))
+    said = written(project)
+    assert "Then, continued, on cpu" in said
+    assert "no run can be expected to have the same bits" in said
+
+
+def test_what_cannot_be_read_of_it_takes_no_other_line_with_it(project: Path) -> None:
+    (project / "models" / "candidate" / TRAINING_FILE).write_text("{")
+    said = written(project)
+    assert "✗ cannot be shown: models/candidate/training.json" in said
+    assert "Libraries, as installed where this page was made" in said
 
 
 def commit(root: Path) -> Section[Commit]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.errors import StorageError, TryAgain, UsageError
+from pipeline.errors import RatchetError, StorageError, TryAgain, UsageError
 from pipeline.graph import load_graph
 from pipeline.records.run import RUN_REPORT_FILE, RunRecord
 from pipeline.records.verdict import Verdict
@@ -213,6 +213,27 @@ def test_a_run_with_a_recipe_of_its_own_leaves_the_projects_files_and_no_workspa
     assert yaml.safe_load((recipe_root / record.folder / "params.yaml").read_text())["train"]["epochs"] == 3
     assert result.page == recipe_root / record.folder / "reports" / "index.html"
     assert workspaces.names(recipe_root) == list(workspaces.half_made(recipe_root)) == []
+
+
+def test_a_recipe_that_leaves_the_device_open_is_run_with_one_of_its_own(recipe_root: Path, dvc: Dvc) -> None:
+    text = (recipe_root / "params.yaml").read_text()
+    text = text.replace("loss: cross_entropy", "loss: cross_entropy\n  device: auto")
+    (recipe_root / "params.yaml").write_text(text)
+    assert not run(recipe_root, RunOptions()).is_unchanged
+    record = the_run(recipe_root)
+    assert record.device == "cpu"
+    assert dvc.calls == [(workspaces.workspace_of(recipe_root, record.id), Order())]
+    assert yaml.safe_load((recipe_root / record.folder / "params.yaml").read_text())["train"]["device"] == "cpu"
+    assert (recipe_root / "params.yaml").read_text() == text
+    assert run(recipe_root, RunOptions()).is_unchanged
+
+
+@pytest.mark.parametrize("text", ["train: auto\n", "train: [device]\n", "train: {device: auto\n"])
+def test_a_recipe_that_is_none_is_refused_where_it_is_checked(recipe_root: Path, dvc: Dvc, text: str) -> None:
+    (recipe_root / "params.yaml").write_text(text)
+    with pytest.raises(RatchetError, match=r"params\.yaml"):
+        run(recipe_root, RunOptions())
+    assert dvc.calls == []
 
 
 def test_a_recipe_that_was_run_already_is_answered_by_that_run(recipe_root: Path, dvc: Dvc) -> None:

@@ -26,6 +26,7 @@ from pipeline.runs.photograph import Taken
 from pipeline.runs.photograph_store import PhotographStore
 from pipeline.storage.home import find_origin
 from pipeline.storage.record_files import write_record
+from tests.nvidia_smi import install_tensorflow_with_cuda, put_nvidia_smi
 from tests.registry.judged import add_line, judged, on_line
 from tests.registry.local_registry import LocalRegistry
 from tests.runs.given import contents, record, write_files
@@ -268,6 +269,33 @@ def test_a_source_that_keeps_no_dates_is_read_as_it_is_and_that_is_said(project:
         record.sentence
         == "samples/fashion_mnist keeps no snapshots to say what it held on 2026-11-22: today's data are used"
     )
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (1, "gpu")])
+def test_auto_is_resolved_recorded_and_tracked_when_a_run_opens(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, device: str
+) -> None:
+    install_tensorflow_with_cuda(monkeypatch)
+    environment = put_nvidia_smi(tmp_path / "driver", gpus)
+    request = RunRequest(id="r1", overrides={"train.device": "auto"})
+    record = opening.open_run(project, request, environment)
+    assert (record.device, record.overrides) == (device, {"train.device": "auto"})
+    assert yaml.safe_load((workspace_of(project) / "params.yaml").read_text())["train"]["device"] == device
+    assert opening.open_run(project, request, environment).id == "r1"  # asked again, it goes on
+
+
+def test_auto_and_what_it_stands_for_are_one_question(project: Path, tmp_path: Path) -> None:
+    edited(project, "params.yaml", "loss: cross_entropy", "loss: cross_entropy\n  device: cpu")
+    answered(project)
+    edited(project, "params.yaml", "device: cpu", "device: auto")
+    record = opening.open_run(project, RunRequest(id="r1"), put_nvidia_smi(tmp_path / "driver", 0))
+    assert (record.same_as, record.device) == ("earlier", "cpu")
+
+
+def test_another_device_is_another_question(project: Path) -> None:
+    answered(project)
+    record = opening_of(project, overrides={"train.device": "gpu"})
+    assert (record.same_as, record.device) == (None, "gpu")
 
 
 def test_what_stands_under_the_runs_name_and_is_no_workspace_does_not_block_it(project: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import StorageError, UsageError
 from pipeline.graph import Contract, load_graph, parse_graph
 from pipeline.recipe.recipe import Recipe, load_recipe
 from pipeline.runs.preflight import check_before
+from tests.nvidia_smi import install_tensorflow_with_cuda, put_nvidia_smi
 
 PROJECT = Path(__file__).parents[2]
 GRAPH = load_graph(PROJECT)
@@ -125,6 +126,18 @@ def test_a_machine_without_java_is_refused(root: Path, recipe: Recipe, monkeypat
     lacking(monkeypatch, "require_java")
     with pytest.raises(UsageError, match="missing"):
         check_before(root, GRAPH, recipe, {})
+
+
+def test_a_recipe_for_gpus_is_refused_where_there_are_too_few(
+    root: Path, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_tensorflow_with_cuda(monkeypatch)
+    on_gpus = recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": "gpu"})})
+    with pytest.raises(UsageError, match=r"^train\.device: gpu, but this machine has none"):
+        check_before(root, GRAPH, on_gpus, put_nvidia_smi(tmp_path / "driver", 0))
+    with pytest.raises(UsageError, match=r"^horovod\.workers: 2 ranks on this machine.*; use 1, or another"):
+        check_before(root, GRAPH, on_gpus, put_nvidia_smi(tmp_path / "driver", 1))
+    check_before(root, GRAPH, on_gpus, put_nvidia_smi(tmp_path / "driver", 2))
 
 
 def test_horovod_is_asked_for_by_several_workers_only(

@@ -42,6 +42,18 @@ def test_what_is_imported_already_stays() -> None:
     assert sys.modules["made_library"] is library
 
 
+def test_it_sees_no_gpu_whatever_is_shown_to_the_process() -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = "0,1"
+    import_tensorflow()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_rank_that_trains_on_a_gpu_sees_the_one_it_was_given() -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = "GPU-1"
+    import_tensorflow(sees_gpus=True)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-1"
+
+
 def test_it_is_imported_once() -> None:
     assert import_tensorflow() is import_tensorflow()
 

@@ -10,9 +10,10 @@ from pipeline.errors import Bug
 from pipeline.models import stored
 from pipeline.records.training_history import HISTORY_FILE, TRAINING_FILE, EpochRecord, Training, parse_history
 from pipeline.storage.record_files import read_record
-from pipeline.training import candidate, checkpoints
+from pipeline.training import candidate, checkpoints, device
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.job import Job
+from tests.records.examples import COMPUTED_ON
 
 LAST = {"dense/kernel": np.zeros((2, 2), np.float32)}
 BEST = {"dense/kernel": np.ones((2, 2), np.float32)}
@@ -46,14 +47,17 @@ def test_the_history_is_stable_text(finished: Job, tmp_path: Path) -> None:
 
 
 def test_what_the_training_was_is_written_beside_it(finished: Job, tmp_path: Path) -> None:
+    device.note(Path(finished.work), COMPUTED_ON)
     candidate.write(tmp_path / "candidate", finished)
     assert json.loads((tmp_path / "candidate/training.json").read_text()) == {
+        "record_version": 2,
         "best_epoch": 1,
         "chosen_by": "lowest validation loss",
         "epochs": 2,
         "steps_per_epoch": 7,
         "images_per_epoch": 56,
         "rows": {"train": 40, "augmented": 20, "validation": 10},
+        "computed_on": [COMPUTED_ON.to_json()],
     }
 
 

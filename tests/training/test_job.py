@@ -9,7 +9,8 @@ import pytest
 from pipeline.errors import DataError, UsageError
 from pipeline.graph import load_graph
 from pipeline.storage import artifacts
-from pipeline.training.job import Job, architecture_of, check_job, job_key
+from pipeline.training.job import Job, architecture_of, check_job, job_key, versions
+from tests.nvidia_smi import install_tensorflow_with_cuda
 from tests.training.made import image_spec
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,7 @@ def test_a_target_is_no_input(job: Job, write_images: Any) -> None:
     [
         {"train": {"epochs": 3}},
         {"train": {"learning_rate": 0.02}},
+        {"train": {"device": "gpu"}},
         {"model": {"settings": {"units": [5], "dropout": 0.0}}},
         {"seed": 2},
         {"classes": ("bright", "dark", "dotted")},
@@ -114,12 +116,22 @@ def test_a_change_in_code_that_is_used_changes_the_key(job: Job) -> None:
     assert job_key(changed(job, code=other)) != job_key(job)
 
 
-@pytest.mark.parametrize("library", ["tensorflow-cpu", "keras", "numpy"])
+@pytest.mark.parametrize(
+    "library", ["tensorflow-cpu", "tensorflow", "keras", "numpy", "nvidia-cudnn-cu12", "nvidia-cublas-cu12"]
+)
 def test_another_version_of_a_library_that_decides_changes_the_key(
     job: Job, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, version = job_key(job), importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0" if name == library else version(name))
+    assert job_key(job) != before
+
+
+def test_the_two_names_of_tensorflow_are_two_libraries(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = job_key(job)
+    install_tensorflow_with_cuda(monkeypatch)
+    assert "tensorflow" in versions()
+    assert "tensorflow-cpu" not in versions()
     assert job_key(job) != before
 
 

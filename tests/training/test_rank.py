@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.training.rank import rank_environment
 
 
-def test_a_rank_computes_on_the_processor_whatever_the_machine_has() -> None:
+def test_a_rank_computes_on_the_processor_unless_it_is_shown_a_gpu() -> None:
     assert rank_environment(2)["CUDA_VISIBLE_DEVICES"] == ""
 
 

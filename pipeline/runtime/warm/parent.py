@@ -128,6 +128,8 @@ def _become(message: Mapping[str, Any], files: list[int]) -> None:
     threading.Thread(target=_die_with, args=(lifeline,), daemon=True).start()
     os.environ.clear()
     os.environ.update(message["environment"])
+    if "tensorflow" in sys.modules:
+        tensorflow_import.hide_gpus()  # as it was imported
     os.chdir(message["folder"])
     sys.path[:0] = [message["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [message["module"], *message["arguments"]]

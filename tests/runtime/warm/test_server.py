@@ -425,6 +425,16 @@ def test_an_environment_of_any_bytes_is_passed_on(run: Run) -> None:
     assert run.run("import os; print(ascii(os.environ['STRANGE']))").out == f"{strange!a}\n"
 
 
+def test_a_process_that_finds_tensorflow_imported_sees_no_gpu_whatever_is_shown_to_it(run: Run) -> None:
+    (run.root / "start").mkdir()
+    (run.root / "start" / "sitecustomize.py").write_text(f"import sys; sys.path.insert(0, {str(run.root)!r})")
+    (run.root / "tensorflow.py").write_text("")
+    run.variables = {"PYTHONPATH": f"{ROOT}{os.pathsep}{run.root / 'start'}", "CUDA_VISIBLE_DEVICES": "0"}
+    code = "import os, sys; print('tensorflow' in sys.modules, os.environ['CUDA_VISIBLE_DEVICES'].split())"
+    assert run.run(code, libraries=[LIBRARY]).out == "False ['0']\n"
+    assert run.run(code, libraries=["tensorflow"]).out == "True []\n"
+
+
 BROKEN = ["no_such_library", "leaving", "failing"]
 
 
