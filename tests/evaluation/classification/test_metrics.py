@@ -158,6 +158,13 @@ def test_calibration_error_weighs_bins_by_their_rows() -> None:
     assert metrics.calibration_error(labels, probabilities, bins=10) == pytest.approx(0.6 / 4)
 
 
+def test_what_one_bin_is_too_sure_of_does_not_make_up_for_another_that_is_not_sure_enough() -> None:
+    labels = np.array([0, 1, 0, 0])
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])  # half right, and always right
+
+    assert metrics.calibration_error(labels, probabilities, bins=10) == pytest.approx(0.4)
+
+
 def test_a_class_that_is_never_predicted_has_precision_and_f1_of_zero() -> None:
     classes = metrics.measure_classes(np.array([0, 1, 2]), one_hot([0, 1, 1], 3), ["a", "b", "c"])
 
