@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +17,21 @@ from pipeline.data.freezing import thresholds_of
 from pipeline.data.frozen_split import HASHES, FrozenSplit
 from pipeline.data.splitting import (
     PARTS,
+    SPLIT_SCHEMA,
     Division,
     assign,
     class_counts,
     lost_test_rows,
     of_shares,
     prove_apart,
+    split_dataset,
     stable_hash,
 )
+from pipeline.data.shard_tasks import read_shard
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import finish_dataset, write_shard
 from tests.data.equal_rows import Row, rejected
 
 HASH = SplitParams(method="hash", train=0.7, validation=0.1, test=0.2)
@@ -195,3 +201,126 @@ def test_a_digest_or_an_id_in_two_parts_is_named():
     with pytest.raises(DataError, match="id x is both in the train and in the validation part"):
         prove_apart(codes, ["x", "x"], ["d", "e"])
     assert prove_apart(codes, ["x", "y"], ["d", "e"])["distinct_content_digests"] == 2
+
+
+CLEAN_SCHEMA = pa.schema(
+    [*(pa.field(name, pa.string()) for name in ("id", "part", "content_digest")), ("label", pa.int32())]
+)
+
+
+def written(folder: Path, shards: Sequence[dict[str, Sequence[object]]], schema: pa.Schema) -> Path:
+    """Write a data set with these shards."""
+    folder.mkdir()
+    tables = [pa.table(columns, schema) for columns in shards]
+    entries = [write_shard(folder, number, schema, [table]) for number, table in enumerate(tables)]
+    finish_dataset(folder, entries, schema, counts={})
+    return folder
+
+
+def split_of_600(tmp_path: Path, params: SplitParams) -> tuple[Path, dict[str, int], list[tuple[int, int]]]:
+    """Split 600 clean rows in two shards, with some rejected ones beside them: the folder, what is returned and told."""
+    rows = [
+        {
+            "id": [f"row-{number}" for number in numbers],
+            "part": ["test" if number % 5 == 0 else "train" for number in numbers],
+            "content_digest": digests(numbers),
+            "label": [number % 3 for number in numbers],
+        }
+        for numbers in (range(250), range(250, 600))
+    ]
+    clean = written(tmp_path / "clean", rows, CLEAN_SCHEMA)
+    rejected_schema = CLEAN_SCHEMA.append(pa.field("reason", pa.string()))
+    gone = [
+        {
+            "id": [f"gone-{number}" for number in numbers],
+            "part": ["test"] * len(numbers),
+            "content_digest": digests(numbers),
+            "label": [0] * len(numbers),
+            "reason": [CONFLICT] * len(numbers),
+        }
+        for numbers in (range(700, 703), range(703, 705))
+    ]
+    quarantine = written(tmp_path / "quarantine", gone, rejected_schema)
+    told: list[tuple[int, int]] = []
+    (tmp_path / "split").mkdir()
+    counts = split_dataset(
+        clean,
+        quarantine,
+        tmp_path / "split",
+        classes=CLASSES,
+        params=params,
+        division=divided(params),
+        on_progress=lambda done, rows: told.append((done, rows)),
+    )
+    return tmp_path / "split", counts, told
+
+
+def test_a_split_names_each_row_s_part_in_the_shards_of_the_clean_rows_with_its_proof(tmp_path: Path):
+    split, by_part, told = split_of_600(tmp_path, SOURCE)
+
+    manifest = read_manifest(split)
+    tables = [read_shard(split / entry.path) for entry in manifest.files]
+    assert [entry.rows for entry in manifest.files] == [250, 350]
+    assert [table.schema for table in tables] == [SPLIT_SCHEMA] * 2
+    expected = parts_of(list(range(600)), SOURCE)
+    rows = pa.concat_tables(tables).to_pylist()
+    assert [(row["id"], row["part"]) for row in rows] == [(f"row-{n}", expected[n]) for n in range(600)]
+    assert by_part == {name: list(expected.values()).count(name) for name in PARTS}
+    assert told == [(250, 600), (600, 600)]
+
+
+def test_a_split_s_manifest_has_what_it_counted(tmp_path: Path):
+    split, by_part, _ = split_of_600(tmp_path, SOURCE)
+
+    counts = read_manifest(split).counts
+    assert counts["parts"] == by_part
+    assert {part: sum(by_class.values()) for part, by_class in counts["classes"].items()} == by_part
+    assert counts["proof"] == {
+        "rows": 600,
+        "distinct_ids": 600,
+        "distinct_content_digests": 600,
+        "ids_in_two_parts": 0,
+        "content_digests_in_two_parts": 0,
+    }
+    assert counts["lost_test_rows"] == {CONFLICT: 5}
+
+
+def test_no_share_of_training_rows_leaves_one_hash_to_them():
+    none = SplitParams.model_construct(method="hash", train=0.0, validation=0.5, test=0.5, frozen=None)
+
+    assert of_shares(none) == (1, HASHES // 2)
+    most = SplitParams.model_construct(method="hash", train=0.7, validation=0.3, test=1e-30, frozen=None)
+    assert of_shares(most) == (round(0.7 * HASHES), HASHES)
+
+
+def test_equal_rows_that_are_lost_count_once_for_each_reason():
+    rows = [(0, "test", 1, CONFLICT), (1, "test", 1, CONFLICT), (1, "test", 1, UNKNOWN_LABEL)]
+
+    assert list(lost(*rows, params=SOURCE).items()) == sorted({CONFLICT: 1, UNKNOWN_LABEL: 1}.items())
+
+
+def test_labels_at_the_edge_of_the_classes_are_told_apart():
+    inside = [row for row, part in parts_of(list(range(200)), HASH).items() if part == "test"]
+
+    for label, is_lost in ((-1, False), (0, True), (2, True), (3, False)):
+        assert bool(lost((label, "train", inside[0], CONFLICT), params=HASH)) is is_lost, label
+
+
+def test_the_hash_is_the_first_64_bits_of_sha256_over_seed_and_digest():
+    whole = hashlib.sha256(b"split 7 abc").hexdigest()
+
+    assert stable_hash(["abc"], 7).tolist() == [int(whole[:16], 16)]
+
+
+def test_a_hash_that_is_exactly_a_threshold_is_beyond_it():
+    [key] = stable_hash(["abc"], 7).tolist()
+    zero = np.zeros(1, np.int32)
+
+    for pair, part in (((key, HASHES), 1), ((key + 1, HASHES), 0), ((1, key), 2), ((1, key + 1), 1)):
+        assert Division(7, [pair]).codes(zero, ["abc"]).tolist() == [part], pair
+
+
+def test_a_recipe_that_names_no_frozen_split_has_its_own_shares_and_seed():
+    frozen = FrozenSplit.of(STRATIFIED, 7, {name: (1, 2) for name in CLASSES})
+
+    assert Division.of(STRATIFIED, 1, CLASSES, frozen) == Division(1, [of_shares(STRATIFIED)] * 3)

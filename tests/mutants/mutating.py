@@ -141,7 +141,11 @@ class _Running(ast.NodeTransformer):
         self.generic_visit(node)
         self._is_read.pop()
         for decorator in node.decorator_list:
-            if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "dataclass":
+            if (
+                isinstance(decorator, ast.Call)
+                and isinstance(decorator.func, ast.Name)
+                and decorator.func.id == "dataclass"
+            ):
                 decorator.keywords = [word for word in decorator.keywords if word.arg != "frozen"]
         return node
 
