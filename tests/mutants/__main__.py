@@ -3,10 +3,10 @@
     python -m tests.mutants --count 300 --seed 0
 
 Places are drawn from all places of all cores (`cores.py`), and one mutant at each: a formula's operators, each of which
-can become eleven others, weigh no more than a condition. Each mutant gets the test files of its module, in a copy of the
-project, until the first failure; one that hangs or eats the memory has been noticed. Mutants that no test can notice are
-listed by hand in `equivalent.yaml`, each with its reason. Prints the survivors with their diffs, the score and the time;
-exits with 1 below 90 %, or above 5 % listed ones.
+can become several others, weigh no more than a condition. Each mutant gets the test files of its module, in a copy of
+the project, until the first failure; one that hangs or eats the memory has been noticed. Mutants that no test can notice
+are listed by hand in `equivalent.yaml`, each with its reason. Prints the survivors with their diffs, the score and the
+time; exits with 1 below 90 %, or above 5 % listed ones.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,10 +135,8 @@ def _pass(copy: Path, tests: Sequence[str], longest_s: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what the tests left behind, too
-        except ProcessLookupError:
-            pass
         process.wait()
 
 

@@ -2,8 +2,8 @@
 
 cosmic-ray replaces operators, comparisons, numbers, truth values and exceptions, negates conditions, empties loops and
 removes decorators. It deletes nothing, so a write that is not synced or a key that lacks an entry would go unseen: a
-statement, an element of a display and a keyword argument are deleted here (Deng, Offutt and Li, "Empirical Evaluation of
-the Statement Deletion Mutation Operator", ICST 2013).
+statement, an element of a display and a keyword argument are deleted here (Deng, Offutt and Li, "Empirical Evaluation
+of the Statement Deletion Mutation Operator", ICST 2013).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Site = tuple[int, int]  # line and column
+_UNSEEN = {"dataclass": "frozen", "zip": "strict", "Field": "description"}
 _BITWISE = ("LShift", "RShift", "BitOr", "BitAnd", "BitXor")
 
 
@@ -131,45 +132,55 @@ def _parts(node: ast.AST) -> list[tuple[Any, Any, bool]]:
 
 
 class _Running(ast.NodeTransformer):
-    """Takes out what never runs: annotations, but those that pydantic reads; what is there for the type checker alone."""
+    """Takes out what no test can see: what never runs, what is words, and what only guards against this code itself.
+
+    Annotations never run, but for those that pydantic reads, nor do imports for the type checker. `__all__` is read by
+    the type checker alone. A setting's description is words, as for `recipe/code_digest.py`. That a data class is
+    frozen and that zip is strict refuses code that is not there. A function that ends returns None without saying so.
+    """
 
     def __init__(self) -> None:
         self._is_read = [False]
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:  # noqa: N802 - ast's own name
-        self._is_read.append(bool(node.bases))
-        self.generic_visit(node)
-        self._is_read.pop()
-        for decorator in node.decorator_list:
-            if (
-                isinstance(decorator, ast.Call)
-                and isinstance(decorator.func, ast.Name)
-                and decorator.func.id == "dataclass"
-            ):
-                decorator.keywords = [word for word in decorator.keywords if word.arg != "frozen"]
-        return node
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._within(node, is_read=bool(node.bases))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802 - ast's own name
-        self._is_read.append(False)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        if isinstance(node.body[-1], ast.Return) and ast.dump(node.body[-1]) == ast.dump(
+            ast.Return(ast.Constant(None))
+        ):
+            node.body[-1] = ast.Pass()
+        return self._within(node, is_read=False)
+
+    def _within(self, node: ast.AST, *, is_read: bool) -> ast.AST:
+        self._is_read.append(is_read)
         self.generic_visit(node)
         self._is_read.pop()
-        node.returns = None
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802 - ast's own name
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
         if not self._is_read[-1]:
             node.annotation = ast.Constant(None)
         return node
 
-    def visit_If(self, node: ast.If) -> ast.AST:  # noqa: N802 - ast's own name
-        if "TYPE_CHECKING" in ast.dump(node.test):
-            return ast.Pass()
-        return self.generic_visit(node)
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        is_for_checkers = any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+        return ast.Pass() if is_for_checkers else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        unseen = _UNSEEN.get(node.func.id, "") if isinstance(node.func, ast.Name) else ""
+        node.keywords = [word for word in node.keywords if word.arg != unseen]
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        return ast.Pass() if "TYPE_CHECKING" in ast.dump(node.test) else self.generic_visit(node)
 
 
 def _meaning(code: str) -> str:
