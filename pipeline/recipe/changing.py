@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pipeline.errors import UsageError
 from pipeline.recipe.keys import below, entries, has_choice, is_key, label_of, meant, type_of
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe.settings import copied, merge, refuse_deep, set_dotted
+from pipeline.recipe.settings import copied, is_position, merge, refuse_deep, set_dotted
 from pipeline.recipe.slots import Choice
 
 

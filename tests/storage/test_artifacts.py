@@ -170,3 +170,89 @@ def test_json_that_has_two_meanings_or_none_is_refused(tmp_path: Path, content: 
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(DataError, match=why):
         artifacts.read_json(tmp_path / "x.json")
+
+
+def test_json_is_written_for_people_in_the_given_order_with_a_newline_at_the_end() -> None:
+    assert artifacts.dump_json({"b": ["ä"], "a": None}) == '{\n  "b": [\n    "ä"\n  ],\n  "a": null\n}\n'.encode()
+
+
+def test_a_json_file_may_be_exactly_as_large_as_the_limit_and_a_manifest_64_mib(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[1, 2]")
+    assert artifacts.read_json(tmp_path / "x.json", limit_bytes=6) == [1, 2]
+    with (tmp_path / "x.json").open("r+b") as stream:
+        stream.truncate(64 * 2**20 + 1)
+    with pytest.raises(DataError, match="larger than 67108864 bytes"):
+        artifacts.read_json(tmp_path / "x.json")
+    with (tmp_path / "x.json").open("r+b") as stream:
+        stream.truncate(64 * 2**20)
+    with pytest.raises(DataError, match="not valid JSON"):
+        artifacts.read_json(tmp_path / "x.json")
+
+
+def test_a_file_that_may_never_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.json")
+    with pytest.raises(DataError, match=r"x\.json: no regular file, so it may never end; remove it"):
+        artifacts.read_json(tmp_path / "x.json")
+
+
+def test_a_folder_is_no_json(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be read: Is a directory"):
+        artifacts.read_json(tmp_path)
+
+
+def test_the_key_that_appears_twice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"once": 1, "twice": 1, "three": {"a": 1}, "twice": 2}')
+    with pytest.raises(DataError, match="key 'twice' appears twice"):
+        artifacts.read_json(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text('{"a": {"a": 1}}')
+    assert artifacts.read_json(tmp_path / "x.json") == {"a": {"a": 1}}
+
+
+def test_a_file_gets_the_folders_above_it_and_replaces_what_was_there(tmp_path: Path) -> None:
+    for content in (b"1", b"22"):
+        artifacts.write_file(tmp_path / "deep" / "deeper" / "x", content)
+        assert (tmp_path / "deep" / "deeper" / "x").read_bytes() == content
+
+
+def test_text_is_read_in_utf_8_wherever(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes("ä".encode())
+    assert artifacts.read_text(tmp_path / "x") == "ä"
+
+
+def test_a_folder_that_is_published_replaces_the_one_of_before(tmp_path: Path) -> None:
+    publish(tmp_path / "deep" / "set", {"a": b"1"})
+    publish(tmp_path / "deep" / "set", {"b": b"2"})
+    assert sorted(path.name for path in (tmp_path / "deep" / "set").iterdir()) == ["b", "manifest.json"]
+
+
+def test_a_block_that_has_removed_its_own_folder_is_reported_in_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match="set: cannot be written: No such file or directory"),
+        artifacts.published_folder(tmp_path / "set") as folder,
+    ):
+        folder.rmdir()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_block_raises_is_raised_even_if_its_folder_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), artifacts.published_folder(tmp_path / "set") as folder:
+        folder.rmdir()
+        raise KeyError
+
+
+def test_an_error_without_a_reason_of_the_system_s_is_given_in_its_own_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match="set: cannot be written: odd"),
+        artifacts.published_folder(tmp_path / "set"),
+    ):
+        raise OSError("odd")
+
+
+@pytest.mark.parametrize(("blocks", "is_full"), [(255, True), (256, False), (0, True)])
+def test_a_disk_is_full_below_one_mib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, is_full: bool
+) -> None:
+    disk = os.statvfs(tmp_path)
+    here = os.statvfs_result((4096, 4096, 10**9, 10**9, blocks, *tuple(disk)[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda folder: here)
+    assert artifacts.is_disk_full(tmp_path) is is_full

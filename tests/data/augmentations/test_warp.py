@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.data import warping
-from pipeline.data.augmentations.warp import Settings, change
+from pipeline.data.augmentations.warp import KINDS, Settings, change
 from pipeline.data.counter_random import row_keys
 from tests.data.given import images
+from tests.ranges import assert_ranges
 
 KEYS = row_keys([f"row {n}" for n in range(50)], 1)
 MANY = row_keys([f"row {n}" for n in range(4000)], 1)
@@ -97,3 +98,12 @@ def test_what_is_switched_off_does_not_move(monkeypatch):
 
     for name, still in {"flip": 1, "scale": 1, "degrees": 0, "x": 0, "y": 0}.items():
         assert found[name] == pytest.approx(still), name
+
+
+def test_the_settings_and_their_ranges():
+    assert KINDS == ("image",)
+    assert Settings().model_dump() == {"flip": 0.0, "shift": 0.0, "rotate_deg": 0.0, "scale": 0.0}
+    fraction = (0.0, 0.999, -1e-9, 1.0)
+    assert_ranges(Settings, {}, flip=(0.0, 1.0, -1e-9, 1.001), shift=fraction, scale=fraction)
+    assert_ranges(Settings, {}, rotate_deg=(0.0, 180.0, -1e-9, 180.1))
+    assert Settings(rotate_deg=0.5).rotate_deg == 0.5
