@@ -26,7 +26,7 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/counter_random.py": _GEOMETRY,
     "pipeline/runs/freshness.py": (),
     "pipeline/storage/artifacts.py": (),
-    "pipeline/data/normalizing.py": (),
+    "pipeline/data/normalizing.py": ("tests/system/data/test_stages.py",),
     "pipeline/data/features/image.py": _STATISTICS,
     "pipeline/data/grey_levels.py": _STATISTICS,
     "pipeline/training/checkpoints.py": (),
