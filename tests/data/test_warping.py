@@ -156,7 +156,11 @@ def test_an_image_s_warp_does_not_depend_on_its_batch(monkeypatch, block_pixels)
 def test_the_moves_are_undone_in_turn():
     """Flip, enlarge, rotate, shift: a point that goes through them comes back to where it was."""
     generator = np.random.default_rng(5)
-    is_flipped, scale, angle = generator.random(50) < 0.5, 2 ** generator.uniform(-1, 1, 50), generator.uniform(-3, 3, 50)
+    is_flipped, scale, angle = (
+        generator.random(50) < 0.5,
+        2 ** generator.uniform(-1, 1, 50),
+        generator.uniform(-3, 3, 50),
+    )
     shift_x, shift_y, x, y = generator.uniform(-5, 5, (4, 50))
     flipped = np.where(is_flipped, -x, x) * scale
     enlarged = y * scale

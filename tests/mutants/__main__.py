@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import yaml
 
@@ -77,15 +78,31 @@ def draw(root: Path, names: Sequence[str], count: int, seed: int) -> tuple[list[
     return drawn, len(places)
 
 
-def equivalents(root: Path) -> dict[tuple[str, str], str]:
-    """Return the reasons of the listed mutants, by file and diff; raise LookupError for one of code that is gone."""
-    listed = yaml.safe_load(LISTED.read_text()) or []
-    for one in listed:
-        code = [line.strip() for line in (root / one["file"]).read_text().splitlines()]
-        for line in one["diff"].splitlines():
-            if line.startswith("- ") and line[2:] not in code:
-                raise LookupError(f"{LISTED.name}: {one['file']} has no line `{line[2:]}` any more: look again")
-    return {(one["file"], one["diff"].strip()): one["reason"] for one in listed}
+@dataclass(frozen=True)
+class Equivalents:
+    """The mutants that no test can notice: of a file, those with such a diff, or all that change such a line."""
+
+    diffs: frozenset[tuple[str, str]]
+    lines: frozenset[tuple[str, str]]
+
+    @classmethod
+    def read(cls, root: Path) -> Self:
+        """Read the list; raise LookupError for an entry of code that is gone."""
+        listed = yaml.safe_load(LISTED.read_text()) or []
+        for one in listed:
+            code = {line.strip() for line in (root / one["file"]).read_text().splitlines()}
+            removed = [line[2:] for line in one.get("diff", "").splitlines() if line.startswith("- ")]
+            for line in (*removed, *([one["line"]] if "line" in one else [])):
+                if line not in code:
+                    raise LookupError(f"{LISTED.name}: {one['file']} has no line `{line}` any more: look again")
+        return cls(
+            frozenset((one["file"], one["diff"].strip()) for one in listed if "diff" in one),
+            frozenset((one["file"], f"- {one['line']}") for one in listed if "line" in one),
+        )
+
+    def __contains__(self, mutant: Mutant) -> bool:
+        removed = {(mutant.file, line) for line in mutant.diff.splitlines() if line.startswith("- ")}
+        return (mutant.file, mutant.diff) in self.diffs or bool(removed & self.lines)
 
 
 class Copies:
@@ -157,7 +174,7 @@ def campaign(count: int, seed: int, only: Sequence[str], jobs: int) -> int:
     """Draw mutants, run them, print what came of them; return the exit code."""
     begun = time.monotonic()
     tests = {name: group for name, group in files(ROOT).items() if not only or any(part in name for part in only)}
-    listed = equivalents(ROOT)
+    listed = Equivalents.read(ROOT)
     drawn, places = draw(ROOT, list(tests), count, seed)
     print(f"seed {seed}: {len(drawn)} mutants, drawn from {places} places in {len(tests)} files", flush=True)
     outcomes: Counter[tuple[str, str]] = Counter()
@@ -170,7 +187,7 @@ def campaign(count: int, seed: int, only: Sequence[str], jobs: int) -> int:
         def run(mutant: Mutant) -> None:
             group = tests[mutant.file]
             outcome = EQUIVALENT
-            if (mutant.file, mutant.diff) not in listed:
+            if mutant not in listed:
                 longest_s = _PATIENCE * usual_s[group] + 30
                 outcome = SURVIVED if copies.passes(group, longest_s, mutant) else KILLED
             with lock:

@@ -392,7 +392,13 @@ def test_all_that_a_lock_lists_is_looked_for_stage_by_stage(tmp_path: Path, cach
 
 
 def test_a_stage_of_which_the_lock_lists_nothing_needs_nothing(tmp_path: Path, cache: DvcCache) -> None:
-    for lock in ("{}", "stages:", "stages: {make: }", "stages: {make: {outs: }}", "stages: {make: {outs: [{path: out}]}}"):
+    for lock in (
+        "{}",
+        "stages:",
+        "stages: {make: }",
+        "stages: {make: {outs: }}",
+        "stages: {make: {outs: [{path: out}]}}",
+    ):
         (tmp_path / "dvc.lock").write_text(lock)
         assert is_cached(tmp_path, cache), lock
 

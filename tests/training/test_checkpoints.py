@@ -123,7 +123,15 @@ def test_damage_to_any_part_is_noticed(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "state", ["[]", "{}", "3", '{"history": [], "files": null}', '{"history": [3], "files": {}}', '{"history": [], "files": {}}']
+    "state",
+    [
+        "[]",
+        "{}",
+        "3",
+        '{"history": [], "files": null}',
+        '{"history": [3], "files": {}}',
+        '{"history": [], "files": {}}',
+    ],
 )
 def test_a_state_that_is_none_is_passed_over(tmp_path: Path, state: str) -> None:
     checkpoints.save(tmp_path, parts(1))

@@ -129,7 +129,12 @@ def test_train_declares_each_file_of_its_room_and_no_slots_folder() -> None:
 
 def test_each_thing_that_decides_the_result_changes_the_key(job: Job) -> None:
     task = {"name": "classification", "settings": {"calibration_bins": 20}}
-    for change in ({"task": task}, {"model": {"name": "cnn"}}, {"code": {"x": "sha256:00"}}, {"train": {"batch_size": 4}}):
+    for change in (
+        {"task": task},
+        {"model": {"name": "cnn"}},
+        {"code": {"x": "sha256:00"}},
+        {"train": {"batch_size": 4}},
+    ):
         values = {**job.model_dump(), **{k: v for k, v in change.items() if k in ("task", "code")}}
         changed_job = Job.model_validate(values) if change.keys() & {"task", "code"} else changed(job, **change)
         assert job_key(changed_job) != job_key(job), change
