@@ -4,9 +4,9 @@
 
 Places are drawn from all places of all cores (`cores.py`), and one mutant at each: a formula's operators, each of which
 can become several others, weigh no more than a condition. Each mutant gets the test files of its module, in a copy of
-the project, until the first failure; one that hangs or eats the memory has been noticed. Mutants that no test can notice
-are listed by hand in `equivalent.yaml`, each with its reason. Prints the survivors with their diffs, the score and the
-time; exits with 1 below 90 %, or above 5 % listed ones.
+the project, until the first failure; one that hangs or eats the memory has been noticed. Mutants that no test can
+notice are listed by hand in `equivalent.yaml`, each with its reason. Prints the survivors with their diffs, the score
+and the time; exits with 1 below 90 %, or above 5 % listed ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -157,17 +157,17 @@ def _pass(copy: Path, tests: Sequence[str], longest_s: float) -> bool:
         process.wait()
 
 
-def _usual_times(copies: Copies, tests: set[tuple[str, ...]], jobs: int) -> Mapping[tuple[str, ...], float]:
-    """Return how long each group of tests takes without a mutant, in seconds; raise LookupError if one fails."""
+def _usual_times(copies: Copies, files_of_tests: Iterable[str], jobs: int) -> Mapping[str, float]:
+    """Return how long each file of tests takes without a mutant, in seconds; raise LookupError if one fails."""
 
-    def measured(group: tuple[str, ...]) -> tuple[tuple[str, ...], float]:
+    def measured(name: str) -> tuple[str, float]:
         begun = time.monotonic()
-        if not copies.passes(group, 600):
-            raise LookupError(f"{' '.join(group)}: fails without any mutant")
-        return group, time.monotonic() - begun
+        if not copies.passes([name], 600):
+            raise LookupError(f"{name}: fails without any mutant")
+        return name, time.monotonic() - begun
 
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(pool.map(measured, sorted(tests)))
+        return dict(pool.map(measured, sorted(set(files_of_tests))))
 
 
 def campaign(count: int, seed: int, only: Sequence[str], jobs: int) -> int:
@@ -181,14 +181,14 @@ def campaign(count: int, seed: int, only: Sequence[str], jobs: int) -> int:
     lock = threading.Lock()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = Copies(Path(folder), jobs)
-        usual_s = _usual_times(copies, {tests[mutant.file] for mutant in drawn}, jobs)
+        usual_s = _usual_times(copies, (name for mutant in drawn for name in tests[mutant.file]), jobs)
         print(f"without a mutant all tests pass; {time.monotonic() - begun:.0f} s", flush=True)
 
         def run(mutant: Mutant) -> None:
             group = tests[mutant.file]
             outcome = EQUIVALENT
             if mutant not in listed:
-                longest_s = _PATIENCE * usual_s[group] + 30
+                longest_s = _PATIENCE * sum(usual_s[name] for name in group) + 30
                 outcome = SURVIVED if copies.passes(group, longest_s, mutant) else KILLED
             with lock:
                 outcomes[mutant.file, outcome] += 1
