@@ -29,6 +29,7 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/normalizing.py": ("tests/system/data/test_stages.py",),
     "pipeline/data/features/image.py": _STATISTICS,
     "pipeline/data/grey_levels.py": _STATISTICS,
+    "pipeline/models/preprocessing/image.py": ("tests/system/models/test_built.py",),
     "pipeline/training/checkpoints.py": (),
     "pipeline/training/job.py": (),
     "pipeline/training/collective.py": (),
