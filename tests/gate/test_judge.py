@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
+from pipeline.evaluation.tasks.classification import Settings
+from pipeline.evaluation.tasks.classification import Task as Classification
 from pipeline.gate.evidence import Answers, Other, Unknown
 from pipeline.gate.intervals import of_share
+from pipeline.gate.judge import _check_parity, judge
 from pipeline.recipe.recipe import ParityRule
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import Verdict
@@ -21,12 +24,14 @@ from tests.gate.given import (
     ANCHOR,
     BOUNDS,
     CHAMPION,
+    CLASSES,
     IDS,
     LABELS,
     METRICS,
     ROWS,
     answers,
     check_of,
+    evidence,
     failed,
     judged,
     other,
@@ -381,3 +386,66 @@ def test_another_tolerance_or_confidence_has_another_digest_of_the_rule() -> Non
     digest = judged().rule_digest
     for changed in ({"parity": {"rows": 4, "tolerance": 2e-4}}, {"confidence": 0.9}, {"minimum": {"accuracy": 0.71}}):
         assert judged(rule().model_validate(rule().model_dump() | changed)).rule_digest != digest, changed
+
+
+class WithoutScores(Classification):
+    """Classification that cannot score one of the candidate's rows."""
+
+    @property
+    def name(self) -> str:
+        return "classification"
+
+    def score(self, labels: Any, given: Any) -> Any:
+        found = super().score(labels, given)
+        found[7] = math.nan
+        return found
+
+
+def test_a_candidate_whose_scores_are_not_numbers_is_refused_for_that() -> None:
+    verdict = judge(evidence(), rule(), WithoutScores(Settings(), CLASSES), 1)
+    assert failed(verdict) == ["champion"]
+    assert verdict.reason == "the candidate cannot be compared: some of its scores are not finite"
+
+
+def test_where_neither_can_be_met_both_say_so() -> None:
+    gone = Other(CHAMPION, Unknown("it is gone"))
+    assert failed(judged(champion=gone, anchor=gone)) == ["champion", "anchor"]
+    verdict = judged(champion=gone, predictions=Unknown("there are none"))
+    assert failed(verdict) == ["predictions", "minimum.accuracy", "parity", "champion", "champion"]
+    assert verdict.checks[-1].sentence == "the candidate cannot be compared: its predictions cannot be measured"
+
+
+def test_without_a_champion_the_way_out_of_an_anchor_names_no_version() -> None:
+    verdict = judged(champion=None, anchor=Other(ANCHOR, Unknown("it is gone")))
+    assert check_of(verdict, "anchor").sentence == (
+        "anchor v2 cannot be compared with: it is gone; to be held to the champion instead: "
+        '`ratchet registry promote VERSION --anchor --reason "…"`'
+    )
+    unnamed = judged(anchor=Other(None, Unknown("it is gone")))
+    assert check_of(unnamed, "anchor").sentence.startswith("the anchor cannot be compared with: it is gone")
+
+
+def test_only_the_champion_is_the_candidate_itself() -> None:
+    same = other(ANCHOR.changed(digest="sha256:new"), won=80, lost=20)
+    assert failed(judged(anchor=same)) == []
+
+
+def test_no_more_rows_are_asked_of_the_exported_model_than_there_are() -> None:
+    few = slice(0, 3)
+    given = Answers(IDS[few], LABELS[few], probabilities()[few])
+    check = _check_parity(evidence(test_ids=IDS[few], predictions=given, served=probabilities()[few]), rule())
+    assert check.sentence == "the exported model, loaded in a fresh process, answers 3 rows as the trained one did"
+
+
+def test_the_worst_of_all_answers_counts_in_either_direction() -> None:
+    served = probabilities()[:4]
+    served[3, 1] -= np.float32(2e-4)
+    assert failed(judged(served=served)) == ["parity"]
+
+
+def test_how_far_off_is_shown_is_no_more_than_the_bound_if_it_holds() -> None:
+    gate = rule().model_copy(update={"parity": ParityRule(rows=4, tolerance=3e-4)})
+    check = check_of(judged(gate, served=probabilities()[:4] + np.float32(2e-4)), "parity")
+    assert (check.outcome, check.figure) == ("pass", 3e-4)
+    beyond = check_of(judged(served=probabilities()[:4] + np.float32(2e-4)), "parity")
+    assert (beyond.outcome, beyond.figure) == ("fail", 1e-3)
