@@ -118,7 +118,7 @@ def test_thresholds_are_hashes_of_rows_and_all_hashes_where_no_row_is_left():
 
     assert thresholds_of(hashes, (0.4, 0.2, 0.4)) == (30, 40)
     assert thresholds_of(hashes, (0.8, 0.2, 0.0)) == (50, HASHES)
-    with pytest.raises(DataError, match="^5 rows are too few to give the validation part one; add rows"):
+    with pytest.raises(DataError, match=r"^5 rows are too few to give the validation part one; add rows"):
         thresholds_of(hashes, (0.99, 0.005, 0.005))
 
 

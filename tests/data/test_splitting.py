@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.freezing import thresholds_of
 from pipeline.data.frozen_split import HASHES, FrozenSplit
+from pipeline.data.shard_tasks import read_shard
 from pipeline.data.splitting import (
     PARTS,
     SPLIT_SCHEMA,
@@ -27,7 +28,6 @@ from pipeline.data.splitting import (
     split_dataset,
     stable_hash,
 )
-from pipeline.data.shard_tasks import read_shard
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.storage.manifests import read_manifest
@@ -218,7 +218,7 @@ def written(folder: Path, shards: Sequence[dict[str, Sequence[object]]], schema:
 
 
 def split_of_600(tmp_path: Path, params: SplitParams) -> tuple[Path, dict[str, int], list[tuple[int, int]]]:
-    """Split 600 clean rows in two shards, with some rejected ones beside them: the folder, what is returned and told."""
+    """Split 600 clean rows in two shards, beside some rejected ones: the folder, what is returned and told."""
     rows = [
         {
             "id": [f"row-{number}" for number in numbers],
@@ -321,6 +321,6 @@ def test_a_hash_that_is_exactly_a_threshold_is_beyond_it():
 
 
 def test_a_recipe_that_names_no_frozen_split_has_its_own_shares_and_seed():
-    frozen = FrozenSplit.of(STRATIFIED, 7, {name: (1, 2) for name in CLASSES})
+    frozen = FrozenSplit.of(STRATIFIED, 7, dict.fromkeys(CLASSES, (1, 2)))
 
     assert Division.of(STRATIFIED, 1, CLASSES, frozen) == Division(1, [of_shares(STRATIFIED)] * 3)

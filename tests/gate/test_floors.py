@@ -14,10 +14,10 @@ from pipeline.gate.evidence import Unknown
 from pipeline.gate.figures import Figure, Figures, measure
 from pipeline.gate.floors import Held, check_bounds, primary_check
 from pipeline.gate.intervals import Limits, of_mean, of_share
+from pipeline.recipe.task import kind_of
 from pipeline.records.verdict import GateCheck
 from tests.evaluation.made_task import made_task
 from tests.gate.given import CLASSES, ROWS, TASK, answers, rule
-from pipeline.recipe.task import kind_of
 
 MEASURED = measure(answers(), answers(range(20)), TASK)
 AT = "at 95 % confidence (how)"

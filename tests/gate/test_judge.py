@@ -359,7 +359,8 @@ def test_the_checks_say_how_many_rows_and_failures_there_are() -> None:
     assert parity.sentence == ("the exported model, loaded in a fresh process, answers 4 rows as the trained one did")
     off = judged(served=probabilities()[:4] + np.float32(2e-4))
     assert check_of(off, "parity").sentence == (
-        "the exported model, loaded in a fresh process, answers 4 rows differently from the trained one, by more than 0.0001"
+        "the exported model, loaded in a fresh process, answers 4 rows differently from the trained one, "
+        "by more than 0.0001"
     )
     short = judged(served=probabilities()[:3])
     assert check_of(short, "parity").sentence == (

@@ -272,8 +272,8 @@ def test_exactly_the_fewest_rows_are_enough() -> None:
 
 def test_the_rule_of_before_takes_a_loss_that_is_exactly_the_margin() -> None:
     lower = compare(scores(WRONG), met_by(30, 40), confidence=0.95, resamples=2000, seed=(1, 0)).lower
-    for margin, passes in ((-lower, True), (math.nextafter(-lower, 0), False)):
-        verdict = met(won=30, lost=40, name="margin", margin=margin, slice_margin=0.2)
+    for may_be_lost, passes in ((-lower, True), (math.nextafter(-lower, 0), False)):
+        verdict = met(won=30, lost=40, name="margin", margin=may_be_lost, slice_margin=0.2)
         assert check_of(verdict, "margin").has_passed is passes
 
 
@@ -355,7 +355,7 @@ def test_counting_rules_are_refused_for_a_task_whose_answers_are_more_than_right
     better.check(better.Settings(), recipe)
     with made_task() as name:
         other_task = recipe.model_copy(update={"task": Choice(name=name)})
-        said = rf"^gate\.rule: better counts right and wrong answers, and task {name} measures .*; use gate\.rule: \{{name: m"
+        said = rf"^gate\.rule: better counts right and wrong answers, and task {name} measures .*; use gate\.rule: "
         with pytest.raises(UsageError, match=said):
             better.check(better.Settings(), other_task)
 

@@ -48,6 +48,6 @@ def test_what_rows_can_show_at_another_error_and_margin() -> None:
     gain, rows = detectable_gain(counts, error=0.1, total=total), rows_for_gain(counts, 0.01, error=0.1, total=total)
     said = power(counts, 0.1, total)
     assert said == (
-        f"1 000 rows, exactly one of the two right on 1 %: a gain of {100 * round(gain, 3):g} points would be found four times in "
-        f"five; +1 point needs {number(rows)} rows"
+        f"1 000 rows, exactly one of the two right on 1 %: a gain of {100 * round(gain, 3):g} points "
+        f"would be found four times in five; +1 point needs {number(rows)} rows"
     )
