@@ -179,3 +179,12 @@ def test_the_data_sets_of_a_job_are_in_its_folders(job: Job) -> None:
 @pytest.mark.parametrize("key", ["workers", "threads"])
 def test_a_job_has_at_least_one_worker_and_thread(job: Job, key: str) -> None:
     assert_ranges(Job, job.model_dump(), **{key: (1, 100, 0, None)})
+
+
+def test_neither_the_key_nor_the_check_reads_the_data(job: Job) -> None:
+    key = job_key(job)
+    for folder in (*job.training_folders, job.validation_folder):
+        for shard in folder.glob("*.parquet"):
+            shard.write_bytes(b"x" * shard.stat().st_size)
+    assert job_key(job) == key
+    check_job(job)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import TrainParams
 from pipeline.training.schedule import learning_rates
-from pipeline.training.schedules import constant
+from pipeline.training.schedules import constant, cosine
+from tests.ranges import assert_ranges
 
 
 def params(**changes: object) -> TrainParams:
@@ -71,3 +72,15 @@ def test_a_cosine_with_a_floor_falls_from_the_peak_to_the_floor() -> None:
     schedule = {"name": "cosine", "settings": {"floor": 0.5}}
     rates = learning_rates(params(warmup_epochs=0.0, schedule=schedule), 100)
     assert [rates[0], rates[200], rates[-1]] == pytest.approx([0.5, 0.375, 0.25], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "share"), [(0, 0, 1.0), (0, 1, 1.0), (1, 1, 0.2), (5, 10, 0.6), (10, 10, 0.2)]
+)
+def test_the_cosine_is_the_peak_at_first_and_the_floor_after_the_last_step(step: int, steps: int, share: float) -> None:
+    assert cosine.share(cosine.Settings(floor=0.2), step, steps) == pytest.approx(share)
+
+
+def test_a_cosine_falls_to_nothing_unless_told() -> None:
+    assert cosine.Settings().floor == 0.0
+    assert_ranges(cosine.Settings, {}, floor=(0.0, 0.999, -1e-9, 1.0))

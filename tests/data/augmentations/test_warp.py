@@ -107,3 +107,10 @@ def test_the_settings_and_their_ranges():
     assert_ranges(Settings, {}, flip=(0.0, 1.0, -1e-9, 1.001), shift=fraction, scale=fraction)
     assert_ranges(Settings, {}, rotate_deg=(0.0, 180.0, -1e-9, 180.1))
     assert Settings(rotate_deg=0.5).rotate_deg == 0.5
+
+
+@pytest.mark.parametrize("settings", [{"flip": 1.0}, {"shift": 0.2}, {"rotate_deg": 30.0}, {"scale": 0.3}])
+def test_any_one_of_the_settings_is_enough_to_move(settings):
+    pixels = images(50, (9, 7, 1))
+
+    assert not np.array_equal(change(pixels, KEYS, Settings(**settings)), pixels)
