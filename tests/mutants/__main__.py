@@ -124,12 +124,15 @@ class Copies:
         """Return whether tests pass in a free copy, with a mutant in it."""
         copy = self._free.get()
         try:
-            if mutant is not None:
-                (copy / mutant.file).write_text(mutant.code)
-            return _pass(copy, tests, longest_s)
+            if mutant is None:
+                return _pass(copy, tests, longest_s)
+            whole = (copy / mutant.file).read_text()
+            (copy / mutant.file).write_text(mutant.code)
+            try:
+                return _pass(copy, tests, longest_s)
+            finally:
+                (copy / mutant.file).write_text(whole)
         finally:
-            if mutant is not None:
-                shutil.copy2(ROOT / mutant.file, copy / mutant.file)
             self._free.put(copy)
 
 
@@ -198,7 +201,11 @@ def campaign(count: int, seed: int, only: Sequence[str], jobs: int) -> int:
                     print(f"{sum(outcomes.values())} of {len(drawn)}", flush=True)
 
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(run, drawn))
+            try:
+                list(pool.map(run, drawn))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # or leaving the block would wait for all that are left
+                raise
     return _report(outcomes, list(tests), seed, time.monotonic() - begun)
 
 
