@@ -136,7 +136,8 @@ class _Running(ast.NodeTransformer):
 
     Annotations never run, but for those that pydantic reads, nor do imports for the type checker. `__all__` is read by
     the type checker alone. A setting's description is words, as for `recipe/code_digest.py`. That a data class is
-    frozen and that zip is strict refuses code that is not there. A function that ends returns None without saying so.
+    frozen, that zip is strict, that an argument must be given by its name refuse code that is not there. A function
+    that ends returns None without saying so.
     """
 
     def __init__(self) -> None:
@@ -157,6 +158,13 @@ class _Running(ast.NodeTransformer):
         self._is_read.append(is_read)
         self.generic_visit(node)
         self._is_read.pop()
+        return node
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        self.generic_visit(node)
+        node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        node.defaults = [*node.defaults, *(default for default in node.kw_defaults if default is not None)]
+        node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
         return node
 
     def visit_arg(self, node: ast.arg) -> ast.AST:

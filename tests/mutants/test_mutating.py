@@ -49,6 +49,7 @@ def test_a_fault_is_one_small_change(code: str, among_them: str) -> None:
         "def f():\n    return None",
         "x = a",
         "from a import b, c",
+        "def f(a, *, b=c): pass",
         "x = Field(description='how many')",
         "x = zip(a, b, strict=True)",
         "@dataclass(frozen=True)\nclass A:\n    'Words.'",
