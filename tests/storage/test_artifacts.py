@@ -256,3 +256,11 @@ def test_a_disk_is_full_below_one_mib(
     here = os.statvfs_result((4096, 4096, 10**9, 10**9, blocks, *tuple(disk)[5:]))
     monkeypatch.setattr(os, "statvfs", lambda folder: here)
     assert artifacts.is_disk_full(tmp_path) is is_full
+
+
+def test_what_is_published_leaves_no_file_open(tmp_path: Path) -> None:
+    before = list(Path("/proc/self/fd").iterdir())
+    for number in range(3):
+        artifacts.write_file(tmp_path / "x", b"1")
+        publish(tmp_path / "set", {f"{number}": b"1"})
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
