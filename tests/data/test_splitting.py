@@ -324,3 +324,14 @@ def test_a_recipe_that_names_no_frozen_split_has_its_own_shares_and_seed():
     frozen = FrozenSplit.of(STRATIFIED, 7, dict.fromkeys(CLASSES, (1, 2)))
 
     assert Division.of(STRATIFIED, 1, CLASSES, frozen) == Division(1, [of_shares(STRATIFIED)] * 3)
+
+
+def test_a_split_by_hash_counts_the_lost_test_rows_of_all_shards_by_their_labels(tmp_path: Path):
+    split, _, _ = split_of_600(tmp_path, HASH)
+
+    gone = [(0, "test", number, CONFLICT) for number in range(700, 705)]
+    assert read_manifest(split).counts["lost_test_rows"] == lost(*gone, params=HASH)
+
+
+def test_a_part_s_code_takes_a_byte():
+    assert divided(HASH).codes(np.zeros(3, np.int32), digests(range(3))).dtype == np.int8

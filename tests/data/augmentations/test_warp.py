@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.data import warping
 from pipeline.data.augmentations.warp import KINDS, Settings, change
-from pipeline.data.counter_random import row_keys
+from pipeline.data.counter_random import row_keys, uniform
 from tests.data.given import images
 from tests.ranges import assert_ranges
 
@@ -114,3 +114,9 @@ def test_any_one_of_the_settings_is_enough_to_move(settings):
     pixels = images(50, (9, 7, 1))
 
     assert not np.array_equal(change(pixels, KEYS, Settings(**settings)), pixels)
+
+
+def test_the_flip_is_decided_by_the_first_number_of_the_stream(monkeypatch):
+    is_flipped = moves(Settings(flip=0.5), monkeypatch)["flip"] < 0
+
+    assert np.array_equal(is_flipped, uniform(MANY, 0, 1)[:, 0] < 0.5)
