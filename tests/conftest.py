@@ -7,10 +7,18 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # The machines that run this are shared: how long an example took says nothing about the code.
 settings.register_profile("ratchet", deadline=None, max_examples=50)
+# A mutant is noticed or not, always alike; which example is the smallest is no matter.
+settings.register_profile(
+    "mutants",
+    parent=settings.get_profile("ratchet"),
+    phases=[Phase.explicit, Phase.generate],
+    derandomize=True,
+    database=None,
+)
 settings.load_profile("ratchet")
 
 

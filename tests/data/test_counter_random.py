@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
-from pipeline.data.counter_random import copy_keys, mix64, random_words, row_keys, stream_keys, uniform
+from pipeline.data.counter_random import (
+    copy_keys,
+    mix64,
+    normal,
+    normal_levels,
+    random_words,
+    row_keys,
+    stream_keys,
+    uniform,
+)
 
 
 def keys(count: int, seed: int = 1, copy: int = 1) -> np.ndarray:
@@ -36,3 +48,54 @@ def test_streams_of_other_names_are_even_and_uncorrelated():
     assert np.histogram(one, 10, (0, 1))[0] == pytest.approx(2000, abs=200)
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.03
     assert abs(np.corrcoef(one, uniform(plain, 0, 1)[:, 0])[0, 1]) < 0.03
+
+
+def test_numbers_of_a_stream_are_counted_from_any_first():
+    plain = keys(5)
+
+    assert np.array_equal(random_words(plain, 3, 4), random_words(plain, 0, 7)[:, 3:])
+    assert random_words(plain, 0, 7).shape == (5, 7)
+
+
+def test_a_uniform_number_is_the_upper_53_bits():
+    plain = keys(50)
+
+    assert np.array_equal(uniform(plain, 2, 3) * 2**53, random_words(plain, 2, 3) // 2**11)
+
+
+def test_a_row_s_key_is_the_digest_of_its_id_keyed_with_the_seed_and_a_copy_s_is_mixed_from_it():
+    keyed = hashlib.blake2b(b"row 1", digest_size=8, key=(7).to_bytes(8, "little")).digest()
+    [key] = row_keys(["row 1"], 7).tolist()
+
+    assert key == int.from_bytes(keyed, "little")
+    gamma = 0x9E3779B97F4A7C15
+    expected = mix64(np.array([(key + 3 * gamma) % 2**64], np.uint64))
+    assert copy_keys(row_keys(["row 1"], 7), 3).tolist() == expected.tolist()
+
+
+def test_a_stream_s_key_is_mixed_from_the_row_s_and_the_digest_of_its_name():
+    word = int.from_bytes(hashlib.blake2b(b"warp 0", digest_size=8).digest(), "little")
+    plain = keys(3)
+
+    assert stream_keys(plain, "warp 0").tolist() == mix64(plain ^ np.uint64(word)).tolist()
+
+
+@pytest.mark.parametrize("deviation", [0.5, 6.0, 100.0])
+def test_normal_levels_are_the_rounded_quantiles(deviation):
+    levels = normal_levels(deviation)
+    ranks = np.array([0, 1, 9999, 32767, 32768, 65534, 65535])
+
+    expected = [round(NormalDist(0, deviation).inv_cdf((rank + 0.5) / 65536)) for rank in ranks.tolist()]
+    assert levels[ranks].tolist() == expected
+    assert (levels.dtype, levels.shape, levels.flags.writeable) == (np.int16, (65536,), False)
+    assert np.array_equal(levels, -levels[::-1])
+    assert (np.diff(levels) >= 0).all()
+
+
+def test_normal_numbers_take_sixteen_bits_each_of_the_stream():
+    plain = keys(4)
+    words = random_words(plain, 5, 2)
+    picks = np.array([[(int(word) >> 16 * part) & 0xFFFF for word in row for part in range(4)] for row in words])
+
+    for count in (1, 4, 5, 8):
+        assert np.array_equal(normal(plain, 5, count, 9.0), normal_levels(9.0)[picks[:, :count]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.data.freezing import freeze, largest_remainder, thresholds_of
 from pipeline.data.frozen_split import HASHES
-from pipeline.data.splitting import PARTS, Division, assign
+from pipeline.data.splitting import PARTS, Division, assign, of_shares
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.storage import shards
@@ -99,3 +100,57 @@ def test_a_class_with_too_few_rows_is_named(tmp_path: Path):
 def test_rows_of_other_classes_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="of other classes"):
         freeze(write_clean(tmp_path / "clean", 9), classes=["b", "a"], params=STRATIFIED, seed=3, before=None)
+
+
+@given(rows=st.integers(0, 1000), shares=st.lists(st.integers(1, 100), min_size=1, max_size=5))
+def test_rows_that_are_left_go_to_the_largest_remainders_of_equal_ones_to_the_first(rows, shares):
+    fractions = [Fraction(share, sum(shares)) for share in shares]
+    left = [(rows * share) % 1 for share in fractions]
+    counts = [int(rows * share) for share in fractions]
+    for part in sorted(range(len(shares)), key=lambda part: (-left[part], part))[: rows - sum(counts)]:
+        counts[part] += 1
+
+    assert largest_remainder(rows, fractions) == counts
+
+
+def test_thresholds_are_hashes_of_rows_and_all_hashes_where_no_row_is_left():
+    hashes = np.array([50, 10, 40, 20, 30], np.uint64)
+
+    assert thresholds_of(hashes, (0.4, 0.2, 0.4)) == (30, 40)
+    assert thresholds_of(hashes, (0.8, 0.2, 0.0)) == (50, HASHES)
+    with pytest.raises(DataError, match=r"^5 rows are too few to give the validation part one; add rows"):
+        thresholds_of(hashes, (0.99, 0.005, 0.005))
+
+
+def test_what_is_moved_is_counted_against_what_is_in_force(tmp_path: Path):
+    clean = write_clean(tmp_path / "clean", 200)
+    found = freeze(clean, classes=CLASSES, params=STRATIFIED, seed=3, before=None)
+    labels = np.arange(200, dtype=np.int32) % 2
+    parts = ["test" if number % 5 == 0 else "train" for number in range(200)]
+    now = Division(3, [of_shares(STRATIFIED)] * 2)
+    then = Division(3, [found.split.thresholds[name] for name in CLASSES])
+    both = [assign(parts, labels, digests(range(200)), STRATIFIED, division) for division in (now, then)]
+    assert found.moved == (both[0] != both[1]).sum()
+    assert found.split.seed == 3
+
+    # The file is there, and the recipe does not name it yet: its own shares and seed are in force.
+    again = freeze(clean, classes=CLASSES, params=STRATIFIED, seed=5, before=found.split)
+    with_5 = assign(parts, labels, digests(range(200)), STRATIFIED, Division(5, [of_shares(STRATIFIED)] * 2))
+    assert again.moved == (with_5 != both[1]).sum()
+    assert (again.split, again.added) == (found.split, ())
+
+
+def test_a_class_that_is_added_was_divided_by_its_shares_until_then(tmp_path: Path):
+    before = freeze(write_clean(tmp_path / "clean", 200), classes=CLASSES, params=STRATIFIED, seed=3, before=None)
+    in_force = STRATIFIED.model_copy(update={"frozen": "mine"})
+    more = write_clean(tmp_path / "grown", 400, ["a", "b", "c"])
+    found = freeze(more, classes=["a", "b", "c"], params=in_force, seed=99, before=before.split)
+    labels = np.arange(400, dtype=np.int32) % 3
+    parts = ["test" if number % 5 == 0 else "train" for number in range(400)]
+    known = [before.split.thresholds["a"], before.split.thresholds["b"], of_shares(STRATIFIED)]
+    both = [
+        assign(parts, labels, digests(range(400)), in_force, Division(3, list(by_class)))
+        for by_class in (known, found.split.thresholds.values())
+    ]
+    assert found.moved == (both[0] != both[1]).sum()
+    assert (both[0] != both[1])[labels != 2].sum() == 0

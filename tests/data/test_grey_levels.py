@@ -46,3 +46,24 @@ def test_large_images_do_not_overflow():
     mean, std = image_sums(white).mean_and_std()
 
     assert (mean[0], std[0]) == (255, 0)
+
+
+@pytest.mark.parametrize("side", [181, 182, 183])
+def test_white_images_around_the_largest_that_is_added_up_in_32_bits_are_white(side):
+    mean, std = image_sums(np.full((2, side, side, 1), 255, np.uint8)).mean_and_std()
+
+    assert mean.tolist() == [255, 255]
+    assert std.tolist() == [0, 0]
+
+
+def test_sums_of_images_are_counted_by_channel():
+    pixels = images(6, (5, 4, 3))
+    sums = image_sums(pixels)
+    found = ChannelSums.of(sums) + ChannelSums.of(image_sums(pixels[:2]))
+
+    wide = np.concatenate([pixels, pixels[:2]]).astype(int)
+    assert sums.pixels == 20
+    assert (found.images, found.pixels) == (8, 160)
+    assert found.total == tuple(wide.sum(axis=(0, 1, 2)).tolist())
+    assert found.squares == tuple((wide**2).sum(axis=(0, 1, 2)).tolist())
+    assert all(type(total) is int for total in found.total)

@@ -9,10 +9,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.data import normalizing
 from pipeline.data.feature_kinds import fitted, raw_schema
-from pipeline.data.normalizing import NormalizedShard, ShardToNormalize, normalize_shard
+from pipeline.data.features.image import raw_columns
+from pipeline.data.normalizing import (
+    NormalizedShard,
+    ShardToNormalize,
+    _columns,
+    _finish_part,
+    _tasks,
+    normalize_dataset,
+    normalize_shard,
+)
 from pipeline.errors import DataError
-from pipeline.storage.shards import array_of, prepared_schema, shard_name, write_shard
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
 from tests.data.given import image_columns, image_specs, images, raw_row, raw_table
 
 FEATURES = image_specs((8, 8, 1), (8, 8))
@@ -81,3 +92,75 @@ def test_a_split_of_other_rows_is_refused(folders: Path, ids: list[str]):
 
     with pytest.raises(DataError, match=r"its rows are not those of data/clean; run stage split again"):
         normalized(folders)
+
+
+def test_only_what_is_needed_of_a_clean_row_is_read():
+    names = _columns(FEATURES)
+
+    assert names[:2] == ["id", "label"]
+    assert set(names[2:]) == set(raw_columns("image"))
+
+
+def test_pieces_of_a_shard_are_prepared_one_by_one_and_come_to_the_same(folders: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = normalized(folders)
+    rows = {part: written(folders, part, number) for part, number in (("train", 0), ("test", 4))}
+    monkeypatch.setattr(normalizing, "_BLOCK_BYTES", 64)
+
+    pieces = normalized(folders)
+
+    assert {part: len(each) for part, each in whole.partials.items()} == {"train": 1, "test": 1}
+    assert {part: len(each) for part, each in pieces.partials.items()} == {"train": 2, "test": 1}
+    assert fitted(FEATURES, pieces.partials["train"]) == fitted(FEATURES, whole.partials["train"])
+    assert {part: written(folders, part, number) for part, number in (("train", 0), ("test", 4))} == rows
+
+
+def test_a_part_s_shards_are_numbered_without_gaps(tmp_path: Path):
+    schema = pa.schema([("id", pa.string()), ("part", pa.string())])
+    (tmp_path / "split").mkdir()
+    entries = []
+    for number, parts in enumerate((["train"], ["test", "train"], ["validation", "validation"], ["test"])):
+        table = pa.table({"id": [f"{number}-{n}" for n in range(len(parts))], "part": parts}, schema)
+        entries.append(write_shard(tmp_path / "split", number, schema, [table]))
+    finish_dataset(tmp_path / "split", entries, schema, counts={})
+
+    assert _tasks(tmp_path / "split", read_manifest(tmp_path / "split")) == [
+        ShardToNormalize(0, {"train": 0}),
+        ShardToNormalize(1, {"train": 1, "test": 0}),
+        ShardToNormalize(2, {"validation": 0}),
+        ShardToNormalize(3, {"test": 1}),
+    ]
+
+
+def test_a_part_s_manifest_has_its_shards_its_features_as_fitted_and_its_rows_by_class(folders: Path):
+    done = [normalized(folders), NormalizedShard({}, {}, {})]
+    learned = fitted(FEATURES, done[0].partials["train"])
+    (folders / "prepared" / "train" / ".attempt-killed").mkdir()
+    for part in ("train", "test"):
+        _finish_part(folders / "prepared" / part, part, done, learned, ["a", "b", "c"])
+
+    train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
+    assert (train.rows, test.rows) == (2, 1)
+    assert train.files == (done[0].entries["train"],)
+    assert train.features == test.features == learned
+    assert train.counts == {"classes": {"a": 2, "b": 0, "c": 0}}
+    assert test.counts == {"classes": {"a": 0, "b": 1, "c": 0}}
+    assert not (folders / "prepared" / "train" / ".attempt-killed").exists()
+
+
+@pytest.mark.parametrize("rows", [(3, 2), (2, 3)])
+def test_a_split_with_other_shards_is_refused_before_any_work(tmp_path: Path, rows: tuple[int, int]):
+    schema = pa.schema([("id", pa.string())])
+    for name, count in zip(("clean", "split"), rows, strict=True):
+        (tmp_path / name).mkdir()
+        entry = write_shard(tmp_path / name, 0, schema, [pa.table({"id": [str(n) for n in range(count)]}, schema)])
+        finish_dataset(tmp_path / name, [entry], schema, counts={})
+
+    with pytest.raises(DataError, match=r"split: its shards are not those of .*clean; run stage split again"):
+        normalize_dataset(
+            None,  # type: ignore[arg-type] # no session is asked
+            tmp_path / "clean",
+            tmp_path / "split",
+            tmp_path / "prepared",
+            features=FEATURES,
+            on_progress=lambda done, rows: None,
+        )

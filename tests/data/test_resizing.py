@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.data import resizing
 from pipeline.data.resizing import resampling_weights, resize
 from tests.data.given import images
 
@@ -61,3 +62,33 @@ def test_resize_does_not_depend_on_the_batch(order, cut):
     parts = [resize(pixels[part], 8, 9) for part in np.split(np.array(order), [cut])]
 
     assert np.array_equal(np.concatenate(parts), whole[order])
+
+
+def test_resizing_is_the_weighted_mean_of_rows_and_columns_rounded_half_up():
+    pixels = images(3, (13, 11, 3))
+    rows, columns = resampling_weights(13, 8), resampling_weights(11, 15)
+    exact = np.einsum("hi,nijc,wj->nhwc", rows, pixels.astype(float), columns)
+
+    assert np.array_equal(resize(pixels, 8, 15), np.floor(exact + 0.5))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 8 * 20 * 15 * 3, 8 * 20 * 15 * 3 * 2, 10**9])
+def test_how_many_images_are_resized_at_once_is_no_matter(monkeypatch, block_bytes):
+    pixels = images(5, (13, 11, 3))
+    together = resize(pixels, 20, 15)
+    monkeypatch.setattr(resizing, "_BLOCK_BYTES", block_bytes)
+
+    assert np.array_equal(resize(pixels, 20, 15), together)
+
+
+@pytest.mark.parametrize("size", [(9, 8), (8, 7)])
+def test_an_image_of_which_one_side_fits_is_resized_along_the_other(size):
+    found = resize(images(2), *size)
+
+    assert found.shape == (2, *size, 1)
+    assert found.dtype == np.uint8
+
+
+def test_weights_are_not_to_be_written_to():
+    with pytest.raises(ValueError, match="read-only"):
+        resampling_weights(3, 2)[0, 0] = 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.data.warping import affine, warp
+from pipeline.data import warping
+from pipeline.data.warping import Affine, affine, warp
 
 
 def images(count: int, shape: tuple[int, int, int] = (9, 7, 1), seed: int = 0) -> np.ndarray:
@@ -76,3 +77,97 @@ def test_the_warp_is_within_a_grey_level_of_floating_point():
 
     # Weights of 1/256 are off by up to 1/256 along each axis, of a difference of up to 255; then comes the rounding.
     assert np.abs(warped - (upper * (1 - down) + lower * down)).max() <= 2.5
+
+
+def by_hand(pixels: np.ndarray, moved: Affine) -> np.ndarray:
+    """The warp of one-channel images, pixel by pixel, in whole numbers as its docstrings say."""
+    images, height, width, _ = pixels.shape
+    warped = np.zeros_like(pixels)
+
+    def level(image: int, row: int, column: int) -> int:
+        is_inside = 0 <= row < height and 0 <= column < width
+        return int(pixels[image, row, column, 0]) if is_inside else 0
+
+    def fixed(along: float, across: float, most: int) -> int:
+        return min(max(int(np.rint(along * 2**16)) + int(np.rint(across * 2**16)), 0), most * 2**16)
+
+    for image in range(images):
+        for row in range(height):
+            for column in range(width):
+                x, y = column - (width - 1) / 2, row - (height - 1) / 2
+                along_x = moved.xx[image] * x + moved.x0[image] + (width - 1) / 2 + 1
+                along_y = moved.yx[image] * x + moved.y0[image] + (height - 1) / 2 + 1
+                source_x = fixed(along_x, moved.xy[image] * y, width + 1)
+                source_y = fixed(along_y, moved.yy[image] * y, height + 1)
+                left, top = (source_x >> 16) - 1, (source_y >> 16) - 1
+                right, down = source_x >> 8 & 255, source_y >> 8 & 255
+                upper = level(image, top, left) * (256 - right) + level(image, top, left + 1) * right
+                lower = level(image, top + 1, left) * (256 - right) + level(image, top + 1, left + 1) * right
+                warped[image, row, column, 0] = upper * (256 - down) + lower * down + 2**15 >> 16
+    return warped
+
+
+def any_move(images: int) -> Affine:
+    """A different move of each image, some far out."""
+    generator = np.random.default_rng(3)
+    return affine(
+        generator.random(images) < 0.5,
+        2 ** generator.uniform(-1, 1, images),
+        generator.uniform(-4, 4, images),
+        generator.uniform(-6, 6, images),
+        generator.uniform(-6, 6, images),
+    )
+
+
+@pytest.mark.parametrize("shape", [(9, 7, 1), (6, 11, 1), (1, 5, 1), (5, 1, 1)])
+def test_every_pixel_is_the_one_that_is_worked_out_by_hand(shape):
+    pixels, moved = images(12, shape), any_move(12)
+
+    assert np.array_equal(warp(pixels, moved), by_hand(pixels, moved))
+
+
+def test_white_stays_white_and_the_border_fades_to_black():
+    white = np.full((40, 9, 7, 1), 255, np.uint8)
+    moved = any_move(40)
+
+    warped = warp(white, moved)
+    assert np.array_equal(warped, by_hand(white, moved))
+    assert warped.max() == 255
+    assert warped.min() == 0
+
+
+def test_each_channel_is_warped_as_an_image_of_its_own():
+    pixels, moved = images(5, (9, 7, 3)), any_move(5)
+
+    for channel in range(3):
+        one = warp(np.ascontiguousarray(pixels[..., channel : channel + 1]), moved)
+        assert np.array_equal(warp(pixels, moved)[..., channel : channel + 1], one)
+
+
+@pytest.mark.parametrize("block_pixels", [1, 63, 64, 190, 10_000])
+def test_an_image_s_warp_does_not_depend_on_its_batch(monkeypatch, block_pixels):
+    pixels, moved = images(12), any_move(12)
+    together = warp(pixels, moved)
+    monkeypatch.setattr(warping, "_BLOCK_PIXELS", block_pixels)
+
+    assert np.array_equal(warp(pixels, moved), together)
+
+
+def test_the_moves_are_undone_in_turn():
+    """Flip, enlarge, rotate, shift: a point that goes through them comes back to where it was."""
+    generator = np.random.default_rng(5)
+    is_flipped, scale, angle = (
+        generator.random(50) < 0.5,
+        2 ** generator.uniform(-1, 1, 50),
+        generator.uniform(-3, 3, 50),
+    )
+    shift_x, shift_y, x, y = generator.uniform(-5, 5, (4, 50))
+    flipped = np.where(is_flipped, -x, x) * scale
+    enlarged = y * scale
+    turned_x = np.cos(angle) * flipped - np.sin(angle) * enlarged + shift_x
+    turned_y = np.sin(angle) * flipped + np.cos(angle) * enlarged + shift_y
+
+    back = affine(is_flipped, scale, angle, shift_x, shift_y)
+
+    assert back.xx * turned_x + back.xy * turned_y + back.x0 == pytest.approx(x)
+    assert back.yx * turned_x + back.yy * turned_y + back.y0 == pytest.approx(y)

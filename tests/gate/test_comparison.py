@@ -139,3 +139,55 @@ def test_any_confidence_has_a_limit(confidence):
     right = np.random.default_rng(5).random((2, 50)).round()
     found = compare(right[0], right[1], seed=(1, 0), confidence=confidence, resamples=100)
     assert -1 <= found.lower <= found.difference
+
+
+def test_each_slice_of_each_column_has_a_stream_of_its_own():
+    generator = np.random.default_rng(1)
+    candidate, champion = generator.normal(size=(2, 60))
+    thirds = np.arange(60) % 3
+    slices = {
+        "class": Slices(("a", "b"), (thirds > 0).astype(int)),
+        "size": Slices(("x", "y", "z"), thirds),
+        "all": Slices(("w",), np.zeros(60, int)),
+    }
+    found = compare_slices(slices, candidate, champion, seed=9, **RULE)
+    streams = {
+        ("class", "a"): 1,
+        ("class", "b"): 2,
+        ("size", "x"): 3,
+        ("size", "y"): 4,
+        ("size", "z"): 5,
+        ("all", "w"): 6,
+    }
+    for (column, name), stream in streams.items():
+        rows = slices[column].number_of == slices[column].names.index(name)
+        assert found[column][name] == compare(candidate[rows], champion[rows], seed=(9, stream), **RULE)
+
+
+def test_another_seed_or_stream_draws_other_resamples():
+    candidate, champion = np.random.default_rng(1).normal(size=(2, 60))
+    limits = {compare(candidate, champion, seed=seed, **RULE).lower for seed in ((1, 0), (2, 0), (1, 1))}
+    assert len(limits) == 3
+
+
+def test_what_was_found_says_which_rows_were_won_and_lost():
+    found = compare(np.array([1.0, 0.5, 0.0, 0.2]), np.array([0.0, 0.0, 0.5, 0.2]), seed=(1, 0), **RULE)
+    assert (found.rows, found.won, found.lost) == (4, 2, 1)
+    assert found.difference == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("resamples", "confidence", "rank"), [(500, 0.95, 25), (39, 0.95, 2), (10, 0.95, 1), (100, 0.9, 10)]
+)
+def test_the_limit_is_the_rank_th_smallest_of_the_resamples(resamples, confidence, rank):
+    candidate, champion = np.random.default_rng(1).normal(size=(2, 60))
+    sums = np.sort(np.concatenate(list(comparison._resampled_sums(candidate - champion, resamples, (1, 0)))))
+    found = compare(candidate, champion, seed=(1, 0), confidence=confidence, resamples=resamples)
+    assert len(sums) == resamples
+    assert found.lower == min(sums[rank - 1] / 60, found.difference)
+
+
+def test_without_rows_there_is_no_difference_either():
+    found = compare(np.empty(0), np.empty(0), seed=(1, 0), **RULE)
+    assert (found.won, found.lost) == (0, 0)
+    assert np.isnan(found.difference)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError, StorageError, TryAgain, UsageError
-from pipeline.gate.evidence import Answers, Unknown, known, predictions_problem
+from pipeline.gate.evidence import Answers, Unknown, answers_problem, known, predictions_problem
 from pipeline.records.metrics import MetricsReport
 from pipeline.storage.record_files import read_record, write_record
-from tests.gate.given import LABELS, METRICS, ROWS, TASK, answers, evidence, failed, judged, probabilities
+from tests.gate.given import IDS, LABELS, METRICS, ROWS, TASK, answers, evidence, failed, judged, probabilities
 
 
 @pytest.fixture
@@ -154,3 +154,41 @@ def test_a_single_answer_that_is_no_probability_is_a_problem() -> None:
     given[3] = [0.5, 0.6]
     said = str(problem(answers(answers=given)))
     assert "the model's answer for row 3 is no probability distribution (sum 1.1)" in said
+
+
+def test_a_file_that_is_missing_says_something_about_the_model_and_one_that_cannot_be_read_does_not() -> None:
+    def raising(cause: Exception) -> StorageError:
+        error = StorageError("x: cannot be read")
+        error.__cause__ = cause
+        return error
+
+    def ask(error: Exception) -> int:
+        raise error
+
+    missing, broken = raising(FileNotFoundError()), raising(PermissionError())
+    assert known(lambda: ask(missing), lambda error: f"because {error}") == Unknown("because x: cannot be read")
+    with pytest.raises(StorageError):
+        known(lambda: ask(broken), str)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (answers(ids=IDS[:-1]), "the ids of the predictions are not those of the test rows"),
+        (answers(ids=[*IDS[:-1], "other"]), "the ids of the predictions are not those of the test rows"),
+        (answers(labels=1 - LABELS), "the labels of the predictions are not those of the test rows"),
+        (answers(labels=LABELS[:-1]), "there are 2000 predictions, the test part has 2000 rows"),
+    ],
+)
+def test_each_problem_of_predictions_is_named(given: Answers, said: str) -> None:
+    assert problem(given) == said
+
+
+def test_without_test_rows_that_is_the_problem() -> None:
+    none = Answers([], LABELS[:0], probabilities()[:0])
+    assert predictions_problem(none, evidence(test_ids=[], test_labels=LABELS[:0]), TASK) == "there are no test rows"
+
+
+def test_answers_that_can_be_measured_have_no_problem() -> None:
+    assert answers_problem(answers(), TASK) is None
+    assert answers_problem(answers(answers=probabilities() * 3), TASK) is not None

@@ -179,3 +179,37 @@ def test_what_says_nothing_about_a_model_is_raised(left: Left) -> None:
     left.serve = serve
     with pytest.raises(TryAgain):
         left.gathered()
+
+
+def test_an_anchor_that_could_not_be_fetched_is_unknown_even_if_it_is_the_champion_s_model(left: Left) -> None:
+    same = Identity(name="pets", version=3, digest=stored.digest(left.root / "champion"))
+    write_record(
+        left.root / "anchor" / ANCHOR_FILE, Champion(identity=same, registry="local", problem="its tag is damaged")
+    )
+    found = left.gathered().anchor
+    assert found == Other(same, Unknown("its tag is damaged"))
+
+
+def test_the_answers_to_the_training_rows_are_those_that_are_given(left: Left) -> None:
+    train = answers(range(7))
+    found = gather(
+        candidate=left.root / "candidate",
+        champion=left.root / "champion",
+        anchor=left.root / "anchor",
+        metrics=left.root / "metrics.json",
+        test=Rows(list(left.answers.ids), LABELS, {"image": np.zeros((ROWS, 2, 2, 1), np.uint8)}),
+        answers=left.answers,
+        train=train,
+        queries=ModelQueries(left.predict, left.serve, left.in_words),
+        task=TASK,
+    )
+    assert found.train is train
+
+
+@pytest.mark.parametrize("role", ["champion", "anchor"])
+def test_where_one_is_named_and_the_other_never_was_the_one_is_asked(left: Left, role: str) -> None:
+    file = {"champion": CHAMPION_FILE, "anchor": ANCHOR_FILE}[role]
+    write_record(left.root / role / file, Champion(identity=None, registry="local"))
+    [other_role] = {"champion", "anchor"} - {role}
+    assert asked(left) == [other_role, "export"]
+    assert getattr(left.gathered(), role) is None

@@ -150,3 +150,67 @@ def test_a_lower_limit_holds_the_truth_when_few_rows_are_lost(expected, base):
         truth = (1 - expected / rows) * (0.99 if base == "noisy" else 1.0)
         held += intervals.of_mean(values, seed=(trial,), low=0, high=1, **RULE).low <= truth
     assert held / 300 >= 0.92
+
+
+@pytest.mark.parametrize(("confidence", "needed"), [(0.95, 400), (0.99, 2000), (0.9, 200), (0.9999, 200_000)])
+def test_the_fewest_resamples_are_named(confidence, needed):
+    with pytest.raises(ValueError, match=rf"^{needed - 1} resamples, needed are at least {needed} at a confidence of"):
+        intervals.of_mean(np.ones(9), confidence, needed - 1, SEED)
+
+
+def test_the_limits_are_those_of_the_studentized_resamples_and_what_may_be_unseen():
+    values = np.random.default_rng(1).random(40)
+    mean, deviation = values.mean(), values.std()
+    drawn = values[np.random.default_rng(SEED).integers(0, 40, size=(400, 40))]
+    far = np.sort((drawn.mean(axis=1) - mean) / drawn.std(axis=1))
+    limits = intervals.of_mean(values, seed=SEED, **RULE)
+    rank = 20  # of 400 resamples, 5 % of 401
+    assert limits.low == pytest.approx(mean - far[400 - rank] * deviation)
+    assert limits.high == pytest.approx(mean - far[rank - 1] * deviation)
+    unseen = 1 - 0.05 ** (1 / 40)
+    known = intervals.of_mean(values, seed=SEED, low=-3.0, high=4.0, **RULE)
+    assert known.low == pytest.approx(limits.low - unseen * (mean + 3))
+    assert known.high == pytest.approx(limits.high + unseen * (4 - mean))
+
+
+def test_a_range_that_the_rows_leave_does_not_pull_a_limit_inwards():
+    values = np.random.default_rng(1).random(40)
+    inside = intervals.of_mean(values, seed=SEED, low=float(values.min()), high=float(values.max()), **RULE)
+    outside = intervals.of_mean(values, seed=SEED, low=0.2, high=0.8, **RULE)
+    assert outside.low == max(inside.low, 0.2)
+    assert outside.high == min(inside.high, 0.8)
+
+
+def test_limits_say_how_they_were_found():
+    assert intervals.of_share(3, 9, 0.95).how == "Clopper–Pearson"
+    for values in (np.random.default_rng(1).random(9), np.ones(9), np.empty(0)):
+        assert intervals.of_mean(values, seed=SEED, **RULE).how == "studentized bootstrap"
+
+
+def test_a_spread_that_is_rounding_is_none():
+    flat = np.full(50, 1e6)
+    flat[0] += 1e-5
+    limits = intervals.of_mean(flat, seed=SEED, low=0.0, high=2e6, **RULE)
+    unseen = 1 - 0.05 ** (1 / 50)
+    assert (limits.low, limits.high) == pytest.approx((1e6 - unseen * 1e6, 1e6 + unseen * 1e6), rel=1e-12)
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(8192, 8192), (8193, 8192), (20_000, 8192)])
+def test_only_more_than_8192_rows_are_pooled_and_into_groups_as_equal_as_can_be(rows, groups):
+    values = np.arange(rows, dtype=float)
+    pooled = intervals._pooled(values, np.random.default_rng(0))
+    assert len(pooled) == groups
+    assert (pooled is values) == (rows == 8192)
+    if rows == 20_000:
+        ones = intervals._pooled(np.append(np.zeros(19_999), 1.0), np.random.default_rng(0))
+        # Groups have 2 or 3 rows, and each counts as much as rows / groups: the sum over all stays what it was.
+        assert ones.sum() * rows / groups == pytest.approx(1.0)
+
+
+def test_resamples_of_many_rows_are_drawn_some_at_a_time():
+    values = np.random.default_rng(4).random(300)
+    drawn = list(intervals._drawn(values, 15_000, np.random.default_rng(1)))
+    assert [len(means) for means, _ in drawn] == [6990, 6990, 1020]
+    for means, deviations in drawn:
+        assert means.mean() == pytest.approx(values.mean(), abs=0.002)
+        assert deviations.mean() == pytest.approx(values.std(), abs=0.002)

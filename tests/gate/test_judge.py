@@ -12,8 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
+from pipeline.evaluation.tasks.classification import Settings
+from pipeline.evaluation.tasks.classification import Task as Classification
 from pipeline.gate.evidence import Answers, Other, Unknown
-from pipeline.gate.judge import judge
+from pipeline.gate.intervals import of_share
+from pipeline.gate.judge import _check_parity, judge
+from pipeline.recipe.recipe import ParityRule
 from pipeline.recipe.task import RowValues
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import Verdict
@@ -338,3 +342,136 @@ def test_a_failed_check_cannot_be_called_a_promotion() -> None:
     value = judged(served=Unknown("it does not answer")).to_json() | {"outcome": "promote"}
     with pytest.raises(DataError, match="contradicts its checks"):
         Verdict.from_json(value, "verdict.json")
+
+
+def test_a_floor_holds_where_its_limit_is_exactly_the_bound_and_not_for_the_next_number() -> None:
+    low = of_share(1900, ROWS, 0.95).low
+    for bound, holds in ((low, True), (math.nextafter(low, 1), False)):
+        check = check_of(judged(rule(bounds={"minimum": {"accuracy": bound}})), "minimum.accuracy")
+        assert check.has_passed is holds, bound
+
+
+def test_a_ceiling_holds_where_its_limit_is_exactly_the_bound_and_not_for_the_next_number() -> None:
+    high = 0.99 - of_share(1900, ROWS, 0.95).low
+    for bound, holds in ((high, True), (math.nextafter(high, 0), False)):
+        bounds = {"minimum": {"accuracy": 0.7}, "maximum": {"overfit": bound}}
+        assert check_of(judged(rule(bounds=bounds)), "maximum.overfit").has_passed is holds, bound
+
+
+def test_answers_of_the_exported_model_may_differ_by_the_tolerance_and_no_more() -> None:
+    gap = 2.0**-12
+    served = probabilities()[:4] + np.float32(gap)
+    for tolerance, holds in ((gap, True), (math.nextafter(gap, 0), False)):
+        gate = rule().model_copy(update={"parity": ParityRule(rows=4, tolerance=tolerance)})
+        check = check_of(judged(gate, served=served), "parity")
+        assert check.has_passed is holds, tolerance
+
+
+def test_how_far_the_exported_model_is_off_is_shown_as_a_power_of_ten_that_is_no_less() -> None:
+    def shown(gap: float) -> float | int | None:
+        return check_of(judged(served=probabilities()[:4] + np.float32(gap)), "parity").figure
+
+    assert [shown(gap) for gap in (0.0, 2.0**-20, 2.0**-16, 2.0**-14, 2.0**-10)] == [1e-6, 1e-6, 1e-4, 1e-4, 1e-3]
+    assert shown(2.0**-17) == 1e-5
+
+
+def test_the_checks_say_how_many_rows_and_failures_there_are() -> None:
+    verdict = judged()
+    predictions, parity = check_of(verdict, "predictions"), check_of(verdict, "parity")
+    assert (predictions.figure, predictions.bound) == (ROWS, ROWS)
+    assert predictions.sentence == "2 000 predictions, one for each test row, and the metrics are theirs"
+    assert parity.bound == 1e-4
+    assert parity.sentence == ("the exported model, loaded in a fresh process, answers 4 rows as the trained one did")
+    off = judged(served=probabilities()[:4] + np.float32(2e-4))
+    assert check_of(off, "parity").sentence == (
+        "the exported model, loaded in a fresh process, answers 4 rows differently from the trained one, "
+        "by more than 0.0001"
+    )
+    short = judged(served=probabilities()[:3])
+    assert check_of(short, "parity").sentence == (
+        "the exported model answers [3, 2] for 4 rows, training answered [4, 2]"
+    )
+    assert check_of(judged(predictions=Unknown("none")), "predictions").bound == ROWS
+
+
+def test_no_check_without_a_figure_shows_one() -> None:
+    verdict = judged(champion=None, anchor=other(ANCHOR, 80, 20), served=Unknown("no"), metrics=Unknown("none"))
+    for name in ("champion", "parity", "predictions"):
+        assert check_of(verdict, name).figure is None
+    assert check_of(verdict, "champion").bound is None
+
+
+def test_other_test_rows_have_another_digest() -> None:
+    digest = judged().test_digest
+    renamed = [*IDS[:-1], "other"]
+    assert judged(test_ids=renamed, predictions=answers(ids=renamed)).test_digest != digest
+    assert judged(test_labels=1 - LABELS, predictions=answers(labels=1 - LABELS)).test_digest != digest
+
+
+def test_another_tolerance_or_confidence_has_another_digest_of_the_rule() -> None:
+    digest = judged().rule_digest
+    for changed in ({"parity": {"rows": 4, "tolerance": 2e-4}}, {"confidence": 0.9}, {"minimum": {"accuracy": 0.71}}):
+        assert judged(rule().model_validate(rule().model_dump() | changed)).rule_digest != digest, changed
+
+
+class WithoutScores(Classification):
+    """Classification that cannot score one of the candidate's rows."""
+
+    @property
+    def name(self) -> str:
+        return "classification"
+
+    def score(self, labels: Any, given: Any) -> Any:
+        found = super().score(labels, given)
+        found[7] = math.nan
+        return found
+
+
+def test_a_candidate_whose_scores_are_not_numbers_is_refused_for_that() -> None:
+    verdict = judge(evidence(), rule(), WithoutScores(Settings(), CLASSES), 1)
+    assert failed(verdict) == ["champion"]
+    assert verdict.reason == "the candidate cannot be compared: some of its scores are not finite"
+
+
+def test_where_neither_can_be_met_both_say_so() -> None:
+    gone = Other(CHAMPION, Unknown("it is gone"))
+    assert failed(judged(champion=gone, anchor=gone)) == ["champion", "anchor"]
+    verdict = judged(champion=gone, predictions=Unknown("there are none"))
+    assert failed(verdict) == ["predictions", "minimum.accuracy", "parity", "champion", "champion"]
+    assert verdict.checks[-1].sentence == "the candidate cannot be compared: its predictions cannot be measured"
+
+
+def test_without_a_champion_the_way_out_of_an_anchor_names_no_version() -> None:
+    verdict = judged(champion=None, anchor=Other(ANCHOR, Unknown("it is gone")))
+    assert check_of(verdict, "anchor").sentence == (
+        "anchor v2 cannot be compared with: it is gone; to be held to the champion instead: "
+        '`ratchet registry promote VERSION --anchor --reason "…"`'
+    )
+    unnamed = judged(anchor=Other(None, Unknown("it is gone")))
+    assert check_of(unnamed, "anchor").sentence.startswith("the anchor cannot be compared with: it is gone")
+
+
+def test_only_the_champion_is_the_candidate_itself() -> None:
+    same = other(ANCHOR.changed(digest="sha256:new"), won=80, lost=20)
+    assert failed(judged(anchor=same)) == []
+
+
+def test_no_more_rows_are_asked_of_the_exported_model_than_there_are() -> None:
+    few = slice(0, 3)
+    given = Answers(IDS[few], LABELS[few], probabilities()[few])
+    check = _check_parity(evidence(test_ids=IDS[few], predictions=given, served=probabilities()[few]), rule())
+    assert check.sentence == "the exported model, loaded in a fresh process, answers 3 rows as the trained one did"
+
+
+def test_the_worst_of_all_answers_counts_in_either_direction() -> None:
+    served = probabilities()[:4]
+    served[3, 1] -= np.float32(2e-4)
+    assert failed(judged(served=served)) == ["parity"]
+
+
+def test_how_far_off_is_shown_is_no_more_than_the_bound_if_it_holds() -> None:
+    gate = rule().model_copy(update={"parity": ParityRule(rows=4, tolerance=3e-4)})
+    check = check_of(judged(gate, served=probabilities()[:4] + np.float32(2e-4)), "parity")
+    assert (check.outcome, check.figure) == ("pass", 3e-4)
+    beyond = check_of(judged(served=probabilities()[:4] + np.float32(2e-4)), "parity")
+    assert (beyond.outcome, beyond.figure) == ("fail", 1e-3)

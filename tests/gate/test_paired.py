@@ -112,6 +112,32 @@ def test_an_equal_model_has_power_from_the_rows_that_it_is_told_to_need(counts, 
     assert paired.has_power(counts, margin, z) == (counts.rows >= rows)
 
 
+@given(tables(), margins)
+def test_an_equal_model_has_power_at_exactly_its_own_score(counts, margin):
+    half = (counts.won + counts.lost) / 2
+    z = paired.tango(half, half, counts.rows, margin)
+    assert paired.has_power(counts, margin, z)
+    assert not paired.has_power(counts, margin, math.nextafter(z, math.inf))
+
+
+def test_one_row_has_power_of_its_own():
+    assert paired.has_power(Counts(1, 0, 0), 0.4, 0.5)
+
+
+@given(tables(), margins)
+def test_a_gain_that_is_found_at_another_error_is_another(counts, margin):
+    told_apart = max(counts.won + counts.lost, 1) / counts.rows
+    for error, total in ((0.05, None), (0.01, None), (0.05, (margin, 3.0)), (0.05, (1e-9, 9.0))):
+        z = paired.z_at(error) + paired.z_at(0.2)
+        gains = [z * math.sqrt(told_apart / counts.rows)]
+        rows = [told_apart * (z / 0.03) ** 2]
+        if total is not None:
+            gains.append((total[1] + paired.z_at(0.2)) * math.sqrt(told_apart / counts.rows) - total[0])
+            rows.append(told_apart * ((total[1] + paired.z_at(0.2)) / (0.03 + total[0])) ** 2)
+        assert paired.detectable_gain(counts, error=error, total=total) == pytest.approx(max(gains))
+        assert paired.rows_for_gain(counts, 0.03, error=error, total=total) == math.ceil(max(rows))
+
+
 def test_without_rows_nothing_has_power_and_nothing_has_a_score():
     none = Counts(0, 0, 0)
     assert not paired.has_power(none, 0.05, 1.645)
@@ -187,4 +213,9 @@ def test_it_is_imported_without_numpy_and_scipy():
 
 @pytest.mark.parametrize(("margin", "error"), [(1e-320, 0.05), (0.01, 5e-324), (0.01, 0.0)])
 def test_the_smallest_numbers_are_no_bug(margin: float, error: float) -> None:
-    assert paired.rows_needed(margin, error) > 0
+    assert 0 < paired.rows_needed(margin, error) <= 10**18
+
+
+def test_no_error_at_all_asks_for_what_nearly_none_does():
+    assert paired.z_at(0) == paired.z_at(1e-300) == pytest.approx(37.047, abs=0.001)
+    assert paired.rows_needed(1e-320, 0.05) == 10**18

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from pipeline.errors import UsageError
 from pipeline.gate import digests
+from pipeline.gate.comparison import compare
 from pipeline.gate.evidence import Other
+from pipeline.gate.matches import Matches, Scored
+from pipeline.gate.paired import Counts, has_power, mid_p, tango, z_at
+from pipeline.gate.rules import better, margin, refresh
 from pipeline.gate.rules.refresh import Settings
+from pipeline.recipe.recipe import load_recipe
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.records.verdict import Matched
+from tests.evaluation.made_task import made_task
 from tests.gate.given import (
     ANCHOR,
     CHAMPION,
     CLASSES,
+    LABELS,
     ROWS,
     TASK,
+    WRONG,
     answers,
     check_of,
     failed,
@@ -31,6 +44,9 @@ from tests.gate.given import (
     rule,
     scores,
 )
+from tests.ranges import assert_ranges
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_proven_gain_that_loses_nothing_elsewhere_is_promoted() -> None:
@@ -214,3 +230,150 @@ def test_below_a_number_of_rows_nothing_passes() -> None:
     assert Settings().fewest_rows == 1311
     assert Settings(total_margin=0.02).fewest_rows == 649
     assert Settings.model_validate({"total_margin": {"none": "why"}}).fewest_rows == 0
+
+
+def test_a_step_that_is_by_chance_exactly_as_often_as_allowed_is_one() -> None:
+    chance = mid_p(Counts(ROWS, won=31, lost=19))
+    for error, passes in ((chance, True), (math.nextafter(chance, 0), False)):
+        assert check_of(met(won=31, lost=19, error=error), "step").has_passed is passes, error
+
+
+def test_the_anchor_moves_at_exactly_the_chance_that_is_allowed() -> None:
+    chance = mid_p(Counts(ROWS, won=31, lost=19))
+    for error, moves in ((chance, True), (math.nextafter(chance, 0), False)):
+        verdict = met(won=31, lost=19, name="refresh", error=error)
+        assert verdict.promotes
+        assert verdict.moves_anchor is moves, error
+
+
+def test_a_score_that_is_exactly_what_is_needed_is_enough() -> None:
+    counts = Counts(ROWS, won=40, lost=45)
+    score = tango(40, 45, ROWS, 0.01)
+    assert refresh._scored("total", "what", counts, 0.01, score).has_passed
+    assert not refresh._scored("total", "what", counts, 0.01, math.nextafter(score, 9)).has_passed
+
+
+def test_a_slice_is_judged_at_the_error_and_the_total_at_its_share_of_it() -> None:
+    verdict = met(won=60, lost=20, name="refresh", error=0.1, verdicts=10)
+    assert check_of(verdict, "slice.class.cat").bound == pytest.approx(-NormalDist().inv_cdf(0.1))
+    assert check_of(verdict, "total").bound == pytest.approx(-NormalDist().inv_cdf(0.01))
+
+
+def test_a_slice_without_rows_is_not_judged() -> None:
+    check = refresh._slice(Settings(), "class", "cat", Counts(0, 0, 0), "what")
+    assert (check.outcome, check.figure, check.sentence) == ("fail", None, "what; not judged")
+
+
+def test_a_slice_that_passes_needs_no_power() -> None:
+    settings = Settings(slice_margin=0.01)
+    assert not has_power(Counts(500, won=30, lost=0), 0.01, z_at(0.05))
+    assert refresh._slice(settings, "class", "cat", Counts(500, won=30, lost=0), "what").has_passed
+
+
+def test_exactly_the_fewest_rows_are_enough() -> None:
+    given = Settings(total_margin=0.02)
+    alike = Counts(given.fewest_rows, 0, 0)
+    z = z_at(given.error / given.verdicts)
+    assert tango(0, 0, alike.rows, 0.02) >= z > tango(0, 0, alike.rows - 1, 0.02)
+    identity = CHAMPION
+    for rows, passes in ((given.fewest_rows, True), (given.fewest_rows - 1, False)):
+        same = Scored(identity, np.ones(rows))
+        check = refresh._total(given, Matches(np.ones(rows), same, same, {}, 1), TASK)
+        assert check.has_passed is passes
+
+
+def test_the_rule_of_before_takes_a_loss_that_is_exactly_the_margin() -> None:
+    lower = compare(scores(WRONG), met_by(30, 40), confidence=0.95, resamples=2000, seed=(1, 0)).lower
+    for may_be_lost, passes in ((-lower, True), (math.nextafter(-lower, 0), False)):
+        verdict = met(won=30, lost=40, name="margin", margin=may_be_lost, slice_margin=0.2)
+        assert check_of(verdict, "margin").has_passed is passes
+
+
+def met_by(won: int, lost: int) -> Any:
+    return other(CHAMPION, won, lost).scores
+
+
+def test_the_rule_of_before_draws_by_the_run_s_seed_and_for_each_slice_anew() -> None:
+    margins = {"margin": 0.1, "slice_margin": 0.1, "resamples": 400, "confidence": 0.9}
+    verdict = met(won=30, lost=40, name="margin", **margins)
+    found = {check.name: check.figure for check in verdict.checks}
+    of_class = LABELS == 1
+    dogs = compare(scores(WRONG)[of_class], met_by(30, 40)[of_class], confidence=0.9, resamples=400, seed=(1, 2))
+    assert found["slice.class.dog"] == pytest.approx(dogs.lower, abs=1e-6)
+    all_rows = compare(scores(WRONG), met_by(30, 40), confidence=0.9, resamples=400, seed=(1, 0))
+    assert found["margin"] == pytest.approx(all_rows.lower, abs=1e-6)
+    assert verdict.shows == (
+        f"2000 rows: at 90% confidence, chance alone may take {all_rows.difference - all_rows.lower:.4f}"
+    )
+
+
+def test_the_rule_of_before_proves_nothing_where_it_may_be_nothing() -> None:
+    margins = {"margin": 0.1, "slice_margin": 0.1}
+    assert not met(won=0, lost=0, name="margin", **margins).moves_anchor
+    assert met(won=10, lost=0, name="margin", **margins).moves_anchor
+
+
+def test_the_rule_of_before_holds_each_slice_to_its_own_margin_or_none() -> None:
+    verdict = met(won=0, lost=40, name="margin", margin={"none": "why"}, slice_margin=0.01)
+    assert failed(verdict) == ["slice.class.cat", "slice.class.dog"]
+    assert check_of(verdict, "margin").sentence == "why"
+    assert check_of(verdict, "slice.class.cat").sentence.startswith(
+        "recall of cat: -0.0200 against champion v3 on 1000"
+    )
+    assert check_of(verdict, "slice.class.cat").bound == -0.01
+
+
+def test_what_has_no_rows_cannot_be_compared_by_the_rule_of_before() -> None:
+    given = margin.Settings(margin=0.1, slice_margin=0.1)
+    found = compare(np.empty(0), np.empty(0), confidence=0.95, resamples=400, seed=(1, 0))
+    check = margin._check("slice.a", "recall of a", "champion v3", 0.1, found, given)
+    assert (check.outcome, check.figure, check.bound) == ("fail", None, -0.1)
+    assert check.sentence == "recall of a cannot be compared with champion v3: no rows"
+
+
+@pytest.mark.parametrize("settings", [Settings, better.Settings])
+def test_the_ranges_and_defaults_of_the_rules(settings: type[Settings]) -> None:
+    assert settings().model_dump() == {
+        "error": 0.05,
+        "total_margin": 0.01,
+        "verdicts": 365,
+        "slice_margin": 0.07,
+        "slice_margins": {},
+        "unjudged": {},
+    }
+    assert_ranges(settings, {}, error=(1e-9, 0.4999, 0.0, 0.5), verdicts=(1, 1_000_000, 0, 1_000_001))
+    many = {f"column {number}": {"a": "why"} for number in range(101)}
+    for key, value in (("unjudged", "why"), ("slice_margins", 0.1)):
+        columns = {name: {"a": value} for name in many}
+        settings.model_validate({key: dict(list(columns.items())[:100])})
+        for refused in (columns, {"a": {"b": ""}}, {"a": {"b": " "}}, {"a": {"b": "x" * 501}}):
+            with pytest.raises(ValidationError):
+                settings.model_validate({key: refused})
+    assert settings.model_validate({"unjudged": {"a": {"b": "x" * 500}}}).unjudged["a"]["b"]
+
+
+def test_the_ranges_and_defaults_of_the_rule_of_before() -> None:
+    given = {"margin": 0.1, "slice_margin": 0.1}
+    assert margin.Settings.model_validate(given).model_dump() == {**given, "confidence": 0.95, "resamples": 2000}
+    assert_ranges(margin.Settings, {**given, "resamples": 100_000}, confidence=(0.51, 0.999, 0.5, 1.0))
+    assert_ranges(margin.Settings, {**given, "confidence": 0.6}, resamples=(50, 100_000, 49, 100_001))
+    for key in given:
+        with pytest.raises(ValidationError):
+            margin.Settings.model_validate({name: value for name, value in given.items() if name != key})
+
+
+def test_counting_rules_are_refused_for_a_task_whose_answers_are_more_than_right_or_wrong() -> None:
+    recipe = load_recipe(ROOT)
+    better.check(better.Settings(), recipe)
+    with made_task() as name:
+        other_task = recipe.model_copy(update={"task": Choice(name=name)})
+        said = rf"^gate\.rule: better counts right and wrong answers, and task {name} measures .*; use gate\.rule: "
+        with pytest.raises(UsageError, match=said):
+            better.check(better.Settings(), other_task)
+
+
+def test_settings_name_the_slices_that_they_are_about() -> None:
+    found = Settings(slice_margins={"class": {"cat": 0.1}}, unjudged={"class": {"dog": "few"}})
+    assert found.named_slices == {"slice_margins": {"class": {"cat": 0.1}}, "unjudged": {"class": {"dog": "few"}}}
+    assert found.total == (0.01, z_at(0.05 / 365))
+    assert Settings.model_validate({"total_margin": {"none": "why"}}).total is None

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import DataError
-from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.records.identity import Identity
+from pipeline.records.verdict import GateCheck, Matched, Verdict
 
 PASSED = GateCheck(name="a", figure=0.9, bound=0.6, outcome="pass", sentence="0.9 is at least 0.6")
 FAILED = GateCheck(name="b", figure=0.5, bound=0.6, outcome="fail", sentence="0.5 is below 0.6")
@@ -101,3 +102,66 @@ def test_a_check_that_has_passed_its_bound_without_a_figure_is_refused() -> None
     value["checks"][0] |= {"figure": None, "bound": 0.5}
     with pytest.raises(DataError, match="has passed without a figure for its bound"):
         Verdict.from_json(value, "verdict.json")
+
+
+def test_a_verdict_of_before_knows_no_anchor_and_no_rule() -> None:
+    value = verdict_of(PASSED).to_json()
+    before = {"anchor": None, "rule": "", "rule_digest": "", "test_digest": "", "against_champion": None}
+    before |= {"against_anchor": None, "moves_anchor": False, "shows": ""}
+    for key in (*before, "record_version"):
+        del value[key]
+    found = Verdict.from_json(value, "x.json").to_json()
+    assert {key: found[key] for key in before} == before
+    assert found["record_version"] == 2
+
+
+def test_a_verdict_of_before_keeps_what_it_says_itself() -> None:
+    value = verdict_of(PASSED).to_json() | {"shows": "much"}
+    del value["record_version"]
+    assert Verdict.from_json(value, "x.json").shows == "much"
+
+
+def test_a_verdict_says_no_more_than_it_is_given() -> None:
+    found = Verdict.of([PASSED], "because", "sha256:0e", None)
+    assert (found.anchor, found.rule, found.rule_digest, found.test_digest, found.shows) == (None, "", "", "", "")
+    assert (found.against_champion, found.against_anchor, found.moves_anchor) == (None, None, False)
+    assert (found.reason, found.candidate, found.champion) == ("because", "sha256:0e", None)
+    said = {
+        "anchor": Identity(name="pets", version=2, digest="sha256:a"),
+        "rule": "better",
+        "rule_digest": "sha256:r",
+        "test_digest": "sha256:t",
+        "against_champion": Matched(rows=9, won=2, lost=1),
+        "against_anchor": Matched(rows=9, won=3, lost=0),
+        "shows": "much",
+    }
+    champion = Identity(name="pets", version=3, digest="sha256:c")
+    full = Verdict.of([PASSED], "because", "sha256:0e", champion, is_better=True, **said)
+    assert {key: getattr(full, key) for key in said} == said
+    assert (full.champion, full.moves_anchor, full.checks) == (champion, True, (PASSED,))
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_one"),
+    [
+        ({"rows": 3, "won": 2, "lost": 1}, True),
+        ({"rows": 0, "won": 0, "lost": 0}, True),
+        ({"rows": 3, "won": 2, "lost": 2}, False),
+        ({"rows": 3, "won": -1, "lost": 1}, False),
+        ({"rows": 3, "won": 1, "lost": -1}, False),
+    ],
+)
+def test_a_match_counts_rows_that_are_there(counts: dict[str, int], is_one: bool) -> None:
+    if is_one:
+        assert Matched(**counts).won == counts["won"]
+    else:
+        with pytest.raises(ValidationError, match=f"{counts['won']} won and {counts['lost']} lost of 3 rows"):
+            Matched(**counts)
+
+
+def test_only_a_check_with_a_bound_needs_a_figure_to_pass() -> None:
+    without = GateCheck(name="first", figure=None, bound=None, outcome="pass", sentence="first model")
+    assert verdict_of(without).promotes
+    unknown = GateCheck(name="b", figure=None, bound=0.6, outcome="fail", sentence="not known")
+    assert not verdict_of(PASSED, unknown).promotes
+    assert [check.has_passed for check in (PASSED, FAILED)] == [True, False]

@@ -103,3 +103,21 @@ def test_a_registry_that_is_no_regular_file_is_not_opened(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "registry" / "mlflow.db")
     with pytest.raises(StorageError, match=r"registry/mlflow\.db: no regular file"):
         resolve_store(tmp_path, MLflowSettings())
+
+
+def test_the_address_is_replaced_by_its_label_and_the_password_masked_wherever_it_stands(tmp_path):
+    found = store(tmp_path, f"http://ann:{SECRET}@mlflow.example:5000/team")
+    assert found.scrub(f"GET {found.uri}/api: refused for {SECRET}") == (
+        "GET http://mlflow.example:5000/team/api: refused for ***"
+    )
+    assert found.scrub("refused") == "refused"
+
+
+def test_a_password_is_masked_as_it_is_sent_and_as_it_is_typed(tmp_path):
+    found = store(tmp_path, "postgresql://ann:s3cret%2Fpart@db.example/mlflow")
+    assert found.scrub("no user with s3cret/part, from s3cret%2Fpart") == "no user with ***, from ***"
+
+
+def test_an_address_without_a_password_has_nothing_to_mask(tmp_path):
+    found = store(tmp_path, "http://mlflow.example:5000")
+    assert found.scrub("http://mlflow.example:5000/x: None") == "http://mlflow.example:5000/x: None"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.errors import StorageError
+from pipeline.errors import DataError, StorageError
 from pipeline.graph import Graph, parse_graph
 from pipeline.records.architecture import MODEL_FILES
+from pipeline.records.digests import digest_bytes
 from pipeline.records.identity import Identity
 from pipeline.records.registration import Registration
 from pipeline.registry.versions import CHAMPION
 from pipeline.runs import freshness, history
 from pipeline.runs.dvc_cache import DvcCache
-from pipeline.storage.artifacts import write_json
+from pipeline.runs.freshness import entries_of
+from pipeline.storage.artifacts import digest_file, write_json
 from pipeline.storage.record_files import write_record
 from tests.registry.judged import add_line, judged, on_line
 from tests.registry.local_registry import LocalRegistry
@@ -130,7 +133,38 @@ def test_what_changes_after_dvc_found_it_clean_is_not_remembered(tmp_path: Path,
     write_json(tmp_path / freshness.CLEAN, freshness.picture_of(tmp_path, graph))
     rewrite_in_place(tmp_path / name, name.upper().encode())
     freshness.remember(tmp_path, graph)
+    assert freshness.is_as_remembered(tmp_path, graph) is False
+    assert not (tmp_path / ".ratchet" / "complete.json").exists()  # or it would be true again once that is undone
+
+
+def test_a_file_is_known_by_its_content_or_by_its_size_its_time_and_its_inode(tmp_path: Path) -> None:
+    write_files(tmp_path, {"b": "two", "a/x": "one"})
+    status = (tmp_path / "b").stat()
+    assert list(entries_of(tmp_path / "b", "name")) == [["name", 3, status.st_mtime_ns, status.st_ino]]
+    assert list(entries_of(tmp_path / "b", "name", by_content=True)) == [["name", digest_file(tmp_path / "b")]]
+    assert list(entries_of(tmp_path / "none", "name")) == [["name", "missing"]]
+
+
+def test_a_folder_is_all_that_is_in_it_by_its_paths(tmp_path: Path) -> None:
+    write_files(tmp_path, {"d/b": "2", "d/a/y": "1", "d/a/x": "1", "d/__pycache__/z": "3"})
+    found = list(entries_of(tmp_path / "d", "d", by_content=True))
+    assert found == [["d/a/x", digest_bytes(b"1")], ["d/a/y", digest_bytes(b"1")], ["d/b", digest_bytes(b"2")]]
+    assert [name for name, *_ in entries_of(tmp_path / "d", "d")] == ["d/a/x", "d/a/y", "d/b"]
+
+
+def test_of_the_small_files_that_dvc_rewrites_none_stands_for_another(tmp_path: Path, graph: Graph) -> None:
+    write_files(tmp_path, {"params.yaml": "dvc.lock", "dvc.lock": "params.yaml"})
     assert not freshness.is_as_remembered(tmp_path, graph)
+    write_files(tmp_path, {"params.yaml": "params.yaml", "dvc.lock": "dvc.lock"})
+    assert freshness.is_as_remembered(tmp_path, graph)
+    write_files(tmp_path, {".dvcignore": "in/a"})
+    assert not freshness.is_as_remembered(tmp_path, graph)
+
+
+def test_what_has_begun_leaves_neither_picture(tmp_path: Path, graph: Graph) -> None:
+    freshness.forget(tmp_path)
+    assert not list((tmp_path / ".ratchet").iterdir())
+    freshness.forget(tmp_path)  # nor is there an error if there is none
 
 
 INPUTS = "sha256:" + "ab" * 32
@@ -342,3 +376,60 @@ def test_without_a_lock_that_can_be_read_nothing_is_known_to_be_cached(
     if lock is not None:
         (tmp_path / "dvc.lock").write_text(lock)
     assert not is_cached(tmp_path, cache)
+
+
+def test_an_answer_is_kept_under_the_first_digits_of_what_the_run_began_with(tmp_path: Path) -> None:
+    kept(tmp_path)
+    [path] = (tmp_path / ".ratchet" / "complete").iterdir()
+    assert path.name == f"{'ab' * 16}.json"
+
+
+def test_an_object_that_was_cut_off_is_not_there_unless_it_is_nothing(tmp_path: Path, cache: DvcCache) -> None:
+    nothing = hashlib.md5(b"", usedforsecurity=False).hexdigest()
+    write_lock(tmp_path, {"make": {"out": "1" * 32}})
+    put(cache, "1" * 32, "")
+    assert is_cached(tmp_path, cache) is False
+    put(cache, "1" * 32, "x")
+    assert is_cached(tmp_path, cache)
+    write_lock(tmp_path, {"make": {"out": nothing}})
+    assert is_cached(tmp_path, cache) is False
+    put(cache, nothing, "")
+    assert is_cached(tmp_path, cache)
+
+
+def test_all_that_a_lock_lists_is_looked_for_stage_by_stage(tmp_path: Path, cache: DvcCache) -> None:
+    digests = {"make": {"out": "1" * 32, "more": "2" * 32 + ".dir"}, "judge": {"verdict.json": "3" * 32}}
+    write_lock(tmp_path, digests)
+    put(cache, "2" * 32 + ".dir", '[{"md5": "44", "relpath": "a"}]')
+    found = list(freshness.cached_objects(tmp_path / "dvc.lock", GRAPH, cache))
+    assert found == ["1" * 32, "2" * 32 + ".dir", "44", "3" * 32]
+
+
+def test_a_stage_of_which_the_lock_lists_nothing_needs_nothing(tmp_path: Path, cache: DvcCache) -> None:
+    for lock in (
+        "{}",
+        "stages:",
+        "stages: {make: }",
+        "stages: {make: {outs: }}",
+        "stages: {make: {outs: [{path: out}]}}",
+    ):
+        (tmp_path / "dvc.lock").write_text(lock)
+        assert is_cached(tmp_path, cache), lock
+
+
+def test_after_an_output_without_a_digest_the_others_are_looked_for_still(tmp_path: Path, cache: DvcCache) -> None:
+    (tmp_path / "dvc.lock").write_text(f"stages: {{make: {{outs: [{{path: out}}, {{path: b, md5: '{'1' * 32}'}}]}}}}")
+    assert is_cached(tmp_path, cache) is False
+
+
+def test_where_a_run_does_not_stand_the_answer_is_no(tmp_path: Path, registry: LocalRegistry) -> None:
+    weather = {"cmd": "x", "outs": ["weather"], "always_changed": True}
+    assert is_still(tmp_path, parse_graph({"stages": {**JUDGING, "look_out": weather}}, {})) is False
+    (tmp_path / "verdict.json").unlink()
+    assert is_still(tmp_path) is False
+
+
+def test_a_list_that_is_no_folder_s_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.dir").write_text("[3]")
+    with pytest.raises(DataError, match=r"x\.dir: not a list of a folder's contents, as DVC writes it"):
+        freshness._in_folder(tmp_path / "x.dir")

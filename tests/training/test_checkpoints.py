@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import DataError
 from pipeline.records.training_history import EpochRecord
+from pipeline.storage.artifacts import digest_file
 from pipeline.training import checkpoints
 from pipeline.training.checkpoints import Checkpoint, best_epoch
 
@@ -93,3 +96,84 @@ def test_nothing_in_a_checkpoint_says_how_many_ranks_there_were(tmp_path: Path) 
     checkpoints.save(tmp_path, checkpoint(1))
     [state] = tmp_path.glob("*/state.json")
     assert set(json.loads(state.read_text())) == {"history", "files", "virtual_workers"}
+
+
+def parts(epochs: int) -> Checkpoint:
+    """A checkpoint whose three parts differ."""
+    weights = [{"dense/kernel": np.full((2, 3), value, np.float32)} for value in (1, 2, 3)]
+    return Checkpoint(tuple(record(epoch + 1) for epoch in range(epochs)), *weights, 4)
+
+
+def test_the_last_the_best_and_the_optimizer_s_are_told_apart(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, parts(2))
+    found = checkpoints.newest(tmp_path, 4)
+    assert found is not None
+    assert [part["dense/kernel"][0, 0] for part in (found.last, found.best, found.optimizer)] == [1, 2, 3]
+    assert found.epochs == checkpoints.finished_epochs(tmp_path, 4) == 2
+
+
+def test_a_checkpoint_s_files_have_their_names_and_their_digests(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, parts(12))
+    folder = tmp_path / "epoch-00012"
+    names = ["best.safetensors", "last.safetensors", "optimizer.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [*names, "state.json"]
+    state = json.loads((folder / "state.json").read_text())
+    assert state["files"] == {name: digest_file(folder / name) for name in names}
+    assert len(state["history"]) == 12
+
+
+@pytest.mark.parametrize("name", ["last", "best", "optimizer"])
+def test_damage_to_any_part_is_noticed(tmp_path: Path, name: str) -> None:
+    checkpoints.save(tmp_path, parts(1))
+    path = tmp_path / "epoch-00001" / f"{name}.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"\xff")
+    assert checkpoints.newest(tmp_path, 4) is None
+    path.unlink()
+    assert checkpoints.newest(tmp_path, 4) is None
+    path.write_bytes(whole)
+    assert checkpoints.newest(tmp_path, 4) is not None
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "[]",
+        "{}",
+        "3",
+        '{"history": [], "files": null}',
+        '{"history": [3], "files": {}}',
+        '{"history": [], "files": {}}',
+    ],
+)
+def test_a_state_that_is_none_is_passed_over(tmp_path: Path, state: str) -> None:
+    checkpoints.save(tmp_path, parts(1))
+    (tmp_path / "epoch-00001" / "state.json").write_text(state)
+    assert checkpoints.newest(tmp_path, 4) is None
+
+
+def test_the_older_checkpoint_goes_only_after_the_newer_one_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.save(tmp_path, parts(1))
+    seen: list[list[str]] = []
+    remove = shutil.rmtree
+
+    def note(path: Path, **options: Any) -> None:
+        seen.append(sorted(each.name for each in tmp_path.iterdir()))
+        remove(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", note)
+    checkpoints.save(tmp_path, parts(2))
+    assert seen == [["epoch-00001", "epoch-00002"]]
+
+
+def test_of_several_the_newest_is_read_and_the_tenth_comes_after_the_ninth(tmp_path: Path) -> None:
+    for epochs in (9, 10):
+        checkpoints.save(tmp_path / str(epochs), parts(epochs))
+        (tmp_path / str(epochs) / f"epoch-{epochs:05d}").rename(tmp_path / f"epoch-{epochs:05d}")
+    assert checkpoints.finished_epochs(tmp_path, 4) == 10
+
+
+def test_of_equal_losses_the_earliest_epoch_is_best_in_whatever_order_they_stand() -> None:
+    assert best_epoch((record(3, 0.2), record(2, 0.1), record(1, 0.1))) == 1

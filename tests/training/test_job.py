@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from pipeline.errors import DataError, UsageError
 from pipeline.graph import load_graph
 from pipeline.storage import artifacts
-from pipeline.training.job import Job, architecture_of, check_job, job_key, versions
+from pipeline.training.job import Job, architecture_of, check_job, checked_job, job_key, versions
 from tests.nvidia_smi import install_tensorflow_with_cuda
+from tests.ranges import assert_ranges
 from tests.training.made import image_spec
 
 ROOT = Path(__file__).parents[2]
@@ -139,3 +141,66 @@ def test_train_declares_each_file_of_its_room_and_no_slots_folder() -> None:
     declared = {dep for dep in load_graph(ROOT)["train"].deps if dep.startswith("pipeline/training")}
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/training").glob("*.py")}
     assert declared == files - {"pipeline/training/__init__.py"}
+
+
+def test_each_thing_that_decides_the_result_changes_the_key(job: Job) -> None:
+    task = {"name": "classification", "settings": {"calibration_bins": 20}}
+    for change in (
+        {"task": task},
+        {"model": {"name": "cnn"}},
+        {"code": {"x": "sha256:00"}},
+        {"train": {"batch_size": 4}},
+    ):
+        values = {**job.model_dump(), **{k: v for k, v in change.items() if k in ("task", "code")}}
+        changed_job = Job.model_validate(values) if change.keys() & {"task", "code"} else changed(job, **change)
+        assert job_key(changed_job) != job_key(job), change
+
+
+@pytest.mark.parametrize("name", ["prepared/train", "prepared/validation", "augmented"])
+def test_other_rows_of_any_data_set_change_the_key(job: Job, write_images: Any, name: str) -> None:
+    before = job_key(job)
+    write_images(name, 13)
+    assert job_key(job) != before
+
+
+def test_a_library_that_is_absent_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    assert set(versions().values()) == {"absent"}
+
+
+def test_a_key_is_sixteen_digits_of_a_digest_and_a_job_works_in_a_folder_of_that_name(job: Job) -> None:
+    key = job_key(job)
+    assert re.fullmatch(r"[0-9a-f]{16}", key)
+    assert checked_job(job) == job.model_copy(update={"work": f"{job.work}/{key}"})
+
+
+def test_a_job_that_cannot_be_trained_has_no_folder(job: Job) -> None:
+    with pytest.raises(UsageError, match="more than the 60 training rows"):
+        checked_job(changed(job, train={"batch_size": 62}))
+
+
+def test_a_batch_of_exactly_all_rows_is_fine(job: Job) -> None:
+    check_job(changed(job, train={"batch_size": 60}))
+
+
+def test_the_data_sets_of_a_job_are_in_its_folders(job: Job) -> None:
+    assert [path.name for path in job.training_folders] == ["train", "augmented"]
+    assert job.validation_folder == Path(job.prepared) / "validation"
+    assert job.training_folders[0].parent == Path(job.prepared)
+
+
+@pytest.mark.parametrize("key", ["workers", "threads"])
+def test_a_job_has_at_least_one_worker_and_thread(job: Job, key: str) -> None:
+    assert_ranges(Job, job.model_dump(), **{key: (1, 100, 0, None)})
+
+
+def test_neither_the_key_nor_the_check_reads_the_data(job: Job) -> None:
+    key = job_key(job)
+    for folder in (*job.training_folders, job.validation_folder):
+        for shard in folder.glob("*.parquet"):
+            shard.write_bytes(b"x" * shard.stat().st_size)
+    assert job_key(job) == key
+    check_job(job)

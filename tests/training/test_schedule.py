@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import TrainParams
 from pipeline.training.schedule import learning_rates
-from pipeline.training.schedules import constant
+from pipeline.training.schedules import constant, cosine
+from tests.ranges import assert_ranges
 
 
 def params(**changes: object) -> TrainParams:
@@ -18,6 +21,17 @@ def params(**changes: object) -> TrainParams:
 
 def test_the_warm_up_rises_evenly_to_the_peak() -> None:
     assert learning_rates(params(warmup_epochs=1.0), 5)[:5] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_after_the_warm_up_the_cosine_falls_from_the_peak_over_the_steps_that_are_left() -> None:
+    rates = learning_rates(params(warmup_epochs=1.0), 5)
+
+    assert rates[4] == rates[5] == 0.5
+    assert rates[5:] == pytest.approx([0.25 * (1 + math.cos(math.pi * step / 15)) for step in range(15)])
+
+
+def test_a_warm_up_that_is_longer_than_the_run_reaches_the_peak_at_its_end() -> None:
+    assert learning_rates(params(warmup_epochs=7.5), 3) == pytest.approx([0.5 * (step + 1) / 12 for step in range(12)])
 
 
 def test_a_constant_schedule_stays_at_the_peak() -> None:
@@ -51,6 +65,24 @@ def test_a_rate_that_is_none_is_refused_by_its_schedule(monkeypatch: pytest.Monk
         learning_rates(params(warmup_epochs=0.0, schedule="constant"), 5)
 
 
-def test_a_schedule_has_its_settings() -> None:
+def test_a_schedule_may_give_more_than_the_peak_and_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constant, "share", lambda settings, step, steps: 2.0 * (step == 0))
+    assert learning_rates(params(warmup_epochs=0.0, schedule="constant"), 1) == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_cosine_with_a_floor_falls_from_the_peak_to_the_floor() -> None:
     schedule = {"name": "cosine", "settings": {"floor": 0.5}}
-    assert learning_rates(params(warmup_epochs=0.0, schedule=schedule), 100)[-1] == pytest.approx(0.25, rel=1e-3)
+    rates = learning_rates(params(warmup_epochs=0.0, schedule=schedule), 100)
+    assert [rates[0], rates[200], rates[-1]] == pytest.approx([0.5, 0.375, 0.25], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "share"), [(0, 0, 1.0), (0, 1, 1.0), (1, 1, 0.2), (5, 10, 0.6), (10, 10, 0.2)]
+)
+def test_the_cosine_is_the_peak_at_first_and_the_floor_after_the_last_step(step: int, steps: int, share: float) -> None:
+    assert cosine.share(cosine.Settings(floor=0.2), step, steps) == pytest.approx(share)
+
+
+def test_a_cosine_falls_to_nothing_unless_told() -> None:
+    assert cosine.Settings().floor == 0.0
+    assert_ranges(cosine.Settings, {}, floor=(0.0, 0.999, -1e-9, 1.0))

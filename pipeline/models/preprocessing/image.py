@@ -33,13 +33,18 @@ def layers(spec: FeatureSpec, prepared: Any) -> Any:
     """
     import keras
 
+    scale, offset = scale_and_offset(spec)
+    return keras.layers.Rescaling(scale, offset, name=f"{spec.name}.normalised")(prepared)
+
+
+def scale_and_offset(spec: FeatureSpec) -> tuple[list[float], list[float]]:
+    """Return what a grey level is multiplied by, and what is added then, by channel; raises as `layers`."""
     fitted, channels = spec.fitted or {}, spec.shape[-1]
     mean, std = _numbers(fitted.get("mean")), _numbers(fitted.get("std"))
     if len(mean) != channels or len(std) != channels or min(std) < 0:
         raise DataError(f"feature {spec.name}: mean {mean} and std {std} do not fit {channels} channels of grey levels")
     divisors = [value if value > 0 else _FLAT_STD for value in std]
-    scale, offset = [1.0 / d for d in divisors], [-m / d for m, d in zip(mean, divisors, strict=True)]
-    return keras.layers.Rescaling(scale, offset, name=f"{spec.name}.normalised")(prepared)
+    return [1.0 / divisor for divisor in divisors], [-m / d for m, d in zip(mean, divisors, strict=True)]
 
 
 def _numbers(values: Any) -> list[float]:

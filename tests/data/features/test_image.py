@@ -7,11 +7,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from pipeline.data.decoding import shape_digest
 from pipeline.data.feature_kinds import specs
 from pipeline.data.features import image
 from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
 from tests.data.given import image_columns, image_feature, image_specs, images, picture
+from tests.ranges import assert_ranges
 
 PIXELS = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
 [SPEC] = image_specs((2, 3, 1), (8, 9))
@@ -117,3 +120,64 @@ def test_what_is_fitted_depends_neither_on_the_pieces_nor_on_their_order(channel
     flat = pixels.reshape(-1, channels).astype(float)
     assert found["mean"] == pytest.approx(flat.mean(axis=0), rel=1e-9)
     assert found["std"] == pytest.approx(flat.std(axis=0), rel=1e-9)
+
+
+def test_an_image_has_these_columns_facts_and_shape():
+    assert image.raw_columns("photo") == {
+        "photo_height": "int32",
+        "photo_width": "int32",
+        "photo_channels": "int32",
+        "photo_encoding": "string",
+        "photo": "binary",
+    }
+    assert image.facts("photo") == {"photo_mean": "float32", "photo_std": "float32"}
+    assert image.REASONS == (UNREADABLE, WRONG_SIZE)
+    assert (SPEC.shape, SPEC.dtype, SPEC.kind, SPEC.name) == ((8, 9, 1), "uint8", "image", "image")
+    assert SPEC.settings == {"raw_height": 2, "raw_width": 3, "channels": 1, "height": 8, "width": 9}
+    assert (SPEC.facts, SPEC.fitted) == (image.facts("image"), None)
+
+
+@pytest.mark.parametrize(("raw", "size", "bytes_"), [((2, 3, 1), (8, 9), 72), ((20, 30, 3), (8, 9), 1800)])
+def test_an_image_at_work_takes_its_larger_form(raw, size, bytes_):
+    [spec] = image_specs(raw, size)
+
+    assert image.working_bytes(spec) == bytes_
+
+
+def test_the_settings_and_their_ranges():
+    given = SPEC.settings
+    raw, prepared = (1, 4096, 0, 4097), (8, 1024, 7, 1025)
+    assert_ranges(image.Settings, given, raw_height=raw, raw_width=raw, height=prepared, width=prepared)
+    assert_ranges(image.Settings, given, channels=(1, 3, 0, 4))
+    for key in given:
+        with pytest.raises(ValidationError):
+            image.Settings.model_validate({name: value for name, value in given.items() if name != key})
+    with pytest.raises(ValidationError):
+        image.Settings.model_validate({**given, "channels": 2})
+
+
+def test_the_digest_of_a_payload_is_that_of_its_declared_shape_and_its_bytes():
+    found = image.raw_digests(SPEC, rows({}, {"image_height": None, "image": None}))
+
+    assert found == [shape_digest(2, 3, 1, PIXELS.tobytes()), shape_digest(0, 3, 1, b"")]
+
+
+def test_an_unusable_image_keeps_the_digest_of_its_payload():
+    table = rows({}, {"image_encoding": "bmp"}, png(TALL))
+    delivered = image.raw_digests(SPEC, table)
+
+    reasons, held = image.examine(SPEC, table, delivered)
+
+    assert reasons.tolist() == [None, UNREADABLE, WRONG_SIZE]
+    assert held == delivered
+
+
+def test_each_picture_is_read_by_itself():
+    one, other = PIXELS, PIXELS[::-1]
+    table = rows(png(one), {"image": b""}, png(other), image_columns(other))
+
+    reasons, held = image.examine(SPEC, table, image.raw_digests(SPEC, table))
+
+    assert reasons.tolist() == [None, UNREADABLE, None, None]
+    assert held[2] == held[3] == shape_digest(2, 3, 1, other.tobytes())
+    assert held[0] == shape_digest(2, 3, 1, one.tobytes())

@@ -151,11 +151,53 @@ def test_a_confidence_on_the_edge_of_two_bins_belongs_to_the_lower_one() -> None
     assert bin_of.tolist() == [1, 2, 3]
 
 
+def test_a_confidence_that_rounding_left_above_one_belongs_to_the_last_bin_and_none_below_the_first() -> None:
+    _, _, bin_of = metrics.calibration_bins(np.array([0, 0]), np.array([[1.0005, 0.0], [0.0, 0.0]]), bins=4)
+
+    assert bin_of.tolist() == [3, 0]
+
+
+@pytest.mark.parametrize(("total", "is_refused"), [(1.0009, False), (0.9991, False), (1.0011, True), (0.9989, True)])
+def test_a_row_may_sum_to_one_within_a_thousandth(total: float, is_refused: bool) -> None:
+    def check() -> None:
+        metrics.check_answers(np.array([0, 1]), np.array([[total, 0.0], [0.0, 1.0]]), ["a", "b"])
+
+    if is_refused:
+        with pytest.raises(DataError, match="row 0 is no probability distribution"):
+            check()
+    else:
+        check()
+
+
+def test_answers_of_another_number_of_rows_or_classes_are_refused_with_both_shapes() -> None:
+    with pytest.raises(DataError, match=r"answers with shape \[1, 2\], expected \[2, 2\]"):
+        metrics.check_answers(np.array([0, 1]), np.array([[1.0, 0.0]]), ["a", "b"])
+    with pytest.raises(DataError, match=r"label 2 is none of the 2 classes"):
+        metrics.check_answers(np.array([2, 1]), np.array([[1.0, 0.0], [1.0, 0.0]]), ["a", "b"])
+
+
+def test_the_metrics_of_each_class_are_its_own() -> None:
+    labels = np.array([0, 0, 1, 1, 2])
+    probabilities = one_hot([0, 1, 1, 1, 0], 3)
+    found = metrics.measure_classes(labels, probabilities, ["a", "b", "c"])
+
+    assert found["a"] == pytest.approx({"precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2, "auc": 7 / 12})
+    assert found["b"] == pytest.approx({"precision": 2 / 3, "recall": 1, "f1": 4 / 5, "auc": 5 / 6})
+    assert found["c"] == pytest.approx({"precision": 0, "recall": 0, "f1": 0, "auc": 1 / 2})
+
+
 def test_calibration_error_weighs_bins_by_their_rows() -> None:
     labels = np.array([0, 0, 0, 1])
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.6, 0.4]])
 
     assert metrics.calibration_error(labels, probabilities, bins=10) == pytest.approx(0.6 / 4)
+
+
+def test_what_one_bin_is_too_sure_of_does_not_make_up_for_another_that_is_not_sure_enough() -> None:
+    labels = np.array([0, 1, 0, 0])
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])  # half right, and always right
+
+    assert metrics.calibration_error(labels, probabilities, bins=10) == pytest.approx(0.4)
 
 
 def test_a_class_that_is_never_predicted_has_precision_and_f1_of_zero() -> None:

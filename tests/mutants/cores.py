@@ -1,0 +1,58 @@
+"""Which code is mutated, and which test files belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_IN_GATE = ("tests/gate/test_judge.py", "tests/gate/test_rules.py", "tests/gate/test_gathering.py")
+_SCHEDULE = ("tests/training/test_schedule.py",)
+_GEOMETRY = ("tests/data/augmentations/test_warp.py", "tests/data/test_augmenting.py")
+_STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
+# Files, and the tests that belong to them beside tests/<same folder>/test_<same name>.py.
+CORES: Mapping[str, Sequence[str]] = {
+    "pipeline/gate/*.py": _IN_GATE,
+    "pipeline/gate/rules/*.py": ("tests/gate/test_rules.py", "tests/gate/test_judge.py"),
+    "pipeline/records/verdict.py": _IN_GATE,
+    "pipeline/data/splitting.py": (),
+    "pipeline/data/frozen_split.py": (),
+    "pipeline/data/freezing.py": (),
+    "pipeline/evaluation/classification/metrics.py": (),
+    "pipeline/training/schedule.py": (),
+    "pipeline/training/schedules/*.py": _SCHEDULE,
+    "pipeline/data/warping.py": _GEOMETRY,
+    "pipeline/data/resizing.py": (),
+    "pipeline/data/augmentations/*.py": (),
+    "pipeline/data/counter_random.py": _GEOMETRY,
+    "pipeline/runs/freshness.py": (),
+    "pipeline/storage/artifacts.py": (),
+    "pipeline/data/normalizing.py": (),
+    "pipeline/data/features/image.py": _STATISTICS,
+    "pipeline/data/grey_levels.py": _STATISTICS,
+    "pipeline/models/preprocessing/image.py": (),
+    "pipeline/training/checkpoints.py": (),
+    "pipeline/training/job.py": (),
+    "pipeline/training/collective.py": (),
+}
+
+
+def files(root: Path) -> dict[str, tuple[str, ...]]:
+    """Return the files of the cores with their tests, most telling first; all paths are relative to `root`.
+
+    Raises LookupError for a pattern without a file, a test that is not there, and a file without any test.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for pattern, tests in CORES.items():
+        paths = [path for path in sorted(root.glob(pattern)) if path.name != "__init__.py"]
+        if not paths:
+            raise LookupError(f"tests/mutants/cores.py: no file is {pattern}")
+        for missing in (test for test in tests if not (root / test).exists()):
+            raise LookupError(f"tests/mutants/cores.py: {missing} is not there")
+        for path in paths:
+            name = path.relative_to(root)
+            mirror = Path("tests", *name.parts[1:-1], f"test_{name.name}").as_posix()
+            own = (mirror,) if (root / mirror).exists() else ()
+            if not own and not tests:
+                raise LookupError(f"tests/mutants/cores.py: {name} has no tests: name them")
+            found[name.as_posix()] = tuple(dict.fromkeys((*own, *tests)))
+    return found
