@@ -129,13 +129,15 @@ def test_what_is_moved_is_counted_against_what_is_in_force(tmp_path: Path):
     parts = ["test" if number % 5 == 0 else "train" for number in range(200)]
     now = Division(3, [of_shares(STRATIFIED)] * 2)
     then = Division(3, [found.split.thresholds[name] for name in CLASSES])
-    both = [assign(parts, labels, digests(range(200)), STRATIFIED, division) for division in (now, then)]
+    ids = digests(range(200))
+    both = [assign(parts, labels, each.hashes(ids), STRATIFIED, each) for each in (now, then)]
     assert found.moved == (both[0] != both[1]).sum()
     assert found.split.seed == 3
 
     # The file is there, and the recipe does not name it yet: its own shares and seed are in force.
     again = freeze(clean, classes=CLASSES, params=STRATIFIED, seed=5, before=found.split)
-    with_5 = assign(parts, labels, digests(range(200)), STRATIFIED, Division(5, [of_shares(STRATIFIED)] * 2))
+    other = Division(5, [of_shares(STRATIFIED)] * 2)
+    with_5 = assign(parts, labels, other.hashes(ids), STRATIFIED, other)
     assert again.moved == (with_5 != both[1]).sum()
     assert (again.split, again.added) == (found.split, ())
 
@@ -149,8 +151,8 @@ def test_a_class_that_is_added_was_divided_by_its_shares_until_then(tmp_path: Pa
     parts = ["test" if number % 5 == 0 else "train" for number in range(400)]
     known = [before.split.thresholds["a"], before.split.thresholds["b"], of_shares(STRATIFIED)]
     both = [
-        assign(parts, labels, digests(range(400)), in_force, Division(3, list(by_class)))
-        for by_class in (known, found.split.thresholds.values())
+        assign(parts, labels, division.hashes(digests(range(400))), in_force, division)
+        for division in (Division(3, list(by_class)) for by_class in (known, found.split.thresholds.values()))
     ]
     assert found.moved == (both[0] != both[1]).sum()
     assert (both[0] != both[1])[labels != 2].sum() == 0

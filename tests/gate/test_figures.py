@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pipeline.evaluation.tasks.classification import Settings
-from pipeline.evaluation.tasks.classification import Task as Classification
 from pipeline.gate import figures
 from pipeline.gate.evidence import Answers, Unknown
-from pipeline.gate.figures import Figure, measure, metrics_problem
+from pipeline.gate.figures import measure, metrics_problem
 from pipeline.records.metrics import MetricsReport
-from tests.gate.given import CLASSES, METRICS, ROWS, TASK, answers
+from tests.gate.given import METRICS, TASK, answers
 
 MEASURED = measure(answers(), answers(range(20)), TASK)
 
@@ -27,7 +24,7 @@ def with_answers(wrong: Any, rows: int) -> Answers:
 def test_every_metric_of_either_part_is_the_task_s_own() -> None:
     for part, given in ((MEASURED.test, answers()), (MEASURED.train, answers(range(20)))):
         own = TASK.measure(given.labels, given.answers)
-        assert {name: figure.value for name, figure in part.items()} == pytest.approx(own, abs=1e-9)
+        assert dict(part) == pytest.approx(own, abs=1e-9)
     assert MEASURED.primary is TASK.metrics[0]
 
 
@@ -38,54 +35,18 @@ def test_each_part_and_each_slice_has_its_rows() -> None:
     assert list(found.slices["class"]) == ["cat", "dog"]
     own = TASK.measure_slices(*_of(with_answers(range(5), 1001)))["class"]
     for name, measured in found.slices["class"].items():
-        assert {key: figure.value for key, figure in measured.items()} == pytest.approx(own[name])
+        assert dict(measured) == pytest.approx(own[name])
 
 
 def _of(given: Answers) -> tuple[Any, Any]:
     return given.labels, given.answers
 
 
-def test_a_class_without_rows_is_counted_as_none() -> None:
-    class WithoutClassMetrics(Classification):
-        slice_metrics = ()
-
-        def row_values(self, labels: Any, given: Any, metric: str) -> Any:
-            return np.ones(len(labels))
-
-    given = answers(answers=np.full((ROWS, 3), 1 / 3, np.float32))
-    found = measure(given, given, WithoutClassMetrics(Settings(), (*CLASSES, "bird")))
-    assert found.slice_rows == {"class": {"cat": 1000, "dog": 1000, "bird": 0}}
-
-
-class WithoutValues(Classification):
-    """Classification that gives no values by row of one metric, and none at all of the slices'."""
-
-    @property
-    def name(self) -> str:
-        return "classification"
-
-    def row_values(self, labels: Any, given: Any, metric: str) -> Any:
-        return None if metric == "auc" else super().row_values(labels, given, metric)
-
-    def slice_row_values(self, labels: Any, given: Any, column: str, value: str, metric: str) -> Any:
-        return np.empty(0) if metric == "precision" else super().slice_row_values(labels, given, column, value, metric)
-
-
-def test_a_metric_without_values_by_row_is_what_the_task_measures() -> None:
-    task = WithoutValues(Settings(), CLASSES)
-    found = measure(answers(), answers(range(20)), task)
-    assert found.test["auc"] == Figure(task.measure(*_of(answers()))["auc"], None)
-    precision = found.slices["class"]["cat"]["precision"]
-    assert precision.value == pytest.approx(0.95)
-    assert precision.rows is not None
-    assert len(precision.rows) == 0
-
-
 def test_how_far_the_primary_metric_is_worse_on_the_test_part_is_the_overfit() -> None:
     assert MEASURED.overfit == pytest.approx(0.99 - 0.95)
     lower = next(metric for metric in TASK.metrics if metric.name == "cross_entropy")
     turned = figures.Figures(**{**vars(MEASURED), "primary": lower})
-    assert turned.overfit == pytest.approx(MEASURED.test["cross_entropy"].value - MEASURED.train["cross_entropy"].value)
+    assert turned.overfit == pytest.approx(MEASURED.test["cross_entropy"] - MEASURED.train["cross_entropy"])
     assert turned.overfit > 0
 
 

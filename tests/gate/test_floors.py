@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.gate import floors
 from pipeline.gate.evidence import Unknown
-from pipeline.gate.figures import Figure, Figures, measure
+from pipeline.gate.figures import Figures, measure
 from pipeline.gate.floors import Held, check_bounds, primary_check
 from pipeline.gate.intervals import Limits, of_mean, of_share
 from pipeline.recipe.task import kind_of
@@ -66,7 +66,7 @@ def test_a_share_has_exact_limits_and_any_other_metric_those_of_its_rows() -> No
     gate = rule()
     low = checked({})["minimum.accuracy"].figure
     assert low == pytest.approx(of_share(1900, ROWS, 0.95).low, abs=1e-6)
-    rows = MEASURED.test["macro_f1"].rows
+    rows = MEASURED.by_row.of("macro_f1")
     assert rows is not None
     limits = of_mean(rows, 0.95, gate.resamples, (1,), 0, 1)
     found = checked({"minimum": {"accuracy": 0.5, "macro_f1": 0.5}})["minimum.macro_f1"]
@@ -79,7 +79,7 @@ def test_limits_are_found_at_the_gate_s_confidence_and_with_its_resamples() -> N
     at_90 = checked(bounds, confidence=0.9)
     assert at_90["minimum.accuracy"].figure == pytest.approx(of_share(1900, ROWS, 0.9).low, abs=1e-6)
     assert "at 90 % confidence" in at_90["minimum.macro_f1"].sentence
-    rows = MEASURED.test["macro_f1"].rows
+    rows = MEASURED.by_row.of("macro_f1")
     assert rows is not None
     fewer = of_mean(rows, 0.95, 400, (1,), 0, 1).low
     assert checked(bounds, resamples=400)["minimum.macro_f1"].figure == pytest.approx(fewer, abs=1e-6)
@@ -113,7 +113,7 @@ def test_the_overfit_of_a_metric_that_is_better_the_lower_turns_over() -> None:
         figures = measure(test, train, task)
         gate = rule(bounds={"maximum": {"mean_error": 0.5, "overfit": 0.5}})
         found = {check.name: check for check in check_bounds(figures, gate, task, 1)}
-        rows = figures.test["mean_error"].rows
+        rows = figures.by_row.of("mean_error")
         assert rows is not None
         limits = of_mean(rows, 0.95, gate.resamples, (1,), 0)
         assert primary_check(task) == "maximum.mean_error"
@@ -132,15 +132,21 @@ def kind_settings(name: str) -> Any:
 
 
 def test_a_figure_that_nobody_has_is_unknown_with_its_reason() -> None:
-    def of(figure: Figure | None) -> Figures:
+    class NoRows:
+        def of(self, metric: str) -> None: ...
+
+        def of_slice(self, column: str, value: str, metric: str) -> None: ...
+
+    def of(figure: float | None) -> Figures:
         test = {name: each for name, each in MEASURED.test.items() if name != "accuracy"}
-        return dataclasses.replace(MEASURED, test={**test, **({"accuracy": figure} if figure else {})})
+        now = {**test, **({} if figure is None else {"accuracy": figure})}
+        return dataclasses.replace(MEASURED, test=now, by_row=NoRows())
 
     for figure, why in (
         (None, "nobody measures it"),
-        (Figure(math.nan, np.ones(2)), "it is nan, not a number"),
-        (Figure(math.inf, np.ones(2)), "it is inf, not a number"),
-        (Figure(0.9, None), "the task gives no values of it by row, so it has no limits"),
+        (math.nan, "it is nan, not a number"),
+        (math.inf, "it is inf, not a number"),
+        (0.9, "the task gives no values of it by row, so it has no limits"),
     ):
         found = checked({"maximum": {"overfit": 0.2}}, of(figure))
         assert found["minimum.accuracy"].sentence == f"accuracy is not known: {why}"

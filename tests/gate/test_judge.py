@@ -428,7 +428,7 @@ class WithoutScores(Classification):
 
 
 def test_a_candidate_whose_scores_are_not_numbers_is_refused_for_that() -> None:
-    verdict = judge(evidence(), rule(), WithoutScores(Settings(), CLASSES), 1)
+    verdict = judge(evidence(), rule(), WithoutScores(Settings(), CLASSES), 1, {})
     assert failed(verdict) == ["champion"]
     assert verdict.reason == "the candidate cannot be compared: some of its scores are not finite"
 

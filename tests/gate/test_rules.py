@@ -278,7 +278,7 @@ def test_exactly_the_fewest_rows_are_enough() -> None:
     identity = CHAMPION
     for rows, passes in ((given.fewest_rows, True), (given.fewest_rows - 1, False)):
         same = Scored(identity, np.ones(rows))
-        check = refresh._total(given, Matches(np.ones(rows), same, same, {}, 1), TASK)
+        check = refresh._total(given, Matches(np.ones(rows), same, same, {}, 1).counted, TASK)
         assert check.has_passed is passes
 
 

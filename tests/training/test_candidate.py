@@ -47,7 +47,7 @@ def test_the_history_is_stable_text(finished: Job, tmp_path: Path) -> None:
 
 
 def test_what_the_training_was_is_written_beside_it(finished: Job, tmp_path: Path) -> None:
-    device.note(Path(finished.work), COMPUTED_ON)
+    device.note(Path(finished.work), COMPUTED_ON, finished.train.virtual_workers)
     candidate.write(tmp_path / "candidate", finished)
     assert json.loads((tmp_path / "candidate/training.json").read_text()) == {
         "record_version": 2,

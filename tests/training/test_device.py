@@ -22,12 +22,12 @@ def finish_an_epoch(work: Path) -> None:
     figures = {"train": {"loss": 0.5}, "validation": {"loss": 0.5}}
     weights = {"kernel": np.ones(2, np.float32)}
     history = (EpochRecord(epoch=1, learning_rate=0.1, **figures),)
-    checkpoints.save(work, Checkpoint(history, weights, weights, weights))
+    checkpoints.save(work, Checkpoint(history, weights, weights, weights, 4))
 
 
 def noted_after(work: Path, *machines: ComputedOn) -> tuple[ComputedOn, ...]:
     for machine in machines:
-        note(work, machine)
+        note(work, machine, 4)
     return noted(work)
 
 
@@ -36,13 +36,13 @@ def test_where_nothing_has_trained_nothing_is_noted(tmp_path: Path) -> None:
 
 
 def test_a_training_that_goes_on_where_it_was_has_one_note(tmp_path: Path) -> None:
-    note(tmp_path, COMPUTED_ON)
+    note(tmp_path, COMPUTED_ON, 4)
     finish_an_epoch(tmp_path)
     assert noted_after(tmp_path, COMPUTED_ON) == (COMPUTED_ON,)
 
 
 def test_a_training_that_goes_on_elsewhere_has_both_in_their_order(tmp_path: Path) -> None:
-    note(tmp_path, COMPUTED_ON)
+    note(tmp_path, COMPUTED_ON, 4)
     finish_an_epoch(tmp_path)
     assert noted_after(tmp_path, ELSEWHERE, COMPUTED_ON) == (COMPUTED_ON, ELSEWHERE)
 

@@ -163,12 +163,12 @@ def test_other_rows_of_any_data_set_change_the_key(job: Job, write_images: Any, 
     assert job_key(job) != before
 
 
-def test_a_library_that_is_absent_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_is_absent_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
-    assert set(versions().values()) == {"absent"}
+    assert versions() == {}
 
 
 def test_a_key_is_sixteen_digits_of_a_digest_and_a_job_works_in_a_folder_of_that_name(job: Job) -> None:
@@ -179,7 +179,7 @@ def test_a_key_is_sixteen_digits_of_a_digest_and_a_job_works_in_a_folder_of_that
 
 def test_a_job_that_cannot_be_trained_has_no_folder(job: Job) -> None:
     with pytest.raises(UsageError, match="more than the 60 training rows"):
-        checked_job(changed(job, train={"batch_size": 62}))
+        checked_job(changed(job, train={"batch_size": 64}))
 
 
 def test_a_batch_of_exactly_all_rows_is_fine(job: Job) -> None:
