@@ -43,11 +43,13 @@ def explained(verdict: Verdict, registration: Registration | None = None) -> Ite
     off = [check for check in verdict.checks if check.outcome == "off"]
     passed = len(verdict.checks) - len(failed) - len(off)
     yield f"{'Promoted' if verdict.promotes else 'Refused'}: {verdict.reason}."
-    met = f"champion v{verdict.champion.version}" if verdict.champion else "no champion"
+    met = (
+        f"against champion v{verdict.champion.version}" if verdict.champion else "as a first model, by its bounds alone"
+    )
     if verdict.anchor:
         met += f" and anchor v{verdict.anchor.version}"
     by = f" by rule {verdict.rule}" if verdict.rule else ""
-    yield f"The candidate was judged{by} against {met}; {passed} of {len(verdict.checks)} checks passed."
+    yield f"The candidate was judged{by} {met}; {passed} of {len(verdict.checks)} checks passed."
     for check in failed[1:]:
         yield f"It failed {check.name}, too: {check.sentence}."
     for check in off:
@@ -58,7 +60,7 @@ def explained(verdict: Verdict, registration: Registration | None = None) -> Ite
         yield f"{verdict.over_use[:1].upper()}{verdict.over_use[1:]}."
     if registration is not None and registration.verdicts_on_rows is not None:
         given = "1 verdict" if registration.verdicts_on_rows == 1 else f"{registration.verdicts_on_rows} verdicts"
-        yield f"These very test rows have given {given} so far, {registration.verdicts} were given against this anchor."
+        yield f"These very test rows have given {given} so far."
     if verdict.moves_anchor:
         yield "It is the new anchor, to which all that come later are held."
     elif verdict.promotes and verdict.anchor:

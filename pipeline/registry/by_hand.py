@@ -15,6 +15,7 @@ from pipeline.registry import versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.anchor import ANCHORED, PROMOTED
 from pipeline.registry.challenge import in_force, last_champion
+from pipeline.registry.commands import promote_command
 from pipeline.registry.fetch import fetch
 from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
@@ -123,7 +124,9 @@ def rollback(
         reader = open_reader(store)
         champion = champion_of(reader, name)
         if champion is None:
-            raise UsageError(f"model registry: {name} has no champion to roll back; see `ratchet registry list`")
+            last = last_champion(reader, name)
+            way = f"{promote_command(last.version)} names the last one again" if last else "see `ratchet registry list`"
+            raise UsageError(f"model registry: {name} has no champion to roll back; {way}")
         target = _find(reader, name, to) if to else _champion_before(reader, champion)
         if target.is_champion:
             raise UsageError(f"{name} v{target.version} is the champion; name another version")

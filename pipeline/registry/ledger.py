@@ -59,14 +59,19 @@ def find(lines: Iterable[LedgerLine], verdict: Verdict) -> LedgerLine | None:
     return next((line for line in lines if line.judged == judged), None)
 
 
+def another(lines: Iterable[LedgerLine], verdict: Verdict) -> LedgerLine | None:
+    """Return the first line that holds another verdict on the same models, test rows and rule."""
+    given = _line(verdict)
+    return next((line for line in lines if line.contradicts(given)), None)
+
+
 def require_no_other(lines: Iterable[LedgerLine], name: str, verdict: Verdict, own: Version | None) -> None:
     """Raise DataError if a line holds another verdict on the same models, test rows and rule.
 
     A verdict is a function of those, so one of the two is not true, and no one here knows which. `own` is the version
     that holds the candidate.
     """
-    given = _line(verdict)
-    other = next((line for line in lines if line.contradicts(given)), None)
+    given, other = _line(verdict), another(lines, verdict)
     if other is not None:
         way_out = (
             f"{promote_command(own.version)} overrules both" if own else "another rule or other test rows may decide it"

@@ -116,6 +116,11 @@ def register(
         own = champion
     version = own.version if own else None
     sentence = f"v{version} {action.sentence}" if action.outcome == "promoted" else action.sentence
+    if not action.is_recorded and (line := ledger.another(seen.lines, verdict)):
+        sentence += (
+            f"; but line {line.number} of the ledger says {line.outcome} where the gate says {verdict.outcome} now, so "
+            'one of the two is not true; `ratchet registry rollback --reason "…"` brings back who was champion before'
+        )
     if own is not None and not has_files(reader, own):
         sentence += f"; but the files of v{own.version} are gone from the registry: restore them from a backup"
     return Registration(

@@ -75,7 +75,7 @@ def test_it_says_how_often_these_very_test_rows_have_judged(project: Path, capsy
         test="sha256:t",
     )
     write_record(project / "reports" / "registration.json", registration)
-    counted = "These very test rows have given 9 verdicts so far, 73 were given against this anchor."
+    counted = "These very test rows have given 9 verdicts so far."
     words = answer(capsys, "gate", "explain")
     assert "Champion v3: no sign." in words
     assert counted in words
@@ -87,7 +87,9 @@ def test_the_verdict_of_a_run_is_said(project: Path, capsys: pytest.CaptureFixtu
     make_project(project)
     finished(project, "r1")
     words = answer(capsys, "gate", "explain", "r1")
-    assert words == ("Refused: it lost 0.1. The candidate was judged against no champion; 1 of 2 checks passed.\n")
+    assert words == (
+        "Refused: it lost 0.1. The candidate was judged as a first model, by its bounds alone; 1 of 2 checks passed.\n"
+    )
     assert json.loads(answer(capsys, "gate", "explain", "r1", "--json"))["reason"] == "it lost 0.1"
 
 

@@ -187,6 +187,18 @@ def test_a_verdict_that_contradicts_the_ledger_is_not_carried_out(registry, mode
     assert not registry.store.lock.exists()
 
 
+def test_a_champion_whose_line_the_gate_contradicts_is_named(registry, model):
+    registry.add(1, "sha256:old")
+    met = Identity(name="pets", version=1, digest="sha256:old")
+    given = on_line(add_line(registry, verdict(champion=met)))
+    registry.add(2, NEW, aliases=["champion"], tags={**given, "ratchet.met": "1 sha256:old"})
+    assert registered(registry, model, verdict(champion=met)).sentence == "v2 is the champion already"
+    assert registered(registry, model, verdict("refuse", met)).sentence == (
+        "v2 is the champion already; but line 1 of the ledger says promote where the gate says refuse now, so one of "
+        'the two is not true; `ratchet registry rollback --reason "…"` brings back who was champion before'
+    )
+
+
 def test_what_the_gate_cannot_have_given_is_refused_before_anything_is_written(registry, model):
     def refuse():
         raise DataError("not the gate's")
