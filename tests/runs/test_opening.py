@@ -19,6 +19,7 @@ from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.origin import Origin
 from pipeline.records.run import RunRecord, RunRequest, State
+from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.runs import freshness, history, opening, workspaces
 from pipeline.runs.dvc_cache import cache_of
@@ -228,12 +229,17 @@ def test_an_answer_against_another_champion_is_none(recipe_root: Path, monkeypat
     tags = on_line(add_line(registry, against, "fashion_mnist"))
     for number, digest in ((1, "sha256:one"), (2, "sha256:new")):
         write_files(where / str(number), dict.fromkeys(MODEL_FILES, "x"))
-        place, told = str(where / str(number)), tags if number == 2 else {}
-        registry.add(number, digest, name="fashion_mnist", location=place, tags=told)
+        place, given = str(where / str(number)), tags if number == 2 else {}
+        registry.add(number, digest, name="fashion_mnist", location=place, tags=given)
     move = "INSERT INTO registered_model_aliases VALUES ('default', 'fashion_mnist', 'champion', {});"
     registry.execute(move.format(1))
     answered(recipe_root)
     write_record(recipe_root / "runs" / "earlier" / VERDICT_FILE, against)
+    told = "refused: the reason; champion v1 stays"
+    done = Registration(
+        outcome="refused", name="fashion_mnist", version=2, champion=one, sentence=told, registry="local"
+    )
+    write_record(recipe_root / "runs" / "earlier" / "reports" / "registration.json", done)
     (recipe_root / "runs" / "earlier" / "dvc.lock").write_text("schema: '2.0'\n")
     assert opening_of(recipe_root).same_as == "earlier"
     write_files(where / "3", dict.fromkeys(MODEL_FILES, "x"))
