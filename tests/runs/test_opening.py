@@ -18,8 +18,8 @@ from pipeline.recipe.strict_yaml import parse_yaml_text
 from pipeline.records.architecture import MODEL_FILES
 from pipeline.records.identity import Identity
 from pipeline.records.origin import Origin
-from pipeline.records.run import RunRecord, RunRequest, State
 from pipeline.records.registration import Registration
+from pipeline.records.run import RunRecord, RunRequest, State
 from pipeline.records.verdict import Verdict
 from pipeline.runs import freshness, history, opening, workspaces
 from pipeline.runs.dvc_cache import cache_of
