@@ -107,12 +107,12 @@ def test_a_check_that_has_passed_its_bound_without_a_figure_is_refused() -> None
 def test_a_verdict_of_before_knows_no_anchor_and_no_rule() -> None:
     value = verdict_of(PASSED).to_json()
     before = {"anchor": None, "rule": "", "rule_digest": "", "test_digest": "", "against_champion": None}
-    before |= {"against_anchor": None, "moves_anchor": False, "shows": ""}
+    before |= {"against_anchor": None, "moves_anchor": False, "shows": "", "renewal": None, "over_use": ""}
     for key in (*before, "record_version"):
         del value[key]
     found = Verdict.from_json(value, "x.json").to_json()
     assert {key: found[key] for key in before} == before
-    assert found["record_version"] == 2
+    assert found["record_version"] == Verdict.VERSION
 
 
 def test_a_verdict_of_before_keeps_what_it_says_itself() -> None:
