@@ -90,7 +90,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "measured" / "rows.csv").write_text("\n".join(["label,part,seed,weight", *lines(), ""]))
     write_suite(root / "contracts" / "raw.yaml", *RAW)
     write_suite(root / "contracts" / "prepared.yaml", *PREPARED)
-    run_stages(root, *STAGES, master="local[2]")
+    run_stages(root, *STAGES, cut_by=2)
     return root
 
 
@@ -130,7 +130,7 @@ def test_a_model_of_both_features_is_trained_judged_and_published(done: Path) ->
     (done / "execution.yaml").write_text(yaml.safe_dump({**execution, "horovod": {"workers": 1}}))
     (done / "requirements").mkdir()
     shutil.copy(ROOT / "requirements" / "pipeline.txt", done / "requirements")
-    run_stages(done, "train", "evaluate", "champion", "gate", "register", master="local[1]")
+    run_stages(done, "train", "evaluate", "champion", "gate", "register", cut_by=1)
     features = stored.read_architecture(done / "models/candidate").features
     assert [(spec.name, spec.kind) for spec in features] == [("image", "image"), ("weight", "number")]
     verdict = read_record(done / "reports/verdict.json", Verdict)
