@@ -25,6 +25,7 @@ from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.metrics import MetricsReport
+from pipeline.records.training_history import TRAINING_FILE, Training
 from pipeline.registry import by_hand
 from pipeline.registry.store import resolve_store
 from pipeline.stages import champion, gate, register
@@ -41,6 +42,10 @@ TASK = task_of(Choice(name="classification"), CLASSES)
 SHAPE = (8, 8, 1)
 
 NAME = "shapes"
+
+TRAINED = Training(
+    best_epoch=4, chosen_by="last", epochs=4, steps_per_epoch=46, images_per_epoch=1472, rows={"train": 1500}
+)
 
 STAGES = {"champion": champion, "gate": gate, "register": register}
 
@@ -83,6 +88,7 @@ class Workspace:
         with artifacts.published_folder(self.root / "models" / "candidate") as folder:
             for path in self.zoo.model(name).iterdir():
                 shutil.copyfile(path, folder / path.name)
+            write_record(folder / TRAINING_FILE, TRAINED)
         given = Predictions(*self.test_part(), self.answers(name))
         write_record(self.root / "reports" / "metrics.json", measuring.report(TASK, given, given))
         with artifacts.published_folder(self.root / "reports" / "predictions") as folder:
