@@ -43,7 +43,8 @@ def test_a_version_says_where_it_comes_from(workspace):
     told = version.to_json()
     assert told["metrics"]["accuracy"] == workspace.json("reports/metrics.json")["test"]["accuracy"]
     assert set(told["lineage"]) == {
-        "data_digest", "dvc_lock_digest", "git_commit", "git_dirty", "recipe_digest", "requirements_digest",
+        "computed_on", "data_digest", "device", "dvc_lock_digest", "git_commit", "git_dirty", "recipe_digest",
+        "requirements_digest",
     }  # fmt: skip
     assert told["lineage"]["data_digest"].startswith("sha256:")
     assert [event["event"] for event in told["history"]] == ["registered", "promoted"]
