@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO
 
 from pipeline.errors import StorageError
@@ -64,15 +61,6 @@ def yielding_threads() -> Iterator[None]:
     finally:
         with suppress(PermissionError):
             os.sched_setscheduler(0, policy, parameters)
-
-
-def cpu_type() -> str:
-    """Return what this machine's processor calls itself; libraries choose their code, and so their rounding, by it."""
-    with suppress(OSError):
-        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        if found:
-            return found[1]
-    return platform.machine()
 
 
 def _claim(core: int) -> IO[bytes] | None:

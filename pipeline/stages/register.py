@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.export.saved_model import exported
 from pipeline.gate.digests import JUDGES
 from pipeline.gate.following import require_given
@@ -25,12 +31,13 @@ _EXAMPLE_ROWS = 4
 def run(stage: StageContext) -> str:
     """Update the registry as the verdict says and write `reports/registration.json`; return what happened."""
     verdict = read_record(stage.dep("reports/verdict.json"), Verdict)
+    test = functools.cache(lambda: read_labels(stage.dep("data/prepared/test")))  # if anything is written, and once
     candidate = Candidate(
         stage.param("name", str),
         stage.dep("models/candidate"),
         verdict,
-        require_given=lambda: _require_given(stage, verdict),
-        describe=lambda: _describe(stage),
+        require_given=lambda: _require_given(stage, verdict, *test()),
+        describe=lambda: _describe(stage, test()[0]),
     )
     require_judged(candidate)
     origin = stage.origin()
@@ -46,8 +53,7 @@ def run(stage: StageContext) -> str:
     return f"{registration.name} {registration.sentence}"
 
 
-def _require_given(stage: StageContext, verdict: Verdict) -> None:
-    ids, labels = read_labels(stage.dep("data/prepared/test"))
+def _require_given(stage: StageContext, verdict: Verdict, ids: Sequence[str], labels: npt.NDArray[np.int32]) -> None:
     require_given(
         verdict,
         stage.param("gate", GateParams),
@@ -59,7 +65,7 @@ def _require_given(stage: StageContext, verdict: Verdict) -> None:
     )
 
 
-def _describe(stage: StageContext) -> Description:
+def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
     recipe = stage.parameters()
     return Description(
         lineage=lineage_tags(
@@ -74,6 +80,6 @@ def _describe(stage: StageContext) -> Description:
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=first_rows(stage.dep("data/prepared/validation"), _EXAMPLE_ROWS),
-        test_ids=read_labels(stage.dep("data/prepared/test"))[0],
+        test_ids=test_ids,
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )

@@ -23,7 +23,7 @@ from pipeline.errors import DataError
 from pipeline.models.build import Weights, build, logits_of, set_weights, weights_of
 from pipeline.recipe.recipe import TrainParams
 from pipeline.records.training_history import EpochRecord
-from pipeline.runtime.cores import cpu_type
+from pipeline.runtime.processor import processor
 from pipeline.runtime.progress import count
 from pipeline.training import checkpoints, refusals
 from pipeline.training.batches import Part, read_part, step_count, training_batches
@@ -86,7 +86,7 @@ def train_model(
     history = last.history if last else ()
     best = last.best if last else {}
     if train.exact:
-        require_alike(collective, first_digest(step, training, job, len(history) + 1), cpu_type())
+        require_alike(collective, first_digest(step, training, job, len(history) + 1), processor().name)
 
     logs = TensorBoard(Path(job.tensorboard), first_epoch=len(history) + 1) if collective.rank == 0 else None
     if logs and not history:
