@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.errors import StorageError
 from pipeline.records.champion import CHAMPION_FILE, Champion
@@ -106,7 +107,12 @@ def test_the_page_says_that_the_champions_run_would_have_the_same_bits(project: 
     met(project, COMPUTED_ON)
     said = written(project)
     assert "The champion, digits v3, was computed on the same" in said
+    assert "the same bits are expected" in said
     assert "cannot be expected" not in said
+    recipe = yaml.safe_load((project / "params.yaml").read_text())
+    recipe["train"]["exact"] = False
+    (project / "params.yaml").write_text(yaml.safe_dump(recipe))
+    assert "the same bits are expected" not in written(project)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [((), (COMPUTED_ON,)), ((COMPUTED_ON,), ()), ((), ())])
