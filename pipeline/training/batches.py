@@ -25,6 +25,7 @@ from pipeline.training.order import EpochOrder, Rows
 
 Labels = npt.NDArray[np.int32]
 Batch = tuple[Columns, Labels]  # by feature [row, *shape]; labels [row]
+_PLACES_AT_ONCE = 4096  # whose rows are worked out together: a tenth of the time that 128 take by themselves
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,26 @@ def step_count(rows: int, batch_size: int) -> int:
     return rows // batch_size
 
 
-def micro_batch_rows(order: EpochOrder, step: int, batch_size: int, virtual_worker: int, virtual_workers: int) -> Rows:
-    """Return the rows that a virtual worker takes in a step of an epoch; their number divides `batch_size`."""
+def micro_batch_rows(
+    order: EpochOrder, steps: range, batch_size: int, block: range, virtual_workers: int
+) -> npt.NDArray[np.int64]:
+    """Return the rows `[step, virtual worker, row]` of a block; `virtual_workers` divide `batch_size`."""
     share = batch_size // virtual_workers
-    begin = step * batch_size + virtual_worker * share
-    return order.rows(begin, begin + share)
+    places = np.arange(steps.start, steps.stop)[:, None] * batch_size + np.arange(block.start, block.stop)[None] * share
+    every = places[:, :, None] + np.arange(share)
+    return order.at(every.ravel()).reshape(every.shape)
 
 
 def training_batches(
     part: Part, order: EpochOrder, batch_size: int, block: range, virtual_workers: int
 ) -> Iterator[list[Batch]]:
     """Yield, for each step of an epoch, the micro-batches of a block of virtual workers."""
-    for step in range(step_count(len(order), batch_size)):
-        cuts = [micro_batch_rows(order, step, batch_size, worker, virtual_workers) for worker in block]
-        yield [(part.columns_at(rows), part.labels.take(rows)) for rows in cuts]
+    steps = step_count(len(order), batch_size)
+    at_once = max(1, _PLACES_AT_ONCE * virtual_workers // (batch_size * len(block)))
+    for first in range(0, steps, at_once):
+        chosen = micro_batch_rows(order, range(first, min(first + at_once, steps)), batch_size, block, virtual_workers)
+        for cuts in chosen:
+            yield [(part.columns_at(rows), part.labels.take(rows)) for rows in cuts]
 
 
 def validation_batch(part: Part, number: int, batch_size: int) -> Batch:

@@ -42,7 +42,13 @@ class EpochOrder:
         """Return the rows at places `begin` to `end` − 1, `[place] int64`; raise IndexError if one is none."""
         if not 0 <= begin <= end <= self._rows:
             raise IndexError(f"places {begin} to {end} of {self._rows}")
-        numbers = self._permuted(np.arange(begin, end, dtype=np.uint64))
+        return self.at(np.arange(begin, end))
+
+    def at(self, places: Rows) -> Rows:
+        """Return the rows at places `[place] int64`, as `rows` does: many at once take less time each."""
+        if len(places) and not 0 <= places.min() <= places.max() < self._rows:
+            raise IndexError(f"places {places.min()} to {places.max()} of {self._rows}")
+        numbers = self._permuted(places.astype(np.uint64))
         while len(beyond := np.flatnonzero(numbers >= self._rows)):
             numbers[beyond] = self._permuted(numbers[beyond])
         return numbers.astype(np.int64)

@@ -33,10 +33,10 @@ def test_the_micro_batches_of_a_step_are_its_global_batch_cut_equally(
     rows: int, virtual: int, share: int, seed: int
 ) -> None:
     order, size = EpochOrder(rows, seed, 1), virtual * share
-    for step in range(step_count(rows, size)):
-        cuts = [micro_batch_rows(order, step, size, worker, virtual) for worker in range(virtual)]
-        assert [len(cut) for cut in cuts] == [share] * virtual
-        assert np.array_equal(np.concatenate(cuts), order.rows(step * size, (step + 1) * size))
+    steps = range(step_count(rows, size))
+    cuts = micro_batch_rows(order, steps, size, range(virtual), virtual)
+    assert cuts.shape == (len(steps), virtual, share)
+    assert np.array_equal(cuts.ravel(), order.rows(0, len(steps) * size))
 
 
 @given(rows=st.integers(1, 300), ranks=st.integers(1, 4), each=st.integers(1, 3), share=st.integers(1, 10), seed=seeds)

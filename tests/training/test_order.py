@@ -61,6 +61,15 @@ def test_a_place_that_is_none_is_refused(begin: int, end: int) -> None:
         EpochOrder(10, 1, 1).rows(begin, end)
 
 
+@given(rows=st.integers(1, 500), seed=seeds, data=st.data())
+def test_any_places_have_the_rows_that_they_have_in_the_order(rows: int, seed: int, data: st.DataObject) -> None:
+    order = EpochOrder(rows, seed, 1)
+    places = np.array(data.draw(st.lists(st.integers(0, rows - 1))), np.int64)
+    assert np.array_equal(order.at(places), order.rows(0, rows)[places])
+    with pytest.raises(IndexError, match=f"of {rows}"):
+        order.at(np.append(places, rows))
+
+
 @pytest.mark.parametrize("rows", [3, 4, 5])
 def test_few_rows_come_in_each_of_their_orders_equally_often(rows: int) -> None:
     orders, expected = list(permutations(range(rows))), 20
