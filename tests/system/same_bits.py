@@ -4,7 +4,7 @@
             and an L2 term
     kills   a rank is killed at the first step, in the middle of an epoch, at an epoch's last step and while a
             checkpoint is written; the training is resumed on another number of ranks
-    recipe  the shipped recipe on the sample (CONFIG=configs/…: as a config changes it): 1, 2 and 4 ranks
+    recipe  the shipped recipe on the sample (CONFIG=configs/…: as a config changes it): 1, 2 and 4 ranks; accuracy
     hosts   two hosts against one: two network namespaces with a cable between them, and an ssh server in the second.
             Needs root, iproute2 and Debian's openssh-server; where it cannot run, it says why, and fails
 
@@ -14,6 +14,7 @@ Exit codes: 0 every digest of a table is the same, 1 one is another, or a part c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -30,6 +31,7 @@ import yaml
 
 from benchmarks.checkouts import copy_checkout, environment
 from pipeline.recipe.changing import layered
+from pipeline.recipe.configs import load_config
 from pipeline.records.architecture import ARCHITECTURE_FILE, StoredArchitecture
 from pipeline.storage.record_files import read_record
 from tests.system.project import ROOT
@@ -146,11 +148,11 @@ def recipe(folder: Path, config: str | None = None) -> bool:
     """Train as the shipped recipe says, on the sample or on what a config names."""
     root = copy_checkout(ROOT, folder / "checkout")
     if config:
-        values = layered(*(yaml.safe_load((root / name).read_text()) for name in ("params.yaml", config)))
+        values = layered(yaml.safe_load((root / "params.yaml").read_text()), load_config(root / config).recipe)
         (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     calls = environment(root, Path(sys.executable))
     table = Table(f"the shipped recipe{f', {config}' if config else ''}")
-    command = ["ratchet", "run", "--until", "train"]
+    command = ["ratchet", "run"]
     for workers, threads in ((2, 1), (1, 1), (1, 2), (4, 1)):
         begun_s = time.monotonic()
         variables = {"RATCHET_HOROVOD__WORKERS": str(workers), "RATCHET_HOROVOD__THREADS_PER_WORKER": str(threads)}
@@ -158,6 +160,9 @@ def recipe(folder: Path, config: str | None = None) -> bool:
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
         table.add(f"ranks {workers}, threads {threads}", root, begun_s)
+        if command == ["ratchet", "run"]:
+            metrics = json.loads((root / "reports/metrics.json").read_text())
+            print(f"  accuracy on the test part: {metrics['test']['accuracy']:.4f}", flush=True)
         shutil.rmtree(root / "models")
         command = ["ratchet", "stage", "train"]  # again, although nothing that decides the result has changed
     return table.is_same
