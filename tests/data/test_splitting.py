@@ -275,3 +275,12 @@ def test_whatever_the_shards_their_rows_get_their_parts_and_are_counted_together
     }
     assert manifest.counts["proof"]["distinct_content_digests"] == manifest.counts["proof"]["distinct_ids"] == 300
     assert told == [(100, 300), (101, 300), (101, 300), (300, 300)]
+
+
+def test_no_share_is_so_small_that_no_hash_is_left_for_it() -> None:
+    assert of_shares(SplitParams(method="hash", train=1e-30, validation=0.5, test=0.5)) == (1, HASHES // 2)
+
+
+def test_without_a_share_for_the_test_part_every_hash_has_another() -> None:
+    for train in (0.1, 0.3, 0.58, 0.9):
+        assert of_shares(SplitParams(method="source", train=train, validation=1 - train, test=0.0))[1] == HASHES

@@ -94,3 +94,12 @@ def test_figures_may_differ_by_what_rounding_takes(off: float, is_same: bool) ->
     assert (metrics_problem(report, MEASURED, TASK) is None) is is_same
     small = METRICS.changed(overfit=METRICS.overfit + off)
     assert (metrics_problem(small, MEASURED, TASK) is None) is is_same
+
+
+@pytest.mark.parametrize(
+    ("reported", "actual", "is_same"), [(0.0, 1e-10, True), (0.0, 1e-8, False), (1e9, 1e9 + 0.1, True)]
+)
+def test_figures_are_the_same_up_to_the_last_bits_that_machines_differ_in(
+    reported: float, actual: float, is_same: bool
+) -> None:
+    assert figures._is_same(reported, actual) is is_same

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_IN_GATE = ("tests/gate/test_judge.py", "tests/gate/test_rules.py", "tests/gate/test_gathering.py")
+_IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following"))
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/data/augmentations/test_warp.py", "tests/data/test_augmenting.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
 # Files, and the tests that belong to them beside tests/<same folder>/test_<same name>.py.
 CORES: Mapping[str, Sequence[str]] = {
     "pipeline/gate/*.py": _IN_GATE,
-    "pipeline/gate/rules/*.py": ("tests/gate/test_rules.py", "tests/gate/test_judge.py"),
+    "pipeline/gate/rules/*.py": (
+        "tests/gate/test_rules.py",
+        "tests/gate/test_judge.py",
+        "tests/gate/test_following.py",
+    ),
     "pipeline/records/verdict.py": _IN_GATE,
     "pipeline/data/splitting.py": (),
     "pipeline/data/frozen_split.py": (),
@@ -29,10 +33,16 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/normalizing.py": (),
     "pipeline/data/features/image.py": _STATISTICS,
     "pipeline/data/grey_levels.py": _STATISTICS,
-    "pipeline/models/preprocessing/image.py": (),
+    "pipeline/models/preprocessing/image.py": ("tests/system/models/test_built.py",),
     "pipeline/training/checkpoints.py": (),
     "pipeline/training/job.py": (),
-    "pipeline/training/collective.py": (),
+    "pipeline/training/collective.py": ("tests/system/training/test_exchange.py",),
+    "pipeline/training/tree.py": (),
+    "pipeline/training/order.py": (),
+    "pipeline/training/batches.py": (),
+    "pipeline/storage/pages.py": ("tests/storage/test_mapped.py",),
+    "pipeline/storage/mapped.py": (),
+    "pipeline/data/apartness.py": (),
 }
 
 

@@ -70,6 +70,12 @@ def test_the_architecture_has_the_features_of_the_data(job: Job) -> None:
     assert found.features == (image_spec((8, 8, 1)),)
 
 
+def test_a_validation_part_of_other_features_is_refused(job: Job, write_images: Any) -> None:
+    write_images("prepared/validation", 8, spec=image_spec((8, 8, 1), std=51.0))
+    with pytest.raises(DataError, match=r"prepared/validation: other features than .*prepared/train"):
+        architecture_of(job)
+
+
 def test_a_target_is_no_input(job: Job, write_images: Any) -> None:
     target = image_spec((8, 8, 1)).changed(role="target")
     for name in ("prepared/train", "prepared/validation", "augmented"):
