@@ -75,6 +75,13 @@ def test_two_that_answer_alike_are_refused_by_better_and_said_to() -> None:
     assert verdict.shows == "2 000 rows, on all of which the two answer alike: no gain can be found"
 
 
+def test_as_many_rows_won_as_lost_are_no_gain_and_not_said_to_be_answered_alike() -> None:
+    check = check_of(met(won=7, lost=7), "step")
+    assert not check.has_passed
+    assert check.figure == pytest.approx(0.5)
+    assert "it is not proven better" in check.sentence
+
+
 @pytest.mark.parametrize(("margin", "promotes"), [(0.01, True), (0.006, False)])
 def test_two_that_answer_alike_are_let_through_by_refresh_on_enough_rows(margin: float, promotes: bool) -> None:
     verdict = met(won=0, lost=0, name="refresh", total_margin=margin)

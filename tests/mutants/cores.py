@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following"))
+_IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following", "renewal"))
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/data/augmentations/test_warp.py", "tests/data/test_augmenting.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")

@@ -56,6 +56,13 @@ def test_a_micro_batch_is_the_same_whichever_rank_carries_it(
         assert sizes(block) == [batches[block.start : block.stop] for batches in alone]
 
 
+def test_a_batch_may_be_larger_than_what_is_worked_out_at_once() -> None:
+    part = Part({"size": np.arange(20_000)}, np.zeros(20_000, np.int32))
+    batches = list(training_batches(part, EpochOrder(20_000, 1, 1), 10_000, range(1), 1))
+    seen = np.concatenate([columns["size"] for [(columns, _)] in batches])
+    assert sorted(seen) == list(range(20_000))
+
+
 @given(rows=st.integers(0, 300), workers=st.integers(1, 12), size=st.integers(1, 64))
 def test_validation_covers_every_row_once_over_all_ranks(rows: int, workers: int, size: int) -> None:
     part = Part({"size": np.arange(rows)}, np.arange(rows, dtype=np.int32))

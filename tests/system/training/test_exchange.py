@@ -69,6 +69,9 @@ class OneRank:
 
         return tf.concat(self._swap(f"allgather {name}", rows), axis=0)
 
+    def broadcast(self, value: Any, root_rank: int, name: str) -> Any:
+        return self._swap(f"broadcast {name}", value)[root_rank]
+
     def allreduce(self, flat: Any, op: str, name: str) -> Any:
         assert op == self.Sum
         return sum(self._swap(f"allreduce {name}", flat))
@@ -123,3 +126,13 @@ def test_contents_are_gathered_by_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         together(groups, lambda one: one.gather(b"rank" + bytes([one.rank]))) == [[b"rank\0", b"rank\1", b"rank\2"]] * 3
     )
+
+
+def test_every_rank_gets_the_values_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    exchange = Exchange(2)
+    groups = [group(exchange, rank, monkeypatch) for rank in range(2)]
+    variables = [[keras.Variable([1.0 + 10 * rank, 2.0]), keras.Variable(3.0 + rank)] for rank in range(2)]
+    together(groups, lambda one: one.broadcast(variables[one.rank]))
+    assert [[variable.numpy().tolist() for variable in own] for own in variables] == [[[1.0, 2.0], 3.0]] * 2
