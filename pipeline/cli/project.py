@@ -70,6 +70,7 @@ def _doctor(options: argparse.Namespace) -> int:
         spark_master=execution.spark.master,
         mlflow_uri=execution.mlflow.uri,
         workers=execution.horovod.workers,
+        threads=execution.horovod.threads_per_worker,
         device=_device(root),
         pass_on=execution.environment.pass_on,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.doctor.gpus import check_gpus
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.machine import check_cores, check_disk, check_memory, check_user, check_work_tree
-from pipeline.doctor.project import check_dvc, check_git, check_spark_master, check_store
+from pipeline.doctor.project import check_dvc, check_git, check_spark_master, check_store, check_workers
 from pipeline.doctor.software import (
     check_compiler,
     check_environment,
@@ -33,6 +33,7 @@ def examine(
     spark_master: str,
     mlflow_uri: str,
     workers: int,
+    threads: int = 1,
     device: Device = "cpu",
     pass_on: Collection[str] = (),
 ) -> list[HealthCheck]:
@@ -54,7 +55,8 @@ def examine(
         check_dvc(root),
         check_store(root, mlflow_uri),
         check_spark_master(spark_master),
-        check_cores(workers),
+        check_workers(root, workers),
+        check_cores(workers, threads),
         check_memory(workers),
         check_disk(root),
         check_work_tree(root),

@@ -18,13 +18,15 @@ SPARK_MEMORY_GIB = 1.5  # the JVM driver and its Python workers
 WORKER_MEMORY_GIB = 1.0  # one training process; TensorFlow itself takes half of it
 
 
-def check_cores(workers: int) -> HealthCheck:
-    """A core for each worker."""
+def check_cores(workers: int, threads: int = 1) -> HealthCheck:
+    """A core for each thread of each worker."""
     cores = len(os.sched_getaffinity(0))
-    if workers <= cores:
-        return HealthCheck("cores", True, f"{cores} cores for {workers} workers")
-    found = f"{cores} cores for {workers} workers: they would wait for each other"
-    return HealthCheck("cores", False, found, f"ratchet run --execution horovod.workers={cores}")
+    each = f" of {threads} threads" if threads > 1 else ""
+    if workers * threads <= cores:
+        return HealthCheck("cores", True, f"{cores} cores for {workers} workers{each}")
+    found = f"{cores} cores for {workers} workers{each}: they would wait for each other"
+    key, fits = ("workers", cores) if workers > cores or threads == 1 else ("threads_per_worker", cores // workers)
+    return HealthCheck("cores", False, found, f"ratchet run --execution horovod.{key}={fits}")
 
 
 def check_memory(workers: int) -> HealthCheck:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.software import installed_version
 from pipeline.errors import RatchetError, StorageError, without_secrets
+from pipeline.recipe.recipe import load_recipe
 from pipeline.runtime.git import git
 
 _MASTER = re.compile(
@@ -20,6 +21,19 @@ _MASTER = re.compile(
       | yarn""",
     re.VERBOSE,
 )
+
+
+def check_workers(root: Path, workers: int) -> HealthCheck:
+    """The workers can share the recipe's virtual workers equally."""
+    try:
+        virtual_workers = load_recipe(root).train.virtual_workers
+    except RatchetError as error:
+        return HealthCheck("workers", True, f"the recipe cannot be read, so not known: {error!s:.150}")
+    if virtual_workers % workers == 0:
+        return HealthCheck("workers", True, f"{workers} for {virtual_workers} virtual workers")
+    fits = max(each for each in range(1, workers + 1) if virtual_workers % each == 0)
+    found = f"{workers} cannot share the recipe's {virtual_workers} virtual workers equally"
+    return HealthCheck("workers", False, found, f"ratchet run --execution horovod.workers={fits}")
 
 
 def check_git(root: Path) -> HealthCheck:

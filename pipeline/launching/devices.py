@@ -15,11 +15,12 @@ from pipeline.recipe.recipe import Device
 from pipeline.runtime import gpus
 
 
-def resolved(device: Device, environment: Mapping[str, str]) -> Device:
-    """Return `cpu` or `gpu`; `auto` is `gpu` where TensorFlow can use at least one here."""
+def resolved(device: Device, environment: Mapping[str, str]) -> tuple[Device, str]:
+    """Return `cpu` or `gpu`, and why; `auto` is `gpu` where TensorFlow can use at least one here."""
     if device != "auto":
-        return device
-    return "gpu" if gpus.look(environment).usable else "cpu"
+        return device, "the recipe says so"
+    seen = gpus.look(environment)
+    return ("gpu", seen.in_words()) if seen.usable else ("cpu", seen.problem or seen.in_words())
 
 
 def slots_of(settings: HorovodSettings) -> list[Slot]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.settings import Settings, dotted_keys, set_dotted, validate
@@ -37,7 +37,9 @@ class HorovodSettings(Settings):
     workers: int = Field(default=2, ge=1, le=1024, description="worker processes; 1 trains without Horovod")
     hosts: str = Field(default="localhost", description="host:slots,… for several hosts; localhost for this one")
     interface: str = Field(default="lo", description="network interface the workers talk through")
-    threads_per_worker: int = Field(default=1, ge=1, le=1024, description="TensorFlow threads of one worker")
+    threads_per_worker: int = Field(
+        default=1, ge=1, le=1024, description="virtual workers that one worker computes side by side"
+    )
     cycle_time_ms: float = Field(
         default=0.5, gt=0, le=60_000, description="how long Horovod gathers tensors before it exchanges them"
     )
@@ -64,12 +66,29 @@ class WorkspaceSettings(Settings):
     )
 
 
+# The beginnings of variables that decide which kernels compute, and so how they round.
+_DECIDES_BITS = (
+    "TF_", "TF32_", "NVIDIA_TF32", "XLA_", "ONEDNN_", "DNNL_", "MKL_", "OPENBLAS_", "BLIS_", "OMP_", "KMP_", "GOMP_",
+    "CUBLAS_", "CUDNN_", "KERAS_",
+)  # fmt: skip
+
+
 class EnvironmentSettings(Settings):
     """What a run passes on of the environment beyond what it always does (`runtime/surroundings.py` lists that)."""
 
     pass_on: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = Field(
         default=(), strict=False, description="names of further variables; their values stay where they are"
     )
+
+    @field_validator("pass_on")
+    @classmethod
+    def _decides_no_bit(cls, pass_on: tuple[str, ...]) -> tuple[str, ...]:
+        for name in pass_on:
+            if name.startswith(_DECIDES_BITS):
+                raise ValueError(
+                    f"{name} may change how numbers are rounded, and nothing of an execution may: leave it out"
+                )
+        return pass_on
 
 
 class ServerSettings(Settings):

@@ -17,7 +17,7 @@ from pipeline.recipe.bounds import Bound, require_resamples
 from pipeline.recipe.settings import NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
 from pipeline.recipe.strict_yaml import parse_yaml
-from pipeline.recipe.workers import nearest_divisor
+from pipeline.recipe.workers import nearest_divisors
 
 PARAMS_FILE = "params.yaml"
 Device = Literal["cpu", "gpu", "auto"]
@@ -170,7 +170,7 @@ class TrainParams(Settings):
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> Self:
         if self.batch_size % self.virtual_workers:
-            fits = nearest_divisor(self.batch_size, self.virtual_workers)
+            fits = nearest_divisors(self.batch_size, self.virtual_workers)
             raise ValueError(
                 f"a batch of {self.batch_size} rows cannot be cut into {self.virtual_workers} equal micro-batches "
                 f"(virtual_workers); use {fits}"

@@ -109,7 +109,10 @@ def prepare(root: Path, request: RunRequest, environment: Mapping[str, str], *, 
     if recipe.train.device == "auto":
         if is_in_place:
             raise TryAgain(f"{PARAMS_FILE}: train.device has become auto while the run began; run again")
-        layers = layers.overridden({"train.device": resolved("auto", environment)}, "train.device: auto")
+        device, why = resolved("auto", environment)
+        note = "; ".join(filter(None, (note, f"train.device: auto is {device} here ({why})")))
+        print(f"train.device: auto is {device} here ({why})", file=sys.stderr, flush=True)  # noqa: T201
+        layers = layers.overridden({"train.device": device}, "train.device: auto")
         recipe = checked(layers.values, layers.where)
     plain = as_written(layers.values, layers.written)
     graph = parse_graph(parse_yaml(root / GRAPH_FILE), plain)

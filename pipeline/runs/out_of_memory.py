@@ -40,7 +40,7 @@ def kills() -> int:
 
 
 def less_parallel(execution: Execution, virtual_workers: int) -> dict[str, str]:
-    """Return the environment of a retry with half the Spark threads and half the Horovod workers, at least one each.
+    """Return the environment of a retry with half the Spark threads, Horovod workers and threads of each, at least one.
 
     Of the workers at most half, so many that they can share the virtual workers equally.
     """
@@ -48,7 +48,8 @@ def less_parallel(execution: Execution, virtual_workers: int) -> dict[str, str]:
 
     half = max(1, execution.horovod.workers // 2)
     fits = max(workers for workers in range(1, half + 1) if virtual_workers % workers == 0)
-    changes = {"horovod.workers": str(fits)}
+    threads = max(1, execution.horovod.threads_per_worker // 2)
+    changes = {"horovod.workers": str(fits), "horovod.threads_per_worker": str(threads)}
     local = _LOCAL_SPARK.fullmatch(execution.spark.master)
     if local:
         changes["spark.master"] = f"local[{max(1, int(local[1]) // 2)}]"

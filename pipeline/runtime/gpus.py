@@ -75,7 +75,7 @@ def _visible(listed: Mapping[str, Gpu], selected: str | None) -> tuple[Gpu, ...]
     visible: list[Gpu] = []
     for entry in selected.split(","):
         found = _selected(listed, entry.strip())
-        if found is None:
+        if found is None or found in visible:  # CUDA takes no GPU twice
             break
         visible.append(found)
     return tuple(visible)

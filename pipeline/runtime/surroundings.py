@@ -43,7 +43,7 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # What would be another result, or another program, if it were passed on by one of the beginnings above.
-_NEVER = ("CUDA_LAUNCH_BLOCKING", "DVC_EXP_*")
+_NEVER = ("CUDA_LAUNCH_BLOCKING", "DVC_EXP_*", "NVIDIA_TF32_OVERRIDE")
 
 # What a run sets itself, whatever was set: text is UTF-8, times are UTC, Keras runs on TensorFlow, nobody is told.
 _SET = {

@@ -100,7 +100,7 @@ def training_batches(
 
 
 def validation_batch(part: Part, number: int, batch_size: int) -> Batch:
-    """Return the batch of that number of a part's rows in order, without copying; the last one may be smaller."""
+    """Return the batch of that number of a part's rows in order; the last one may be smaller."""
     rows = slice(number * batch_size, min((number + 1) * batch_size, len(part)))
     return {name: values[rows] for name, values in part.columns.items()}, part.labels[rows]
 

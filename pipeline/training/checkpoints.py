@@ -2,11 +2,12 @@
 
 `epoch-00003/` holds the state after three finished epochs: `last.safetensors`, `best.safetensors` (of the epoch with
 the lowest validation loss so far), `optimizer.safetensors`, and `state.json` with the history and the files' digests.
-Only the newest is kept. It is written before the older one is removed, so a whole one exists at any moment.
+Only the one written last is kept. It is written before any other is removed, so a whole one exists at any moment.
 """
 
 from __future__ import annotations
 
+import operator
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from pathlib import Path
 from pipeline.errors import DataError, StorageError
 from pipeline.models.build import Weights
 from pipeline.models.stored import load_arrays
-from pipeline.records.digests import digest_bytes
+from pipeline.records.digests import digest_bytes, digest_json
 from pipeline.records.training_history import LOSS, EpochRecord
 from pipeline.storage import artifacts
 
 _STATE_FILE = "state.json"
-_PATTERN = "epoch-[0-9]*"
+_PATTERN = "epoch-*"
+_NAME = "epoch-{:05d}"
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ def best_epoch(history: tuple[EpochRecord, ...]) -> int:
 
 
 def save(work: Path, checkpoint: Checkpoint) -> None:
-    """Publish a checkpoint and remove the older ones."""
+    """Publish a checkpoint and remove all others: of a later epoch there are only damaged ones."""
     from safetensors.numpy import save as serialise
 
-    target = work / f"epoch-{checkpoint.epochs:05d}"
+    target = work / _NAME.format(checkpoint.epochs)
     arrays: Mapping[str, Weights] = {
         "last.safetensors": checkpoint.last,
         "best.safetensors": checkpoint.best,
@@ -68,9 +70,10 @@ def save(work: Path, checkpoint: Checkpoint) -> None:
             "files": digests,
             "virtual_workers": checkpoint.virtual_workers,
         }
-        artifacts.write_json(aside / _STATE_FILE, state)
-    for older in sorted(work.glob(_PATTERN))[:-1]:
-        shutil.rmtree(older, ignore_errors=True)
+        artifacts.write_json(aside / _STATE_FILE, {**state, "digest": digest_json(state)})
+    for other in work.glob(_PATTERN):
+        if other != target:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
 
 
 def newest(work: Path, virtual_workers: int) -> Checkpoint | None:
@@ -101,14 +104,18 @@ def finished_epochs(work: Path, virtual_workers: int) -> int:
 def _read(folder: Path) -> Checkpoint:
     state = artifacts.read_json(folder / _STATE_FILE)
     try:
+        if state.pop("digest") != digest_json(state):
+            raise DataError(f"{folder / _STATE_FILE}: does not match its own digest")
         history = tuple(EpochRecord.from_json(record, str(folder)) for record in state["history"])
         digests = dict(state["files"])
-        virtual_workers = int(state["virtual_workers"])
+        virtual_workers = operator.index(state["virtual_workers"])
         names = [f"{name}.safetensors" for name in ("last", "best", "optimizer")]
         for name in names:
             if artifacts.digest_file(folder / name) != digests[name]:
                 raise DataError(f"{folder / name}: its bytes do not match the digest in {_STATE_FILE}")
-    except (KeyError, TypeError, ValueError, OSError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder}: not a checkpoint: {error!r}") from error
+    if folder.name != _NAME.format(len(history)) or not history:
+        raise DataError(f"{folder}: has the name of another number of epochs than its {len(history)}")
     last, best, optimizer = (load_arrays(folder / name) for name in names)
     return Checkpoint(history, last, best, optimizer, virtual_workers)

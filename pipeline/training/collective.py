@@ -19,7 +19,7 @@ from pipeline.training.tree import Span, added, block_of, largest_nodes
 
 RANK_VARIABLE = "HOROVOD_RANK"
 HOST_VARIABLE = "HOROVOD_HOSTNAME"
-_TOLD_BYTES = 120
+_HOST_BYTES, _CPU_BYTES = 64, 64  # of what is told of a rank
 Part = tuple[Span, Any]  # a node of the tree, and its sum: one flat float32 tensor
 
 
@@ -164,13 +164,14 @@ def prove_identical(collective: Collective, digest: bytes, where: str) -> None:
 def require_alike(collective: Collective, digest: bytes, cpu_type: str) -> None:
     """Raise UsageError unless every rank has the same digest of what they all computed from the same numbers."""
     host = os.environ.get(HOST_VARIABLE) or socket.gethostname()
-    told = f"{host} ({cpu_type})".encode()[:_TOLD_BYTES].ljust(_TOLD_BYTES)
-    answers = collective.gather(digest + told)
-    hosts = [answer[len(digest) :].decode(errors="ignore").strip() for answer in answers]
+    told = (text.encode()[:size].ljust(size) for text, size in ((host, _HOST_BYTES), (cpu_type, _CPU_BYTES)))
+    answers = collective.gather(digest + b"".join(told))
+    texts = [answer[len(digest) :] for answer in answers]
+    cuts = (slice(_HOST_BYTES), slice(_HOST_BYTES, None))
+    hosts, cpus = ([text[cut].decode(errors="ignore").strip() for text in texts] for cut in cuts)
     for rank, answer in enumerate(answers):
         if answer[: len(digest)] != answers[0][: len(digest)]:
             raise UsageError(
-                f"training: rank {rank} on {hosts[rank]} computes other bits from the same rows than rank 0 on "
-                f"{hosts[0]}, so the result would depend on the hosts; name hosts of one CPU type in horovod.hosts, or "
-                "set train.exact to false"
+                f"training: rank {rank} on {hosts[rank]} computes other bits than rank 0 on {hosts[0]}: name hosts of "
+                f"one CPU type and environment in horovod.hosts, or set train.exact to false ({cpus[rank]}; {cpus[0]})"
             )

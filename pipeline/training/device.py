@@ -70,7 +70,10 @@ def noted(work: Path) -> tuple[ComputedOn, ...]:
     path = work / COMPUTED_ON_FILE
     if not path.is_file():
         return ()
-    values = artifacts.read_json(path)
-    if not isinstance(values, list):
-        raise DataError(f"{path}: must be a JSON list; remove the folder {work}, and run again")
-    return tuple(ComputedOn.from_json(value, str(path)) for value in values)
+    try:
+        values = artifacts.read_json(path)
+        if not isinstance(values, list):
+            raise DataError(f"{path}: must be a JSON list")
+        return tuple(ComputedOn.from_json(value, str(path)) for value in values)
+    except DataError as error:
+        raise DataError(f"{error}; remove the folder {work}, and run again") from error

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.runtime.cores import own_cores
@@ -26,6 +30,13 @@ def rank_environment(threads: int) -> dict[str, str]:
     }
 
 
+def side_by_side(pool: Executor, at_once: int, work: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
+    """Yield what `map` would, `at_once` of them worked out at a time: no more arguments are made before."""
+    waiting = zip(*arguments, strict=False)
+    while chosen := list(islice(waiting, at_once)):
+        yield from pool.map(work, *zip(*chosen, strict=True))
+
+
 def train_rank(job: Job, report: ProgressReporter) -> None:
     """Train as one rank of a job. Raises PeerLost if another rank is gone, and what `train_model` raises."""
     report.step("starting TensorFlow")
@@ -43,7 +54,7 @@ def train_rank(job: Job, report: ProgressReporter) -> None:
         if collective.rank == 0:
             device.note(Path(job.work), computed_on, job.train.virtual_workers)
         try:
-            train_model(job, collective, report, pool.map if exact and threads > 1 else map)
+            train_model(job, collective, report, partial(side_by_side, pool, threads) if exact and threads > 1 else map)
         except tf.errors.OpError as error:
             if is_lost_peer(error):
                 raise PeerLost from error

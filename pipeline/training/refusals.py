@@ -15,6 +15,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.training.step import TrainingStep
 
 _DRAWS = re.compile(r"Random|Multinomial|TruncatedNormal|Stateful(Uniform|StandardNormal)|RngReadAndSkip")
+_CALLS_PYTHON = re.compile(r"(Eager)?PyFunc(Stateless)?")
 _GENERATOR = "seed_generator_state"  # of Keras, one for all who have none of their own
 _ASSIGNS = re.compile(r"Assign|Resource(Apply|Scatter|SparseApply)")
 
@@ -34,14 +35,19 @@ def refuse_weights(model: Any) -> None:
 def refuse_graph(step: TrainingStep, model: Any, features: Sequence[FeatureSpec]) -> None:
     """Refuse what can be seen in the graph of a micro-batch.
 
-    That is: random numbers that are not drawn from the model's seed generators; variables that are changed other than
-    through Keras; weights that the model uses and does not have; an input that the loss does not depend on; an activity
-    regularizer that no call has applied.
+    That is: random numbers that are not drawn from the model's seed generators; calls of Python; variables
+    that are changed other than through Keras; weights that the model uses and does not have; an input that the loss
+    does not depend on; an activity regularizer that no call has applied.
     """
     graph = step.graph.as_graph_def()
     for node in [*graph.node, *(node for function in graph.library.function for node in function.node_def)]:
         if _DRAWS.search(node.op) and not node.op.startswith("Stateless"):
             raise _unrepeatable(_layer_in(node.name, model))
+        if _CALLS_PYTHON.fullmatch(node.op):
+            raise UsageError(
+                f"model: {_layer_in(node.name, model)} calls Python while it trains, and nobody can know whether "
+                "that does the same twice; use operations of Keras or TensorFlow"
+            )
         if _ASSIGNS.search(node.op):
             raise UsageError(
                 f"model: {_layer_in(node.name, model)} changes a variable of TensorFlow, which virtual workers do not "

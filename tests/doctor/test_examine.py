@@ -28,6 +28,7 @@ NAMES = [
     "dvc",
     "mlflow store",
     "spark master",
+    "workers",
     "cores",
     "memory",
     "disk",

@@ -28,6 +28,14 @@ def test_more_workers_than_cores_are_refused_with_a_number_that_fits(monkeypatch
     assert check.remedy == "ratchet run --execution horovod.workers=3"
 
 
+def test_more_threads_than_cores_are_refused_with_a_number_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 4})
+    assert machine.check_cores(2, 2).is_ok
+    check = machine.check_cores(2, 64)
+    assert (check.is_ok, check.found) == (False, "5 cores for 2 workers of 64 threads: they would wait for each other")
+    assert check.remedy == "ratchet run --execution horovod.threads_per_worker=2"
+
+
 @pytest.mark.parametrize(
     ("available_gib", "workers", "remedy"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from pipeline.doctor import project
 from pipeline.doctor.health import HealthCheck
 from pipeline.doctor.project import check_dvc, check_git, check_spark_master, check_store
 
@@ -91,3 +92,14 @@ def test_what_is_no_address_is_told_without_a_word_of_it(tmp_path: Path, uri: st
     assert not check.is_ok
     assert "hidden" not in check.found + check.remedy
     assert check.found.startswith("mlflow.uri: ")
+
+
+@pytest.mark.parametrize(("workers", "remedy"), [(1, ""), (2, ""), (4, ""), (3, "=2"), (8, "=4")])
+def test_workers_that_cannot_share_the_recipe_s_virtual_workers_are_told_who_can(workers: int, remedy: str) -> None:
+    check = project.check_workers(Path(__file__).parents[2], workers)
+    assert check.is_ok is (not remedy)
+    assert check.remedy == (f"ratchet run --execution horovod.workers{remedy}" if remedy else "")
+
+
+def test_a_recipe_that_cannot_be_read_says_nothing_of_workers(tmp_path: Path) -> None:
+    assert "not known" in project.check_workers(tmp_path, 3).found

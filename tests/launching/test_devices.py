@@ -99,9 +99,11 @@ def test_more_ranks_than_gpus_are_refused_with_the_number_that_fits(tmp_path: Pa
     ("asked", "gpus", "device"), [("auto", 1, "gpu"), ("auto", 0, "cpu"), ("gpu", 0, "gpu"), ("cpu", 1, "cpu")]
 )
 def test_auto_is_what_there_is_and_what_is_said_stays(tmp_path: Path, asked: Device, gpus: int, device: str) -> None:
-    assert resolved(asked, put_nvidia_smi(tmp_path, gpus)) == device
+    assert resolved(asked, put_nvidia_smi(tmp_path, gpus))[0] == device
 
 
 def test_auto_is_the_processor_where_tensorflow_knows_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert resolved("auto", put_nvidia_smi(tmp_path, 2)) == "cpu"
+    device, why = resolved("auto", put_nvidia_smi(tmp_path, 2))
+    assert device == "cpu"
+    assert "tensorflow" in why.lower()

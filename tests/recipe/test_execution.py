@@ -76,3 +76,12 @@ def test_both_names_at_once_are_refused_in_one_line_that_names_both(old: Path) -
         load_execution(ROOT, both)
     apart = as_variables({"worktrees.failed_hours": "1", "workspaces.forgotten_hours": "2"})
     assert load_execution(ROOT, apart).workspaces == WorkspaceSettings(failed_hours=1, forgotten_hours=2)
+
+
+@pytest.mark.parametrize("name", ["TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", "XLA_FLAGS", "NVIDIA_TF32_OVERRIDE"])
+def test_what_may_change_how_numbers_are_rounded_is_not_passed_on(tmp_path: Path, name: str) -> None:
+    (tmp_path / "execution.yaml").write_text(f"environment: {{pass_on: [MY_TOKEN, {name}]}}\n")
+    with pytest.raises(
+        UsageError, match=rf"environment\.pass_on: {name} may change how numbers are rounded.*leave it out"
+    ):
+        load_execution(tmp_path, {})

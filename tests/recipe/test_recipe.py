@@ -38,7 +38,7 @@ def test_the_shipped_recipe_is_valid() -> None:
         ("train.epochs", 0, "train.epochs"),
         ("train.virtual_workers", 0, "train.virtual_workers"),
         ("train.virtual_workers", 5, "train: a batch of 512 rows cannot be cut into 5 equal micro-batches"),
-        ("train.virtual_workers", 600, "(virtual_workers); use 512"),
+        ("train.virtual_workers", 600, "(virtual_workers); use 64, 128, 256 or 512"),
         ("train.batch_size", 510, "train: a batch of 510 rows cannot be cut into 4 equal micro-batches"),
         ("train.exact", "no", "train.exact"),
         ("train.learning_rate", -1.0, "train.learning_rate"),

@@ -60,13 +60,22 @@ def test_where_nobody_says_nothing_was_killed(counters: tuple[Path, Path]) -> No
     assert out_of_memory.kills() == 0
 
 
+def alone(workers: int) -> dict[str, str]:
+    return {"RATCHET_HOROVOD__WORKERS": str(workers), "RATCHET_HOROVOD__THREADS_PER_WORKER": "1"}
+
+
+def test_threads_are_halved_as_well() -> None:
+    changed = out_of_memory.less_parallel(Execution(horovod=HorovodSettings(workers=1, threads_per_worker=4)), 4)
+    assert changed["RATCHET_HOROVOD__THREADS_PER_WORKER"] == "2"
+
+
 @pytest.mark.parametrize(
     ("master", "workers", "virtual_workers", "changed"),
     [
-        ("local[4]", 4, 4, {"RATCHET_HOROVOD__WORKERS": "2", "RATCHET_SPARK__MASTER": "local[2]"}),
-        ("local[1]", 1, 4, {"RATCHET_HOROVOD__WORKERS": "1", "RATCHET_SPARK__MASTER": "local[1]"}),
-        ("spark://host:7077", 3, 3, {"RATCHET_HOROVOD__WORKERS": "1"}),
-        ("spark://host:7077", 5, 5, {"RATCHET_HOROVOD__WORKERS": "1"}),  # two cannot share five
+        ("local[4]", 4, 4, {**alone(2), "RATCHET_SPARK__MASTER": "local[2]"}),
+        ("local[1]", 1, 4, {**alone(1), "RATCHET_SPARK__MASTER": "local[1]"}),
+        ("spark://host:7077", 3, 3, alone(1)),
+        ("spark://host:7077", 5, 5, alone(1)),  # two cannot share five
     ],
 )
 def test_half_the_parallelism_is_what_the_execution_reads(

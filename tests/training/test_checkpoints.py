@@ -76,6 +76,30 @@ def test_a_checkpoint_with_the_history_of_an_earlier_ratchet_is_passed_over(tmp_
     assert checkpoints.newest(tmp_path, 4) is None
 
 
+def test_a_damaged_checkpoint_of_a_later_epoch_does_not_cost_the_ones_that_are_written_after_it(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, checkpoint(5))
+    (tmp_path / "epoch-00005" / "optimizer.safetensors").write_bytes(b"")
+    (tmp_path / "epoch-00007").write_text("a stray file")
+    for epochs in (1, 2):
+        checkpoints.save(tmp_path, checkpoint(epochs))
+        assert checkpoints.finished_epochs(tmp_path, 4) == epochs
+        assert [path.name for path in tmp_path.iterdir()] == [f"epoch-{epochs:05d}"]
+
+
+@pytest.mark.parametrize("edit", [{"history": []}, {"virtual_workers": 4.9}, {"virtual_workers": 8}, {"digest": None}])
+def test_a_state_that_was_edited_is_passed_over(tmp_path: Path, edit: dict[str, Any]) -> None:
+    checkpoints.save(tmp_path, checkpoint(2))
+    path = tmp_path / "epoch-00002" / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **edit}))
+    assert checkpoints.newest(tmp_path, 4) is None
+
+
+def test_a_checkpoint_under_the_name_of_another_epoch_is_passed_over(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, checkpoint(2))
+    (tmp_path / "epoch-00002").rename(tmp_path / "epoch-00009")
+    assert checkpoints.newest(tmp_path, 4) is None
+
+
 def test_no_folder_means_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoints.finished_epochs(tmp_path / "none", 4) == 0
 
@@ -95,7 +119,7 @@ def test_a_checkpoint_of_another_number_of_virtual_workers_is_refused(tmp_path: 
 def test_nothing_in_a_checkpoint_says_how_many_ranks_there_were(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, checkpoint(1))
     [state] = tmp_path.glob("*/state.json")
-    assert set(json.loads(state.read_text())) == {"history", "files", "virtual_workers"}
+    assert set(json.loads(state.read_text())) == {"history", "files", "virtual_workers", "digest"}
 
 
 def parts(epochs: int) -> Checkpoint:

@@ -31,9 +31,9 @@ def test_a_job_survives_its_way_to_the_worker(job: Job, tmp_path: Path) -> None:
     assert Job.model_validate_json(path.read_bytes()) == job
 
 
-@pytest.mark.parametrize(("workers", "fits"), [(3, 2), (8, 4)])
-def test_workers_that_cannot_share_the_virtual_workers_equally_are_refused(job: Job, workers: int, fits: int) -> None:
-    with pytest.raises(UsageError, match=f"{workers} workers cannot share 4 virtual workers equally; use {fits}"):
+@pytest.mark.parametrize("workers", [3, 8])
+def test_workers_that_cannot_share_the_virtual_workers_equally_are_refused(job: Job, workers: int) -> None:
+    with pytest.raises(UsageError, match=f"{workers} workers cannot share 4 virtual workers equally; use 1, 2 or 4"):
         check_job(changed(job, workers=workers))
 
 

@@ -103,6 +103,16 @@ def test_random_numbers_that_no_run_could_repeat_are_refused(numbers: Any) -> No
     assert re.search(r"^model: .*draws random numbers that no run could repeat; .* keras\.random\.SeedGenerator", line)
 
 
+@pytest.mark.parametrize("call", [tf.numpy_function, tf.py_function], ids=["numpy_function", "py_function"])
+def test_a_call_of_python_is_refused_because_nobody_knows_what_it_does(call: Any) -> None:
+    def does(layer: Any, y: Any, training: bool) -> Any:
+        return tf.ensure_shape(call(lambda values: np.asarray(values), [y], tf.float32), y.shape)
+
+    assert re.search(
+        r"^model: layer \S+ \(\w+\) calls Python while it trains", refused(network(lambda x: calling(does)(x)))
+    )
+
+
 def test_a_variable_that_is_changed_past_keras_is_refused() -> None:
     def body(x: Any) -> Any:
         hidden = tf.Variable(0.0)
