@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from airflow.sdk import DAG, BaseOperator  # noqa: E402
+from airflow.sdk import DAG  # noqa: E402
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException  # noqa: E402
 
 from dags import assets  # noqa: E402
+from dags.commands import RatchetOperator  # noqa: E402
 from dags.schedules import cron  # noqa: E402
 from pipeline.errors import RatchetError  # noqa: E402
 from pipeline.recipe.configs import Config, config_files, load_config  # noqa: E402
@@ -34,16 +35,21 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class Look(BaseOperator):
-    """Looks at a source; succeeds, and so updates its asset, only if the content has changed since the last look."""
+class Look(RatchetOperator):
+    """Looks at a source; succeeds, and so updates its asset, only if the content has changed since the last look.
 
-    def __init__(self, *, config: str, path: str, **arguments: Any) -> None:
+    A source that has an address is brought up to date first.
+    """
+
+    def __init__(self, *, config: str, path: str, has_address: bool, **arguments: Any) -> None:
         self.asset = assets.source(config)
         super().__init__(inlets=[self.asset], outlets=[self.asset], **arguments)
-        self.path = path
+        self.config, self.path, self.has_address = config, path, has_address
 
     def execute(self, context: Context) -> None:
         """Look once."""
+        if self.has_address:
+            self.call("fetch", "--config", f"configs/{self.config}.yaml")
         last: Mapping[str, Any] = {}
         for event in context["inlet_events"][self.asset].ascending(False).limit(1):
             last = event.extra or {}
@@ -102,11 +108,12 @@ def _build_all() -> tuple[list[DAG], list[str]]:
             config = load_config(path)
             if config.watch is None or not path.stem.isidentifier():
                 continue
-            source = str(below.overlaid(config.recipe, path.name).values["data"]["path"])
-        except (RatchetError, KeyError, TypeError):
+            source = below.overlaid(config.recipe, path.name).values["data"]
+            place, has_address = str(source["path"]), source.get("address") is not None
+        except (RatchetError, KeyError, TypeError, AttributeError):
             continue
         try:
-            built.append(_dag(path.stem, source, config, config.watch))
+            built.append(_dag(path.stem, place, config, config.watch, has_address=has_address))
         except RatchetError as error:
             wrong.append(str(error))
         except ValueError:
@@ -114,7 +121,7 @@ def _build_all() -> tuple[list[DAG], list[str]]:
     return built, wrong
 
 
-def _dag(name: str, source: str, config: Config, watch: str) -> DAG:
+def _dag(name: str, source: str, config: Config, watch: str, *, has_address: bool) -> DAG:
     dag = DAG(
         f"watch_{name}",
         schedule=cron(watch, f"configs/{name}.yaml: watch"),
@@ -124,7 +131,7 @@ def _dag(name: str, source: str, config: Config, watch: str) -> DAG:
         tags=[*config.tags, "ratchet"],
         default_args={"owner": config.owner},
     )
-    Look(task_id="look", config=name, path=source, dag=dag)
+    Look(task_id="look", config=name, path=source, has_address=has_address, dag=dag)
     return dag
 
 

@@ -21,6 +21,7 @@ from pipeline.recipe.workers import nearest_divisors
 
 PARAMS_FILE = "params.yaml"
 Device = Literal["cpu", "gpu", "auto"]
+ADDRESS = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#@]*)?|file:///[^\s?#]*)$"  # no user, no password in it
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -44,6 +45,13 @@ class DataParams(Settings):
 
     source: Annotated[Choice, SOURCE] = Field(description="format of the source: a file in pipeline/data/sources/")
     path: str = Field(min_length=1, max_length=4096, description="folder that holds the source")
+    address: str | None = Field(
+        default=None,
+        max_length=4096,
+        pattern=ADDRESS,
+        description="s3://BUCKET/… or file:///…: each run first makes the folder hold what is there; none: the folder "
+        "is what it is",
+    )
     contracts: str = Field(min_length=1, description="folder of the data contracts: raw.yaml and prepared.yaml")
     classes: tuple[str, ...] = Field(
         strict=False,

@@ -23,6 +23,7 @@ from pipeline.runs.champions_page import write_champions
 from pipeline.runs.console import Console
 from pipeline.runs.dvc_repro import Order
 from pipeline.runs.locks import run_lock, same_work_lock
+from pipeline.runs.mirroring import bring_and_say
 from pipeline.runs.outcome import NO_VERDICT, find_registration, stopped_after, verdict_of
 from pipeline.runs.reproduction import drop_dead_locks, reproduce
 from pipeline.runs.run_report import PAGE, report_run
@@ -74,6 +75,7 @@ def run(root: Path, options: RunOptions) -> RunResult:
     from pipeline.recipe.execution import as_variables
 
     environment = {**os.environ, **as_variables(options.execution)}
+    bring_and_say(root, os.path.relpath(options.config, root) if options.config else None, options.overrides)
     has_own_recipe = options.has_own_recipe or leaves_device_open(root)
     return (_run_in_workspace if has_own_recipe else _run_in_place)(root, options, environment)
 

@@ -14,6 +14,7 @@ from pipeline.runs.workspaces import RUN_LOCK, WORK, stage_folder
 
 _MAKER_LOCK = "workspaces.lock"
 _PAGE_LOCK = "champions.lock"
+_MIRROR_LOCK = "mirror.lock"
 _SAME_WORK = "same_work"
 _MAKING_S = 600.0  # a checkout on a slow disk, several times
 _PAGE_S = 60.0  # a registry that answers slowly, several times
@@ -50,6 +51,14 @@ def stage_lock(workspace: Path, stage: str, *, patience_s: float = 0.0) -> Itera
 def maker_lock(root: Path) -> Iterator[None]:
     """Hold the lock for checking whether a workspace exists and making it; raise TryAgain if it stays held too long."""
     with _held(root, root / WORK / _MAKER_LOCK, patience_s=_MAKING_S):
+        yield
+
+
+@contextmanager
+def mirror_lock(root: Path) -> Iterator[None]:
+    """Hold the lock for bringing a source up to date with its address: who comes second waits, and finds it done."""
+    says = "waiting: another run brings the source"
+    with _held(root, root / WORK / _MIRROR_LOCK, patience_s=_FOREVER_S, announcement=says):
         yield
 
 

@@ -28,6 +28,7 @@ from pipeline.runs import dvc_lock, freshness, history, restoring, workspaces
 from pipeline.runs.dvc_cache import cache_of
 from pipeline.runs.hashes import Hashes, md5_of_bytes
 from pipeline.runs.locks import maker_lock
+from pipeline.runs.mirroring import bring_and_say
 from pipeline.runs.outcome import find_verdict
 from pipeline.runs.photograph import Taken, take
 from pipeline.runs.photograph_store import PhotographStore
@@ -90,6 +91,7 @@ def open_run(root: Path, request: RunRequest, environment: Mapping[str, str], *,
         _require_same(record, request)
         if record.photograph is not None and record.same_as is None:
             return restoring.open_again(root, record, environment)
+    bring_and_say(root, request.config, request.overrides, to=sys.stderr)
     prepared = prepare(root, request, environment)
     if record and is_anew:
         _leave_behind(root, record)

@@ -163,7 +163,7 @@ def comms(monkeypatch: pytest.MonkeyPatch) -> Comms:
 
 
 def look(source: Path, comms: Comms) -> dict[str, Any]:
-    task = watch.Look(task_id="look", config="one", path=str(source))
+    task = watch.Look(task_id="look", config="one", path=str(source), has_address=False)
     context: Any = {"inlet_events": InletEventsAccessors(task.inlets), "outlet_events": OutletEventAccessors()}
     token = ExecutorSafeguard.tracker.set(task)
     try:
@@ -200,6 +200,6 @@ def test_a_path_is_meant_from_the_project_as_everywhere(tmp_path: Path, comms: C
 
 
 def test_only_the_sources_own_asset_is_updated(source: Path) -> None:
-    task = watch.Look(task_id="look", config="one", path=str(source))
+    task = watch.Look(task_id="look", config="one", path=str(source), has_address=False)
     assert task.outlets == task.inlets == [assets.source("one")]
     assert assets.source("one") != assets.source("two")
