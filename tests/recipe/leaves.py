@@ -13,7 +13,11 @@ from pipeline.recipe.changing import apply_overrides
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.slots import choices
 
-_WORDS = {"split.method": ("hash", "stratified"), "train.device": ("cpu", "gpu")}  # of which one may be chosen
+_WORDS = {
+    "data.features.image.settings.resize": ("stretch", "crop", "pad"),
+    "split.method": ("hash", "stratified"),
+    "train.device": ("cpu", "gpu"),
+}  # of which one may be chosen
 
 
 def leaves(values: Any, prefix: str = "") -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.feature_kinds import raw_schema, source_schema, specs
-from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
+from pipeline.data.picture_reasons import NOT_A_PICTURE, TRUNCATED, WRONG_SIZE
 from pipeline.data.source_rows import raw_shards
 from pipeline.recipe.slots import Feature
 from pipeline.records.contract_result import ContractResult
@@ -34,9 +34,11 @@ FEATURES = specs({"image": Feature(kind="image", settings=SETTINGS)})
 STAGES = ("clean", "split", "normalize", "augment")
 
 Row = dict[str, Any]
+UNLABELLED = 3
+LINKED = "a link"
 
 
-def row(pixels: np.ndarray, label: int, part: str = "train", encoding: str = "raw") -> Row:
+def row(pixels: np.ndarray, label: int | None, part: str = "train", encoding: str = "raw") -> Row:
     payload = pixels.tobytes()
     if encoding != "raw":
         content = io.BytesIO()
@@ -50,6 +52,7 @@ def row(pixels: np.ndarray, label: int, part: str = "train", encoding: str = "ra
         "image_height": height,
         "image_width": width,
         "image_channels": 1,
+        "image_mode": "L",
         "image_encoding": encoding,
         "image": payload,
     }
@@ -60,7 +63,7 @@ def picture(number: int, side: int = SIDE) -> np.ndarray:
 
 
 def rows_with_faults() -> tuple[list[Row], Counter[str]]:
-    """Return 3 000 good rows, with faulty ones strewn in, and how many are to be rejected for each reason."""
+    """Return 3 000 good rows, UNLABELLED and faulty ones strewn in, and how many are rejected for each reason."""
     parts = ["test" if n % 7 == 5 else "train" for n in range(3000)]
     good = [row(picture(n), n % 3, part, "png" if n in range(0, 300, 2) else "raw") for n, part in enumerate(parts)]
     good[7] = row(np.full((SIDE, SIDE), 99, np.uint8), 1, "train", "jpeg")
@@ -69,10 +72,10 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
     damaged_jpeg = row(picture(9002), 0, encoding="jpeg")
     damaged_jpeg["image"] = b"\xff\xd8" + damaged_jpeg["image"][300:]
     faults: list[tuple[str, Row]] = [
-        (UNREADABLE, damaged_png),
-        (UNREADABLE, damaged_jpeg),
-        (UNREADABLE, {**row(picture(9003), 0), "image": b"short"}),
-        (UNREADABLE, {**row(picture(9004), 0), "image_encoding": "webp"}),
+        (TRUNCATED, damaged_png),
+        (NOT_A_PICTURE, damaged_jpeg),
+        (TRUNCATED, {**row(picture(9003), 0), "image": b"short"}),
+        (NOT_A_PICTURE, {**row(picture(9004), 0), "image_encoding": "webp"}),
         (WRONG_SIZE, row(picture(9005, SIDE + 1), 0)),
         (WRONG_SIZE, row(picture(9006, SIDE - 1), 0, encoding="png")),
         (UNKNOWN_LABEL, row(picture(9007), 3)),
@@ -87,10 +90,17 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
         (CONFLICT, row(picture(9010), 0, "test")),
         (CONFLICT, row(picture(9010), 1, "test")),
         (CONFLICT, row(picture(9010), 1)),
+        (DUPLICATE, row(picture(200), None)),  # of a row that is kept: it must not come back under another name
+        (DUPLICATE, row(picture(9011), None, "test")),  # of one that is held back, by the name of its file
+        (CONFLICT, row(picture(9009), None)),
+        (LINKED, {**row(picture(9012), None), "image": None, "problem": LINKED, "detail": "to ../elsewhere"}),
     ]
+    unlabelled = [row(picture(9011), None, "a"), row(picture(9013), None), row(picture(9014), None, encoding="png")]
+    for place, held_back in enumerate(unlabelled):
+        good.insert(900 * place + 40, held_back)
     rows = list(good)
-    for workspace, (_, fault) in enumerate(faults):
-        rows.insert(200 * workspace + 50, fault)
+    for place, (_, fault) in enumerate(faults):
+        rows.insert(130 * place + 50, fault)
     return rows, Counter(reason for reason, _ in faults)
 
 
