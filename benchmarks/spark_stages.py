@@ -72,7 +72,7 @@ def prepare(source: Path, folder: Path) -> list[int]:
     for kind in ("clean", "split"):
         (folder / kind).mkdir(parents=True)
     split_schema = pa.schema([("id", pa.string()), ("part", pa.string())])
-    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source).tables, FEATURES)):
+    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source, ()).tables, FEATURES)):
         shards.write_shard(folder / "clean", number, raw_schema(FEATURES), [table])
         part = table.select(["id"]).append_column("part", pa.repeat("train", table.num_rows))
         shards.write_shard(folder / "split", number, split_schema, [part])

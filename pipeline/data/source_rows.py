@@ -22,14 +22,20 @@ BYTES_PER_SHARD = 32 * 2**20
 class Source:
     """An opened source: how many rows it declares, and its rows as tables, read lazily.
 
-    `test_rows` is how many of them are test rows of its own; None if it does not know before it reads them.
-    A table has the columns label (from 0), part (train or test), source (the file), row (its number there), and the raw
-    columns of each feature that the source delivers; see `feature_kinds.source_schema`.
+    `test_rows` is how many of them are test rows of its own. Either is None if it does not know before it reads them.
+    A table has the columns label (from 0; null: unlabelled; -1: one that is not declared), part (train, validation or
+    test), source (the file), row (its number there), problem (why the row cannot be used: one of
+    `problems.PROBLEMS`; null if it can), detail (what exactly, for people), and the raw columns of each feature that
+    the source delivers; see `feature_kinds.source_schema`.
     """
 
-    rows: int
+    rows: int | None
     tables: Iterable[pa.Table]
     test_rows: int | None = None
+
+
+class NothingThere(DataError):
+    """A source holds nothing of its format: perhaps something of another."""
 
 
 def rows_at_once(payload_bytes: int) -> int:

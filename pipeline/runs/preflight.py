@@ -94,7 +94,7 @@ def _open_source(root: Path, recipe: Recipe) -> Source:
     from pipeline.data.opening import open_source
 
     try:
-        return open_source(recipe.data.source, root / recipe.data.path, recipe.ingest.as_of)
+        return open_source(recipe.data.source, root / recipe.data.path, recipe.data.classes, recipe.ingest.as_of)
     except RatchetError as error:
         raise type(error)(str(error).replace(f"{root}/", "")) from error
 
@@ -106,6 +106,8 @@ def _check_test_rows(source: Source, recipe: Recipe) -> None:
     fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0)
     if recipe.split.method == "source":
         most, of_source = source.test_rows, "the source has"
+    elif source.rows is None:
+        return
     else:  # by chance a few more than their share
         share = source.rows * recipe.split.test
         most, of_source = math.ceil(share + _DEVIATIONS * math.sqrt(share)), "the split gives at most about"

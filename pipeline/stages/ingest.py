@@ -20,19 +20,20 @@ def run(stage: StageContext) -> str:
     features = specs(stage.param("data.features", dict))
     schema = raw_schema(features)
     folder = stage.dep(stage.param("data.path", str))
-    source = open_source(stage.param("data.source", Choice), folder, stage.param("ingest", IngestParams).as_of)
+    choice, classes = stage.param("data.source", Choice), stage.param("data.classes", tuple)
+    source = open_source(choice, folder, classes, stage.param("ingest", IngestParams).as_of)
     parts: Counter[str] = Counter()
-    labels: Counter[int] = Counter()
+    labels: Counter[int | None] = Counter()
     with artifacts.published_folder(stage.out("data/raw")) as folder:
         entries: list[FileEntry] = []
         for table in raw_shards(source.tables, features):
             entries.append(shards.write_shard(folder, len(entries), schema, [table]))
             parts.update(table["part"].to_pylist())
             labels.update(table["label"].to_pylist())
-            stage.progress.advance(parts.total(), source.rows, "rows")
+            stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),
-            "labels": {str(label): rows for label, rows in sorted(labels.items())},
+            "labels": {str(label): labels[label] for label in sorted(labels.keys() - {None})},
         }
         manifest = shards.finish_dataset(folder, entries, schema, counts=counts)
-    return f"{count(manifest.rows)} rows, {len(labels)} labels"
+    return f"{count(manifest.rows)} rows, {len(counts['labels'])} labels"

@@ -1,1 +1,1 @@
-"""Formats of sources, one file each: `Settings`, `FEATURES` (what it delivers) and `open_source(settings, folder)`."""
+"""Formats of sources, one file each: `Settings`, `FEATURES` (what it delivers) and `open_source(settings, folder, classes)`."""
