@@ -13,8 +13,8 @@ from pipeline.data.file_reading import Problem
 from pipeline.data.picture_headers import ENDINGS, Header, header_of
 from pipeline.data.problems import EMPTY, NOT_A_PICTURE
 from pipeline.data.source_rows import BYTES_PER_SHARD, ROWS_PER_SHARD
-from pipeline.errors import nearest
 from pipeline.data.walking import shown_name
+from pipeline.errors import nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa

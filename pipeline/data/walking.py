@@ -81,7 +81,7 @@ def _link(name: str, path: str, root: str) -> Found:
     """Return where a link leads: only a file inside the folder can be used."""
     try:
         target = os.path.realpath(path, strict=True)
-        mode = os.lstat(target).st_mode  # noqa: PTH116 - as the rest of this walk
+        mode = os.lstat(target).st_mode
     except OSError as error:
         return Found(name, path, BROKEN_LINK, error.strerror)
     if os.path.commonpath([root, target]) != root:

@@ -135,8 +135,8 @@ def _require_declared(folder: Path, found: Found, label: str | None, classes: se
 
     if label is not None and label not in classes:
         raise DataError(
-            f"{folder}/{shown_name(found.name)}: a class folder without a file; remove it, put pictures into it, or name "
-            f"it in data.classes{nearest(label, classes)}"
+            f"{folder}/{shown_name(found.name)}: a class folder without a file; remove it, put pictures into it, or "
+            f"name it in data.classes{nearest(label, classes)}"
         )
 
 
