@@ -57,7 +57,7 @@ def labels_of(classes: tuple[str, ...]) -> Callable[[str], Label]:
         number = numbers.get(normalize("NFC", text.strip()))
         if number is not None:
             return Label(number)
-        return Label(UNKNOWN_LABEL, f"'{text:.200}' is none of data.classes{nearest(text, classes)}"[:1000])
+        return Label(UNKNOWN_LABEL, f"{text!r:.200} is none of data.classes{nearest(text, classes)}"[:1000])
 
     return label
 
