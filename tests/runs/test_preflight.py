@@ -260,7 +260,7 @@ def test_a_source_that_is_not_there_is_named_with_the_nearest_beside_it(
     with pytest.raises(StorageError, match=r"^data\.path: picture does not exist \(did you mean 'pictures'\?\); name"):
         check_before(root, GRAPH, with_source(recipe, "image_folder", "picture"), {})
     (root / "empty").mkdir()
-    with pytest.raises(DataError, match="^empty: nothing in it; expected a folder for each class, with pictures$"):
+    with pytest.raises(DataError, match=r"^empty: nothing in it; expected a folder for each class, with pictures$"):
         check_before(root, GRAPH, with_source(recipe, "image_folder", "empty"), {})
     (root / "all.zip").write_bytes(b"")
     with pytest.raises(StorageError, match=r"^data\.path: all\.zip is not a folder; name the folder that holds"):
