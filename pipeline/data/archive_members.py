@@ -69,7 +69,7 @@ class Member(NamedTuple):
     number: int = 0
 
 
-def is_archive(content: bytes) -> str | None:
+def archive_kind(content: bytes) -> str | None:
     """Return what kind of archive a file's bytes begin, None if none."""
     if content[257:262] == b"ustar":
         return "tar"
@@ -104,7 +104,7 @@ def members(path: str, where: str, limits: Limits) -> Iterator[Member]:
             content = member.content
             if number and isinstance(content, bytes):
                 content = (TWICE_IN_ARCHIVE, "the first one is read")
-            elif isinstance(content, bytes) and (kind := is_archive(content)):
+            elif isinstance(content, bytes) and (kind := archive_kind(content)):
                 content = (NESTED, f"a {kind}; unpack it, or name it in data.path")
             yield member._replace(content=content, number=number)
         after = os.fstat(file.fileno())

@@ -50,7 +50,7 @@ def open_stream(path: str) -> BinaryIO:
     return file
 
 
-def read_text_file(path: str, what: str, largest_bytes: int) -> bytes:
+def read_required(path: str, what: str, largest_bytes: int) -> bytes:
     """Return the bytes of a file that says something about all others (`what`); raise DataError if it cannot be had."""
     read = read_whole(os.path.realpath(path), largest_bytes)
     if isinstance(read, bytes):

@@ -142,7 +142,7 @@ def _named(settings: Settings, folder: Path, part: str, file: str, images: str) 
 def _annotations(settings: Settings, folder: Path, file: str) -> Iterator[tuple[Annotation, str]]:
     """Yield the annotations of one file, or of VOC's folder of files, each with the path of its file."""
     from pipeline.data.annotation_files import CsvColumns, read_coco, read_csv
-    from pipeline.data.file_reading import read_text_file
+    from pipeline.data.file_reading import read_required
 
     path = folder / file
     if settings.format == "voc":
@@ -150,7 +150,7 @@ def _annotations(settings: Settings, folder: Path, file: str) -> Iterator[tuple[
         return
     if not path.exists():
         raise DataError(f"{path} does not exist; name the annotations in data.source.settings{_instead(folder)}")
-    content = read_text_file(str(path), "annotations", settings.largest_annotations_mib * 2**20)
+    content = read_required(str(path), "annotations", settings.largest_annotations_mib * 2**20)
     if settings.format == "coco":
         found = read_coco(content, str(path))
     else:

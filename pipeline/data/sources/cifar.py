@@ -109,18 +109,18 @@ def _numbers(folder: Path, labels: str, classes: tuple[str, ...]) -> list[tuple[
     None where the source has no names.
     """
     from pipeline.data.entries import labels_of
-    from pipeline.data.file_reading import read_text_file
+    from pipeline.data.file_reading import read_required
     from pipeline.data.python_batches import read_dictionary
 
     names: list[str] = []
     for file in _NAMES[labels]:
         if (folder / file).is_file():
-            text = read_text_file(str(folder / file), "names of the labels", _LARGEST_NAMES_BYTES)
+            text = read_required(str(folder / file), "names of the labels", _LARGEST_NAMES_BYTES)
             names = [line.strip() for line in text.decode("utf-8", "replace").splitlines() if line.strip()]
     for file, key in _PYTHON_NAMES[labels]:
         path = folder / file
         if path.is_file() and not names:
-            found = read_dictionary(read_text_file(str(path), "names of the labels", _LARGEST_NAMES_BYTES), str(path))
+            found = read_dictionary(read_required(str(path), "names of the labels", _LARGEST_NAMES_BYTES), str(path))
             names = [str(name) for name in _list(found, key, path)]
     label_of = labels_of(classes)
     return [(-1 if label.number is None else label.number, label.detail) for label in map(label_of, names)] or None
@@ -164,10 +164,10 @@ def _of_binary(path: Path, label_bytes: int, labels: str) -> Iterator[_Rows]:
 def _of_python(path: Path, label_bytes: int, labels: str) -> Iterator[_Rows]:
     import numpy as np
 
-    from pipeline.data.file_reading import read_text_file
+    from pipeline.data.file_reading import read_required
     from pipeline.data.python_batches import Bytes, read_dictionary
 
-    batch = read_dictionary(read_text_file(str(path), "a Python batch", _LARGEST_PYTHON_BYTES), str(path))
+    batch = read_dictionary(read_required(str(path), "a Python batch", _LARGEST_PYTHON_BYTES), str(path))
     data = batch.get("data")
     values = _list(batch, f"{labels}_labels" if label_bytes == 2 else "labels", path)
     if not isinstance(data, Bytes) or data.shape != (len(values), _PIXELS):
