@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,14 @@ def test_any_json_is_annotations_or_one_error(values: Any) -> None:
         return
     accounted(found)
     assert len([each for each in found if each.name or each.problem]) >= len(values["images"])
+
+
+@pytest.mark.parametrize("missing", ["file", "label", "part", "a", "d"])
+def test_a_column_that_is_missing_is_named(missing: str) -> None:
+    columns = COLUMNS._replace(part="part")
+    header = [name for name in ("file", "label", "part", "a", "b", "c", "d") if name != missing]
+    with pytest.raises(DataError, match=f"^here: no column '{missing}' .*; name it in data.source.settings"):
+        list(read_csv(f"{','.join(header)}\n".encode(), "here", columns))
 
 
 @given(st.one_of(st.binary(max_size=100), st.text(alphabet='1,"\n\r ab\0', max_size=60).map(str.encode)))

@@ -69,6 +69,7 @@ def test_of_a_header_that_is_cut_off_the_encoding_is_known() -> None:
 
 def test_sides_that_no_column_holds_are_unknown() -> None:
     assert header_of(png_of(2**31, 5)) == header_of(png_of(0, 5)) == Header("png")
+    assert header_of(png_of(2**31 - 1, 5)) == Header("png", 5, 2**31 - 1, "RGB")
 
 
 def test_a_bomb_is_told_and_not_inflated() -> None:
