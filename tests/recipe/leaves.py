@@ -17,7 +17,7 @@ from pipeline.recipe.slots import choices
 _WORDS: dict[str, tuple[Any, ...]] = {
     "split.method": ("hash", "stratified"),
     "train.device": ("cpu", "gpu"),
-    "data.features.image.settings.resize": ("crop", "pad"),
+    "data.features.image.settings.resize": ("stretch", "crop", "pad"),
     "data.source.settings.class_folder": ("innermost", "path"),
     "data.source.settings.format": ("coco", "voc"),
     "data.source.settings.several": ("single", "largest"),
