@@ -74,7 +74,7 @@ def prepare(source: Path, folder: Path) -> list[int]:
     for kind in ("clean", "split"):
         (folder / kind).mkdir(parents=True)
     split_schema = pa.schema([("id", pa.string()), ("part", pa.string())])
-    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source).tables, FEATURES)):
+    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source, ()).tables, FEATURES)):
         _, clean = examine(table, number, CLASSES, FEATURES)
         shards.write_shard(folder / "clean", number, clean_schema(FEATURES), [clean])
         part = table.select(["id"]).append_column("part", pa.repeat("train", table.num_rows))

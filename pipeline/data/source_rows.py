@@ -24,22 +24,26 @@ _MAY_BE_ABSENT = ("problem", "detail")
 class Source:
     """An opened source: how many rows it declares, and its rows as tables, read lazily.
 
-    `test_rows` is how many of them are test rows of its own; None if it does not know before it reads them.
+    `test_rows` is how many of them are test rows of its own. Either is None if it does not know before it reads them.
     A table has the raw columns of each feature that the source delivers, and of each row:
 
         label    its class, from 0; null if it has none (unlabelled), below 0 if it is none of the declared ones
         part     train, validation or test
         source   the file that it stands in, relative to the source's folder
         row      its number there
-        problem  why the row cannot be used, one of few short reasons, null if it can; then its values are null
+        problem  why the row cannot be used, one of `problems.PROBLEMS`, null if it can; else its values are null
         detail   what exactly, for people; or the text of a label that is none of the declared ones
 
     A source without the last two has no problems.
     """
 
-    rows: int
+    rows: int | None
     tables: Iterable[pa.Table]
     test_rows: int | None = None
+
+
+class NothingThere(DataError):
+    """A source holds nothing of its format: perhaps something of another."""
 
 
 def rows_at_once(payload_bytes: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DataError, RatchetError, StorageError, UsageError
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, covers
 from pipeline.runs.photograph import walk
 
@@ -65,6 +65,8 @@ def _check_places(root: Path, graph: Graph) -> None:
 
 def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
     """Refuse a source that is not there, or whose place is something else's."""
+    from pipeline.data.opening import instead, reads_a_file
+
     named = recipe.data.path
     parts = os.fsencode(named).split(b"/")
     if "\0" in named or len(os.fsencode(named)) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_NAME:
@@ -78,9 +80,11 @@ def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
     if inside.split("/")[0] in _OURS:
         raise UsageError(f"data.path: {named} is the project's own; give the source a folder of its own")
     try:
-        if not source.is_dir():
-            what = "is not a folder" if source.exists() else "does not exist"
-            raise StorageError(f"data.path: {named} {what}; name the folder that holds the source")
+        if not source.exists():
+            raise StorageError(f"data.path: {named} does not exist{_beside(source)}; name what holds the source")
+        if not source.is_dir() and not (reads_a_file(recipe.data.source) and source.is_file()):
+            advice = instead(source, recipe.data.source.name)
+            raise StorageError(f"data.path: {named} is not a folder; name the folder that holds the source{advice}")
     except OSError as error:
         raise StorageError(f"data.path: {named}: cannot be read: {error.strerror}") from error
     if root.resolve().is_relative_to(source.resolve()):
@@ -89,12 +93,20 @@ def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
         pass
 
 
+def _beside(source: Path) -> str:
+    """Return the nearest name beside a source that does not exist."""
+    folder = source.parent
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() and os.access(folder, os.R_OK) else []
+    found = nearest(source.name, names)
+    return found if "did you mean" in found else ""
+
+
 def _open_source(root: Path, recipe: Recipe) -> Source:
     """Refuse a source that cannot be read in the format that is named: its headers are read, no rows."""
     from pipeline.data.opening import open_source
 
     try:
-        return open_source(recipe.data.source, root / recipe.data.path, recipe.ingest.as_of)
+        return open_source(recipe.data.source, root / recipe.data.path, recipe.data.classes, recipe.ingest.as_of)
     except RatchetError as error:
         raise type(error)(str(error).replace(f"{root}/", "")) from error
 
@@ -106,6 +118,13 @@ def _check_test_rows(source: Source, recipe: Recipe) -> None:
     fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0)
     if recipe.split.method == "source":
         most, of_source = source.test_rows, "the source has"
+        if most == 0:
+            raise UsageError(
+                f"split.method: source, but {recipe.data.path} has no test rows of its own; set it to stratified, and "
+                "give split.test a share"
+            )
+    elif source.rows is None:
+        return
     else:  # by chance a few more than their share
         share = source.rows * recipe.split.test
         most, of_source = math.ceil(share + _DEVIATIONS * math.sqrt(share)), "the split gives at most about"

@@ -22,7 +22,8 @@ def run(stage: StageContext) -> str:
     features = specs(stage.param("data.features", dict))
     schema = raw_schema(features)
     folder = stage.dep(stage.param("data.path", str))
-    source = open_source(stage.param("data.source", Choice), folder, stage.param("ingest", IngestParams).as_of)
+    choice, classes = stage.param("data.source", Choice), stage.param("data.classes", tuple)
+    source = open_source(choice, folder, classes, stage.param("ingest", IngestParams).as_of)
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
     problems: Counter[str] = Counter()
@@ -35,7 +36,7 @@ def run(stage: StageContext) -> str:
             unlabelled += pc.sum(pc.and_(pc.is_null(table["label"]), pc.is_null(table["problem"]))).as_py() or 0
             labels.update(table["label"].drop_null().to_pylist())
             problems.update(table["problem"].drop_null().to_pylist())
-            stage.progress.advance(parts.total(), source.rows, "rows")
+            stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),
             "labels": {str(label): rows for label, rows in sorted(labels.items())},
@@ -43,4 +44,4 @@ def run(stage: StageContext) -> str:
             "problems": dict(sorted(problems.items())),
         }
         manifest = shards.finish_dataset(folder, entries, schema, counts=counts)
-    return f"{count(manifest.rows)} rows, {len(labels)} labels"
+    return f"{count(manifest.rows)} rows, {sum(label >= 0 for label in labels)} labels"

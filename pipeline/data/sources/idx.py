@@ -85,9 +85,12 @@ class Settings(Base):
     """It has no settings."""
 
 
-def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - as every source is opened
-    """Find and check the files of an idx folder; their rows are read when the tables are iterated."""
-    from pipeline.data.source_rows import Source
+def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:  # noqa: ARG001 - as all are
+    """Find and check the files of an idx folder; their rows are read when the tables are iterated.
+
+    Its labels are numbers: they are delivered as they are.
+    """
+    from pipeline.data.source_rows import NothingThere, Source
 
     pairs = [
         (part, images, labels)
@@ -96,7 +99,7 @@ def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - a
         if images is not None and labels is not None
     ]
     if not any(part == "train" for part, _, _ in pairs):
-        raise DataError(
+        raise NothingThere(
             f"{folder}: no training files{_what_else(folder)}; expected the idx files train-images-idx3-ubyte and "
             "train-labels-idx1-ubyte, plain or .gz"
         )
@@ -116,7 +119,7 @@ def _what_else(folder: Path) -> str:
     if not endings:
         return ""
     [(ending, _)] = endings.most_common(1)
-    return f", but {ending:.20} files, which cannot be read yet"
+    return f", but {ending:.20} files"
 
 
 def open_idx(path: Path, dimensions: tuple[int, ...]) -> IdxFile:

@@ -24,7 +24,7 @@ class Settings(Base):
     test_rows: int = Field(default=360, ge=1, description="rows of the test part, at the end")
 
 
-def open_source(settings: Settings, folder: Path) -> Source:
+def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
     """Open the two files."""
     import numpy as np
 

@@ -22,7 +22,7 @@ class Settings(Base):
     """It has no settings."""
 
 
-def open_source(settings: Settings, folder: Path) -> Source:
+def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
     from pipeline.data.source_rows import Source
 
     with (folder / "rows.csv").open(newline="") as file:

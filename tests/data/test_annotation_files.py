@@ -1,0 +1,84 @@
+"""Boxes are reduced to one label, and any bytes are annotations or one clear error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.annotation_files import Annotation, Box, CsvColumns, read_coco, read_csv, read_voc, reduced
+from pipeline.data.problems import PROBLEMS
+from pipeline.errors import DataError
+
+BOXES = st.lists(st.builds(Box, st.sampled_from(["cat", "dog"]), st.sampled_from([1.0, 2.0, 3.5])), max_size=5)
+COLUMNS = CsvColumns("file", "label", None, ("a", "b", "c", "d"), ",")
+
+
+@given(BOXES)
+def test_the_label_is_that_of_all_or_of_the_largest_boxes_or_there_is_none(boxes: list[Box]) -> None:
+    annotation = Annotation("1.png", 0, tuple(boxes))
+    if not boxes:
+        assert reduced(annotation, "single") == reduced(annotation, "largest") == ("annotated without a box", None)
+        return
+    largest = {box.label for box in boxes if box.area == max(each.area or 0 for each in boxes)}
+    for several, labels in (("single", {box.label for box in boxes}), ("largest", largest)):
+        found = reduced(annotation, several)
+        assert found == (labels.pop() if len(labels) == 1 else ("several labels", "'cat', 'dog'"))
+
+
+@given(BOXES, st.randoms())
+def test_the_order_of_boxes_makes_no_difference(boxes: list[Box], random: Any) -> None:
+    shuffled = random.sample(boxes, len(boxes))
+    for several in ("single", "largest"):
+        assert reduced(Annotation("", 0, tuple(boxes)), several) == reduced(Annotation("", 0, tuple(shuffled)), several)
+
+
+KEYS = st.sampled_from(["id", "image_id", "name", "bbox", "category_id", "file_name"])
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+)
+COCO = st.fixed_dictionaries({key: st.lists(VALUES, max_size=4) for key in ("images", "annotations", "categories")})
+
+
+def accounted(found: list[Annotation]) -> None:
+    for each in found:
+        assert each.problem is None or each.problem[0] in PROBLEMS
+        assert reduced(each, "single") is None or reduced(each, "largest") is not None
+
+
+@given(st.one_of(COCO, VALUES))
+def test_any_json_is_annotations_or_one_error(values: Any) -> None:
+    try:
+        found = list(read_coco(json.dumps(values).encode(), "here"))
+    except DataError as error:
+        assert str(error).startswith("here: no list")
+        return
+    accounted(found)
+    assert len([each for each in found if each.name or each.problem]) >= len(values["images"])
+
+
+@pytest.mark.parametrize("missing", ["file", "label", "part", "a", "d"])
+def test_a_column_that_is_missing_is_named(missing: str) -> None:
+    columns = COLUMNS._replace(part="part")
+    header = [name for name in ("file", "label", "part", "a", "b", "c", "d") if name != missing]
+    with pytest.raises(DataError, match=f"^here: no column '{missing}' .*; name it in data.source.settings"):
+        list(read_csv(f"{','.join(header)}\n".encode(), "here", columns))
+
+
+@given(st.one_of(st.binary(max_size=100), st.text(alphabet='1,"\n\r ab\0', max_size=60).map(str.encode)))
+def test_any_lines_are_annotations_or_one_error(lines: bytes) -> None:
+    for content in (lines, b"file,label,a,b,c,d\n" + lines):
+        try:
+            accounted(list(read_csv(content, "here", COLUMNS)))
+        except DataError as error:
+            assert str(error).startswith("here: ")
+
+
+@given(st.one_of(st.binary(max_size=100), st.text(alphabet="<>/&;!anotifleme ", max_size=80).map(str.encode)))
+def test_any_xml_is_an_annotation(content: bytes) -> None:
+    for each in (content, b"<annotation><filename>1.png</filename>" + content + b"</annotation>"):
+        accounted([read_voc(each, 0)])
