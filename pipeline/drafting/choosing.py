@@ -17,6 +17,7 @@ from pipeline.drafting.looking import Pictures
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64  # pixels of a prepared picture: what two cores train on in minutes
 _SIDE_STEP = 8
 _SAME_ASPECT = 1.05  # two aspects that differ less are one
+_LONGEST = 4  # sides of a picture to each other; a longer strip becomes a square with bars
 _LITTLE_LOST, _MOSTLY = 0.25, 0.9  # a crop that takes at most a quarter of nine pictures in ten
 _LAST_SIDE = 8  # pixels: a block of the network halves the sides until they are so small
 _WIDEST = 64  # filters of the last block
@@ -64,12 +65,13 @@ def _sides(pictures: Pictures) -> tuple[int, int, str, str]:
         return SMALLEST_SIDE, SMALLEST_SIDE, "stretch", "no picture says its size"
     if pictures.are_of_one_size:
         height, width = int(heights[0]), int(widths[0])
-        if SMALLEST_SIDE <= min(height, width) and max(height, width) <= LARGEST_SIDE:
+        if min(height, width) >= SMALLEST_SIDE and max(height, width) <= LARGEST_SIDE:
             return height, width, "stretch", f"all pictures are {height} × {width} pixels"
     aspects = widths / heights
     short = int(np.median(np.minimum(heights, widths)))
     side = max(SMALLEST_SIDE, min(LARGEST_SIDE, short // _SIDE_STEP * _SIDE_STEP))
-    if aspects.max() <= _SAME_ASPECT * aspects.min():
+    is_strip = not 1 / _LONGEST <= float(np.median(aspects)) <= _LONGEST
+    if aspects.max() <= _SAME_ASPECT * aspects.min() and not is_strip:
         aspect = float(np.median(aspects))
         height, width = _rounded(side / min(aspect, 1)), _rounded(side * max(aspect, 1))
         return height, width, "stretch", f"all pictures have one aspect, and half of them a shorter side of {short}"
@@ -77,7 +79,12 @@ def _sides(pictures: Pictures) -> tuple[int, int, str, str]:
     how, what = "pad", "pad keeps all of a picture, with bars beside it"
     if (lost <= _LITTLE_LOST).mean() >= _MOSTLY:
         how, what = "crop", "crop loses at most a quarter of nine pictures in ten"
-    return side, side, how, f"aspects differ, and {what}; half of the pictures have a shorter side of {short} or more"
+    return (
+        side,
+        side,
+        how,
+        f"{'they are strips' if is_strip else 'aspects differ'}, and {what}; half of the pictures have a shorter side of {short} or more",
+    )
 
 
 def _rounded(side: float) -> int:

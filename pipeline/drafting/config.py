@@ -62,17 +62,21 @@ def _expectation(expected: Expected) -> Iterator[str]:
 
 
 def _group(values: Mapping[str, Any], reasons: Mapping[str, str], above: str, depth: int) -> Iterator[str]:
-    """Yield the lines of a group: what has a reason inside is opened, anything else stands on one line."""
+    """Yield the lines of a group: what fits stands on one line, unless there is a reason to tell inside of it."""
     for name, value in values.items():
-        key = f"{above}{name}"
+        key, indent = f"{above}{name}", "  " * depth
         if reason := reasons.get(key):
             yield from _comment(reason, depth)
-        is_opened = isinstance(value, Mapping) and (depth == 1 or any(each.startswith(f"{key}.") for each in reasons))
-        if is_opened and "name" not in value:
-            yield f"{'  ' * depth}{flow_yaml(name)}:"
+        line = f"{indent}{flow_yaml(name)}: {flow_yaml(value)}"
+        has_reasons = any(each.startswith(f"{key}.") for each in reasons)
+        if not value or not isinstance(value, Mapping | list) or (len(line) <= _LINE and not has_reasons):
+            yield line
+            continue
+        yield f"{indent}{flow_yaml(name)}:"
+        if isinstance(value, Mapping):
             yield from _group(value, reasons, f"{key}.", depth + 1)
         else:
-            yield f"{'  ' * depth}{flow_yaml(name)}: {flow_yaml(value)}"
+            yield from (f"{indent}  - {flow_yaml(each)}" for each in value)
 
 
 def _comment(text: str, depth: int) -> Iterator[str]:

@@ -30,8 +30,6 @@ from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from pipeline.recipe.execution import SparkSettings
     from pipeline.recipe.recipe import Recipe
     from pipeline.runtime.progress import Progress
@@ -151,7 +149,7 @@ def _divided(
         if cleaned is None or is_given != is_cleaned_as_given:
             cleaned, is_cleaned_as_given = measuring.clean(is_test_given=is_given, on_progress=advance), is_given
         try:
-            return way, cleaned, measuring.split(params, seed)
+            return way, cleaned, measuring.split(params, seed, advance)
         except DataError as error:
             failed = error
     raise failed or Bug("init: there was no way to divide the rows; please report it")
@@ -273,7 +271,7 @@ def _settings_of_any() -> dict[str, Any]:
 
 
 def _ordered(looking: Looking) -> tuple[str, ...]:
-    """Return the classes in the recipe's order: numbers as they are, names by the alphabet, numbers among them by size."""
+    """Return the classes in the recipe's order: numbers as they are, names sorted, those that are numbers by size."""
     if not looking.are_named:
         return looking.classes
     names = looking.classes

@@ -74,11 +74,11 @@ def _total(rows: int) -> tuple[Any, str]:
     if not fits:
         why = f"{number(rows)} test rows show no margin below a half"
         return {"none": why}, f"{why}; take more test rows"
-    margin = fits[0]
+    margin, of_a_point = fits[0], number(_rows_for(0.01, z))
     return margin, (
         f"S = {points(margin)}: on {number(rows)} test rows a model that is as good, and answers otherwise on "
-        f"{percent(_APART)} of them, passes every second time; S = 1 point needs {number(_rows_for(0.01, z))} such rows, and on "
-        f"fewer than {number(rows_needed(margin, ERROR / VERDICTS))} rows nothing passes this S"
+        f"{percent(_APART)} of them, passes every second time; S = 1 point needs {of_a_point} such rows, and on fewer "
+        f"than {number(rows_needed(margin, ERROR / VERDICTS))} rows nothing passes this S"
     )
 
 

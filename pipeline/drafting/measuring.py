@@ -110,7 +110,7 @@ class Measuring:
         )
         return Cleaned(kept=counts["classes"], reasons=counts["reasons"])
 
-    def split(self, params: SplitParams, seed: int) -> dict[str, dict[str, int]]:
+    def split(self, params: SplitParams, seed: int, on_progress: OnProgress) -> dict[str, dict[str, int]]:
         """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class."""
         split = self._work / "split"
         split.mkdir(exist_ok=True)
@@ -121,7 +121,7 @@ class Measuring:
             classes=self._classes,
             params=params,
             division=Division.of(params, seed, self._classes, None),
-            on_progress=lambda done, total: None,
+            on_progress=on_progress,
         )
         by_class: dict[str, dict[str, int]] = read_manifest(split).counts["classes"]
         return by_class

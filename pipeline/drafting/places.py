@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,7 @@ def publish(root: Path, places: Places, config: bytes, contracts: Mapping[str, b
     Raises UsageError if something has come to stand there, and leaves it as it is.
     """
     places.require_free(root)
+    (root / places.config).parent.mkdir(exist_ok=True)
     target = root / places.contracts
     with published_folder(target) as folder:
         for file, text in contracts.items():
@@ -98,8 +99,9 @@ def publish(root: Path, places: Places, config: bytes, contracts: Mapping[str, b
 def _write_new(path: Path, content: bytes) -> None:
     """Write a file that is not there yet, whole or not at all."""
     aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    if not path.parent.is_dir():
+        raise StorageError(f"{path.parent}: is no folder; make it")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as stream:
             stream.write(content)
             stream.flush()
@@ -111,4 +113,5 @@ def _write_new(path: Path, content: bytes) -> None:
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error is the one to report
+            aside.unlink(missing_ok=True)

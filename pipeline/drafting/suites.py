@@ -23,6 +23,7 @@ _LEAST_DIVERGENCE = 0.01
 _NOISE = 5  # times the divergence that chance alone gives: (classes - 1) / (2 rows)
 _LEAST_MOVE = 2.0  # grey levels
 _LEVELS, _MOST_DEVIATION = 255.0, 127.5
+_NOTHING = 1e-9
 _PLACES = 3  # digits that a bound keeps, rounded outwards
 _ID, _DIGEST = "^[0-9a-f]{32}$", "^[0-9a-f]{64}$"
 
@@ -131,7 +132,7 @@ def _raw_labels(delivered: Delivered, shares: Sequence[float], unusable: int) ->
     return [
         none,
         known._replace(kwargs={**known.kwargs, **_mostly(wrong, delivered.rows)}),
-        _divergence(shares, labelled, tail_weight_holdout=_ONE_IN_A_HUNDRED),
+        _divergence(shares, labelled, holdout=_ONE_IN_A_HUNDRED),
     ]
 
 
@@ -205,9 +206,9 @@ def _brightness(column: str, found: Range, most: float) -> list[Expected]:
     return [*of_each, Expected("column_mean_to_be_between", {"column": column, **mean}, f"{found.mean:.4g} found")]
 
 
-def _divergence(shares: Sequence[float], rows: int, **more: float) -> Expected:
+def _divergence(shares: Sequence[float], rows: int, holdout: float = 0.0) -> Expected:
     """Return the bound on how far the classes' shares may move: Kullback–Leibler divergence from those found."""
-    weights = [round(share, 6) for share in shares]
+    weights = [max(round(share, 6), 1e-6) for share in shares]
     largest = weights.index(max(weights))
     weights[largest] = round(1 - sum(weights[:largest] + weights[largest + 1 :]), 6)
     halved = [
@@ -217,11 +218,14 @@ def _divergence(shares: Sequence[float], rows: int, **more: float) -> Expected:
     moved = sum(
         there * math.log(there / share) for there, share in zip(halved, weights, strict=True) if there and share
     )
-    threshold = _up(max(moved, _LEAST_DIVERGENCE, _NOISE * (len(shares) - 1) / (2 * max(1, rows))))
+    chance = _NOISE * (len(shares) - 1) / (2 * max(1, rows))
+    # What is held out for labels that are none of these is taken from all of them: that alone gives −log(1 − holdout).
+    threshold = _up(max(moved, _LEAST_DIVERGENCE, chance) - math.log(1 - holdout))
+    held = {"tail_weight_holdout": holdout} if holdout else {}
     partition = {"values": list(range(len(shares))), "weights": weights}
     return Expected(
         "column_kl_divergence_to_be_less_than",
-        {"column": "label", "partition_object": partition, "threshold": threshold, **more},
+        {"column": "label", "partition_object": partition, "threshold": threshold, **held},
         f"the shares found; the largest class at half its share gives {moved:.2g}",
     )
 
@@ -293,7 +297,7 @@ def _up(value: float) -> float:
 
 def _rounded(value: float, towards: Any) -> float:
     """Return a value rounded outwards to three digits."""
-    if not value:
+    if abs(value) < _NOTHING:
         return 0.0
     scale = 10.0 ** (_PLACES - 1 - math.floor(math.log10(abs(value))))
     return float(f"{towards(round(value * scale, 6)) / scale:.{_PLACES + 3}g}")

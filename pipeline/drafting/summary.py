@@ -11,7 +11,7 @@ from pipeline.errors import shortened
 from pipeline.runtime.progress import count
 
 MOST_LINES = 15
-_FEW = 4  # of a kind that are named
+_FEW, _MANY = 4, 12  # of a kind that are named; of classes
 
 
 def found_lines(
@@ -22,7 +22,7 @@ def found_lines(
     unlabelled = f", {count(delivered.unlabelled)} without a label" if delivered.unlabelled else ""
     lines = [
         f"{path}: {count(delivered.rows)} rows, read as {source}: {parts}{unlabelled}",
-        f"{len(cleaned.kept)} classes: {_counted(cleaned.kept, most=8)}",
+        _classes(cleaned.kept),
         f"pictures: {_sizes(pictures)}; {_counted(pictures.encodings)}"
         + (f"; modes {_counted(pictures.modes)}" if pictures.modes else ""),
         f"kept: {count(cleaned.rows)}, {count(test_rows)} of them test rows"
@@ -51,6 +51,19 @@ def _sizes(pictures: Pictures) -> str:
 
 
 def _counted(counts: Mapping[str, int], most: int = _FEW) -> str:
+    """Return names with their counts: `1 600 train, 400 test`."""
     named = [f"{count(rows)} {name}" for name, rows in list(counts.items())[:most]]
-    more = len(counts) - most
-    return ", ".join([*named, *([f"{more} more"] if more > 0 else [])])
+    return ", ".join([*named, *_more(counts, most)])
+
+
+def _classes(kept: Mapping[str, int]) -> str:
+    """Return the classes with the rows that are kept of each."""
+    if len(set(kept.values())) == 1:
+        names = [*list(kept)[:_MANY], *_more(kept, _MANY)]
+        return f"{len(kept)} classes of {count(next(iter(kept.values())))} rows each: {', '.join(names)}"
+    named = [f"{name} ({count(rows)})" for name, rows in list(kept.items())[:_MANY]]
+    return f"{len(kept)} classes (rows): {', '.join([*named, *_more(kept, _MANY)])}"
+
+
+def _more(counts: Mapping[str, int], most: int) -> list[str]:
+    return [f"{len(counts) - most} more"] if len(counts) > most else []
