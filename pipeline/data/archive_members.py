@@ -1,8 +1,8 @@
 """The members of a zip or tar archive, one after the other as they stand in it: nothing is written to a disk.
 
 Zip: APPNOTE.TXT 6.3 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT), by `zipfile`. Tar: POSIX.1-2017,
-pax, "ustar Interchange Format", and GNU's long names; headers by `tarfile`, which is not left to read the archive itself,
-because it reads a name of any declared length into memory. Names are compared after `./`, and a zip's `\\`, are made plain.
+pax, "ustar Interchange Format", and GNU's long names; headers by `tarfile`, which is not left to read the archive,
+because it reads a name of any declared length into memory. Names are compared when `./`, and a zip's `\\`, are plain.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _DIRECTORY_BYTES = 200  # of a zip's directory for each member, on the average, 
 _BLOCK = 512  # of a tar
 _LONGEST_NAME = 2**16
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError, struct.error,
-               NotImplementedError)  # fmt: skip
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError,
+               struct.error, NotImplementedError)  # fmt: skip
 
 
 class Limits(NamedTuple):
@@ -291,7 +291,9 @@ def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[_TarH
         if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE):
             info.size = 0  # these have no content, whatever they declare
         size = changes.get("size", "")
-        yield _TarHeader(info, changes.get("path", info.name), int(size) if size.isdecimal() and len(size) < 20 else info.size)
+        yield _TarHeader(
+            info, changes.get("path", info.name), int(size) if size.isdecimal() and len(size) < 20 else info.size
+        )
         changes = {}
 
 

@@ -13,14 +13,13 @@ from pipeline.data.file_reading import Problem
 from pipeline.data.picture_headers import ENDINGS, Header, header_of
 from pipeline.data.problems import EMPTY, NOT_A_PICTURE
 from pipeline.data.source_rows import BYTES_PER_SHARD, ROWS_PER_SHARD
-from pipeline.errors import nearest
 from pipeline.data.walking import shown_name
+from pipeline.errors import nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 UNKNOWN_LABEL = -1
-_NONE_OF = " is none of data.classes"
 _FIRST_BYTES = 8  # that are shown of what is no picture
 
 
@@ -58,14 +57,9 @@ def labels_of(classes: tuple[str, ...]) -> Callable[[str], Label]:
         number = numbers.get(normalize("NFC", text.strip()))
         if number is not None:
             return Label(number)
-        return Label(UNKNOWN_LABEL, f"'{text:.200}'{_NONE_OF}{nearest(text, classes)}"[:1000])
+        return Label(UNKNOWN_LABEL, f"{text!r:.200} is none of data.classes{nearest(text, classes)}"[:1000])
 
     return label
-
-
-def unknown_text(detail: str) -> str:
-    """Return the label's text that the detail of an unknown label tells, where no classes are declared."""
-    return detail.removesuffix(_NONE_OF).removeprefix("'").removesuffix("'") if detail.endswith(_NONE_OF) else detail
 
 
 def picture_entry(name: str, part: str, label: Label, read: bytes | Problem, row: int = 0) -> Entry:

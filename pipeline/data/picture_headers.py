@@ -1,9 +1,9 @@
 """What the first bytes of a picture say of it: encoding, size, mode. Nothing is decoded, and nothing is trusted.
 
-PNG (https://www.w3.org/TR/png-3/), JPEG (ITU-T T.81, annex B), GIF (https://www.w3.org/Graphics/GIF/spec-gif89a.txt) and
-WebP (RFC 9649) are read here, since Pillow inflates a PNG's colour profile, and allocates a WebP's canvas, when it
-opens one. BMP and TIFF are opened by Pillow, which reads their headers alone. The orientation is that of the EXIF data
-(tag 274, https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf, 4.6.5); of PNG those of its chunk eXIf.
+PNG (https://www.w3.org/TR/png-3/), JPEG (ITU-T T.81, annex B), GIF (version 89a,
+https://www.w3.org/Graphics/GIF/spec-gif89a.txt) and WebP (RFC 9649) are read here, since Pillow inflates a PNG's colour
+profile, and allocates a WebP's canvas, when it opens one. BMP and TIFF are opened by Pillow, which reads their headers
+alone. The orientation is that of the EXIF data (tag 274, CIPA DC-008-2019, 4.6.5); of a PNG, that of its chunk eXIf.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ LINK_TO_FOLDER = "link to a folder"
 BROKEN_LINK = "link that leads nowhere"
 # Of a member of an archive, and of what lies beside one.
 NOT_AN_ARCHIVE = "beside the archives"
-NAME_LEADS_OUT = "name leads out of the archive"
+NAME_LEADS_OUT = "name leads out"
 LINK_IN_ARCHIVE = "link in an archive"
 ENCRYPTED = "encrypted"
 TWICE_IN_ARCHIVE = "name is twice in the archive"
@@ -33,6 +33,6 @@ BAD_ANNOTATION = "annotation cannot be understood"
 
 PROBLEMS = (
     EMPTY, NOT_A_PICTURE, FILE_TOO_LARGE, UNREADABLE, CHANGED, NOT_A_FILE, LINK_OUT, LINK_TO_FOLDER, BROKEN_LINK,
-    NOT_AN_ARCHIVE, NAME_LEADS_OUT, LINK_IN_ARCHIVE, ENCRYPTED, TWICE_IN_ARCHIVE, NESTED, SWELLS, OVERLAPS, DAMAGED_MEMBER, OUTSIDE,
-    NOT_THERE, NAMED_TWICE, NO_BOX, SEVERAL_LABELS, BAD_ANNOTATION,
+    NOT_AN_ARCHIVE, NAME_LEADS_OUT, LINK_IN_ARCHIVE, ENCRYPTED, TWICE_IN_ARCHIVE, NESTED, SWELLS, OVERLAPS,
+    DAMAGED_MEMBER, OUTSIDE, NOT_THERE, NAMED_TWICE, NO_BOX, SEVERAL_LABELS, BAD_ANNOTATION,
 )  # fmt: skip

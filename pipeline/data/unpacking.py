@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
+from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 from pipeline.errors import DataError
@@ -54,10 +55,14 @@ class _Gzip:
         return self._of_zlib.decompress(self._of_zlib.unconsumed_tail + data, max_length)
 
 
-_KINDS = {
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+
+
+_KINDS: dict[bytes, Callable[[], _Decompressor]] = {
     b"\x1f\x8b": _Gzip,
     b"BZ": bz2.BZ2Decompressor,
-    b"\xfd7": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES),
+    b"\xfd7": _xz,
 }
 
 

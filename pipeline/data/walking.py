@@ -35,8 +35,11 @@ class Found(NamedTuple):
 
 
 def shown_name(name: str) -> str:
-    r"""Return a name as text: its bytes that are not UTF-8 as `\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    r"""Return a name as text: its bytes that are not UTF-8 as `\xff`, other surrogates as `\ud800`."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def walk(folder: Path, is_left_alone: Callable[[str, bool], bool]) -> Iterator[Found]:
@@ -81,7 +84,7 @@ def _link(name: str, path: str, root: str) -> Found:
     """Return where a link leads: only a file inside the folder can be used."""
     try:
         target = os.path.realpath(path, strict=True)
-        mode = os.lstat(target).st_mode  # noqa: PTH116 - as the rest of this walk
+        mode = os.lstat(target).st_mode
     except OSError as error:
         return Found(name, path, BROKEN_LINK, error.strerror)
     if os.path.commonpath([root, target]) != root:

@@ -79,12 +79,8 @@ def _sides(pictures: Pictures) -> tuple[int, int, str, str]:
     how, what = "pad", "pad keeps all of a picture, with bars beside it"
     if (lost <= _LITTLE_LOST).mean() >= _MOSTLY:
         how, what = "crop", "crop loses at most a quarter of nine pictures in ten"
-    return (
-        side,
-        side,
-        how,
-        f"{'they are strips' if is_strip else 'aspects differ'}, and {what}; half of the pictures have a shorter side of {short} or more",
-    )
+    why = "they are strips" if is_strip else "aspects differ"
+    return side, side, how, f"{why}, and {what}; half of the pictures have a shorter side of {short} or more"
 
 
 def _rounded(side: float) -> int:

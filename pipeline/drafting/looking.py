@@ -5,20 +5,24 @@ Of each picture its two sides stay, eight bytes; of everything else only how oft
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.entries import UNKNOWN_LABEL, unknown_text
+from pipeline.data.entries import UNKNOWN_LABEL
 from pipeline.errors import DataError
 
 Sides = npt.NDArray[np.int32]
+_NONE_OF = re.compile(r"(.*) is none of data\.classes", re.DOTALL)  # as `entries.labels_of` tells it
 _PIECE = 65_536  # sides that are gathered before they are joined
 
 
@@ -110,8 +114,8 @@ class Looking:
             raise DataError("data.source: delivers some labels as numbers and some as names, so classes cannot be told")
         told = pc.if_else(is_named, detail, pa.scalar(None, pa.string()))
         for each in pc.unique(told).drop_null().to_pylist():
-            self._numbers.setdefault(unknown_text(each), len(self._numbers))
-            self._told.setdefault(each, self._numbers[unknown_text(each)])
+            self._numbers.setdefault(_named(each), len(self._numbers))
+            self._told.setdefault(each, self._numbers[_named(each)])
         places = pc.index_in(told, pa.array(list(self._told), pa.string()))
         numbered = pc.coalesce(pc.take(pa.array(self._told.values(), pa.int32()), places), label)
         cleared = pc.if_else(is_named, pa.scalar(None, pa.string()), detail)
@@ -148,6 +152,20 @@ class Looking:
         self._sides.append(both[:, (both > 0).all(axis=0)])
         if len(self._sides) > 1 and sum(each.shape[1] for each in self._sides[1:]) > _PIECE:
             self._sides = [np.concatenate(self._sides, axis=1)]
+
+
+def _named(detail: str) -> str:
+    """Return the text of a label that is none of the declared classes, of which there are none here.
+
+    Blanks around it, and Unicode's two ways to write an accent, make no other class: `entries.labels_of` has it so.
+    """
+    told = _NONE_OF.fullmatch(detail)
+    if told is None:
+        return detail
+    try:
+        return normalize("NFC", str(ast.literal_eval(told[1])).strip())
+    except (ValueError, SyntaxError) as error:  # its end is cut off
+        raise DataError(f"data.source: the class {detail:.80} … has too long a name; make it shorter") from error
 
 
 def _counts(column: pa.ChunkedArray) -> dict[Any, int]:

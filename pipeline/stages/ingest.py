@@ -33,7 +33,7 @@ def run(stage: StageContext) -> str:
             stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),
-            "labels": {str(label): labels[label] for label in sorted(labels.keys() - {None})},
+            "labels": {str(label): labels[label] for label in sorted(each for each in labels if each is not None)},
         }
         manifest = shards.finish_dataset(folder, entries, schema, counts=counts)
     return f"{count(manifest.rows)} rows, {len(counts['labels'])} labels"

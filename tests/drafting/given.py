@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from pipeline.data.entries import labels_of
 from pipeline.drafting.looking import Looking, Pictures
 
 
@@ -30,7 +31,7 @@ def delivered(
             "row": pa.array([0] * rows, pa.int64()),
             "problem": pa.array(problems, pa.string()),
             "detail": pa.array(
-                [f"'{each}' is none of data.classes" if isinstance(each, str) else None for each in labels], pa.string()
+                [labels_of(())(each).detail if isinstance(each, str) else None for each in labels], pa.string()
             ),
             "image_height": pa.array([height for height, _ in shapes], pa.int32()),
             "image_width": pa.array([width for _, width in shapes], pa.int32()),

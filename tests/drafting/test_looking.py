@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.data.entries import labels_of
 from pipeline.errors import DataError
 from tests.drafting.given import delivered, looked_at
 
@@ -16,6 +19,18 @@ def test_names_become_numbers_in_the_order_in_which_they_come() -> None:
     assert rows["label"].to_pylist() == [0, 1, 1, 2, 0]
     assert rows["detail"].to_pylist() == [None] * 5
     assert looking.delivered.labels == {"dog": 2, "cat": 2, "it's 'so'": 1}
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_a_class_may_be_called_anything(name: str) -> None:
+    looking, _ = looked_at(delivered([name, "other"]))
+    assert looking.classes == tuple(dict.fromkeys([normalize("NFC", name.strip()), "other"]))
+    assert labels_of(looking.classes)(name).number == 0
+
+
+def test_a_name_that_is_told_only_in_part_is_refused() -> None:
+    with pytest.raises(DataError, match="has too long a name"):
+        looked_at(delivered(["x" * 300]))
 
 
 def test_numbers_stay_what_they_are_and_a_gap_is_a_class() -> None:

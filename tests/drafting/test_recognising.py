@@ -46,7 +46,7 @@ def test_where_several_could_read_it_the_first_by_name_does_and_the_others_are_t
 
 def test_what_no_source_recognises_is_refused_with_their_names(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("notes")
-    with pytest.raises(DataError, match="no source recognises what is there .*idx.*--source NAME"):
+    with pytest.raises(DataError, match=r"no source recognises what is there .*idx.*--source NAME"):
         recognise(tmp_path)
 
 

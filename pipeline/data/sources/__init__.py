@@ -1,5 +1,6 @@
-"""Formats of sources, one file each: `Settings`, `FEATURES` (what it delivers) and `open_source(settings, folder, classes)`.
+"""Formats of sources, one file each: `Settings`, `FEATURES`, `open_source(settings, folder, classes)`.
 
-`recognise(path)`, where a file has it, returns the settings with which it reads what is at a path, or None: `ratchet init`
-asks every source. It looks at names and a few first bytes, and is quick.
+`FEATURES` is what it delivers: a feature's name, and its kind. Two things a file may have besides: `recognise(path)`,
+the settings with which it reads what stands at a path, None if that is of another format; and `READS_A_FILE = True`, if
+`data.path` may be a file.
 """

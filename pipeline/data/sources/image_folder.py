@@ -38,24 +38,9 @@ _LEFT_ALONE = (
 _LOOKED_AT = 1000  # entries, to tell what a folder is
 
 
-class Settings(Base):
-    """Its settings in the recipe."""
+class Files(Base):
+    """Which files of a folder are part of the data."""
 
-    class_folder: Literal["outermost", "innermost", "path"] = Field(
-        default="outermost",
-        description="which folder names the class: the outermost below the part, the innermost, or all of them, as "
-        "in cats/indoors",
-    )
-    parts: bool = Field(
-        default=True,
-        description="folders train, validation and test above the classes are the given split; false: they are classes",
-    )
-    unlabelled: tuple[str, ...] = Field(
-        default=("unlabelled", "unlabeled"),
-        strict=False,
-        max_length=100,
-        description="folders, beside those of classes, whose pictures have no label",
-    )
     leave_alone: tuple[str, ...] = Field(
         default=_LEFT_ALONE,
         strict=False,
@@ -74,6 +59,26 @@ class Settings(Base):
         return any(
             fnmatchcase(name, pattern.rstrip("/")) for pattern in self.leave_alone if pattern.endswith("/") == is_folder
         )
+
+
+class Settings(Files):
+    """Its settings in the recipe."""
+
+    class_folder: Literal["outermost", "innermost", "path"] = Field(
+        default="outermost",
+        description="which folder names the class: the outermost below the part, the innermost, or all of them, as "
+        "in cats/indoors",
+    )
+    parts: bool = Field(
+        default=True,
+        description="folders train, validation and test above the classes are the given split; false: they are classes",
+    )
+    unlabelled: tuple[str, ...] = Field(
+        default=("unlabelled", "unlabeled"),
+        strict=False,
+        max_length=100,
+        description="folders, beside those of classes, whose pictures have no label",
+    )
 
 
 def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
@@ -135,8 +140,8 @@ def _require_declared(folder: Path, found: Found, label: str | None, classes: se
 
     if label is not None and label not in classes:
         raise DataError(
-            f"{folder}/{shown_name(found.name)}: a class folder without a file; remove it, put pictures into it, or name "
-            f"it in data.classes{nearest(label, classes)}"
+            f"{folder}/{shown_name(found.name)}: a class folder without a file; remove it, put pictures into it, or "
+            f"name it in data.classes{nearest(label, classes)}"
         )
 
 
