@@ -98,7 +98,7 @@ class Measuring:
 
     def clean(self, *, is_test_given: bool, on_progress: OnProgress) -> Cleaned:
         """Clean the raw rows. Raises DataError if a class has no rows left."""
-        folders = self._made("clean", "quarantine")
+        folders = self._made("kept", "rejected")
         counts = clean_dataset(
             self._session,
             self._work / "raw",
@@ -112,11 +112,11 @@ class Measuring:
 
     def split(self, params: SplitParams, seed: int, on_progress: OnProgress) -> dict[str, dict[str, int]]:
         """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class."""
-        split = self._work / "split"
+        split = self._work / "divided"
         split.mkdir(exist_ok=True)
         split_dataset(
-            self._work / "clean",
-            self._work / "quarantine",
+            self._work / "kept",
+            self._work / "rejected",
             split,
             classes=self._classes,
             params=params,
@@ -130,8 +130,8 @@ class Measuring:
         """Prepare the rows of all parts."""
         normalize_dataset(
             self._session,
-            self._work / "clean",
-            self._work / "split",
+            self._work / "kept",
+            self._work / "divided",
             *self._made("prepared"),
             features=self._features,
             on_progress=on_progress,
