@@ -17,7 +17,7 @@ from pipeline.drafting.looking import Pictures
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64  # pixels of a prepared picture: what two cores train on in minutes
 _SIDE_STEP = 8
 _SAME_ASPECT = 1.05  # two aspects that differ less are one
-_LONGEST = 4  # sides of a picture to each other; a longer strip becomes a square with bars
+LONGEST = 4  # sides of a picture to each other; a longer strip becomes a square with bars
 _LITTLE_LOST, _MOSTLY = 0.25, 0.9  # a crop that takes at most a quarter of nine pictures in ten
 _LAST_SIDE = 8  # pixels: a block of the network halves the sides until they are so small
 _WIDEST = 64  # filters of the last block
@@ -44,16 +44,18 @@ class Chosen(NamedTuple):
     unsure: str = ""
 
 
-def picture_settings(pictures: Pictures, fields: Iterable[str]) -> Chosen:
-    """Return the settings of a feature of kind image; `fields` are those that the kind has."""
+def picture_settings(pictures: Pictures) -> Chosen:
+    """Return the settings of a feature of kind image."""
     height, width, resize, why = _sides(pictures)
-    settings: dict[str, Any] = {"channels": 1 if _is_grey(pictures) else 3, "height": height, "width": width}
     is_raw = set(pictures.encodings) == {"raw"} and pictures.are_of_one_size
-    raw = (int(pictures.heights[0]), int(pictures.widths[0])) if is_raw else (None, None)
-    settings = {"raw_height": raw[0], "raw_width": raw[1], **settings}
-    known = set(fields)
-    if "resize" in known:
-        settings["resize"] = resize
+    settings = {
+        "raw_height": int(pictures.heights[0]) if is_raw else None,
+        "raw_width": int(pictures.widths[0]) if is_raw else None,
+        "channels": 1 if _is_grey(pictures) else 3,
+        "height": height,
+        "width": width,
+        "resize": resize,
+    }
     colour, unsure = _colour(pictures)
     return Chosen(settings, f"{why}; {colour}", unsure)
 
@@ -70,7 +72,7 @@ def _sides(pictures: Pictures) -> tuple[int, int, str, str]:
     aspects = widths / heights
     short = int(np.median(np.minimum(heights, widths)))
     side = max(SMALLEST_SIDE, min(LARGEST_SIDE, short // _SIDE_STEP * _SIDE_STEP))
-    is_strip = not 1 / _LONGEST <= float(np.median(aspects)) <= _LONGEST
+    is_strip = not 1 / LONGEST <= float(np.median(aspects)) <= LONGEST
     if aspects.max() <= _SAME_ASPECT * aspects.min() and not is_strip:
         aspect = float(np.median(aspects))
         height, width = _rounded(side / min(aspect, 1)), _rounded(side * max(aspect, 1))

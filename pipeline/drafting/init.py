@@ -21,7 +21,7 @@ from pipeline.drafting.suites import prepared_suite, raw_suite
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
 from pipeline.recipe.fitting import columns_of
-from pipeline.recipe.recipe import FEATURE, SOURCE, AugmentParams, SplitParams
+from pipeline.recipe.recipe import SOURCE, AugmentParams, SplitParams
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
 from pipeline.recipe.slots import Feature
@@ -119,7 +119,7 @@ def _look(
         looking.watched(source.tables), provisional, work / "raw", lambda rows: advance(rows, source.rows or rows)
     )
     _require_classes(request, looking)
-    picture = choosing.picture_settings(looking.pictures, FEATURE.member(_IMAGE).Settings.model_fields)
+    picture = choosing.picture_settings(looking.pictures)
     features = {name: Feature(kind=_IMAGE, settings=picture.values)}
     classes = _ordered(looking)
     flip = choosing.mirror(classes)
@@ -266,8 +266,11 @@ def _image_of(source: str) -> str:
 
 
 def _settings_of_any() -> dict[str, Any]:
-    """Return settings of a picture with which raw rows can be written: what they hold does not depend on them."""
-    return {"raw_height": 8, "raw_width": 8, "channels": 1, "height": 8, "width": 8}
+    """Return settings of a picture with which raw rows can be written: those of the largest that a draft chooses.
+
+    What raw rows hold does not depend on them; how many make a shard does.
+    """
+    return {"channels": 3, "height": choosing.LARGEST_SIDE, "width": choosing.LONGEST * choosing.LARGEST_SIDE}
 
 
 def _ordered(looking: Looking) -> tuple[str, ...]:

@@ -28,9 +28,9 @@ _PIECE = 65_536  # sides that are gathered before they are joined
 
 @dataclass
 class Delivered:
-    """What the rows say of themselves. A row with a problem counts in `problems`, and in nothing about pictures.
+    """What the rows say of themselves. `labels` counts by class name, in the order in which the classes come first.
 
-    `labels` counts by class name, in the order in which the classes come first; unlabelled rows are apart.
+    A row with a problem counts in `problems`, in `labels` if it has one, and in nothing about pictures.
     """
 
     rows: int = 0
@@ -125,7 +125,6 @@ class Looking:
         found = self.delivered
         found.rows += table.num_rows
         found.parts.update(_counts(table["part"]))
-        found.unlabelled += table["label"].null_count
         names = list(self._numbers)
         for label, rows in _counts(table["label"]).items():
             if label >= 0:
@@ -134,6 +133,7 @@ class Looking:
         if "problem" in table.column_names:
             found.problems.update(_counts(table["problem"]))
             sound = table.filter(table["problem"].is_null())
+        found.unlabelled += sound["label"].null_count
         self._count_pictures(sound)
 
     def _count_pictures(self, table: pa.Table) -> None:

@@ -6,6 +6,7 @@ their changed copies. Nothing is estimated from a part of the data.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pipeline.contracts import frames
 from pipeline.data.augmenting import augment_dataset
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.normalizing import normalize_dataset
-from pipeline.data.shard_cleaning import clean_dataset
+from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.data.source_rows import raw_shards
 from pipeline.data.splitting import Division, split_dataset
 from pipeline.errors import DataError
@@ -57,14 +58,16 @@ class Cleaned:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that a contract is about: its rows and columns, and of columns of numbers their range."""
+    """A table that a contract is about: its rows and columns, and of columns of numbers their range.
+
+    `exceptions` are, of raw rows, those from a place that is there before; of prepared ones, those whose pixels are in
+    several parts.
+    """
 
     rows: int
     columns: tuple[str, ...]
     ranges: Mapping[str, Range]
-    exceptions: int = (
-        0  # raw: rows of a source position that is there before; prepared: rows whose pixels are in two parts
-    )
+    exceptions: int = 0
 
 
 def write_raw(
@@ -98,11 +101,9 @@ class Measuring:
 
     def clean(self, *, is_test_given: bool, on_progress: OnProgress) -> Cleaned:
         """Clean the raw rows. Raises DataError if a class has no rows left."""
-        folders = self._made("kept", "rejected")
         counts = clean_dataset(
             self._session,
-            self._work / "raw",
-            *folders,
+            Folders(self._work / "raw", *self._made("kept", "rejected", "held_back")),
             classes=self._classes,
             features=self._features,
             is_test_given=is_test_given,
@@ -112,8 +113,7 @@ class Measuring:
 
     def split(self, params: SplitParams, seed: int, on_progress: OnProgress) -> dict[str, dict[str, int]]:
         """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class."""
-        split = self._work / "divided"
-        split.mkdir(exist_ok=True)
+        [split] = self._made("divided")
         split_dataset(
             self._work / "kept",
             self._work / "rejected",
@@ -161,7 +161,9 @@ class Measuring:
         return Table(rows, frames.prepared_columns(parts), ranges, exceptions=shared)
 
     def _made(self, *names: str) -> list[Path]:
+        """Return empty folders of these names: another way to divide the rows begins anew."""
         for name in names:
+            shutil.rmtree(self._work / name, ignore_errors=True)
             (self._work / name).mkdir()
         return [self._work / name for name in names]
 

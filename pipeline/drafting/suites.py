@@ -124,7 +124,7 @@ def _raw_labels(delivered: Delivered, shares: Sequence[float], unusable: int) ->
     unknown = max(0, delivered.rows - delivered.unlabelled - labelled - unusable)
     none = Expected(
         "column_values_to_not_be_null",
-        {"column": "label", **_mostly(delivered.unlabelled, delivered.rows)},
+        {"column": "label", **_mostly(delivered.unlabelled + unusable, delivered.rows)},
         _of(delivered.unlabelled, delivered.rows, "have no label") if delivered.unlabelled else "",
     )
     known = _label_set(len(shares))

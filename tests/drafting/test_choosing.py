@@ -13,7 +13,6 @@ from pipeline.recipe.recipe import AUGMENTATION, AugmentParams, SplitParams, Tra
 from pipeline.recipe.slots import Choice
 from tests.drafting.given import pictures
 
-FIELDS = ("raw_height", "raw_width", "channels", "height", "width", "resize")
 SIDES = st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=1, max_size=8)
 
 
@@ -32,27 +31,27 @@ SIDES = st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size
 def test_size_and_resizing_follow_from_the_sides(
     sides: Sequence[tuple[int, int]], expected: tuple[int, int, str]
 ) -> None:
-    values = choosing.picture_settings(pictures(*sides), FIELDS).values
+    values = choosing.picture_settings(pictures(*sides)).values
     assert (values["height"], values["width"], values["resize"]) == expected
 
 
 @given(SIDES)
 def test_a_prepared_picture_is_never_outside_what_a_recipe_may_say(sides: list[tuple[int, int]]) -> None:
-    values = choosing.picture_settings(pictures(*sides), FIELDS).values
+    values = choosing.picture_settings(pictures(*sides)).values
     assert min(values["height"], values["width"]) >= choosing.SMALLEST_SIDE
     assert min(values["height"], values["width"]) <= choosing.LARGEST_SIDE
     assert max(values["height"], values["width"]) <= 4 * choosing.LARGEST_SIDE
 
 
 def test_the_raw_size_is_held_to_only_where_rows_are_plain_arrays_of_one_size() -> None:
-    raw = choosing.picture_settings(pictures((28, 28), encoding="raw"), FIELDS).values
-    files = choosing.picture_settings(pictures((28, 28)), FIELDS).values
+    raw = choosing.picture_settings(pictures((28, 28), encoding="raw")).values
+    files = choosing.picture_settings(pictures((28, 28))).values
     assert [(each["raw_height"], each["raw_width"]) for each in (raw, files)] == [(28, 28), (None, None)]
 
 
 def test_grey_pictures_have_one_channel_and_a_mixture_three_which_is_said() -> None:
-    grey = choosing.picture_settings(pictures((8, 8), modes={"L": 3, "1": 2, "I;16": 1}), FIELDS)
-    mixed = choosing.picture_settings(pictures((8, 8), modes={"L": 3, "RGB": 2}), FIELDS)
+    grey = choosing.picture_settings(pictures((8, 8), modes={"L": 3, "1": 2, "I;16": 1}))
+    mixed = choosing.picture_settings(pictures((8, 8), modes={"L": 3, "RGB": 2}))
     assert (grey.values["channels"], grey.unsure) == (1, "")
     assert mixed.values["channels"] == 3
     assert mixed.unsure.startswith("3 pictures are grey")

@@ -224,7 +224,7 @@ def _tables(part: str, images: IdxFile, labels: IdxFile) -> Iterator[pa.Table]:
             "problem": pa.nulls(count, pa.string()),
             "detail": pa.nulls(count, pa.string()),
             "image_channels": np.full(count, channels, np.int32),
-            "image_mode": pa.repeat("RGB" if channels == 3 else "L", count),
+            "image_mode": pa.repeat("L" if channels == 1 else "RGB", count),
             "image_encoding": pa.repeat("raw", count),
             "image": pa.Array.from_buffers(
                 pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(pixels)], null_count=0

@@ -14,7 +14,6 @@ from PIL import Image
 
 from pipeline.cli import command_line
 from pipeline.recipe.configs import CONFIGS, recipe_layers
-from pipeline.recipe.recipe import FEATURE
 from tests.system.conftest import RunHere
 from tests.system.project import copy_checkout, write_digits
 
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 
 STAGES = ("resolve", "ingest", "check_raw", "clean", "split", "normalize", "augment", "check_prepared")
 Init = Callable[..., list[str]]
-
-pictures_of_any_size = pytest.mark.skipif(
-    FEATURE.member("image").Settings.model_fields["raw_height"].is_required(),
-    reason="the kind image takes pictures of one size only, so far",
-)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +96,6 @@ def picture(seed: int, height: int, width: int, mode: str) -> Image.Image:
     return Image.fromarray(pixels).convert(mode)
 
 
-@pictures_of_any_size
 def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_at_once(
     root: Path, init: Init, run_here: RunHere
 ) -> None:
@@ -127,11 +120,10 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     settings = recipe["data"]["features"]["image"]["settings"]
     assert (settings["channels"], settings["raw_height"]) == (3, None)
     assert recipe["split"]["method"] == "stratified"
-    assert "unsure: 2 rows cannot be used: 1 empty file, 1 neither file nor folder" in said
+    assert "unsure: 2 rows cannot be used: 1 empty, 1 neither file nor folder" in said
     run(root, run_here, "my_leaves")
 
 
-@pictures_of_any_size
 def test_a_folder_with_one_class_is_told(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def _tables(images, labels, test_rows: int) -> Iterator[pa.Table]:
             "image_height": pa.repeat(height, count),
             "image_width": pa.repeat(width, count),
             "image_channels": pa.repeat(1, count),
+            "image_mode": pa.repeat("L", count),
             "image_encoding": pa.repeat("raw", count),
             "image": pa.array([image.tobytes() for image in images], pa.binary()),
         }

@@ -40,6 +40,7 @@ def _tables(lines: list[dict[str, str]]) -> Iterator[pa.Table]:
         {
             "weight": pa.array([float(line["weight"]) if line["weight"] else None for line in lines], pa.float64()),
             "image": pa.array([image.tobytes() for image in images], pa.binary()),
+            "image_mode": pa.repeat("L", count),
             "image_encoding": pa.repeat("raw", count),
             "image_height": pa.repeat(SIDE, count),
             "image_width": pa.repeat(SIDE, count),
