@@ -55,8 +55,8 @@ class Look(BaseOperator):
 
 
 def look(folder: Path, last: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a source's folder holds now, by listing and by content; None if that has not changed."""
-    if not folder.is_dir():
+    """Return what a source's folder, or archive, holds now, by listing and by content; None if it has not changed."""
+    if not folder.exists():
         raise AirflowFailException(f"{folder} does not exist; name the folder that holds the source in data.path")
     try:
         listing = sorted(_entries(folder, folder))
@@ -78,6 +78,9 @@ def look(folder: Path, last: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _entries(top: Path, folder: Path) -> list[tuple[str, int, int]]:
+    if folder.is_file():
+        status = folder.stat()
+        return [("", status.st_size, status.st_mtime_ns)]
     found: list[tuple[str, int, int]] = []
     with os.scandir(folder) as entries:
         for entry in entries:

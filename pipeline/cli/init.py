@@ -32,7 +32,7 @@ def _init(options: argparse.Namespace) -> int:
     path = Path(os.path.abspath(options.path))  # noqa: PTH100 - links stay as they are named
     shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     request = Request(root, path, shown, places_of(path, options.name), options.source)
-    check_source(root, graph.load_graph(root), shown)
+    check_source(root, graph.load_graph(root), shown, None)
     require_java()
     for line in init(request, recipe, load_execution(root).spark, Progress("init")):
         say(line)

@@ -270,6 +270,8 @@ def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[_TarH
     while True:
         block = stream.read(_BLOCK)
         if len(block) == _BLOCK and not block.strip(b"\0"):
+            if is_first:
+                raise DataError(f"{where}: an archive with nothing in it")
             stream.skip(limits.total_bytes)  # to the end, where the checksum of a compressed stream stands
             return
         try:

@@ -20,18 +20,22 @@ def open_source(choice: Choice, path: Path, classes: tuple[str, ...], as_of: str
     """
     settings = SOURCE.settings(choice, "data.source")
     member = SOURCE.member(choice.name)
-    reads_a_file = getattr(member, "READS_A_FILE", False)
-    if not path.is_dir() and not (reads_a_file and path.is_file()):
+    if not path.is_dir() and not (reads_a_file(choice) and path.is_file()):
         what = "is not a folder" if path.exists() else "does not exist"
         raise StorageError(
             f"{path}: the source folder {what}; set data.path in params.yaml to the folder that holds it"
-            + ("" if path.is_dir() or not path.is_file() else instead(path, choice.name))
+            f"{instead(path, choice.name)}"
         )
     try:
         opened: Source = member.open_source(settings, snapshot(path, as_of), classes)
     except NothingThere as error:
         raise DataError(f"{error}{instead(path, choice.name)}") from error
     return opened
+
+
+def reads_a_file(choice: Choice) -> bool:
+    """Return whether a format reads a file as well as a folder."""
+    return bool(getattr(SOURCE.member(choice.name), "READS_A_FILE", False))
 
 
 def instead(path: Path, name: str) -> str:

@@ -129,6 +129,8 @@ def _gif(content: bytes) -> _Read | None:
     if not flags & 0x80:  # its palette stands before the frame
         return width, height, None, 1
     palette = content[13 : 13 + (6 << (flags & 7))]
+    if len(palette) < 6 << (flags & 7):
+        return width, height, None, 1
     is_grey = all(level == place // 3 for place, level in enumerate(palette))
     return width, height, "L" if is_grey else "P", 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Of any file.
-EMPTY = "empty file"
+EMPTY = "empty"
 NOT_A_PICTURE = "not a picture"
 FILE_TOO_LARGE = "file too large"
 UNREADABLE = "cannot be read"

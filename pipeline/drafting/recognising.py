@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.data.opening import recognised
-from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SOURCE
 from pipeline.recipe.slots import Choice
 
@@ -21,10 +21,8 @@ class Recognised(NamedTuple):
 def recognise(path: Path, name: str | None = None) -> Recognised:
     """Return the source that reads what is at a path: the one of that name, or the first by name that recognises it.
 
-    Raises StorageError if nothing is there, UsageError if there is no source of that name, DataError if none does.
+    Raises UsageError if there is no source of that name, DataError if none recognises it.
     """
-    if not path.exists():
-        raise StorageError(f"{path}: does not exist; name the folder or the archive that holds the data")
     if name is not None and name not in SOURCE.names():
         try:
             SOURCE.file(name)

@@ -43,7 +43,7 @@ class DataParams(Settings):
     """Where the data comes from and what it must be."""
 
     source: Annotated[Choice, SOURCE] = Field(description="format of the source: a file in pipeline/data/sources/")
-    path: str = Field(min_length=1, max_length=4096, description="folder that holds the source")
+    path: str = Field(min_length=1, max_length=4096, description="folder, or archive, that holds the source")
     contracts: str = Field(min_length=1, description="folder of the data contracts: raw.yaml and prepared.yaml")
     classes: tuple[str, ...] = Field(
         strict=False,

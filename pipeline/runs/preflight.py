@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DataError, RatchetError, StorageError, UsageError
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError, nearest
 from pipeline.graph import GRAPH_FILE, LOCK_FILE, covers
 from pipeline.runs.photograph import walk
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.data.source_rows import Source
     from pipeline.graph import Graph
     from pipeline.recipe.recipe import Recipe
+    from pipeline.recipe.slots import Choice
 
 
 _READ_BY_DVC = (LOCK_FILE, ".dvc/config", ".dvc/config.local", ".dvcignore", ".gitignore")
@@ -63,8 +64,13 @@ def _check_places(root: Path, graph: Graph) -> None:
             raise DataError(f"{name}: {what}, and stages write there; remove it")
 
 
-def check_source(root: Path, graph: Graph, named: str) -> None:
-    """Refuse a source, `data.path`, that is not there, or whose place is something else's."""
+def check_source(root: Path, graph: Graph, named: str, choice: Choice | None) -> None:
+    """Refuse a source, `data.path`, that is not there, or whose place is something else's.
+
+    `choice` is the source that reads it; None if that is not known yet.
+    """
+    from pipeline.data.opening import instead, reads_a_file
+
     parts = os.fsencode(named).split(b"/")
     if "\0" in named or len(os.fsencode(named)) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_NAME:
         raise UsageError(f"data.path: {named}: no path, or longer than one can be; name the source's folder")
@@ -77,15 +83,25 @@ def check_source(root: Path, graph: Graph, named: str) -> None:
     if inside.split("/")[0] in _OURS:
         raise UsageError(f"data.path: {named} is the project's own; give the source a folder of its own")
     try:
-        if not source.is_dir():
-            what = "is not a folder" if source.exists() else "does not exist"
-            raise StorageError(f"data.path: {named} {what}; name the folder that holds the source")
+        if not source.exists():
+            raise StorageError(f"data.path: {named} does not exist{_beside(source)}; name what holds the source")
+        if choice and not source.is_dir() and not (reads_a_file(choice) and source.is_file()):
+            advice = instead(source, choice.name)
+            raise StorageError(f"data.path: {named} is not a folder; name the folder that holds the source{advice}")
     except OSError as error:
         raise StorageError(f"data.path: {named}: cannot be read: {error.strerror}") from error
     if root.resolve().is_relative_to(source.resolve()):
         raise UsageError(f"data.path: {named} holds this project itself; give the source its own folder")
     for _ in walk(root, named):  # whatever has no end is found before anything reads it
         pass
+
+
+def _beside(source: Path) -> str:
+    """Return the nearest name beside a source that does not exist."""
+    folder = source.parent
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() and os.access(folder, os.R_OK) else []
+    found = nearest(source.name, names)
+    return found if "did you mean" in found else ""
 
 
 def _open_source(root: Path, recipe: Recipe) -> Source:
@@ -105,6 +121,11 @@ def _check_test_rows(source: Source, recipe: Recipe) -> None:
     fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0)
     if recipe.split.method == "source":
         most, of_source = source.test_rows, "the source has"
+        if most == 0:
+            raise UsageError(
+                f"split.method: source, but {recipe.data.path} has no test rows of its own; set it to stratified, and "
+                "give split.test a share"
+            )
     elif source.rows is None:
         return
     else:  # by chance a few more than their share
@@ -137,7 +158,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     device_variables(recipe.train.device, slots_of(execution.horovod), environment)
     _check_files(root)
     _check_places(root, graph)
-    check_source(root, graph, recipe.data.path)
+    check_source(root, graph, recipe.data.path, recipe.data.source)
     for contract in graph.contracts:
         for _ in walk(root, contract.path):  # one that nobody may read is not one that is missing
             pass

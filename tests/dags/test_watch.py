@@ -203,3 +203,14 @@ def test_only_the_sources_own_asset_is_updated(source: Path) -> None:
     task = watch.Look(task_id="look", config="one", path=str(source))
     assert task.outlets == task.inlets == [assets.source("one")]
     assert assets.source("one") != assets.source("two")
+
+
+def test_an_archive_is_watched_as_a_folder_is(tmp_path: Path) -> None:
+    archive = tmp_path / "pictures.zip"
+    archive.write_bytes(b"one")
+    seen = watch.look(archive, NOTHING)
+    assert seen
+    assert (seen["files"], seen["bytes"]) == (1, 3)
+    assert watch.look(archive, seen) is None
+    archive.write_bytes(b"another")
+    assert watch.look(archive, seen)

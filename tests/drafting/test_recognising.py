@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.drafting.recognising import recognise
-from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.errors import DataError, UsageError
 from tests.system.project import write_digits
 
 
@@ -53,8 +53,3 @@ def test_what_no_source_recognises_is_refused_with_their_names(tmp_path: Path) -
 def test_a_source_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--source: no source 'image_foldr'.*did you mean 'image_folder'"):
         recognise(tmp_path, "image_foldr")
-
-
-def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="does not exist"):
-        recognise(tmp_path / "nowhere")

@@ -13,7 +13,17 @@ from pipeline.recipe.changing import apply_overrides
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.slots import choices
 
-_WORDS = {"split.method": ("hash", "stratified"), "train.device": ("cpu", "gpu")}  # of which one may be chosen
+# Of which one may be chosen.
+_WORDS: dict[str, tuple[Any, ...]] = {
+    "split.method": ("hash", "stratified"),
+    "train.device": ("cpu", "gpu"),
+    "data.source.settings.class_folder": ("innermost", "path"),
+    "data.source.settings.format": ("coco", "voc"),
+    "data.source.settings.several": ("single", "largest"),
+    "data.source.settings.delimiter": (";",),
+    "data.source.settings.box_columns": (["left", "top", "right", "bottom"],),
+    "data.source.settings.labels": ("coarse",),
+}
 
 
 def leaves(values: Any, prefix: str = "") -> list[str]:

@@ -10,10 +10,11 @@ import pytest
 
 from pipeline.data.frozen_split import HASHES, FrozenSplit
 from pipeline.doctor import examine
-from pipeline.errors import StorageError, UsageError
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError
 from pipeline.graph import Contract, load_graph, parse_graph
 from pipeline.recipe.recipe import Recipe, load_recipe
 from pipeline.runs.preflight import check_before
+from tests.hostile_tree import picture
 from tests.nvidia_smi import install_tensorflow_with_cuda, put_nvidia_smi
 
 PROJECT = Path(__file__).parents[2]
@@ -208,3 +209,70 @@ def test_a_place_that_is_no_sources_is_refused_in_a_line(root: Path, recipe: Rec
     assert says in str(refused.value)
     assert str(refused.value).startswith("data.path: ")
     assert len(str(refused.value)) <= 300
+
+
+def with_source(recipe: Recipe, source: str, path: str, **settings: Any) -> Recipe:
+    values = recipe.model_dump()
+    values["data"] |= {"source": {"name": source, "settings": settings}, "path": path}
+    values["split"] = {"method": "stratified", "train": 0.6, "validation": 0.1, "test": 0.3}
+    values["gate"]["rule"] = {"name": "better", "settings": {"total_margin": {"none": "a test"}}}
+    return Recipe.model_validate(values)
+
+
+@pytest.fixture
+def pictures(root: Path, recipe: Recipe) -> Path:
+    """A folder of class folders, its classes those of the recipe: 300 pictures."""
+    for number in range(300):
+        path = root / "pictures" / recipe.data.classes[number % 10].replace("/", "-") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(number))
+    return root / "pictures"
+
+
+def test_class_folders_and_archives_are_accepted(root: Path, recipe: Recipe, pictures: Path) -> None:
+    check_before(root, GRAPH, with_source(recipe, "image_folder", "pictures"), {})
+    for kind in ("zip", "gztar"):
+        name = Path(shutil.make_archive(str(root / "archive"), kind, pictures)).name
+        check_before(root, GRAPH, with_source(recipe, "archive", name), {})
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "said"),
+    [
+        ("idx", {}, "no training files, but .png files; expected the idx files .*; it looks like .*: image_folder$"),
+        ("archive", {}, "no archive in it; expected .*; it looks like data.source: image_folder$"),
+        ("cifar", {}, "no training batches; expected .*; it looks like data.source: image_folder$"),
+        ("annotations", {"format": "csv", "train": "labels.csv"}, "labels.csv does not exist; name the annotations"),
+        ("annotations", {"fromat": "csv"}, r"unknown key .*fromat' \(did you mean 'data.source.settings.format'"),
+        ("image_folders", {}, r"no source 'image_folders' .*\(did you mean 'image_folder'\?\)"),
+    ],
+)
+def test_a_source_that_is_of_another_format_is_told_so(
+    root: Path, recipe: Recipe, pictures: Path, source: str, settings: dict[str, str], said: str
+) -> None:
+    with pytest.raises(RatchetError, match=said):
+        check_before(root, GRAPH, with_source(recipe, source, "pictures", **settings), {})
+
+
+def test_a_source_that_is_not_there_is_named_with_the_nearest_beside_it(
+    root: Path, recipe: Recipe, pictures: Path
+) -> None:
+    with pytest.raises(StorageError, match=r"^data\.path: picture does not exist \(did you mean 'pictures'\?\); name"):
+        check_before(root, GRAPH, with_source(recipe, "image_folder", "picture"), {})
+    (root / "empty").mkdir()
+    with pytest.raises(DataError, match=r"^empty: nothing in it; expected a folder for each class, with pictures$"):
+        check_before(root, GRAPH, with_source(recipe, "image_folder", "empty"), {})
+    (root / "all.zip").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"^data\.path: all\.zip is not a folder; name the folder that holds"):
+        check_before(root, GRAPH, with_source(recipe, "image_folder", "all.zip"), {})
+    with pytest.raises(DataError, match=r"^all\.zip: neither a zip nor a tar archive"):
+        check_before(root, GRAPH, with_source(recipe, "archive", "all.zip"), {})
+
+
+def test_a_source_without_test_rows_cannot_give_the_test_part(root: Path, recipe: Recipe, pictures: Path) -> None:
+    values = with_source(recipe, "image_folder", "pictures").model_dump()
+    values["split"] = recipe.split.model_dump()
+    with pytest.raises(
+        UsageError, match=r"^split\.method: source, but pictures has no test rows of its own; set it to"
+    ):
+        check_before(root, GRAPH, Recipe.model_validate(values), {})

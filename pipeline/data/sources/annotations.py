@@ -37,8 +37,12 @@ _LARGEST_XML_BYTES = 2**22
 class Settings(Files):
     """Its settings in the recipe."""
 
-    format: Literal["csv", "coco", "voc"] = Field(description="format of the annotations")
-    train: str = Field(min_length=1, description="annotations of the training part: a file, of voc a folder of files")
+    format: Literal["csv", "coco", "voc"] = Field(default="csv", description="format of the annotations")
+    train: str = Field(
+        default="labels.csv",
+        min_length=1,
+        description="annotations of the training part: a file, of voc a folder of files",
+    )
     validation: str | None = Field(default=None, description="those of the validation part, if they stand apart")
     test: str | None = Field(default=None, description="those of the test part, if they stand apart")
     images: str = Field(default=".", min_length=1, description="folder that the names of pictures are relative to")

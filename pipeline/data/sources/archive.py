@@ -138,6 +138,10 @@ def _is_left_alone(settings: Settings, name: str) -> bool:
     return settings.is_left_alone(last, False) or any(settings.is_left_alone(each, True) for each in folders)
 
 
+def _is_outside(settings: Settings, name: str) -> bool:
+    return bool(settings.below) and not name.startswith(f"{settings.below.strip('/')}/")
+
+
 def _place(settings: Settings, found: Found, name: str) -> tuple[str, str | None]:
     """Return part and class of a member, by its plain name."""
     from pipeline.data.class_folders import PART_FOLDERS, place_of
@@ -146,6 +150,8 @@ def _place(settings: Settings, found: Found, name: str) -> tuple[str, str | None
     above, _, archive = found.name.rpartition("/")
     stem = archive.split(".")[0]
     folders = [*([above] if above else []), *([stem] if stem.lower() in PART_FOLDERS and settings.parts else [])]
+    if _is_outside(settings, name):
+        return "train", None
     inside = name.removeprefix(f"{settings.below.strip('/')}/") if settings.below else name
     whole = "/".join([*folders, inside])
     return place_of(shown_name(whole), settings.class_folder, settings.unlabelled, has_parts=settings.parts)
@@ -175,7 +181,7 @@ def _entry(settings: Settings, name: str, part: str, label: Any, member: Member)
     from pipeline.data.entries import Entry, picture_entry
     from pipeline.data.problems import OUTSIDE
 
-    if settings.below and not member.name.startswith(f"{settings.below.strip('/')}/"):
+    if _is_outside(settings, member.name):
         detail = f"not in data.source.settings.below, {settings.below!r:.200}"
         return Entry(name, part, label, None, OUTSIDE, detail, member.number)
     return picture_entry(name, part, label, member.content, member.number)

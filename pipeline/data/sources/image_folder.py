@@ -12,7 +12,9 @@ decoded. A class folder that the recipe does not name has an unknown label; one 
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import translate
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +40,13 @@ _LEFT_ALONE = (
 _LOOKED_AT = 1000  # entries, to tell what a folder is
 
 
+@cache
+def _pattern(patterns: tuple[str, ...], of_folders: bool) -> re.Pattern[str]:
+    """Return one expression for the patterns of files or of folders."""
+    chosen = [translate(each.rstrip("/")) for each in patterns if each.endswith("/") == of_folders]
+    return re.compile("|".join(chosen) or r"(?!)")
+
+
 class Files(Base):
     """Which files of a folder are part of the data."""
 
@@ -56,9 +65,7 @@ class Files(Base):
 
     def is_left_alone(self, name: str, is_folder: bool) -> bool:
         """Return whether a name, without its folders, is one of `leave_alone`."""
-        return any(
-            fnmatchcase(name, pattern.rstrip("/")) for pattern in self.leave_alone if pattern.endswith("/") == is_folder
-        )
+        return _pattern(self.leave_alone, is_folder).match(name) is not None
 
 
 class Settings(Files):

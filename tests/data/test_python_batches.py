@@ -1,0 +1,120 @@
+"""Python batches are read, and no pickle is ever run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.python_batches import Bytes, read_dictionary
+from pipeline.errors import DataError
+
+DATA = np.random.default_rng(0).integers(0, 256, (7, 12), np.uint8)
+BATCH = {b"data": DATA, b"labels": [1, 2, 300, 4, 70_000, 6, 7], b"batch_label": b"one", "names": ["a", "é"]}
+
+
+def batch_of_python_2(data: np.ndarray[Any, Any], labels: list[int]) -> bytes:
+    """Return a batch as Python 2's cPickle wrote it, which today's pickle cannot: texts as `BINSTRING`."""
+
+    def text(value: bytes) -> bytes:
+        return b"U" + bytes([len(value)]) + value if len(value) < 256 else b"T" + struct.pack("<i", len(value)) + value
+
+    content = data.tobytes()
+    shape = b"".join(b"M" + struct.pack("<H", side) for side in data.shape)
+    kind = b"cnumpy\ndtype\nq\x05" + b"(" + text(b"u1") + b"K\0K\1tRq\x06" + b"(K\3" + text(b"|") + b"NNN" + (
+        b"J\xff\xff\xff\xff" * 2
+    ) + b"K\0tb"  # fmt: skip
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\x02(cnumpy\nndarray\nq\x03K\0\x85" + text(b"b") + b"tR"
+    state = b"(K\1" + shape + b"\x86" + kind + b"\x89" + text(content) + b"tb"
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return b"\x80\x02}q\x01(" + text(b"data") + array + state + text(b"labels") + numbers + b"u."
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_a_batch_that_pickle_has_written_is_read(protocol: int) -> None:
+    found = read_dictionary(pickle.dumps(BATCH, protocol), "here")
+    assert found == {
+        "data": Bytes((7, 12), DATA.tobytes()),
+        "labels": BATCH[b"labels"],
+        "batch_label": "one",
+        "names": ["a", "é"],
+    }
+
+
+def test_a_batch_as_python_2_wrote_it_is_read() -> None:
+    content = batch_of_python_2(DATA, [1, 2, 3])
+    assert pickle.loads(content, encoding="latin1")["data"].tobytes() == DATA.tobytes()
+    assert read_dictionary(content, "here") == {"data": Bytes((7, 12), DATA.tobytes()), "labels": [1, 2, 3]}
+
+
+class Runs:
+    """Whoever loads it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_pickle_that_would_run_something_is_refused_and_does_not(tmp_path: Path, protocol: int) -> None:
+    content = pickle.dumps({"data": Runs(tmp_path / "was run")}, protocol)
+    with pytest.raises(DataError, match="here: refused"):
+        read_dictionary(content, "here")
+    assert not (tmp_path / "was run").exists()
+    pickle.loads(content)
+    assert (tmp_path / "was run").exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, 2],
+        {"data": DATA.astype(np.int64)},
+        {"data": np.asfortranarray(DATA)},
+        {"data": {"inner": 1}},
+        {"data": [[1]]},
+        {"data": 1.5},
+        {"data": "x" * 2000},
+        dict.fromkeys(map(str, range(200))),
+    ],
+    ids=["a list", "whole numbers", "by columns", "a dictionary", "a list of lists", "a number", "a long text", "keys"],
+)
+def test_what_is_no_batch_is_refused(value: object) -> None:
+    with pytest.raises(DataError, match="here: "):
+        read_dictionary(pickle.dumps(value, 2), "here")
+
+
+def test_what_stands_in_it_many_times_does_not_multiply() -> None:
+    row: list[Any] = [0] * 1000
+    for _ in range(50):
+        row = [row] * 1000  # 1000 ** 51 numbers, if it were written out
+    with pytest.raises(DataError, match="here: no whole Python batch"):
+        read_dictionary(pickle.dumps({"labels": row}, 2), "here")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_batch_is_an_error(share: float) -> None:
+    content = pickle.dumps(BATCH, 2)
+    with pytest.raises(DataError, match="here: no whole Python batch"):
+        read_dictionary(content[: int(share * len(content))], "here")
+
+
+@given(st.binary(max_size=100), st.data())
+def test_any_bytes_are_read_or_refused(rest: bytes, data: st.DataObject) -> None:
+    content = bytearray(pickle.dumps(BATCH, data.draw(st.sampled_from([2, 3, 4]))))
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    for each in (rest, bytes(content)):
+        try:
+            assert isinstance(read_dictionary(each, "here"), dict)
+        except DataError as error:
+            assert "here" in str(error)
