@@ -47,7 +47,7 @@ SAID = {
     ("pipeline/cli/registry.py", "champion"): "the alias",
     ("pipeline/cli/split.py", "split"): "the command",
     **{
-        ("pipeline/drafting/init.py", name): "a group of the recipe that is drafted; train a part, too"
+        ("pipeline/drafting/writing.py", name): "a group of the recipe that is drafted; train a part, too"
         for name in ("ingest", "split", "augment", "train", "gate")
     },
     ("pipeline/drafting/choosing.py", "train"): "a share of the recipe that is drafted",

@@ -19,8 +19,9 @@ def _fill(command: argparse.ArgumentParser) -> None:
 
 def _init(options: argparse.Namespace) -> int:
     from pipeline.doctor.examine import require_java
-    from pipeline.drafting.init import Request, init
+    from pipeline.drafting.init import init
     from pipeline.drafting.places import places_of
+    from pipeline.drafting.writing import Request
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.resolving import load_checked
     from pipeline.runs.preflight import check_source

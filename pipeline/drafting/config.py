@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.drafting.suites import Expected, Section
+from pipeline.drafting.expectations import Expected, Section
 from pipeline.recipe.strict_yaml import flow_yaml
 
 _LINE = 110  # characters of a comment

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.contracts.suites import read_suite
 from pipeline.data.opening import open_source
 from pipeline.data.snapshots import snapshot
-from pipeline.drafting import choosing, judging, summary
-from pipeline.drafting.config import Draft, config_text, suite_text
+from pipeline.drafting import choosing, summary
+from pipeline.drafting.config import config_text
 from pipeline.drafting.looking import Looking
-from pipeline.drafting.measuring import Cleaned, Measuring, Table, write_raw
-from pipeline.drafting.places import Places, publish, work_folder
+from pipeline.drafting.measuring import Cleaned, Measuring, write_raw
+from pipeline.drafting.places import publish, work_folder
 from pipeline.drafting.recognising import Recognised, recognise
-from pipeline.drafting.suites import prepared_suite, raw_suite
+from pipeline.drafting.writing import Found, Request, contracts, draft
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
 from pipeline.recipe.fitting import columns_of
@@ -26,59 +28,17 @@ from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
 from pipeline.recipe.slots import Feature
 from pipeline.recipe.strict_yaml import parse_yaml_text
-from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from pipeline.recipe.execution import SparkSettings
     from pipeline.recipe.recipe import Recipe
     from pipeline.runtime.progress import Progress
 
 _IMAGE = "image"
-_DUPLICATE = "exact duplicate"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked: the project, where its data are (`shown` as the recipe is to say it), and the drafts' places."""
-
-    root: Path
-    path: Path
-    shown: str
-    places: Places
-    source: str | None = None
-
-
-@dataclass(frozen=True)
-class _Found:
-    """All that was found: by what reads it, what it delivers, and what the stages make of it."""
-
-    recognised: Recognised
-    looking: Looking
-    classes: tuple[str, ...]  # in the order of the recipe
-    features: Mapping[str, Feature]
-    picture: choosing.Chosen
-    flip: choosing.Chosen
-    split: choosing.Chosen
-    cleaned: Cleaned
-    parts: Mapping[str, Mapping[str, int]]  # rows by part and class
-    raw: Table
-    prepared: Table
-
-    @property
-    def feature(self) -> str:
-        """The name of the one feature."""
-        return next(iter(self.features))
-
-    @property
-    def test_rows(self) -> dict[str, int]:
-        """The test rows of each class, in the recipe's order."""
-        return {name: self.parts["test"][name] for name in self.classes}
-
-    @property
-    def training_rows(self) -> int:
-        """How many rows the training part has."""
-        return sum(self.parts["train"].values())
+_STDERR = 2
 
 
 def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progress) -> list[str]:
@@ -90,11 +50,11 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
     recognised = recognise(snapshot(request.path, None) if request.path.is_dir() else request.path, request.source)
     with work_folder(request.root) as work:
         found = _look(request, recognised, recipe.seed, work, spark, progress)
-        draft, unsure = _draft(request, found, recipe)
-        config = config_text(draft)
-        contracts = _contracts(request.places.name, found)
-        _require_sound(request, config, contracts, work)
-    written = publish(request.root, request.places, config.encode(), {f: t.encode() for f, t in contracts.items()})
+        drafted, unsure = draft(request, found, recipe)
+        config = config_text(drafted)
+        suites = contracts(request.places.name, found)
+        _require_sound(request, config, suites, work)
+    written = publish(request.root, request.places, config.encode(), {f: t.encode() for f, t in suites.items()})
     found_lines = summary.found_lines(
         request.shown,
         recognised.choice.name,
@@ -108,7 +68,7 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
 
 def _look(
     request: Request, recognised: Recognised, seed: int, work: Path, spark: SparkSettings, progress: Progress
-) -> _Found:
+) -> Found:
     name = _image_of(recognised.choice.name)
     looking = Looking(name)
     source = open_source(recognised.choice, request.path, ())
@@ -124,7 +84,7 @@ def _look(
     classes = _ordered(looking)
     flip = choosing.mirror(classes)
     augment = AugmentParams.model_validate(choosing.augmentation(flip.values))
-    with progress.entering("Spark", spark_session(spark, "init")) as session:
+    with progress.entering("Spark", _quiet(spark_session(spark, "init"), work / "spark.log")) as session:
         measuring = Measuring(session, work, features, looking.classes)
         progress.step("decoding every picture")
         split, cleaned, parts = _divided(measuring, looking, seed, advance)
@@ -134,7 +94,22 @@ def _look(
         measuring.augment(augment, seed, advance)
         progress.step("measuring")
         raw, prepared = measuring.raw_table(), measuring.prepared_table()
-    return _Found(recognised, looking, classes, features, picture, flip, split, cleaned, parts, raw, prepared)
+    return Found(recognised, looking, classes, features, picture, flip, split, cleaned, parts, raw, prepared)
+
+
+@contextmanager
+def _quiet(session: AbstractContextManager[SparkSession], log: Path) -> Iterator[SparkSession]:
+    """Enter Spark's session; what its JVM prints goes to a file, and not among the lines for a person."""
+    with ExitStack() as entered:
+        own = os.dup(_STDERR)
+        try:
+            with log.open("ab") as stream:
+                os.dup2(stream.fileno(), _STDERR)  # the JVM inherits it
+            started = entered.enter_context(session)
+        finally:
+            os.dup2(own, _STDERR)
+            os.close(own)
+        yield started
 
 
 def _divided(
@@ -155,88 +130,7 @@ def _divided(
     raise failed or Bug("init: there was no way to divide the rows; please report it")
 
 
-def _draft(request: Request, found: _Found, recipe: Recipe) -> tuple[Draft, list[str]]:
-    """Return the config, and what a person should look at."""
-    gate = judging.gate(found.test_rows, {"minimum": recipe.gate.minimum, "maximum": recipe.gate.maximum})
-    settings = found.picture.values
-    network = choosing.model(settings["height"], settings["width"])
-    training = choosing.training(found.training_rows)
-    choice = found.recognised.choice
-    values = {
-        "name": request.places.name,
-        "task": "classification",
-        "data": {
-            "source": {"name": choice.name, "settings": choice.settings} if choice.settings else choice.name,
-            "path": request.shown,
-            "contracts": str(request.places.contracts),
-            "classes": list(found.classes),
-            "features": {name: {"kind": each.kind, "settings": each.settings} for name, each in found.features.items()},
-        },
-        "ingest": {"as_of": None},
-        "split": found.split.values,
-        "augment": choosing.augmentation(found.flip.values),
-        "model": network.values,
-        "train": training.values,
-        "gate": gate.values,
-    }
-    unsure = [each for each in _doubts(found) if each]
-    reasons = {
-        "data.classes": "label n is the n-th; in quotes where YAML would read a number or a truth",
-        "data.features": found.picture.why,
-        "split": found.split.why,
-        "augment": found.flip.why,
-        "model": network.why,
-        "train": training.why,
-        "gate.minimum": gate.floor,
-        "gate.rule": gate.margin,
-    }
-    delivered = found.looking.delivered
-    description = f"{request.places.name}: {count(delivered.rows)} rows, {len(found.classes)} classes"
-    return Draft(request.places.name, description, values, reasons, tuple(unsure)), unsure
-
-
-def _doubts(found: _Found) -> list[str]:
-    delivered, recognised = found.looking.delivered, found.recognised
-    others = ", ".join(f"--source {other}" for other in recognised.others)
-    numbers = "" if found.looking.are_named else "the source has numbers and no names: name the classes in data.classes"
-    flip = found.flip.unsure if found.looking.are_named else ""
-    problems = ", ".join(f"{count(rows)} {problem}" for problem, rows in delivered.problems.most_common(4))
-    shared = found.prepared.exceptions
-    return [
-        f"other sources could read it, too: {others}" if others else "",
-        numbers,
-        flip or (found.flip.why if not found.flip.values and not found.looking.are_named else ""),
-        found.picture.unsure,
-        found.split.unsure,
-        f"{count(delivered.problems.total())} rows cannot be used: {problems}" if problems else "",
-        f"{count(shared)} prepared rows have their very pixels in another part too: look for copies" if shared else "",
-    ]
-
-
-def _contracts(name: str, found: _Found) -> dict[str, str]:
-    delivered, kept = found.looking.delivered, found.cleaned.kept
-    labelled = delivered.labels
-    settings = found.features[found.feature].settings
-    size_bytes = settings["height"] * settings["width"] * settings["channels"]
-    raw = raw_suite(
-        found.raw,
-        delivered,
-        found.looking.pictures,
-        [labelled[each] / labelled.total() for each in found.classes],
-        found.cleaned.reasons.get(_DUPLICATE, 0),
-        found.feature,
-    )
-    shares = [kept[each] / found.cleaned.rows for each in found.classes]
-    prepared = prepared_suite(found.prepared, shares, size_bytes, found.feature, found.cleaned.rows, copies=1)
-    return {
-        "raw.yaml": suite_text(name, "raw", "data/raw without payloads, and with their sizes in bytes", raw),
-        "prepared.yaml": suite_text(
-            name, "prepared", "data/prepared and data/augmented together, without their pixels", prepared
-        ),
-    }
-
-
-def _require_sound(request: Request, config: str, contracts: Mapping[str, str], work: Path) -> None:
+def _require_sound(request: Request, config: str, suites: Mapping[str, str], work: Path) -> None:
     """Hold the drafts to what a run would hold them to; raise UsageError where params.yaml does not let them be."""
     where = str(request.places.config)
     overlay = validate(Config, parse_yaml_text(config, where), where).recipe
@@ -247,7 +141,7 @@ def _require_sound(request: Request, config: str, contracts: Mapping[str, str], 
         raise UsageError(
             f"params.yaml: a config cannot take its feature {', '.join(sorted(others))} away; rename it there"
         )
-    for file, text in contracts.items():
+    for file, text in suites.items():
         (work / file).write_text(text)
         try:
             read_suite(work / file, columns_of(recipe, Path(file).stem))

@@ -12,9 +12,20 @@ The rules, in one place:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
+from pipeline.drafting.expectations import (
+    Expected,
+    Section,
+    between,
+    is_digest,
+    is_id,
+    is_there,
+    label_set,
+    not_null,
+    schema,
+)
 from pipeline.drafting.looking import Delivered, Pictures
 from pipeline.drafting.measuring import Range, Table
 
@@ -25,22 +36,6 @@ _LEAST_MOVE = 2.0  # grey levels
 _LEVELS, _MOST_DEVIATION = 255.0, 127.5
 _NOTHING = 1e-9
 _PLACES = 3  # digits that a bound keeps, rounded outwards
-_ID, _DIGEST = "^[0-9a-f]{32}$", "^[0-9a-f]{64}$"
-
-
-class Expected(NamedTuple):
-    """An expectation: its type without `expect_`, its arguments, and what a person should know."""
-
-    type: str
-    kwargs: dict[str, Any]
-    notes: str = ""
-
-
-class Section(NamedTuple):
-    """Expectations under one heading."""
-
-    title: str
-    expectations: list[Expected]
 
 
 def raw_suite(
@@ -55,12 +50,11 @@ def raw_suite(
         Expected("column_values_to_be_null", {"column": "problem", **sound}, _of(unusable, rows, "cannot be used"))
     ]
     return [
-        Section("The table", [_rows(rows), *_schema(columns, ("id", "label", "content_digest"))]),
+        Section("The table", [_rows(rows), *schema(columns, ("id", "label", "content_digest"))]),
         Section(
             "Each row is one row",
             [
-                *_is_there("id"),
-                _matches("id", _ID),
+                *is_id(),
                 *(position if not table.exceptions else []),
                 Expected("column_values_to_be_between", {"column": "row", "min_value": 0}),
             ],
@@ -69,10 +63,10 @@ def raw_suite(
         Section(
             "Where rows come from",
             [
-                _not_null("part"),
+                not_null("part"),
                 Expected("column_values_to_be_in_set", {"column": "part", "value_set": parts}),
                 Expected("column_distinct_values_to_contain_set", {"column": "part", "value_set": parts}),
-                _not_null("source"),
+                not_null("source"),
                 *(problems if "problem" in columns else []),
             ],
         ),
@@ -99,11 +93,11 @@ def prepared_suite(
     )
     bounds = f"{_spaced(kept)} kept rows, and {copies} changed cop{'y' if copies == 1 else 'ies'} of each training row"
     return [
-        Section("The table", [_rows(table.rows, bounds), *_schema(table.columns, ("id", "label"))]),
+        Section("The table", [_rows(table.rows, bounds), *schema(table.columns, ("id", "label"))]),
         Section(
             "The parts, and that nothing leaks from one into another",
             [
-                *_is_there("id"),
+                *is_there("id"),
                 apart,
                 Expected(
                     "column_values_to_be_in_set",
@@ -114,7 +108,7 @@ def prepared_suite(
                 Expected("column_distinct_values_to_contain_set", {"column": "part", "value_set": parts}),
             ],
         ),
-        Section("Labels", [_not_null("label"), _label_set(len(shares)), _divergence(shares, kept)]),
+        Section("Labels", [not_null("label"), label_set(len(shares)), _divergence(shares, kept)]),
         Section("Pictures", _prepared_pictures(table, size_bytes, feature)),
     ]
 
@@ -127,7 +121,7 @@ def _raw_labels(delivered: Delivered, shares: Sequence[float], unusable: int) ->
         {"column": "label", **_mostly(delivered.unlabelled + unusable, delivered.rows)},
         _of(delivered.unlabelled, delivered.rows, "have no label") if delivered.unlabelled else "",
     )
-    known = _label_set(len(shares))
+    known = label_set(len(shares))
     wrong = unknown + unusable  # the label of a row that cannot be used may be unknown, too
     return [
         none,
@@ -157,7 +151,7 @@ def _raw_pictures(
         if len(sides):
             low, high = int(sides.min()), int(sides.max())
             expected.append(
-                _between(
+                between(
                     f"{feature}_{side}",
                     *_of_sizes(low, high),
                     sound,
@@ -166,11 +160,11 @@ def _raw_pictures(
             )
     if pictures.channels:
         low, high = min(pictures.channels), max(pictures.channels)
-        expected.append(_between(f"{feature}_channels", low, high, sound))
+        expected.append(between(f"{feature}_channels", low, high, sound))
     expected += [
         Expected("column_values_to_not_be_null", {"column": f"{feature}_bytes", **sound}),
-        _between(f"{feature}_bytes", *_of_sizes(pictures.smallest_bytes, pictures.largest_bytes), sound),
-        *_is_digest(),
+        between(f"{feature}_bytes", *_of_sizes(pictures.smallest_bytes, pictures.largest_bytes), sound),
+        *is_digest(),
     ]
     if unique > 0:
         notes = _of(duplicates, table.rows, "equal another row; clean puts them aside")
@@ -185,11 +179,11 @@ def _raw_pictures(
 
 
 def _prepared_pictures(table: Table, size_bytes: int, feature: str) -> list[Expected]:
-    expected = [_not_null(f"{feature}_bytes"), _between(f"{feature}_bytes", size_bytes, size_bytes, {})]
+    expected = [not_null(f"{feature}_bytes"), between(f"{feature}_bytes", size_bytes, size_bytes, {})]
     for fact, most in (("mean", _LEVELS), ("std", _MOST_DEVIATION)):
         column = f"{feature}_{fact}"
         if column in table.ranges:
-            expected += [_not_null(column), *_brightness(column, table.ranges[column], most)]
+            expected += [not_null(column), *_brightness(column, table.ranges[column], most)]
     return expected
 
 
@@ -233,40 +227,6 @@ def _divergence(shares: Sequence[float], rows: int, holdout: float = 0.0) -> Exp
 def _rows(rows: int, notes: str = "") -> Expected:
     bounds = {"min_value": max(1, rows // 2), "max_value": 2 * rows}
     return Expected("table_row_count_to_be_between", bounds, notes or f"{_spaced(rows)} found")
-
-
-def _schema(columns: Iterable[str], typed: Iterable[str]) -> list[Expected]:
-    types = {"id": "StringType", "label": "IntegerType", "content_digest": "StringType"}
-    return [
-        Expected("table_columns_to_match_set", {"column_set": list(columns), "exact_match": True}),
-        *(Expected("column_values_to_be_of_type", {"column": name, "type_": types[name]}) for name in typed),
-    ]
-
-
-def _is_there(column: str) -> list[Expected]:
-    return [_not_null(column), Expected("column_values_to_be_unique", {"column": column})]
-
-
-def _is_digest() -> list[Expected]:
-    return [_not_null("content_digest"), _matches("content_digest", _DIGEST)]
-
-
-def _not_null(column: str) -> Expected:
-    return Expected("column_values_to_not_be_null", {"column": column})
-
-
-def _matches(column: str, regex: str) -> Expected:
-    return Expected("column_values_to_match_regex", {"column": column, "regex": regex})
-
-
-def _label_set(classes: int) -> Expected:
-    return Expected("column_values_to_be_in_set", {"column": "label", "value_set": list(range(classes))})
-
-
-def _between(column: str, low: float, high: float, more: Mapping[str, Any], notes: str = "") -> Expected:
-    return Expected(
-        "column_values_to_be_between", {"column": column, "min_value": low, "max_value": high, **more}, notes
-    )
 
 
 def _of_sizes(low: int, high: int) -> tuple[int, int]:

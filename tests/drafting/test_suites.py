@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from pipeline.contracts.suites import read_suite
 from pipeline.drafting.config import suite_text
+from pipeline.drafting.expectations import Section
 from pipeline.drafting.looking import Delivered
 from pipeline.drafting.measuring import Range, Table
-from pipeline.drafting.suites import Section, prepared_suite, raw_suite
+from pipeline.drafting.suites import prepared_suite, raw_suite
 from tests.drafting.given import delivered, looked_at, pictures
 
 RAW = (

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.cli import command_line
 from pipeline.recipe.configs import CONFIGS, recipe_layers
+from pipeline.recipe.strict_yaml import dump_yaml
 from tests.system.conftest import RunHere
 from tests.system.project import copy_checkout, write_digits
 
@@ -52,7 +53,7 @@ def run(root: Path, run_here: RunHere, name: str) -> list[str]:
     shipped = params.read_bytes()
     try:
         values = recipe_layers(root, f"{CONFIGS}/{name}.yaml").values
-        params.write_text(yaml.safe_dump(values, sort_keys=False))
+        params.write_bytes(dump_yaml(values))
         return run_here(root, *STAGES)
     finally:
         params.write_bytes(shipped)
