@@ -20,6 +20,11 @@ class Row(NamedTuple):
     number: int
 
 
+def _rank(row: Row) -> tuple[int, str, int]:
+    """Return what is compared: labelled rows come first, by their part; unlabelled ones by their file alone."""
+    return (len(_PARTS) if row.label is None else _PARTS.index(row.part)), row.part, row.number
+
+
 def rejected(rows: Sequence[Row], *, is_test_given: bool) -> dict[Row, str]:
     """Return the rows that are not kept, each with its reason."""
     equal: dict[str, list[Row]] = defaultdict(list)
@@ -30,7 +35,7 @@ def rejected(rows: Sequence[Row], *, is_test_given: bool) -> dict[Row, str]:
         given = [row for row in group if row.part == "test" and row.label is not None] if is_test_given else []
         labels = {row.label for row in given or group} - {None}
         kept = None
-        for row in sorted(group, key=lambda row: (row.label is None, _PARTS.index(row.part), row.number)):
+        for row in sorted(group, key=_rank):
             if len(labels) > 1 or (row.label is not None and row.label not in labels):
                 found[row] = CONFLICT
             elif kept is not None:

@@ -25,6 +25,8 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/training/schedules/*.py": _SCHEDULE,
     "pipeline/data/warping.py": _GEOMETRY,
     "pipeline/data/resizing.py": (),
+    "pipeline/data/cleaning.py": (),
+    "pipeline/data/decoding.py": _STATISTICS,
     "pipeline/data/augmentations/*.py": (),
     "pipeline/data/counter_random.py": _GEOMETRY,
     "pipeline/runs/freshness.py": (),

@@ -34,9 +34,11 @@ FEATURES = specs({"image": Feature(kind="image", settings=SETTINGS)})
 STAGES = ("clean", "split", "normalize", "augment")
 
 Row = dict[str, Any]
+UNLABELLED = 3
+LINKED = "a link"
 
 
-def row(pixels: np.ndarray, label: int, part: str = "train", encoding: str = "raw") -> Row:
+def row(pixels: np.ndarray, label: int | None, part: str = "train", encoding: str = "raw") -> Row:
     payload = pixels.tobytes()
     if encoding != "raw":
         content = io.BytesIO()
@@ -61,7 +63,7 @@ def picture(number: int, side: int = SIDE) -> np.ndarray:
 
 
 def rows_with_faults() -> tuple[list[Row], Counter[str]]:
-    """Return 3 000 good rows, with faulty ones strewn in, and how many are to be rejected for each reason."""
+    """Return 3 000 good rows, UNLABELLED and faulty ones strewn in, and how many are rejected for each reason."""
     parts = ["test" if n % 7 == 5 else "train" for n in range(3000)]
     good = [row(picture(n), n % 3, part, "png" if n in range(0, 300, 2) else "raw") for n, part in enumerate(parts)]
     good[7] = row(np.full((SIDE, SIDE), 99, np.uint8), 1, "train", "jpeg")
@@ -88,10 +90,17 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
         (CONFLICT, row(picture(9010), 0, "test")),
         (CONFLICT, row(picture(9010), 1, "test")),
         (CONFLICT, row(picture(9010), 1)),
+        (DUPLICATE, row(picture(200), None)),  # of a row that is kept: it must not come back under another name
+        (DUPLICATE, row(picture(9011), None, "test")),  # of one that is held back, by the name of its file
+        (CONFLICT, row(picture(9009), None)),
+        (LINKED, {**row(picture(9012), None), "image": None, "problem": LINKED, "detail": "to ../elsewhere"}),
     ]
+    unlabelled = [row(picture(9011), None, "a"), row(picture(9013), None), row(picture(9014), None, encoding="png")]
+    for place, held_back in enumerate(unlabelled):
+        good.insert(900 * place + 40, held_back)
     rows = list(good)
-    for workspace, (_, fault) in enumerate(faults):
-        rows.insert(200 * workspace + 50, fault)
+    for place, (_, fault) in enumerate(faults):
+        rows.insert(130 * place + 50, fault)
     return rows, Counter(reason for reason, _ in faults)
 
 

@@ -61,20 +61,29 @@ def test_other_shards_leave_the_same_rows(done, faulty, tmp_path, run_here):
 
     run_here(root, *STAGES)
 
-    for name in ("clean", "quarantine", "prepared/train", "prepared/test", "augmented"):
+    for name in ("clean", "unlabelled", "quarantine", "prepared/train", "prepared/test", "augmented"):
         one, other = (table_of(folder / "data" / name).sort_by("id") for folder in (root, done))
         assert one.equals(other), name
     one, other = (read_manifest(folder / "data/prepared/test").features for folder in (root, done))
     assert one == other
 
 
-def test_a_killed_stage_leaves_nothing_half_published_and_no_process_and_can_run_again(done, tmp_path, run_here):
+@pytest.mark.parametrize(
+    ("stage", "out", "shard"),
+    [
+        ("clean", "data/clean", "data/.clean.partial/.aside/part-*.parquet"),
+        ("normalize", "data/prepared", "data/.prepared.partial/*/part-*.parquet"),
+    ],
+)
+def test_a_killed_stage_leaves_nothing_half_published_and_no_process_and_can_run_again(
+    done, tmp_path, run_here, stage, out, shard
+):
     root = tmp_path / "killed"
     shutil.copytree(done, root)
-    shutil.rmtree(root / "data/prepared")
-    process = started(root, "normalize")
+    shutil.rmtree(root / out)
+    process = started(root, stage)
     wait_for(
-        lambda: list(root.glob("data/.prepared.partial/*/part-*.parquet")) or process.poll() is not None,
+        lambda: list(root.glob(shard)) or process.poll() is not None,
         "a first shard that is not published yet",
         progress=lambda: (size_of(root / "data"), work_of(processes_in(root))),
     )
@@ -82,9 +91,9 @@ def test_a_killed_stage_leaves_nothing_half_published_and_no_process_and_can_run
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
-    assert not (root / "data/prepared").exists()
+    assert not (root / out).exists()
     wait_for(
         lambda: not processes_in(root), "no process is left", progress=lambda: {one.pid for one in processes_in(root)}
     )
-    run_here(root, "normalize")
+    run_here(root, stage)
     assert files(root / "data") == files(done / "data")

@@ -8,12 +8,13 @@ from collections import Counter
 import pytest
 import yaml
 
-from pipeline.data.cleaning import CONFLICT
+from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.decoding import shape_digest
+from pipeline.data.picture_reasons import WRONG_SIZE
 from pipeline.errors import DataError
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from tests.system.data.faulty_rows import SIDE, make_root, picture, row, table_of, write_recipe
+from tests.system.data.faulty_rows import LINKED, SIDE, UNLABELLED, make_root, picture, row, table_of, write_recipe
 
 
 def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, faulty):
@@ -23,29 +24,68 @@ def test_every_rejected_row_is_kept_with_its_reason_and_the_counts_add_up(done, 
 
     assert Counter(table_of(done / "data/quarantine")["reason"].to_pylist()) == expected
     assert quarantine.counts == {"rejected": dict(expected)}
+    unlabelled = read_manifest(done / "data/unlabelled")
     assert (clean.counts["in"], clean.counts["kept"], clean.counts["rejected"]) == (len(rows), 3000, expected.total())
-    assert clean.rows + quarantine.rows == len(rows)
+    assert clean.rows + unlabelled.rows + quarantine.rows == len(rows)
     assert read_manifest(done / "data/split").counts["lost_test_rows"] == {CONFLICT: 1}
     raw_ids = table_of(done / "data/raw")["id"].to_pylist()
     kept_ids = table_of(done / "data/clean")["id"].to_pylist()
-    rejected_ids = set(table_of(done / "data/quarantine")["id"].to_pylist())
-    assert kept_ids == [row_id for row_id in raw_ids if row_id not in rejected_ids]
+    others = {
+        row_id for name in ("quarantine", "unlabelled") for row_id in table_of(done / "data" / name)["id"].to_pylist()
+    }
+    assert kept_ids == [row_id for row_id in raw_ids if row_id not in others]
+
+
+def digest_of(number: int) -> str:
+    return shape_digest(SIDE, SIDE, 1, picture(number).tobytes())
 
 
 def test_of_duplicates_across_the_source_s_parts_the_test_row_stays(done):
-    image = picture(19).tobytes()
-    kept = table_of(done / "data/clean")
+    kept = table_of(done / "data/clean").select(["part", "content_digest"]).to_pylist()
 
-    [part] = [row["part"] for row in kept.select(["part", "image"]).to_pylist() if row["image"] == image]
+    [part] = [row["part"] for row in kept if row["content_digest"] == digest_of(19)]
     assert part == "test"
 
 
-def test_a_row_s_digest_is_of_what_it_holds_so_a_copy_encoded_otherwise_is_in_the_same_part(done):
-    kept = table_of(done / "data/clean").select(["image_encoding", "content_digest"]).to_pylist()
-    raw = [shape_digest(SIDE, SIDE, 1, picture(number).tobytes()) for number in range(0, 300, 2)]
+def test_rows_without_a_label_are_held_back_decoded_and_counted(done):
+    held_back = table_of(done / "data/unlabelled")
 
-    pngs = {row["content_digest"] for row in kept if row["image_encoding"] == "png"}
-    assert pngs == set(raw)
+    assert held_back.schema == table_of(done / "data/clean").schema
+    assert held_back["label"].to_pylist() == [None] * UNLABELLED
+    assert held_back["content_digest"].to_pylist() == [digest_of(number) for number in (9011, 9013, 9014)]
+    assert read_manifest(done / "data/unlabelled").counts == {"parts": {"a": 1, "train": 2}}
+    assert read_manifest(done / "data/clean").counts["unlabelled"] == UNLABELLED
+    assert not set(held_back["id"].to_pylist()) & set(table_of(done / "data/split")["id"].to_pylist())
+
+
+def test_the_quarantine_says_what_each_reason_is_about_and_what_exactly(done):
+    rejected = table_of(done / "data/quarantine")
+
+    told = {(row["reason"], row["column"], row["detail"]) for row in rejected.to_pylist()}
+    assert (LINKED, None, "to ../elsewhere") in told
+    assert (UNKNOWN_LABEL, "label", "8") in told
+    assert (WRONG_SIZE, "image", "13 × 13 pixels, the recipe says 12 × 12 (height × width)") in told
+    assert (CONFLICT, "label", "equal rows are labelled round, square") in told
+    assert {column for reason, column, _ in told if reason == DUPLICATE} == {None}
+    of_test_row = [row for row in rejected.to_pylist() if row["reason"] == DUPLICATE and row["label"] == 1]
+    assert [row["detail"].partition(" row ")[0] for row in of_test_row] == ["of test-images"]
+
+
+def test_clean_rows_hold_pixels_as_prepared_ones_do(done):
+    kept = table_of(done / "data/clean").select(["id", "image"]).to_pydict()
+    pixels_of = dict(zip(kept["id"], kept["image"], strict=True))
+
+    rows = shards.read_rows(done / "data/prepared/train")
+    assert [image.tobytes() for image in rows.columns["image"][:]] == [pixels_of[row_id] for row_id in rows.ids]
+
+
+def test_a_row_s_digest_is_of_what_it_holds_so_a_copy_encoded_otherwise_is_in_the_same_part(done):
+    raw = table_of(done / "data/raw").select(["id", "image_encoding"]).to_pydict()
+    is_png = dict(zip(raw["id"], (encoding == "png" for encoding in raw["image_encoding"]), strict=True))
+    kept = table_of(done / "data/clean").select(["id", "content_digest"]).to_pylist()
+
+    pngs = {row["content_digest"] for row in kept if is_png[row["id"]]}
+    assert pngs == {digest_of(number) for number in range(0, 300, 2)}
 
 
 def test_each_part_holds_its_rows_at_the_fixed_size(done):
