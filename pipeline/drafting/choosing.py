@@ -22,6 +22,7 @@ _LITTLE_LOST, _MOSTLY = 0.25, 0.9  # a crop that takes at most a quarter of nine
 _LAST_SIDE = 8  # pixels: a block of the network halves the sides until they are so small
 _WIDEST = 64  # filters of the last block
 _GREY = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"})
+_WITH_ALPHA = ("LA", "PA", "RGBA")
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SIDED = frozenset({"left", "right", "east", "west", "leftward", "rightward", "clockwise", "counterclockwise"})
 _WORDS = re.compile(r"[^\W_]+")
@@ -57,7 +58,7 @@ def picture_settings(pictures: Pictures) -> Chosen:
         "resize": resize,
     }
     colour, unsure = _colour(pictures)
-    return Chosen(settings, f"{why}; {colour}", unsure)
+    return Chosen(settings, f"{why}; {colour}", "; ".join(filter(None, (unsure, _transparency(pictures)))))
 
 
 def _sides(pictures: Pictures) -> tuple[int, int, str, str]:
@@ -102,6 +103,15 @@ def _colour(pictures: Pictures) -> tuple[str, str]:
         return "they have colours", ""
     unsure = f"{grey} pictures are grey, the others have colours: channels is 3; set it to 1 if colour says nothing"
     return "some have colours", unsure
+
+
+def _transparency(pictures: Pictures) -> str:
+    clear = sum(pictures.modes[mode] for mode in _WITH_ALPHA)
+    return (
+        f"{clear} pictures may be transparent: settings.background says what is behind them, 255 (white)"
+        if clear
+        else ""
+    )
 
 
 def mirror(classes: Sequence[str]) -> Chosen:

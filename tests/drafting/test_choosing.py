@@ -57,6 +57,11 @@ def test_grey_pictures_have_one_channel_and_a_mixture_three_which_is_said() -> N
     assert mixed.unsure.startswith("3 pictures are grey")
 
 
+def test_what_is_behind_transparent_pictures_is_said() -> None:
+    chosen = choosing.picture_settings(pictures((8, 8), modes={"RGBA": 3, "LA": 1, "RGB": 2}))
+    assert "4 pictures may be transparent" in chosen.unsure
+
+
 @pytest.mark.parametrize(
     ("classes", "flip"),
     [
