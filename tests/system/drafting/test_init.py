@@ -15,7 +15,8 @@ from pipeline.cli import command_line
 from pipeline.recipe.configs import CONFIGS, recipe_layers
 from pipeline.recipe.strict_yaml import dump_yaml
 from tests.system.conftest import RunHere
-from tests.system.project import copy_checkout, write_digits
+from tests.system.project import Project, copy_checkout, write_digits
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -122,6 +123,20 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     assert recipe["split"]["method"] == "stratified"
     assert "unsure: 2 rows cannot be used: 1 empty" in "\n".join(said)
     run(root, run_here, "my_leaves")
+
+
+def test_one_that_is_killed_leaves_no_draft_and_the_next_one_begins_anew(root: Path, init: Init) -> None:
+    write_digits(root / "killed")
+    with Project(root).start("ratchet", "init", "killed") as process:
+        written = root / ".ratchet" / "init" / "raw" / "manifest.json"
+        wait_for(lambda: written.exists() or process.poll() is not None, "raw rows")
+        assert process.poll() is None
+        process.kill()
+    assert not (root / CONFIGS / "killed.yaml").exists()
+    assert not (root / "data_contracts" / "killed").exists()
+    init("killed")
+    assert (root / CONFIGS / "killed.yaml").exists()
+    assert not (root / ".ratchet" / "init").exists()
 
 
 def test_a_folder_with_one_class_is_told(
