@@ -119,7 +119,9 @@ def _doubts(found: Found) -> list[str]:
         flip or (found.flip.why if not found.flip.values and not found.looking.are_named else ""),
         found.picture.unsure,
         found.split.unsure,
-        f"{count(delivered.problems.total())} rows cannot be used: {problems}" if problems else "",
+        f"{count(delivered.problems.total())} of {count(delivered.rows)} rows cannot be used: {problems}"
+        if problems
+        else "",
         f"{count(shared)} prepared rows have their very pixels in another part too: look for copies" if shared else "",
     ]
 

@@ -121,7 +121,7 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     settings = recipe["data"]["features"]["image"]["settings"]
     assert (settings["channels"], settings["raw_height"]) == (3, None)
     assert recipe["split"]["method"] == "stratified"
-    assert "unsure: 2 rows cannot be used: 1 empty" in "\n".join(said)
+    assert "unsure: 2 of 244 rows cannot be used: 1 empty" in "\n".join(said)
     run(root, run_here, "my_leaves")
 
 
