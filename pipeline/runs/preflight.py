@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.data.source_rows import Source
     from pipeline.graph import Graph
     from pipeline.recipe.recipe import Recipe
+    from pipeline.recipe.slots import Choice
 
 
 _READ_BY_DVC = (LOCK_FILE, ".dvc/config", ".dvc/config.local", ".dvcignore", ".gitignore")
@@ -63,11 +64,13 @@ def _check_places(root: Path, graph: Graph) -> None:
             raise DataError(f"{name}: {what}, and stages write there; remove it")
 
 
-def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
-    """Refuse a source that is not there, or whose place is something else's."""
+def check_source(root: Path, graph: Graph, named: str, choice: Choice | None) -> None:
+    """Refuse a source, `data.path`, that is not there, or whose place is something else's.
+
+    `choice` is the source that reads it; None if that is not known yet.
+    """
     from pipeline.data.opening import instead, reads_a_file
 
-    named = recipe.data.path
     parts = os.fsencode(named).split(b"/")
     if "\0" in named or len(os.fsencode(named)) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_NAME:
         raise UsageError(f"data.path: {named}: no path, or longer than one can be; name the source's folder")
@@ -82,8 +85,8 @@ def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
     try:
         if not source.exists():
             raise StorageError(f"data.path: {named} does not exist{_beside(source)}; name what holds the source")
-        if not source.is_dir() and not (reads_a_file(recipe.data.source) and source.is_file()):
-            advice = instead(source, recipe.data.source.name)
+        if choice and not source.is_dir() and not (reads_a_file(choice) and source.is_file()):
+            advice = instead(source, choice.name)
             raise StorageError(f"data.path: {named} is not a folder; name the folder that holds the source{advice}")
     except OSError as error:
         raise StorageError(f"data.path: {named}: cannot be read: {error.strerror}") from error
@@ -155,7 +158,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     device_variables(recipe.train.device, slots_of(execution.horovod), environment)
     _check_files(root)
     _check_places(root, graph)
-    _check_source(root, graph, recipe)
+    check_source(root, graph, recipe.data.path, recipe.data.source)
     for contract in graph.contracts:
         for _ in walk(root, contract.path):  # one that nobody may read is not one that is missing
             pass

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from pipeline.errors import StorageError, UsageError
-from pipeline.recipe.strict_yaml import dump_yaml, parse_yaml, parse_yaml_text, parse_yaml_value
+from pipeline.recipe.strict_yaml import dump_yaml, flow_yaml, parse_yaml, parse_yaml_text, parse_yaml_value
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,15 @@ def test_whatever_is_written_is_read_back_by_us_and_by_dvc(values: dict[str, Any
     written = dump_yaml(values)
     assert is_same(parse_yaml_text(written, "x"), values)
     assert is_same(as_dvc_reads(written) or {}, values)
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=5))
+def test_whatever_is_written_on_one_line_is_read_back_by_us_and_by_dvc(values: dict[str, Any]) -> None:
+    line = flow_yaml(values)
+    assert "\n" not in line
+    written = f"value: {line}\n".encode()
+    assert is_same(parse_yaml_text(written, "x"), {"value": values})
+    assert is_same(as_dvc_reads(written), {"value": values})
 
 
 @pytest.mark.parametrize("value", [1e22, 1e-7, 5e-324, 1.7976931348623157e308, 1e16, 1.0, -0.0, 123456789.125, 1e5])

@@ -110,6 +110,12 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
     )
 
 
+def recognise(path: Path) -> dict[str, object] | None:
+    """Return the settings with which it reads a folder, None if there is no file of training images in it."""
+    names = [f"train-images-idx{n}{dot}ubyte{gz}" for n in (3, 4) for dot in "-." for gz in ("", ".gz")]
+    return {} if any((path / name).is_file() for name in names) else None
+
+
 def _what_else(folder: Path) -> str:
     """Return what a folder without idx files holds, by the commonest ending of the first names in it."""
     endings: Counter[str] = Counter()
