@@ -235,6 +235,9 @@ def _write_raw(source: Path, copies: int, folder: Path) -> Path:
                     f"image_{side}": np.full(rows, 1 if side == "channels" else 28)
                     for side in ("height", "width", "channels")
                 },
+                "problem": [None] * rows,
+                "detail": [None] * rows,
+                "image_mode": ["L"] * rows,
                 "image_encoding": ["raw"] * rows,
                 "content_digest": digests,
                 "image": payloads,

@@ -33,8 +33,9 @@ import pyarrow.parquet as pq
 
 from benchmarks.quiet import quiet_rounds
 from pipeline.data.augmenting import Step, augment_shard, steps_of
+from pipeline.data.cleaning import examine
 from pipeline.data.counter_random import copy_keys, row_keys, stream_keys
-from pipeline.data.feature_kinds import raw_schema, specs
+from pipeline.data.feature_kinds import clean_schema, specs
 from pipeline.data.grey_levels import image_sums
 from pipeline.data.normalizing import ShardToNormalize, normalize_shard
 from pipeline.data.opening import open_source
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 ASKED_RATIO = 1.7
 SHAPE = (28, 28, 1)
 SEED = 1
+CLASSES = 10
 SIDES = {"raw_height": 28, "raw_width": 28, "channels": 1, "height": 28, "width": 28}
 FEATURES = specs({"image": Feature(kind="image", settings=SIDES)})
 PARAMS = AugmentParams(
@@ -72,8 +74,9 @@ def prepare(source: Path, folder: Path) -> list[int]:
     for kind in ("clean", "split"):
         (folder / kind).mkdir(parents=True)
     split_schema = pa.schema([("id", pa.string()), ("part", pa.string())])
-    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source).tables, FEATURES)):
-        shards.write_shard(folder / "clean", number, raw_schema(FEATURES), [table])
+    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source, ()).tables, FEATURES)):
+        _, clean = examine(table, number, CLASSES, FEATURES)
+        shards.write_shard(folder / "clean", number, clean_schema(FEATURES), [clean])
         part = table.select(["id"]).append_column("part", pa.repeat("train", table.num_rows))
         shards.write_shard(folder / "split", number, split_schema, [part])
         rows.append(table.num_rows)

@@ -46,6 +46,12 @@ SAID = {
     ("pipeline/cli/gate.py", "gate"): "the command",
     ("pipeline/cli/registry.py", "champion"): "the alias",
     ("pipeline/cli/split.py", "split"): "the command",
+    **{
+        ("pipeline/drafting/init.py", name): "a group of the recipe that is drafted; train a part, too"
+        for name in ("ingest", "split", "augment", "train", "gate")
+    },
+    ("pipeline/drafting/choosing.py", "train"): "a share of the recipe that is drafted",
+    ("pipeline/drafting/suites.py", "train"): "a part of the data",
     ("pipeline/report/champions.py", "champion"): "how a version stands",
     ("pipeline/graph.py", "champion"): "a role: the model in use, by files",
     ("pipeline/runs/freshness.py", "champion"): "that role",

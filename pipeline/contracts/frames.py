@@ -26,7 +26,7 @@ TRAIN, VALIDATION, TEST, AUGMENTED = "train", "validation", "test", "augmented"
 PARTS = (TRAIN, VALIDATION, TEST, AUGMENTED)
 
 _RAW = {"id": "string", "label": "int32", "part": "string", "source": "string", "row": "int64"}
-_RAW |= {"content_digest": "string"}
+_RAW |= {"content_digest": "string", "problem": "string", "detail": "string"}
 _PAYLOAD = "binary"
 
 

@@ -1,24 +1,79 @@
-"""From payloads of images to pixels. Encodings: raw (row-major uint8), png, jpeg. Payload bytes are not trusted."""
+"""From payloads of pictures to pixels, by stated rules, or a reason why not. Payload bytes are not trusted.
+
+Encodings: raw (row-major uint8), png, jpeg, webp, bmp, tiff, gif. What becomes of a picture:
+
+- Turned as its EXIF orientation says; a GIF's first frame, a JPEG's first picture; of other encodings, one frame only.
+- Alpha, and a colour that a palette or a header calls transparent, over the grey level `background`.
+- Of 16 bits a channel the upper eight. Grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), rounded; CMYK and YCbCr
+  become RGB as Pillow converts them, colour profiles aside. 32 bits and floats have no declared range: refused, as is
+  L*a*b*.
+- Sides, frames and pixels are held against their limits by the header, before a pixel is decoded, and so are what a
+  PNG's compressed texts and profile would inflate to. Every checksum of a PNG is checked.
+
+A JPEG has no checksums: damage within its data that leaves it long enough decodes to other pixels.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
+import warnings
 import zlib
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from pipeline.data.payloads import payload_views
-from pipeline.errors import Bug
+from pipeline.data.picture_reasons import (
+    DAMAGED,
+    EMPTY,
+    NOT_A_PICTURE,
+    SEVERAL_FRAMES,
+    TOO_LARGE,
+    TRUNCATED,
+    UNSUPPORTED_MODE,
+    WRONG_SIZE,
+)
 
-Shape = tuple[int, int, int]  # height, width, channels
-ENCODINGS = ("raw", "png", "jpeg")
-# The Pillow modes accepted for each declared number of channels. Nothing is guessed: no alpha, no 16 bits.
-_MODES = {1: ("L", {"L", "1"}), 3: ("RGB", {"RGB", "P"})}
+ENCODINGS = ("raw", "png", "jpeg", "webp", "bmp", "tiff", "gif")
+SIDE_LIMIT = 16_384  # pixels; the same as that of the served model: models/resizing.py
+
+Pixels = npt.NDArray[np.uint8]  # [height, width, channel]
+
+_SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "png": (b"\x89PNG\r\n\x1a\n",),
+    "jpeg": (b"\xff\xd8\xff",),
+    "webp": (b"RIFF",),
+    "bmp": (b"BM",),
+    "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "gif": (b"GIF87a", b"GIF89a"),
+}
+_HAVE_ONE_FRAME = ("webp", "tiff")  # and png, whose chunks tell it
+_INFLATED_BYTES = 2**20  # most that a PNG's compressed text or profile may hold
+_ORIENTATION = 0x0112  # Exif 2.3, section 4.6.4
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object in memory: another one each time
+_SIDEWAYS = (5, 6, 7, 8)
+_CONVERTED = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+class Refused(NamedTuple):
+    """Why a payload gives no pixels: one of `picture_reasons`, and what exactly, for people."""
+
+    reason: str
+    detail: str
+
+
+class Rules(NamedTuple):
+    """What pixels are to be: their channels (1 or 3), and what else the recipe says of them."""
+
+    channels: int
+    background: int = 255  # grey level behind what is transparent
+    pixels_at_most: int = 64_000_000
+    height: int | None = None  # None: any
+    width: int | None = None
 
 
 def shape_digest(height: int, width: int, channels: int, payload: bytes | memoryview) -> str:
@@ -28,49 +83,186 @@ def shape_digest(height: int, width: int, channels: int, payload: bytes | memory
     return digest.hexdigest()
 
 
-# What Pillow raises for damaged bytes: https://pillow.readthedocs.io/en/stable/reference/Image.html
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error)
+def decode(payload: bytes | memoryview, encoding: str | None, rules: Rules) -> Pixels | Refused:
+    """Return a picture's pixels, `[height, width, channel] uint8`, or why there are none. Not for raw arrays."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not len(payload):
+        return Refused(EMPTY, "it has no bytes")
+    signatures = _SIGNATURES.get(encoding or "")
+    if signatures is None:
+        return Refused(NOT_A_PICTURE, f"encoding {encoding or 'unknown'}, expected {', '.join(ENCODINGS)}")
+    if not bytes(payload[:8]).startswith(signatures):
+        return Refused(NOT_A_PICTURE, f"begins with {bytes(payload[:8]).hex(' ')}, which no {encoding} does")
+    look = _LOOKED_THROUGH.get(str(encoding))
+    if look and (broken := look(memoryview(payload))):
+        return broken
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd headers; what matters is refused here
+            with Image.open(io.BytesIO(payload), formats=[str(encoding).upper()]) as picture:
+                return _decoded(picture, str(encoding), rules)
+    except Image.DecompressionBombError as error:
+        return Refused(TOO_LARGE, str(error))
+    except UnidentifiedImageError:
+        return Refused(DAMAGED, "its header cannot be read")
+    except MemoryError:
+        raise  # says nothing of the picture
+    except Exception as error:  # noqa: BLE001 - a decoder raises anything for bytes made to break it
+        is_cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        return Refused(TRUNCATED if is_cut else DAMAGED, _ADDRESS.sub("", f"{type(error).__name__}: {error!s:.200}"))
 
 
-def decode_picture(payload: bytes | memoryview, encoding: str, shape: Shape) -> npt.NDArray[np.uint8] | None:
-    """Return a png's or jpeg's pixels, `[height, width, channel] uint8`, or None unless it decodes to exactly `shape`.
-
-    The size in the file's header is checked before any pixel is decoded, so a small file cannot claim much memory.
-    """
+def of_raw(payload: bytes | memoryview, shape: tuple[int, int, int], rules: Rules) -> Pixels | Refused:
+    """Return a raw array's pixels, `[height, width, channel] uint8`, or why there are none."""
     from PIL import Image
 
     height, width, channels = shape
-    mode, accepted = _MODES.get(channels, ("", set()))
+    size_bytes = height * width * channels  # Python's integers: three declared sides may exceed 64 bits
+    if not len(payload):
+        return Refused(EMPTY, "it has no bytes")
+    if min(shape) < 1:
+        return Refused(DAMAGED, f"declared as {_shown(height, width)} pixels of {channels} channels")
+    if len(payload) != size_bytes:
+        reason = TRUNCATED if len(payload) < size_bytes else DAMAGED
+        return Refused(reason, f"{len(payload)} bytes, declared {size_bytes}")
+    if channels not in (1, 3):
+        return Refused(UNSUPPORTED_MODE, f"{channels} channels, expected 1 or 3")
+    if refused := _refused_size(height, width, rules):
+        return refused
+    pixels = np.frombuffer(payload, np.uint8).reshape(shape)
+    if channels == rules.channels:
+        return pixels
+    return _array(Image.fromarray(pixels if channels == 3 else pixels[..., 0]), rules)
+
+
+def _decoded(picture: Any, encoding: str, rules: Rules) -> Pixels | Refused:
+    from PIL import Image
+
+    orientation = _orientation(picture, encoding)
+    width, height = picture.size[::-1] if orientation in _SIDEWAYS else picture.size
+    if refused := _refused_size(height, width, rules):
+        return refused
+    is_deep = picture.mode.startswith("I;16")
+    if not is_deep and picture.mode not in _CONVERTED:
+        return Refused(UNSUPPORTED_MODE, f"mode {picture.mode}")
+    if encoding in _HAVE_ONE_FRAME and _has_several_frames(picture):
+        return Refused(SEVERAL_FRAMES, f"a {encoding} of more than one frame; only a gif's first is taken")
+    picture.load()
+    if is_deep:
+        deep = np.asarray(picture)
+        levels = (deep >> 8).astype(np.uint8)
+        if isinstance(key := picture.info.get("transparency"), int):
+            levels[deep == key] = rules.background
+        picture = Image.fromarray(levels)
+    if 2 <= orientation <= 8:
+        picture = picture.transpose(_turns()[orientation])
+    return _array(picture, rules)
+
+
+def _array(picture: Any, rules: Rules) -> Pixels:
+    """Return a loaded picture's pixels over the background, in the channels asked for."""
+    from PIL import Image
+
+    if picture.mode in _WITH_ALPHA or "transparency" in picture.info:
+        behind = Image.new("RGBA", picture.size, (rules.background,) * 3 + (255,))
+        behind.alpha_composite(picture.convert("RGBA"))
+        picture = behind.convert("RGB")
+    wanted = "L" if rules.channels == 1 else "RGB"
+    converted = picture if picture.mode == wanted else picture.convert(wanted)
+    return np.asarray(converted, np.uint8).reshape(converted.height, converted.width, rules.channels)
+
+
+def _refused_size(height: int, width: int, rules: Rules) -> Refused | None:
+    if height * width > rules.pixels_at_most:
+        return Refused(TOO_LARGE, f"{_shown(height, width)} pixels, at most {rules.pixels_at_most} in all are taken")
+    if max(height, width) > SIDE_LIMIT:
+        return Refused(TOO_LARGE, f"{_shown(height, width)} pixels, at most {SIDE_LIMIT} a side are taken")
+    if rules.height not in (None, height) or rules.width not in (None, width):
+        declared = f"{rules.height or 'any'} × {rules.width or 'any'}"
+        return Refused(WRONG_SIZE, f"{_shown(height, width)} pixels, the recipe says {declared} (height × width)")
+    return None
+
+
+def _shown(height: int, width: int) -> str:
+    return f"{height} × {width}"
+
+
+def _orientation(picture: Any, encoding: str) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 if there is none, or none that can be read. Pillow turns a TIFF itself."""
+    if encoding == "tiff" or not {"exif", "Raw profile type exif"} & picture.info.keys():
+        return 1
     try:
-        with Image.open(io.BytesIO(payload), formats=[encoding.upper()]) as picture:
-            if picture.size != (width, height) or picture.mode not in accepted:
-                return None
-            picture.verify()  # checksums, and that the file is whole; the picture has to be opened again after it
-        with Image.open(io.BytesIO(payload), formats=[encoding.upper()]) as picture:
-            return np.asarray(picture.convert(mode), np.uint8).reshape(shape)
-    except _DAMAGED:
-        return None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
-        return None
+        found = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - damaged EXIF is no damage to the picture
+        return 1
+    return found if isinstance(found, int) else 1
 
 
-def decode_payloads(payloads: pa.ChunkedArray, encodings: pa.ChunkedArray, shape: Shape) -> npt.NDArray[np.uint8]:
-    """Return the pixels of clean rows, `[row, height, width, channel] uint8`.
+def _turns() -> dict[int, Any]:
+    from PIL.Image import Transpose
 
-    Raises Bug for a payload that is not an image of `shape`.
-    """
-    views = payload_views(payloads)
-    size = int(np.prod(shape))
-    if pc.all(pc.equal(encodings, "raw")).as_py() in (True, None):
-        if any(len(view) != size for view in views):
-            raise Bug(f"a cleaned row's payload is not {size} bytes long")
-        return np.frombuffer(b"".join(views), np.uint8).reshape(-1, *shape)
-    pixels = np.empty((len(views), *shape), np.uint8)
-    for row, (view, encoding) in enumerate(zip(views, encodings.to_pylist(), strict=True)):
-        picture = (
-            np.frombuffer(view, np.uint8).reshape(shape) if encoding == "raw" else decode_picture(view, encoding, shape)
-        )
-        if picture is None:
-            raise Bug(f"a cleaned row's {encoding} payload does not decode to an image of {shape}")
-        pixels[row] = picture
-    return pixels
+    return {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+
+
+def _has_several_frames(picture: Any) -> bool:
+    try:
+        picture.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _cut_webp(content: memoryview) -> Refused | None:
+    if len(content) < 12 or bytes(content[8:12]) != b"WEBP":
+        return Refused(NOT_A_PICTURE, "begins like RIFF, but is no webp")
+    (size_bytes,) = struct.unpack_from("<I", content, 4)
+    if size_bytes + 8 > len(content):
+        return Refused(TRUNCATED, f"{len(content)} bytes, its header says {size_bytes + 8}")
+    return None
+
+
+def _broken_png(content: memoryview) -> Refused | None:
+    """Walk a PNG's chunks: https://www.w3.org/TR/png-3/#5Chunk-layout."""
+    place = 8
+    while True:
+        if place + 12 > len(content):
+            return Refused(TRUNCATED, "ends before its last chunk, IEND")
+        length, kind = struct.unpack_from(">I4s", content, place)
+        data, place = place + 8, place + 12 + length
+        name = kind.decode("ascii", "backslashreplace")
+        if place > len(content):
+            return Refused(TRUNCATED, f"its chunk {name} goes on {place - len(content)} bytes after the end")
+        if zlib.crc32(content[data - 4 : place - 4]) != int.from_bytes(content[place - 4 : place]):
+            return Refused(DAMAGED, f"the checksum of its chunk {name} is wrong")
+        if kind == b"acTL" and length >= 4 and int.from_bytes(content[data : data + 4]) > 1:
+            return Refused(SEVERAL_FRAMES, "an animated png; only a gif's first frame is taken")
+        if kind in (b"zTXt", b"iTXt", b"iCCP") and _inflates_too_far(kind, content[data : place - 4]):
+            return Refused(TOO_LARGE, f"its chunk {name} inflates to more than {_INFLATED_BYTES} bytes")
+        if kind == b"IEND":
+            return None
+
+
+def _inflates_too_far(kind: bytes, data: memoryview) -> bool:
+    """Whether a compressed text or profile holds too much. Keyword, method (iTXt: flag, method, two texts), then it."""
+    rest = bytes(data).partition(b"\0")[2]
+    if kind == b"iTXt":
+        is_compressed, rest = rest[:1] == b"\1", rest[2:]
+        compressed = rest.split(b"\0", 2)[-1] if is_compressed else b""
+    else:
+        compressed = rest[1:]
+    try:
+        return len(zlib.decompressobj().decompress(compressed, _INFLATED_BYTES + 1)) > _INFLATED_BYTES
+    except zlib.error:
+        return False  # no bomb; whether it is of use is not asked
+
+
+_LOOKED_THROUGH = {"png": _broken_png, "webp": _cut_webp}

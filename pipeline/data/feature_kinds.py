@@ -1,4 +1,8 @@
-"""The features of a recipe: what raw and prepared rows hold of them. Each kind says it for its own; here it is joined.
+"""The features of a recipe: what raw, clean and prepared rows hold of them. Each kind says it for its own; here it is
+joined.
+
+A source delivers raw values (a picture's bytes, a text). Clean rows hold what was understood of them (pixels, a
+number), once and for all; prepared rows what a model takes.
 
 A kind is a file in `data/features/`. What it does stands in `Kind`; nothing else here knows one.
 """
@@ -7,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
@@ -21,8 +27,28 @@ from pipeline.storage.shards import Columns, column_of, prepared_schema
 Specs = tuple[FeatureSpec, ...]
 
 
+# What every raw row has before and after its digest; the first four are in clean rows too.
+_OF_SOURCE = (("label", pa.int32()), ("part", pa.string()), ("source", pa.string()), ("row", pa.int64()))
+_OF_PROBLEMS = (("problem", pa.string()), ("detail", pa.string()))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What a kind finds in raw values, `[row]` each.
+
+    `reasons` say why a value is unusable (one of the kind's REASONS, or None), `details` what exactly, for people.
+    `held` are digests of what the values hold: the same, however they are encoded. `columns` are the clean columns;
+    what stands there for an unusable value is left out.
+    """
+
+    reasons: npt.NDArray[np.object_]
+    details: npt.NDArray[np.object_]
+    held: Sequence[str]
+    columns: Mapping[str, Any]
+
+
 class Kind(Protocol):
-    """What the file of a kind offers, beside its `Settings`. `rows` are tables with the feature's raw columns.
+    """What the file of a kind offers, beside its `Settings`.
 
     `raw_columns`, `facts` and `shape` are asked when a recipe is checked, so they import nothing. Every column
     begins with the feature's name.
@@ -32,6 +58,9 @@ class Kind(Protocol):
 
     def raw_columns(self, name: str) -> dict[str, str]:
         """Return the columns that a source delivers, with their Arrow types. Payloads are `binary`."""
+
+    def clean_columns(self, spec: FeatureSpec) -> dict[str, pa.DataType]:
+        """Return the columns of clean rows, which stand in place of the raw ones, with their Arrow types."""
 
     def facts(self, name: str) -> dict[str, str]:
         """Return the columns, with their Arrow types, that stand beside prepared values for contracts."""
@@ -43,18 +72,13 @@ class Kind(Protocol):
         """Return the feature as it is prepared, not fitted yet."""
 
     def working_bytes(self, spec: FeatureSpec) -> int:
-        """Return how many bytes a row takes, at most, while it is prepared."""
+        """Return how many bytes a clean or a prepared value takes, whichever is more."""
 
     def raw_digests(self, spec: FeatureSpec, rows: pa.Table) -> list[str]:
-        """Return the hex digest of each raw value as it was delivered, `[row]`."""
+        """Return the hex digest of each raw value of `rows` as it was delivered, `[row]`."""
 
-    def examine(
-        self, spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]
-    ) -> tuple[npt.NDArray[Any], Sequence[str]]:
-        """Return why each raw value is unusable (one of REASONS, or None), and the digest of what it holds, `[row]`.
-
-        Values that hold the same have the same digest, however they are encoded.
-        """
+    def examine(self, spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> Examined:
+        """Return what raw rows hold; `digests` are their `raw_digests`. No other verb sees a raw value."""
 
     def prepare(self, spec: FeatureSpec, rows: pa.Table) -> npt.NDArray[Any]:
         """Return clean rows' values as the model takes them, `[row, *shape]` of the spec's dtype."""
@@ -84,18 +108,36 @@ def specs(features: Mapping[str, Feature]) -> Specs:
 
 
 def source_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
-    """Return the schema of what a source delivers: label, part, source, row, then each feature's raw columns."""
-    fields = [("label", pa.int32()), ("part", pa.string()), ("source", pa.string()), ("row", pa.int64())]
-    for spec in features:
-        fields += [(name, pa.type_for_alias(kind)) for name, kind in kind_of(spec).raw_columns(spec.name).items()]
-    return pa.schema(fields)
+    """Return the schema of what a source delivers: `data/source_rows.py` says what its columns mean."""
+    return pa.schema([*_OF_SOURCE, *_OF_PROBLEMS, *_raw_fields(features)])
 
 
 def raw_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
-    """Return the schema of raw and of clean rows: the source's columns, with `id` first and `content_digest`."""
-    source = source_schema(features)
-    digest = pa.field("content_digest", pa.string())
-    return pa.schema([pa.field("id", pa.string()), *list(source)[:4], digest, *list(source)[4:]])
+    """Return the schema of raw rows: the source's columns, with `id` first and `content_digest`."""
+    return pa.schema([*_named_fields(), *_OF_PROBLEMS, *_raw_fields(features)])
+
+
+def clean_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
+    """Return the schema of clean and of unlabelled rows: each feature's clean columns in place of its raw ones."""
+    of_features = (field for spec in features for field in kind_of(spec).clean_columns(spec).items())
+    return pa.schema([*_named_fields(), *of_features])
+
+
+def clean_names(features: Sequence[FeatureSpec]) -> list[str]:
+    """Return the features' clean columns."""
+    return [name for spec in features for name in kind_of(spec).clean_columns(spec)]
+
+
+def _named_fields() -> list[tuple[str, pa.DataType]]:
+    return [("id", pa.string()), *_OF_SOURCE, ("content_digest", pa.string())]
+
+
+def _raw_fields(features: Sequence[FeatureSpec]) -> list[tuple[str, pa.DataType]]:
+    return [
+        (name, pa.type_for_alias(kind))
+        for spec in features
+        for name, kind in kind_of(spec).raw_columns(spec.name).items()
+    ]
 
 
 def joined_digests(by_feature: Mapping[str, Sequence[str]]) -> list[str]:
@@ -114,7 +156,7 @@ def content_digests(features: Sequence[FeatureSpec], rows: pa.Table) -> list[str
 
 
 def working_bytes(features: Sequence[FeatureSpec]) -> int:
-    """Return how many bytes a row takes, at most, while it is prepared."""
+    """Return how many bytes the values of a clean or a prepared row take, at most."""
     return sum(kind_of(spec).working_bytes(spec) for spec in features)
 
 

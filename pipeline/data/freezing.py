@@ -11,7 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.data.frozen_split import HASHES, FrozenSplit, Thresholds
-from pipeline.data.splitting import PARTS, Division, assign, of_shares, require_test_rows, stable_hash, test_rows
+from pipeline.data.splitting import (
+    PARTS,
+    Division,
+    assign,
+    is_validation_given,
+    of_shares,
+    require_test_rows,
+    stable_hash,
+    test_rows,
+)
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.storage.manifests import read_manifest
@@ -87,14 +96,21 @@ def freeze(
                 raise DataError(f"class '{name}': {error}") from error
     split = FrozenSplit.of(params, seed, known | added)
     then = Division(seed, [split.thresholds[name] for name in classes])
-    moved = sum(_moved(rows, params, now, then) for rows in iter_tables(clean, _COLUMNS, verify=False))
+    is_given_too = is_validation_given(manifest, params)
+    moved = sum(
+        _moved(rows, params, now, then, is_validation_given=is_given_too)
+        for rows in iter_tables(clean, _COLUMNS, verify=False)
+    )
     return Frozen(split, tuple(added), manifest.rows, moved)
 
 
-def _moved(rows: pa.Table, params: SplitParams, now: Division, then: Division) -> int:
+def _moved(rows: pa.Table, params: SplitParams, now: Division, then: Division, *, is_validation_given: bool) -> int:
     """Return how many rows have another part then."""
     labels, parts, digests = rows["label"].to_numpy(), rows["part"].to_pylist(), rows["content_digest"].to_pylist()
-    before, after = (assign(parts, labels, each.hashes(digests), params, each) for each in (now, then))
+    before, after = (
+        assign(parts, labels, each.hashes(digests), params, each, is_validation_given=is_validation_given)
+        for each in (now, then)
+    )
     return int((before != after).sum())
 
 

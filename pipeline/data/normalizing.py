@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.data.feature_kinds import Specs, fitted, prepare, prepared_table, source_schema, working_bytes
+from pipeline.data.feature_kinds import Specs, clean_names, fitted, prepare, prepared_table, working_bytes
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
 from pipeline.errors import DataError
 from pipeline.records.manifest import FileEntry, Manifest
@@ -97,7 +97,7 @@ def normalize_shard(
 
 
 def _columns(features: Specs) -> list[str]:
-    return ["id", *(name for name in source_schema(features).names if name not in ("part", "source", "row"))]
+    return ["id", "label", *clean_names(features)]
 
 
 def _normalized(rows: pa.Table, features: Specs, gathered: list[dict[str, Any]]) -> Iterator[pa.Table]:

@@ -1,9 +1,16 @@
-"""Cleans a data set shard by shard on Spark: the facts of every row first, then the files of each shard."""
+"""Cleans a data set shard by shard on Spark: every row is examined and decoded first, then the rows are sorted out.
+
+The first pass writes what it decodes aside, with the facts of every row; Spark compares the facts; the second pass
+divides what lies aside. So a picture is decoded once, and where all rows of a shard are kept, its file is only renamed.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -20,9 +27,10 @@ from pipeline.data.cleaning import (
     examine,
     quarantine_schema,
     reasons,
+    rejected_rows,
     separate,
 )
-from pipeline.data.feature_kinds import Specs, raw_schema
+from pipeline.data.feature_kinds import Specs, clean_schema
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
 from pipeline.records.manifest import FileEntry, Manifest
@@ -32,114 +40,188 @@ from pipeline.storage.shards import finish_dataset, shard_name
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_FACTS = "facts"  # a folder aside, beside the decoded rows
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where cleaning reads and writes. What lies `aside` is removed in the end."""
+
+    raw: Path
+    clean: Path
+    quarantine: Path
+    unlabelled: Path
+
+    @property
+    def aside(self) -> Path:
+        """In what is published, so that it goes with that if cleaning is killed."""
+        return self.clean / ".aside"
+
 
 def clean_dataset(
     session: SparkSession,
-    raw: Path,
-    clean: Path,
-    quarantine: Path,
+    folders: Folders,
     *,
     classes: tuple[str, ...],
     features: Specs,
     is_test_given: bool,
     on_progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
-    """Write the kept rows of `raw` to `clean` and the others to `quarantine`; return how many, and why.
+    """Write the kept rows, the unlabelled ones and the others, each to its folder; return how many, and why.
 
-    `is_test_given`: the source's own test files are the test part. Shard n of either holds rows of shard n of `raw`, in
-    order. Raises DataError if a class has no rows left.
+    `is_test_given`: the source's own test files are the test part. Shard n of each holds rows of shard n of the raw
+    data, in order. Raises DataError if a class has no rows left.
     """
-    manifest = read_manifest(raw)
-    found = _found(session, raw, manifest, len(classes), features, is_test_given=is_test_given)
-    tasks = _shards_to_clean(found, len(manifest.files))
+    manifest = read_manifest(folders.raw)
+    total = 2 * manifest.rows  # each is examined, and put where it belongs
+    (folders.aside / _FACTS).mkdir(parents=True)
+    aside = run_tasks(
+        session,
+        partial(examine_shard, folders=folders, classes=len(classes), features=features),
+        list(enumerate(entry.rows for entry in manifest.files)),
+        lambda done, _: on_progress(done, total),
+    )
+    found = _found(session, folders, manifest, classes, is_test_given=is_test_given)
+    tasks = _shards_to_clean(found, aside)
     cleaned = run_tasks(
         session,
-        partial(clean_shard, raw=raw, clean=clean, quarantine=quarantine, features=features),
+        partial(clean_shard, folders=folders, features=features),
         [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
-        on_progress,
+        lambda done, _: on_progress(manifest.rows + done, total),
     )
+    shutil.rmtree(folders.aside)
     counts = _count(cleaned, manifest.rows, classes, reasons(features))
-    for folder in (clean, quarantine):
+    for folder in (folders.clean, folders.quarantine, folders.unlabelled):
         sweep_attempts(folder)
-    finish_dataset(clean, [shard.clean for shard in cleaned], raw_schema(features), counts=counts)
-    rejected = [shard.quarantine for shard in cleaned if shard.quarantine]
-    finish_dataset(quarantine, rejected, quarantine_schema(features), counts={"rejected": counts["reasons"]})
+    kept, held_back = clean_schema(features), {"parts": counts["unlabelled_parts"]}
+    finish_dataset(folders.clean, [shard.clean for shard in cleaned], kept, counts=counts)
+    finish_dataset(folders.unlabelled, _written(cleaned, "unlabelled"), kept, counts=held_back)
+    rejected = {"rejected": counts["reasons"]}
+    finish_dataset(folders.quarantine, _written(cleaned, "quarantine"), quarantine_schema(features), counts=rejected)
     return counts
 
 
-def examine_shards(
-    batches: Iterable[pa.RecordBatch], raw: Path, classes: int, features: Specs
-) -> Iterator[pa.RecordBatch]:
-    """For mapInArrow: map batches whose column `id` holds shard numbers of `raw` to the facts of these shards' rows."""
-    for batch in batches:
-        for shard in batch.column("id").to_pylist():
-            table = read_shard(raw / shard_name(shard))
-            yield from examine(table, shard, classes, features).to_batches()
+def examine_shard(number: int, folders: Folders, classes: int, features: Specs) -> FileEntry:
+    """Write aside the facts of a raw shard's rows, and the usable ones, decoded; return the entry of the latter."""
+    facts, usable = examine(read_shard(folders.raw / shard_name(number)), number, classes, features)
+    publish_shard(folders.aside / _FACTS, number, FACTS_SCHEMA, [facts])
+    return publish_shard(folders.aside, number, clean_schema(features), [usable])
 
 
 @dataclass(frozen=True)
 class ShardToClean:
-    """A shard of the raw data, and its rows of FOUND_SCHEMA."""
+    """A shard: its number, its rows of FOUND_SCHEMA, and the entry of what lies aside of it."""
 
     number: int
     found: pa.Table
+    aside: FileEntry
 
 
 @dataclass(frozen=True)
 class CleanedShard:
-    """The result of cleaning a shard: the written files, the kept rows by label, the rejected rows by reason."""
+    """The result of cleaning a shard: the written files, the kept rows by label and by the source's part, and so on."""
 
     clean: FileEntry
+    unlabelled: FileEntry | None
     quarantine: FileEntry | None
     labels: Counter[int]
+    parts: Counter[str]
+    unlabelled_parts: Counter[str]
     reasons: Counter[str]
 
 
-def clean_shard(task: ShardToClean, raw: Path, clean: Path, quarantine: Path, features: Specs) -> CleanedShard:
-    """Write shard n of the clean rows from shard n of `raw`, and shard n of the quarantine if it has rows."""
-    kept, rejected = separate(read_shard(raw / shard_name(task.number)), task.found)
-    rejects = quarantine_schema(features)
+def clean_shard(task: ShardToClean, folders: Folders, features: Specs) -> CleanedShard:
+    """Write shard n of the kept rows, and those of the unlabelled and the rejected ones if there are any."""
+    name = shard_name(task.number)
+    schema = clean_schema(features)
+    is_kept, is_held_back, rejected = separate(read_shard(folders.aside / _FACTS / name), task.found)
+    own = read_shard(folders.aside / name, ["label", "part"])
+    unlabelled = quarantine = None
+    if is_kept.all():
+        clean = task.aside
+        _move(folders.aside / name, folders.clean / name)
+    else:
+        usable = read_shard(folders.aside / name)
+        clean = publish_shard(folders.clean, task.number, schema, [usable.filter(pa.array(is_kept))])
+        if is_held_back.any():
+            held_back = usable.filter(pa.array(is_held_back))
+            unlabelled = publish_shard(folders.unlabelled, task.number, schema, [held_back])
+    if rejected.num_rows:
+        rows = rejected_rows(read_shard(folders.raw / name), rejected, features)
+        quarantine = publish_shard(folders.quarantine, task.number, quarantine_schema(features), [rows])
+    kept, held = own.filter(pa.array(is_kept)), own.filter(pa.array(is_held_back))
     return CleanedShard(
-        clean=publish_shard(clean, task.number, raw_schema(features), [kept]),
-        quarantine=publish_shard(quarantine, task.number, rejects, [rejected]) if rejected.num_rows else None,
+        clean=clean,
+        unlabelled=unlabelled,
+        quarantine=quarantine,
         labels=Counter(kept["label"].to_pylist()),
+        parts=Counter(kept["part"].to_pylist()),
+        unlabelled_parts=Counter(held["part"].to_pylist()),
         reasons=Counter(rejected["reason"].to_pylist()),
     )
 
 
+def _move(aside: Path, target: Path) -> None:
+    """Put a file where it belongs without writing it again; it stays aside for an attempt that comes later."""
+    attempt = target.with_name(f".attempt-{uuid.uuid4().hex}")
+    attempt.mkdir()
+    try:
+        os.link(aside, attempt / target.name)
+    except OSError:  # a file system without links
+        shutil.copyfile(aside, attempt / target.name)
+    (attempt / target.name).replace(target)
+    attempt.rmdir()
+
+
+def _written(cleaned: list[CleanedShard], name: str) -> list[FileEntry]:
+    return [entry for shard in cleaned if (entry := getattr(shard, name))]
+
+
 def _found(
-    session: SparkSession, raw: Path, manifest: Manifest, classes: int, features: Specs, *, is_test_given: bool
+    session: SparkSession, folders: Folders, manifest: Manifest, classes: tuple[str, ...], *, is_test_given: bool
 ) -> pa.Table:
-    """Return the rows of `raw` that do not stay as they are, of FOUND_SCHEMA, in their order."""
+    """Return the rows that are rejected because of others, of FOUND_SCHEMA, in their order."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    shards = len(manifest.files)
-    examine = partial(examine_shards, raw=raw, classes=classes, features=features)
-    facts = session.range(0, shards, 1, shards).mapInArrow(examine, from_arrow_schema(FACTS_SCHEMA))
-    found = compared(facts, is_test_given=is_test_given).toArrow().cast(FOUND_SCHEMA)
+    paths = [str(folders.aside / _FACTS / shard_name(number)) for number in range(len(manifest.files))]
+    if not paths:
+        return FOUND_SCHEMA.empty_table()
+    facts = session.read.schema(from_arrow_schema(FACTS_SCHEMA)).parquet(*paths)
+    found = compared(facts, classes=classes, is_test_given=is_test_given).toArrow().cast(FOUND_SCHEMA)
     return found.sort_by([("shard", "ascending"), ("position", "ascending")])
 
 
-def _shards_to_clean(found: pa.Table, shards: int) -> list[ShardToClean]:
-    bounds = np.searchsorted(found["shard"].to_numpy(), np.arange(shards + 1)).tolist()
+def _shards_to_clean(found: pa.Table, aside: list[FileEntry]) -> list[ShardToClean]:
+    bounds = np.searchsorted(found["shard"].to_numpy(), np.arange(len(aside) + 1)).tolist()
     # Taken, not sliced: a slice is sent to its task with all that it is a slice of.
-    return [ShardToClean(n, found.take(pa.array(range(*ends), pa.int64()))) for n, ends in enumerate(pairwise(bounds))]
+    return [
+        ShardToClean(number, found.take(pa.array(range(*ends), pa.int64())), entry)
+        for number, (ends, entry) in enumerate(zip(pairwise(bounds), aside, strict=True))
+    ]
 
 
 def _count(
     cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...], in_order: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Add up the shards; raise Bug unless every row is either kept or rejected, DataError if a class has none left."""
-    labels: Counter[int] = Counter()
+    """Add up the shards; raise Bug unless every row is kept, held back or rejected, DataError if a class has none."""
+    labels, parts, unlabelled_parts = Counter[int](), Counter[str](), Counter[str]()
     rejections: Counter[str] = Counter()
     for shard in cleaned:
         labels.update(shard.labels)
+        parts.update(shard.parts)
+        unlabelled_parts.update(shard.unlabelled_parts)
         rejections.update(shard.reasons)
     kept = sum(shard.clean.rows for shard in cleaned)
-    rejected = sum(shard.quarantine.rows for shard in cleaned if shard.quarantine)
-    if kept + rejected != rows or labels.total() != kept or rejections.total() != rejected:
-        raise Bug(f"clean: {rows} rows in, but {kept} kept and {rejected} rejected; please report it")
+    unlabelled = sum(entry.rows for entry in _written(cleaned, "unlabelled"))
+    rejected = sum(entry.rows for entry in _written(cleaned, "quarantine"))
+    counted = (labels.total(), unlabelled_parts.total(), rejections.total())
+    if kept + unlabelled + rejected != rows or counted != (kept, unlabelled, rejected):
+        raise Bug(
+            f"clean: {rows} rows in, but {kept} kept, {unlabelled} held back and {rejected} rejected; please report it"
+        )
     why = ", ".join(f"{count} {reason}" for reason, count in rejections.most_common()) or "none rejected"
+    if unlabelled:
+        why += f", {unlabelled} without a label"
     if not kept:
         raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.features and data.classes")
     for label, name in enumerate(classes):
@@ -148,10 +230,14 @@ def _count(
                 f"data/raw: class '{name}' (label {label}) has no rows left of {rows} ({why}); "
                 "check data.classes in params.yaml against the source"
             )
+    of_source = sorted(rejections.keys() - set(in_order))
     return {
         "in": rows,
         "kept": kept,
+        "unlabelled": unlabelled,
         "rejected": rejected,
-        "reasons": {reason: rejections[reason] for reason in in_order if rejections[reason]},
+        "reasons": {reason: rejections[reason] for reason in (*of_source, *in_order) if rejections[reason]},
         "classes": {name: labels[label] for label, name in enumerate(classes)},
+        "source_parts": dict(sorted(parts.items())),
+        "unlabelled_parts": dict(sorted(unlabelled_parts.items())),
     }

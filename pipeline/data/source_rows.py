@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.feature_kinds import content_digests, raw_schema, source_schema
+from pipeline.data.feature_kinds import content_digests, raw_schema, source_schema, working_bytes
 from pipeline.data.identity import RowNames
 from pipeline.errors import DataError, nearest
 from pipeline.records.feature import FeatureSpec
@@ -16,20 +16,34 @@ from pipeline.records.feature import FeatureSpec
 # Many shards give Spark parallel work, and a bound on their bytes bounds the memory of every task after this one.
 ROWS_PER_SHARD = 4096
 BYTES_PER_SHARD = 32 * 2**20
+CLEAN_BYTES_PER_SHARD = 128 * 2**20  # what its rows become, decoded
+_MAY_BE_ABSENT = ("problem", "detail")
 
 
 @dataclass(frozen=True)
 class Source:
     """An opened source: how many rows it declares, and its rows as tables, read lazily.
 
-    `test_rows` is how many of them are test rows of its own; None if it does not know before it reads them.
-    A table has the columns label (from 0), part (train or test), source (the file), row (its number there), and the raw
-    columns of each feature that the source delivers; see `feature_kinds.source_schema`.
+    `test_rows` is how many of them are test rows of its own. Either is None if it does not know before it reads them.
+    A table has the raw columns of each feature that the source delivers, and of each row:
+
+        label    its class, from 0; null if it has none (unlabelled), below 0 if it is none of the declared ones
+        part     train, validation or test
+        source   the file that it stands in, relative to the source's folder
+        row      its number there
+        problem  why the row cannot be used, one of few short reasons, null if it can; then its values are null
+        detail   what exactly, for people; or the text of a label that is none of the declared ones
+
+    A source without the last two has no problems.
     """
 
-    rows: int
+    rows: int | None
     tables: Iterable[pa.Table]
     test_rows: int | None = None
+
+
+class NothingThere(DataError):
+    """A source holds nothing of its format: perhaps something of another."""
 
 
 def rows_at_once(payload_bytes: int) -> int:
@@ -40,9 +54,11 @@ def rows_at_once(payload_bytes: int) -> int:
 def raw_shards(tables: Iterable[pa.Table], features: Sequence[FeatureSpec]) -> Iterator[pa.Table]:
     """Yield tables of `raw_schema(features)`, one per shard, from a source's tables in their order.
 
-    A shard ends after ROWS_PER_SHARD rows, or before it would exceed BYTES_PER_SHARD: what a shard holds depends on
-    the rows alone, not on how the source's tables were cut. Raises DataError if a column is missing or of another type.
+    A shard ends after ROWS_PER_SHARD rows, or before it would exceed BYTES_PER_SHARD, or its decoded values
+    CLEAN_BYTES_PER_SHARD: what a shard holds depends on the rows alone, not on how the source's tables were cut.
+    Raises DataError if a column is missing or of another type.
     """
+    most = max(1, min(ROWS_PER_SHARD, CLEAN_BYTES_PER_SHARD // working_bytes(features)))
     schema = source_schema(features)
     names = RowNames()
     gathered: list[pa.Table] = []
@@ -50,12 +66,12 @@ def raw_shards(tables: Iterable[pa.Table], features: Sequence[FeatureSpec]) -> I
     for table in tables:
         rest = _of_schema(table, schema)
         while rest.num_rows:
-            fits = _rows_that_fit(rest, ROWS_PER_SHARD - rows, BYTES_PER_SHARD - size_bytes, may_be_none=rows > 0)
+            fits = _rows_that_fit(rest, most - rows, BYTES_PER_SHARD - size_bytes, may_be_none=rows > 0)
             taken, rest = rest.slice(0, fits), rest.slice(fits)
             gathered.append(taken)
             rows += fits
             size_bytes += int(pc.sum(_payload_bytes(taken)).as_py() or 0)
-            if rest.num_rows or rows == ROWS_PER_SHARD:
+            if rest.num_rows or rows == most:
                 yield _named(pa.concat_tables(gathered), features, names)
                 gathered, rows, size_bytes = [], 0, 0
     if rows:
@@ -64,6 +80,8 @@ def raw_shards(tables: Iterable[pa.Table], features: Sequence[FeatureSpec]) -> I
 
 def _of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for name in schema.names:
+        if name in _MAY_BE_ABSENT and name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, schema.field(name).type))
         if name not in table.column_names:
             raise DataError(f"data.source: delivers no column '{name}'{nearest(name, table.column_names)}")
     try:

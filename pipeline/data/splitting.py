@@ -4,6 +4,9 @@ A hash of the seed and the digest of a row's content decides, held against two t
 other rows there are. So shuffling the source changes nothing, rows with equal content always go to the same part, and
 data that grow move no row. The thresholds are the shares, or those of each class in a frozen split.
 
+Where the recipe asks for the source's own parts, its test rows are the test part, and its validation rows, if it has
+any, are the validation part; if it has none, that is a share of its training rows.
+
 Rows are read shard by shard; of each, some twenty bytes are kept: its part, and two hashes for the proof.
 """
 
@@ -27,7 +30,7 @@ from pipeline.data.frozen_split import HASHES, FrozenSplit, Thresholds
 from pipeline.data.shard_tasks import read_shard
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
-from pipeline.records.manifest import FileEntry
+from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.shards import finish_dataset, iter_tables, write_shard
 
@@ -37,7 +40,7 @@ _REJECTED_SCHEMA = pa.schema(
 )
 _COLUMNS = ("id", "label", "part", "content_digest")
 PARTS = ("train", "validation", "test")  # a part's code is its index
-_TEST = PARTS.index("test")
+_TRAIN, _VALIDATION, _TEST = range(3)
 Codes = npt.NDArray[np.int8]
 Counts = npt.NDArray[np.int64]  # rows by part and label, `[part, label]`
 
@@ -88,17 +91,34 @@ def assign(
     hashes: Hashes,
     params: SplitParams,
     division: Division,
+    *,
+    is_validation_given: bool = False,
 ) -> Codes:
-    """Return each row's part, `[row] int8`, an index into PARTS. The first three arguments are `[row]`."""
+    """Return each row's part, `[row] int8`, an index into PARTS. The first three arguments are `[row]`.
+
+    `is_validation_given`: the source has validation rows of its own.
+    """
     codes = division.codes(labels, hashes)
     if params.method == "source":
+        if is_validation_given:
+            codes[:] = _TRAIN
+            codes[_of_part(source_parts, "validation")] = _VALIDATION
         codes[test_rows(source_parts)] = _TEST
     return codes
 
 
+def is_validation_given(clean: Manifest, params: SplitParams) -> bool:
+    """Whether the validation part is the source's own: asked for, and it has such rows among the kept ones."""
+    return params.method == "source" and bool(clean.counts.get("source_parts", {}).get("validation"))
+
+
 def test_rows(source_parts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Return which rows stand in the source's own test files, `[row] bool`."""
-    return np.array([part == "test" for part in source_parts], np.bool_)
+    return _of_part(source_parts, "test")
+
+
+def _of_part(source_parts: Sequence[str], name: str) -> npt.NDArray[np.bool_]:
+    return np.array([part == name for part in source_parts], np.bool_)
 
 
 def require_test_rows(number: int, params: SplitParams) -> None:
@@ -171,6 +191,7 @@ def split_dataset(
     What was rejected, `quarantine`, is only counted: how many of its rows the test part lacks.
     """
     manifest = read_manifest(clean)
+    is_given = is_validation_given(manifest, params)
     codes = np.empty(manifest.rows, np.int8)
     of_ids, of_digests = np.empty((2, manifest.rows), np.uint64)
     by_label = np.zeros((len(PARTS), len(classes)), np.int64)
@@ -182,7 +203,8 @@ def split_dataset(
         ids, labels = rows["id"], rows["label"].to_numpy()
         of_ids[here] = division.hashes(ids.to_pylist())
         of_digests[here] = division.hashes(rows["content_digest"].to_pylist())
-        codes[here] = assign(rows["part"].to_pylist(), labels, of_digests[here], params, division)
+        source_parts = rows["part"].to_pylist()
+        codes[here] = assign(source_parts, labels, of_digests[here], params, division, is_validation_given=is_given)
         by_label += counted(codes[here], labels, len(classes))
         parts = pa.array(np.asarray(PARTS, np.object_)[codes[here]])
         entries.append(write_shard(split, number, SPLIT_SCHEMA, [pa.table({"id": ids, "part": parts})]))

@@ -6,16 +6,18 @@ and no device can change a pixel. TensorFlow operations only: the exported graph
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-SIDE_LIMIT = 4096  # pixels, as for what a source delivers
+Rule = Literal["stretch", "crop", "pad"]
+SIDE_LIMIT = 16_384  # pixels, as for what a source delivers: data/decoding.py
 _UNIT = 2**15
 
 
-def resize(pixels: Any, height: int, width: int, name: str) -> Any:
+def resize(pixels: Any, height: int, width: int, name: str, rule: Rule = "stretch", background: int = 255) -> Any:
     """Resize `[image, any, any, channel] uint8` to height and width; images of that size already are passed through.
 
-    `name` leads the message of the InvalidArgumentError for images without a pixel, or above SIDE_LIMIT.
+    `rule` and `background` say how another aspect fits. `name` leads the message of the InvalidArgumentError for images
+    without a pixel, or above SIDE_LIMIT.
     """
     import tensorflow as tf
 
@@ -24,35 +26,81 @@ def resize(pixels: Any, height: int, width: int, name: str) -> Any:
     said = f"{name}: images have from 1 to {SIDE_LIMIT} pixels a side, not"
     with tf.control_dependencies([tf.debugging.Assert(is_possible, [said, sides])]):
         is_resized = tf.reduce_all(sides == [height, width])
-    fixed = (-1, height, width, pixels.shape[-1])
-    resized = tf.cond(is_resized, lambda: pixels, lambda: _resampled(pixels, sides, height, width))
-    return tf.ensure_shape(resized, (None, *fixed[1:]))
+
+    def fitted() -> Any:
+        if rule == "pad":
+            return _padded(pixels, sides, height, width, background)
+        whole = _cropped(pixels, sides, height, width) if rule == "crop" else pixels
+        return _resampled(whole, (height, width), (height, width))
+
+    return tf.ensure_shape(tf.cond(is_resized, lambda: pixels, fitted), (None, height, width, pixels.shape[-1]))
 
 
-def _resampled(pixels: Any, sides: Any, height: int, width: int) -> Any:
+def _cropped(pixels: Any, sides: Any, height: int, width: int) -> Any:
+    """Cut out the largest centred rectangle of the target's aspect: `crop_box` in `data/resizing.py`."""
     import tensorflow as tf
 
-    rows, columns = _weights(sides[0], height), _weights(sides[1], width)
+    tall, wide = sides[0], sides[1]
+    is_too_tall = tall * width > wide * height
+    cut_tall = tf.where(is_too_tall, tf.maximum(_rounded(wide * height, width), 1), tall)
+    cut_wide = tf.where(is_too_tall, wide, tf.maximum(_rounded(tall * width, height), 1))
+    top, left = (tall - cut_tall) // 2, (wide - cut_wide) // 2
+    return pixels[:, top : top + cut_tall, left : left + cut_wide]
+
+
+def _padded(pixels: Any, sides: Any, height: int, width: int, background: int) -> Any:
+    """Resize so that the whole image fits, centred on the background: `inner_size` in `data/resizing.py`."""
+    import tensorflow as tf
+
+    tall, wide = sides[0], sides[1]
+    is_too_tall = tall * width > wide * height
+    full_height, full_width = tf.constant(height, tf.int64), tf.constant(width, tf.int64)
+    inner_height = tf.where(is_too_tall, full_height, tf.maximum(_rounded(tall * width, wide), 1))
+    inner_width = tf.where(is_too_tall, tf.maximum(_rounded(wide * height, tall), 1), full_width)
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    none = tf.constant(0, tf.int64)
+    around = [[top, height - inner_height - top], [left, width - inner_width - left], [none, none]]
+    level = tf.constant(background, tf.uint8)
+    return _resampled(
+        pixels,
+        (inner_height, inner_width),
+        (height, width),
+        lambda image: tf.pad(image, tf.stack(around), constant_values=level),
+    )
+
+
+def _rounded(numerator: Any, denominator: Any) -> Any:
+    """Divide natural numbers; halves round up."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def _resampled(pixels: Any, inner: tuple[Any, Any], full: tuple[int, int], finish: Any = None) -> Any:
+    """Resize to the `inner` height and width, then `finish` each image, which has the `full` ones then."""
+    import tensorflow as tf
+
+    sides = tf.shape(pixels, tf.int64)[1:3]
+    rows, columns = (_weights(sides[axis], tf.cast(inner[axis], tf.int64)) for axis in (0, 1))
 
     def resampled(image: Any) -> Any:
         planes = tf.transpose(tf.cast(image, tf.float64), (2, 0, 1))
         exact = rows @ planes @ tf.transpose(columns)
-        return tf.transpose(tf.cast(tf.floor(exact + 0.5), tf.uint8), (1, 2, 0))
+        whole = tf.transpose(tf.cast(tf.floor(exact + 0.5), tf.uint8), (1, 2, 0))
+        return whole if finish is None else finish(whole)
 
     # One image at a time: float64 takes eight times the bytes of the pixels.
-    shape = tf.TensorSpec((height, width, pixels.shape[-1]), tf.uint8)
+    shape = tf.TensorSpec((*full, pixels.shape[-1]), tf.uint8)
     return tf.map_fn(resampled, pixels, fn_output_signature=shape)
 
 
-def _weights(source: Any, target: int) -> Any:
+def _weights(source: Any, target: Any) -> Any:
     """Return the triangle filter `[target, source] float64`: multiples of 2^-15, each row adding up to exactly 1.
 
     See `resampling_weights` in `data/resizing.py`. Here only the source pixels that a row can reach are looked at.
     """
     import tensorflow as tf
 
-    largest = tf.maximum(source, tf.constant(target, tf.int64))
-    numbers = tf.range(target, dtype=tf.int64)[:, None]
+    largest = tf.maximum(source, target)
+    numbers = tf.range(target)[:, None]
     centres = (2 * numbers + 1) * source
     first = (centres - 2 * largest - target) // (2 * target) + 1
     taps = first + tf.range(2 * largest // target + 1)
@@ -65,5 +113,5 @@ def _weights(source: Any, target: int) -> Any:
     whole += tf.cast(tf.cast(rank, tf.int64) < missing, tf.int64)  # largest remainder: a flat image stays unchanged
     # Outside the image `whole` is 0: there it may be added anywhere.
     places = tf.stack([tf.broadcast_to(numbers, tf.shape(taps)), tf.clip_by_value(taps, 0, source - 1)], axis=2)
-    exact = tf.scatter_nd(places, whole, tf.stack([tf.constant(target, tf.int64), source]))
+    exact = tf.scatter_nd(places, whole, tf.stack([target, source]))
     return tf.cast(exact, tf.float64) / _UNIT

@@ -16,11 +16,11 @@ from pipeline.recipe.slots import Chosen
 
 # The columns of raw, clean, prepared and augmented rows that no feature may be, or bring.
 ROW_COLUMNS = (
-    "id", "label", "part", "source", "row", "content_digest", "reason", "copy", "source_id", "source_part",
-    "parts_with_row",
+    "id", "label", "part", "source", "row", "content_digest", "problem", "detail", "reason", "column", "copy",
+    "source_id", "source_part", "parts_with_row",
 )  # fmt: skip
 # Those of the tables that contracts are about, before the columns of features.
-_RAW = ("id", "label", "part", "source", "row", "content_digest")
+_RAW = ("id", "label", "part", "source", "row", "content_digest", "problem", "detail")
 _PREPARED = ("id", "label", "part", "copy", "source_id", "source_part", "parts_with_row")
 
 

@@ -130,6 +130,14 @@ def dump_yaml(values: Any) -> bytes:
     return text.encode()
 
 
+def flow_yaml(value: Any) -> str:
+    """Return a value as YAML on one line, quoted as `dump_yaml` does: for a file with comments."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=True, width=float("inf")
+    )
+    return text.removesuffix("...\n").rstrip("\n")
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes text: unquoted, `no` and `0o17` are other values to one reader than to another."""
 

@@ -23,13 +23,15 @@ _PARTS, _REASONS, _PROOF, _LOST = "parts", "rejected", "proof", "lost_test_rows"
 class StageFlow:
     """One stage's row counts, None if its data set is missing.
 
-    `reasons` says why rows were rejected; `lost`, why rows of the test part were, where the stage has divided the rows.
+    `held` rows were held back. `reasons` says why rows were rejected; `lost`, why rows of the test part were, where
+    the stage has divided the rows.
     """
 
     name: str
     taken_in: int | None
     kept: int | None
     rejected: int | None = 0
+    held: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
     lost: Mapping[str, int] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class StageFlow:
         """Whether no row was lost or added; None if unknown."""
         if self.taken_in is None or self.kept is None or self.rejected is None:
             return None
-        return self.taken_in == self.kept + self.rejected
+        return self.taken_in == self.kept + self.rejected + self.held
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def read_data_set(folder: Path) -> DataSet | None:
 
 def read_flow(root: Path, stages: Sequence[tuple[str, Rows]]) -> Flow:
     """Read the manifests that stages declare; a missing one leaves a gap, an unusable one a problem."""
-    paths = dict.fromkeys(path for _, rows in stages for path in (rows.read, rows.kept, rows.rejected) if path)
+    paths = dict.fromkeys(path for _, rows in stages for path in rows.data_sets)
     found = {path: section(lambda path=path: read_data_set(root / path), root) for path in paths}  # type: ignore[misc]
     steps, order = list[StageFlow](), list[str]()
     for name, rows in stages:
@@ -123,6 +125,7 @@ def _step(name: str, rows: Rows, found: Mapping[str, Section[DataSet]], order: S
         before.rows if before else None,
         kept.rows if kept else None,
         None if is_lost else rejected.rows if rejected else 0,
+        held=held.rows if (held := found[rows.held].value if rows.held else None) else 0,
         reasons=rejected.counts(_REASONS) if rejected else {},
         parts=dict(sorted(parts.items(), key=lambda part: ranks.get(part[0], len(ranks)))),
         lost=kept.counts(_LOST) if kept else {},

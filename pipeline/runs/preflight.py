@@ -63,9 +63,8 @@ def _check_places(root: Path, graph: Graph) -> None:
             raise DataError(f"{name}: {what}, and stages write there; remove it")
 
 
-def _check_source(root: Path, graph: Graph, recipe: Recipe) -> None:
-    """Refuse a source that is not there, or whose place is something else's."""
-    named = recipe.data.path
+def check_source(root: Path, graph: Graph, named: str) -> None:
+    """Refuse a source, `data.path`, that is not there, or whose place is something else's."""
     parts = os.fsencode(named).split(b"/")
     if "\0" in named or len(os.fsencode(named)) > _LONGEST_PATH or max(map(len, parts)) > _LONGEST_NAME:
         raise UsageError(f"data.path: {named}: no path, or longer than one can be; name the source's folder")
@@ -94,7 +93,7 @@ def _open_source(root: Path, recipe: Recipe) -> Source:
     from pipeline.data.opening import open_source
 
     try:
-        return open_source(recipe.data.source, root / recipe.data.path, recipe.ingest.as_of)
+        return open_source(recipe.data.source, root / recipe.data.path, recipe.data.classes, recipe.ingest.as_of)
     except RatchetError as error:
         raise type(error)(str(error).replace(f"{root}/", "")) from error
 
@@ -106,6 +105,8 @@ def _check_test_rows(source: Source, recipe: Recipe) -> None:
     fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0)
     if recipe.split.method == "source":
         most, of_source = source.test_rows, "the source has"
+    elif source.rows is None:
+        return
     else:  # by chance a few more than their share
         share = source.rows * recipe.split.test
         most, of_source = math.ceil(share + _DEVIATIONS * math.sqrt(share)), "the split gives at most about"
@@ -136,7 +137,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     device_variables(recipe.train.device, slots_of(execution.horovod), environment)
     _check_files(root)
     _check_places(root, graph)
-    _check_source(root, graph, recipe)
+    check_source(root, graph, recipe.data.path)
     for contract in graph.contracts:
         for _ in walk(root, contract.path):  # one that nobody may read is not one that is missing
             pass

@@ -1,11 +1,11 @@
-"""Sorts rows into kept and rejected, each rejected one with its reason."""
+"""Decodes rows and sorts them into kept, unlabelled and rejected, each rejected one with its reason."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from pipeline.data.feature_kinds import specs
-from pipeline.data.shard_cleaning import clean_dataset
+from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.records.contract_result import ContractResult
 from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
@@ -15,24 +15,28 @@ from pipeline.storage.record_files import read_record
 
 
 def run(stage: StageContext) -> str:
-    """Publish `data/clean` and `data/quarantine`: shard n of either holds rows of shard n of `data/raw`, in order."""
+    """Publish `data/clean`, `data/unlabelled` and `data/quarantine`.
+
+    Shard n of each holds rows of shard n of `data/raw`, in order.
+    """
     contract = stage.dep("reports/contracts/raw/result.json")
     read_record(contract, ContractResult).require_passed(contract)
     features = specs(stage.param("data.features", dict))
     with (
         stage.progress.entering("Spark", spark_session(stage.execution.spark, stage.name)) as session,
         published_folder(stage.out("data/clean")) as clean,
+        published_folder(stage.out("data/unlabelled")) as unlabelled,
         published_folder(stage.out("data/quarantine")) as quarantine,
     ):
-        stage.progress.step("examining the rows")
         counts = clean_dataset(
             session,
-            stage.dep("data/raw"),
-            clean,
-            quarantine,
+            Folders(stage.dep("data/raw"), clean, quarantine, unlabelled),
             classes=stage.param("data.classes", tuple),
             features=features,
             is_test_given=stage.param("split.method", str) == "source",
             on_progress=partial(stage.progress.advance, unit="rows"),
         )
-    return f"{count(counts['kept'])} of {count(counts['in'])} rows kept, {count(counts['rejected'])} rejected"
+    held_back = f", {count(counts['unlabelled'])} without a label held back" if counts["unlabelled"] else ""
+    return (
+        f"{count(counts['kept'])} of {count(counts['in'])} rows kept, {count(counts['rejected'])} rejected{held_back}"
+    )

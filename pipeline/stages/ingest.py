@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow.compute as pc
+
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.opening import open_source
 from pipeline.data.source_rows import raw_shards
@@ -16,23 +18,30 @@ from pipeline.storage import artifacts, shards
 
 
 def run(stage: StageContext) -> str:
-    """Publish `data/raw`: rows with the raw columns of the features, counted by the source's part and by label."""
+    """Publish `data/raw`: raw rows, counted by the source's part, by label and by problem."""
     features = specs(stage.param("data.features", dict))
     schema = raw_schema(features)
     folder = stage.dep(stage.param("data.path", str))
-    source = open_source(stage.param("data.source", Choice), folder, stage.param("ingest", IngestParams).as_of)
+    choice, classes = stage.param("data.source", Choice), stage.param("data.classes", tuple)
+    source = open_source(choice, folder, classes, stage.param("ingest", IngestParams).as_of)
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
+    problems: Counter[str] = Counter()
+    unlabelled = 0
     with artifacts.published_folder(stage.out("data/raw")) as folder:
         entries: list[FileEntry] = []
         for table in raw_shards(source.tables, features):
             entries.append(shards.write_shard(folder, len(entries), schema, [table]))
             parts.update(table["part"].to_pylist())
-            labels.update(table["label"].to_pylist())
-            stage.progress.advance(parts.total(), source.rows, "rows")
+            unlabelled += pc.sum(pc.and_(pc.is_null(table["label"]), pc.is_null(table["problem"]))).as_py() or 0
+            labels.update(table["label"].drop_null().to_pylist())
+            problems.update(table["problem"].drop_null().to_pylist())
+            stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),
             "labels": {str(label): rows for label, rows in sorted(labels.items())},
+            "unlabelled": unlabelled,
+            "problems": dict(sorted(problems.items())),
         }
         manifest = shards.finish_dataset(folder, entries, schema, counts=counts)
     return f"{count(manifest.rows)} rows, {len(labels)} labels"

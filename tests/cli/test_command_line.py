@@ -99,7 +99,7 @@ def test_with_debug_there_is_a_traceback_without_secrets(
     assert "s3cret" not in said
 
 
-@pytest.mark.parametrize("command", ["run", "runs", "stage", "graph", "report", "doctor", "registry"])
+@pytest.mark.parametrize("command", ["init", "run", "runs", "stage", "graph", "report", "doctor", "registry"])
 def test_every_command_has_help_with_examples(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:
         command_line.main([command, "--help"])
@@ -111,7 +111,7 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         command_line.main(["--help"])
     said = capsys.readouterr().out
-    for command in ("run", "runs", "stage", "graph", "report", "doctor", "registry"):
+    for command in ("init", "run", "runs", "stage", "graph", "report", "doctor", "registry"):
         assert f"\n    {command} " in said
 
 

@@ -19,7 +19,8 @@ PICTURE = FeatureSpec(
 )
 WEIGHT = FeatureSpec(name="weight", kind="number", dtype="float32", shape=())
 RAW = {"id": "string", "label": "int32", "part": "string", "source": "string", "row": "int64"}
-RAW |= {"content_digest": "string", "picture_height": "int32", "picture": "binary", "weight": "double"}
+RAW |= {"content_digest": "string", "problem": "string", "detail": "string"}
+RAW |= {"picture_height": "int32", "picture": "binary", "weight": "double"}
 
 
 def raw_folder(folder: Path, columns: dict[str, str]) -> Path:
@@ -42,7 +43,7 @@ def test_of_raw_rows_every_column_is_there_but_a_payload_which_is_its_size(tmp_p
     assert frames.raw_columns(raw) == (*plain, "picture_bytes")
 
 
-@pytest.mark.parametrize("name", ["id", "label", "part", "source", "row", "content_digest"])
+@pytest.mark.parametrize("name", ["id", "label", "part", "source", "row", "content_digest", "problem", "detail"])
 def test_raw_data_without_what_every_row_has_is_refused(tmp_path: Path, name: str) -> None:
     folder = raw_folder(tmp_path, {column: kind for column, kind in RAW.items() if column != name})
     with pytest.raises(DataError, match=f"column '{name}' is missing, expected {RAW[name]}; make it again"):

@@ -265,6 +265,6 @@ def test_the_shipped_contracts_are_suites_about_the_columns_that_the_stages_offe
     raw = frames.Dataset(ROOT, Manifest(rows=0, files=(), columns=describe_schema(raw_schema(features))))
     part = frames.Dataset(ROOT, Manifest(rows=0, files=(), columns={}, features=features))
     suite = read_suite(folder / "raw.yaml", frames.raw_columns(raw))
-    assert (suite.name, len(suite.expectations)) == ("fashion_mnist.raw", 26)
+    assert (suite.name, len(suite.expectations)) == ("fashion_mnist.raw", 28)
     suite = read_suite(folder / "prepared.yaml", frames.prepared_columns({"train": part}))
     assert (suite.name, len(suite.expectations)) == ("fashion_mnist.prepared", 23)

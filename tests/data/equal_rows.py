@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE
 
+_PARTS = ("test", "validation", "train")
+
 
 class Row(NamedTuple):
-    """A row that is usable by itself: what it holds, its label, the source's part that it stands in, its place."""
+    """A usable row: what it holds, its label (None: unlabelled), the source's part that it stands in, its place."""
 
     content: str
-    label: int
+    label: int | None
     part: str
     number: int
 
@@ -25,11 +27,11 @@ def rejected(rows: Sequence[Row], *, is_test_given: bool) -> dict[Row, str]:
         equal[row.content].append(row)
     found = {}
     for group in equal.values():
-        given = [row for row in group if row.part == "test"] if is_test_given else []
-        labels = {row.label for row in given or group}
+        given = [row for row in group if row.part == "test" and row.label is not None] if is_test_given else []
+        labels = {row.label for row in given or group} - {None}
         kept = None
-        for row in sorted(group, key=lambda row: (row.part != "test", row.number)):
-            if len(labels) > 1 or row.label not in labels:
+        for row in sorted(group, key=lambda row: (row.label is None, _PARTS.index(row.part), row.number)):
+            if len(labels) > 1 or (row.label is not None and row.label not in labels):
                 found[row] = CONFLICT
             elif kept is not None:
                 found[row] = DUPLICATE

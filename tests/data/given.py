@@ -20,9 +20,9 @@ def images(count: int, shape: Shape = (9, 7, 1), seed: int = 0) -> np.ndarray[An
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
 
 
-def image_feature(raw: Shape = (8, 8, 1), size: tuple[int, int] = (8, 8)) -> Feature:
+def image_feature(raw: Shape = (8, 8, 1), size: tuple[int, int] = (8, 8), **settings: Any) -> Feature:
     sides = {"raw_height": raw[0], "raw_width": raw[1], "channels": raw[2], "height": size[0], "width": size[1]}
-    return Feature(kind="image", settings=sides)
+    return Feature(kind="image", settings={**sides, **settings})
 
 
 def image_specs(raw: Shape = (8, 8, 1), size: tuple[int, int] = (8, 8)) -> Specs:
@@ -39,7 +39,8 @@ def picture(pixels: np.ndarray[Any, np.dtype[np.uint8]], encoding: str) -> bytes
 def image_columns(pixels: np.ndarray[Any, np.dtype[np.uint8]], name: str = "image") -> dict[str, Any]:
     """Return the raw columns of one raw image, `[height, width, channel]`."""
     sides = dict(zip((f"{name}_{side}" for side in ("height", "width", "channels")), pixels.shape, strict=True))
-    return {**sides, f"{name}_encoding": "raw", name: pixels.tobytes()}
+    mode = "L" if pixels.shape[2] == 1 else "RGB"
+    return {**sides, f"{name}_mode": mode, f"{name}_encoding": "raw", name: pixels.tobytes()}
 
 
 def raw_row(number: int = 0, **values: Any) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.data.cleaning import examine
 from pipeline.data.feature_kinds import (
+    clean_names,
+    clean_schema,
     content_digests,
     fitted,
     joined_digests,
@@ -37,24 +41,35 @@ def test_neither_a_recipe_s_order_of_features_nor_another_feature_s_value_is_mis
 
 def test_raw_rows_hold_the_raw_columns_of_every_feature():
     assert raw_schema(TWO).names == [
-        *("id", "label", "part", "source", "row", "content_digest"),
-        *("front_height", "front_width", "front_channels", "front_encoding", "front"),
-        *("back_height", "back_width", "back_channels", "back_encoding", "back"),
+        *("id", "label", "part", "source", "row", "content_digest", "problem", "detail"),
+        *("front_height", "front_width", "front_channels", "front_mode", "front_encoding", "front"),
+        *("back_height", "back_width", "back_channels", "back_mode", "back_encoding", "back"),
     ]
+
+
+def test_clean_rows_hold_decoded_values_in_place_of_raw_ones():
+    schema = clean_schema(TWO)
+
+    assert schema.names == ["id", "label", "part", "source", "row", "content_digest", "front", "back"]
+    assert clean_names(TWO) == ["front", "back"]
+    assert [schema.field(name).type for name in clean_names(TWO)] == [pa.binary(64), pa.binary(64 * 3)]
 
 
 def test_a_specification_is_complete_and_not_fitted():
     [spec] = ONE
 
     assert (spec.name, spec.kind, spec.type, spec.fitted) == ("image", "image", "uint8[8,8,1]", None)
-    assert spec.settings == {"raw_height": 8, "raw_width": 8, "channels": 1, "height": 8, "width": 8}
+    given = {"raw_height": 8, "raw_width": 8, "channels": 1, "height": 8, "width": 8}
+    assert spec.settings == {**given, "resize": "stretch", "background": 255, "pixels_at_most": 64_000_000}
 
 
 def test_prepared_rows_hold_every_feature_with_its_facts():
     rows = [raw_row(n, **image_columns(images(1, (8, 8, 1), n)[0], "front")) for n in range(3)]
     table = raw_table(TWO, *({**row, **image_columns(images(1, (9, 7, 3))[0], "back")} for row in rows))
 
-    prepared, partials = prepared_table(table["id"], table["label"], TWO, prepare(TWO, table))
+    _, clean = examine(table, 0, 1, TWO)
+
+    prepared, partials = prepared_table(clean["id"], clean["label"], TWO, prepare(TWO, clean))
 
     assert prepared.schema == prepared_schema(TWO)
     assert prepared["front_mean"][0].as_py() == np.float32(images(1, (8, 8, 1), 0).mean())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.data import resizing
-from pipeline.data.resizing import resampling_weights, resize
+from pipeline.data.resizing import crop_box, inner_size, resampling_weights, resize
 from tests.data.given import images
 
 
@@ -23,15 +23,13 @@ def test_resize_to_the_same_size_is_the_identity():
 def test_weights_of_every_target_pixel_add_up_to_one_exactly(source, target):
     weights = resampling_weights(source, target)
 
-    assert (weights.sum(axis=1) == 1).all()
+    assert (weights.sum(axis=1) == 2**15).all()
     assert (weights >= 0).all()
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
 def test_weights_are_the_triangle_filter_s_in_whole_units(source, target):
-    weights = resampling_weights(source, target) * 2**15
-
-    for i, found in enumerate(weights.astype(int).tolist()):
+    for i, found in enumerate(resampling_weights(source, target).tolist()):
         # The triangle's height over each source pixel, times what makes it whole: the weights are their shares.
         heights = [
             max(0, 2 * max(source, target) - abs((2 * i + 1) * source - (2 * j + 1) * target)) for j in range(source)
@@ -66,17 +64,17 @@ def test_resize_does_not_depend_on_the_batch(order, cut):
 
 def test_resizing_is_the_weighted_mean_of_rows_and_columns_rounded_half_up():
     pixels = images(3, (13, 11, 3))
-    rows, columns = resampling_weights(13, 8), resampling_weights(11, 15)
+    rows, columns = resampling_weights(13, 8) / 2**15, resampling_weights(11, 15) / 2**15
     exact = np.einsum("hi,nijc,wj->nhwc", rows, pixels.astype(float), columns)
 
     assert np.array_equal(resize(pixels, 8, 15), np.floor(exact + 0.5))
 
 
-@pytest.mark.parametrize("block_bytes", [1, 8 * 20 * 15 * 3, 8 * 20 * 15 * 3 * 2, 10**9])
-def test_how_many_images_are_resized_at_once_is_no_matter(monkeypatch, block_bytes):
+@pytest.mark.parametrize("values", [1, 13 * 5, 13 * 11 * 3, 13 * 11 * 3 * 2, 10**9])
+def test_how_many_images_are_resized_at_once_is_no_matter(monkeypatch, values):
     pixels = images(5, (13, 11, 3))
     together = resize(pixels, 20, 15)
-    monkeypatch.setattr(resizing, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(resizing, "_BLOCK_VALUES", values)
 
     assert np.array_equal(resize(pixels, 20, 15), together)
 
@@ -89,6 +87,48 @@ def test_an_image_of_which_one_side_fits_is_resized_along_the_other(size):
     assert found.dtype == np.uint8
 
 
-def test_weights_are_not_to_be_written_to():
-    with pytest.raises(ValueError, match="read-only"):
-        resampling_weights(3, 2)[0, 0] = 1
+SIDES = st.integers(1, 40)
+
+
+@given(SIDES, SIDES, SIDES, SIDES)
+def test_what_is_cropped_is_the_largest_centred_rectangle_of_the_target_s_aspect(height, width, tall, wide):
+    top, left, cut_height, cut_width = crop_box(height, width, tall, wide)
+
+    assert cut_height == height or cut_width == width
+    assert 1 <= cut_height <= height
+    assert 1 <= cut_width <= width
+    off = (
+        cut_height * wide - cut_width * tall
+    )  # 0 where the aspect is the target's; at most half a pixel of the cut side
+    assert abs(off) <= (wide if cut_width == width else tall) / 2 or min(cut_height, cut_width) == 1
+    assert 0 <= height - cut_height - 2 * top <= 1
+    assert 0 <= width - cut_width - 2 * left <= 1
+    pixels = images(1, (height, width, 1))
+    cut = pixels[:, top : top + cut_height, left : left + cut_width]
+    assert np.array_equal(resize(pixels, tall, wide, "crop"), resize(cut, tall, wide))
+
+
+@given(SIDES, SIDES, SIDES, SIDES, st.sampled_from([0, 9, 255]))
+def test_what_is_padded_is_whole_and_centred_on_the_background(height, width, tall, wide, level):
+    inner_height, inner_width = inner_size(height, width, tall, wide)
+
+    assert inner_height == tall or inner_width == wide
+    assert 1 <= inner_height <= tall
+    assert 1 <= inner_width <= wide
+    pixels = images(2, (height, width, 3))
+    found = resize(pixels, tall, wide, "pad", level)
+    if (height, width) == (tall, wide):
+        assert found is pixels
+    top, left = (tall - inner_height) // 2, (wide - inner_width) // 2
+    inside = np.s_[:, top : top + inner_height, left : left + inner_width]
+    assert np.array_equal(found[inside], resize(pixels, inner_height, inner_width))
+    around = np.ones(found.shape, np.bool_)
+    around[inside] = False
+    assert (found[around] == level).all()
+
+
+@pytest.mark.parametrize("rule", ["stretch", "crop", "pad"])
+def test_a_picture_of_the_target_s_aspect_is_resized_alike_by_every_rule(rule):
+    pixels = images(1, (20, 30, 3))
+
+    assert np.array_equal(resize(pixels, 8, 12, rule), resize(pixels, 8, 12))

@@ -27,6 +27,9 @@ def source_table(payloads: list[bytes], labels: list[int]) -> pa.Table:
         "image_height": np.ones(count, np.int32),
         "image_width": np.array([len(payload) for payload in payloads], np.int32),
         "image_channels": np.ones(count, np.int32),
+        "problem": pa.nulls(count, pa.string()),
+        "detail": pa.nulls(count, pa.string()),
+        "image_mode": pa.repeat("L", count),
         "image_encoding": pa.repeat("raw", count),
         "image": pa.array(payloads, pa.binary()),
     }
@@ -81,6 +84,30 @@ def test_shards_hold_the_same_however_the_source_cuts_its_tables(content, rows, 
     assert all(shard.num_rows <= rows for shard in whole)
     assert all(sum(map(len, shard["image"].to_pylist())) <= size_bytes or shard.num_rows == 1 for shard in whole)
     assert whole[0].schema == raw_schema(FEATURES)
+
+
+def test_a_source_that_delivers_no_problems_has_none():
+    table = source_table([b"x"], [0])
+
+    [shard] = raw_shards([table.drop_columns(["problem", "detail"])], FEATURES)
+
+    assert shard.equals(next(raw_shards([table], FEATURES)))
+
+
+def test_a_shard_holds_no_more_rows_than_are_bounded_when_they_are_decoded(monkeypatch):
+    monkeypatch.setattr(source_rows, "CLEAN_BYTES_PER_SHARD", 3 * 64)
+    table = source_table([bytes([n]) for n in range(8)], [0] * 8)
+
+    assert [shard.num_rows for shard in raw_shards([table], FEATURES)] == [3, 3, 2]
+
+
+def test_rows_without_a_label_and_rows_with_a_problem_are_named_as_others_are():
+    table = source_table([b"x", b"", b""], [0, 0, 0])
+    labels = table.set_column(0, "label", pa.array([None, None, None], pa.int32()))
+
+    ids = pa.concat_tables(raw_shards([labels], FEATURES))["id"].to_pylist()
+
+    assert len(set(ids)) == 3
 
 
 def test_what_no_feature_of_the_recipe_needs_is_left():

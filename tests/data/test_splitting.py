@@ -22,6 +22,7 @@ from pipeline.data.splitting import (
     assign,
     class_counts,
     counted,
+    is_validation_given,
     lost_test_rows,
     of_shares,
     require_test_rows,
@@ -30,6 +31,7 @@ from pipeline.data.splitting import (
 )
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
+from pipeline.records.manifest import Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.shards import finish_dataset, write_shard
 from tests.data.equal_rows import Row, rejected
@@ -114,6 +116,32 @@ def test_a_part_does_not_depend_on_the_order_of_rows(method, rows, data):
 @given(rows=numbers)
 def test_by_source_the_test_part_is_the_source_s_test_rows(rows):
     assert {row for row, part in parts_of(rows, SOURCE).items() if part == "test"} == {n for n in rows if n % 5 == 0}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(rows=numbers)
+def test_validation_rows_of_the_source_are_the_validation_part_where_its_parts_are_asked_for(method, rows):
+    params = METHODS[method]
+    source = [("test", "validation", "train")[min(number % 5, 2)] for number in rows]
+    labels, division = np.array([number % 3 for number in rows], np.int32), divided(params)
+    hashes = division.hashes(digests(rows))
+
+    given_, drawn = (assign(source, labels, hashes, params, division, is_validation_given=it) for it in (True, False))
+
+    if method == "source":
+        assert [PARTS[code] for code in given_] == source
+    else:
+        assert given_.tolist() == drawn.tolist()
+
+
+@pytest.mark.parametrize(
+    ("method", "parts", "is_given"),
+    [("source", {"validation": 3}, True), ("source", {"train": 3}, False), ("hash", {"validation": 3}, False)],
+)
+def test_validation_rows_are_given_where_kept_ones_are_and_the_recipe_asks_for_them(method, parts, is_given):
+    clean = Manifest(rows=3, files=(), columns={}, counts={"source_parts": parts})
+
+    assert is_validation_given(clean, METHODS[method]) == is_given
 
 
 @pytest.mark.parametrize("method", METHODS)

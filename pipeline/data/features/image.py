@@ -1,21 +1,26 @@
-"""Images: from payloads of raw, PNG or JPEG bytes to fixed-size uint8, `[height, width, channel]`.
+"""Images: from payloads of pictures of any size to fixed-size uint8, `[height, width, channel]`.
 
-Recipe: `data: {features: {image: {kind: image, settings: {raw_height: 28, raw_width: 28, channels: 1, height: 28,
-width: 28}}}}`.
+Recipe: `data: {features: {image: {kind: image, settings: {channels: 3, height: 64, width: 64, resize: crop}}}}`.
 
-A source delivers, for a feature `image`: its payload `image`, and `image_height`, `image_width`, `image_channels` and
-`image_encoding` (raw, png, jpeg), which the payload is held against. Two images are equal when their decoded pixels
-are, so a PNG equals the raw image it holds. Fitted are mean and standard deviation of each channel, in grey levels of
-0 to 255.
+A source delivers, for a feature `image`: its payload `image`, the bytes of a file or of a raw array, its
+`image_encoding` (raw, png, jpeg, webp, bmp, tiff, gif), and what the header says: `image_height`, `image_width`,
+`image_channels`, `image_mode` (as Pillow names it; 0 and null where it says nothing). Of raw arrays the sides count;
+of files they are for contracts, and the file itself is decoded, once, by the rules of `data/decoding.py`.
+
+Clean rows hold the picture resized. Its digest is that of its pixels before that, so a PNG has that of the raw image it
+holds, and another size of prepared images gives no other digest. Fitted are mean and standard deviation of each
+channel, in grey levels of 0 to 255.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from pipeline.data.picture_reasons import REASONS as REASONS
 from pipeline.recipe.settings import Settings as Base
 
 if TYPE_CHECKING:
@@ -23,29 +28,49 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from pipeline.data.decoding import Rules
+    from pipeline.data.feature_kinds import Examined
     from pipeline.data.grey_levels import ChannelSums
     from pipeline.records.feature import FeatureSpec
     from pipeline.storage.shards import Columns
 
-UNREADABLE = "unreadable"
-WRONG_SIZE = "wrong size"
-REASONS = (UNREADABLE, WRONG_SIZE)
+_SIDES = ("height", "width", "channels")
 
 
 class Settings(Base):
     """Its settings in the recipe."""
 
-    raw_height: int = Field(ge=1, le=4096, description="height that the source must deliver, pixels")
-    raw_width: int = Field(ge=1, le=4096, description="width that the source must deliver, pixels")
+    raw_height: int | None = Field(
+        default=None, ge=1, le=16_384, description="height that the source must deliver, pixels; null: any"
+    )
+    raw_width: int | None = Field(
+        default=None, ge=1, le=16_384, description="width that the source must deliver, pixels; null: any"
+    )
     channels: Literal[1, 3] = Field(description="1 grey, 3 colour")
     height: int = Field(ge=8, le=1024, description="height that every image is resized to, pixels")
     width: int = Field(ge=8, le=1024, description="width that every image is resized to, pixels")
+    resize: Literal["stretch", "crop", "pad"] = Field(
+        default="stretch", description="how another aspect fits: it is stretched, or its centre cut out, or padded"
+    )
+    background: int = Field(
+        default=255, ge=0, le=255, description="grey level behind transparent pixels, and around a padded image"
+    )
+    pixels_at_most: int = Field(
+        default=64_000_000, ge=1, le=178_956_970, description="pixels above which a picture is not decoded"
+    )
 
 
 def raw_columns(name: str) -> dict[str, str]:
     """Return the columns that a source delivers, with their Arrow types."""
-    sides = {f"{name}_{side}": "int32" for side in ("height", "width", "channels")}
-    return {**sides, f"{name}_encoding": "string", name: "binary"}
+    sides = {f"{name}_{side}": "int32" for side in _SIDES}
+    return {**sides, f"{name}_mode": "string", f"{name}_encoding": "string", name: "binary"}
+
+
+def clean_columns(spec: FeatureSpec) -> dict[str, pa.DataType]:
+    """Return the column of decoded and resized images: as prepared ones."""
+    from pipeline.storage.shards import arrow_type
+
+    return {spec.name: arrow_type(spec)}
 
 
 def facts(name: str) -> dict[str, str]:
@@ -69,9 +94,8 @@ def spec(name: str, settings: Settings) -> FeatureSpec:
 
 
 def working_bytes(spec: FeatureSpec) -> int:
-    """Return the bytes of an image as delivered or as prepared, whichever is larger."""
-    height, width, channels = _raw_shape(spec)
-    return max(height * width * channels, spec.size_bytes)
+    """Return the bytes of a prepared image."""
+    return spec.size_bytes
 
 
 def raw_digests(spec: FeatureSpec, rows: pa.Table) -> list[str]:
@@ -79,47 +103,50 @@ def raw_digests(spec: FeatureSpec, rows: pa.Table) -> list[str]:
     from pipeline.data.decoding import shape_digest
     from pipeline.data.payloads import payload_views
 
-    sides = (rows[f"{spec.name}_{side}"].fill_null(0).to_pylist() for side in ("height", "width", "channels"))
+    sides = (rows[f"{spec.name}_{side}"].fill_null(0).to_pylist() for side in _SIDES)
     return list(map(shape_digest, *sides, payload_views(rows[spec.name])))
 
 
-def examine(spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> tuple[npt.NDArray[np.object_], list[str]]:
-    """Return why each image is unusable (one of REASONS, or None), and the digest of its pixels, `[row]`."""
+def examine(spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> Examined:
+    """Return why each image is unusable, the digest of its pixels, and its pixels resized."""
     import numpy as np
 
-    from pipeline.data.decoding import ENCODINGS, decode_picture, shape_digest
+    from pipeline.data import decoding
+    from pipeline.data.feature_kinds import Examined
     from pipeline.data.payloads import payload_views
+    from pipeline.storage.shards import column_of
 
-    expected = _raw_shape(spec)
-    reasons = np.full(rows.num_rows, None, np.object_)
-    of_pixels = list(digests)
-    sides = [rows[f"{spec.name}_{side}"].fill_null(0).to_numpy() for side in ("height", "width", "channels")]
-    shapes = np.stack(sides, axis=1).astype(np.int64)
+    rules = _rules(spec)
+    reasons, details = np.full((2, rows.num_rows), None, np.object_)
+    held = list(digests)
+    resized = np.zeros((rows.num_rows, *spec.shape), np.uint8)
     views = payload_views(rows[spec.name])
-    sizes = np.fromiter((len(view) for view in views), np.int64, len(views))
-    encodings = np.asarray(rows[f"{spec.name}_encoding"].to_pylist(), np.object_)
-    # Python's integers: the product of three declared sides may exceed 64 bits.
-    declared = np.prod(shapes.astype(np.object_), axis=1, initial=1)
-    is_raw = encodings == "raw"
-    reasons[(is_raw & (sizes != declared)) | (sizes == 0) | ~np.isin(encodings, ENCODINGS)] = UNREADABLE
-    is_wrong_size = (shapes != np.asarray(expected)).any(axis=1)
-    reasons[(reasons == None) & is_wrong_size] = WRONG_SIZE  # noqa: E711 - element by element
-    for row in np.flatnonzero((reasons == None) & ~is_raw):  # noqa: E711
-        pixels = decode_picture(views[row], encodings[row], expected)
-        if pixels is None:
-            reasons[row] = UNREADABLE
+    encodings = rows[f"{spec.name}_encoding"].to_pylist()
+    shapes = list(zip(*(rows[f"{spec.name}_{side}"].fill_null(0).to_pylist() for side in _SIDES), strict=True))
+    alike: dict[tuple[int, int], list[tuple[int, npt.NDArray[np.uint8]]]] = defaultdict(list)
+    for row, view in enumerate(views):
+        is_raw = encodings[row] == "raw"
+        found = decoding.of_raw(view, shapes[row], rules) if is_raw else decoding.decode(view, encodings[row], rules)
+        if isinstance(found, decoding.Refused):
+            reasons[row], details[row] = found
+            continue
+        if not is_raw or found.shape != shapes[row]:
+            height, width, channels = found.shape
+            held[row] = decoding.shape_digest(height, width, channels, np.ascontiguousarray(found).data)
+        if is_raw:
+            alike[found.shape[0], found.shape[1]].append((row, found))  # views: they are resized together
         else:
-            of_pixels[row] = shape_digest(*expected, pixels.tobytes())
-    return reasons, of_pixels
+            resized[row] = _resized(spec, found[None])[0]
+    for together in alike.values():
+        resized[[row for row, _ in together]] = _resized(spec, np.stack([pixels for _, pixels in together]))
+    return Examined(reasons, details, held, {spec.name: column_of(resized, spec)})
 
 
 def prepare(spec: FeatureSpec, rows: pa.Table) -> npt.NDArray[np.uint8]:
-    """Return the decoded and resized images of clean rows, `[row, height, width, channel] uint8`."""
-    from pipeline.data.decoding import decode_payloads
-    from pipeline.data.resizing import resize
+    """Return the images of clean rows, `[row, height, width, channel] uint8`: as they are."""
+    from pipeline.storage.shards import array_of
 
-    pixels = decode_payloads(rows[spec.name], rows[f"{spec.name}_encoding"], _raw_shape(spec))
-    return resize(pixels, *spec.shape[:2])
+    return array_of(rows[spec.name], spec)
 
 
 def describe(spec: FeatureSpec, values: npt.NDArray[np.uint8]) -> tuple[Columns, ChannelSums]:
@@ -136,6 +163,21 @@ def fit(spec: FeatureSpec, partials: Sequence[ChannelSums]) -> dict[str, Any]:  
     return {"mean": mean, "std": std}
 
 
-def _raw_shape(spec: FeatureSpec) -> tuple[int, int, int]:
+def _rules(spec: FeatureSpec) -> Rules:
+    from pipeline.data.decoding import Rules
+
     settings = spec.settings
-    return settings["raw_height"], settings["raw_width"], settings["channels"]
+    return Rules(
+        settings["channels"],
+        settings["background"],
+        settings["pixels_at_most"],
+        settings["raw_height"],
+        settings["raw_width"],
+    )
+
+
+def _resized(spec: FeatureSpec, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    from pipeline.data.resizing import resize
+
+    height, width, _ = spec.shape
+    return resize(pixels, height, width, spec.settings["resize"], spec.settings["background"])

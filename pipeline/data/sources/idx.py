@@ -85,9 +85,12 @@ class Settings(Base):
     """It has no settings."""
 
 
-def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - as every source is opened
-    """Find and check the files of an idx folder; their rows are read when the tables are iterated."""
-    from pipeline.data.source_rows import Source
+def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:  # noqa: ARG001 - as all are
+    """Find and check the files of an idx folder; their rows are read when the tables are iterated.
+
+    Its labels are numbers: they are delivered as they are.
+    """
+    from pipeline.data.source_rows import NothingThere, Source
 
     pairs = [
         (part, images, labels)
@@ -96,7 +99,7 @@ def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - a
         if images is not None and labels is not None
     ]
     if not any(part == "train" for part, _, _ in pairs):
-        raise DataError(
+        raise NothingThere(
             f"{folder}: no training files{_what_else(folder)}; expected the idx files train-images-idx3-ubyte and "
             "train-labels-idx1-ubyte, plain or .gz"
         )
@@ -105,6 +108,12 @@ def open_source(settings: Settings, folder: Path) -> Source:  # noqa: ARG001 - a
         tables=(table for part, images, labels in pairs for table in _tables(part, images, labels)),
         test_rows=sum(images.items for part, images, _ in pairs if part == "test"),
     )
+
+
+def recognise(path: Path) -> dict[str, object] | None:
+    """Return the settings with which it reads a folder, None if there is no file of training images in it."""
+    names = [f"train-images-idx{n}{dot}ubyte{gz}" for n in (3, 4) for dot in "-." for gz in ("", ".gz")]
+    return {} if any((path / name).is_file() for name in names) else None
 
 
 def _what_else(folder: Path) -> str:
@@ -116,7 +125,7 @@ def _what_else(folder: Path) -> str:
     if not endings:
         return ""
     [(ending, _)] = endings.most_common(1)
-    return f", but {ending:.20} files, which cannot be read yet"
+    return f", but {ending:.20} files"
 
 
 def open_idx(path: Path, dimensions: tuple[int, ...]) -> IdxFile:
@@ -212,7 +221,10 @@ def _tables(part: str, images: IdxFile, labels: IdxFile) -> Iterator[pa.Table]:
             "row": np.arange(row, row + count),
             "image_height": np.full(count, height, np.int32),
             "image_width": np.full(count, width, np.int32),
+            "problem": pa.nulls(count, pa.string()),
+            "detail": pa.nulls(count, pa.string()),
             "image_channels": np.full(count, channels, np.int32),
+            "image_mode": pa.repeat("L" if channels == 1 else "RGB", count),
             "image_encoding": pa.repeat("raw", count),
             "image": pa.Array.from_buffers(
                 pa.binary(), count, [None, pa.py_buffer(offsets), pa.py_buffer(pixels)], null_count=0

@@ -23,7 +23,8 @@ def prepare(spec: FeatureSpec, raw: Any) -> Any:
     from pipeline.models.resizing import resize
 
     height, width, _ = spec.shape
-    return resize(raw, height, width, spec.name)
+    settings = spec.settings  # a model of before these settings has neither
+    return resize(raw, height, width, spec.name, settings.get("resize", "stretch"), settings.get("background", 255))
 
 
 def layers(spec: FeatureSpec, prepared: Any) -> Any:

@@ -25,7 +25,7 @@ LABELS = np.arange(7, dtype=np.uint8)
 
 
 def read(folder: Path) -> pa.Table:
-    return pa.concat_tables(open_source(IDX, folder).tables)
+    return pa.concat_tables(open_source(IDX, folder, ()).tables)
 
 
 def pixels(table: pa.Table, shape: tuple[int, int, int]) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_images_and_labels_come_back_as_they_were_written(write_idx, gz):
     write_idx(IMAGES, LABELS, gz=gz)
     folder = write_idx(IMAGES[:3], LABELS[:3], "t10k", gz=gz)
 
-    assert open_source(IDX, folder).rows == 10
+    assert open_source(IDX, folder, ()).rows == 10
     table = read(folder)
 
     assert table["part"].to_pylist() == ["train"] * 7 + ["test"] * 3
@@ -177,9 +177,9 @@ def test_missing_partner_missing_training_files_and_double_files_are_named(write
 
 def test_a_missing_folder_is_a_storage_error_and_an_unknown_format_a_usage_error(tmp_path):
     with pytest.raises(StorageError, match="does not exist"):
-        open_source(IDX, tmp_path / "nowhere")
+        open_source(IDX, tmp_path / "nowhere", ())
     with pytest.raises(UsageError, match="did you mean 'idx'"):
-        open_source(Choice(name="idxx"), tmp_path)
+        open_source(Choice(name="idxx"), tmp_path, ())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

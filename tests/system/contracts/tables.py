@@ -39,9 +39,12 @@ def raw_columns(rows: int = ROWS) -> dict[str, list[Any]]:
         "source": ["train-images-idx3-ubyte.gz"] * rows,
         "row": list(range(rows)),
         "content_digest": [hashlib.sha256(payload).hexdigest() for payload in payloads],
+        "problem": [None] * rows,
+        "detail": [None] * rows,
         "image_height": [28] * rows,
         "image_width": [28] * rows,
         "image_channels": [1] * rows,
+        "image_mode": ["L"] * rows,
         "image_encoding": ["raw"] * rows,
         "image": payloads,
     }

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.feature_kinds import raw_schema, source_schema, specs
-from pipeline.data.features.image import UNREADABLE, WRONG_SIZE
+from pipeline.data.picture_reasons import NOT_A_PICTURE, TRUNCATED, WRONG_SIZE
 from pipeline.data.source_rows import raw_shards
 from pipeline.recipe.slots import Feature
 from pipeline.records.contract_result import ContractResult
@@ -50,6 +50,7 @@ def row(pixels: np.ndarray, label: int, part: str = "train", encoding: str = "ra
         "image_height": height,
         "image_width": width,
         "image_channels": 1,
+        "image_mode": "L",
         "image_encoding": encoding,
         "image": payload,
     }
@@ -69,10 +70,10 @@ def rows_with_faults() -> tuple[list[Row], Counter[str]]:
     damaged_jpeg = row(picture(9002), 0, encoding="jpeg")
     damaged_jpeg["image"] = b"\xff\xd8" + damaged_jpeg["image"][300:]
     faults: list[tuple[str, Row]] = [
-        (UNREADABLE, damaged_png),
-        (UNREADABLE, damaged_jpeg),
-        (UNREADABLE, {**row(picture(9003), 0), "image": b"short"}),
-        (UNREADABLE, {**row(picture(9004), 0), "image_encoding": "webp"}),
+        (TRUNCATED, damaged_png),
+        (NOT_A_PICTURE, damaged_jpeg),
+        (TRUNCATED, {**row(picture(9003), 0), "image": b"short"}),
+        (NOT_A_PICTURE, {**row(picture(9004), 0), "image_encoding": "webp"}),
         (WRONG_SIZE, row(picture(9005, SIDE + 1), 0)),
         (WRONG_SIZE, row(picture(9006, SIDE - 1), 0, encoding="png")),
         (UNKNOWN_LABEL, row(picture(9007), 3)),

@@ -15,22 +15,31 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+PARTS = ("train", "train", "validation", "test")
+RANKS = {"test": 0, "validation": 1, "train": 2}
+
+
 def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> dict[Row, str]:
     facts = [
         {
             "shard": row.number // 100,
             "position": row.number % 100,
             "reason": None,
+            "column": None,
+            "detail": None,
             "content": row.content,
-            "held": None,
             "label": row.label,
-            "is_training": row.part != "test",
+            "rank": RANKS[row.part] if row.label is not None else 3,
             "source": f"{row.part}-images",
             "row": row.number,
         }
         for row in rows
     ]
-    found = compared(spark.createDataFrame(pa.Table.from_pylist(facts, FACTS_SCHEMA)), is_test_given=is_test_given)
+    found = compared(
+        spark.createDataFrame(pa.Table.from_pylist(facts, FACTS_SCHEMA)),
+        classes=["a", "b"],
+        is_test_given=is_test_given,
+    )
     at = {(row.number // 100, row.number % 100): row for row in rows}
     return {at[line["shard"], line["position"]]: line["reason"] for line in found.toArrow().to_pylist()}
 
@@ -39,7 +48,7 @@ def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> di
 def test_spark_finds_what_the_rule_says_of_any_equal_rows(spark: SparkSession, is_test_given: bool) -> None:
     draw = random.Random(13)
     rows = [
-        Row(f"content {draw.randrange(250)}", draw.randrange(2), draw.choice(["train", "train", "test"]), number)
+        Row(f"content {draw.randrange(250)}", draw.choice([0, 1, None]), draw.choice(PARTS), number)
         for number in range(600)
     ]
 
@@ -65,3 +74,35 @@ def test_test_rows_that_contradict_each_other_all_go_and_so_does_what_equals_the
     rows = [Row("content", 0, "test", 0), Row("content", 1, "test", 1), Row("content", 1, "train", 2)]
 
     assert found_by(spark, rows, is_test_given=True) == dict.fromkeys(rows, CONFLICT)
+
+
+def test_the_detail_names_the_row_that_is_kept_or_the_labels_that_contradict_each_other(spark: SparkSession) -> None:
+    rows = [Row("one", 0, "train", 0), Row("one", 0, "test", 1), Row("two", 1, "train", 2), Row("two", 0, "train", 3)]
+    facts = [
+        {
+            **dict.fromkeys(FACTS_SCHEMA.names),
+            "shard": 0,
+            "position": row.number,
+            "content": row.content,
+            "label": row.label,
+            "rank": RANKS[row.part],
+            "source": f"{row.part}.zip",
+            "row": row.number,
+        }
+        for row in rows
+    ]
+    found = compared(
+        spark.createDataFrame(pa.Table.from_pylist(facts, FACTS_SCHEMA)), classes=["cat", "dog"], is_test_given=False
+    )
+
+    told = {line["position"]: line["detail"] for line in found.toArrow().to_pylist()}
+    assert told == {0: "of test.zip row 1", **dict.fromkeys([2, 3], "equal rows are labelled cat, dog")}
+
+
+def test_a_row_that_has_a_reason_already_equals_nothing(spark: SparkSession) -> None:
+    facts = {**dict.fromkeys(FACTS_SCHEMA.names), "shard": 0, "label": 7, "rank": 2, "source": "file", "row": 0}
+    rows = [{**facts, "position": 0, "reason": "empty"}, {**facts, "position": 1, "reason": "empty"}]
+
+    frame = spark.createDataFrame(pa.Table.from_pylist(rows, FACTS_SCHEMA))
+
+    assert compared(frame, classes=["cat"], is_test_given=False).toArrow().num_rows == 0

@@ -104,7 +104,7 @@ def test_a_class_that_loses_all_its_rows_is_named_and_nothing_is_written(tmp_pat
     rows = [row(picture(n), n % 2) for n in range(20)] + [{**row(picture(50), 2), "image": b"?"}]
     root = make_root(tmp_path / "project", rows, 10)
 
-    with pytest.raises(DataError, match=r"class 'striped' \(label 2\) has no rows left of 21 \(1 unreadable\)"):
+    with pytest.raises(DataError, match=r"class 'striped' \(label 2\) has no rows left of 21 \(1 truncated\)"):
         run_here(root, "clean")
 
     assert sorted(path.name for path in (root / "data").iterdir()) == ["raw"]

@@ -11,18 +11,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.data.resizing import resize as resize_in_spark
-from pipeline.models.resizing import SIDE_LIMIT, resize
+from pipeline.models.resizing import SIDE_LIMIT, Rule, resize
 
 SIDES = st.one_of(st.integers(1, 64), st.integers(65, 500), st.sampled_from([1, 2, 3, 1024, SIDE_LIMIT]))
 TARGETS = st.one_of(st.integers(8, 64), st.sampled_from([8, 28, 224, 1024]))
 
 
-def resized(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+def resized(
+    pixels: npt.NDArray[np.uint8], height: int, width: int, rule: Rule = "stretch", background: int = 255
+) -> npt.NDArray[np.uint8]:
     """Resize as a served model does: in a graph that knows neither the number nor the size of the images."""
     import tensorflow as tf
 
     taken = tf.TensorSpec([None, None, None, pixels.shape[-1]], tf.uint8)
-    graph = tf.function(lambda given: resize(given, height, width, "image"), input_signature=[taken], autograph=False)
+    graph = tf.function(
+        lambda given: resize(given, height, width, "image", rule, background), input_signature=[taken], autograph=False
+    )
     answer: npt.NDArray[np.uint8] = graph(pixels).numpy()
     return answer
 
@@ -43,19 +47,24 @@ def noise(shape: tuple[int, ...], content: str, seed: int) -> npt.NDArray[np.uin
     channels=st.sampled_from([1, 3]),
     content=st.sampled_from(["noise", "black", "white", "bright"]),
     seed=st.integers(0, 99),
+    rule=st.sampled_from(["stretch", "crop", "pad"]),
 )
-@example(source=(1, 1), target=(28, 28), rows=2, channels=3, content="noise", seed=0)
-@example(source=(1, 500), target=(64, 8), rows=1, channels=1, content="noise", seed=0)
-@example(source=(SIDE_LIMIT, 1), target=(8, 1024), rows=1, channels=1, content="noise", seed=1)
-@example(source=(28, 28), target=(28, 28), rows=3, channels=1, content="noise", seed=0)
-@example(source=(28, 29), target=(28, 28), rows=3, channels=3, content="noise", seed=1)
-@example(source=(90, 260), target=(28, 28), rows=1, channels=1, content="noise", seed=0)  # weights that floats round
+@example(source=(1, 1), target=(28, 28), rows=2, channels=3, content="noise", seed=0, rule="pad")
+@example(source=(1, 500), target=(64, 8), rows=1, channels=1, content="noise", seed=0, rule="crop")
+@example(source=(SIDE_LIMIT, 1), target=(8, 1024), rows=1, channels=1, content="noise", seed=1, rule="stretch")
+@example(source=(5000, 3), target=(8, 64), rows=1, channels=1, content="noise", seed=3, rule="pad")
+@example(source=(3, 5000), target=(64, 8), rows=1, channels=3, content="noise", seed=3, rule="crop")
+@example(source=(28, 28), target=(28, 28), rows=3, channels=1, content="noise", seed=0, rule="pad")
+@example(source=(28, 29), target=(28, 28), rows=3, channels=3, content="noise", seed=1, rule="crop")
+@example(source=(90, 260), target=(28, 28), rows=1, channels=1, content="noise", seed=0, rule="stretch")
 def test_every_pixel_is_the_same_as_the_data_phase_makes_it(
-    source: tuple[int, int], target: tuple[int, int], rows: int, channels: int, content: str, seed: int
+    source: tuple[int, int], target: tuple[int, int], rows: int, channels: int, content: str, seed: int, rule: Rule
 ) -> None:
     pixels = noise((rows, *source, channels), content, seed)
 
-    np.testing.assert_array_equal(resized(pixels, *target), resize_in_spark(pixels, *target))
+    background = seed % 256
+    found, expected = (each(pixels, *target, rule, background) for each in (resized, resize_in_spark))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("sides", [(0, 8), (8, 0), (0, 0), (SIDE_LIMIT + 1, 8), (8, SIDE_LIMIT + 1)])

@@ -133,7 +133,7 @@ def test_one_core_and_all_give_the_same_answers(tmp_path: Path) -> None:
 
 def test_images_without_a_pixel_are_refused(export_of_one: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"does not answer: .*image: images have from 1 to 4096 pixels a side, not\] \[0 5"
+        DataError, match=r"does not answer: .*image: images have from 1 to 16384 pixels a side, not\] \[0 5"
     ):
         ask(export_of_one, {"image": noise(2, 0, 5)}, tmp_path / "scratch")
 

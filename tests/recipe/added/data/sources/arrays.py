@@ -24,7 +24,7 @@ class Settings(Base):
     test_rows: int = Field(default=360, ge=1, description="rows of the test part, at the end")
 
 
-def open_source(settings: Settings, folder: Path) -> Source:
+def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
     """Open the two files."""
     import numpy as np
 
@@ -48,6 +48,7 @@ def _tables(images, labels, test_rows: int) -> Iterator[pa.Table]:
             "image_height": pa.repeat(height, count),
             "image_width": pa.repeat(width, count),
             "image_channels": pa.repeat(1, count),
+            "image_mode": pa.repeat("L", count),
             "image_encoding": pa.repeat("raw", count),
             "image": pa.array([image.tobytes() for image in images], pa.binary()),
         }

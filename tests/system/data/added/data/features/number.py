@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from pipeline.data.feature_kinds import Examined
     from pipeline.records.feature import FeatureSpec
     from pipeline.storage.shards import Columns
 
@@ -34,6 +35,12 @@ class Settings(Base):
 
 def raw_columns(name: str) -> dict[str, str]:
     return {name: "float64"}
+
+
+def clean_columns(spec: FeatureSpec) -> dict[str, pa.DataType]:
+    import pyarrow as pa
+
+    return {spec.name: pa.float64()}
 
 
 def facts(name: str) -> dict[str, str]:
@@ -60,13 +67,16 @@ def raw_digests(spec: FeatureSpec, rows: pa.Table) -> list[str]:
     return [hashlib.sha256(repr(value).encode()).hexdigest() for value in rows[spec.name].to_pylist()]
 
 
-def examine(spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> tuple[npt.NDArray[Any], Sequence[str]]:
+def examine(spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> Examined:
     import numpy as np
+
+    from pipeline.data.feature_kinds import Examined
 
     values = rows[spec.name].to_numpy()  # a null is NaN
     is_in_range = (values >= spec.settings["lowest"]) & (values <= spec.settings["highest"])
     reasons = np.where(np.isnan(values), MISSING, np.where(is_in_range, None, OUT_OF_RANGE))
-    return reasons, digests
+    details = np.asarray([f"it is {value}" for value in values.tolist()], np.object_)
+    return Examined(reasons, details, digests, {spec.name: values})
 
 
 def prepare(spec: FeatureSpec, rows: pa.Table) -> npt.NDArray[np.float32]:

@@ -22,7 +22,7 @@ class Settings(Base):
     """It has no settings."""
 
 
-def open_source(settings: Settings, folder: Path) -> Source:
+def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
     from pipeline.data.source_rows import Source
 
     with (folder / "rows.csv").open(newline="") as file:
@@ -40,6 +40,7 @@ def _tables(lines: list[dict[str, str]]) -> Iterator[pa.Table]:
         {
             "weight": pa.array([float(line["weight"]) if line["weight"] else None for line in lines], pa.float64()),
             "image": pa.array([image.tobytes() for image in images], pa.binary()),
+            "image_mode": pa.repeat("L", count),
             "image_encoding": pa.repeat("raw", count),
             "image_height": pa.repeat(SIDE, count),
             "image_width": pa.repeat(SIDE, count),

@@ -1,0 +1,38 @@
+"""Why what a source found cannot be used, in the words that rows, counts and quarantine have: a closed list."""
+
+from __future__ import annotations
+
+# Of any file.
+EMPTY = "empty file"
+NOT_A_PICTURE = "not a picture"
+FILE_TOO_LARGE = "file too large"
+UNREADABLE = "cannot be read"
+CHANGED = "changed while it was read"
+# Of what stands in a folder.
+NOT_A_FILE = "neither file nor folder"
+LINK_OUT = "link out of the folder"
+LINK_TO_FOLDER = "link to a folder"
+BROKEN_LINK = "link that leads nowhere"
+# Of a member of an archive, and of what lies beside one.
+NOT_AN_ARCHIVE = "beside the archives"
+NAME_LEADS_OUT = "name leads out"
+LINK_IN_ARCHIVE = "link in an archive"
+ENCRYPTED = "encrypted"
+TWICE_IN_ARCHIVE = "name is twice in the archive"
+NESTED = "archive inside an archive"
+SWELLS = "unpacks to too much"
+OVERLAPS = "shares bytes with another member"
+DAMAGED_MEMBER = "damaged in the archive"
+OUTSIDE = "outside the folder that is read"
+# Of an annotation.
+NOT_THERE = "annotated file is not there"
+NAMED_TWICE = "annotated twice"
+NO_BOX = "annotated without a box"
+SEVERAL_LABELS = "several labels"
+BAD_ANNOTATION = "annotation cannot be understood"
+
+PROBLEMS = (
+    EMPTY, NOT_A_PICTURE, FILE_TOO_LARGE, UNREADABLE, CHANGED, NOT_A_FILE, LINK_OUT, LINK_TO_FOLDER, BROKEN_LINK,
+    NOT_AN_ARCHIVE, NAME_LEADS_OUT, LINK_IN_ARCHIVE, ENCRYPTED, TWICE_IN_ARCHIVE, NESTED, SWELLS, OVERLAPS,
+    DAMAGED_MEMBER, OUTSIDE, NOT_THERE, NAMED_TWICE, NO_BOX, SEVERAL_LABELS, BAD_ANNOTATION,
+)  # fmt: skip

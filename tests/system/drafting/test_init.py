@@ -1,0 +1,134 @@
+"""`ratchet init` on real data: what it drafts runs at once, and says what it found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from pipeline.cli import command_line
+from pipeline.recipe.configs import CONFIGS, recipe_layers
+from tests.system.conftest import RunHere
+from tests.system.project import copy_checkout, write_digits
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+STAGES = ("resolve", "ingest", "check_raw", "clean", "split", "normalize", "augment", "check_prepared")
+Init = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("init") / "project"
+    folder.mkdir()
+    copy_checkout(folder)
+    return folder
+
+
+@pytest.fixture
+def init(root: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Init:
+    """Give the command in the project's folder; return the lines that it says."""
+    monkeypatch.setattr(type(spark), "stop", lambda session: None)
+    monkeypatch.chdir(root)
+
+    def give(*arguments: str) -> list[str]:
+        code = command_line.main(("init", *arguments))
+        captured = capsys.readouterr()
+        assert code == 0, captured.err
+        return captured.out.splitlines()
+
+    return give
+
+
+def run(root: Path, run_here: RunHere, name: str) -> list[str]:
+    """Run the data stages and both contracts with a drafted config, as a run's workspace has it; undo that."""
+    params = root / "params.yaml"
+    shipped = params.read_bytes()
+    try:
+        values = recipe_layers(root, f"{CONFIGS}/{name}.yaml").values
+        params.write_text(yaml.safe_dump(values, sort_keys=False))
+        return run_here(root, *STAGES)
+    finally:
+        params.write_bytes(shipped)
+
+
+def config(root: Path, name: str) -> Any:
+    return yaml.safe_load((root / CONFIGS / f"{name}.yaml").read_text())["recipe"]
+
+
+def test_an_idx_folder_becomes_a_config_that_runs_at_once_and_the_same_each_time(
+    root: Path, init: Init, run_here: RunHere
+) -> None:
+    write_digits(root / "digits")
+    said = init("digits")
+    assert len(said) <= 15
+    assert said[0] == "digits: 1 797 rows, read as idx: 1 437 train, 360 test"
+    assert said[1].startswith("10 classes (rows): 0 (178), 1 (182)")
+    assert said[-1].endswith("then: ratchet run --config configs/digits.yaml")
+    assert "unsure: the source has numbers and no names: name the classes in data.classes" in said
+    recipe = config(root, "digits")
+    assert recipe["data"]["classes"] == [str(number) for number in range(10)]
+    assert recipe["augment"]["steps"][0]["settings"]["flip"] == 0
+    assert recipe["split"]["method"] == "source"
+    assert not (root / ".ratchet" / "init").exists()
+
+    assert "expectations hold for 1 797 rows" in run(root, run_here, "digits")[2]
+
+    init("digits", "--name", "again")
+    for file in (f"{CONFIGS}/NAME.yaml", "data_contracts/NAME/raw.yaml", "data_contracts/NAME/prepared.yaml"):
+        again = (root / file.replace("NAME", "again")).read_text()
+        assert again.replace("path: digits", "").replace("again", "digits") == (
+            (root / file.replace("NAME", "digits")).read_text().replace("path: digits", "").replace("again", "digits")
+        )
+
+
+def picture(seed: int, height: int, width: int, mode: str) -> Image.Image:
+    generator = np.random.default_rng(seed)
+    pixels = generator.integers(0, 200, (height, width, 3), np.uint8)
+    pixels[: height // 2] += np.uint8(seed % 50)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_at_once(
+    root: Path, init: Init, run_here: RunHere
+) -> None:
+    folder = root / "my leaves"
+    for number in range(240):
+        name = ("oak", "1e5", "no")[number % 3]
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        height, width = 20 + number % 17, 20 + number % 13
+        mode, ending = (("L", "png"), ("RGB", "jpg"), ("RGB", "png"), ("P", "gif"))[number % 4]
+        picture(number, height, width, mode).save(folder / name / f"{number}.{ending}")
+    (folder / "oak" / "empty.png").write_bytes(b"")
+    (folder / "oak" / "copy.png").write_bytes((folder / "oak" / "0.png").read_bytes())
+    (folder / "no" / "broken.jpg").write_bytes((folder / "1e5" / "1.jpg").read_bytes()[:200])
+    os.mkfifo(folder / "oak" / "pipe.png")
+
+    said = init("my leaves")
+
+    assert len(said) <= 15
+    assert said[0].startswith("my leaves: 244 rows, read as image_folder: 244 train")
+    recipe = config(root, "my_leaves")
+    assert recipe["data"]["classes"] == ["1e5", "no", "oak"]
+    settings = recipe["data"]["features"]["image"]["settings"]
+    assert (settings["channels"], settings["raw_height"]) == (3, None)
+    assert recipe["split"]["method"] == "stratified"
+    assert "unsure: 2 rows cannot be used: 1 empty, 1 neither file nor folder" in said
+    run(root, run_here, "my_leaves")
+
+
+def test_a_folder_with_one_class_is_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "oaks" / "oak").mkdir(parents=True)
+    picture(1, 20, 20, "L").save(root / "oaks" / "oak" / "1.png")
+    monkeypatch.chdir(root)
+    assert command_line.main(("init", "oaks")) == 65
+    assert "oaks: holds one class, 'oak'; a classification needs two" in capsys.readouterr().err
