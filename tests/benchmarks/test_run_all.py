@@ -50,6 +50,7 @@ def test_each_benchmark_of_the_project_is_one_of_them() -> None:
         "memory",
         "no_op_run",
         "photograph",
+        "pictures",
         "reading",
         "spark_stages",
         "training_throughput",
