@@ -175,7 +175,7 @@ def as_pandas_udf(session: SparkSession, raw: Path, out: Path) -> None:
 
     decode_udf = pandas_udf(decode, "binary")
     describe_udf = pandas_udf(describe, "mean float, std float")
-    rows = session.read.parquet(str(raw)).select("id", "label", decode_udf("image").alias("image"))
+    rows = session.read.parquet(str(raw / "*.parquet")).select("id", "label", decode_udf("image").alias("image"))
     rows = rows.withColumn("facts", describe_udf("image"))
     rows.select("id", "label", "image", col("facts.mean"), col("facts.std")).write.option(
         "compression", "none"

@@ -50,8 +50,8 @@ def ray_way(cores: int) -> Callable[[str, str], None]:
         return {"id": batch["id"], "label": batch["label"], "image": images}
 
     def run(source: str, target: str) -> None:
-        rows = ray.data.read_parquet(source, columns=["id", "label", "image"])
-        rows.map_batches(prepared).write_parquet(target, arrow_parquet_args={"compression": "none"})
+        rows = ray.data.read_parquet(source).select_columns(["id", "label", "image"])
+        rows.map_batches(prepared).write_parquet(target, compression="none")
 
     return run
 
