@@ -20,6 +20,20 @@ def input_shapes(recipe: Recipe) -> dict[str, Shape]:
     return shapes
 
 
+def require_one_image(architecture: str, shapes: dict[str, Shape]) -> None:
+    """Raise UsageError, without its key, unless exactly one feature is an image."""
+    images = [name for name, shape in shapes.items() if len(shape) == 3]
+    if len(images) != 1:
+        found = f"there are {len(images)}: {', '.join(images)}" if images else f"there is none in {', '.join(shapes)}"
+        raise UsageError(f"{architecture} convolves exactly one image, but of data.features {found}; mlp takes any")
+
+
+def the_image(shapes: dict[str, Shape]) -> str:
+    """Return the name of the one feature that is an image: `[height, width, channel]`."""
+    [image] = [name for name, shape in shapes.items() if len(shape) == 3]
+    return image
+
+
 def output_units(recipe: Recipe) -> int:
     """Return how many numbers the last layer has to give for a row."""
     task = importlib.import_module(f"pipeline.models.outputs.{recipe.task.name}")

@@ -45,10 +45,12 @@ def test_the_worst_outcome_decides_the_exit_code(codes: list[int], expected: int
 def test_each_benchmark_of_the_project_is_one_of_them() -> None:
     assert [path.stem for path in run_all.benchmarks_in(ROOT / "benchmarks")] == [
         "airflow",
+        "baselines",
         "contracts",
         "memory",
         "no_op_run",
         "photograph",
+        "pictures",
         "reading",
         "spark_stages",
         "training_throughput",

@@ -88,6 +88,17 @@ def test_workers_that_cut_the_tree_in_its_branches_give_the_same_bytes(
     assert one == three == two
 
 
+def test_a_residual_network_learns_on_two_ranks_and_one_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"model": {"name": "resnet", "settings": {"width": 4, "blocks": [1, 1]}}, "train": {"epochs": 3}}
+    one, two = (
+        run_stage(make_root(tmp_path / str(workers), **changes), monkeypatch, workers=workers) for workers in (1, 2)
+    )
+    assert tree(one) == tree(two)
+    assert history_of(tmp_path / "2")[-1].validation["accuracy"] > 0.95
+
+
 def test_a_training_that_need_not_be_exact_learns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATCHET_HOROVOD__THREADS_PER_WORKER", "2")
     root = make_root(tmp_path / "fast", train={"exact": False, "epochs": 3})

@@ -10,8 +10,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.errors import UsageError
-from pipeline.recipe.model_inputs import Shape, input_shapes, output_units, require_buildable
+from pipeline.recipe.model_inputs import (
+    Shape,
+    input_shapes,
+    output_units,
+    require_buildable,
+    require_one_image,
+    the_image,
+)
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
@@ -31,16 +37,13 @@ class Settings(Base):
 def check(settings: Settings, recipe: Recipe) -> None:
     """Raise UsageError unless there is exactly one image to convolve, and what is built of it is not absurdly large."""
     shapes = input_shapes(recipe)
-    images = [name for name, shape in shapes.items() if len(shape) == 3]
-    if len(images) != 1:
-        found = f"there are {len(images)}: {', '.join(images)}" if images else f"there is none in {', '.join(shapes)}"
-        raise UsageError(f"cnn convolves exactly one image, but of data.features {found}; mlp takes any")
+    require_one_image("cnn", shapes)
     require_buildable(weight_count(settings, shapes, output_units(recipe)))
 
 
 def weight_count(settings: Settings, shapes: dict[str, Shape], units: int) -> int:
     """Return the number of weights on features of these shapes."""
-    [image] = [name for name, shape in shapes.items() if len(shape) == 3]
+    image = the_image(shapes)
     height, width, channels = shapes[image]
     weights = 0
     for filters in settings.filters:
@@ -59,7 +62,7 @@ def build(settings: Settings, inputs: dict[str, Any], units: int) -> Any:
     """
     from keras import layers
 
-    [image] = [name for name, values in inputs.items() if len(values.shape) == 4]
+    image = the_image({name: tuple(values.shape[1:]) for name, values in inputs.items()})
     x = inputs[image]
     for block, filters in enumerate(settings.filters):
         x = layers.Conv2D(filters, settings.kernel, padding="same", activation="relu", name=f"convolution_{block}")(x)

@@ -53,9 +53,23 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("mlp", {"dropout": INFINITE}, "model.settings.dropout"),
     ("mlp", {"dropout": True}, "model.settings.dropout"),
     ("mlp", {"dropout": None}, "model.settings.dropout"),
+    ("resnet", {"filters": [8]}, "unknown key 'model.settings.filters'"),
+    ("resnet", {"block": [1]}, "unknown key 'model.settings.block' (did you mean 'model.settings.blocks'?)"),
+    ("resnet", {"blocks": []}, "model.settings.blocks"),
+    ("resnet", {"blocks": [1, 0]}, "model.settings.blocks.1"),
+    ("resnet", {"blocks": [65]}, "model.settings.blocks.0"),
+    ("resnet", {"blocks": [1] * 7}, "model.settings.blocks"),
+    ("resnet", {"blocks": 3}, "model.settings.blocks"),
+    ("resnet", {"width": 0}, "model.settings.width"),
+    ("resnet", {"width": 1025}, "model.settings.width"),
+    ("resnet", {"width": 1.5}, "model.settings.width"),
+    ("resnet", {"momentum": 1.0}, "model.settings.momentum"),
+    ("resnet", {"momentum": -0.1}, "model.settings.momentum"),
+    ("resnet", {"momentum": NAN}, "model.settings.momentum"),
     # Each in its range, and absurd together.
     ("mlp", {"units": [65_536, 65_536]}, "model: would have 4,347,133,962 weights, above 2,147,483,648"),
     ("cnn", {"filters": [4096, 4096], "kernel": 15}, "model: would have 3,788,649,162 weights, above 2,147,483,648"),
+    ("resnet", {"width": 1024, "blocks": [1] * 6}, "model: would have 20,043,592,714 weights, above 2,147,483,648"),
 ]
 
 
@@ -87,32 +101,34 @@ def test_broken_settings_are_refused_in_one_line_by_their_key(name: str, setting
     ("model", "said"),
     [
         ("mpl", "model: no architecture 'mpl' in pipeline/models/architectures (did you mean 'mlp'?)"),
-        ("stored", "model: no architecture 'stored' in pipeline/models/architectures (valid: cnn, mlp)"),
+        ("stored", "model: no architecture 'stored' in pipeline/models/architectures (valid: cnn, mlp, resnet)"),
     ],
 )
 def test_an_architecture_that_no_file_is_called_is_refused_with_the_nearest(model: str, said: str) -> None:
     assert said in refused(recipe_with(name=model))
 
 
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
 @pytest.mark.usefixtures("several")
-def test_two_images_are_one_too_many_to_convolve_but_not_for_a_perceptron() -> None:
-    values = recipe_with(name="cnn")
+def test_two_images_are_one_too_many_to_convolve_but_not_for_a_perceptron(name: str) -> None:
+    values = recipe_with(name=name)
     values["data"]["features"]["depth"] = {"kind": "image", "settings": IMAGE}
 
     assert refused(values) == (
-        "params.yaml: model: cnn convolves exactly one image, but of data.features there are 2: image, depth; "
+        f"params.yaml: model: {name} convolves exactly one image, but of data.features there are 2: image, depth; "
         "mlp takes any"
     )
     checked(values | {"model": "mlp"}, PARAMS_FILE)
 
 
-def test_without_an_image_there_is_nothing_to_convolve(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
+def test_without_an_image_there_is_nothing_to_convolve(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.data.features import image
 
     monkeypatch.setattr(image, "shape", lambda settings: (28,))
 
-    assert "cnn convolves exactly one image, but of data.features there is none in image" in refused(
-        recipe_with(name="cnn")
+    assert f"{name} convolves exactly one image, but of data.features there is none in image" in refused(
+        recipe_with(name=name)
     )
 
 

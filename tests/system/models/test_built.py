@@ -22,12 +22,15 @@ ROOT = Path(__file__).parents[3]
 CLASSES = ("one", "two", "three")
 CNN = {"name": "cnn", "settings": {"filters": [4, 8], "dense": 6, "dropout": 0.5}, "classes": CLASSES}
 RGB = architecture(image((12, 10, 3)), **CNN)
+RESIDUAL = {"name": "resnet", "settings": {"width": 4, "blocks": [1, 2]}, "classes": CLASSES}
+RESNET = architecture(image((12, 10, 3)), **RESIDUAL)
 SEVERAL = architecture(image((12, 10, 3)), image(name="depth"), classes=CLASSES)
 SMALL = [
     RGB,
     architecture(**{**CNN, "settings": {"filters": [4, 4, 4, 4, 4]}}),
     architecture(settings={"units": [8], "dropout": 0.2}, classes=CLASSES),
     SEVERAL,
+    RESNET,
 ]
 BEFORE = [ROOT / "tests/system/registry/published_before" / version for version in ("v1", "v2")]
 
@@ -54,8 +57,10 @@ def test_prepared_features_go_in_by_name_and_probabilities_come_out(architecture
     }
 
 
-@pytest.mark.parametrize("name", ["dense", "logits", "flatten", "probabilities", "dense_0", "joined"])
-@pytest.mark.parametrize("kind", ["cnn", "mlp"])
+@pytest.mark.parametrize(
+    "name", ["dense", "logits", "flatten", "probabilities", "dense_0", "joined", "stem", "average"]
+)
+@pytest.mark.parametrize("kind", ["cnn", "mlp", "resnet"])
 def test_a_feature_may_be_called_as_a_layer_is(kind: str, name: str) -> None:
     made = architecture(image(name=name), name=kind, settings={})
     assert build(made)(rows_of(made)).shape == (5, 2)
@@ -68,15 +73,20 @@ def test_every_feature_makes_a_difference() -> None:
         assert not np.allclose(model({**rows, name: 255 - values}).numpy(), answers)
 
 
-def test_a_convolved_image_is_joined_by_what_is_not_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("convolving", "layer", "shape"), [(CNN, "dense", (3 * 2 * 8 + 7, 6)), (RESIDUAL, "logits", (8 + 7, 3))]
+)
+def test_a_convolved_image_is_joined_by_what_is_not_an_image(
+    convolving: dict[str, Any], layer: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipeline.models.preprocessing import image as kind
 
-    joined = architecture(image((12, 10, 3)), image(name="length", shape=(8, 8, 1)).changed(shape=(7,)), **CNN)
+    joined = architecture(image((12, 10, 3)), image(name="length", shape=(8, 8, 1)).changed(shape=(7,)), **convolving)
     normalised = kind.layers
     monkeypatch.setattr(kind, "layers", lambda spec, x: normalised(spec, x) if spec.name == "image" else as_float(x))
     model, rows = build(joined), rows_of(joined)
 
-    assert weights_of(model)["dense/kernel"].shape == (3 * 2 * 8 + 7, 6)
+    assert weights_of(model)[f"{layer}/kernel"].shape == shape
     logits = logits_of(model)  # probabilities of such large numbers are 0 and 1 under most first weights
     assert not np.allclose(logits({**rows, "length": 255 - rows["length"]}).numpy(), logits(rows).numpy())
 
@@ -97,7 +107,7 @@ def test_the_normalisation_is_inside_and_a_flat_channel_is_not_divided_by_zero()
     assert normalised({"image": pixel}).numpy()[0, 0, 0] == pytest.approx([1.0, 2.0, 1.0], abs=1e-5)
 
 
-@pytest.mark.parametrize("made", [RGB, SEVERAL], ids=["cnn", "mlp"])
+@pytest.mark.parametrize("made", [RGB, SEVERAL, RESNET], ids=["cnn", "mlp", "resnet"])
 def test_logits_are_what_the_answers_are_made_of(made: Architecture) -> None:
     model, rows = build(made), rows_of(made)
     logits = logits_of(model)(rows).numpy().astype(np.float64)
@@ -105,7 +115,7 @@ def test_logits_are_what_the_answers_are_made_of(made: Architecture) -> None:
     assert model(rows).numpy() == pytest.approx(shares, abs=1e-6)
 
 
-@pytest.mark.parametrize("made", [RGB, SEVERAL], ids=["cnn", "mlp"])
+@pytest.mark.parametrize("made", [RGB, SEVERAL, RESNET], ids=["cnn", "mlp", "resnet"])
 def test_a_stored_model_answers_as_it_did(made: Architecture, tmp_path: Path) -> None:
     model = build(made)
     stored.save(tmp_path / "model", made, model)
@@ -135,20 +145,68 @@ def test_a_model_of_an_earlier_ratchet_answers_what_its_weights_say(folder: Path
     assert stored.load(folder)({"image": pixels}).numpy() == pytest.approx(expected, abs=1e-5)
 
 
-@settings(max_examples=15)
+SIDES = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4))
+
+
+@settings(max_examples=30, deadline=None)
 @given(
-    name=st.sampled_from(["cnn", "mlp"]),
-    layers=st.lists(st.integers(1, 5), min_size=1, max_size=4),
-    kernel=st.integers(1, 15),
-    sides=st.tuples(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 3])),
+    name=st.sampled_from(["cnn", "mlp", "resnet"]),
+    layers=st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    size=st.integers(1, 15),
+    sides=SIDES,
     classes=st.integers(2, 5),
 )
 def test_the_weights_counted_before_any_work_are_those_that_are_built(
-    name: str, layers: list[int], kernel: int, sides: tuple[int, int, int], classes: int
+    name: str, layers: list[int], size: int, sides: tuple[int, int, int], classes: int
 ) -> None:
-    chosen = {"filters": layers, "kernel": kernel, "dense": 3} if name == "cnn" else {"units": layers}
+    of_each: dict[str, dict[str, Any]] = {
+        "cnn": {"filters": layers, "kernel": size, "dense": 3},
+        "mlp": {"units": layers},
+        "resnet": {"blocks": layers, "width": size},
+    }
     names = tuple(map(str, range(classes)))
-    made = architecture(image(sides), name=name, settings=chosen, classes=names)
+    made = architecture(image(sides), name=name, settings=of_each[name], classes=names)
 
     counted = ARCHITECTURE.member(name).weight_count(settings_of(made), {"image": sides}, classes)
     assert counted == build(made).count_params()
+
+
+@pytest.mark.parametrize("convolving", [CNN, RESIDUAL], ids=["cnn", "resnet"])
+@settings(max_examples=20, deadline=None)
+@given(sides=SIDES)
+def test_images_of_any_size_and_number_of_channels_are_answered(
+    convolving: dict[str, Any], sides: tuple[int, int, int]
+) -> None:
+    made = architecture(image(sides), **convolving)
+    answers = build(made)(rows_of(made)).numpy()
+    assert answers.shape == (5, len(CLASSES))
+    assert answers.sum(axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+
+
+def test_a_residual_network_has_as_many_weights_whatever_the_size_of_the_image() -> None:
+    counts = {build(architecture(image(sides), **RESIDUAL)).count_params() for sides in [(8, 8, 3), (64, 31, 3)]}
+    assert len(counts) == 1
+
+
+def test_a_residual_block_adds_what_it_computes_to_what_it_was_given() -> None:
+    """With all convolutions at 0 the first block gives back its input: what is left is the stem's average."""
+    import keras
+
+    made = architecture(image((12, 10, 3)), **{**RESIDUAL, "settings": {"width": 4, "blocks": [3]}})
+    model = build(made)
+    weights = weights_of(model)
+    set_weights(
+        model,
+        {name: np.zeros_like(w) if name.startswith("block") and "kernel" in name else w for name, w in weights.items()},
+        "here",
+    )
+    parts = [model.get_layer(name).output for name in ("stem_relu", "average")]
+    stem, average = keras.Model(model.input, parts)(rows_of(made))
+    assert stem.numpy().max() > 0
+    np.testing.assert_allclose(average.numpy(), stem.numpy().mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_images_that_are_all_alike_are_no_division_by_zero() -> None:
+    made = architecture(image((9, 9, 1)), **RESIDUAL)
+    model = build(made)
+    assert np.isfinite(model({"image": np.zeros((4, 9, 9, 1), np.uint8)}, training=True).numpy()).all()
