@@ -4,7 +4,7 @@ What other code must know of a stage stands in the stage's `meta`, so that nothi
 
     makes     {role: path}                          what others look for, by its role (ROLES)
     contract  {of, path, result}                    the contract that the stage holds data to
-    rows      {read, kept, rejected, note, proof}   the data sets whose rows must add up, for the page
+    rows      {read, kept, rejected, held, …}       the data sets whose rows must add up
     volatile  [path]                                what it writes and DVC does not track
     warm      {libraries, spark, ahead, …}          what its process finds ready
 
@@ -48,7 +48,7 @@ class Contract(Settings):
 
 
 class Rows(Settings):
-    """The data sets between which a stage's rows must add up: those it `read`s are those it `kept` and `rejected`.
+    """The data sets between which a stage's rows must add up: those it `read`s are `kept`, `rejected` or `held` back.
 
     Without `read` the rows are new. `note` says what they are; `proof`, what a proof in the manifest of `kept` proves.
     """
@@ -56,6 +56,7 @@ class Rows(Settings):
     read: str | None = None
     kept: str
     rejected: str | None = None
+    held: str | None = None
     note: str = ""
     proof: str = ""
 
@@ -252,7 +253,7 @@ def _stage(name: str, body: Mapping[str, Any], params: Mapping[str, Any] | None)
             for role, path in (meta.get("makes") or {}).items()
         },
         contract=typed("contract", Contract, path=deps, result=outs),
-        rows=typed("rows", Rows, read=deps, kept=outs, rejected=outs),
+        rows=typed("rows", Rows, read=deps, kept=outs, rejected=outs, held=outs),
         warm=typed("warm", Warm) or Warm(),
         is_always_changed=bool(body.get("always_changed", False)),
         description=body.get("desc", ""),

@@ -19,6 +19,7 @@ def run(stage: StageContext) -> str:
     result = validate(
         suite,
         lambda spark: frames.prepared_frame(spark, parts),
+        rows=sum(dataset.manifest.rows for dataset in parts.values()),
         data_digest=digest_json({part: dataset.manifest.digest for part, dataset in parts.items()}),
         out=stage.out("reports/contracts/prepared"),
         spark=stage.execution.spark,

@@ -6,7 +6,7 @@ from collections import Counter
 
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.opening import open_source
-from pipeline.data.source_rows import raw_shards
+from pipeline.data.source_rows import raw_shards, require_delivered
 from pipeline.recipe.recipe import IngestParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.manifest import FileEntry
@@ -30,6 +30,7 @@ def run(stage: StageContext) -> str:
             parts.update(table["part"].to_pylist())
             labels.update(table["label"].to_pylist())
             stage.progress.advance(parts.total(), source.rows, "rows")
+        require_delivered(source, parts.total())
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),
             "labels": {str(label): rows for label, rows in sorted(labels.items())},
