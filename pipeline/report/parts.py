@@ -68,7 +68,10 @@ def _data(files: RunFiles) -> Mapping[str, Any]:
 def _contracts(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
     results = {contract.of: files.root / contract.result for contract in files.graph.value.contracts}
-    return {"documents": {name: _documents(files.root, result) for name, result in results.items()}}
+    return {
+        "documents": {name: _documents(files.root, result) for name, result in results.items()},
+        "folders": {name: _address(files.root, result) for name, result in results.items()},
+    }
 
 
 def _run(files: RunFiles) -> Mapping[str, Any]:
@@ -108,7 +111,12 @@ def _documents(root: Path, result: Path) -> str | None:
     if not find_folder(result):
         return None
     found = sorted(result.rglob("index.html"), key=lambda path: (len(path.parts), path))
-    return quote(os.fsencode(os.path.relpath(found[0], (root / PAGE_FILE).parent))) if found else None
+    return _address(root, found[0]) if found else None
+
+
+def _address(root: Path, path: Path) -> str:
+    """Return the address of a path relative to the page."""
+    return quote(os.fsencode(os.path.relpath(path, (root / PAGE_FILE).parent)))
 
 
 PARTS = (
