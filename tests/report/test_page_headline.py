@@ -153,7 +153,7 @@ def test_a_failed_contract_stops_the_page_from_repeating_an_earlier_verdict(proj
 
     assert text.index("■ Stopped The contract on raw data does not hold") < text.index("is an earlier one")
     assert "37 of 800 rows unexpected" in text
-    assert "rows cats/1.png: 0 id-2 and 35 more in rows-02.csv" in text
+    assert "rows cats/1.png: 0, id-2 and 35 more in rows-02.csv" in text
     assert "✓ Promote" not in text
 
 
