@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import DataError, UsageError, nearest
+from pipeline.errors import DataError, UsageError, nearest, printable
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.shards import iter_shard
 
@@ -86,8 +86,9 @@ def find_row(quarantine: Path, name: str) -> FoundRow:
     for shard, start, table in _tables(quarantine, ("id", "source", "row")):
         rows = zip(table["id"].to_pylist(), table["source"].to_pylist(), table["row"].to_pylist(), strict=True)
         for position, (row_id, source, row) in enumerate(rows, start):
-            sources.add(source or "")
-            is_meant = source == name or (source == file and row == number)
+            said = (source, printable(source or ""))  # as it is, and as the list shows it
+            sources.add(said[1])
+            is_meant = name in said or (file in said and row == number)
             if is_meant or (len(name) >= _SHORTEST_ID and (row_id or "").startswith(name)):
                 found.append((shard, position, {"id": row_id, "source": source, "row": row}))
     if not found:

@@ -78,6 +78,12 @@ def test_a_name_of_several_rows_says_which_and_one_of_none_the_nearest(quarantin
         find_row(quarantine, "100")  # three characters of an id may be any row's
 
 
+def test_a_file_is_found_by_the_name_that_the_list_can_show_of_it(tmp_path: Path) -> None:
+    folder = write_rows(tmp_path / "odd", [rejected(1, "a\nb.png"), rejected(2, "c.png")])
+    assert find_row(folder, r"a\nb.png").position == find_row(folder, r"a\nb.png:0").position == 0
+    assert find_row(folder, "a\nb.png").position == 0
+
+
 def test_rows_that_hold_the_same_are_found_but_for_the_row_itself(tmp_path: Path) -> None:
     folder = write_rows(
         tmp_path / "clean", [rejected(1, "a.gz", content_digest="x")], [rejected(2, "b.gz", content_digest="x")]
