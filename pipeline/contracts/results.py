@@ -6,6 +6,7 @@ digits, because Spark adds partial sums in the order in which they arrive.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from pipeline.contracts.suites import Expectation, Suite
 from pipeline.errors import LONGEST_LINE, ContractError
 from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult, OffendingRow
 
-_TEXT_LIMIT = 200
+_TEXT_LIMIT = 200  # characters
+_STAGE_NAMED = len("stage check_prepared: ")  # before the line, in a run
 
 
 def expectation_result(
@@ -59,29 +61,37 @@ def contract_result(
 
 
 def problems(
-    suite: Suite, rows: int, expectations: Sequence[ExpectationResult], most_rows: int = SHOWN
+    suite: Suite,
+    rows: int,
+    expectations: Sequence[ExpectationResult],
+    most_rows: int = SHOWN,
+    *,
+    says_expected: bool = True,
 ) -> tuple[str, ...]:
     """Return what keeps the data from passing, one line each; empty if there are rows and every expectation holds."""
     found = [] if rows else ["the table has no rows, so nothing was checked"]
     declared = [(each.type, dict(each.kwargs)) for each in suite.expectations]
     if [(each.type, each.kwargs) for each in expectations] != declared:
         found.append(f"{len(expectations)} of {len(declared)} declared expectations were evaluated")
-    return (*found, *(sentence(each, most_rows) for each in expectations if not each.has_passed))
+    return (
+        *found,
+        *(sentence(each, most_rows, says_expected=says_expected) for each in expectations if not each.has_passed),
+    )
 
 
 def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
     """Raise ContractError, if there are problems, with the first in full, how many there are, and where to find all.
 
-    It names as many rows as there is room for in its line.
+    It names as many rows as there is room for in its line; what was expected, which the contract says, gives way.
     """
     path = Path(*suite.path.parts[-3:])  # data_contracts/<dataset>/<contract>
-    for most_rows in range(SHOWN, -1, -1):
-        found = problems(suite, result.rows, result.expectations, most_rows)
+    for most_rows, says_expected in itertools.product(range(SHOWN, -1, -1), (True, False)):
+        found = problems(suite, result.rows, result.expectations, most_rows, says_expected=says_expected)
         if not found:
             return
         more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
         line = f"{path}: does not hold: {found[0]}{more}; see {_from_here(documents)}"
-        if len(line) <= LONGEST_LINE:
+        if len(line) <= LONGEST_LINE - _STAGE_NAMED:
             break
     raise ContractError(line)
 
@@ -92,14 +102,14 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def sentence(result: ExpectationResult, most_rows: int = SHOWN) -> str:
+def sentence(result: ExpectationResult, most_rows: int = SHOWN, *, says_expected: bool = True) -> str:
     """Return in words what was observed and expected, on which column, by which rows, and where the others stand."""
     expected = {name: value for name, value in result.kwargs.items() if not name.startswith("column")}
     if "column_set" in result.kwargs or "column_list" in result.kwargs:
         expected = {name: value for name, value in result.kwargs.items() if name != "column"}
     found = f"could not be evaluated: {_short(result.error)}" if result.outcome == "error" else _short(result.observed)
     text = f"{result.type}{_on(result.column)}: {'' if result.error else 'observed '}{found}"
-    if expected:
+    if expected and says_expected:
         text += f", expected {_short(expected)}"
     if result.details:
         text += f" ({_short(result.details)})"

@@ -67,12 +67,29 @@ def test_a_failure_names_twenty_rows_and_says_where_the_rest_stand() -> None:
 @given(st.integers(1, 20), st.integers(0, 5000), st.integers(1, 120))
 def test_a_failure_is_one_line_with_as_many_rows_as_fit(rows: int, more: int, length: int) -> None:
     said = failure(result(PASSED[0], offending(rows, rows + more, "x" * length)))
-    assert len(said) <= LONGEST_LINE
+    room = LONGEST_LINE - len("stage check_prepared: ")  # a run says before it which stage has failed
+    assert len(said) <= room
     named = sum(len(numbers.split(", ")) for numbers in re.findall(r"x[01]: ([\d, ]+)", said))
     left = rows + more - named
-    assert left == 0 or re.search(rf"{left} (more|rows) in rows-02\.csv; see reports/index\.html$", said)
-    this, next_one = (len(sentence(offending(rows, rows + more, "x" * length), most)) for most in (named, named + 1))
-    assert named == rows or next_one - this > LONGEST_LINE - len(said), "there was room for another"
+    assert left == 0 or re.search(rf"{left} (more|rows?) in rows-02\.csv; see reports/index\.html$", said)
+    found = offending(rows, rows + more, "x" * length)
+    is_whole = ", expected " in said
+    this = len(sentence(found, named, says_expected=is_whole))
+    next_one = len(sentence(found, named + 1, says_expected=False))
+    assert named == rows or next_one - this > room - len(said), "there was room for another"
+
+
+def test_rows_are_named_though_what_was_expected_is_long() -> None:
+    labels = Expectation(LABELS.type, {"column": "label", "value_set": list(range(40)), "mostly": 0.99}, "…")
+    suite = Suite("raw", (ROWS, labels), Path("data_contracts/fashion_mnist/raw.yaml"))
+    failed = offending(20, 400, "train-images-idx3-ubyte.gz").changed(kwargs=dict(labels.kwargs))
+    with pytest.raises(ContractError) as raised:
+        require_pass(suite, contract_result(suite, 16_000, [PASSED[0], failed], "sha256:00"), PAGE)
+    assert str(raised.value) == (
+        "data_contracts/fashion_mnist/raw.yaml: does not hold: expect_column_values_to_be_in_set on column 'label': "
+        "observed 400 of 500 rows unexpected; train-images-idx3-ubyte.gz0: 0, 2, 4; train-images-idx3-ubyte.gz1: 1, 3 "
+        "and 395 more in rows-02.csv; see reports/index.html"
+    )
 
 
 def test_rows_of_which_no_file_is_known_are_named_by_their_ids() -> None:

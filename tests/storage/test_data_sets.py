@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.errors import Bug, DataError, StorageError
 from pipeline.graph import Rows
 from pipeline.records.manifest import FileEntry, Manifest
-from pipeline.storage.data_sets import read_data_set, require_all_accounted
+from pipeline.storage.data_sets import DataSet, read_data_set, require_all_accounted
 from pipeline.storage.manifests import write_manifest
 
 CLEAN = Rows(read="raw", kept="clean", rejected="quarantine", held="unlabelled")
@@ -84,4 +84,28 @@ def test_a_manifest_whose_files_have_other_rows_than_it_says_is_not_trusted(tmp_
     path = tmp_path / "raw" / "manifest.json"
     path.write_text(path.read_text().replace('"rows": 5,', '"rows": 6,', 1))
     with pytest.raises(DataError, match=r"manifest\.json: says 6 rows, but its files have 5"):
+        read_data_set(tmp_path / "raw")
+
+
+def test_what_is_no_count_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "split", 5, {"train": 3, "test": 2, "none": 0})
+    data = read_data_set(tmp_path / "split")
+    assert (data.rows, data.is_divided, data.divided) == (5, False, {"train": 3, "test": 2})
+    odd = {"parts": {"train": 3, "test": "2", "half": 0.5, "other": -1}, "proof": {}}
+    manifest = next(iter(data.parts.values()))
+    assert DataSet({"split": manifest.changed(counts=odd)}, is_divided=False).divided == {"train": 3}
+    assert DataSet({"split": manifest.changed(counts={"parts": [3, 2]})}, is_divided=False).divided == {}
+    assert DataSet({"split": manifest.changed(counts=odd)}, is_divided=False).has_proof is True
+    assert data.has_proof is False
+
+
+def test_a_folder_with_a_manifest_is_one_data_set_whatever_folders_are_in_it(tmp_path: Path) -> None:
+    write(tmp_path / "raw", 5)
+    write(tmp_path / "raw" / "old", 7)
+    assert read_data_set(tmp_path / "raw").rows == 5
+
+
+def test_an_empty_folder_is_a_data_set_without_its_manifest(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(StorageError, match=r"manifest\.json: missing"):
         read_data_set(tmp_path / "raw")
