@@ -87,7 +87,7 @@ def _without_middle(text: str, limit: int) -> str:
     return f"{text[: limit - 1 - end]}…{text[-end:]}"
 
 
-def _shown(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text in which what a terminal would obey instead of showing stands as its escape: `\\x1b`."""
     return "".join(
         each if each.isprintable() or "\ud800" <= each <= "\udfff" else each.encode("unicode_escape").decode()
@@ -101,7 +101,7 @@ class RatchetError(Exception):
     exit_code = 70
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(without_secrets(_shown(" ".join(message.split())))))
+        super().__init__(shortened(without_secrets(printable(" ".join(message.split())))))
 
 
 class UsageError(RatchetError):

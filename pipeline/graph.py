@@ -4,7 +4,7 @@ What other code must know of a stage stands in the stage's `meta`, so that nothi
 
     makes     {role: path}                          what others look for, by its role (ROLES)
     contract  {of, path, result}                    the contract that the stage holds data to
-    rows      {read, kept, rejected, held, …}       the data sets whose rows must add up, for the page
+    rows      {read, kept, rejected, held, …}       the data sets whose rows must add up
     volatile  [path]                                what it writes and DVC does not track
     warm      {libraries, spark, ahead, …}          what its process finds ready
 
@@ -60,11 +60,6 @@ class Rows(Settings):
     held: str | None = None
     note: str = ""
     proof: str = ""
-
-    @property
-    def data_sets(self) -> tuple[str, ...]:
-        """All of them, those before the stage first."""
-        return tuple(path for path in (self.read, self.kept, self.rejected, self.held) if path)
 
 
 Library = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]{0,99}$")]

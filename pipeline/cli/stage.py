@@ -50,6 +50,7 @@ def _stage(options: argparse.Namespace) -> int:
             context.progress.begin()
         summary = module.run(context)
         context.check_imports()
+        context.check_rows()
     except RatchetError as error:
         context.progress.fail(str(error), error.exit_code)
         raise

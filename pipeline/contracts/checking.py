@@ -1,7 +1,7 @@
 """Evaluates a contract on a Spark table with Great Expectations.
 
 One graph of metrics for the whole suite, so that Great Expectations bundles what it can into one Spark aggregation.
-Row-wise expectations are first evaluated for pass or fail only; ids and values are fetched for those that fail. No
+Row-wise expectations are first evaluated for pass or fail only; rows and values are fetched for those that fail. No
 data context is created: nothing is stored, sent or looked up.
 """
 
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.contracts.results import OFFENDING_IDS_SHOWN, contract_result, expectation_result, stable
+from pipeline.contracts.offending import SHOWN, Places, first_rows, listing, offending_rows
+from pipeline.contracts.results import contract_result, expectation_result, stable
 from pipeline.contracts.suites import Expectation, Suite
 from pipeline.errors import UsageError, nearest
 from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
-_DETAILS = {"result_format": "BASIC", "partial_unexpected_count": OFFENDING_IDS_SHOWN}
+_DETAILS = {"result_format": "BASIC", "partial_unexpected_count": SHOWN}
 _BOOLEAN_ONLY = {"result_format": "BOOLEAN_ONLY"}
 
 
@@ -55,29 +57,41 @@ def bind(suite: Suite) -> list[Any]:
 
 @dataclass(frozen=True)
 class Checked:
-    """A checked suite: its result, and Great Expectations' own results for the documents, in the suite's order."""
+    """A checked suite: its result, and Great Expectations' own results for the documents, in the suite's order.
+
+    `listings` are the rows that failed expectations do not allow, as CSV, by the file that the result names.
+    """
 
     suite: Suite
     result: ContractResult
     validations: Sequence[Any]
+    listings: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def check(frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_digest: str) -> Checked:
+def check(
+    frame: DataFrame, suite: Suite, expectations: Sequence[Any], data_digest: str, places: Places | None = None
+) -> Checked:
     """Evaluate a suite, bound by `bind`, on a table with a column `id`. Bad data fails expectations; it never raises.
+
+    `places` finds the files of rows in a table that has no columns for them.
 
     The table is read several times, a few columns each time: persist it if it is costly to compute. Do not persist a
     plain scan of Parquet, which is quicker to read again than to persist.
     """
     evaluation = _Evaluation(frame)
     judged = evaluation.evaluate(expectations)
-    results = []
-    for declared, bound, outcome in zip(suite.expectations, expectations, judged, strict=True):
+    results, listings = [], {}
+    for number, (declared, bound, outcome) in enumerate(zip(suite.expectations, expectations, judged, strict=True), 1):
+        offending: dict[str, Any] = {}
         if outcome.is_row_wise and not outcome.error and not outcome.success:
-            results.append(evaluation.result_with_ids(declared, bound, outcome))
-        else:
-            results.append(_result(declared, outcome))
+            evaluation.fetch_details(bound, outcome)
+            rows = evaluation.offending_rows(bound, declared, places)
+            name = f"rows-{number:02d}.csv"
+            offending = {"offending_rows": first_rows(rows), "listing": name}
+            listings[name] = listing(rows)
+        results.append(_result(declared, outcome, **offending))
     result = contract_result(suite, evaluation.rows, results, data_digest)
-    return Checked(suite, result, [outcome.validation for outcome in judged])
+    return Checked(suite, result, [outcome.validation for outcome in judged], listings)
 
 
 @dataclass(frozen=True)
@@ -134,14 +148,13 @@ class _Evaluation:
         self.rows = int(resolved.get(row_count.id, 0))
         return [self._judge(question, resolved, aborted) for question in questions]
 
-    def result_with_ids(self, declared: Expectation, bound: Any, outcome: _Evaluated) -> ExpectationResult:
-        """Fetch what the first evaluation of a failed row-wise expectation left out: sample values, and ids."""
+    def fetch_details(self, bound: Any, outcome: _Evaluated) -> None:
+        """Fetch what the first evaluation of a failed row-wise expectation left out: sample values."""
         question = self._question(bound, _DETAILS)
         resolved, aborted = self._resolve(list(question.metrics.values()))
         detailed = self._judge(question, resolved, aborted)
         if not detailed.error:
             outcome.validation = detailed.validation
-        return _result(declared, outcome, self._offending_ids(bound))
 
     def _resolve(self, metrics: list[Any], *, is_first: bool = False) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
         """Return the metrics that could be computed, and why others were aborted, both by the metric's id."""
@@ -190,9 +203,9 @@ class _Evaluation:
         question = _Question(expectation, requested, dict(needed.metric_configurations))
         return question if question.is_row_wise or result_format else self._question(expectation, _DETAILS)
 
-    def _offending_ids(self, expectation: Any) -> tuple[str, ...]:
+    def offending_rows(self, expectation: Any, declared: Expectation, places: Places | None) -> pa.Table:
+        """Return the rows that it does not allow; see `contracts/offending.py`."""
         from great_expectations.expectations.registry import get_metric_kwargs
-        from pyspark.sql import functions
 
         from pipeline.contracts.engine import domain_of
 
@@ -200,16 +213,9 @@ class _Evaluation:
         kwargs = get_metric_kwargs(metric_name=name, configuration=expectation.configuration)
         metric = self._metric(name, kwargs["metric_domain_kwargs"], kwargs["metric_value_kwargs"])
         condition, compute, accessor = self._calculator.get_metric(metric)
-        # As Great Expectations itself does: a condition over a window is allowed in a column, but not in a filter.
-        found = (
-            self._engine.get_domain_records(domain_kwargs=domain_of(compute, accessor))
-            .withColumn("__unexpected", condition)
-            .filter("__unexpected")
-            .select(functions.col("id").cast("string").alias("id"))
-            .orderBy("id")
-            .limit(OFFENDING_IDS_SHOWN)
-        )
-        return tuple("null" if row["id"] is None else row["id"] for row in found.collect())
+        rows = self._engine.get_domain_records(domain_kwargs=domain_of(compute, accessor))
+        columns = [declared.column] if isinstance(declared.column, str) else declared.column or []
+        return offending_rows(rows, condition, columns, places)
 
     @staticmethod
     def _metric(name: str, domain: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
@@ -263,7 +269,7 @@ def _count_rows(outcome: _Evaluated, question: _Question, resolved: Mapping[Any,
         }
 
 
-def _result(declared: Expectation, outcome: _Evaluated, ids: tuple[str, ...] = ()) -> ExpectationResult:
+def _result(declared: Expectation, outcome: _Evaluated, **offending: Any) -> ExpectationResult:
     from great_expectations.util import convert_to_json_serializable
 
     if outcome.error:
@@ -271,9 +277,7 @@ def _result(declared: Expectation, outcome: _Evaluated, ids: tuple[str, ...] = (
     judged: ExpectationOutcome = "pass" if outcome.success else "fail"
     if outcome.is_row_wise:
         observed = f"{outcome.unexpected_rows} of {outcome.evaluated_rows} rows unexpected"
-        return expectation_result(
-            declared, judged, observed, unexpected_rows=outcome.unexpected_rows, offending_ids=ids
-        )
+        return expectation_result(declared, judged, observed, unexpected_rows=outcome.unexpected_rows, **offending)
     is_ordered = "set" not in declared.type.split("_")
     result = stable(convert_to_json_serializable(dict(outcome.validation.result)), is_ordered=is_ordered)
     outcome.validation.result = result  # so that the documents show the same figures in the same order

@@ -56,9 +56,9 @@ def render(checked: Checked) -> dict[str, bytes]:
 
 
 def write(folder: Path, checked: Checked) -> None:
-    """Write `result.json` and the pages into a folder."""
-    for name, page in render(checked).items():
-        artifacts.write_file(folder / name, page)
+    """Write `result.json`, the pages, and the lists of rows that are not allowed into a folder."""
+    for name, content in {**render(checked), **checked.listings}.items():
+        artifacts.write_file(folder / name, content)
     write_record(folder / RESULT_FILE, checked.result)
 
 

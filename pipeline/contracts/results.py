@@ -6,18 +6,19 @@ digits, because Spark adds partial sums in the order in which they arrive.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.contracts.offending import SHOWN, in_words
 from pipeline.contracts.suites import Expectation, Suite
 from pipeline.errors import LONGEST_LINE, ContractError
-from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult
+from pipeline.records.contract_result import ContractResult, ExpectationOutcome, ExpectationResult, OffendingRow
 
-OFFENDING_IDS_SHOWN = 10
-_TEXT_LIMIT = 200
-_IDS_IN_A_LINE = 3  # the documents name more
+_TEXT_LIMIT = 200  # characters
+_STAGE_NAMED = len("stage check_prepared: ")  # before the line, in a run
 
 
 def expectation_result(
@@ -26,7 +27,8 @@ def expectation_result(
     observed: Any = None,
     *,
     unexpected_rows: int | None = None,
-    offending_ids: tuple[str, ...] = (),
+    offending_rows: tuple[OffendingRow, ...] = (),
+    listing: str = "",
     details: Mapping[str, Any] | None = None,
     error: str = "",
 ) -> ExpectationResult:
@@ -38,7 +40,8 @@ def expectation_result(
         outcome=outcome,
         observed=observed,
         unexpected_rows=unexpected_rows,
-        offending_ids=offending_ids,
+        offending_rows=offending_rows,
+        listing=listing,
         details=dict(details or {}),
         error=error,
     )
@@ -58,26 +61,37 @@ def contract_result(
 
 
 def problems(
-    suite: Suite, rows: int, expectations: Sequence[ExpectationResult], most_ids: int | None = None
+    suite: Suite,
+    rows: int,
+    expectations: Sequence[ExpectationResult],
+    most_rows: int = SHOWN,
+    *,
+    says_expected: bool = True,
 ) -> tuple[str, ...]:
     """Return what keeps the data from passing, one line each; empty if there are rows and every expectation holds."""
     found = [] if rows else ["the table has no rows, so nothing was checked"]
     declared = [(each.type, dict(each.kwargs)) for each in suite.expectations]
     if [(each.type, each.kwargs) for each in expectations] != declared:
         found.append(f"{len(expectations)} of {len(declared)} declared expectations were evaluated")
-    return (*found, *(sentence(each, most_ids) for each in expectations if not each.has_passed))
+    return (
+        *found,
+        *(sentence(each, most_rows, says_expected=says_expected) for each in expectations if not each.has_passed),
+    )
 
 
 def require_pass(suite: Suite, result: ContractResult, documents: Path) -> None:
-    """Raise ContractError, if there are problems, with the first in full, how many there are, and where to find all."""
+    """Raise ContractError, if there are problems, with the first in full, how many there are, and where to find all.
+
+    It names as many rows as there is room for in its line; what was expected, which the contract says, gives way.
+    """
     path = Path(*suite.path.parts[-3:])  # data_contracts/<dataset>/<contract>
-    for most_ids in range(_IDS_IN_A_LINE, -1, -1):
-        found = problems(suite, result.rows, result.expectations, most_ids)
+    for most_rows, says_expected in itertools.product(range(SHOWN, -1, -1), (True, False)):
+        found = problems(suite, result.rows, result.expectations, most_rows, says_expected=says_expected)
         if not found:
             return
         more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
         line = f"{path}: does not hold: {found[0]}{more}; see {_from_here(documents)}"
-        if len(line) <= LONGEST_LINE:
+        if len(line) <= LONGEST_LINE - _STAGE_NAMED:
             break
     raise ContractError(line)
 
@@ -88,21 +102,23 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-def sentence(result: ExpectationResult, most_ids: int | None = None) -> str:
-    """Return in words what was observed and what was expected, on which column, with the offending ids, or some."""
+def sentence(result: ExpectationResult, most_rows: int = SHOWN, *, says_expected: bool = True) -> str:
+    """Return in words what was observed and expected, on which column, by which rows, and where the others stand."""
     expected = {name: value for name, value in result.kwargs.items() if not name.startswith("column")}
     if "column_set" in result.kwargs or "column_list" in result.kwargs:
         expected = {name: value for name, value in result.kwargs.items() if name != "column"}
     found = f"could not be evaluated: {_short(result.error)}" if result.outcome == "error" else _short(result.observed)
     text = f"{result.type}{_on(result.column)}: {'' if result.error else 'observed '}{found}"
-    if expected:
+    if expected and says_expected:
         text += f", expected {_short(expected)}"
     if result.details:
         text += f" ({_short(result.details)})"
-    if result.offending_ids and most_ids != 0:
-        named = result.offending_ids[:most_ids]
-        more = (result.unexpected_rows or len(result.offending_ids)) - len(named)
-        text += f"; ids {', '.join(named)}" + (f" and {more} more" if more > 0 else "")
+    if result.offending_rows:
+        named = result.offending_rows[:most_rows]
+        left = (result.unexpected_rows or len(result.offending_rows)) - len(named)
+        there = f" in {result.listing}" if result.listing else ""
+        rest = f"{left} more{there}" if named else f"{left} row{'' if left == 1 else 's'}{there}"
+        text += "; " + " and ".join(filter(None, (in_words(named), rest if left > 0 else "")))
     return text
 
 

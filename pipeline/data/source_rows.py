@@ -46,6 +46,14 @@ class NothingThere(DataError):
     """A source holds nothing of its format: perhaps something of another."""
 
 
+def require_delivered(source: Source, rows: int) -> None:
+    """Raise DataError unless a source has delivered as many rows as it declared, if it did."""
+    if source.rows is not None and rows != source.rows:
+        raise DataError(
+            f"data.source: declared {source.rows} rows and delivered {rows}; did its files change? run again"
+        )
+
+
 def rows_at_once(payload_bytes: int) -> int:
     """Return how many rows with payloads of this size make a shard."""
     return max(1, min(ROWS_PER_SHARD, BYTES_PER_SHARD // max(1, payload_bytes)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,11 +14,20 @@ RESULT_FILE = "result.json"
 ExpectationOutcome = Literal["pass", "fail", "error"]
 
 
+class OffendingRow(Record):
+    """A row that an expectation does not allow: its id, the file it came from and its number there, if known."""
+
+    id: str
+    source: str | None = None
+    row: int | None = None
+
+
 class ExpectationResult(Record):
     """One expectation and its outcome. `error`: it could not be evaluated, which is never a pass.
 
     `observed` is the observed value; for a row-wise expectation it says in words how many rows violate it, and
-    `unexpected_rows` is that number, `offending_ids` the first of their ids.
+    `unexpected_rows` is that number, `offending_rows` the first of them. `listing` names the file, beside this record,
+    that lists all of them, or very many.
     """
 
     type: str
@@ -27,7 +36,8 @@ class ExpectationResult(Record):
     outcome: ExpectationOutcome
     observed: Any
     unexpected_rows: int | None = None
-    offending_ids: tuple[str, ...] = ()
+    offending_rows: tuple[OffendingRow, ...] = ()
+    listing: str = ""
     details: dict[str, Any] = Field(default_factory=dict)
     error: str = ""
 
@@ -35,6 +45,16 @@ class ExpectationResult(Record):
     def has_passed(self) -> bool:
         """Whether it holds."""
         return self.outcome == "pass"
+
+    @property
+    def offending_ids(self) -> tuple[str, ...]:
+        """The ids of the rows that are named."""
+        return tuple(row.id for row in self.offending_rows)
+
+    @property
+    def unnamed_rows(self) -> int:
+        """How many more rows violate it than are named."""
+        return max(0, (self.unexpected_rows or 0) - len(self.offending_rows))
 
     @property
     def where(self) -> str:
@@ -50,6 +70,7 @@ class ExpectationResult(Record):
 class ContractResult(Record):
     """The outcome of a contract on `rows` rows: one result for each declared expectation, in the contract's order."""
 
+    VERSION: ClassVar[int] = 2
     suite: str
     rows: int
     outcome: Literal["pass", "fail"]
@@ -76,6 +97,13 @@ class ContractResult(Record):
         expectations = [each.model_dump(mode="json", exclude_defaults=True) for each in self.expectations]
         return {**super().to_json(), "expectations": expectations}
 
+    @classmethod
+    def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
+        """Make rows of version 1's ids: it knew no files."""
+        if version > 1 or not isinstance(values.get("expectations"), list):
+            return values
+        return {**values, "expectations": [_with_rows(each) for each in values["expectations"]]}
+
     def require_passed(self, where: Path) -> None:
         """Raise ContractError unless the contract holds.
 
@@ -83,3 +111,10 @@ class ContractResult(Record):
         """
         if not self.has_passed:
             raise ContractError(f"{where}: the contract does not hold; fix the data or the contract, then `dvc repro`")
+
+
+def _with_rows(expectation: Any) -> Any:
+    if not isinstance(expectation, dict) or not isinstance(expectation.get("offending_ids"), list):
+        return expectation
+    rows = [{"id": each} for each in expectation["offending_ids"]]
+    return {**{key: value for key, value in expectation.items() if key != "offending_ids"}, "offending_rows": rows}

@@ -16,11 +16,16 @@ from urllib.parse import quote
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
 from pipeline.report import flow, measured, mistakes, provenance
+from pipeline.report.drawing import draw
+from pipeline.report.flow_picture import picture_of
 from pipeline.report.inline_svg import inline_svg
 from pipeline.report.ledger import spent
+from pipeline.report.quarantine import Reason, reasons
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, find_folder, section
 from pipeline.report.time_line import time_line_of
+
+_FILES_SHOWN, _ROWS_SHOWN = 8, 12  # of a reason, and of a file
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,34 @@ def _curves(files: RunFiles) -> Mapping[str, Any]:
 
 def _data(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
-    return {"flow": flow.read_flow(files.root, files.graph.value.flow)}
+    stages = files.graph.value.flow
+    read = flow.read_flow(files.root, stages)
+    paths = dict.fromkeys(rows.rejected for _, rows in stages if rows.rejected)
+    return {
+        "flow": read,
+        "drawn_picture": section(lambda: _flow_picture(read), files.root),
+        "quarantines": {path: section(lambda path=path: _rejected(files.root / path), files.root) for path in paths},  # type: ignore[misc]
+        "files_shown": _FILES_SHOWN,
+        "rows_shown": _ROWS_SHOWN,
+    }
+
+
+def _flow_picture(read: flow.Flow) -> Any:
+    picture = picture_of(read)
+    return draw("flow", {"picture": picture}) if picture else None
+
+
+def _rejected(folder: Path) -> Sequence[Reason] | None:
+    return reasons(folder) if find_folder(folder) else None
 
 
 def _contracts(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
     results = {contract.of: files.root / contract.result for contract in files.graph.value.contracts}
-    return {"documents": {name: _documents(files.root, result) for name, result in results.items()}}
+    return {
+        "documents": {name: _documents(files.root, result) for name, result in results.items()},
+        "folders": {name: _address(files.root, result) for name, result in results.items()},
+    }
 
 
 def _run(files: RunFiles) -> Mapping[str, Any]:
@@ -108,7 +134,12 @@ def _documents(root: Path, result: Path) -> str | None:
     if not find_folder(result):
         return None
     found = sorted(result.rglob("index.html"), key=lambda path: (len(path.parts), path))
-    return quote(os.fsencode(os.path.relpath(found[0], (root / PAGE_FILE).parent))) if found else None
+    return _address(root, found[0]) if found else None
+
+
+def _address(root: Path, path: Path) -> str:
+    """Return the address of a path relative to the page."""
+    return quote(os.fsencode(os.path.relpath(path, (root / PAGE_FILE).parent)))
 
 
 PARTS = (

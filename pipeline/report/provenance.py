@@ -13,7 +13,7 @@ from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.records.champion import CHAMPION_FILE, Champion
 from pipeline.records.computed_on import ComputedOn
 from pipeline.records.training_history import TRAINING_FILE, Training
-from pipeline.report.flow import read_data_set
+from pipeline.report.flow import find_data_set
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, section
 from pipeline.runtime.git import Commit, commit_of, paths_of_run
@@ -45,7 +45,7 @@ def digests(files: RunFiles) -> dict[str, Section[str]]:
     for name, file in _FILES.items():
         found[f"{name} ({file})"] = section(lambda file=file: _digest(files.root / file), files.root)  # type: ignore[misc]
     for _, rows in files.graph.value.flow if files.graph.value else ():
-        data = section(lambda kept=rows.kept: read_data_set(files.root / kept), files.root)  # type: ignore[misc]
+        data = section(lambda kept=rows.kept: find_data_set(files.root / kept), files.root)  # type: ignore[misc]
         if data.value is None:
             found[rows.kept] = Section(None, data.problem)
             continue

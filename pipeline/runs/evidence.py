@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import RatchetError, UsageError, nearest
-from pipeline.graph import GRAPH_FILE, LOCK_FILE, Graph, Role, load_graph
+from pipeline.graph import GRAPH_FILE, Graph, Role, load_graph
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.settings import flatten
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -21,11 +21,11 @@ from pipeline.records.run import PAGE_FILE, RUN_REPORT_FILE, RunRecord, RunRepor
 from pipeline.records.training_history import HISTORY_FILE, TRAINING_FILE
 from pipeline.records.verdict import Verdict
 from pipeline.runs import history, workspaces
-from pipeline.runs.dvc_cache import DvcCache, cache_of
+from pipeline.runs.dvc_cache import cache_of
 from pipeline.runs.outcome import find_verdict, validation_figures
 from pipeline.runs.photograph import Photograph
 from pipeline.runs.photograph_store import PhotographStore
-from pipeline.storage.artifacts import read_json
+from pipeline.runs.run_outputs import cached_files
 from pipeline.storage.record_files import find_record
 
 ValueT = TypeVar("ValueT")
@@ -184,22 +184,9 @@ def _figures(
 
 def _trained(root: Path, record: RunRecord, graph: Graph) -> tuple[Path, Path] | None:
     """Return what training wrote beside the candidate: DVC's cache has it, by the run's own lock."""
-    candidate, lock = graph.find("candidate"), root / record.folder / LOCK_FILE
-    if candidate is None or not lock.is_file():
+    candidate = graph.find("candidate")
+    files = cached_files(root, record, candidate) if candidate else {}
+    history_file, training_file = files.get(HISTORY_FILE), files.get(TRAINING_FILE)
+    if history_file is None or training_file is None or not (history_file.is_file() and training_file.is_file()):
         return None
-    stages = (parse_yaml(lock).get("stages") or {}).values()
-    outs = [out for stage in stages for out in stage.get("outs") or () if out.get("path") == candidate]
-    cache = cache_of(root)
-    for out in outs:
-        listed = _listed(cache, str(out.get("md5")))
-        if HISTORY_FILE in listed and TRAINING_FILE in listed:
-            files = cache.path(listed[HISTORY_FILE]), cache.path(listed[TRAINING_FILE])
-            return files if all(path.is_file() for path in files) else None
-    return None
-
-
-def _listed(cache: DvcCache, digest: str) -> dict[str, str]:
-    path = cache.path(digest)
-    if not digest.endswith(".dir") or not path.is_file():
-        return {}
-    return {str(entry["relpath"]): str(entry["md5"]) for entry in read_json(path, limit_bytes=2**31)}
+    return history_file, training_file

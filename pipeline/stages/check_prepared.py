@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pipeline.contracts import frames, suites
+from pipeline.contracts.offending import find_places
 from pipeline.contracts.validation import validate
 from pipeline.records.digests import digest_json
 from pipeline.runtime.progress import count
@@ -19,9 +22,11 @@ def run(stage: StageContext) -> str:
     result = validate(
         suite,
         lambda spark: frames.prepared_frame(spark, parts),
+        rows=sum(dataset.manifest.rows for dataset in parts.values()),
         data_digest=digest_json({part: dataset.manifest.digest for part, dataset in parts.items()}),
         out=stage.out("reports/contracts/prepared"),
         spark=stage.execution.spark,
         progress=stage.progress,
+        places=partial(find_places, stage.dep("data/clean")),
     )
     return f"{len(result.expectations)} expectations hold for {count(result.rows)} rows"

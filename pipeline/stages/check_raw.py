@@ -16,6 +16,7 @@ def run(stage: StageContext) -> str:
     result = validate(
         suite,
         lambda spark: frames.raw_frame(spark, raw),
+        rows=raw.manifest.rows,
         data_digest=raw.manifest.digest,
         out=stage.out("reports/contracts/raw"),
         spark=stage.execution.spark,

@@ -2,7 +2,8 @@
 
 Asking for an undeclared path or parameter fails and names the line to add. When the stage is done, the modules of this
 package that it and its processes have imported are checked against its declared dependencies too: undeclared code that
-decides a result would leave a stale cache. So a cache can never be silently stale.
+decides a result would leave a stale cache. So a cache can never be silently stale. And its rows are counted: every one
+that it has read is kept, rejected or held back.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pipeline.runtime.git import Commit, commit_of, paths_of_run
 from pipeline.runtime.imports import collect_imports, imported_modules
 from pipeline.runtime.progress import Progress
 from pipeline.storage.artifacts import digest_file, read_json
+from pipeline.storage.data_sets import require_all_accounted
 from pipeline.storage.home import find_origin, home_of
 from pipeline.storage.record_files import find_record
 
@@ -200,6 +202,11 @@ class StageContext:
     def without_root(self, error: Exception) -> str:
         """Return an error's text for a tracked file: without the folder of this checkout."""
         return " ".join(str(error).replace(f"{self._root}/", "").split())
+
+    def check_rows(self) -> None:
+        """Raise Bug unless every row that the stage has read is in what it has made: `rows` in dvc.yaml says where."""
+        if self._stage.rows:
+            require_all_accounted(self._root, self.name, self._stage.rows)
 
     def watch_imports(self) -> None:
         """Make the processes of this stage (ranks, Spark's Python workers …) report what they import from now on."""

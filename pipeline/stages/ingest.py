@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.opening import open_source
-from pipeline.data.source_rows import raw_shards
+from pipeline.data.source_rows import raw_shards, require_delivered
 from pipeline.recipe.recipe import IngestParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.manifest import FileEntry
@@ -37,6 +37,7 @@ def run(stage: StageContext) -> str:
             labels.update(table["label"].drop_null().to_pylist())
             problems.update(table["problem"].drop_null().to_pylist())
             stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
+        require_delivered(source, parts.total())
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),
             "labels": {str(label): rows for label, rows in sorted(labels.items())},

@@ -18,7 +18,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
     """Read a data set's manifest and, unless `verify` is false, check every file against its digest.
 
-    Raises StorageError if the manifest cannot be read, DataError if its digest or that of a listed file does not match.
+    Raises StorageError if the manifest cannot be read, DataError if its digest, its rows or the digest of a listed file
+    do not match.
     """
     path = folder / MANIFEST_FILE
     if not path.is_file():
@@ -27,6 +28,8 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
     manifest = Manifest.from_json(value, str(path))
     if value.get("digest") != manifest.digest:
         raise DataError(f"{path}: its digest does not match what it lists; the file was changed by hand or damaged")
+    if manifest.rows != (listed := sum(entry.rows for entry in manifest.files)):
+        raise DataError(f"{path}: says {manifest.rows} rows, but its files have {listed}; run `dvc repro` again")
     if verify:
         for entry in manifest.files:
             verify_file(folder, entry)

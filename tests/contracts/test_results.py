@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from pipeline.contracts.results import contract_result, expectation_result, problems, require_pass, sentence, stable
 from pipeline.contracts.suites import Expectation, Suite
-from pipeline.errors import ContractError
-from pipeline.records.contract_result import ContractResult, ExpectationResult
+from pipeline.errors import LONGEST_LINE, ContractError
+from pipeline.records.contract_result import ContractResult, ExpectationResult, OffendingRow
 from pipeline.storage import artifacts
 
 ROWS = Expectation("expect_table_row_count_to_be_between", {"min_value": 1}, "raw.yaml: expectation 1")
@@ -40,14 +41,60 @@ def test_rows_that_keep_every_expectation_pass() -> None:
     require_pass(SUITE, result(*PASSED), PAGE)
 
 
-def test_a_failure_says_which_expectation_on_which_column_what_was_observed_and_expected_and_the_ids() -> None:
-    ids = tuple(f"id{number}" for number in range(10))
-    failed = expectation_result(LABELS, "fail", "12 of 500 rows unexpected", unexpected_rows=12, offending_ids=ids)
-    assert failure(result(PASSED[0], failed)) == (
-        "raw.yaml: does not hold: expect_column_values_to_be_in_set on column 'label': observed 12 of 500 rows "
-        'unexpected, expected {"value_set": [0, 1]}; ids id0, id1, id2 and 9 more; '
-        "see reports/index.html"
+def offending(
+    rows: int, unexpected: int, source: str | None = "a.gz", listing: str = "rows-02.csv"
+) -> ExpectationResult:
+    named = tuple(
+        OffendingRow(id=f"id{n}", source=source and f"{source}{n % 2}", row=n if source else None) for n in range(rows)
     )
+    found = f"{unexpected} of 500 rows unexpected"
+    return expectation_result(LABELS, "fail", found, unexpected_rows=unexpected, offending_rows=named, listing=listing)
+
+
+def test_a_failure_says_which_expectation_on_which_column_what_was_observed_and_expected_and_its_rows_by_file() -> None:
+    assert failure(result(PASSED[0], offending(5, 5))) == (
+        "raw.yaml: does not hold: expect_column_values_to_be_in_set on column 'label': observed 5 of 500 rows "
+        'unexpected, expected {"value_set": [0, 1]}; a.gz0: 0, 2, 4; a.gz1: 1, 3; see reports/index.html'
+    )
+
+
+def test_a_failure_names_twenty_rows_and_says_where_the_rest_stand() -> None:
+    said = failure(result(PASSED[0], offending(20, 3012, "t")))
+    named = "t0: 0, 2, 4, 6, 8, 10, 12, 14, 16, 18; t1: 1, 3, 5, 7, 9, 11, 13, 15, 17, 19"
+    assert f"; {named} and 2992 more in rows-02.csv; see reports/index.html" in said
+
+
+@given(st.integers(1, 20), st.integers(0, 5000), st.integers(1, 120))
+def test_a_failure_is_one_line_with_as_many_rows_as_fit(rows: int, more: int, length: int) -> None:
+    said = failure(result(PASSED[0], offending(rows, rows + more, "x" * length)))
+    room = LONGEST_LINE - len("stage check_prepared: ")  # a run says before it which stage has failed
+    assert len(said) <= room
+    named = sum(len(numbers.split(", ")) for numbers in re.findall(r"x[01]: ([\d, ]+)", said))
+    left = rows + more - named
+    assert left == 0 or re.search(rf"{left} (more|rows?) in rows-02\.csv; see reports/index\.html$", said)
+    found = offending(rows, rows + more, "x" * length)
+    is_whole = ", expected " in said
+    this = len(sentence(found, named, says_expected=is_whole))
+    next_one = len(sentence(found, named + 1, says_expected=False))
+    assert named == rows or next_one - this > room - len(said), "there was room for another"
+
+
+def test_rows_are_named_though_what_was_expected_is_long() -> None:
+    labels = Expectation(LABELS.type, {"column": "label", "value_set": list(range(40)), "mostly": 0.99}, "…")
+    suite = Suite("raw", (ROWS, labels), Path("data_contracts/fashion_mnist/raw.yaml"))
+    failed = offending(20, 400, "train-images-idx3-ubyte.gz").changed(kwargs=dict(labels.kwargs))
+    with pytest.raises(ContractError) as raised:
+        require_pass(suite, contract_result(suite, 16_000, [PASSED[0], failed], "sha256:00"), PAGE)
+    assert str(raised.value) == (
+        "data_contracts/fashion_mnist/raw.yaml: does not hold: expect_column_values_to_be_in_set on column 'label': "
+        "observed 400 of 500 rows unexpected; train-images-idx3-ubyte.gz0: 0, 2, 4; train-images-idx3-ubyte.gz1: 1, 3 "
+        "and 395 more in rows-02.csv; see reports/index.html"
+    )
+
+
+def test_rows_of_which_no_file_is_known_are_named_by_their_ids() -> None:
+    said = failure(result(PASSED[0], offending(3, 12, None)))
+    assert "; ids id0, id1, id2 and 9 more in rows-02.csv; " in said
 
 
 def test_the_first_failure_stands_for_all_and_the_others_are_counted() -> None:
@@ -92,8 +139,11 @@ def test_a_long_observation_is_cut_and_details_are_told() -> None:
 
 
 def test_the_file_has_no_keys_that_an_expectation_has_nothing_to_say_of() -> None:
-    failed = expectation_result(LABELS, "fail", "1 of 5 rows unexpected", unexpected_rows=1, offending_ids=("a",))
+    failed = expectation_result(
+        LABELS, "fail", "1 of 5 rows unexpected", unexpected_rows=1, offending_rows=(OffendingRow(id="a"),)
+    )
     assert json.loads(artifacts.dump_json(result(PASSED[0], failed).to_json())) == {
+        "record_version": 2,
         "suite": "raw",
         "rows": 5,
         "outcome": "fail",
@@ -112,7 +162,7 @@ def test_the_file_has_no_keys_that_an_expectation_has_nothing_to_say_of() -> Non
                 "outcome": "fail",
                 "observed": "1 of 5 rows unexpected",
                 "unexpected_rows": 1,
-                "offending_ids": ["a"],
+                "offending_rows": [{"id": "a"}],
             },
         ],
         "data_digest": "sha256:00",

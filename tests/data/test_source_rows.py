@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.data import source_rows
 from pipeline.data.feature_kinds import raw_schema, source_schema
-from pipeline.data.source_rows import raw_shards
+from pipeline.data.source_rows import Source, raw_shards, require_delivered
 from pipeline.errors import DataError
 from tests.data.given import image_specs
 
@@ -126,3 +126,9 @@ def test_a_column_that_is_not_delivered_or_is_of_another_type_is_named():
     words = table.set_column(0, "label", pa.array(["boot"]))
     with pytest.raises(DataError, match=r"data\.source: delivers a column of another type"):
         list(raw_shards([words], FEATURES))
+
+
+def test_a_source_that_delivers_other_rows_than_it_declared_is_refused():
+    require_delivered(Source(rows=3, tables=()), 3)
+    with pytest.raises(DataError, match=r"data\.source: declared 3 rows and delivered 2"):
+        require_delivered(Source(rows=3, tables=()), 2)

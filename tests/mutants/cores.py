@@ -35,6 +35,7 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/counter_random.py": _GEOMETRY,
     "pipeline/runs/freshness.py": (),
     "pipeline/storage/artifacts.py": (),
+    "pipeline/storage/data_sets.py": (),
     "pipeline/data/normalizing.py": (),
     "pipeline/data/features/image.py": _STATISTICS,
     "pipeline/data/grey_levels.py": _STATISTICS,

@@ -10,7 +10,7 @@ import pipeline.records
 from pipeline.records.architecture import Architecture, StoredArchitecture
 from pipeline.records.champion import Champion
 from pipeline.records.computed_on import ComputedOn
-from pipeline.records.contract_result import ContractResult, ExpectationResult
+from pipeline.records.contract_result import ContractResult, ExpectationResult, OffendingRow
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
@@ -42,7 +42,8 @@ FAILED_EXPECTATION = ExpectationResult(
     outcome="fail",
     observed="2 rows",
     unexpected_rows=2,
-    offending_ids=("a", "b"),
+    offending_rows=(OffendingRow(id="a", source="cats/1.png", row=0), OffendingRow(id="b")),
+    listing="rows-01.csv",
     details={"share": 0.5},
     error="said in words",
 )

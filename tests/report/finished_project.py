@@ -70,10 +70,26 @@ def _write_data(data: Path, answers: MadeAnswers) -> None:
         "augmented": (rows, {}),
     }
     for name, (kept, counts) in sets.items():
+        if name == "quarantine":
+            _write_quarantine(data / name, kept, counts)
+            continue
         entry = FileEntry(path="part-00000.parquet", rows=kept, size_bytes=1, digest="sha256:0")
         write_manifest(data / name, Manifest(rows=kept, files=(entry,), columns={"id": "string"}, counts=counts))
     for part in PARTS:
         _write_images(data / "prepared" / part, answers)
+
+
+def _write_quarantine(folder: Path, rows: int, counts: dict[str, Any]) -> None:
+    rejected = [
+        {"id": f"{row:032x}", "source": "train-images.gz", "row": 10 * row, "reason": reason, "column": column}
+        for row, (reason, column) in enumerate(
+            [("exact duplicate", None)] * (rows - 3) + [("label outside the declared classes", "label")] * 3
+        )
+    ]
+    schema = pa.schema([(name, pa.int64() if name == "row" else pa.string()) for name in rejected[0]])
+    folder.mkdir(parents=True)
+    entry = shards.write_shard(folder, 0, schema, [pa.Table.from_pylist(rejected, schema)])
+    shards.finish_dataset(folder, [entry], schema, counts=counts)
 
 
 def _image(answers: MadeAnswers) -> FeatureSpec:

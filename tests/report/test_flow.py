@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from pipeline.graph import load_graph
-from pipeline.records.manifest import Manifest
+from pipeline.graph import load_graph, parse_graph
+from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.report import flow as flows
 from pipeline.report.flow import Flow, StageFlow
 from pipeline.storage.manifests import read_manifest, write_manifest
@@ -28,20 +29,36 @@ def test_every_stage_of_a_whole_run_has_its_rows(whole_project: Path) -> None:
         ("split", 1200, 1200, 0),
         ("normalize", 1200, 1200, 0),
         ("augment", None, 400, 0),
+        ("evaluate", 1200, 1200, 0),
     ]
 
 
 def test_rejected_rows_have_their_reasons_and_kept_ones_their_parts(whole_project: Path) -> None:
-    _, clean, split, normalize, _ = read_flow(whole_project).steps
+    _, clean, split, normalize, _, evaluate = read_flow(whole_project).steps
 
     assert clean.reasons == {"exact duplicate": 12, "label outside the declared classes": 3}
-    assert split.parts == normalize.parts == {"train": 400, "validation": 400, "test": 400}
+    assert split.parts == normalize.parts == evaluate.parts == {"train": 400, "validation": 400, "test": 400}
 
 
 def test_the_rows_that_the_test_part_has_lost_have_their_reasons(whole_project: Path) -> None:
     steps = read_flow(whole_project).steps
 
-    assert [dict(step.lost) for step in steps] == [{}, {}, {"label outside the declared classes": 2}, {}, {}]
+    assert [dict(step.lost) for step in steps] == [{}, {}, {"label outside the declared classes": 2}, {}, {}, {}]
+
+
+def test_rows_held_back_are_counted_beside_the_rejected(project: Path) -> None:
+    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    clean = declared["stages"]["clean"]
+    clean["outs"].append("data/unlabelled")
+    clean["meta"]["rows"]["held"] = "data/unlabelled"
+    entry = FileEntry(path="part-00000.parquet", rows=7, size_bytes=1, digest="sha256:0")
+    write_manifest(project / "data" / "unlabelled", Manifest(rows=7, files=(entry,), columns={"id": "string"}))
+    graph = parse_graph(declared, yaml.safe_load((ROOT / "params.yaml").read_text()))
+
+    flow = flows.read_flow(project, graph.flow)
+
+    assert (flow.steps[1].held, flow.steps[1].adds_up) == (7, False)
+    assert flow.shares["held back"] == 7 / 1222
 
 
 def test_shares_are_of_all_source_rows(whole_project: Path) -> None:

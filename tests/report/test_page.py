@@ -31,15 +31,17 @@ def test_every_part_of_a_whole_run_is_there(text: str) -> None:
 
 
 def test_the_drawings_and_the_pictures_of_the_worst_mistakes_stand_in_the_page(page: bytes) -> None:
-    assert page.count(b"<svg ") == 6
+    assert page.count(b"<svg ") == 7
     assert page.count(b"data:image/png;base64,") == 24
 
 
 def test_every_row_of_the_data_is_accounted_for(text: str) -> None:
     assert "12 exact duplicate" in text
     assert "no id and no image is in two parts" in text
-    assert text.count("✓ add up") == 3
+    assert text.count("✓ add up") == 4
     assert "test rows rejected: 2 label outside the declared classes" in text
+    assert "exact duplicate 12 train-images.gz: 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110" in text
+    assert "label outside the declared classes column label 3 train-images.gz: 120, 130, 140" in text
 
 
 def test_every_class_has_its_figures(text: str, answers: MadeAnswers) -> None:

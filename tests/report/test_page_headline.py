@@ -144,7 +144,8 @@ def test_a_failed_contract_stops_the_page_from_repeating_an_earlier_verdict(proj
             "outcome": "fail",
             "observed": "37 of 800 rows unexpected",
             "unexpected_rows": 37,
-            "offending_ids": ["id-1"],
+            "offending_rows": [{"id": "id-1", "source": "cats/1.png", "row": 0}, {"id": "id-2"}],
+            "listing": "rows-02.csv",
         }
 
     edit(project / "reports" / "contracts" / "raw" / "result.json", fail)
@@ -152,7 +153,7 @@ def test_a_failed_contract_stops_the_page_from_repeating_an_earlier_verdict(proj
 
     assert text.index("■ Stopped The contract on raw data does not hold") < text.index("is an earlier one")
     assert "37 of 800 rows unexpected" in text
-    assert "offending ids id-1 and 36 more" in text
+    assert "rows cats/1.png: 0, id-2 and 35 more in rows-02.csv" in text
     assert "✓ Promote" not in text
 
 

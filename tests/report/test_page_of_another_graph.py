@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.report.page import render
+from pipeline.storage.manifests import write_manifest
 from tests.report.reading import PageReader, written
 
 PARTS = {
@@ -51,6 +53,21 @@ def test_without_a_verdict_nothing_is_promoted(project: Path) -> None:
     change(project, lambda meta: meta.get("makes", {}).pop("verdict", None))
 
     assert "○ Not judged No stage makes a verdict, so nothing has been promoted." in written(project)
+
+
+def test_rows_that_a_stage_holds_back_stand_in_the_picture_and_in_the_table(project: Path) -> None:
+    assert "held back" not in written(project).replace("or held back because it has no label", "")
+    declared = yaml.safe_load((project / "dvc.yaml").read_text())
+    clean = declared["stages"]["clean"]
+    clean["outs"].append("data/unlabelled")
+    clean["meta"]["rows"]["held"] = "data/unlabelled"
+    (project / "dvc.yaml").write_text(yaml.safe_dump(declared))
+    entry = FileEntry(path="part-00000.parquet", rows=7, size_bytes=1, digest="sha256:0")
+    write_manifest(project / "data" / "unlabelled", Manifest(rows=7, files=(entry,), columns={"id": "string"}))
+    text = written(project)
+    assert "7 held back" in text
+    assert "in kept rejected held back by reason, by part" in text
+    assert "✗ do not add up" in text  # of 1 215 rows, 1 200 are kept and 15 rejected
 
 
 def test_without_a_registry_nothing_is_said_of_one(project: Path) -> None:

@@ -38,6 +38,7 @@ def test_a_whole_run_has_a_digest_of_all_it_hangs_on(whole_project: Path) -> Non
         "graph as run (dvc.lock)",
         *("data/raw", "data/clean", "data/split"),
         *("data/prepared/test", "data/prepared/train", "data/prepared/validation", "data/augmented"),
+        *(f"reports/predictions/{part}" for part in ("test", "train", "validation")),
     ]
     assert all(digest.value.startswith("sha256:") for digest in found.values())
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Bug, StorageError, UsageError
-from pipeline.graph import Stage
+from pipeline.graph import Rows, Stage
 from pipeline.recipe.execution import Execution
 from pipeline.recipe.recipe import TrainParams, load_recipe
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, load_checked
@@ -22,6 +22,7 @@ from pipeline.runtime.git import Commit, git
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import digest_file, write_json
 from pipeline.storage.record_files import write_record
+from tests.storage.published import publish
 
 ROOT = Path(__file__).parents[2]
 
@@ -273,3 +274,15 @@ def test_a_workspace_has_the_registry_of_its_project(context: StageContext, root
 def test_a_path_that_climbs_out_of_what_is_declared_is_refused(context: StageContext, path: str) -> None:
     with pytest.raises(Bug, match="add it under deps"):
         context.dep(path)
+
+
+def test_a_stage_whose_rows_do_not_add_up_is_a_bug(root: Path) -> None:
+    for name, files in (("in", {"a": b"1", "b": b"2"}), ("out", {"a": b"1"})):
+        publish(root / name, files)
+    stage = Stage("clean", "x", deps=("in",), outs=("out",), rows=Rows(read="in", kept="out"))
+    with pytest.raises(Bug, match="stage clean: 2 rows in in, but 1 in out: they do not add up"):
+        StageContext(root, stage, None, Execution()).check_rows()
+
+
+def test_a_stage_through_which_no_rows_flow_has_none_to_account_for(context: StageContext) -> None:
+    context.check_rows()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +61,6 @@ class Spoilt:
         ]
         return found
 
-    def ids(self, rows: Iterable[int]) -> tuple[str, ...]:
-        return tuple(sorted(self.columns["id"][row] for row in rows))
-
 
 @pytest.fixture(scope="module")
 def spoilt(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
@@ -87,10 +86,28 @@ def spoilt(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Spo
     return Spoilt(columns, check_raw_data(spark, path, write_raw(folder / "raw", columns)))
 
 
-def test_a_failed_expectation_counts_its_rows_and_names_up_to_ten_of_them(spoilt: Spoilt) -> None:
+def test_a_failed_expectation_counts_its_rows_and_names_them_by_their_files(spoilt: Spoilt) -> None:
     label = spoilt.verdict("expect_column_values_to_be_in_set", "label")
     assert (label.unexpected_rows, label.observed) == (15, "15 of 199 rows unexpected")
-    assert label.offending_ids == spoilt.ids(range(20, 35))[:10]
+    assert [(row.id, row.source, row.row) for row in label.offending_rows] == [
+        (spoilt.columns["id"][row], "train-images-idx3-ubyte.gz", row) for row in range(20, 35)
+    ]
+
+
+def test_the_list_of_a_failed_expectation_has_all_of_its_rows_and_the_values_it_is_about(spoilt: Spoilt) -> None:
+    pair = spoilt.verdict("expect_column_pair_values_to_be_equal", "['image_height', 'label']")
+    assert (len(pair.offending_rows), pair.unexpected_rows, pair.unnamed_rows) == (20, ROWS, ROWS - 20)
+    listed = list(csv.DictReader(io.StringIO(spoilt.checked.listings[pair.listing].decode())))
+    assert [int(row["row"]) for row in listed] == sorted(spoilt.columns["row"])
+    assert {row["image_height"] for row in listed} == {"28"}
+    label_of = {row["row"]: row["label"] for row in listed}
+    assert (label_of["25"], label_of["7"], label_of["1"]) == ("11", "", "1")
+
+
+def test_only_failed_expectations_have_lists(spoilt: Spoilt) -> None:
+    named = {each.listing for each in spoilt.checked.result.failed if each.unexpected_rows}
+    assert spoilt.checked.listings.keys() == named
+    assert len(named) == 6
 
 
 @pytest.mark.parametrize(
@@ -106,7 +123,8 @@ def test_a_failed_expectation_counts_its_rows_and_names_up_to_ten_of_them(spoilt
 def test_every_kind_of_expectation_about_rows_names_them(
     spoilt: Spoilt, kind: str, column: str, rows: Iterable[int]
 ) -> None:
-    assert spoilt.verdict(kind, column).offending_ids == spoilt.ids(rows)[:10]
+    named = sorted((spoilt.columns["row"][row], spoilt.columns["id"][row]) for row in rows)
+    assert spoilt.verdict(kind, column).offending_ids == tuple(row_id for _, row_id in named[:20])
 
 
 def test_an_expectation_about_the_whole_column_tells_what_it_has_observed(spoilt: Spoilt) -> None:
@@ -121,7 +139,8 @@ def test_rows_that_mostly_allows_are_counted_all_the_same(spoilt: Spoilt) -> Non
 def test_the_error_is_one_line_that_says_what_failed_how_much_more_and_where_to_look(spoilt: Spoilt) -> None:
     with pytest.raises(ContractError) as raised:
         require_pass(spoilt.checked.suite, spoilt.checked.result, Path("index.html"))
-    assert "on column 'label': observed 15 of 199 rows unexpected, expected {" in str(raised.value)
+    assert "on column 'label': observed 15 of 199 rows unexpected" in str(raised.value)
+    assert "train-images-idx3-ubyte.gz: 20, 21" in str(raised.value)
     assert "; and 6 more; see index.html" in str(raised.value)
     assert "\n" not in str(raised.value)
 

@@ -1,0 +1,149 @@
+"""The rows that stages have rejected: counted by reason and file, found one by one, with all that is known of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import DataError, UsageError, nearest, printable
+from pipeline.storage.manifests import read_manifest
+from pipeline.storage.shards import iter_shard
+
+_WHERE = ("reason", "column", "source", "row")  # a quarantine of an earlier Ratchet has no column
+_SHORTEST_ID = 4
+_FIRST_ROWS = 20  # of a file
+_NAMED = 5  # rows that a name which is not one row's may mean
+_DIGEST = "content_digest"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RejectedFile:
+    """A file of the source: how many of its rows were rejected for one reason, and the first of their numbers."""
+
+    source: str
+    rows: int
+    first: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why rows were rejected, the column that it is about if it is about one, and their files, those of most first."""
+
+    reason: str
+    column: str | None
+    files: tuple[RejectedFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """The rows of all files."""
+        return sum(file.rows for file in self.files)
+
+
+@dataclass(frozen=True)
+class FoundRow:
+    """One row, and where it stands: the shard, and its number there."""
+
+    shard: str
+    position: int
+    values: Row
+
+
+def reasons(quarantine: Path) -> tuple[Reason, ...]:
+    """Count the rows of a quarantine, the commonest reason first."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    first: dict[tuple[str, str, str], list[int]] = {}
+    for _, _, table in _tables(quarantine, _WHERE):
+        for reason, column, source, row in zip(*(_texts(table, name) for name in _WHERE), strict=True):
+            key = (reason or "", column or "", source or "")
+            counts[key] += 1
+            if len(shown := first.setdefault(key, [])) < _FIRST_ROWS and row is not None:
+                shown.append(row)
+    grouped: dict[tuple[str, str], list[RejectedFile]] = {}
+    for (reason, column, source), rows in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+        file = RejectedFile(source, rows, tuple(first[reason, column, source]))
+        grouped.setdefault((reason, column), []).append(file)
+    found = (Reason(reason, column or None, tuple(files)) for (reason, column), files in grouped.items())
+    return tuple(sorted(found, key=lambda each: (-each.rows, each.reason, each.column or "")))
+
+
+def find_row(quarantine: Path, name: str) -> FoundRow:
+    """Return the row of an id, of the beginning of one (four characters at least), or of a place: `FILE`, `FILE:ROW`.
+
+    Raises UsageError, with the nearest names, unless it is one row's.
+    """
+    file, number = _place(name)
+    found: list[tuple[str, int, Row]] = []
+    sources: set[str] = set()
+    for shard, start, table in _tables(quarantine, ("id", "source", "row")):
+        rows = zip(table["id"].to_pylist(), table["source"].to_pylist(), table["row"].to_pylist(), strict=True)
+        for position, (row_id, source, row) in enumerate(rows, start):
+            said = (source, printable(source or ""))  # as it is, and as the list shows it
+            sources.add(said[1])
+            is_meant = name in said or (file in said and row == number)
+            if is_meant or (len(name) >= _SHORTEST_ID and (row_id or "").startswith(name)):
+                found.append((shard, position, {"id": row_id, "source": source, "row": row}))
+    if not found:
+        raise UsageError(f"no rejected row '{name}'{nearest(name, sorted(sources)[:1000])}; `ratchet quarantine list`")
+    if len(found) > 1:
+        some = ", ".join(f"{row['source']}:{row['row']}" for _, _, row in found[:_NAMED])
+        raise UsageError(f"'{name}' is {len(found)} rejected rows: {some}{' …' * (len(found) > _NAMED)}; name one")
+    [(shard, position, _)] = found
+    return FoundRow(shard, position, _row_at(quarantine, shard, position))
+
+
+def _place(name: str) -> tuple[str | None, int | None]:
+    match = re.fullmatch(r"(.+):(\d{1,18})", name, re.DOTALL)
+    return (match[1], int(match[2])) if match else (None, None)
+
+
+def _row_at(quarantine: Path, shard: str, position: int) -> Row:
+    for name, start, table in _tables(quarantine, None):
+        if name == shard and start <= position < start + table.num_rows:
+            [row] = table.slice(position - start, 1).to_pylist()
+            return dict(row)
+    raise DataError(f"{quarantine / shard}: has no row {position}; run `dvc repro`")
+
+
+def equal_rows(folder: Path, digest: str | None, but: str | None, most: int = _NAMED) -> list[Row]:
+    """Return the `id`, `source`, `row` and `label` of the first rows of a data set that hold what a digest is of."""
+    found: list[Row] = []
+    for _, _, table in _tables(folder, ("id", "source", "row", "label", _DIGEST)) if digest else ():
+        if _DIGEST in table.column_names:
+            here = table.filter(pc.equal(table[_DIGEST], digest)).drop_columns([_DIGEST])
+            found += [row for row in here.to_pylist() if row["id"] != but]
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def rejected_tables(quarantine: Path) -> Iterator[pa.Table]:
+    """Yield all rows with all columns, some at a time."""
+    for _, _, table in _tables(quarantine, None):
+        yield table
+
+
+def _tables(folder: Path, columns: Sequence[str] | None) -> Iterator[tuple[str, int, pa.Table]]:
+    """Yield a data set's row groups with those of the columns that are there: the shard, the first row's number, rows.
+
+    Their digests are checked first.
+    """
+    manifest = read_manifest(folder)
+    names = None if columns is None else [name for name in columns if name in manifest.columns]
+    for entry in manifest.files:
+        start = 0
+        for table in iter_shard(folder / entry.path, names):
+            yield entry.path, start, table
+            start += table.num_rows
+
+
+def _texts(table: pa.Table, name: str) -> list[Any]:
+    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
