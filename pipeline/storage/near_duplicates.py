@@ -1,0 +1,80 @@
+"""The data set of near-duplicates: rows of a later part that look nearly like a row of an earlier one.
+
+The data phase writes it; evaluation and the page read it. A row of it is a row of a later part with the nearest one of
+an earlier part. In its manifest, `counts` says how many there are between each two parts, or why none was looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import DataError
+from pipeline.storage import shards
+from pipeline.storage.manifests import read_manifest
+
+SCHEMA = pa.schema(
+    [
+        *(("part", pa.string()), ("row", pa.int64()), ("id", pa.string()), ("label", pa.int32())),
+        *(("earlier_part", pa.string()), ("earlier_row", pa.int64()), ("earlier_id", pa.string())),
+        *(("earlier_label", pa.int32()), ("bits", pa.int32()), ("likeness", pa.float64())),
+    ]
+)
+_BETWEEN, _WHY_NOT = "between", "why_not"
+
+
+class Between(NamedTuple):
+    """How many rows of a part have a near-duplicate in an earlier one, and of how many."""
+
+    part: str
+    earlier: str
+    rows: int
+    of: int
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """The rows, of SCHEMA, how many there are between the parts, and why none was looked for; "" if they were."""
+
+    table: pa.Table
+    between: tuple[Between, ...]
+    why_not: str
+
+    def rows_near(self, part: str, earlier: str) -> npt.NDArray[np.int64]:
+        """Return which rows of a part have a near-duplicate in an earlier one."""
+        return np.asarray(self.of(part, earlier)["row"].to_numpy(), np.int64)
+
+    def of(self, part: str, earlier: str) -> pa.Table:
+        """Return the rows of a part that have a near-duplicate in an earlier one."""
+        table = self.table
+        return table.filter(pc.and_(pc.equal(table["part"], part), pc.equal(table["earlier_part"], earlier)))
+
+
+def write_near_duplicates(
+    folder: Path, tables: Sequence[pa.Table], between: Iterable[Between], *, why_not: str = ""
+) -> tuple[Between, ...]:
+    """Write the data set into a folder; return how many rows there are between the parts."""
+    counted = tuple(between)
+    entry = shards.write_shard(folder, 0, SCHEMA, tables)
+    counts = {_BETWEEN: [each._asdict() for each in counted], _WHY_NOT: why_not}
+    shards.finish_dataset(folder, [entry], SCHEMA, counts=counts)
+    return counted
+
+
+def read_near_duplicates(folder: Path, *, verify: bool = True) -> NearDuplicates:
+    """Read the data set; raise DataError if it is another one, or its bytes do not match its manifest."""
+    manifest = read_manifest(folder, verify=verify)
+    try:
+        tables = [*shards.iter_tables(folder, SCHEMA.names, verify=False), SCHEMA.empty_table()]
+        table = pa.concat_tables(tables).select(SCHEMA.names).cast(SCHEMA)
+        between = tuple(Between(**each) for each in manifest.counts[_BETWEEN])
+        return NearDuplicates(table, between, str(manifest.counts[_WHY_NOT]))
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+        raise DataError(f"{folder}: not near-duplicates ({error}); run `dvc repro` to make them again") from error
