@@ -2,8 +2,8 @@
 
 Two pictures are near-duplicates if their perceptual hashes differ in few bits and their thumbnails are alike, the later
 part's shifted by up to a 32nd of its sides. Looked at is the first feature that is a picture. For each row of a later
-part its nearest row in each earlier part is kept. Private memory is bounded by some hundred bytes a row, for its hash and
-the index of hashes; thumbnails stand in a file of 1 KiB a row that is gone with its last reader.
+part its nearest row in each earlier part is kept. Private memory is bounded by some hundred bytes a row, for its hash
+and the index of hashes; thumbnails stand in a file of 1 KiB a row that is gone with its last reader.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def find_near_duplicates(
         done += len(parts[other])
         tables.append(_table(found, one, other, parts))
         counts.append(Between(other, one, len(found.later), len(parts[other])))
-    return write_near_duplicates(folder, tables, counts)
+    return write_near_duplicates(folder, tables, counts, limits=(params.bits, params.likeness))
 
 
 def _table(found: Nearest, one: str, other: str, parts: Mapping[str, Rows]) -> pa.Table:

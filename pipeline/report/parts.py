@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
-from pipeline.report import flow, measured, mistakes, provenance
+from pipeline.report import flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.inline_svg import inline_svg
 from pipeline.report.ledger import spent
 from pipeline.report.run_files import RunFiles
@@ -63,6 +63,10 @@ def _curves(files: RunFiles) -> Mapping[str, Any]:
 def _data(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
     return {"flow": flow.read_flow(files.root, files.graph.value.flow)}
+
+
+def _near_duplicates(files: RunFiles) -> Mapping[str, Any]:
+    return {"near": section(lambda: near_duplicates.read_near(files), files.root)}
 
 
 def _contracts(files: RunFiles) -> Mapping[str, Any]:
@@ -117,6 +121,13 @@ PARTS = (
     Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
     Part("data", "The data", "Data", _data, lambda graph: graph.flow),
+    Part(
+        "near_duplicates",
+        "What looks the same",
+        "Near-duplicates",
+        _near_duplicates,
+        lambda graph: graph.maker("near_duplicates"),
+    ),
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
     Part("run", "The run", "Run", _run),
     Part("lineage", "Lineage", "Lineage", _lineage),

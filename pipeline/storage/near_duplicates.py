@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
         *(("earlier_label", pa.int32()), ("bits", pa.int32()), ("likeness", pa.float64())),
     ]
 )
-_BETWEEN, _WHY_NOT = "between", "why_not"
+_BETWEEN, _WHY_NOT, _BITS, _LIKENESS = "between", "why_not", "bits", "likeness"
 
 
 class Between(NamedTuple):
@@ -41,11 +41,16 @@ class Between(NamedTuple):
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """The rows, of SCHEMA, how many there are between the parts, and why none was looked for; "" if they were."""
+    """The rows, of SCHEMA, how many there are between the parts, and why none was looked for; "" if they were.
+
+    `bits` is how many of 64 may differ, `likeness` the least: the limits by which they were found.
+    """
 
     table: pa.Table
     between: tuple[Between, ...]
     why_not: str
+    bits: int
+    likeness: float
 
     def rows_near(self, part: str, earlier: str) -> npt.NDArray[np.int64]:
         """Return which rows of a part have a near-duplicate in an earlier one."""
@@ -58,12 +63,17 @@ class NearDuplicates:
 
 
 def write_near_duplicates(
-    folder: Path, tables: Sequence[pa.Table], between: Iterable[Between], *, why_not: str = ""
+    folder: Path,
+    tables: Sequence[pa.Table],
+    between: Iterable[Between],
+    *,
+    limits: tuple[int, float] = (0, 1.0),
+    why_not: str = "",
 ) -> tuple[Between, ...]:
-    """Write the data set into a folder; return how many rows there are between the parts."""
+    """Write the data set into a folder; return how many rows there are between the parts. `limits`: bits, likeness."""
     counted = tuple(between)
     entry = shards.write_shard(folder, 0, SCHEMA, tables)
-    counts = {_BETWEEN: [each._asdict() for each in counted], _WHY_NOT: why_not}
+    counts = {_BETWEEN: [each._asdict() for each in counted], _WHY_NOT: why_not, _BITS: limits[0], _LIKENESS: limits[1]}
     shards.finish_dataset(folder, [entry], SCHEMA, counts=counts)
     return counted
 
@@ -75,6 +85,7 @@ def read_near_duplicates(folder: Path, *, verify: bool = True) -> NearDuplicates
         tables = [*shards.iter_tables(folder, SCHEMA.names, verify=False), SCHEMA.empty_table()]
         table = pa.concat_tables(tables).select(SCHEMA.names).cast(SCHEMA)
         between = tuple(Between(**each) for each in manifest.counts[_BETWEEN])
-        return NearDuplicates(table, between, str(manifest.counts[_WHY_NOT]))
+        limits = int(manifest.counts[_BITS]), float(manifest.counts[_LIKENESS])
+        return NearDuplicates(table, between, str(manifest.counts[_WHY_NOT]), *limits)
     except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder}: not near-duplicates ({error}); run `dvc repro` to make them again") from error
