@@ -21,9 +21,8 @@ from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import section
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.near_duplicates import Between, NearDuplicates, read_near_duplicates
+from pipeline.storage.near_duplicates import LEARNED_PART, Between, NearDuplicates, read_near_duplicates
 
-_LEARNED_PART = "train"
 _MOST_PAIRS = 6  # of the most, and as many of the least alike
 _CHANNELS = (1, 3)
 
@@ -95,7 +94,7 @@ def _figures(files: RunFiles, every: dict[str, Any], without: dict[str, Any]) ->
 
 
 def _pairs(files: RunFiles, found: NearDuplicates) -> tuple[ShownPair, ...]:
-    table = found.of(SHOWN_PART, _LEARNED_PART).sort_by([("likeness", "descending"), ("row", "ascending")]).to_pylist()
+    table = found.of(SHOWN_PART, LEARNED_PART).sort_by([("likeness", "descending"), ("row", "ascending")]).to_pylist()
     chosen = table if len(table) <= 2 * _MOST_PAIRS else [*table[:_MOST_PAIRS], *table[-_MOST_PAIRS:]]
     if not chosen:
         return ()
@@ -104,7 +103,7 @@ def _pairs(files: RunFiles, found: NearDuplicates) -> tuple[ShownPair, ...]:
         raise DataError("the data that were looked at are not here")
     names = (files.recipe.value or {}).get("data.classes", ())
     later = _pictures(prepared / SHOWN_PART, [(pair["row"], pair["id"]) for pair in chosen])
-    earlier = _pictures(prepared / _LEARNED_PART, [(pair["earlier_row"], pair["earlier_id"]) for pair in chosen])
+    earlier = _pictures(prepared / LEARNED_PART, [(pair["earlier_row"], pair["earlier_id"]) for pair in chosen])
     return tuple(
         ShownPair(
             (one, other),

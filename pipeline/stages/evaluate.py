@@ -17,7 +17,7 @@ from pipeline.records.training_history import parse_history
 from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder, read_text
-from pipeline.storage.near_duplicates import read_near_duplicates
+from pipeline.storage.near_duplicates import JUDGED_PART, LEARNED_PART, read_near_duplicates
 from pipeline.storage.record_files import write_record
 from pipeline.storage.shards import read_rows
 
@@ -43,8 +43,7 @@ def run(stage: StageContext) -> str:
     stage.progress.step("measuring")
     test, shown = predictions["test"], predictions[SHOWN_PART]
     near = read_near_duplicates(stage.dep("data/near_duplicates"))
-    is_known = any((each.part, each.earlier) == ("test", "train") for each in near.between)
-    rows_near = near.rows_near("test", "train") if is_known else None
+    rows_near = None if near.why_not else near.rows_near(JUDGED_PART, LEARNED_PART)
     report = measuring.report(task, predictions["train"], test, rows_near)
     for out, files in (
         ("reports/plot_data", measuring.tables(task, history, shown)),

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         *(("earlier_label", pa.int32()), ("bits", pa.int32()), ("likeness", pa.float64())),
     ]
 )
+LEARNED_PART, JUDGED_PART = "train", "test"
 _BETWEEN, _WHY_NOT, _BITS, _LIKENESS = "between", "why_not", "bits", "likeness"
 
 
