@@ -134,7 +134,7 @@ class NearDuplicateParams(Settings):
         description='perceptual hashes differ in at most so many of 64 bits; {none: "reason"} looks for none',
     )
     likeness: Probability = Field(
-        default=0.985, description="correlation of the pictures' grey levels at 32 × 32 pixels, at the least"
+        default=0.99, description="correlation of the pictures' grey levels at 32 × 32 pixels, at the least"
     )
 
 
