@@ -6,10 +6,9 @@ The metrics are those of the training and the test part; tables and drawings are
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.errors import Bug, DataError
 from pipeline.evaluation import learning_curves
@@ -27,9 +26,7 @@ def check(task: Task, predictions: Predictions, part: str) -> None:
         raise DataError(f"{part} part: {error}") from error
 
 
-def report(
-    task: Task, train: Predictions, test: Predictions, near: npt.NDArray[np.int64] | None = None
-) -> MetricsReport:
+def report(task: Task, train: Predictions, test: Predictions, near: Sequence[int] | None = None) -> MetricsReport:
     """Return the content of `reports/metrics.json`, from predictions that have passed `check`.
 
     `near` are the test rows that look like a training row, None if that is not known.
@@ -67,12 +64,10 @@ def _measured(task: Task, predictions: Predictions) -> dict[str, float | int]:
     return {ROWS: len(predictions.labels), **_checked(task, figures, task.metrics)}
 
 
-def _measured_without(
-    task: Task, predictions: Predictions, left_out: npt.NDArray[np.int64]
-) -> dict[str, float | int] | None:
+def _measured_without(task: Task, predictions: Predictions, left_out: Sequence[int]) -> dict[str, float | int] | None:
     """Return what is measured without some rows; None if nothing can be said about the others."""
     is_kept = np.ones(len(predictions.labels), np.bool_)
-    is_kept[left_out] = False
+    is_kept[np.asarray(left_out, np.int64)] = False
     ids = [row_id for row_id, kept in zip(predictions.ids, is_kept.tolist(), strict=True) if kept]
     others = Predictions(ids, predictions.labels[is_kept], predictions.answers[is_kept])
     try:

@@ -94,8 +94,8 @@ def _figures(files: RunFiles, every: dict[str, Any], without: dict[str, Any]) ->
 
 
 def _pairs(files: RunFiles, found: NearDuplicates) -> tuple[ShownPair, ...]:
-    table = found.of(SHOWN_PART, LEARNED_PART).sort_by([("likeness", "descending"), ("row", "ascending")]).to_pylist()
-    chosen = table if len(table) <= 2 * _MOST_PAIRS else [*table[:_MOST_PAIRS], *table[-_MOST_PAIRS:]]
+    rows = sorted(found.of(SHOWN_PART, LEARNED_PART), key=lambda row: (-row["likeness"], row["row"]))
+    chosen = rows if len(rows) <= 2 * _MOST_PAIRS else [*rows[:_MOST_PAIRS], *rows[-_MOST_PAIRS:]]
     if not chosen:
         return ()
     prepared = files.folder("prepared")

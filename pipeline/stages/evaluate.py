@@ -43,8 +43,8 @@ def run(stage: StageContext) -> str:
     stage.progress.step("measuring")
     test, shown = predictions["test"], predictions[SHOWN_PART]
     near = read_near_duplicates(stage.dep("data/near_duplicates"))
-    rows_near = None if near.why_not else near.rows_near(JUDGED_PART, LEARNED_PART)
-    report = measuring.report(task, predictions["train"], test, rows_near)
+    rows_near = [row["row"] for row in near.of(JUDGED_PART, LEARNED_PART)]
+    report = measuring.report(task, predictions["train"], test, None if near.why_not else rows_near)
     for out, files in (
         ("reports/plot_data", measuring.tables(task, history, shown)),
         ("reports/plots", measuring.drawings(task, history, shown)),

@@ -6,15 +6,12 @@ an earlier part. In its manifest, `counts` says how many there are between each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.errors import DataError
 from pipeline.storage import shards
@@ -42,25 +39,21 @@ class Between(NamedTuple):
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """The rows, of SCHEMA, how many there are between the parts, and why none was looked for; "" if they were.
+    """The rows, as SCHEMA names their values, how many there are between the parts, and why none was looked for.
 
-    `bits` is how many of 64 may differ, `likeness` the least: the limits by which they were found.
+    `why_not` is "" if they were. `bits` is how many of 64 may differ, `likeness` the least: the limits by which they
+    were found.
     """
 
-    table: pa.Table
+    rows: tuple[Mapping[str, Any], ...]
     between: tuple[Between, ...]
     why_not: str
     bits: int
     likeness: float
 
-    def rows_near(self, part: str, earlier: str) -> npt.NDArray[np.int64]:
-        """Return which rows of a part have a near-duplicate in an earlier one."""
-        return np.asarray(self.of(part, earlier)["row"].to_numpy(), np.int64)
-
-    def of(self, part: str, earlier: str) -> pa.Table:
+    def of(self, part: str, earlier: str) -> list[Mapping[str, Any]]:
         """Return the rows of a part that have a near-duplicate in an earlier one."""
-        table = self.table
-        return table.filter(pc.and_(pc.equal(table["part"], part), pc.equal(table["earlier_part"], earlier)))
+        return [row for row in self.rows if (row["part"], row["earlier_part"]) == (part, earlier)]
 
 
 def write_near_duplicates(
@@ -82,11 +75,17 @@ def write_near_duplicates(
 def read_near_duplicates(folder: Path, *, verify: bool = True) -> NearDuplicates:
     """Read the data set; raise DataError if it is another one, or its bytes do not match its manifest."""
     manifest = read_manifest(folder, verify=verify)
+    counts = manifest.counts
     try:
-        tables = [*shards.iter_tables(folder, SCHEMA.names, verify=False), SCHEMA.empty_table()]
-        table = pa.concat_tables(tables).select(SCHEMA.names).cast(SCHEMA)
-        between = tuple(Between(**each) for each in manifest.counts[_BETWEEN])
-        limits = int(manifest.counts[_BITS]), float(manifest.counts[_LIKENESS])
-        return NearDuplicates(table, between, str(manifest.counts[_WHY_NOT]), *limits)
+        if manifest.columns != shards.describe_schema(SCHEMA):
+            raise ValueError("it has other columns")
+        tables = shards.iter_tables(folder, SCHEMA.names, verify=False)
+        return NearDuplicates(
+            rows=tuple(row for table in tables for row in table.to_pylist()),
+            between=tuple(Between(**each) for each in counts[_BETWEEN]),
+            why_not=str(counts[_WHY_NOT]),
+            bits=int(counts[_BITS]),
+            likeness=float(counts[_LIKENESS]),
+        )
     except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder}: not near-duplicates ({error}); run `dvc repro` to make them again") from error

@@ -137,8 +137,8 @@ def test_every_later_part_is_held_against_every_earlier_one(tmp_path: Path) -> N
         Between("test", "validation", 1, 2),
     )
     assert (found.bits, found.likeness) == (PARAMS.bits, PARAMS.likeness)
-    assert found.rows_near("test", "train").tolist() == [0, 1]
-    assert found.of("test", "validation").to_pylist() == [
+    assert [row["row"] for row in found.of("test", "train")] == [0, 1]
+    assert found.of("test", "validation") == [
         {
             "part": "test",
             "row": 1,
@@ -176,7 +176,7 @@ def test_where_none_is_looked_for_the_data_set_says_why(
     params: NearDuplicateParams, features: tuple[FeatureSpec, ...], why_not: str, tmp_path: Path
 ) -> None:
     found = read_near_duplicates(data_set(tmp_path, params, features))
-    assert (found.between, found.why_not, found.table.num_rows) == ((), why_not, 0)
+    assert (found.between, found.why_not, found.rows) == ((), why_not, ())
 
 
 def test_the_first_feature_that_is_a_picture_is_looked_at() -> None:

@@ -138,7 +138,7 @@ def _write_model(folder: Path, answers: MadeAnswers) -> str:
 
 def _write_evaluation(reports: Path, answers: MadeAnswers) -> None:
     given, task = answers.predictions, answers.task
-    write_record(reports / "metrics.json", measuring.report(task, given, given, np.arange(7)))
+    write_record(reports / "metrics.json", measuring.report(task, given, given, range(7)))
     for name, drawing in measuring.drawings(task, HISTORY, given).items():
         artifacts.write_file(reports / "plots" / name, drawing)
     with artifacts.published_folder(reports / "predictions") as folder:
