@@ -53,6 +53,7 @@ def test_single_test_rows_are_never_shown(project: Path, answers: MadeAnswers) -
     rewrite(project, pa.Table.from_pylist([row], schema=SCHEMA))
     shutil.rmtree(project / "data" / "prepared" / "test")
     assert (near(project).pairs, near(project).problem) == ((), "")
+    assert "There is no pair to show: no validation row looks like a training row" in written(project)
 
 
 def test_another_row_than_the_one_looked_at_is_refused(project: Path, answers: MadeAnswers) -> None:
