@@ -2,6 +2,9 @@
 
 Names of different hashes are different. Where hashes are equal, which of different names almost none are, the names
 themselves are compared: the proof is exact, whatever the hashes are.
+
+It is of equal content. Rows of two parts that only look the same are proven of nothing here; they are counted by
+`near_duplicates.py`.
 """
 
 from __future__ import annotations

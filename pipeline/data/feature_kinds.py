@@ -10,8 +10,9 @@ A kind is a file in `data/features/`. What it does stands in `Kind`; nothing els
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -52,6 +53,9 @@ class Kind(Protocol):
 
     `raw_columns`, `facts` and `shape` are asked when a recipe is checked, so they import nothing. Every column
     begins with the feature's name.
+
+    A kind whose values are pictures also offers `thumbnails(spec, values, shift)`: `[row, 32, 32] uint8`, in grey, by
+    which rows of different parts are compared; `shift` is as in `perceptual_hash.thumbnails`.
     """
 
     REASONS: tuple[str, ...]  # why a raw value may be unusable, the first to be given first
@@ -178,6 +182,14 @@ def prepared_table(
         facts, partials[spec.name] = kind_of(spec).describe(spec, values[spec.name])
         columns |= {spec.name: column_of(values[spec.name], spec), **facts}
     return pa.table(columns, schema=prepared_schema(features)), partials
+
+
+def picture_of(features: Sequence[FeatureSpec]) -> tuple[str, Callable[..., npt.NDArray[np.uint8]]] | None:
+    """Return the name of the first feature that is a picture, and what makes its thumbnails; None if none is."""
+    for spec in features:
+        if thumbnails := getattr(kind_of(spec), "thumbnails", None):
+            return spec.name, partial(thumbnails, spec)
+    return None
 
 
 def fitted(features: Sequence[FeatureSpec], partials: Sequence[Mapping[str, Any]]) -> Specs:

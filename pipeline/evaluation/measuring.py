@@ -6,7 +6,7 @@ The metrics are those of the training and the test part; tables and drawings are
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -26,8 +26,11 @@ def check(task: Task, predictions: Predictions, part: str) -> None:
         raise DataError(f"{part} part: {error}") from error
 
 
-def report(task: Task, train: Predictions, test: Predictions) -> MetricsReport:
-    """Return the content of `reports/metrics.json`, from predictions that have passed `check`."""
+def report(task: Task, train: Predictions, test: Predictions, near: Sequence[int] | None = None) -> MetricsReport:
+    """Return the content of `reports/metrics.json`, from predictions that have passed `check`.
+
+    `near` are the test rows that look like a training row, None if that is not known.
+    """
     of_train, of_test = _measured(task, train), _measured(task, test)
     primary = task.metrics[0]
     lead = of_train[primary.name] - of_test[primary.name]
@@ -38,6 +41,7 @@ def report(task: Task, train: Predictions, test: Predictions) -> MetricsReport:
         train=of_train,
         overfit=lead if primary.is_higher_better else -lead,
         slices=_measured_slices(task, test),
+        without_near_duplicates=None if near is None else _measured_without(task, test, near),
     )
 
 
@@ -58,6 +62,19 @@ def drawings(task: Task, history: History, shown: Predictions) -> dict[str, byte
 def _measured(task: Task, predictions: Predictions) -> dict[str, float | int]:
     figures = task.measure(predictions.labels, predictions.answers)
     return {ROWS: len(predictions.labels), **_checked(task, figures, task.metrics)}
+
+
+def _measured_without(task: Task, predictions: Predictions, left_out: Sequence[int]) -> dict[str, float | int] | None:
+    """Return what is measured without some rows; None if nothing can be said about the others."""
+    is_kept = np.ones(len(predictions.labels), np.bool_)
+    is_kept[np.asarray(left_out, np.int64)] = False
+    ids = [row_id for row_id, kept in zip(predictions.ids, is_kept.tolist(), strict=True) if kept]
+    others = Predictions(ids, predictions.labels[is_kept], predictions.answers[is_kept])
+    try:
+        task.check_answers(others.labels, others.answers)
+    except DataError:
+        return None
+    return _measured(task, others)
 
 
 def _measured_slices(task: Task, test: Predictions) -> dict[str, dict[str, dict[str, float | int]]]:

@@ -28,6 +28,10 @@ _Open = Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)]
 Bound = Annotated[Annotated[Finite, Tag(NUMBER_TAG)] | Annotated[Off, Tag(OFF_TAG)], Discriminator(_tag)]
 # What may be lost: at 0 nothing passes, from a half on a coin would.
 Margin = Annotated[Annotated[_Open, Tag(NUMBER_TAG)] | Annotated[Off, Tag(OFF_TAG)], Discriminator(_tag)]
+# Bits of a perceptual hash, of 64. Of natural pictures that have nothing in common some 32 differ.
+Distance = Annotated[
+    Annotated[Annotated[int, Field(ge=0, le=12)], Tag(NUMBER_TAG)] | Annotated[Off, Tag(OFF_TAG)], Discriminator(_tag)
+]
 
 
 def require_resamples(resamples: int, confidence: float) -> None:

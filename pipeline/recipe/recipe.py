@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import RatchetError
-from pipeline.recipe.bounds import Bound, require_resamples
+from pipeline.recipe.bounds import Bound, Distance, require_resamples
 from pipeline.recipe.settings import NotNegative, Positive, Probability, Settings, shown, validate
 from pipeline.recipe.slots import Choice, Feature, Slot
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -134,6 +134,18 @@ class SplitParams(Settings):
         return self
 
 
+class NearDuplicateParams(Settings):
+    """Which pictures of two parts are called near-duplicates: both must hold. They are counted, nothing is left out."""
+
+    bits: Distance = Field(
+        default=6,
+        description='perceptual hashes differ in at most so many of 64 bits; {none: "reason"} looks for none',
+    )
+    likeness: Probability = Field(
+        default=0.99, description="correlation of the pictures' grey levels at 32 × 32 pixels, at the least"
+    )
+
+
 class AugmentParams(Settings):
     """Changed copies of the training rows: each copy passes through the steps in their order. 0 copies: none."""
 
@@ -244,6 +256,7 @@ class Recipe(Settings):
     data: DataParams
     ingest: IngestParams = Field(default_factory=IngestParams)
     split: SplitParams
+    near_duplicates: NearDuplicateParams = Field(default_factory=NearDuplicateParams)
     augment: AugmentParams
     model: Annotated[Choice, ARCHITECTURE] = Field(description="a file in pipeline/models/architectures/")
     train: TrainParams

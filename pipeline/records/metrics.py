@@ -17,16 +17,19 @@ class MetricsReport(Record):
     """The task's metrics of both parts by name, each with its `rows`, and those of the test part's slices.
 
     `slices` are by the column that divides the rows, by its value, and by name. `overfit` is how far the `primary`
-    metric is worse on the test part than on the training part. Record version 1 knew classification alone.
+    metric is worse on the test part than on the training part. `without_near_duplicates` are the metrics of the test
+    rows that look like no training row; None if it is not known which those are, or nothing can be said about them.
+    Record version 1 knew classification alone, version 2 no near-duplicates.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     task: str
     primary: str
     test: Figures
     train: Figures
     overfit: float
     slices: dict[str, dict[str, Figures]]
+    without_near_duplicates: Figures | None = None
 
     @model_validator(mode="after")
     def _parts_have_the_same_metrics(self) -> Self:
@@ -48,7 +51,7 @@ class MetricsReport(Record):
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
-        """Read record version 1."""
+        """Read record versions 1 and 2."""
         if version > 1:
             return values
         classes = values.pop("classes", None)

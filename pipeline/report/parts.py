@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
-from pipeline.report import flow, measured, mistakes, provenance
+from pipeline.report import flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.drawing import draw
 from pipeline.report.flow_picture import picture_of
 from pipeline.report.inline_svg import inline_svg
@@ -88,6 +88,10 @@ def _rejected(folder: Path) -> Sequence[Reason] | None:
     return reasons(folder) if find_folder(folder) else None
 
 
+def _near_duplicates(files: RunFiles) -> Mapping[str, Any]:
+    return {"near": section(lambda: near_duplicates.read_near(files), files.root)}
+
+
 def _contracts(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
     results = {contract.of: files.root / contract.result for contract in files.graph.value.contracts}
@@ -148,6 +152,13 @@ PARTS = (
     Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
     Part("data", "The data", "Data", _data, lambda graph: graph.flow),
+    Part(
+        "near_duplicates",
+        "What looks the same",
+        "Near-duplicates",
+        _near_duplicates,
+        lambda graph: graph.maker("near_duplicates"),
+    ),
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
     Part("run", "The run", "Run", _run),
     Part("lineage", "Lineage", "Lineage", _lineage),

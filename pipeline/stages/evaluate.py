@@ -1,6 +1,7 @@
 """Stage evaluate: asks the candidate about every part, the training part as it is, without changed copies.
 
-Training and test part are measured; what people look at (tables, drawings, single rows) is of the validation part.
+Training and test part are measured, the test part also without its rows that look like a training row. What people look
+at (tables, drawings, single rows) is of the validation part.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pipeline.records.training_history import parse_history
 from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder, read_text
+from pipeline.storage.near_duplicates import JUDGED_PART, LEARNED_PART, read_near_duplicates
 from pipeline.storage.record_files import write_record
 from pipeline.storage.shards import read_rows
 
@@ -40,7 +42,9 @@ def run(stage: StageContext) -> str:
 
     stage.progress.step("measuring")
     test, shown = predictions["test"], predictions[SHOWN_PART]
-    report = measuring.report(task, predictions["train"], test)
+    near = read_near_duplicates(stage.dep("data/near_duplicates"))
+    rows_near = [row["row"] for row in near.of(JUDGED_PART, LEARNED_PART)]
+    report = measuring.report(task, predictions["train"], test, None if near.why_not else rows_near)
     for out, files in (
         ("reports/plot_data", measuring.tables(task, history, shown)),
         ("reports/plots", measuring.drawings(task, history, shown)),

@@ -127,3 +127,24 @@ def test_a_task_that_does_not_draw_what_it_declares_is_a_bug(
 
     with pytest.raises(Bug, match=r"task classification draws roc\.svg, not what it declares"):
         measuring.drawings(task, HISTORY, answers.predictions)
+
+
+def test_the_test_part_is_measured_without_the_rows_that_look_like_a_training_row() -> None:
+    labels, answers = np.array([0, 1, 0, 1], np.int32), one_hot([0, 0, 0, 1])
+    test = Predictions(list("wxyz"), labels, answers)
+    report = measuring.report(TASK, test, test, [1])
+    assert (
+        report.without_near_duplicates
+        == measuring.report(TASK, test, Predictions(list("wyz"), labels[[0, 2, 3]], answers[[0, 2, 3]])).test
+    )
+    assert report.test["accuracy"] == 0.75
+    assert measuring.report(TASK, test, test, []).without_near_duplicates == report.test
+
+
+@pytest.mark.parametrize("near", [None, [1, 3], [0, 1, 2, 3]])
+def test_where_it_is_not_known_or_a_class_has_no_other_row_nothing_is_said_of_the_others(
+    near: list[int] | None,
+) -> None:
+    labels = np.array([0, 1, 0, 1], np.int32)
+    test = Predictions(list("wxyz"), labels, one_hot(labels.tolist()))
+    assert measuring.report(TASK, test, test, near).without_near_duplicates is None

@@ -75,6 +75,12 @@ def test_metrics_of_version_1_are_those_of_classification() -> None:
     assert list(report.slices["class"]) == list(written["classes"])
 
 
+def test_metrics_of_version_2_know_no_near_duplicates(value: Any) -> None:
+    del value["without_near_duplicates"]
+    report = MetricsReport.from_json({**value, "record_version": 2}, "x.json")
+    assert report.without_near_duplicates is None
+
+
 @pytest.mark.parametrize("change", [{"classes": None}, {"classes": {"a": 3}}, {"test": None}, {"luck": 1}])
 def test_damaged_metrics_of_version_1_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"^x\.json: "):

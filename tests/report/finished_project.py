@@ -21,7 +21,7 @@ from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunReport, Span, StageRun
 from pipeline.records.verdict import GateCheck, Verdict
-from pipeline.storage import artifacts, shards
+from pipeline.storage import artifacts, near_duplicates, shards
 from pipeline.storage.manifests import write_manifest
 from pipeline.storage.record_files import write_record
 from tests.evaluation.made_answers import HISTORY, MadeAnswers
@@ -75,6 +75,7 @@ def _write_data(data: Path, answers: MadeAnswers) -> None:
             continue
         entry = FileEntry(path="part-00000.parquet", rows=kept, size_bytes=1, digest="sha256:0")
         write_manifest(data / name, Manifest(rows=kept, files=(entry,), columns={"id": "string"}, counts=counts))
+    _write_near_duplicates(data / "near_duplicates", answers)
     for part in PARTS:
         _write_images(data / "prepared" / part, answers)
 
@@ -90,6 +91,30 @@ def _write_quarantine(folder: Path, rows: int, counts: dict[str, Any]) -> None:
     folder.mkdir(parents=True)
     entry = shards.write_shard(folder, 0, schema, [pa.Table.from_pylist(rejected, schema)])
     shards.finish_dataset(folder, [entry], schema, counts=counts)
+
+
+def _write_near_duplicates(folder: Path, answers: MadeAnswers) -> None:
+    """Each of some rows of a later part looks like the row of its number in the training part."""
+    rows = [
+        {
+            "part": "validation",
+            "row": row,
+            "id": row_id,
+            "label": int(answers.labels[row]),
+            "earlier_part": "train",
+            "earlier_row": row,
+            "earlier_id": row_id,
+            "earlier_label": 0,
+            "bits": row // 4,
+            "likeness": 1 - row / 2000,
+        }
+        for row, row_id in enumerate(answers.ids[:20])
+    ]
+    near, of = pa.Table.from_pylist(rows, near_duplicates.SCHEMA), len(answers.labels)
+    counted = (("validation", "train", 20), ("test", "train", 7), ("test", "validation", 0))
+    between = [near_duplicates.Between(part, earlier, number, of) for part, earlier, number in counted]
+    with artifacts.published_folder(folder) as aside:
+        near_duplicates.write_near_duplicates(aside, [near], between, limits=(6, 0.985))
 
 
 def _image(answers: MadeAnswers) -> FeatureSpec:
@@ -129,7 +154,7 @@ def _write_model(folder: Path, answers: MadeAnswers) -> str:
 
 def _write_evaluation(reports: Path, answers: MadeAnswers) -> None:
     given, task = answers.predictions, answers.task
-    write_record(reports / "metrics.json", measuring.report(task, given, given))
+    write_record(reports / "metrics.json", measuring.report(task, given, given, range(7)))
     for name, drawing in measuring.drawings(task, HISTORY, given).items():
         artifacts.write_file(reports / "plots" / name, drawing)
     with artifacts.published_folder(reports / "predictions") as folder:

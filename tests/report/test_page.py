@@ -32,7 +32,7 @@ def test_every_part_of_a_whole_run_is_there(text: str) -> None:
 
 def test_the_drawings_and_the_pictures_of_the_worst_mistakes_stand_in_the_page(page: bytes) -> None:
     assert page.count(b"<svg ") == 7
-    assert page.count(b"data:image/png;base64,") == 24
+    assert page.count(b"data:image/png;base64,") == 24 + 2 * 12
 
 
 def test_every_row_of_the_data_is_accounted_for(text: str) -> None:
@@ -42,6 +42,14 @@ def test_every_row_of_the_data_is_accounted_for(text: str) -> None:
     assert "test rows rejected: 2 label outside the declared classes" in text
     assert "exact duplicate 12 train-images.gz: 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110" in text
     assert "label outside the declared classes column label 3 train-images.gz: 120, 130, 140" in text
+
+
+def test_near_duplicates_are_counted_and_the_figures_without_them_stand_beside(text: str) -> None:
+    assert "validation train 20 400 5.00 %" in text
+    assert "test train 7 400 1.75 %" in text
+    assert re.search(r"accuracy 0\.\d{4} 0\.\d{4} ", text)
+    assert "all400 rows" in text.replace(" all 400", "all400")
+    assert "393 rows" in text
 
 
 def test_every_class_has_its_figures(text: str, answers: MadeAnswers) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 from sklearn.datasets import load_digits
@@ -21,9 +22,12 @@ from pipeline.evaluation.predictions import read_predictions
 from pipeline.report.page import render
 from pipeline.stages import evaluate
 from pipeline.stages.context import StageContext
+from pipeline.storage.artifacts import published_folder
+from pipeline.storage.near_duplicates import SCHEMA, Between, write_near_duplicates
 from tests.system.prepared import write_images
 from tests.system.project import ROOT
 
+NEAR = (0, 3, 500)  # test rows that look like a training row
 CLASSES = [f"digit {number}" for number in range(10)]
 TRAINED = """
 import pathlib, sys
@@ -89,6 +93,13 @@ def published(root: Path) -> dict[str, bytes]:
     }
 
 
+def _near(test_rows: tuple[int, ...]) -> pa.Table:
+    """Return test rows, each with a training row that it looks like."""
+    near = {"part": "test", "id": "", "label": 0, "earlier_part": "train", "earlier_row": 0, "earlier_id": ""}
+    rows = [{**near, "row": row, "earlier_label": 0, "bits": 1, "likeness": 0.99} for row in test_rows]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
 def write_part(folder: Path, pixels: Any, labels: Any) -> None:
     write_images(folder, [f"{folder.name}-{row:04}" for row in range(len(pixels))], pixels, labels)
 
@@ -111,6 +122,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_part(root / "data" / "prepared" / "train", pixels[:1000], labels[:1000])
     write_part(root / "data" / "prepared" / "validation", pixels[1000:1200], labels[1000:1200])
     write_part(root / "data" / "prepared" / "test", pixels[1200:], labels[1200:])
+    with published_folder(root / "data" / "near_duplicates") as folder:
+        write_near_duplicates(folder, [_near(NEAR)], [Between("test", "train", len(NEAR), len(pixels) - 1200)])
     np.savez(root / "digits.npz", train=pixels[:1000], train_labels=labels[:1000], test=pixels[1200:])
     call(root, sys.executable, "-c", TRAINED, str(root))
     header = "epoch,learning_rate,train_loss,train_accuracy,validation_loss,validation_accuracy"
@@ -170,6 +183,16 @@ def test_metrics_are_those_of_the_predictions_and_better_than_chance(evaluated: 
     assert report["test"]["accuracy"] > 0.7
     assert (report["test"]["rows"], report["train"]["rows"]) == (597, 1000)
     assert list(report["slices"]["class"]) == CLASSES
+
+
+def test_the_test_part_is_measured_without_its_near_duplicates_too(evaluated: Path) -> None:
+    found = json.loads((evaluated / "reports" / "metrics.json").read_text())
+    answered = read_predictions(evaluated / "reports" / "predictions" / "test")
+    is_right = answered.answers.argmax(axis=1) == answered.labels
+    without = found["without_near_duplicates"]
+    assert without.keys() == found["test"].keys()
+    assert without["rows"] == found["test"]["rows"] - len(NEAR)
+    assert without["accuracy"] == pytest.approx(np.delete(is_right, NEAR).mean())
 
 
 def test_evaluating_in_another_process_writes_the_same_bytes(evaluated: Path, copied: Path) -> None:

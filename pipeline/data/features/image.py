@@ -157,6 +157,17 @@ def describe(spec: FeatureSpec, values: npt.NDArray[np.uint8]) -> tuple[Columns,
     return dict(zip(spec.facts, sums.mean_and_std(), strict=True)), ChannelSums.of(sums)
 
 
+def thumbnails(
+    spec: FeatureSpec,  # noqa: ARG001 - as every kind is asked
+    values: npt.NDArray[np.uint8],
+    shift: tuple[int, int] = (0, 0),
+) -> npt.NDArray[np.uint8]:
+    """Return what prepared images look like, in grey, `[row, 32, 32]`, shifted by so many pixels of these."""
+    from pipeline.data import perceptual_hash
+
+    return perceptual_hash.thumbnails(values, shift)
+
+
 def fit(spec: FeatureSpec, partials: Sequence[ChannelSums]) -> dict[str, Any]:  # noqa: ARG001 - as every kind is fitted
     """Return mean and (population) standard deviation of each channel, from exact sums of integers."""
     mean, std = sum(partials[1:], partials[0]).statistics()
