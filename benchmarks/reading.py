@@ -77,7 +77,7 @@ def read_shards(folder: Path, epoch: int) -> int:
 
     part = read_part([folder], classes=10)
     images = 0
-    for [(columns, labels)] in training_batches(part, EpochOrder(len(part), 1, epoch), BATCH, range(1), 1):
+    for [(columns, [labels])] in training_batches(part, EpochOrder(len(part), 1, epoch), epoch, BATCH, range(1), 1):
         batch, _ = tf.constant(columns["image"]), tf.constant(labels)
         images += batch.shape[0]
     return images
@@ -106,7 +106,7 @@ def wait_share(part: Part, epoch: int, step: Callable[[Columns, Labels], None]) 
     waited_s = 0.0
     begun_s = at_s = time.perf_counter()
     order = EpochOrder(len(part), 1, epoch)
-    for [(columns, labels)] in islice(training_batches(part, order, BATCH, range(1), 1), STEPS):
+    for [(columns, [labels])] in islice(training_batches(part, order, epoch, BATCH, range(1), 1), STEPS):
         waited_s += time.perf_counter() - at_s
         step(columns, labels)
         at_s = time.perf_counter()

@@ -34,7 +34,16 @@ _CODE = "pipeline"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 Role = Literal[
-    "kept", "prepared", "candidate", "metrics", "predictions", "plots", "champion", "verdict", "registration"
+    "kept",
+    "prepared",
+    "examples",
+    "candidate",
+    "metrics",
+    "predictions",
+    "plots",
+    "champion",
+    "verdict",
+    "registration",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 

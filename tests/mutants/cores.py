@@ -7,7 +7,7 @@ from pathlib import Path
 
 _IN_GATE = ("tests/gate/test_judge.py", "tests/gate/test_rules.py", "tests/gate/test_gathering.py")
 _SCHEDULE = ("tests/training/test_schedule.py",)
-_GEOMETRY = ("tests/data/augmentations/test_warp.py", "tests/data/test_augmenting.py")
+_GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
 # Files, and the tests that belong to them beside tests/<same folder>/test_<same name>.py.
 CORES: Mapping[str, Sequence[str]] = {
@@ -20,10 +20,11 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/evaluation/classification/metrics.py": (),
     "pipeline/training/schedule.py": (),
     "pipeline/training/schedules/*.py": _SCHEDULE,
-    "pipeline/data/warping.py": _GEOMETRY,
+    "pipeline/augmentation/changing.py": (),
+    "pipeline/augmentation/warping.py": _GEOMETRY,
     "pipeline/data/resizing.py": (),
-    "pipeline/data/augmentations/*.py": (),
-    "pipeline/data/counter_random.py": _GEOMETRY,
+    "pipeline/augmentation/steps/*.py": (),
+    "pipeline/augmentation/counter_random.py": _GEOMETRY,
     "pipeline/runs/freshness.py": (),
     "pipeline/storage/artifacts.py": (),
     "pipeline/data/normalizing.py": (),
@@ -33,6 +34,7 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/training/checkpoints.py": (),
     "pipeline/training/job.py": (),
     "pipeline/training/collective.py": (),
+    "pipeline/training/changed_rows.py": (),
 }
 
 

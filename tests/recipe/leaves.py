@@ -13,7 +13,11 @@ from pipeline.recipe.changing import apply_overrides
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.slots import choices
 
-_WORDS = {"split.method": ("hash", "stratified"), "train.device": ("cpu", "gpu")}  # of which one may be chosen
+_WORDS = {  # of which one may be chosen
+    "split.method": ("hash", "stratified"),
+    "train.device": ("cpu", "gpu"),
+    "augment.when": ("before", "during"),
+}
 
 
 def leaves(values: Any, prefix: str = "") -> list[str]:
