@@ -209,5 +209,10 @@ def write_examples(training: Path, examples: Path, *, seed: int, params: Augment
             made = change(originals, rows, copies, features, steps if copy else [])
             tables.append(_table(made, [found.ids[row] for row in rows.tolist()], copies, features, is_mixed=True))
         entries = [write_shard(examples, 0, schema, tables)]
-    counts = {"steps": [choice.name for choice in params.steps], "classes": list(manifest.counts["classes"])}
+    counts = {
+        "steps": [choice.name for choice in params.steps],
+        "when": params.when,
+        "copies": params.copies,
+        "classes": list(manifest.counts["classes"]),
+    }
     return finish_dataset(examples, entries, schema, features=features, counts=counts)

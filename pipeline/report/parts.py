@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
-from pipeline.report import flow, measured, mistakes, provenance
+from pipeline.report import examples, flow, measured, mistakes, provenance
 from pipeline.report.inline_svg import inline_svg
 from pipeline.report.ledger import spent
 from pipeline.report.run_files import RunFiles
@@ -63,6 +63,10 @@ def _curves(files: RunFiles) -> Mapping[str, Any]:
 def _data(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
     return {"flow": flow.read_flow(files.root, files.graph.value.flow)}
+
+
+def _augmentation(files: RunFiles) -> Mapping[str, Any]:
+    return {"examples": examples.read_examples(files)}
 
 
 def _contracts(files: RunFiles) -> Mapping[str, Any]:
@@ -117,6 +121,7 @@ PARTS = (
     Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
     Part("data", "The data", "Data", _data, lambda graph: graph.flow),
+    Part("augmentation", "Changed copies", "Changed copies", _augmentation, lambda graph: graph.maker("examples")),
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
     Part("run", "The run", "Run", _run),
     Part("lineage", "Lineage", "Lineage", _lineage),

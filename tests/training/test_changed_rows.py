@@ -141,7 +141,12 @@ def test_examples_are_originals_and_the_copies_that_are_trained_on_first(trainin
     shown, originals = read_rows(tmp_path), read_rows(training)
     rows = read_changed_rows(training, CLASSES, params(MIXED, copies=1), SEED)
 
-    assert manifest.counts == {"steps": [step["name"] for step in MIXED], "classes": ["class 0", "class 1", "class 2"]}
+    assert manifest.counts == {
+        "steps": ["warp", "colour", "overlay", "noise"],
+        "when": "during",
+        "copies": 1,
+        "classes": ["class 0", "class 1", "class 2"],
+    }
     first = [originals.ids.index(name.removesuffix("-0")) for name in shown.ids[:8]]
     assert np.array_equal(originals.labels[first], [0, 1, 2, 0, 1, 2, 0, 1])
     assert np.array_equal(shown.columns["image"][0:8], originals.columns["image"].take(np.array(first), axis=0))
