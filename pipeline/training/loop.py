@@ -26,6 +26,7 @@ from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.processor import processor
 from pipeline.runtime.progress import count
 from pipeline.training import checkpoints, refusals
+from pipeline.training.ahead import ahead
 from pipeline.training.batches import TrainingRows, read_part, step_count, training_batches
 from pipeline.training.changed_rows import read_changed_rows
 from pipeline.training.checkpoints import Checkpoint
@@ -99,7 +100,8 @@ def train_model(
     for epoch in range(len(history) + 1, train.epochs + 1):
         order = EpochOrder(len(training), job.seed, epoch)
         sums, number = np.zeros(len(step.names)), (epoch - 1) * steps
-        for batches in training_batches(training, order, epoch, train.batch_size, step.block, train.virtual_workers):
+        micro_batches = training_batches(training, order, epoch, train.batch_size, step.block, train.virtual_workers)
+        for batches in ahead(micro_batches) if job.augment.epoch_copies else micro_batches:
             figures = step(batches, number)
             require_finite(dict(zip(step.names, figures.tolist(), strict=True)), "", epoch, number, train)
             sums += figures
