@@ -5,7 +5,7 @@
 60 000 images of 28 × 28 with their labels lie in memory-mapped shards. First, micro-batches of 128 are fed to a step of
 the shipped recipe's network, in one thread: gradients and an update. Waiting is what passes between two steps: for the
 order of the rows, their copies, their labels. Asked: at most 2 % of the time. Then the same with rows that are changed
-anew in each epoch (`augment.when: during`), by the shipped recipe's steps and one batch ahead: printed, and nothing asked.
+anew in each epoch (`augment.when: during`), by the shipped recipe's steps, one batch ahead: nothing is asked of that.
 
 Then both ways read the same images from files, shuffle them and hand them over as batches of TensorFlow tensors; both
 take two threads at most. Ours includes opening the shards, checking their digests and the permutation. The peer is the
