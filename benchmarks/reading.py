@@ -4,7 +4,8 @@
 
 60 000 images of 28 × 28 with their labels lie in memory-mapped shards. First, micro-batches of 128 are fed to a step of
 the shipped recipe's network, in one thread: gradients and an update. Waiting is what passes between two steps: for the
-order of the rows, their copies, their labels. Asked: at most 2 % of the time.
+order of the rows, their copies, their labels. Asked: at most 2 % of the time. Then the same with rows that are changed
+anew in each epoch (`augment.when: during`), by the shipped recipe's steps, one batch ahead: nothing is asked of that.
 
 Then both ways read the same images from files, shuffle them and hand them over as batches of TensorFlow tensors; both
 take two threads at most. Ours includes opening the shards, checking their digests and the permutation. The peer is the
@@ -32,13 +33,17 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.quiet import quiet_rounds
+from pipeline.recipe.recipe import load_recipe
 from pipeline.records.architecture import Architecture
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage import artifacts, shards
 from pipeline.storage.shards import Columns
-from pipeline.training.batches import Labels, Part, read_part, training_batches
+from pipeline.training.ahead import ahead
+from pipeline.training.batches import Labels, TrainingRows, read_part, training_batches
+from pipeline.training.changed_rows import read_changed_rows
 from pipeline.training.order import EpochOrder
 
+ROOT = Path(__file__).parents[1]
 ASKED, ASKED_WAIT, ROWS, BATCH, SHAPE, CLASSES, STEPS = 10.0, 0.02, 60_000, 128, (28, 28, 1), 10, 100
 FITTED = {"mean": [72.0], "std": [90.0]}
 IMAGE = FeatureSpec(name="image", kind="image", dtype="uint8", shape=SHAPE, fitted=FITTED)
@@ -77,7 +82,7 @@ def read_shards(folder: Path, epoch: int) -> int:
 
     part = read_part([folder], classes=10)
     images = 0
-    for [(columns, labels)] in training_batches(part, EpochOrder(len(part), 1, epoch), BATCH, range(1), 1):
+    for [(columns, [labels])] in training_batches(part, EpochOrder(len(part), 1, epoch), epoch, BATCH, range(1), 1):
         batch, _ = tf.constant(columns["image"]), tf.constant(labels)
         images += batch.shape[0]
     return images
@@ -101,12 +106,14 @@ def read_records(path: Path, epoch: int) -> int:
     return images
 
 
-def wait_share(part: Part, epoch: int, step: Callable[[Columns, Labels], None]) -> float:
+def wait_share(
+    part: TrainingRows, epoch: int, step: Callable[[Columns, Labels], None], in_advance: Callable[..., Any] = iter
+) -> float:
     """Return the share of the time in which the first steps of an epoch wait for their rows."""
     waited_s = 0.0
     begun_s = at_s = time.perf_counter()
     order = EpochOrder(len(part), 1, epoch)
-    for [(columns, labels)] in islice(training_batches(part, order, BATCH, range(1), 1), STEPS):
+    for [(columns, [labels])] in in_advance(islice(training_batches(part, order, epoch, BATCH, range(1), 1), STEPS)):
         waited_s += time.perf_counter() - at_s
         step(columns, labels)
         at_s = time.perf_counter()
@@ -166,6 +173,15 @@ def main() -> None:
         share = statistics.median(waits.results)
         print(f"micro-batches of {BATCH}, {waits.summary}")
         print(f"input waits: {share:.2%} of a step (asked: at most {ASKED_WAIT:.0%})", flush=True)
+        augment = load_recipe(ROOT).augment.model_copy(update={"when": "during", "copies": 1})
+        changed = read_changed_rows(ours, CLASSES, augment, seed=1)
+        names = ", ".join(choice.name for choice in augment.steps)
+        waits = quiet_rounds(
+            lambda epoch: wait_share(changed, epoch + 1, step, ahead), arguments.rounds, arguments.patience_s
+        )
+        print(
+            f"input waits: {statistics.median(waits.results):.2%} of a step, {names} during the one before", flush=True
+        )
 
         def measure(epoch: int) -> dict[str, float]:
             turn = [(read_shards, ours), (read_records, records)]

@@ -32,9 +32,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.quiet import quiet_rounds
-from pipeline.data.augmenting import Step, augment_shard, steps_of
+from pipeline.augmentation.changing import Step, steps_of
+from pipeline.augmentation.counter_random import copy_keys, row_keys, stream_keys
+from pipeline.data.augmenting import ShardToAugment, augment_shard
 from pipeline.data.cleaning import examine
-from pipeline.data.counter_random import copy_keys, row_keys, stream_keys
 from pipeline.data.feature_kinds import clean_schema, specs
 from pipeline.data.grey_levels import image_sums
 from pipeline.data.normalizing import ShardToNormalize, normalize_shard
@@ -108,11 +109,10 @@ def as_built(session: SparkSession, folder: Path, rows: list[int], out: Path) ->
             augment_shard,
             training=out / "prepared" / "train",
             augmented=out / "augmented",
-            features=FEATURES,
             seed=SEED,
             params=PARAMS,
         ),
-        list(enumerate(rows)),
+        [(ShardToAugment(number, 0), count) for number, count in enumerate(rows)],
         unseen,
     )
 

@@ -79,7 +79,7 @@ def work(batch_size: int, virtual_workers: int, threads: int, core: int) -> None
     keras.utils.set_random_seed(1)
     numbers = np.random.default_rng(1)
     images = numbers.integers(0, 256, (ROWS, 28, 28, 1)).astype(np.uint8)
-    part = Part({"image": images}, numbers.integers(0, CLASSES, ROWS).astype(np.int32))
+    part = Part({"image": images}, (numbers.integers(0, CLASSES, ROWS).astype(np.int32),))
     image = FeatureSpec(
         name="image", kind="image", dtype="uint8", shape=(28, 28, 1), fitted={"mean": [72.0], "std": [90.0]}
     )
@@ -101,7 +101,7 @@ def work(batch_size: int, virtual_workers: int, threads: int, core: int) -> None
         wanted = number + int(line)
         begun_s = time.perf_counter()
         while number < wanted:
-            for batches in training_batches(part, order, batch_size, step.block, virtual_workers):
+            for batches in training_batches(part, order, 1, batch_size, step.block, virtual_workers):
                 step(batches, number)
                 number += 1
                 if number == wanted:

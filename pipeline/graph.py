@@ -37,6 +37,7 @@ Role = Literal[
     "kept",
     "prepared",
     "near_duplicates",
+    "examples",
     "candidate",
     "metrics",
     "predictions",

@@ -76,6 +76,7 @@ def prepared_columns(parts: Mapping[str, Dataset]) -> tuple[str, ...]:
         "part",  # train, validation, test or augmented
         "copy",  # an augmented row's number among the copies of its source; null for others
         "source_id",  # the row that an augmented one was made from; null for others
+        *_mixed(parts),  # of augmented rows with two labels: the other one, and the share of `label`; null for others
         "source_part",  # the part that holds source_id, or `several` or `none`; null for rows that are not augmented
         "parts_with_row",  # how many parts hold these very feature values, augmented ones counted as training
     )
@@ -112,7 +113,7 @@ def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFra
             (functions.col(name) if part == AUGMENTED and name in frame.columns else functions.lit(None))
             .cast(frame_type)
             .alias(name)
-            for name, frame_type in (("copy", "int"), ("source_id", "string"))
+            for name, frame_type in (("copy", "int"), ("source_id", "string"), *_mixed(parts).items())
         ]
         frames.append(
             frame.select(
@@ -130,6 +131,12 @@ def prepared_frame(spark: SparkSession, parts: Mapping[str, Dataset]) -> DataFra
     table = _with_source_part(_with_parts_of_row(frame)).select(*columns)
     rows = sum(dataset.manifest.rows for dataset in parts.values())
     return table.persist() if rows > ROWS_AT_MOST else table
+
+
+def _mixed(parts: Mapping[str, Dataset]) -> dict[str, str]:
+    """Return the columns, with their types, that augmented rows have where a step lays rows over each other."""
+    columns = parts[AUGMENTED].manifest.columns if AUGMENTED in parts else {}
+    return {name: kind for name, kind in (("other_label", "int"), ("share", "float")) if name in columns}
 
 
 def _described(parts: Mapping[str, Dataset]) -> list[str]:

@@ -1,10 +1,7 @@
-"""Changed copies of training rows: each copy passes through the recipe's steps, in their order.
+"""Writes changed copies of the training rows, and some of them beside their originals for people to look at.
 
-A copy depends only on the seed, the row's id and the copy's number: its random numbers come from a counter-based
-generator (see counter_random). Every step has a stream of its own, by its name and by how many steps of that name come
-before it: a step that is added, moved or taken out leaves the others' numbers alone. Batches, partitions and the order
-of rows make no difference. All features of a row that a step changes get the same numbers: two pictures of one thing
-are turned together.
+What a copy is stands in `augmentation/changing.py`. It is made here on Spark, once, or by the training, anew in each
+epoch: the copies of epoch 1 are those that would be written here.
 """
 
 from __future__ import annotations
@@ -14,19 +11,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.data.counter_random import Keys, copy_keys, row_keys, stream_keys
+from pipeline.augmentation.changing import Copies, Labels, Numbers, Originals, Step, change, mixes_rows, steps_of
+from pipeline.augmentation.counter_random import Keys, row_keys
 from pipeline.data.feature_kinds import Specs, prepared_table
-from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
-from pipeline.recipe.recipe import AUGMENTATION
-from pipeline.recipe.slots import Choice
+from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.shards import Columns, array_of, finish_dataset, prepared_schema, shard_name
+from pipeline.storage.mapped import map_columns
+from pipeline.storage.shards import (
+    array_of,
+    column_layouts,
+    finish_dataset,
+    prepared_schema,
+    read_labels,
+    read_rows,
+    shard_name,
+    write_shard,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,44 +40,18 @@ if TYPE_CHECKING:
     from pipeline.recipe.recipe import AugmentParams
 
 _BLOCK_BYTES = 16 * 2**20  # values made at a time
+_EXAMPLES, _COPIES_SHOWN = 8, 6  # training rows that are shown, and changed copies of each
 
 
-def augmented_schema(features: Specs) -> pa.Schema:
-    """Return the schema of augmented rows: prepared rows, the copy's number (from 1), the source row's id."""
-    return prepared_schema(features).append(pa.field("copy", pa.int32())).append(pa.field("source_id", pa.string()))
+def augmented_schema(features: Specs, *, is_mixed: bool = False) -> pa.Schema:
+    """Return the schema of augmented rows: prepared rows, the copy's number (from 1), the source row's id.
 
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the recipe: the kinds of features that it changes, what it does, and its random numbers' name."""
-
-    kinds: tuple[str, ...]
-    change: Callable[..., Any]
-    settings: Any
-    stream: str
-
-
-def steps_of(choices: Sequence[Choice]) -> list[Step]:
-    """Return the steps that a recipe chooses, in their order."""
-    used: Counter[str] = Counter()
-    steps = []
-    for number, choice in enumerate(choices):
-        file = AUGMENTATION.member(choice.name)
-        settings = AUGMENTATION.settings(choice, f"augment.steps.{number}")
-        steps.append(Step(file.KINDS, file.change, settings, f"{choice.name} {used[choice.name]}"))
-        used[choice.name] += 1
-    return steps
-
-
-def change(values: Columns, features: Specs, keys: Keys, steps: Sequence[Step]) -> Columns:
-    """Return a changed copy of each row. Values are `[row, *shape]` by feature; `keys` are copy_keys, `[row]`."""
-    changed = dict(values)
-    for step in steps:
-        stream = stream_keys(keys, step.stream)
-        for spec in features:
-            if spec.kind in step.kinds:
-                changed[spec.name] = step.change(changed[spec.name], stream, step.settings)
-    return changed
+    Of mixed ones `share` of a copy is its source row's, with `label`, and the rest another's, with `other_label`.
+    """
+    fields = [pa.field("copy", pa.int32()), pa.field("source_id", pa.string())]
+    if is_mixed:
+        fields += [pa.field("other_label", pa.int32()), pa.field("share", pa.float32())]
+    return pa.schema([*prepared_schema(features), *fields])
 
 
 @dataclass(frozen=True)
@@ -80,6 +60,22 @@ class AugmentedShard:
 
     entry: FileEntry
     labels: Counter[int]
+
+
+@dataclass(frozen=True)
+class ShardToAugment:
+    """A shard of the training part, and the number of its first row among all training rows."""
+
+    number: int
+    first_row: int
+
+
+@dataclass(frozen=True)
+class Partners:
+    """What may be laid over a row: `keys` and `labels` of all training rows, `[row]`; the values stay in the files."""
+
+    keys: Keys
+    labels: Labels
 
 
 def augment_dataset(
@@ -91,18 +87,24 @@ def augment_dataset(
     params: AugmentParams,
     on_progress: Callable[[int, int], None],
 ) -> Manifest:
-    """Write `params.copies` changed copies of each training row to `augmented`; an empty data set for 0 copies.
+    """Write `params.copies` changed copies of each training row to `augmented`; an empty data set if none are written.
 
-    A session is needed only if there are copies to make.
+    A session is needed only if there are copies to write: not if the training makes them.
     """
     manifest = read_manifest(training)
-    features = manifest.features
+    features, steps, copies = manifest.features, steps_of(params.steps), params.written_copies
+    is_mixed = mixes_rows(steps) and copies > 0
     done: list[AugmentedShard] = []
-    if params.copies and session is not None:
+    if copies and session is not None:
+        first_rows = np.cumsum([0, *(entry.rows for entry in manifest.files)]).tolist()
+        partners = _partners(training, seed) if is_mixed else None
         done = run_tasks(
             session,
-            partial(augment_shard, training=training, augmented=augmented, features=features, seed=seed, params=params),
-            [(number, entry.rows * params.copies) for number, entry in enumerate(manifest.files)],
+            partial(augment_shard, training=training, augmented=augmented, seed=seed, params=params, partners=partners),
+            [
+                (ShardToAugment(number, first_rows[number]), entry.rows * copies)
+                for number, entry in enumerate(manifest.files)
+            ],
             on_progress,
         )
         sweep_attempts(augmented)
@@ -113,31 +115,104 @@ def augment_dataset(
     return finish_dataset(
         augmented,
         [shard.entry for shard in done],
-        augmented_schema(features),
+        augmented_schema(features, is_mixed=is_mixed),
         features=features,
-        counts={"copies": params.copies, "classes": by_class},
+        counts={"copies": copies, "classes": by_class},
     )
 
 
 def augment_shard(
-    number: int, training: Path, augmented: Path, features: Specs, seed: int, params: AugmentParams
+    shard: ShardToAugment,
+    training: Path,
+    augmented: Path,
+    seed: int,
+    params: AugmentParams,
+    partners: Partners | None = None,
 ) -> AugmentedShard:
-    """Write shard n of the augmented rows from shard n of the training part: all first copies, all second copies …"""
-    rows = read_shard(training / shard_name(number), ["id", "label", *(spec.name for spec in features)])
-    entry = publish_shard(augmented, number, augmented_schema(features), _augmented(rows, features, seed, params))
+    """Write the changed copies of a shard of the training part: all first copies, all second copies …
+
+    `partners` are needed where a step lays rows over each other.
+    """
+    manifest, steps = read_manifest(training, verify=False), steps_of(params.steps)
+    features = manifest.features
+    rows = read_shard(training / shard_name(shard.number), ["id", "label", *(spec.name for spec in features)])
+    ids, first_row = rows["id"].to_pylist(), 0
+    if partners is None:
+        values = {spec.name: array_of(rows[spec.name], spec) for spec in features}
+        originals = Originals(values, rows["label"].to_numpy(), row_keys(ids, seed))
+    else:
+        files = [(training / entry.path, entry) for entry in manifest.files]
+        originals = Originals(map_columns(files, column_layouts(features)), partners.labels, partners.keys)
+        first_row = shard.first_row
+    tables = _augmented(originals, first_row, ids, features, steps, params.written_copies)
+    schema = augmented_schema(features, is_mixed=partners is not None)
+    entry = publish_shard(augmented, shard.number, schema, tables)
     labels = Counter(rows["label"].to_pylist())
-    return AugmentedShard(entry, Counter({label: count * params.copies for label, count in labels.items()}))
+    return AugmentedShard(entry, Counter({label: count * params.written_copies for label, count in labels.items()}))
 
 
-def _augmented(rows: pa.Table, features: Specs, seed: int, params: AugmentParams) -> Iterator[pa.Table]:
-    steps = steps_of(params.steps)
+def _partners(training: Path, seed: int) -> Partners:
+    ids, labels = read_labels(training)
+    return Partners(row_keys(ids, seed), labels)
+
+
+def _augmented(
+    originals: Originals, first_row: int, ids: Sequence[str], features: Specs, steps: Sequence[Step], copies: int
+) -> Iterator[pa.Table]:
+    """Yield the copies of consecutive rows, the first of which is number `first_row` of the originals."""
     block = max(1, _BLOCK_BYTES // sum(spec.size_bytes for spec in features))
-    for copy in range(1, params.copies + 1):
-        for piece in slices(rows, block):
-            ids = piece["id"].to_pylist()
-            keys = copy_keys(row_keys(ids, seed), copy)
-            values = {spec.name: array_of(piece[spec.name], spec) for spec in features}
-            names = pa.array([f"{row_id}-{copy}" for row_id in ids])
-            table, _ = prepared_table(names, piece["label"], features, change(values, features, keys, steps))
-            table = table.append_column("copy", pa.array(np.full(len(ids), copy, np.int32)))
-            yield table.append_column("source_id", piece["id"])
+    for copy in range(1, copies + 1):
+        for start in range(0, len(ids), block):
+            of_block = ids[start : start + block]
+            rows = np.arange(start, start + len(of_block)) + first_row
+            made = change(originals, rows, np.full(len(rows), copy), features, steps)
+            yield _table(made, of_block, np.full(len(rows), copy), features, is_mixed=mixes_rows(steps))
+
+
+def _table(made: Copies, ids: Sequence[str], copies: Numbers, features: Specs, *, is_mixed: bool) -> pa.Table:
+    names = [f"{row_id}-{copy}" for row_id, copy in zip(ids, copies.tolist(), strict=True)]
+    table, _ = prepared_table(pa.array(names), pa.array(made.labels), features, made.columns)
+    table = table.append_column("copy", pa.array(copies.astype(np.int32)))
+    table = table.append_column("source_id", pa.array(ids, pa.string()))
+    if is_mixed:
+        table = table.append_column("other_label", pa.array(made.other_labels))
+        table = table.append_column("share", pa.array(made.shares))
+    return table
+
+
+def example_rows(labels: Labels, count: int) -> Numbers:
+    """Return `count` rows, or all if there are fewer: the first of each class, the second of each …, `[row]`."""
+    order = np.argsort(labels, kind="stable")
+    ranked = labels[order]
+    starts = np.searchsorted(ranked, ranked)
+    occurrence = np.empty(len(labels), np.int64)
+    occurrence[order] = np.arange(len(labels)) - starts
+    return np.lexsort((labels, occurrence))[:count]
+
+
+def write_examples(training: Path, examples: Path, *, seed: int, params: AugmentParams) -> Manifest:
+    """Write some training rows as copy 0, each followed by its changed copies 1 to 6: those that are trained on first.
+
+    An empty data set if nothing is changed.
+    """
+    manifest, steps = read_manifest(training, verify=False), steps_of(params.steps)
+    features = manifest.features
+    schema = augmented_schema(features, is_mixed=True)
+    entries = []
+    if params.copies and steps and manifest.rows:
+        found = read_rows(training, verify=False)
+        originals = Originals(found.columns, found.labels, row_keys(found.ids, seed))
+        rows = example_rows(found.labels, _EXAMPLES)
+        tables = []
+        for copy in range(_COPIES_SHOWN + 1):
+            copies = np.full(len(rows), copy)
+            made = change(originals, rows, copies, features, steps if copy else [])
+            tables.append(_table(made, [found.ids[row] for row in rows.tolist()], copies, features, is_mixed=True))
+        entries = [write_shard(examples, 0, schema, tables)]
+    counts = {
+        "steps": [choice.name for choice in params.steps],
+        "when": params.when,
+        "copies": params.copies,
+        "classes": list(manifest.counts["classes"]),
+    }
+    return finish_dataset(examples, entries, schema, features=features, counts=counts)

@@ -1,27 +1,33 @@
 """Whether choices fit each other, from what their files declare: known before any work.
 
 A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds; a step, `KINDS =
-("image",)`, the kinds that it changes. A kind's `raw_columns(name)` and `facts(name)` are the columns it brings.
+("image",)`, the kinds that it changes, and `partners`, if it lays one row over another; a loss and a task's objective,
+`TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's `raw_columns(name)` and `facts(name)` are the
+columns it brings.
 """
 
 from __future__ import annotations
 
+import importlib
 import keyword
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.recipe import AUGMENTATION, FEATURE, SOURCE, Recipe
+from pipeline.recipe.recipe import AUGMENTATION, FEATURE, LOSS, SOURCE, Recipe
 from pipeline.recipe.slots import Chosen
 
 # The columns of raw, clean, prepared and augmented rows that no feature may be, or bring.
 ROW_COLUMNS = (
     "id", "label", "part", "source", "row", "content_digest", "problem", "detail", "reason", "column", "copy",
-    "source_id", "source_part", "parts_with_row",
+    "source_id", "other_label", "share", "source_part", "parts_with_row",
 )  # fmt: skip
 # Those of the tables that contracts are about, before the columns of features.
 _RAW = ("id", "label", "part", "source", "row", "content_digest", "problem", "detail")
 _PREPARED = ("id", "label", "part", "copy", "source_id", "source_part", "parts_with_row")
+_MIXED = ("other_label", "share")  # where a step lays rows over each other
+_OBJECTIVES = "pipeline.training.objectives"
+_TAKES_MIXED = "TAKES_MIXED_TARGETS"
 
 
 def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
@@ -29,7 +35,8 @@ def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
 
     `of` is raw or prepared data; columns of either, if it is neither.
     """
-    own = {"raw": _RAW, "prepared": _PREPARED}.get(of, ROW_COLUMNS)
+    prepared = (*_PREPARED, *_MIXED) if recipe.augment.written_copies and _mixing(recipe) else _PREPARED
+    own = {"raw": _RAW, "prepared": prepared}.get(of, ROW_COLUMNS)
     features = recipe.data.features.items()
     return (*own, *(column for name, feature in features for column in _columns(name, feature, of)))
 
@@ -48,8 +55,44 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
                 f"{chosen.key} {chosen.choice.name}: changes features of kind {', '.join(kinds) or '(none declared)'}, "
                 "of which the recipe has none; take it out of augment.steps"
             )
+        if hasattr(file, "partners"):
+            _require_mixable(chosen, recipe)
     elif chosen.slot is FEATURE:
         _require_own_columns(chosen.key, features)
+
+
+def _require_mixable(chosen: Chosen, recipe: Recipe) -> None:
+    """Refuse a step that lays rows over each other where not all of a row, or its target, can be laid over."""
+    where = f"{chosen.key} {chosen.choice.name}"
+    kinds = chosen.member().KINDS
+    for name, feature in recipe.data.features.items():
+        if feature.kind not in kinds:
+            raise UsageError(
+                f"{where}: lays one row over another, but not feature '{name}' of kind {feature.kind}, which would "
+                "stay one row's alone; take it out of augment.steps"
+            )
+    mixing = _mixing(recipe)
+    if len(mixing) > 1:
+        raise UsageError(
+            f"{where}: is not the only step that lays rows over each other (augment.steps.{mixing[0]} and "
+            f"{mixing[1]}), and a copy has two labels at most; take one out"
+        )
+    loss, task = recipe.train.loss.name, recipe.task.name
+    for what, file in (
+        (f"train.loss {loss}", LOSS.member(loss)),
+        (f"task {task}", importlib.import_module(f"{_OBJECTIVES}.{task}")),
+    ):
+        if not getattr(file, _TAKES_MIXED, False):
+            raise UsageError(
+                f"{where}: makes targets of two labels, which {what} cannot take ({_TAKES_MIXED} in its file says that "
+                "it can); take the step out of augment.steps"
+            )
+
+
+def _mixing(recipe: Recipe) -> list[int]:
+    """Return the positions of the steps that lay rows over each other."""
+    steps = enumerate(recipe.augment.steps)
+    return [number for number, step in steps if hasattr(AUGMENTATION.member(step.name), "partners")]
 
 
 def _require_delivered(where: str, delivered: Mapping[str, str], name: str, kind: str) -> None:

@@ -32,7 +32,7 @@ FEATURE = Slot(
     "pipeline.data.features",
     ("raw_columns", "facts", "shape", "spec", "working_bytes", "raw_digests", "examine", "prepare", "describe", "fit"),
 )
-AUGMENTATION = Slot("augmentation step", "pipeline.data.augmentations", ("change",))
+AUGMENTATION = Slot("augmentation step", "pipeline.augmentation.steps", ("change",))
 ARCHITECTURE = Slot("architecture", "pipeline.models.architectures", ("build",))
 LOSS = Slot("loss", "pipeline.training.losses", ("build",))
 OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers", ("build",))
@@ -149,13 +149,28 @@ class NearDuplicateParams(Settings):
 class AugmentParams(Settings):
     """Changed copies of the training rows: each copy passes through the steps in their order. 0 copies: none."""
 
+    when: Literal["before", "during"] = Field(
+        default="before",
+        description="before: the training, which sees the rows and the same copies in every epoch; "
+        "during: an epoch has other copies each time, in the place of the rows",
+    )
     copies: int = Field(ge=0, le=32, description="changed copies of each training row")
     steps: Annotated[tuple[Choice, ...], AUGMENTATION] = Field(
         default=(),
         strict=False,
         max_length=32,
-        description="what changes a copy: files in pipeline/data/augmentations/",
+        description="what changes a copy: files in pipeline/augmentation/steps/",
     )
+
+    @property
+    def written_copies(self) -> int:
+        """How many copies of each training row are written before the training."""
+        return self.copies if self.when == "before" else 0
+
+    @property
+    def epoch_copies(self) -> int:
+        """How many copies of each training row an epoch makes in its place; 0: it takes what is written."""
+        return self.copies if self.when == "during" else 0
 
 
 class TrainParams(Settings):

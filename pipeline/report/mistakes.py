@@ -115,18 +115,16 @@ def with_pictures(mistakes: Sequence[ShownMistake], prepared: Path) -> list[Show
     Raises DataError if a row is not the one that the mistake is about, StorageError if the part cannot be read.
     """
     features = read_manifest(prepared, verify=False).features
-    spec = next((feature for feature in features if feature.kind == _PICTURES), None)
+    spec = drawable(features, prepared)
     if spec is None:
         return list(mistakes)
-    if len(spec.shape) != 3 or spec.shape[2] not in _CHANNELS or spec.dtype != "uint8":
-        raise DataError(f"{prepared.name}: {spec.name} of {spec.type} cannot be drawn")
     wanted = {mistake.row: mistake for mistake in mistakes}
     pictures: dict[int, str] = {}
     start = 0
     for table in shards.iter_tables(prepared, ["id", spec.name], verify=False):
         here = [row for row in wanted if start <= row < start + table.num_rows]
         if here:
-            pixels = _pixels(table, spec, prepared)
+            pixels = pixels_of(table, spec, prepared)
             for row in here:
                 if table["id"][row - start].as_py() != wanted[row].id:
                     raise DataError(f"{prepared.name}: row {row} is not the one that was evaluated; run again")
@@ -135,7 +133,19 @@ def with_pictures(mistakes: Sequence[ShownMistake], prepared: Path) -> list[Show
     return [replace(mistake, picture=pictures.get(mistake.row, "")) for mistake in mistakes]
 
 
-def _pixels(table: pa.Table, spec: FeatureSpec, prepared: Path) -> npt.NDArray[np.uint8]:
+def drawable(features: Sequence[FeatureSpec], folder: Path) -> FeatureSpec | None:
+    """Return the first feature that people can look at; None if there is none.
+
+    Raises DataError if it is no picture after all.
+    """
+    spec = next((feature for feature in features if feature.kind == _PICTURES), None)
+    if spec and (len(spec.shape) != 3 or spec.shape[2] not in _CHANNELS or spec.dtype != "uint8"):
+        raise DataError(f"{folder.name}: {spec.name} of {spec.type} cannot be drawn")
+    return spec
+
+
+def pixels_of(table: pa.Table, spec: FeatureSpec, prepared: Path) -> npt.NDArray[np.uint8]:
+    """Return the pictures of some rows, `[row, height, width, channel]`; raise DataError if they are no such values."""
     is_described = {"id", spec.name} <= {*table.column_names} and table.schema.field(spec.name).type == pa.binary(
         math.prod(spec.shape)
     )

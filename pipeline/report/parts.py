@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
-from pipeline.report import flow, measured, mistakes, near_duplicates, provenance
+from pipeline.report import examples, flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.drawing import draw
 from pipeline.report.flow_picture import picture_of
 from pipeline.report.inline_svg import inline_svg
@@ -92,6 +92,10 @@ def _near_duplicates(files: RunFiles) -> Mapping[str, Any]:
     return {"near": section(lambda: near_duplicates.read_near(files), files.root)}
 
 
+def _augmentation(files: RunFiles) -> Mapping[str, Any]:
+    return {"examples": examples.read_examples(files)}
+
+
 def _contracts(files: RunFiles) -> Mapping[str, Any]:
     assert files.graph.value is not None
     results = {contract.of: files.root / contract.result for contract in files.graph.value.contracts}
@@ -159,6 +163,7 @@ PARTS = (
         _near_duplicates,
         lambda graph: graph.maker("near_duplicates"),
     ),
+    Part("augmentation", "Changed copies", "Changed copies", _augmentation, lambda graph: graph.maker("examples")),
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
     Part("run", "The run", "Run", _run),
     Part("lineage", "Lineage", "Lineage", _lineage),

@@ -1,11 +1,11 @@
-"""Makes changed copies of the training rows."""
+"""Makes changed copies of the training rows, and shows some of them."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
 
-from pipeline.data.augmenting import augment_dataset
+from pipeline.data.augmenting import augment_dataset, write_examples
 from pipeline.recipe.recipe import AugmentParams
 from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
@@ -14,19 +14,27 @@ from pipeline.storage.artifacts import published_folder
 
 
 def run(stage: StageContext) -> str:
-    """Publish `data/augmented`: `copies` changed copies of each training row; an empty data set for 0 copies."""
-    params = stage.param("augment", AugmentParams)
+    """Publish `data/augmented`, changed copies of each training row, and examples of them.
+
+    Where the training makes them, or for 0 copies, the first is an empty data set.
+    """
+    params, seed, training = stage.param("augment", AugmentParams), stage.param("seed", int), "data/prepared/train"
+    copies = params.written_copies
     spark = spark_session(stage.execution.spark, stage.name)
     with (
         published_folder(stage.out("data/augmented")) as augmented,
-        stage.progress.entering("Spark", spark) if params.copies else nullcontext() as session,
+        stage.progress.entering("Spark", spark) if copies else nullcontext() as session,
     ):
         manifest = augment_dataset(
             session,
-            stage.dep("data/prepared/train"),
+            stage.dep(training),
             augmented,
-            seed=stage.param("seed", int),
+            seed=seed,
             params=params,
             on_progress=partial(stage.progress.advance, unit="rows"),
         )
-    return f"{count(manifest.rows)} rows, {params.copies} of each training row"
+    with published_folder(stage.out("reports/augmentation")) as examples:
+        write_examples(stage.dep(training), examples, seed=seed, params=params)
+    if params.epoch_copies:
+        return f"0 rows: the training makes {params.copies} of each training row, anew in each epoch"
+    return f"{count(manifest.rows)} rows, {copies} of each training row"

@@ -147,12 +147,15 @@ class StageContext:
         return {file.relative_to(self._root).as_posix(): code_digest(file) for file in sorted(files) if file.is_file()}
 
     def _named_code(self) -> dict[str, str]:
-        """Return the members of slots that the recipe names and this stage declares, by path, with their digests."""
+        """Return the members of slots that the recipe names and this stage declares, by path, with their digests.
+
+        A slot of which a recipe names no member is an empty group.
+        """
         declared = [key for key in self._stage.params if key == CODE or key.startswith(CODE + ".")]
         return {
             "pipeline/" + name.removeprefix(CODE + ".").replace(".", "/") + ".py": digest
             for name, digest in flatten({CODE: self._code}).items()
-            if any(graph.covers(key.replace(".", "/"), name.replace(".", "/")) for key in declared)
+            if digest and any(graph.covers(key.replace(".", "/"), name.replace(".", "/")) for key in declared)
         }
 
     def _require_declared(self, key: str) -> None:

@@ -33,6 +33,7 @@ def run(stage: StageContext) -> str:
     for data in ("raw", "prepared"):
         read_suite(stage.dep(f"{recipe.data.contracts}/{data}.yaml"), columns_of(recipe, data))
     values = complete(recipe)
+    set_dotted(values, f"{CODE}.augmentation.steps", {})  # a recipe without steps has none; it is a parameter
     package = Path(pipeline.__file__).parent
     for file in named_files(recipe, package.parent):
         key = ".".join((CODE, *file.relative_to(package).with_suffix("").parts))

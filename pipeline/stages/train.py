@@ -7,7 +7,7 @@ killed continues after its last finished epoch and ends with the same weights.
 from __future__ import annotations
 
 from pipeline.launching import launch
-from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.recipe import AugmentParams, TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.contract_result import ContractResult
 from pipeline.stages.context import StageContext
@@ -26,6 +26,7 @@ def run(stage: StageContext) -> str:
         task=stage.param("task", Choice),
         model=stage.param("model", Choice),
         train=stage.param("train", TrainParams),
+        augment=stage.param("augment", AugmentParams),
         seed=stage.param("seed", int),
         classes=stage.param("data.classes", tuple),
         code=stage.code(),

@@ -4,7 +4,7 @@ Global batch b of an epoch is `order.rows(b·B, (b+1)·B)`; virtual worker v of 
 micro-batch, whichever rank carries it. The rows of an epoch's last, incomplete batch are left out; the next epoch has
 another order and leaves out other rows.
 
-Features are read from memory maps, which all ranks of a machine share; of each row a rank holds its label alone.
+Features are read from memory maps, which all ranks of a machine share; of each row a rank holds its targets alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,24 +25,51 @@ from pipeline.storage.shards import Columns, column_layouts
 from pipeline.training.order import EpochOrder, Rows
 
 Labels = npt.NDArray[np.int32]
-Batch = tuple[Columns, Labels]  # by feature [row, *shape]; labels [row]
+# Labels [row]. Where rows may have two labels also the other one [row], and the share of the first [row] float32.
+Targets = tuple[npt.NDArray[Any], ...]
+Batch = tuple[Columns, Targets]  # by feature [row, *shape]
 _PLACES_AT_ONCE = 4096  # whose rows are worked out together: a tenth of the time that 128 take by themselves
+
+
+class TrainingRows(Protocol):
+    """The rows of an epoch."""
+
+    def __len__(self) -> int:
+        """Return how many there are: in each epoch as many."""
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether a row may have two labels."""
+
+    def batch(self, rows: Rows, epoch: int) -> Batch:
+        """Return some rows of an epoch (from 1), in their order."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of a part: each feature's values by its name, and `labels [row] int32`."""
+    """The rows of a part: each feature's values by its name, and their targets."""
 
     columns: Mapping[str, Values]
-    labels: Labels
+    targets: Targets
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.labels)
 
-    def columns_at(self, rows: Rows) -> Columns:
-        """Return a copy of the features of some rows, in their order."""
-        return {name: values.take(rows, axis=0) for name, values in self.columns.items()}
+    @property
+    def labels(self) -> Labels:
+        """The labels, `[row] int32`: of a row that has two, the first."""
+        return self.targets[0]
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether a row may have two labels."""
+        return len(self.targets) > 1
+
+    def batch(self, rows: Rows, epoch: int) -> Batch:  # noqa: ARG002 - these are the same in every epoch
+        """Return a copy of some rows, in their order."""
+        columns = {name: values.take(rows, axis=0) for name, values in self.columns.items()}
+        return columns, tuple(values.take(rows) for values in self.targets)
 
 
 def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
@@ -56,20 +84,38 @@ def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
 
 
 def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> Part:
-    """Map data sets of the same features, one after the other, and read their labels.
+    """Map data sets of the same features, one after the other, and read their targets.
 
-    Raises DataError for other features, a label outside 0 … `classes` − 1, bytes that do not match their manifest, or
-    a shard whose values cannot be mapped.
+    Raises DataError for other features, a label outside 0 … `classes` − 1, a share outside 0 … 1, bytes that do not
+    match their manifest, or a shard whose values cannot be mapped.
     """
     features = read_features(folders)
-    files = [(folder / entry.path, entry) for folder in folders for entry in read_manifest(folder, verify=verify).files]
+    manifests = [(folder, read_manifest(folder, verify=verify)) for folder in folders]
+    files = [(folder / entry.path, entry) for folder, manifest in manifests for entry in manifest.files]
     columns = map_columns(files, {**column_layouts(features), "label": ("int32", ())})
     labels = columns.pop("label")[:]
+    _require_labels(labels, classes, folders[0])
+    if not any("share" in manifest.columns for _, manifest in manifests):
+        return Part(columns, (labels,))
+    others, shares = labels.copy(), np.ones(len(labels), np.float32)  # of rows that are not mixed
+    first = 0
+    for folder, manifest in manifests:
+        here = slice(first, first := first + manifest.rows)
+        if "share" in manifest.columns:
+            of_folder = [(folder / entry.path, entry) for entry in manifest.files]
+            mixed = map_columns(of_folder, {"other_label": ("int32", ()), "share": ("float32", ())})
+            others[here], shares[here] = mixed["other_label"][:], mixed["share"][:]
+            _require_labels(others[here], classes, folder)
+            if not ((shares[here] >= 0) & (shares[here] <= 1)).all():
+                raise DataError(f"{folder}: shares of rows that are not within 0 and 1; run `dvc repro`")
+    return Part(columns, (labels, others, shares))
+
+
+def _require_labels(labels: Labels, classes: int, folder: Path) -> None:
     if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise DataError(
-            f"{folders[0]}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
+            f"{folder}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
         )
-    return Part(columns, labels)
 
 
 def step_count(rows: int, batch_size: int) -> int:
@@ -88,7 +134,7 @@ def micro_batch_rows(
 
 
 def training_batches(
-    part: Part, order: EpochOrder, batch_size: int, block: range, virtual_workers: int
+    training: TrainingRows, order: EpochOrder, epoch: int, batch_size: int, block: range, virtual_workers: int
 ) -> Iterator[list[Batch]]:
     """Yield, for each step of an epoch, the micro-batches of a block of virtual workers."""
     steps = step_count(len(order), batch_size)
@@ -96,13 +142,13 @@ def training_batches(
     for first in range(0, steps, at_once):
         chosen = micro_batch_rows(order, range(first, min(first + at_once, steps)), batch_size, block, virtual_workers)
         for cuts in chosen:
-            yield [(part.columns_at(rows), part.labels.take(rows)) for rows in cuts]
+            yield [training.batch(rows, epoch) for rows in cuts]
 
 
 def validation_batch(part: Part, number: int, batch_size: int) -> Batch:
     """Return the batch of that number of a part's rows in order; the last one may be smaller."""
     rows = slice(number * batch_size, min((number + 1) * batch_size, len(part)))
-    return {name: values[rows] for name, values in part.columns.items()}, part.labels[rows]
+    return {name: values[rows] for name, values in part.columns.items()}, (part.labels[rows],)
 
 
 def rank_share(batches: int, rank: int, workers: int) -> range:

@@ -19,7 +19,7 @@ from pipeline.storage.record_files import write_record
 from pipeline.training import checkpoints
 from pipeline.training.batches import step_count
 from pipeline.training.device import noted
-from pipeline.training.job import Job, architecture_of
+from pipeline.training.job import Job, architecture_of, epoch_rows
 
 
 def write(folder: Path, job: Job) -> EpochRecord:
@@ -33,7 +33,7 @@ def write(folder: Path, job: Job) -> EpochRecord:
     training, augmented, validation = (
         read_manifest(path, verify=False).rows for path in (*job.training_folders, job.validation_folder)
     )
-    steps = step_count(training + augmented, job.train.batch_size)
+    steps = step_count(epoch_rows(job), job.train.batch_size)
     described = Training(
         best_epoch=best,
         chosen_by="lowest validation loss",

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.errors import DataError, UsageError
-from pipeline.recipe.recipe import ARCHITECTURE, TrainParams
+from pipeline.recipe.recipe import ARCHITECTURE, AugmentParams, TrainParams
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Choice, choices
 from pipeline.recipe.workers import require_equal_blocks
@@ -31,6 +31,7 @@ class Job(Settings):
     task: Choice
     model: Choice
     train: TrainParams
+    augment: AugmentParams
     seed: int
     classes: tuple[str, ...] = Field(strict=False)
     code: dict[str, str] = Field(description="digest of each file of code that decides the result, by path")
@@ -43,7 +44,7 @@ class Job(Settings):
 
     @property
     def training_folders(self) -> tuple[Path, ...]:
-        """The data sets that are trained on, in order."""
+        """The data sets that are trained on, in order: the second is empty if an epoch makes its own copies."""
         return Path(self.prepared, "train"), Path(self.augmented)
 
     @property
@@ -71,11 +72,17 @@ def job_key(job: Job) -> str:
     """
     folders = (*job.training_folders, job.validation_folder)
     decides: dict[str, Any] = {
-        **job.model_dump(mode="json", include={"task", "model", "train", "seed", "classes", "code"}),
+        **job.model_dump(mode="json", include={"task", "model", "train", "augment", "seed", "classes", "code"}),
         "data": [read_manifest(folder, verify=False).digest for folder in folders],
         "packages": versions(),
     }
     return digest_json(decides).removeprefix("sha256:")[:16]
+
+
+def epoch_rows(job: Job) -> int:
+    """Return how many rows an epoch has: those that are written, or the copies that it makes in their place."""
+    rows = [read_manifest(folder, verify=False).rows for folder in job.training_folders]
+    return rows[0] * job.augment.epoch_copies or sum(rows)
 
 
 def checked_job(job: Job) -> Job:
@@ -90,7 +97,7 @@ def check_job(job: Job) -> None:
     for chosen in choices(job.train, "train."):
         chosen.settings()
     require_equal_blocks(job.train.virtual_workers, job.workers)
-    rows = sum(read_manifest(folder, verify=False).rows for folder in job.training_folders)
+    rows = epoch_rows(job)
     if rows < job.train.batch_size:
         raise UsageError(f"train.batch_size: {job.train.batch_size} is more than the {rows} training rows; use fewer")
     if read_manifest(job.validation_folder, verify=False).rows == 0:

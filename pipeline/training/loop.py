@@ -26,7 +26,9 @@ from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.processor import processor
 from pipeline.runtime.progress import count
 from pipeline.training import checkpoints, refusals
-from pipeline.training.batches import Part, read_part, step_count, training_batches
+from pipeline.training.ahead import ahead
+from pipeline.training.batches import TrainingRows, read_part, step_count, training_batches
+from pipeline.training.changed_rows import read_changed_rows
 from pipeline.training.checkpoints import Checkpoint
 from pipeline.training.collective import Collective, prove_identical, require_alike
 from pipeline.training.job import Job, architecture_of
@@ -61,7 +63,7 @@ def train_model(
     report.step("reading the prepared rows")
     work, train = Path(job.work), job.train
     architecture = architecture_of(job)
-    training = read_part(job.training_folders, len(job.classes))
+    training = read_training(job)
     validation = read_part([job.validation_folder], len(job.classes))
     steps = step_count(len(training), train.batch_size)
 
@@ -75,7 +77,10 @@ def train_model(
     rates = learning_rates(train, steps)
     features = architecture.features
     score = Score(logits_model, objective, features)
-    step = TrainingStep(logits_model, optimizer, objective, features, train, job.seed, rates, collective, each)
+    step = TrainingStep(
+        logits_model, optimizer, objective, features, train, job.seed, rates, collective, each,
+        is_mixed=training.is_mixed,
+    )  # fmt: skip
     refusals.refuse_graph(step, logits_model, features)
 
     last = checkpoints.newest(work, train.virtual_workers)
@@ -95,7 +100,8 @@ def train_model(
     for epoch in range(len(history) + 1, train.epochs + 1):
         order = EpochOrder(len(training), job.seed, epoch)
         sums, number = np.zeros(len(step.names)), (epoch - 1) * steps
-        for batches in training_batches(training, order, train.batch_size, step.block, train.virtual_workers):
+        micro_batches = training_batches(training, order, epoch, train.batch_size, step.block, train.virtual_workers)
+        for batches in ahead(micro_batches) if job.augment.epoch_copies else micro_batches:
             figures = step(batches, number)
             require_finite(dict(zip(step.names, figures.tolist(), strict=True)), "", epoch, number, train)
             sums += figures
@@ -117,6 +123,13 @@ def train_model(
             logs.write_epoch(record, model)
 
 
+def read_training(job: Job) -> TrainingRows:
+    """Return the rows of an epoch: as they are written, or changed anew each time."""
+    if job.augment.epoch_copies:
+        return read_changed_rows(job.training_folders[0], len(job.classes), job.augment, job.seed)
+    return read_part(job.training_folders, len(job.classes))
+
+
 def require_finite(figures: Mapping[str, float], part: str, epoch: int, step: int, train: TrainParams) -> None:
     """Raise DataError if a figure, in whatever part it was measured, is no longer a number: the run has diverged."""
     for name, value in figures.items():
@@ -127,12 +140,12 @@ def require_finite(figures: Mapping[str, float], part: str, epoch: int, step: in
             )
 
 
-def first_digest(step: TrainingStep, part: Part, job: Job, epoch: int) -> bytes:
+def first_digest(step: TrainingStep, training: TrainingRows, job: Job, epoch: int) -> bytes:
     """Return a digest of what virtual worker 0 computes in the first step of an epoch: any rank can compute it."""
-    order = EpochOrder(len(part), job.seed, epoch)
-    number = (epoch - 1) * step_count(len(part), job.train.batch_size)
+    order = EpochOrder(len(training), job.seed, epoch)
+    number = (epoch - 1) * step_count(len(training), job.train.batch_size)
     [[batch]] = itertools.islice(
-        training_batches(part, order, job.train.batch_size, range(1), job.train.virtual_workers), 1
+        training_batches(training, order, epoch, job.train.batch_size, range(1), job.train.virtual_workers), 1
     )
     return hashlib.sha256(np.asarray(step.micro_batch(batch, number, 0)).tobytes()).digest()
 

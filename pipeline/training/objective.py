@@ -7,7 +7,7 @@ and of the whole batch, not of a row.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +28,21 @@ class Objective:
     loss_file: str
     metrics_file: str
 
-    def of_rows(self, labels: Any, logits: Any) -> dict[str, Any]:
+    def of_rows(self, targets: Sequence[Any], logits: Any) -> dict[str, Any]:
         """Return the loss and the task's figures of each row by name, the loss first: `[batch] float32` each.
 
+        Of rows that may have two labels, `targets` are both and the share of the first; a figure is the mean of those
+        of both, weighted so: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, section 2.
         Raises UsageError, naming its file, for a figure that is not one number a row.
         """
+        if len(targets) == 1:
+            return self._of_labels(targets[0], logits)
+        labels, others, shares = targets
+        of_others = self._of_labels(others, logits)
+        of_own = self._of_labels(labels, logits)
+        return {name: shares * own + (1.0 - shares) * of_others[name] for name, own in of_own.items()}
+
+    def _of_labels(self, labels: Any, logits: Any) -> dict[str, Any]:
         figures = {LOSS: self.loss(labels, logits)}
         _require_rows(figures[LOSS], f"{self.loss_file}: the loss")
         for name, values in self.metrics(labels, logits).items():

@@ -17,12 +17,13 @@ from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.training_history import LOSS, PENALTY
 from pipeline.storage.shards import Columns
-from pipeline.training.batches import Batch, Labels, Part, rank_share, validation_batch
+from pipeline.training.batches import Batch, Part, Targets, rank_share, validation_batch
 from pipeline.training.collective import Collective
 from pipeline.training.objective import Objective
 from pipeline.training.tree import added, block_of
 
 _VALIDATION_BATCH = 256
+_TARGETS = ("int32", "int32", "float32")  # label; where rows may have two, the other one, and the share of the first
 Figures = npt.NDArray[np.float64]
 
 
@@ -67,14 +68,17 @@ class TrainingStep:
         rates: list[float],
         collective: Collective,
         each: Callable[..., Iterable[Any]] = map,
+        *,
+        is_mixed: bool = False,
     ) -> None:
         """Trace the graphs; `model` gives logits, and `each` calls a function for each micro-batch, as `map` does.
 
-        Raises UsageError for a weight that the loss does not depend on, and for state that a step cannot carry.
+        With `is_mixed` rows may have two labels. Raises UsageError for a weight that the loss does not depend on, and
+        for state that a step cannot carry.
         """
         self._train, self._collective, self._each = train, collective, each
         self.block = block_of(collective.rank, collective.size, train.virtual_workers)
-        self._trace_micro_batch(model, optimizer, objective, features, seed)
+        self._trace_micro_batch(model, optimizer, objective, features, seed, is_mixed=is_mixed)
         self._trace_update(model, optimizer, rates)
 
     def __call__(self, batches: Sequence[Batch], number: int) -> Figures:
@@ -90,11 +94,18 @@ class TrainingStep:
 
     def micro_batch(self, batch: Batch, number: int, virtual_worker: int) -> Any:
         """Return the flat tensor of a virtual worker's micro-batch in a step."""
-        columns, labels = batch
-        return self._micro_batch(columns, labels, np.int64(number), np.int64(virtual_worker))
+        columns, targets = batch
+        return self._micro_batch(columns, targets, np.int64(number), np.int64(virtual_worker))
 
     def _trace_micro_batch(
-        self, model: Any, optimizer: Any, objective: Objective, features: tuple[FeatureSpec, ...], seed: int
+        self,
+        model: Any,
+        optimizer: Any,
+        objective: Objective,
+        features: tuple[FeatureSpec, ...],
+        seed: int,
+        *,
+        is_mixed: bool,
     ) -> None:
         import keras
         import tensorflow as tf
@@ -104,14 +115,14 @@ class TrainingStep:
         names: list[str] = []
         changed: list[Any] = []
 
-        def micro_batch(columns: dict[str, Any], labels: Any, number: Any, virtual_worker: Any) -> Any:
+        def micro_batch(columns: dict[str, Any], targets: Any, number: Any, virtual_worker: Any) -> Any:
             given = [(variable, tf.convert_to_tensor(variable.value)) for variable in carried]
             given += zip(seeds, draws(seed, number, virtual_worker, len(seeds)), strict=True)
             with tf.GradientTape() as tape, keras.StatelessScope(given, collect_losses=True) as scope:
                 before = [scope.get_current_value(variable) for variable in carried]
                 tape.watch(before[: len(weights)])
                 logits = model(columns, training=True)
-                figures = {name: tf.reduce_mean(rows) for name, rows in objective.of_rows(labels, logits).items()}
+                figures = {name: tf.reduce_mean(rows) for name, rows in objective.of_rows(targets, logits).items()}
                 loss, own = figures[LOSS], model.losses
                 if own:
                     figures[PENALTY] = tf.add_n(own)
@@ -128,7 +139,8 @@ class TrainingStep:
 
         rows = self._train.batch_size // self._train.virtual_workers
         number = tf.TensorSpec((), tf.int64)
-        signature = [_signature(features, rows), tf.TensorSpec((rows,), tf.int32), number, number]
+        targets = tuple(tf.TensorSpec((rows,), kind) for kind in _TARGETS[: 3 if is_mixed else 1])
+        signature = [_signature(features, rows), targets, number, number]
         # Without AutoGraph, as Keras traces its own steps: an error is raised as it is.
         self._micro_batch = tf.function(micro_batch, input_signature=signature, autograph=False)
         self.graph = self._micro_batch.get_concrete_function().graph
@@ -206,26 +218,26 @@ def _require_carried(changed: Sequence[Any]) -> None:
 
 
 class Score:
-    """Scores a batch: `(columns, labels)` → the sum over its rows of each of the objective's figures."""
+    """Scores a batch: `(columns, targets)` → the sum over its rows of each of the objective's figures."""
 
     def __init__(self, model: Any, objective: Objective, features: tuple[FeatureSpec, ...]) -> None:
         import tensorflow as tf
 
         names: list[str] = []
 
-        def score(columns: dict[str, Any], labels: Any) -> Any:
-            figures = objective.of_rows(labels, model(columns, training=False))
+        def score(columns: dict[str, Any], targets: Any) -> Any:
+            figures = objective.of_rows(targets, model(columns, training=False))
             names[:] = figures
             return [tf.reduce_sum(values) for values in figures.values()]
 
-        signature = [_signature(features, None), tf.TensorSpec((None,), tf.int32)]
+        signature = [_signature(features, None), (tf.TensorSpec((None,), _TARGETS[0]),)]
         self._run = tf.function(score, input_signature=signature, autograph=False)
         self._run.get_concrete_function()
         self.names = tuple(names)
 
-    def __call__(self, columns: Columns, labels: Labels) -> Figures:
+    def __call__(self, columns: Columns, targets: Targets) -> Figures:
         """Score one batch."""
-        return np.asarray([float(value) for value in self._run(columns, labels)])
+        return np.asarray([float(value) for value in self._run(columns, targets)])
 
 
 def validate(

@@ -15,7 +15,7 @@ from pipeline.errors import DataError, UsageError
 from pipeline.launching import launch
 from pipeline.launching.hosts import assign_slots
 from pipeline.recipe.execution import HorovodSettings
-from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.recipe import AugmentParams, TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.progress import Progress
@@ -39,6 +39,7 @@ def job(tmp_path: Path) -> Job:
         task=Choice(name="classification"),
         model=Choice(name="mlp"),
         train=TrainParams(epochs=2, batch_size=8, learning_rate=0.01),
+        augment=AugmentParams(copies=0),
         seed=1,
         classes=("cat", "dog"),
         code={},

@@ -77,6 +77,7 @@ def ran(tmp_path: Path, training: str, rank: int = 0) -> subprocess.CompletedPro
                 "task": "classification",
                 "model": {"name": "mlp", "settings": {}},
                 "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.01},
+                "augment": {"copies": 0},
                 "seed": 1,
                 "classes": ["cat", "dog"],
                 "code": {},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 _IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following", "renewal"))
 _SCHEDULE = ("tests/training/test_schedule.py",)
-_GEOMETRY = ("tests/data/augmentations/test_warp.py", "tests/data/test_augmenting.py")
+_GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
 # Files, and the tests that belong to them beside tests/<same folder>/test_<same name>.py.
 CORES: Mapping[str, Sequence[str]] = {
@@ -30,12 +30,13 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/evaluation/classification/metrics.py": (),
     "pipeline/training/schedule.py": (),
     "pipeline/training/schedules/*.py": _SCHEDULE,
-    "pipeline/data/warping.py": _GEOMETRY,
+    "pipeline/augmentation/changing.py": (),
+    "pipeline/augmentation/warping.py": _GEOMETRY,
     "pipeline/data/resizing.py": (),
     "pipeline/data/cleaning.py": (),
     "pipeline/data/decoding.py": _STATISTICS,
-    "pipeline/data/augmentations/*.py": (),
-    "pipeline/data/counter_random.py": _GEOMETRY,
+    "pipeline/augmentation/steps/*.py": (),
+    "pipeline/augmentation/counter_random.py": _GEOMETRY,
     "pipeline/runs/freshness.py": (),
     "pipeline/storage/artifacts.py": (),
     "pipeline/storage/data_sets.py": (),
@@ -49,6 +50,7 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/training/tree.py": (),
     "pipeline/training/order.py": (),
     "pipeline/training/batches.py": (),
+    "pipeline/training/changed_rows.py": (),
     "pipeline/storage/pages.py": ("tests/storage/test_mapped.py",),
     "pipeline/storage/mapped.py": (),
     "pipeline/data/apartness.py": (),

@@ -17,6 +17,7 @@ from pipeline.recipe.slots import choices
 _WORDS: dict[str, tuple[Any, ...]] = {
     "split.method": ("hash", "stratified"),
     "train.device": ("cpu", "gpu"),
+    "augment.when": ("before", "during"),
     "data.features.image.settings.resize": ("stretch", "crop", "pad"),
     "data.source.settings.class_folder": ("innermost", "path"),
     "data.source.settings.format": ("coco", "voc"),

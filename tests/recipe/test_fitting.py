@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.recipe.fitting import columns_of
-from pipeline.recipe.recipe import PARAMS_FILE
+from pipeline.recipe.changing import apply_overrides
+from pipeline.recipe.fitting import columns_of, require_fit
+from pipeline.recipe.recipe import AUGMENTATION, PARAMS_FILE, Recipe
 from pipeline.recipe.resolving import checked, load_checked
+from pipeline.recipe.slots import Feature, choices
 from pipeline.recipe.strict_yaml import parse_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +66,7 @@ def test_a_feature_of_another_kind_than_delivered_is_refused(monkeypatch: pytest
 
 
 def test_a_step_that_changes_no_feature_of_the_recipe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.data.augmentations import noise
+    from pipeline.augmentation.steps import noise
 
     monkeypatch.setattr(noise, "KINDS", ("sound",))
 
@@ -81,3 +84,62 @@ def test_a_contract_knows_the_columns_of_its_own_data_only() -> None:
     assert not {"image_mean", "parts_with_row"} & raw
     assert not {"image_encoding", "content_digest"} & prepared
     assert raw | prepared <= set(columns_of(recipe))
+
+
+OVERLAY = {"name": "overlay", "settings": {"mixup": 0.5}}
+
+
+def mixing(*steps: Any) -> dict[str, Any]:
+    return {"augment.steps": [*steps]}
+
+
+def recipe_with(asked: dict[str, Any]) -> Recipe:
+    return checked(apply_overrides(parse_yaml(ROOT / PARAMS_FILE), asked, "x"), "x")
+
+
+def test_a_step_that_lays_rows_over_each_other_fits_pictures_and_their_classes() -> None:
+    assert recipe_with(mixing("warp", OVERLAY)).augment.steps[1].name == "overlay"
+
+
+def test_a_second_step_that_lays_rows_over_each_other_is_refused_by_both_positions() -> None:
+    with pytest.raises(
+        UsageError, match=r"augment\.steps\.0 overlay: is not the only step .*\(augment\.steps\.0 and 2\)"
+    ):
+        recipe_with(mixing(OVERLAY, "warp", OVERLAY))
+
+
+def test_a_feature_that_cannot_be_laid_over_is_refused_by_name() -> None:
+    made = recipe_with(mixing(OVERLAY))
+    features = {**made.data.features, "sound": Feature(kind="sound")}
+    both = made.model_copy(update={"data": made.data.model_copy(update={"features": features})})
+    [chosen] = [each for each in choices(both) if each.slot is AUGMENTATION]
+    require_fit(chosen, made)
+    with pytest.raises(UsageError, match=r"^augment\.steps\.0 overlay: lays .* not feature 'sound' of kind sound"):
+        require_fit(chosen, both)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("pipeline.training.losses.cross_entropy", r"train\.loss cross_entropy cannot take"),
+        ("pipeline.training.objectives.classification", "task classification cannot take"),
+    ],
+)
+def test_a_loss_or_a_task_that_takes_no_mixed_targets_is_refused_by_name(
+    file: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(importlib.import_module(file), "TAKES_MIXED_TARGETS")
+    recipe_with(mixing("warp"))
+    with pytest.raises(UsageError, match=rf"augment\.steps\.1 overlay: makes targets of two labels, which {said}"):
+        recipe_with(mixing("warp", OVERLAY))
+
+
+@pytest.mark.parametrize(
+    ("when", "copies", "has_them"), [("before", 1, True), ("during", 1, False), ("before", 0, False)]
+)
+def test_a_contract_may_be_about_second_labels_where_copies_with_them_are_written(
+    when: str, copies: int, has_them: bool
+) -> None:
+    made = recipe_with({**mixing(OVERLAY), "augment.when": when, "augment.copies": copies})
+    assert ({"other_label", "share"} <= set(columns_of(made, "prepared"))) == has_them
+    assert "share" not in columns_of(recipe_with(mixing("warp")), "prepared")

@@ -43,6 +43,9 @@ _OTHER_DEFAULTS = {
     "gate.maximum": "lambda: {'cross_entropy': 0.5}",
 }
 
+# What a recipe must have for all settings of a member to have an effect.
+_NEEDS = {"colour": {"data.features.image.settings.channels": 3}}
+
 # Writes what stage resolve would, of the code in the folder it is run in, once for each line of its input: the file to
 # write first, its text, the recipe, and whether digests of code are asked for. Each time in a process of its own,
 # forked when what stays the same is loaded.
@@ -219,7 +222,8 @@ def in_use(slot: Slot, name: str) -> tuple[str, dict[str, Any]]:
     chosen = [each for each in choices(checked(COMPLETE, "x")) if each.slot == slot]
     key = next((each.key for each in chosen if each.choice.name == name), chosen[0].key)
     label = chosen[0].choice.label
-    return key, complete(checked(apply_overrides(COMPLETE, {f"{key}.{label}": name}, "x"), "x"))
+    asked = {f"{key}.{label}": name, **_NEEDS.get(name, {})}
+    return key, complete(checked(apply_overrides(COMPLETE, asked, "x"), "x"))
 
 
 def test_every_default_of_every_member_of_a_slot_decides_and_is_tracked(copy: Path) -> None:
@@ -243,7 +247,7 @@ def test_every_default_of_every_member_of_a_slot_decides_and_is_tracked(copy: Pa
 def test_every_named_file_is_a_parameter_or_within_a_room_of_a_stage() -> None:
     for stage in deciding_stages():
         if "candidate" in stage.makes:
-            assert {"code.models", "code.training"} <= set(stage.params)
+            assert {"code.augmentation", "code.models", "code.training"} <= set(stage.params)
             assert not [dep for dep in stage.deps if any(dep.startswith(slot.folder) for slot in SLOTS)]
 
 

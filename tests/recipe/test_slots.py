@@ -189,7 +189,7 @@ def test_defaults_that_a_stage_could_not_read_are_refused(
     ("key", "value", "line"),
     [
         ("data.source", {"name": "idx", "settings": {"x": 1}}, "unknown key 'data.source.settings.x'"),
-        ("augment.steps", ["wrap"], "augment.steps.0: no augmentation step 'wrap' in pipeline/data/augmentations (did"),
+        ("augment.steps", ["wrap"], "augment.steps.0: no augmentation step 'wrap' in pipeline/augmentation/steps (did"),
         ("augment.steps", "flip", "augment.steps: a list is needed, in [ ], got 'flip'"),
         ("augment.steps", [None], "augment.steps.0: a name is needed, or {name: …, settings: {…}}, got null"),
         ("augment.steps", ["noise"], "'augment.steps.0.settings.levels' is missing"),

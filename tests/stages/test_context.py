@@ -20,7 +20,7 @@ from pipeline.records.run import RECORD_FILE, RunRecord
 from pipeline.runtime.evidence import EVIDENCE_VARIABLE
 from pipeline.runtime.git import Commit, git
 from pipeline.stages.context import StageContext
-from pipeline.storage.artifacts import digest_file, write_json
+from pipeline.storage.artifacts import digest_file, read_json, write_json
 from pipeline.storage.record_files import write_record
 from tests.storage.published import publish
 
@@ -143,6 +143,15 @@ def test_a_members_digest_is_code_of_the_stage_that_declares_it(project: Path) -
     assert code["pipeline/training/loop.py"] == digest_file(ROOT / "pipeline/training/loop.py")
     assert "pipeline/training/optimizers/sgd.py" not in code
     assert "pipeline/training/optimizers/adam.py" not in StageContext.load(project, "gate").code()
+
+
+def test_a_slot_of_which_the_recipe_names_no_member_is_no_code(project: Path) -> None:
+    values = read_json(project / RESOLVED_FILE)
+    write_json(project / RESOLVED_FILE, {**values, CODE: {**values[CODE], "augmentation": {"steps": {}}}})
+    shutil.copytree(ROOT / "pipeline", project / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    code = StageContext.load(project, "train").code()
+    assert "pipeline/augmentation/changing.py" in code
+    assert [name for name in code if name.startswith("pipeline/augmentation/steps")] == []
 
 
 def test_what_a_rooms_code_does_has_a_digest_that_comments_do_not_change(project: Path) -> None:

@@ -80,7 +80,7 @@ def test_the_code_of_an_optimizer_in_use_re_runs_the_training(
 def test_a_default_of_a_step_in_use_re_runs_the_augmentation(
     first: Project, edit: Callable[[str, Callable[[str], str]], None]
 ) -> None:
-    edit("pipeline/data/augmentations/erase.py", replaced("default=0.15", "default=0.9"))
+    edit("pipeline/augmentation/steps/erase.py", replaced("default=0.15", "default=0.9"))
     assert "augment" in changed_stages(first)
     done = first.ratchet("run", "--set", "train.epochs=0")  # nothing runs: it is refused
     assert done.returncode == 2

@@ -99,6 +99,24 @@ def test_a_residual_network_learns_on_two_ranks_and_one_gives_the_same_bytes(
     assert history_of(tmp_path / "2")[-1].validation["accuracy"] > 0.95
 
 
+def test_rows_that_are_changed_and_mixed_in_each_epoch_give_the_same_bytes_on_any_number_of_workers_and_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [
+        {"name": "noise", "settings": {"levels": 4.0}},
+        {"name": "overlay", "settings": {"mixup": 0.3, "cutmix": 0.3}},
+    ]
+    augment, trees = {"when": "during", "copies": 1, "steps": steps}, []
+    for workers, threads in ((1, 1), (2, 1), (1, 2)):
+        monkeypatch.setenv("RATCHET_HOROVOD__THREADS_PER_WORKER", str(threads))
+        root = make_root(tmp_path / f"{workers}-{threads}", augment=augment, train={"epochs": 3})
+        trees.append(tree(run_stage(root, monkeypatch, workers=workers)))
+    assert trees[0] == trees[1] == trees[2]
+    assert json.loads(trees[0]["training.json"])["steps_per_epoch"] == 1500 // 32
+    history = history_of(root)
+    assert history[-1].validation["accuracy"] > 0.9 > history[-1].train["accuracy"]  # half of the rows are mixed
+
+
 def test_a_training_that_need_not_be_exact_learns_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATCHET_HOROVOD__THREADS_PER_WORKER", "2")
     root = make_root(tmp_path / "fast", train={"exact": False, "epochs": 3})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.recipe.recipe import TrainParams
+from pipeline.recipe.recipe import AugmentParams, TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.training.job import Job
@@ -43,6 +43,7 @@ def job(tmp_path: Path, write_images: WriteImages) -> Job:
         task=Choice(name="classification"),
         model=Choice(name="mlp", settings={"units": [4], "dropout": 0.0}),
         train=TrainParams(epochs=2, batch_size=8, learning_rate=0.01),
+        augment=AugmentParams(copies=1),
         seed=1,
         classes=CLASSES,
         code={"pipeline/training/loop.py": "sha256:01", "pipeline/training/losses/cross_entropy.py": "sha256:02"},

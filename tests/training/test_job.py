@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import DataError, UsageError
 from pipeline.graph import load_graph
 from pipeline.storage import artifacts
-from pipeline.training.job import Job, architecture_of, check_job, checked_job, job_key, versions
+from pipeline.training.job import Job, architecture_of, check_job, checked_job, epoch_rows, job_key, versions
 from tests.nvidia_smi import install_tensorflow_with_cuda
 from tests.ranges import assert_ranges
 from tests.training.made import image_spec
@@ -51,6 +51,16 @@ def test_an_empty_validation_part_is_refused(job: Job, write_images: Any) -> Non
     write_images("prepared/validation", 0)
     with pytest.raises(DataError, match="validation: no rows"):
         check_job(job)
+
+
+def test_an_epoch_that_makes_its_own_copies_has_them_in_the_place_of_the_rows(job: Job, write_images: Any) -> None:
+    write_images("augmented", 0)
+    during = changed(job, augment={"when": "during", "copies": 3})
+    assert [epoch_rows(each) for each in (job, during)] == [40, 120]
+    check_job(changed(during, train={"batch_size": 120}))
+    with pytest.raises(UsageError, match="124 is more than the 120 training rows"):
+        check_job(changed(during, train={"batch_size": 124}))
+    assert epoch_rows(changed(during, augment={"copies": 0})) == 40
 
 
 def test_no_augmented_rows_are_fine(job: Job, write_images: Any) -> None:
@@ -94,6 +104,8 @@ def test_a_target_is_no_input(job: Job, write_images: Any) -> None:
         {"classes": ("bright", "dark", "dotted")},
         {"train": {"virtual_workers": 2}},
         {"train": {"exact": False}},
+        {"augment": {"when": "during"}},
+        {"augment": {"steps": ({"name": "warp"},)}},
     ],
 )
 def test_whatever_decides_the_result_changes_the_key(job: Job, change: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ from pydantic import Field
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
 
+TAKES_MIXED_TARGETS = True
+
 
 class Settings(Base):
     """Its settings in the recipe."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+TAKES_MIXED_TARGETS = True
+
 
 def metrics(labels: Any, logits: Any) -> dict[str, Any]:
     """Return figures of each row, `[batch] float32`, by name; labels are `[batch] int32`, logits `[batch, class]`."""

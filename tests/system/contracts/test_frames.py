@@ -80,3 +80,23 @@ def test_parts_without_rows_make_a_table_without_rows(spark: SparkSession, tmp_p
     table = frames.prepared_frame(spark, parts)
     assert table.count() == 0
     assert table.columns == list(frames.prepared_columns(parts))
+
+
+def test_copies_of_two_labels_show_the_other_one_and_its_share_and_other_rows_none(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    parts = {part: write_part(tmp_path / part, {"1": ("a", 1.0)}) for part in ("train", "validation", "test")}
+    folder = tmp_path / "augmented"
+    write_part(folder, {"1-1": ("c", 1.0)}, ["1"])
+    [table] = shards.iter_tables(folder)
+    schema = augmented_schema(FEATURES, is_mixed=True)
+    columns = {name: table[name] for name in table.column_names}
+    mixed = pa.table({**columns, "other_label": pa.array([2], pa.int32()), "share": pa.array([0.25], pa.float32())})
+    entry = shards.write_shard(folder, 0, schema, [mixed.select(schema.names)])
+    shards.finish_dataset(folder, [entry], schema, features=FEATURES)
+    parts["augmented"] = frames.open_part(folder)
+
+    frame = frames.prepared_frame(spark, parts)
+    assert frame.columns == list(frames.prepared_columns(parts))
+    found = {row["id"]: (row["other_label"], row["share"]) for row in frame.collect()}
+    assert found == {"1-1": (2, 0.25), "1": (None, None)}

@@ -113,7 +113,8 @@ def make_root(folder: Path, rows: list[Row], shard_rows: int, **recipe: Any) -> 
     shutil.copytree(ROOT / "data_contracts", folder / "data_contracts")
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"classes": CLASSES, "features": {"image": {"kind": "image", "settings": SETTINGS}}}
-    params["augment"] |= {"copies": 2}
+    overlay = {"name": "overlay", "settings": {"mixup": 0.3, "cutmix": 0.3}}
+    params["augment"] |= {"copies": 2, "steps": [*params["augment"]["steps"], overlay]}
     for key, value in recipe.items():
         params[key] |= value
     write_recipe(folder, params)

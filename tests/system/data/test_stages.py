@@ -126,6 +126,26 @@ def test_every_training_row_gets_its_copies(done):
     assert sum(counts["classes"].values()) == len(copies)
 
 
+def test_copies_with_another_row_laid_over_them_have_its_label_and_their_own_share(done):
+    augmented = table_of(done / "data/augmented")
+    shares = augmented["share"].to_numpy()
+    labels, others = augmented["label"].to_numpy(), augmented["other_label"].to_numpy()
+
+    assert 0.4 < (shares < 1).mean() < 0.7
+    assert shares.min() >= 0
+    assert (others[shares == 1] == labels[shares == 1]).mean() > 0.95  # a rectangle may lie outside
+    assert set(others.tolist()) == set(labels.tolist())
+
+
+def test_the_examples_begin_with_the_copies_that_are_written(done):
+    augmented, examples = table_of(done / "data/augmented"), table_of(done / "reports/augmentation")
+    written = dict(zip(augmented["id"].to_pylist(), augmented["image"].to_pylist(), strict=True))
+    shown = dict(zip(examples["id"].to_pylist(), examples["image"].to_pylist(), strict=True))
+
+    assert sum(name.endswith(("-1", "-2")) for name in shown) == 16
+    assert all(shown[name] == written[name] for name in shown if name.endswith(("-1", "-2")))
+
+
 def test_no_copies_give_a_data_set_without_rows(done, tmp_path, run_here):
     root = tmp_path / "no_copies"
     shutil.copytree(done, root)

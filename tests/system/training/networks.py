@@ -27,7 +27,7 @@ def part() -> Part:
     """Return 16 random rows."""
     numbers = np.random.default_rng(1)
     columns = {spec.name: numbers.normal(size=(16, 4)).astype(np.float32) for spec in FEATURES}
-    return Part(columns, numbers.integers(0, 3, 16).astype(np.int32))
+    return Part(columns, (numbers.integers(0, 3, 16).astype(np.int32),))
 
 
 def network(body: Body) -> Any:
@@ -50,7 +50,7 @@ def step_of(model: Any, optimizer: Any, virtual_workers: int = 1, seed: int = 1)
 def first_batches(virtual_workers: int = 1) -> list[Batch]:
     """Return the first rows, cut for virtual workers."""
     rows = np.arange(ROWS).reshape(virtual_workers, -1)
-    return [(part().columns_at(own), part().labels[own]) for own in rows]
+    return [part().batch(own, 1) for own in rows]
 
 
 def sgd(model: Any) -> Any:

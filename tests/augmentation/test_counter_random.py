@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from pipeline.data.counter_random import (
+from pipeline.augmentation.counter_random import (
     copy_keys,
     mix64,
     normal,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline.data.augmentations import noise
-from pipeline.data.augmentations.noise import Settings, change
-from pipeline.data.counter_random import normal, row_keys
+from pipeline.augmentation.counter_random import normal, row_keys
+from pipeline.augmentation.steps import noise
+from pipeline.augmentation.steps.noise import Settings, change
 from tests.data.given import images
 from tests.ranges import assert_ranges
 

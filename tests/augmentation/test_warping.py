@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.data import warping
-from pipeline.data.warping import Affine, affine, warp
+from pipeline.augmentation import warping
+from pipeline.augmentation.warping import Affine, affine, warp
 
 
 def images(count: int, shape: tuple[int, int, int] = (9, 7, 1), seed: int = 0) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipeline.data.augmentations import erase
-from pipeline.data.augmentations.erase import Settings, change
-from pipeline.data.counter_random import row_keys
+from pipeline.augmentation.counter_random import row_keys
+from pipeline.augmentation.steps import erase
+from pipeline.augmentation.steps.erase import Settings, change
 from tests.ranges import assert_ranges
 
 KEYS = row_keys([f"row {n}" for n in range(300)], 1)

@@ -40,9 +40,9 @@ def row_keys(ids: Sequence[str], seed: int) -> Keys:
     return np.frombuffer(content, "<u8").astype(np.uint64)
 
 
-def copy_keys(keys: Keys, copy: int) -> Keys:
-    """Return the keys of a copy of each row, `[row] uint64`."""
-    return mix64(keys + np.full(1, copy, np.uint64) * _GAMMA)  # arrays wrap around; scalars warn
+def copy_keys(keys: Keys, copies: int | npt.NDArray[np.int64]) -> Keys:
+    """Return the keys of a copy of each row, `[row] uint64`: of one number, or of a number for each, `[row]`."""
+    return mix64(keys + np.atleast_1d(copies).astype(np.uint64) * _GAMMA)  # arrays wrap around; scalars warn
 
 
 def stream_keys(keys: Keys, name: str) -> Keys:

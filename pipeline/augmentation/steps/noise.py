@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from pipeline.data.counter_random import Keys
+    from pipeline.augmentation.counter_random import Keys
 
 KINDS = ("image",)
 _BLOCK_BYTES = 32_768
@@ -31,7 +31,7 @@ def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt
         return values
     import numpy as np
 
-    from pipeline.data.counter_random import normal
+    from pipeline.augmentation.counter_random import normal
 
     images = len(values)
     flat = values.reshape(images, int(np.prod(values.shape[1:])))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from pipeline.data.counter_random import Keys
+    from pipeline.augmentation.counter_random import Keys
 
 KINDS = ("image",)
 _DRAWS = 6  # whether, area, aspect, top, left, grey level
@@ -38,7 +38,7 @@ def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt
         return values
     import numpy as np
 
-    from pipeline.data.counter_random import uniform
+    from pipeline.augmentation.counter_random import uniform
 
     draws = uniform(keys, 0, _DRAWS)
     chosen = np.flatnonzero(draws[:, 0] < settings.probability)

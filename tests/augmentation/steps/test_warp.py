@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data import warping
-from pipeline.data.augmentations.warp import KINDS, Settings, change
-from pipeline.data.counter_random import row_keys, uniform
+from pipeline.augmentation import warping
+from pipeline.augmentation.counter_random import row_keys, uniform
+from pipeline.augmentation.steps.warp import KINDS, Settings, change
 from tests.data.given import images
 from tests.ranges import assert_ranges
 

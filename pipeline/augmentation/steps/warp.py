@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from pipeline.data.counter_random import Keys
+    from pipeline.augmentation.counter_random import Keys
 
 KINDS = ("image",)
 # Positions of its random numbers in a copy's stream.
@@ -39,8 +39,8 @@ def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt
         return values
     import numpy as np
 
-    from pipeline.data.counter_random import uniform
-    from pipeline.data.warping import affine, warp
+    from pipeline.augmentation.counter_random import uniform
+    from pipeline.augmentation.warping import affine, warp
 
     draws = uniform(keys, 0, _DRAWS)
     either_way = 2 * draws - 1

@@ -1,1 +1,0 @@
-"""Steps that change copies of training rows, one file each: `Settings`, `KINDS`, `change(values, keys, settings)`."""
