@@ -192,8 +192,8 @@ def main() -> int:
     print(table(lines))
     print(f"while this was measured: {noise_between(before, take_sample())}")
     for line in lines:
-        ahead = "ahead of" if line.is_ahead else "NOT ahead of"
-        print(f"{line.name}: ours is {ahead} {line.best} by {100 * (line.ours - line.baselines[line.best]):.1f} points")
+        lead = 100 * (line.ours - line.baselines[line.best])
+        print(f"{line.name}: ours is {'' if line.is_ahead else 'NOT '}ahead of {line.best}: {lead:+.1f} points")
     return 0 if all(line.is_ahead for line in lines) else 1
 
 
