@@ -181,7 +181,7 @@ def ranks(project: Path, options: argparse.Namespace) -> dict[str, Peak]:
     print(
         f"{rows:,} images of {' × '.join(map(str, sides))}: {options.gib:g} GiB, {on_disk:.0f} MiB on disk", flush=True
     )
-    return stage(project, "train") | stage(project, "evaluate")
+    return stage(project, "check_apart") | stage(project, "train") | stage(project, "evaluate")
 
 
 def split(project: Path, options: argparse.Namespace) -> dict[str, Peak]:

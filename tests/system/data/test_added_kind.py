@@ -134,7 +134,7 @@ def test_a_model_of_both_features_is_trained_judged_and_published(done: Path) ->
     (done / "execution.yaml").write_text(yaml.safe_dump({**execution, "horovod": {"workers": 1}}))
     (done / "requirements").mkdir()
     shutil.copy(ROOT / "requirements" / "pipeline.txt", done / "requirements")
-    run_stages(done, "train", "evaluate", "champion", "gate", "register", cut_by=1)
+    run_stages(done, "check_apart", "train", "evaluate", "champion", "gate", "register", cut_by=1)
     features = stored.read_architecture(done / "models/candidate").features
     assert [(spec.name, spec.kind) for spec in features] == [("image", "image"), ("weight", "number")]
     verdict = read_record(done / "reports/verdict.json", Verdict)
