@@ -65,7 +65,8 @@ def _list(options: argparse.Namespace) -> int:
         for each in found:
             say("\n".join(_listed(each.path, counted[each.path])))
             if each.rows.held:
-                say(f"{each.rows.held}: {_rows(read_data_set(each.find(each.rows.held)).rows)} held back")
+                with suppress(StorageError):  # a run of before has none
+                    say(f"{each.rows.held}: {_rows(read_data_set(each.find(each.rows.held)).rows)} held back")
     return 0
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe.resolving import load_checked, named_files
+from pipeline.graph import load_graph
+from pipeline.recipe.configs import config_files, recipe_layers
+from pipeline.recipe.resolving import checked, named_files
 from tests.dags.conftest import ROOT
 
 HEAVY = {
@@ -57,7 +59,12 @@ def test_what_the_dags_import_of_the_pipeline_is_its_floor(loaded: dict[str, lis
     ours = {module for modules in loaded.values() for module in modules if module.startswith("pipeline.")}
     phases = ("data", "contracts", "training", "evaluation", "registry", "models", "stages")
     # A slot's file says which settings it has, and what can be known before any work: none is done to read it.
-    named = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in named_files(load_checked(ROOT), ROOT)}
+    configs = [f"configs/{path.name}" for path in config_files(ROOT)]
+    layers = [recipe_layers(ROOT, config) for config in (None, *configs)]
+    files = {file for each in layers for file in named_files(checked(each.values, each.where), ROOT)}
+    # What such files import at their top, too; the stage that completes the recipe declares it.
+    files |= {ROOT / path for path in load_graph(ROOT)["resolve"].deps if path.endswith(".py")}
+    named = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files}
     assert "pipeline.graph" in ours
     of_phases = {module for module in ours if module.split(".")[1] in phases}
     assert of_phases <= {name for each in named for name in (each, *_above(each))}

@@ -36,7 +36,10 @@ COMPLETE = complete(checked(SHIPPED, "params.yaml"))
 RECIPE_FILE = ROOT / "pipeline/recipe/recipe.py"
 MEMBERS = [(slot, slot.file(name)) for slot in SLOTS for name in slot.names()]
 # What decides no result, and so is read by the stage alone that keeps the whole recipe with a version.
-DECIDES_NOTHING = {"evaluate.worst_mistakes": "how many mistakes the page shows"}
+DECIDES_NOTHING = {
+    "evaluate.worst_mistakes": "how many mistakes the page shows",
+    "data.address": "from where a folder is filled: what is in it decides",
+}
 
 _OTHER_DEFAULTS = {
     "augment.steps": "(Choice(name='warp'),)",

@@ -60,8 +60,8 @@ def test_a_micro_batch_is_the_same_whichever_rank_carries_it(
 
 
 def test_a_batch_may_be_larger_than_what_is_worked_out_at_once() -> None:
-    part = Part({"size": np.arange(20_000)}, np.zeros(20_000, np.int32))
-    batches = list(training_batches(part, EpochOrder(20_000, 1, 1), 10_000, range(1), 1))
+    part = Part({"size": np.arange(20_000)}, (np.zeros(20_000, np.int32),))
+    batches = list(training_batches(part, EpochOrder(20_000, 1, 1), 1, 10_000, range(1), 1))
     seen = np.concatenate([columns["size"] for [(columns, _)] in batches])
     assert sorted(seen) == list(range(20_000))
 
