@@ -83,4 +83,4 @@ def test_hosts_that_round_otherwise_are_named_before_they_train(tmp_path: Path) 
     done = run_stages(make_root(tmp_path / "unlike", code=code), "resolve", "train", workers=2, code=code)
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert re.search(r"rank 1 on localhost \(.+\) computes other bits .* than rank 0 on localhost \(.+\)", line)
+    assert re.search(r"rank 1 on localhost computes other bits than rank 0 on localhost: .*\(.+; .+\)$", line)
