@@ -131,6 +131,10 @@ def _parts(node: ast.AST) -> list[tuple[Any, Any, bool]]:
     return []
 
 
+# What a name for a type is made of, which nothing reads when it runs; not those that pydantic does read.
+_OF_TYPES = ("tuple", "dict", "list", "Mapping", "Sequence", "Callable")
+
+
 class _Running(ast.NodeTransformer):
     """Takes out what no test can see: what never runs, what is words, and what only guards against this code itself.
 
@@ -179,7 +183,9 @@ class _Running(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         is_for_checkers = any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
-        return ast.Pass() if is_for_checkers else self.generic_visit(node)
+        of = node.value.value if isinstance(node.value, ast.Subscript) else None
+        is_alias = isinstance(of, ast.Name) and of.id in _OF_TYPES
+        return ast.Pass() if is_for_checkers or is_alias else self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
