@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
-from pipeline.errors import DataError, RatchetError, StorageError, TryAgain, UsageError, without_secrets
+from pipeline.errors import DataError, RatchetError, StorageError, TryAgain, UsageError, as_full_disk, without_secrets
 from pipeline.recipe.configs import recipe_layers
 from pipeline.recipe.recipe import ADDRESS, PARAMS_FILE
 from pipeline.recipe.strict_yaml import parse_yaml
@@ -96,35 +96,41 @@ def mirror(root: Path, address: str, path: str) -> Mirrored:
     journal = root / _FOLDER / f"{hashlib.sha256(path.encode()).hexdigest()[:16]}.json"
     folder, aside = root / path, journal.with_suffix(".incoming")
     shutil.rmtree(aside, ignore_errors=True)
-    with _reading(address) as (store, base):
-        wanted = _listed(store, base, address)
-        before = _journal(journal, address, path)
-        _require_own(folder, path, before, address)
-        stale = {name for name, entry in wanted.items() if not _is_there(folder / name, entry, before.get(name))}
-        gone = sorted(before.keys() - wanted.keys())
-        if stale or gone:
-            known = {name: [*entry, None] if name in stale else before[name] for name, entry in wanted.items()}
-            write_json(journal, {"address": address, "files": {**{name: before[name] for name in gone}, **known}})
-            for name in gone:
-                _remove(folder, name)
-            _fetch(store, base, folder, aside, {name: wanted[name] for name in sorted(stale)}, address)
-            if _listed(store, base, address) != wanted:
-                raise TryAgain(f"{address}: has changed while it was read; run again")
-            times = {name: [*wanted[name], (folder / name).stat().st_mtime_ns] for name in stale}
-            write_json(journal, {"address": address, "files": {**known, **times}})
+    store, base = _store(address)
+    wanted = _listed(store, base, address)
+    before = _journal(journal, address, path)
+    _require_own(folder, path, before, address)
+    stale = {name for name, entry in wanted.items() if not _is_there(folder / name, entry, before.get(name))}
+    gone = sorted(before.keys() - wanted.keys())
+    if stale or gone:
+        known = {name: [*entry, None] if name in stale else before[name] for name, entry in wanted.items()}
+        write_json(journal, {"address": address, "files": {**{name: before[name] for name in gone}, **known}})
+        for name in gone:
+            _remove(folder, name)
+        _fetch(store, base, folder, aside, {name: wanted[name] for name in sorted(stale)}, address)
+        if _listed(store, base, address) != wanted:
+            raise TryAgain(f"{address}: has changed while it was read; run again")
+        times = {name: [*wanted[name], (folder / name).stat().st_mtime_ns] for name in stale}
+        write_json(journal, {"address": address, "files": {**known, **times}})
     size_bytes = sum(int(entry[0]) for entry in wanted.values())
     return Mirrored(len(wanted), size_bytes, len(stale), len(gone))
 
 
-@contextmanager
-def _reading(address: str) -> Iterator[tuple[Any, str]]:
-    """Open the store of an address, and its prefix there; turn what goes wrong with it into one line."""
+def _store(address: str) -> tuple[Any, str]:
+    """Return the store of an address, and its prefix there."""
     import fsspec
 
-    try:
+    with _asking(address):
         # Listings are asked for anew: another process may have written meanwhile.
         store, base = fsspec.url_to_fs(address, use_listings_cache=False, skip_instance_cache=True)
-        yield store, base.rstrip("/")
+    return store, base.rstrip("/")
+
+
+@contextmanager
+def _asking(address: str) -> Iterator[None]:
+    """Turn what goes wrong when a store is asked for something into one line; not that this disk is full."""
+    try:
+        yield
     except RatchetError:
         raise
     except FileNotFoundError as error:
@@ -134,6 +140,8 @@ def _reading(address: str) -> Iterator[tuple[Any, str]]:
             f"data.address: {address}: access denied; give the credentials in the environment (AWS_ACCESS_KEY_ID, …)"
         ) from error
     except Exception as error:  # of a store's own library, of whatever kind
+        if full := as_full_disk(error):
+            raise full from error
         said = " ".join(without_secrets(str(error)).split())
         raise StorageError(f"data.address: {address}: cannot be read: {type(error).__name__}: {said:.300}") from error
 
@@ -141,7 +149,9 @@ def _reading(address: str) -> Iterator[tuple[Any, str]]:
 def _listed(store: Any, base: str, address: str) -> dict[str, list[Any]]:
     """Return the files below an address; raise DataError for a name that is no path below a folder."""
     wanted: dict[str, list[Any]] = {}
-    for full, entry in store.find(base, detail=True).items():
+    with _asking(address):
+        found = store.find(base, detail=True)
+    for full, entry in found.items():
         name = full[len(base) :].removeprefix("/")
         if entry.get("type") != "file" or full.endswith("/"):
             continue  # a folder's own mark in an object store
@@ -222,7 +232,11 @@ def _fetch(store: Any, base: str, folder: Path, aside: Path, wanted: Found, addr
     def one(numbered: tuple[int, str]) -> int:
         number, name = numbered
         own, target = aside / str(number), folder / name
-        store.get_file(f"{base}/{name}" if base else name, str(own))
+        with _asking(address):
+            try:
+                store.get_file(f"{base}/{name}" if base else name, str(own))
+            except FileNotFoundError as error:
+                raise TryAgain(f"{address}: {name!r:.200} has gone while it was read; run again") from error
         size = own.stat().st_size
         if size != wanted[name][0]:
             raise TryAgain(f"{address}: {name!r:.200} has changed while it was read; run again")

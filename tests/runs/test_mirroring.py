@@ -221,3 +221,24 @@ def test_the_address_may_stand_in_a_config_or_an_override(project: Path) -> None
     assert held(project / "data/far") == held(there(project))
     assert bring(project, None, {"data.path": "data/third"}) == done
     assert held(project / "data/third") == held(there(project))
+
+
+def test_a_file_that_goes_while_it_is_read_is_another_try(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = mirroring._fetch
+
+    def lose_and_fetch(*given: Any) -> None:
+        (there(project) / "notes").unlink()
+        fetch(*given)
+
+    monkeypatch.setattr(mirroring, "_fetch", lose_and_fetch)
+    with pytest.raises(TryAgain, match="'notes' has gone while it was read; run again"):
+        bring(project, None, {})
+
+
+def test_a_fault_of_our_own_is_not_blamed_on_the_store(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(mirroring, "_require_own", fail)
+    with pytest.raises(KeyError):
+        bring(project, None, {})
