@@ -95,7 +95,7 @@ def examine(table: pa.Table, shard: int, classes: int, features: Sequence[Featur
     _give(why, every, _objects(table["problem"]), None, _objects(table["detail"]))
 
     whole = np.flatnonzero(_is_none(why["reason"]))  # a row with a problem has no values
-    rows = table.take(pa.array(whole))
+    rows = table if len(whole) == table.num_rows else table.take(pa.array(whole))
     columns: dict[str, Any] = {}
     held: dict[str, Sequence[str]] = {}
     for spec in features:
@@ -112,10 +112,12 @@ def examine(table: pa.Table, shard: int, classes: int, features: Sequence[Featur
     texts = [text or str(value) for text, value in zip(table["detail"].to_pylist(), values.tolist(), strict=True)]
     _give(why, every, told, _LABEL, np.asarray(texts, np.object_))
 
-    is_usable = pa.array(_is_none(why["reason"])[whole])
+    is_usable = _is_none(why["reason"])[whole]
     own = {name: rows[name] for name in ("id", "label", "part", "source", "row")}
     columns = {**own, "content_digest": joined_digests(held), **columns}
-    clean = pa.table(columns, clean_schema(features)).filter(is_usable)
+    clean = pa.table(columns, clean_schema(features))
+    if not is_usable.all():
+        clean = clean.filter(pa.array(is_usable))
 
     content = np.full(table.num_rows, None, np.object_)
     content[_is_none(why["reason"])] = _value_digests(clean, clean_names(features))

@@ -101,7 +101,7 @@ def decode(payload: bytes | memoryview, encoding: str | None, rules: Rules) -> P
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd headers; what matters is refused here
             with Image.open(io.BytesIO(payload), formats=[str(encoding).upper()]) as picture:
-                return _decoded(picture, str(encoding), rules)
+                return _decoded(picture, payload, str(encoding), rules)
     except Image.DecompressionBombError as error:
         return Refused(TOO_LARGE, str(error))
     except UnidentifiedImageError:
@@ -115,8 +115,6 @@ def decode(payload: bytes | memoryview, encoding: str | None, rules: Rules) -> P
 
 def of_raw(payload: bytes | memoryview, shape: tuple[int, int, int], rules: Rules) -> Pixels | Refused:
     """Return a raw array's pixels, `[height, width, channel] uint8`, or why there are none."""
-    from PIL import Image
-
     height, width, channels = shape
     size_bytes = height * width * channels  # Python's integers: three declared sides may exceed 64 bits
     if not len(payload):
@@ -133,10 +131,16 @@ def of_raw(payload: bytes | memoryview, shape: tuple[int, int, int], rules: Rule
     pixels = np.frombuffer(payload, np.uint8).reshape(shape)
     if channels == rules.channels:
         return pixels
-    return _array(Image.fromarray(pixels if channels == 3 else pixels[..., 0]), rules)
+    return _array(_image(pixels), rules)
 
 
-def _decoded(picture: Any, encoding: str, rules: Rules) -> Pixels | Refused:
+def _image(pixels: Pixels) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
+
+
+def _decoded(picture: Any, payload: bytes | memoryview, encoding: str, rules: Rules) -> Pixels | Refused:
     from PIL import Image
 
     orientation = _orientation(picture, encoding)
@@ -148,6 +152,8 @@ def _decoded(picture: Any, encoding: str, rules: Rules) -> Pixels | Refused:
         return Refused(UNSUPPORTED_MODE, f"mode {picture.mode}")
     if encoding in _HAVE_ONE_FRAME and _has_several_frames(picture):
         return Refused(SEVERAL_FRAMES, f"a {encoding} of more than one frame; only a gif's first is taken")
+    if encoding == "jpeg" and orientation == 1 and (fast := _of_whole_jpeg(payload, picture, rules)) is not None:
+        return fast
     picture.load()
     if is_deep:
         deep = np.asarray(picture)
@@ -158,6 +164,24 @@ def _decoded(picture: Any, encoding: str, rules: Rules) -> Pixels | Refused:
     if 2 <= orientation <= 8:
         picture = picture.transpose(_turns()[orientation])
     return _array(picture, rules)
+
+
+def _of_whole_jpeg(payload: bytes | memoryview, picture: Any, rules: Rules) -> Pixels | None:
+    """Return the pixels of a JPEG, in half the time that Pillow takes for the same ones (both are libjpeg-turbo).
+
+    None of one that is not whole, or neither grey nor in colour: that is Pillow's, with the rules for it.
+    """
+    from simplejpeg import decode_jpeg
+
+    if picture.mode not in ("L", "RGB"):
+        return None
+    try:
+        pixels: Pixels = decode_jpeg(payload, "GRAY" if picture.mode == "L" else "RGB", strict=True)
+    except ValueError:
+        return None
+    if pixels.shape[:2] != picture.size[::-1]:
+        return None
+    return pixels if pixels.shape[2] == rules.channels else _array(_image(pixels), rules)
 
 
 def _array(picture: Any, rules: Rules) -> Pixels:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_INT32_PIXELS = (2**31 - 1) // 255**2  # the squares of this many pixels add up within 32 bits
+_INT32_ROWS = (2**31 - 1) // 255**2  # the squares of this many pixels add up within 32 bits
+_BLOCK_VALUES = 2**18  # that stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,16 @@ class ImageSums:
 def image_sums(pixels: npt.NDArray[np.uint8]) -> ImageSums:
     """Add up `[image, height, width, channel] uint8`."""
     images, height, width, channels = pixels.shape
-    flat = pixels.reshape(images, height * width, channels)
-    wide = flat.astype(np.int32) if height * width <= _INT32_PIXELS else flat.astype(np.int64)
-    squares: npt.NDArray[np.int64] = np.einsum("ipc,ipc->ic", wide, wide).astype(np.int64)
-    return ImageSums(total=wide.sum(axis=1, dtype=np.int64), squares=squares, pixels=height * width)
+    wide: type[np.signedinteger] = np.int32 if height <= _INT32_ROWS else np.int64
+    sums = np.empty((2, images, channels), np.int64)
+    block = max(1, _BLOCK_VALUES // (height * width * channels))
+    for start in range(0, images, block):
+        rows = pixels[start : start + block].reshape(-1, height, width * channels).astype(wide)
+        # Down the columns first: neighbours in memory are added to neighbours, many at a time.
+        squares: npt.NDArray[np.int64] = np.einsum("irc,irc->ic", rows, rows)
+        for into, columns in zip(sums, (rows.sum(axis=1, dtype=wide), squares), strict=True):
+            into[start : start + block] = columns.reshape(-1, width, channels).sum(axis=1, dtype=np.int64)
+    return ImageSums(total=sums[0], squares=sums[1], pixels=height * width)
 
 
 @dataclass(frozen=True)

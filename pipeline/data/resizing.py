@@ -44,12 +44,19 @@ def resampling_weights(source: int, target: int) -> npt.NDArray[np.int64]:
 
 
 @lru_cache(maxsize=256)
-def _bands(source: int, target: int) -> tuple[Any, Any]:
-    """Return the weights without their zeros, as float32 and as float64."""
+def _down(source: int, target: int) -> Any:
+    """Return the weights without their zeros, float32, `[target, source]`."""
     from scipy.sparse import csr_array
 
-    whole = csr_array(resampling_weights(source, target))
-    return whole.astype(np.float32), whole.astype(np.float64)
+    return csr_array(resampling_weights(source, target)).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _along(source: int, target: int, channels: int) -> Any:
+    """Return the weights of rows whose channels lie side by side, float64, `[target × channel, source × channel]`."""
+    from scipy.sparse import csr_array, eye_array, kron
+
+    return csr_array(kron(_down(source, target).astype(np.float64), eye_array(channels)))
 
 
 def resize(
@@ -94,8 +101,7 @@ def _stretched(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.ND
     images, source_height, source_width, channels = pixels.shape
     if (source_height, source_width) == (height, width):
         return pixels
-    down, _ = _bands(source_height, height)
-    _, along = _bands(source_width, width)
+    down, along = _down(source_height, height), _along(source_width, width, channels)
     resized = np.empty((images, height, width, channels), np.uint8)
     for start in range(0, images, block := max(1, _BLOCK_VALUES // (source_height * source_width * channels))):
         part = pixels[start : start + block]
@@ -104,8 +110,10 @@ def _stretched(pixels: npt.NDArray[np.uint8], height: int, width: int) -> npt.ND
         step = max(1, _BLOCK_VALUES // source_height)
         pieces = [down @ columns[:, at : at + step].astype(np.float32) for at in range(0, columns.shape[1], step)]
         shrunk = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
-        rows = shrunk.reshape(height * count, source_width, channels).transpose(1, 0, 2).astype(np.float64)
-        exact = along @ rows.reshape(source_width, -1)
-        rounded = np.floor(exact / _UNIT**2 + 0.5).astype(np.uint8)
-        resized[start : start + block] = rounded.reshape(width, height, count, channels).transpose(2, 1, 0, 3)
+        rows = shrunk.reshape(height, count, -1).transpose(2, 1, 0).astype(np.float64, order="C")
+        exact = along @ rows.reshape(-1, count * height)
+        exact /= _UNIT**2
+        exact += 0.5
+        rounded = exact.astype(np.uint8).reshape(width, channels, count, height)
+        resized[start : start + block] = rounded.transpose(2, 3, 0, 1)
     return resized

@@ -27,7 +27,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _POLL_S = 0.1
-_ROUNDS = 4  # Spark tasks per slot: few enough to be cheap, many enough to balance the load and to show progress
+_ROUNDS = 16  # Spark tasks per slot: few enough to be cheap, many enough to balance the load and to show progress
 
 
 def run_tasks(

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from typing import Any
+from unittest.mock import patch as patched
 
 import numpy as np
 import pytest
@@ -316,6 +317,40 @@ def test_any_damage_gives_pixels_or_a_reason_and_the_same_one_each_time(encoding
     else:
         assert found.shape[2] == channels
         assert np.array_equal(found, again)
+
+
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from(["L", "RGB", "CMYK"]),
+    st.fixed_dictionaries(
+        {
+            "quality": st.sampled_from([1, 60, 75, 100]),
+            "subsampling": st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
+            "progressive": st.booleans(),
+            "optimize": st.booleans(),
+            "restart_marker_rows": st.sampled_from([0, 1]),
+            "keep_rgb": st.booleans(),
+        }
+    ),
+    st.integers(2, 2000),
+    st.binary(max_size=3),
+    st.integers(0, 40),
+    st.sampled_from([1, 3]),
+)
+def test_both_decoders_of_a_jpeg_whole_or_damaged_give_the_same(sides, mode, options, position, patch, cut, channels):
+    pixels = images(1, (*sides, 3))[0]
+    if options["keep_rgb"]:
+        options = {**options, "subsampling": "4:4:4"}
+    whole = saved(Image.fromarray(pixels).convert(mode), "jpeg", **options)
+    damaged = bytearray(whole[: len(whole) - cut])
+    damaged[position : position + len(patch)] = patch
+    for content in (whole, bytes(damaged)):
+        found = decode(content, "jpeg", Rules(channels, pixels_at_most=10_000))
+        with patched("simplejpeg.decode_jpeg", side_effect=ValueError):
+            slowly = decode(content, "jpeg", Rules(channels, pixels_at_most=10_000))
+
+        assert isinstance(found, Refused) == isinstance(slowly, Refused)
+        assert np.array_equal(found, slowly) if isinstance(found, np.ndarray) else found == slowly
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 1), (6, 1, 1), (1, 2, 3)])
