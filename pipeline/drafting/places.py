@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.configs import CONFIGS, models
@@ -49,7 +50,8 @@ class Places:
 def places_of(path: Path, name: str | None) -> Places:
     """Return the places of a draft of that name, or of one made of the path's; raise UsageError if it is no name."""
     if name is None:
-        words = re.sub(r"[^a-z0-9]+", "_", path.absolute().name.split(".")[0].lower()).strip("_")
+        plain = re.sub(r"[\u0300-\u036f]", "", normalize("NFKD", path.absolute().name.split(".")[0]))  # ä becomes a
+        words = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
         name = (words if words[:1].isalpha() else f"data_{words}".rstrip("_"))[:63]
     if not _NAME.fullmatch(name):
         raise UsageError(f"--name: '{name:.80}' is no name: small letters, digits and _, a letter first, at most 63")

@@ -20,7 +20,7 @@ CONTRACTS = {"raw.yaml": b"raw", "prepared.yaml": b"prepared"}
         ("photos/Oak Leaves", "oak_leaves"),
         ("2026-leaves", "data_2026_leaves"),
         ("leaves.tar.gz", "leaves"),
-        ("été", "t"),
+        ("été", "ete"),
         ("...", "data"),
         ("x" * 100, "x" * 63),
     ],
