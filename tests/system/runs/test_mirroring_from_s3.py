@@ -70,6 +70,12 @@ def test_a_source_in_an_object_store_gives_the_rows_of_the_same_folder(store: di
     assert done.returncode == 0, done.stderr
     assert raw(project) == from_folder
 
+    done = project.ratchet("init", "s3://pictures/all/digits-1", "--name", "stored", **store)
+    assert done.returncode == 0, done.stderr
+    drafted = (project.root / "configs" / "stored.yaml").read_text()
+    assert "path: data/sources/stored" in drafted
+    assert "address: s3://pictures/all/digits-1" in drafted
+
     names = [path.name for path in sorted((project.root / "data/source").iterdir())]
     s3.delete_object(Bucket="pictures", Key=f"all/digits-1/{names[0]}")
     done = project.ratchet("fetch", **store)
