@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,17 +160,22 @@ def test_classes_of_two_pictures_are_too_few_to_divide_and_that_is_said(
     assert not (root / CONFIGS / "pairs.yaml").exists()
 
 
-def test_one_that_is_killed_leaves_no_draft_and_the_next_one_begins_anew(root: Path, init: Init) -> None:
-    write_digits(root / "killed")
-    with Project(root).start("ratchet", "init", "killed") as process:
+@pytest.mark.parametrize(("sent", "name"), [(signal.SIGKILL, "killed"), (signal.SIGINT, "interrupted")])
+def test_one_that_is_ended_leaves_no_draft_and_the_next_one_begins_anew(
+    root: Path, init: Init, sent: signal.Signals, name: str
+) -> None:
+    write_digits(root / name)
+    with Project(root).start("ratchet", "init", name) as process:
         written = root / ".ratchet" / "init" / "raw" / "manifest.json"
         wait_for(lambda: written.exists() or process.poll() is not None, "raw rows")
         assert process.poll() is None
-        process.kill()
-    assert not (root / CONFIGS / "killed.yaml").exists()
-    assert not (root / "data_contracts" / "killed").exists()
-    init("killed")
-    assert (root / CONFIGS / "killed.yaml").exists()
+        process.send_signal(sent)
+        process.wait()
+    assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[sent]
+    assert not (root / CONFIGS / f"{name}.yaml").exists()
+    assert not (root / "data_contracts" / name).exists()
+    init(name)
+    assert (root / CONFIGS / f"{name}.yaml").exists()
     assert not (root / ".ratchet" / "init").exists()
 
 
