@@ -49,7 +49,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.checkouts import copy_checkout, environment
 from benchmarks.memory import watch
-from benchmarks.warm_run import Rounds
+from benchmarks.quiet import Rounds
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.normalizing import normalize_dataset
 from pipeline.data.opening import open_source

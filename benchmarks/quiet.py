@@ -162,6 +162,27 @@ def quiet_rounds(
     return QuietRounds(results, noises)
 
 
+@dataclass(frozen=True)
+class Rounds:
+    """Which way measures how often: quiet rounds, or all of them."""
+
+    wanted: int
+    patience_s: float
+    is_noisy: bool
+
+    def of(self, measure: Callable[[int], T]) -> tuple[list[T], str]:
+        """Measure; return the results, and what to say beside each figure."""
+        if not self.is_noisy:
+            rounds = quiet_rounds(measure, self.wanted, self.patience_s)
+            return rounds.results, rounds.summary
+        results, noises = [], []
+        for number in range(self.wanted):
+            before = take_sample()
+            results.append(measure(number))
+            noises.append(noise_between(before, take_sample()))
+        return results, f"NOT QUIET, {len(results)} rounds: {median_noise(noises)}"
+
+
 def quiet_once(
     work: Callable[[], T], what: str, patience_s: float, sample: Callable[[], Sample] = take_sample
 ) -> tuple[T, Noise]:

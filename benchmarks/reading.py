@@ -1,6 +1,6 @@
 """Reading prepared shards: how long a step waits for them, and against TFRecords parsed one record at a time.
 
-    python benchmarks/reading.py
+    python benchmarks/reading.py [--rounds 7] [--noisy]
 
 60 000 images of 28 × 28 with their labels lie in memory-mapped shards. First, micro-batches of 128 are fed to a step of
 the shipped recipe's network, in one thread: gradients and an update. Waiting is what passes between two steps: for the
@@ -32,7 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.quiet import quiet_rounds
+from benchmarks.quiet import Rounds
 from pipeline.recipe.recipe import load_recipe
 from pipeline.records.architecture import Architecture
 from pipeline.records.feature import FeatureSpec
@@ -161,7 +161,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="quiet rounds wanted (7)")
     parser.add_argument("--patience-s", type=float, default=120.0, help="how long to put up with noise, seconds (120)")
+    parser.add_argument("--noisy", action="store_true", help="do not wait for quiet; each figure says so")
     arguments = parser.parse_args()
+    rounds = Rounds(arguments.rounds, arguments.patience_s, arguments.noisy)
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -169,30 +171,26 @@ def main() -> None:
         ours, records = write_both(Path(name))
         part, step = read_part([ours], CLASSES), shipped_step()
         wait_share(part, 0, step)  # traces the graph
-        waits = quiet_rounds(lambda epoch: wait_share(part, epoch, step), arguments.rounds, arguments.patience_s)
-        share = statistics.median(waits.results)
-        print(f"micro-batches of {BATCH}, {waits.summary}")
-        print(f"input waits: {share:.2%} of a step (asked: at most {ASKED_WAIT:.0%})", flush=True)
+        waits, note = rounds.of(lambda epoch: wait_share(part, epoch, step))
+        print(f"micro-batches of {BATCH}, {note}")
+        print(f"input waits: {statistics.median(waits):.2%} of a step (asked: at most {ASKED_WAIT:.0%})", flush=True)
         augment = load_recipe(ROOT).augment.model_copy(update={"when": "during", "copies": 1})
         changed = read_changed_rows(ours, CLASSES, augment, seed=1)
         names = ", ".join(choice.name for choice in augment.steps)
-        waits = quiet_rounds(
-            lambda epoch: wait_share(changed, epoch + 1, step, ahead), arguments.rounds, arguments.patience_s
-        )
-        print(
-            f"input waits: {statistics.median(waits.results):.2%} of a step, {names} during the one before", flush=True
-        )
+        waits, note = rounds.of(lambda epoch: wait_share(changed, epoch + 1, step, ahead))
+        print(f"rows changed anew, {note}")
+        print(f"input waits: {statistics.median(waits):.2%} of a step, {names} during the one before", flush=True)
 
         def measure(epoch: int) -> dict[str, float]:
             turn = [(read_shards, ours), (read_records, records)]
             return {read.__name__: images_per_s(read, path, epoch) for read, path in turn[:: 1 if epoch % 2 else -1]}
 
         measure(0)  # warms caches and traces graphs
-        rounds = quiet_rounds(measure, arguments.rounds, arguments.patience_s)
-    ratio = statistics.median(speeds["read_shards"] / speeds["read_records"] for speeds in rounds.results)
-    print(f"{ROWS:,} images of 28 × 28, batches of {BATCH}, {rounds.summary}")
+        found, note = rounds.of(measure)
+    ratio = statistics.median(speeds["read_shards"] / speeds["read_records"] for speeds in found)
+    print(f"{ROWS:,} images of 28 × 28, batches of {BATCH}, {note}")
     for key, label in (("read_shards", "prepared shards"), ("read_records", "TFRecord one at a time")):
-        print(f"  {label:<24} {statistics.median(speeds[key] for speeds in rounds.results):12,.0f} images/s")
+        print(f"  {label:<24} {statistics.median(speeds[key] for speeds in found):12,.0f} images/s")
     print(f"prepared shards: {ratio:.1f} × TFRecord one at a time (asked: {ASKED:g})")
 
 

@@ -30,13 +30,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.checkouts import copy_checkout, environment
 from benchmarks.no_op_run import RATCHET
-from benchmarks.quiet import CouldNotMeasure, median_noise, noise_between, quiet_rounds, take_sample
+from benchmarks.quiet import CouldNotMeasure, Rounds
 from pipeline.graph import load_graph
 from pipeline.runtime import processes
 
@@ -50,7 +50,6 @@ LAST_CHECK = "check_prepared"
 SMALL_STAGE = "split"
 LOOK_EVERY_S = 0.2
 REPEATS = 3  # of what takes a second, a round
-T = TypeVar("T")
 Report = Mapping[str, Any]
 
 
@@ -68,27 +67,6 @@ class Run:
         """Return the seconds of all stages that ran and are of the wanted groups."""
         groups = {stage.name: stage.meta["group"] for stage in load_graph(ROOT).stages}
         return sum(float(s["seconds"]) for s in self.report["stages"] if "began_s" in s and groups[s["name"]] in wanted)
-
-
-@dataclass(frozen=True)
-class Rounds:
-    """Which way measures how often: quiet rounds, or all of them."""
-
-    wanted: int
-    patience_s: float
-    is_noisy: bool
-
-    def of(self, measure: Callable[[int], T]) -> tuple[list[T], str]:
-        """Measure; return the results, and what to say beside each figure."""
-        if not self.is_noisy:
-            rounds = quiet_rounds(measure, self.wanted, self.patience_s)
-            return rounds.results, rounds.summary
-        results, noises = [], []
-        for number in range(self.wanted):
-            before = take_sample()
-            results.append(measure(number))
-            noises.append(noise_between(before, take_sample()))
-        return results, f"NOT QUIET, {len(results)} rounds: {median_noise(noises)}"
 
 
 def environment_of(project: Path, way: str) -> dict[str, str]:

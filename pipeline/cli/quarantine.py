@@ -58,7 +58,7 @@ def _list(options: argparse.Namespace) -> int:
     from pipeline.storage.data_sets import read_data_set
 
     with _opened(options.run) as found:
-        counted = {each.path: reasons(each.folder) for each in found}
+        counted = {each.path: reasons(each.folder, None if options.json else _FILES) for each in found}
         if options.json:
             say(json.dumps({path: [asdict(each) for each in rows] for path, rows in counted.items()}, indent=2))
             return 0
@@ -74,12 +74,12 @@ def _listed(path: str, found: Sequence[Reason]) -> Iterator[str]:
     yield f"{path}: {_rows(sum(each.rows for each in found))} rejected"
     for each in found:
         yield f"{each.rows:8}  {printable(each.reason)}" + (f" (column {each.column})" if each.column else "")
-        for file in each.files[:_FILES]:
+        for file in each.files:
             more = f" and {file.rows - _ROWS} more" if file.rows > _ROWS else ""
             yield f"          {printable(file.source)}: {', '.join(map(str, file.first[:_ROWS]))}{more}"
-        if len(each.files) > _FILES:
-            rest = each.files[_FILES:]
-            yield f"          and {len(rest)} more files, with {_rows(sum(file.rows for file in rest))}: --json has all"
+        if each.file_count > len(each.files):
+            rest = each.rows - sum(file.rows for file in each.files)
+            yield f"          and {each.file_count - len(each.files)} more files, with {_rows(rest)}: --json has all"
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -44,6 +44,7 @@ _NEEDED = {  # arguments that Great Expectations lets be absent, null or empty, 
     "expect_table_columns_to_match_set": ("column_set",),
 }
 
+_NOTHING: Mapping[str, str] = {}
 _SUITE_KEYS = frozenset({"name", "expectations", "meta", "notes", "id"})
 _EXPECTATION_KEYS = frozenset({"type", "kwargs", "meta", "notes", "description", "severity", "id"})
 _COLUMN_KWARGS = ("column", "column_A", "column_B")
@@ -80,12 +81,12 @@ class Suite:
     notes: str | None = None
 
 
-def read_suite(path: Path, columns: Iterable[str]) -> Suite:
-    """Read a contract about a table with these columns.
+def read_suite(path: Path, columns: Iterable[str], added: Mapping[str, str] = _NOTHING) -> Suite:
+    """Read a contract about a table with these columns; `added` are those that a choice adds, and which.
 
     Raises StorageError if the file cannot be read; UsageError, naming file and expectation, if it is not a suite, has
-    an unknown type or column, or declares too little. The arguments of each expectation are checked by
-    `checking.bind`, because only Great Expectations knows them.
+    an unknown type or column, lists all columns without the added ones, or declares too little. The arguments of each
+    expectation are checked by `checking.bind`, because only Great Expectations knows them.
     """
     values = parse_yaml(path)
     if not isinstance(values.get("expectations"), list):
@@ -99,6 +100,8 @@ def read_suite(path: Path, columns: Iterable[str]) -> Suite:
         _expectation(value, f"{path}: expectation {number}", types, known)
         for number, value in enumerate(values["expectations"], start=1)
     )
+    for expectation in expectations:
+        _require_listed(expectation, added)
     if not expectations:
         raise UsageError(f"{path}: the suite has no expectations, so it would let everything through")
     if not any(_refuses_empty_table(expectation.type, expectation.kwargs) for expectation in expectations):
@@ -147,6 +150,19 @@ def _expectation(value: object, where: str, types: frozenset[str], columns: tupl
     if why := _why_vacuous(kind, kwargs):
         raise UsageError(f"{where}: {why}")
     return Expectation(kind, dict(kwargs), where, dict(meta), _notes(value, where))
+
+
+def _require_listed(expectation: Expectation, added: Mapping[str, str]) -> None:
+    """Refuse a list of all columns without those that are added: no data could keep it."""
+    for name in ("column_set", "column_list"):
+        listed = expectation.kwargs.get(name)
+        if not isinstance(listed, list) or expectation.kwargs.get("exact_match") is False:
+            continue
+        if missing := [column for column in added if column not in listed]:
+            raise UsageError(
+                f"{expectation.where}: {added[missing[0]]} adds the columns {' and '.join(missing)}; name them in "
+                f"'{name}', too, or take the step out"
+            )
 
 
 def _why_vacuous(kind: str, kwargs: Mapping[str, Any]) -> str | None:

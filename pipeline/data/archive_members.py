@@ -58,15 +58,20 @@ class Limits(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One member that is no folder: its name as spelt, the plain name, and its content, or why it cannot be had.
+    """One member: its name as spelt, the plain name, and its content, or why it cannot be had.
 
-    `number` counts the earlier members of the same name.
+    `number` counts the earlier members of the same name. A folder has no content; its plain name ends in `/`.
     """
 
     spelt: str
     name: str
     content: bytes | Problem
     number: int = 0
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.name.endswith("/")
 
 
 def archive_kind(content: bytes) -> str | None:
@@ -77,14 +82,18 @@ def archive_kind(content: bytes) -> str | None:
 
 
 def zip_names(path: str, where: str, limits: Limits) -> list[str] | None:
-    """Return the plain names of a zip's members that are no folders; None for a tar, which has no directory to ask.
+    """Return the plain names of a zip's members, folders' with `/`; None for a tar, which has no directory to ask.
 
     Raises DataError if a file is neither, or breaks a limit as a whole, StorageError if it cannot be read.
     """
     with open_stream(path) as file:
         if _is_zip(file):
             with _opened_zip(file, where, limits) as archive:
-                return [_plain(info.orig_filename) for info in archive.infolist() if not info.is_dir()]
+                return [
+                    _folder(info.orig_filename) if info.is_dir() else _plain(info.orig_filename)
+                    for info in archive.infolist()
+                    if not info.is_dir() or _is_inside(info.orig_filename)
+                ]
         next(_tar_headers(Unpacked(file, where, limits.total_bytes, limits.ratio), where, limits), None)
     return None
 
@@ -99,6 +108,9 @@ def members(path: str, where: str, limits: Limits) -> Iterator[Member]:
         found = _of_zip(file, where, limits) if _is_zip(file) else _of_tar(file, where, limits)
         seen: dict[str, int] = {}
         for member in found:
+            if member.is_folder:
+                yield member
+                continue
             number = seen.get(member.name, 0)
             seen[member.name] = number + 1
             content = member.content
@@ -120,6 +132,15 @@ def _is_zip(file: BinaryIO) -> bool:
 
 def _plain(name: str) -> str:
     return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _folder(name: str) -> str:
+    return f"{_plain(name)}/"
+
+
+def _is_inside(name: str) -> bool:
+    """Return whether a folder is one below the archive's top."""
+    return bool(_plain(name)) and not _leads_out(name)
 
 
 def _leads_out(name: str) -> bool:
@@ -169,7 +190,10 @@ def _of_zip(file: BinaryIO, where: str, limits: Limits) -> Iterator[Member]:
     with _opened_zip(file, where, limits) as archive:
         overlapping = _overlapping(archive.infolist())
         for number, info in enumerate(archive.infolist()):
-            if not info.is_dir():
+            if info.is_dir():
+                if _is_inside(info.orig_filename):
+                    yield Member(info.orig_filename, _folder(info.orig_filename), b"")
+            else:
                 problem = _refused(info, limits) or ((OVERLAPS, None) if number in overlapping else None)
                 content = problem or _zip_content(archive, info)
                 yield Member(info.orig_filename, _plain(info.orig_filename), content)
@@ -246,6 +270,8 @@ def _of_tar(file: BinaryIO, where: str, limits: Limits) -> Iterator[Member]:
             raise DataError(f"{where}: truncated: ends inside its member {name[:100]!r}; fetch it again")
         if not info.isdir():
             yield Member(name, _plain(name), content)
+        elif _is_inside(name):
+            yield Member(name, _folder(name), b"")
 
 
 def _tar_refused(info: tarfile.TarInfo, name: str, size_bytes: int, limits: Limits) -> Problem | None:

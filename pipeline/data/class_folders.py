@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
+
+from pipeline.errors import DataError, nearest
 
 # The folders above the classes that are a given split, in small letters.
 PART_FOLDERS = {
@@ -31,3 +35,33 @@ def place_of(name: str, class_folder: str, unlabelled: tuple[str, ...], *, has_p
         return Place(part or "train", None)
     label = {"outermost": within[0], "innermost": within[-1], "path": "/".join(within)}[class_folder]
     return Place(part or "train", label)
+
+
+class EmptyFolders:
+    """Folders without a file in or below them, by the class that each would be of."""
+
+    def __init__(self) -> None:
+        self._holding: set[str] = set()  # folders that a file lies below
+        self._classes: set[str] = set()  # that have a file
+        self._folders: dict[str, str] = {}
+
+    def saw_file(self, name: str, label: str | None) -> None:
+        """Note a file, by its `/`-separated path."""
+        while (name := name.rpartition("/")[0]) and name not in self._holding:
+            self._holding.add(name)
+        if label is not None:
+            self._classes.add(label)
+
+    def saw_folder(self, name: str, label: str | None) -> None:
+        """Note a folder, of which it is not known whether a file lies in it."""
+        if label is not None:
+            self._folders[name] = label
+
+    def require_declared(self, where: Path, classes: Collection[str]) -> None:
+        """Refuse a class without a file that the recipe does not name: of one that it names, clean says so."""
+        for name, label in self._folders.items():
+            if name not in self._holding and label not in self._classes and label not in classes:
+                raise DataError(
+                    f"{where}/{name}: a class folder without a file; remove it, put pictures into it, or name it in "
+                    f"data.classes{nearest(label, classes)}"
+                )

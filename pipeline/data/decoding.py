@@ -2,7 +2,8 @@
 
 Encodings: raw (row-major uint8), png, jpeg, webp, bmp, tiff, gif. What becomes of a picture:
 
-- Turned as its EXIF orientation says; a GIF's first frame, a JPEG's first picture; of other encodings, one frame only.
+- Turned as its EXIF orientation says (XMP's is not asked); a GIF's first frame, a JPEG's first picture; of other
+  encodings, one frame only.
 - Alpha, and a colour that a palette or a header calls transparent, over the grey level `background`.
 - Of 16 bits a channel the upper eight. Grey is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), rounded; CMYK and YCbCr
   become RGB as Pillow converts them, colour profiles aside. 32 bits and floats have no declared range: refused, as is
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.data.picture_headers import orientation_of
 from pipeline.data.picture_reasons import (
     DAMAGED,
     EMPTY,
@@ -53,6 +55,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
 _HAVE_ONE_FRAME = ("webp", "tiff")  # and png, whose chunks tell it
 _INFLATED_BYTES = 2**20  # most that a PNG's compressed text or profile may hold
 _ORIENTATION = 0x0112  # Exif 2.3, section 4.6.4
+_OLD_EXIF = "Raw profile type exif"  # ImageMagick's, of before a PNG had a chunk for it
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object in memory: another one each time
 _SIDEWAYS = (5, 6, 7, 8)
 _CONVERTED = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -143,7 +146,7 @@ def _image(pixels: Pixels) -> Any:
 def _decoded(picture: Any, payload: bytes | memoryview, encoding: str, rules: Rules) -> Pixels | Refused:
     from PIL import Image
 
-    orientation = _orientation(picture, encoding)
+    orientation = _orientation(bytes(payload), picture)
     width, height = picture.size[::-1] if orientation in _SIDEWAYS else picture.size
     if refused := _refused_size(height, width, rules):
         return refused
@@ -212,12 +215,21 @@ def _shown(height: int, width: int) -> str:
     return f"{height} × {width}"
 
 
-def _orientation(picture: Any, encoding: str) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 if there is none, or none that can be read. Pillow turns a TIFF itself."""
-    if encoding == "tiff" or not {"exif", "Raw profile type exif"} & picture.info.keys():
+def _orientation(content: bytes, picture: Any) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 if there is none, or none that can be read. Pillow turns a TIFF itself.
+
+    Pillow's own `getexif` would take XMP's where EXIF has none, and not that of a PNG whose chunk stands at its end.
+    """
+    from PIL import Image
+
+    if picture.format == "TIFF":
         return 1
+    if _OLD_EXIF not in picture.info:
+        return orientation_of(content)
+    exif = Image.Exif()
     try:
-        found = picture.getexif().get(_ORIENTATION, 1)
+        exif.load(bytes.fromhex("".join(picture.info[_OLD_EXIF].split("\n")[3:])))
+        found = exif.get(_ORIENTATION, 1)
     except Exception:  # noqa: BLE001 - damaged EXIF is no damage to the picture
         return 1
     return found if isinstance(found, int) else 1

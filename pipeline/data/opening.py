@@ -6,13 +6,15 @@ from pathlib import Path
 
 from pipeline.data.snapshots import snapshot
 from pipeline.data.source_rows import NothingThere, Source
-from pipeline.errors import DataError, RatchetError, StorageError
-from pipeline.recipe.recipe import SOURCE
+from pipeline.errors import DataError, RatchetError, StorageError, UsageError
+from pipeline.recipe.recipe import SOURCE, IngestParams
 from pipeline.recipe.slots import Choice
 
+_AS_IT_IS = IngestParams()
 
-def open_source(choice: Choice, path: Path, classes: tuple[str, ...], as_of: str | None = None) -> Source:
-    """Open the source at `path` in a format, as it was at the end of a date (`None`: as it is now).
+
+def open_source(choice: Choice, path: Path, classes: tuple[str, ...], ingest: IngestParams = _AS_IT_IS) -> Source:
+    """Open the source at `path` in a format, as it was at the end of a date if it keeps snapshots.
 
     Labels are delivered as indices into `classes`. A format that declares `READS_A_FILE` is given a file as well as a
     folder. Raises UsageError for an unknown format, or for a date if the source keeps no snapshots; StorageError if the
@@ -26,11 +28,23 @@ def open_source(choice: Choice, path: Path, classes: tuple[str, ...], as_of: str
             f"{path}: the source folder {what}; set data.path in params.yaml to the folder that holds it"
             f"{instead(path, choice.name)}"
         )
+    folder = _folder(path, classes, ingest)
     try:
-        opened: Source = member.open_source(settings, snapshot(path, as_of), classes)
+        opened: Source = member.open_source(settings, folder, classes)
     except NothingThere as error:
-        raise DataError(f"{error}{instead(path, choice.name)}") from error
+        is_dated = "; it is read as a dated snapshot: ingest.snapshots: false if it is none" if folder != path else ""
+        raise DataError(f"{error}{is_dated or instead(path, choice.name)}") from error
     return opened
+
+
+def _folder(path: Path, classes: tuple[str, ...], ingest: IngestParams) -> Path:
+    if ingest.snapshots:
+        return snapshot(path, ingest.as_of, classes)
+    if ingest.as_of is not None:
+        raise UsageError(
+            "ingest.as_of: needs a source with dated snapshots, and ingest.snapshots is false; set it to null"
+        )
+    return path
 
 
 def reads_a_file(choice: Choice) -> bool:

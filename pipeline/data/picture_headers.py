@@ -81,6 +81,15 @@ def header_of(content: bytes) -> Header | None:
     return Header(encoding, height, width, mode) if 0 < width <= largest and 0 < height <= largest else Header(encoding)
 
 
+def orientation_of(content: bytes) -> int:
+    """Return the EXIF orientation of a whole file, 1 to 8; 1 if it has none, or is no picture that is known."""
+    try:
+        found = _READERS[encoding_of(content) or ""](content)
+    except (struct.error, IndexError, KeyError):
+        return 1
+    return found[3] if found else 1
+
+
 _Read = tuple[int, int, str | None, int]  # width, height, mode, orientation
 
 

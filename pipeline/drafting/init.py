@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts.suites import read_suite
 from pipeline.data.opening import open_source
-from pipeline.data.snapshots import snapshot
 from pipeline.drafting import choosing, summary
 from pipeline.drafting.config import config_text
 from pipeline.drafting.looking import Looking
@@ -23,7 +22,7 @@ from pipeline.drafting.writing import Found, Request, contracts, draft
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
 from pipeline.recipe.fitting import columns_of
-from pipeline.recipe.recipe import SOURCE, AugmentParams, SplitParams
+from pipeline.recipe.recipe import SOURCE, AugmentParams, IngestParams, SplitParams
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
 from pipeline.recipe.slots import Feature
@@ -47,7 +46,7 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
     Raises UsageError, before any work, if a file is there already; DataError if the data cannot be divided or cleaned.
     """
     request.places.require_free(request.root)
-    recognised = recognise(snapshot(request.path, None) if request.path.is_dir() else request.path, request.source)
+    recognised = recognise(request.path, request.source)
     with work_folder(request.root) as work:
         found = _look(request, recognised, recipe.seed, work, spark, progress)
         drafted, unsure = draft(request, found, recipe)
@@ -71,7 +70,7 @@ def _look(
 ) -> Found:
     name = _image_of(recognised.choice.name)
     looking = Looking(name)
-    source = open_source(recognised.choice, request.path, ())
+    source = open_source(recognised.choice, request.path, (), IngestParams(snapshots=bool(recognised.snapshot)))
     advance = partial(progress.advance, unit="rows")
     progress.step("reading the source")
     provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
@@ -87,7 +86,7 @@ def _look(
     with progress.entering("Spark", _quiet(spark_session(spark, "init"), work / "spark.log")) as session:
         measuring = Measuring(session, work, features, looking.classes)
         progress.step("decoding every picture")
-        split, cleaned, parts = _divided(measuring, looking, seed, advance)
+        split, cleaned, parts = _divided(request, measuring, looking, seed, advance)
         progress.step("preparing the rows")
         measuring.prepare(advance)
         progress.step("changing copies of the training rows")
@@ -113,7 +112,7 @@ def _quiet(session: AbstractContextManager[SparkSession], log: Path) -> Iterator
 
 
 def _divided(
-    measuring: Measuring, looking: Looking, seed: int, advance: Any
+    request: Request, measuring: Measuring, looking: Looking, seed: int, advance: Any
 ) -> tuple[choosing.Chosen, Cleaned, dict[str, dict[str, int]]]:
     """Clean and divide the rows in the first way in which each part has each class; raise DataError if none is one."""
     cleaned, is_cleaned_as_given = None, False
@@ -127,7 +126,17 @@ def _divided(
             return way, cleaned, measuring.split(params, seed, advance)
         except DataError as error:
             failed = error
-    raise failed or Bug("init: there was no way to divide the rows; please report it")
+    if failed is None:
+        raise Bug("init: there was no way to divide the rows; please report it")
+    raise DataError(
+        f"{request.shown}: no way to divide its rows gives each class some in each part ({_first_part(failed)}); add "
+        "pictures of that class, or divide them yourself: train/, validation/ and test/ above the classes"
+    ) from failed
+
+
+def _first_part(error: DataError) -> str:
+    """Return what is wrong, without what a run would have to do about it."""
+    return str(error).partition(";")[0].removeprefix("split: ")
 
 
 def _require_sound(request: Request, config: str, suites: Mapping[str, str], work: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.configs import CONFIGS, models
@@ -37,19 +38,27 @@ class Places:
         return Path(CONTRACTS) / self.name
 
     def require_free(self, root: Path) -> None:
-        """Raise UsageError if something stands there already, or if a config publishes under this name."""
+        """Raise UsageError if something is there already, or a config publishes under this name.
+
+        Raises StorageError if nothing can be written there.
+        """
         for place in (self.config, self.contracts):
             if os.path.lexists(root / place):
                 raise UsageError(f"{place}: is there already, and nothing is overwritten; give another --name")
         taken = [file for file, model in models(root).items() if model == self.name]
         if taken:
             raise UsageError(f"--name: {taken[0]} publishes under the name '{self.name}' already; give another --name")
+        for place in (self.config, self.contracts):
+            folder = (root / place).parent
+            if not os.access(folder if folder.is_dir() else root, os.W_OK, effective_ids=True):
+                raise StorageError(f"{folder}: not writable; work in a project of your own")
 
 
 def places_of(path: Path, name: str | None) -> Places:
     """Return the places of a draft of that name, or of one made of the path's; raise UsageError if it is no name."""
     if name is None:
-        words = re.sub(r"[^a-z0-9]+", "_", path.absolute().name.split(".")[0].lower()).strip("_")
+        plain = re.sub(r"[\u0300-\u036f]", "", normalize("NFKD", path.absolute().name.split(".")[0]))  # ä becomes a
+        words = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
         name = (words if words[:1].isalpha() else f"data_{words}".rstrip("_"))[:63]
     if not _NAME.fullmatch(name):
         raise UsageError(f"--name: '{name:.80}' is no name: small letters, digits and _, a letter first, at most 63")
@@ -63,8 +72,14 @@ def work_folder(root: Path) -> Iterator[Path]:
     Raises TryAgain if another process works there.
     """
     folder = root / _WORK
-    folder.parent.mkdir(exist_ok=True)
-    with folder.with_suffix(".lock").open("wb") as lock:
+    try:
+        folder.parent.mkdir(exist_ok=True)
+        opened = folder.with_suffix(".lock").open("wb")
+    except OSError as error:
+        raise StorageError(
+            f"{folder.parent}: cannot be written: {error.strerror}; work in a project of your own"
+        ) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -6,35 +6,44 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.data.opening import recognised
+from pipeline.data.snapshots import snapshot
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SOURCE
 from pipeline.recipe.slots import Choice
 
 
 class Recognised(NamedTuple):
-    """The source that is to read the path, and the names of the others that could."""
+    """The source that is to read the path, and the names of the others that could.
+
+    `snapshot` is the folder that is read, where the path keeps dated snapshots.
+    """
 
     choice: Choice
     others: tuple[str, ...] = ()
+    snapshot: Path | None = None
 
 
 def recognise(path: Path, name: str | None = None) -> Recognised:
     """Return the source that reads what is at a path: the one of that name, or the first by name that recognises it.
 
-    Raises UsageError if there is no source of that name, DataError if none recognises it.
+    Folders that are named by date are snapshots if the newest is something that can be read, and part of the data
+    otherwise. Raises UsageError if there is no source of that name, DataError if none recognises what is there.
     """
     if name is not None and name not in SOURCE.names():
         try:
             SOURCE.file(name)
         except UsageError as error:
             raise UsageError(f"--source: {error}") from error
-    claims = recognised(path)
+    newest: Path | None = snapshot(path, None)
+    claims = recognised(snapshot(path, None))
+    if newest == path or (name not in claims if name else not claims):
+        newest, claims = None, recognised(path)
     if name is not None:
-        return Recognised(Choice(name=name, settings=dict(claims.get(name, {}))))
+        return Recognised(Choice(name=name, settings=dict(claims.get(name, {}))), (), newest)
     if not claims:
         raise DataError(
-            f"{path}: no source recognises what is there (there are {', '.join(SOURCE.names())}); name the folder that "
-            "holds the data itself, or the source: --source NAME"
+            f"{path}: no source recognises what is there (there are {', '.join(SOURCE.names())}); name a folder that "
+            "holds one for each class, or pictures and their annotations, or the source: --source NAME"
         )
     first, *others = claims
-    return Recognised(Choice(name=first, settings=dict(claims[first])), tuple(others))
+    return Recognised(Choice(name=first, settings=dict(claims[first])), tuple(others), newest)

@@ -32,6 +32,7 @@ class Request:
     shown: str
     places: Places
     source: str | None = None
+    address: str | None = None  # that the folder is a mirror of
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,12 @@ def draft(request: Request, found: Found, recipe: Recipe) -> tuple[Draft, list[s
         "data": {
             "source": {"name": choice.name, "settings": choice.settings} if choice.settings else choice.name,
             "path": request.shown,
+            "address": request.address,
             "contracts": str(request.places.contracts),
             "classes": list(found.classes),
             "features": {name: {"kind": each.kind, "settings": each.settings} for name, each in found.features.items()},
         },
-        "ingest": {"as_of": None},
+        "ingest": {"as_of": None, "snapshots": bool(found.recognised.snapshot)},
         "split": found.split.values,
         "augment": choosing.augmentation(found.flip.values),
         "model": network.values,
@@ -113,7 +115,12 @@ def _doubts(found: Found) -> list[str]:
     flip = found.flip.unsure if found.looking.are_named else ""
     problems = ", ".join(f"{count(rows)} {problem}" for problem, rows in delivered.problems.most_common(4))
     shared = found.prepared.exceptions
+    dated = recognised.snapshot.name if recognised.snapshot else ""
     return [
+        f"folders named by date are taken for snapshots, and only the newest, {dated}, is read; if they are part of "
+        "the data, set ingest.snapshots: false and name their classes"
+        if dated
+        else "",
         f"other sources could read it, too: {others}" if others else "",
         numbers,
         flip or (found.flip.why if not found.flip.values and not found.looking.are_named else ""),

@@ -35,10 +35,17 @@ def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
 
     `of` is raw or prepared data; columns of either, if it is neither.
     """
-    prepared = (*_PREPARED, *_MIXED) if recipe.augment.written_copies and _mixing(recipe) else _PREPARED
-    own = {"raw": _RAW, "prepared": prepared}.get(of, ROW_COLUMNS)
+    own = {"raw": _RAW, "prepared": (*_PREPARED, *mixed_columns(recipe, of))}.get(of, ROW_COLUMNS)
     features = recipe.data.features.items()
     return (*own, *(column for name, feature in features for column in _columns(name, feature, of)))
+
+
+def mixed_columns(recipe: Recipe, of: str) -> dict[str, str]:
+    """Return the columns that rows have because copies of laid over rows are written, each with the step that does."""
+    mixing = _mixing(recipe) if of == "prepared" and recipe.augment.written_copies else []
+    return {
+        column: f"augment.steps.{place} {recipe.augment.steps[place].name}" for place in mixing for column in _MIXED
+    }
 
 
 def require_fit(chosen: Chosen, recipe: Recipe) -> None:

@@ -89,6 +89,11 @@ class IngestParams(Settings):
         "null: the newest",
         json_schema_extra={"format": "date"},
     )
+    snapshots: bool = Field(
+        default=True,
+        description="folders of the source that are named by date (2026-11-22) are snapshots, each a whole source; "
+        "false: they are part of the data, as classes of that name are",
+    )
 
     @field_validator("as_of")
     @classmethod

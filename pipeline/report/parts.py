@@ -74,7 +74,6 @@ def _data(files: RunFiles) -> Mapping[str, Any]:
         "flow": read,
         "drawn_picture": section(lambda: _flow_picture(read), files.root),
         "quarantines": {path: section(lambda path=path: _rejected(files.root / path), files.root) for path in paths},  # type: ignore[misc]
-        "files_shown": _FILES_SHOWN,
         "rows_shown": _ROWS_SHOWN,
     }
 
@@ -85,7 +84,7 @@ def _flow_picture(read: flow.Flow) -> Any:
 
 
 def _rejected(folder: Path) -> Sequence[Reason] | None:
-    return reasons(folder) if find_folder(folder) else None
+    return reasons(folder, _FILES_SHOWN) if find_folder(folder) else None
 
 
 def _near_duplicates(files: RunFiles) -> Mapping[str, Any]:

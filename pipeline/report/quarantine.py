@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from pipeline.errors import DataError, UsageError, nearest, printable
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.shards import iter_shard
 
-_WHERE = ("reason", "column", "source", "row")  # a quarantine of an earlier Ratchet has no column
+_KEYS = ("reason", "column", "source")  # a quarantine of an earlier Ratchet has no column
+_WHERE = (*_KEYS, "row")
 _SHORTEST_ID = 4
 _FIRST_ROWS = 20  # of a file
 _NAMED = 5  # rows that a name which is not one row's may mean
@@ -36,16 +36,16 @@ class RejectedFile:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why rows were rejected, the column that it is about if it is about one, and their files, those of most first."""
+    """Why rows were rejected, the column that it is about if it is about one, and their files, those of most first.
+
+    `rows` and `file_count` are of all files; of `files` there may be the first alone.
+    """
 
     reason: str
     column: str | None
+    rows: int
+    file_count: int
     files: tuple[RejectedFile, ...]
-
-    @property
-    def rows(self) -> int:
-        """The rows of all files."""
-        return sum(file.rows for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,70 @@ class FoundRow:
     values: Row
 
 
-def reasons(quarantine: Path) -> tuple[Reason, ...]:
-    """Count the rows of a quarantine, the commonest reason first."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    first: dict[tuple[str, str, str], list[int]] = {}
-    for _, _, table in _tables(quarantine, _WHERE):
-        for reason, column, source, row in zip(*(_texts(table, name) for name in _WHERE), strict=True):
-            key = (reason or "", column or "", source or "")
-            counts[key] += 1
-            if len(shown := first.setdefault(key, [])) < _FIRST_ROWS and row is not None:
-                shown.append(row)
-    grouped: dict[tuple[str, str], list[RejectedFile]] = {}
-    for (reason, column, source), rows in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
-        file = RejectedFile(source, rows, tuple(first[reason, column, source]))
-        grouped.setdefault((reason, column), []).append(file)
-    found = (Reason(reason, column or None, tuple(files)) for (reason, column), files in grouped.items())
+def reasons(quarantine: Path, most_files: int | None = None) -> tuple[Reason, ...]:
+    """Count the rows of a quarantine, the commonest reason first; of each reason, tell at most so many files.
+
+    Rows are counted by Arrow: only the files that are told become Python's.
+    """
+    counted = [_counted(table) for _, _, table in _tables(quarantine, _WHERE)]
+    if not counted:
+        return ()
+    every = pa.concat_tables(counted)
+    by_file = every.group_by(list(_KEYS), use_threads=False).aggregate([("rows", "sum")])
+    by_file = by_file.sort_by([("rows_sum", "descending"), *((key, "ascending") for key in _KEYS)])
+    by_reason = by_file.group_by(["reason", "column"], use_threads=False).aggregate(
+        [("rows_sum", "sum"), ("source", "count")]
+    )
+    found = []
+    for reason in by_reason.to_pylist():
+        files = _of(by_file, reason).slice(0, most_files)
+        here = _of(every, reason)
+        if most_files is not None:
+            here = here.filter(pc.is_in(here["source"], files["source"].combine_chunks()))
+        first = _first_rows(here)
+        found.append(
+            Reason(
+                reason["reason"],
+                reason["column"] or None,
+                reason["rows_sum_sum"],
+                reason["source_count"],
+                tuple(
+                    RejectedFile(source, rows, tuple(first[source]))
+                    for source, rows in zip(files["source"].to_pylist(), files["rows_sum"].to_pylist(), strict=True)
+                ),
+            )
+        )
     return tuple(sorted(found, key=lambda each: (-each.rows, each.reason, each.column or "")))
+
+
+def _counted(table: pa.Table) -> pa.Table:
+    """Return a table's rows by reason, column and source: how many, and the first of their `numbers` in the source."""
+    none = pa.array([""] * table.num_rows, pa.string())
+    columns = {key: table[key].fill_null("") if key in table.column_names else none for key in _KEYS}
+    grouped = pa.table({**columns, "row": table["row"]}).group_by(list(_KEYS), use_threads=False)
+    counted = grouped.aggregate([([], "count_all"), ("row", "list")])
+    first = [pc.list_slice(chunk, 0, _FIRST_ROWS) for chunk in counted["row_list"].chunks]
+    return pa.table(
+        {
+            **{key: counted[key] for key in _KEYS},
+            "rows": counted["count_all"],
+            "numbers": pa.chunked_array(first, pa.list_(pa.int64())),
+        }
+    )
+
+
+def _of(table: pa.Table, reason: Mapping[str, Any]) -> pa.Table:
+    return table.filter(
+        pc.and_(pc.equal(table["reason"], reason["reason"]), pc.equal(table["column"], reason["column"]))
+    )
+
+
+def _first_rows(table: pa.Table) -> dict[str, list[int]]:
+    first: dict[str, list[int]] = {}
+    for source, numbers in zip(table["source"].to_pylist(), table["numbers"].to_pylist(), strict=True):
+        shown = first.setdefault(source, [])
+        shown += [number for number in numbers if number is not None][: _FIRST_ROWS - len(shown)]
+    return first
 
 
 def find_row(quarantine: Path, name: str) -> FoundRow:
@@ -143,7 +191,3 @@ def _tables(folder: Path, columns: Sequence[str] | None) -> Iterator[tuple[str, 
         for table in iter_shard(folder / entry.path, names):
             yield entry.path, start, table
             start += table.num_rows
-
-
-def _texts(table: pa.Table, name: str) -> list[Any]:
-    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows

@@ -41,7 +41,7 @@ def export(quarantines: Sequence[Path], target: Path, wanted: Sequence[str] = ()
     """
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target} is there already, and nothing is written over; name a folder that is not")
-    known = {each.reason for quarantine in quarantines for each in reasons(quarantine)}
+    known = {each.reason for quarantine in quarantines for each in reasons(quarantine, 0)}
     for reason in wanted:
         if reason not in known:
             raise UsageError(f"no row was rejected for '{reason}'{nearest(reason, known)}")

@@ -67,7 +67,11 @@ def bring(root: Path, config: str | None, overrides: Mapping[str, Any]) -> Mirro
         data = recipe_layers(root, config).overridden(overrides, "--set").values.get("data")
     if not isinstance(data, Mapping) or data.get("address") is None:
         return None
-    address, path = str(data["address"]), str(data.get("path", ""))
+    return bring_from(root, str(data["address"]), str(data.get("path", "")))
+
+
+def bring_from(root: Path, address: str, path: str) -> Mirrored:
+    """Make the folder `path` hold what an address holds, as nobody else does; raises as `bring` does."""
     if not re.fullmatch(ADDRESS, address):
         raise UsageError(f"data.address: {without_secrets(address)!r:.200} is none; it is s3://BUCKET/… or file:///…")
     inside = os.path.normpath(path)

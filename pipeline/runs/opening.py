@@ -283,9 +283,12 @@ def _dated(root: Path, values: Mapping[str, Any], request: RunRequest) -> tuple[
         return overrides, ""
     from pipeline.data.snapshots import dates
 
-    data = values.get("data")
-    path = str(overrides.get("data.path", data.get("path", "") if isinstance(data, Mapping) else ""))
-    if dates(root / path):
+    def asked(group: str, key: str, default: Any) -> Any:
+        found = values.get(group)
+        return overrides.get(f"{group}.{key}", found.get(key, default) if isinstance(found, Mapping) else default)
+
+    path = str(asked("data", "path", ""))
+    if asked("ingest", "snapshots", True) and dates(root / path):
         return {**overrides, "ingest.as_of": request.as_of}, ""
     return overrides, f"{path} keeps no snapshots to say what it held on {request.as_of}: today's data are used"
 

@@ -109,7 +109,7 @@ def _open_source(root: Path, recipe: Recipe) -> Source:
     from pipeline.data.opening import open_source
 
     try:
-        return open_source(recipe.data.source, root / recipe.data.path, recipe.data.classes, recipe.ingest.as_of)
+        return open_source(recipe.data.source, root / recipe.data.path, recipe.data.classes, recipe.ingest)
     except RatchetError as error:
         raise type(error)(str(error).replace(f"{root}/", "")) from error
 
@@ -148,7 +148,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     from pipeline.doctor.examine import require_horovod, require_java
     from pipeline.launching.devices import device_variables, slots_of
     from pipeline.recipe.execution import load_execution
-    from pipeline.recipe.fitting import columns_of
+    from pipeline.recipe.fitting import columns_of, mixed_columns
     from pipeline.recipe.workers import require_equal_blocks
     from pipeline.registry.reader import champion_of, open_reader
     from pipeline.registry.store import resolve_store
@@ -165,7 +165,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
         if not os.path.lexists(root / contract.path):
             raise UsageError(f"{contract.path} does not exist; the {contract.of} data need a contract (data.contracts)")
         try:
-            read_suite(root / contract.path, columns_of(recipe, contract.of))
+            read_suite(root / contract.path, columns_of(recipe, contract.of), mixed_columns(recipe, contract.of))
         except UsageError as error:
             raise UsageError(str(error).replace(f"{root}/", "")) from error
     if any(FOLDER in stage.deps for stage in graph.stages) and not (root / FOLDER).is_dir():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +42,8 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
     os.environ.update(wanted["variables"])
     with client.leased_jvm(wanted) as leased:
         conf = {**wanted["conf"], "spark.app.name": f"ratchet {name}", **_of_stage(settings)}
-        session = _attached(conf, leased) if leased else _started(conf, wanted["login"])
+        with _kept_interrupt():
+            session = _attached(conf, leased) if leased else _started(conf, wanted["login"])
         context = session.sparkContext
         pid = leased["pid"] if leased else context._gateway.proc.pid  # noqa: SLF001 - PySpark has no other way to it
         try:
@@ -56,6 +60,20 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
             memory.note_descendants(pid if leased else None)  # before its workers end
             if not leased and processes.is_running(pid, "java"):
                 session.stop()
+
+
+@contextmanager
+def _kept_interrupt() -> Iterator[None]:
+    """Keep what an interrupt does: PySpark's own way asks the JVM something, in the middle of another call to it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, before)
+    logging.getLogger().addFilter(_is_no_interrupt)  # py4j logs its traceback
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and record.exc_info[0] is KeyboardInterrupt)
 
 
 def wanted_jvm(settings: SparkSettings, root: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def run(stage: StageContext) -> str:
     schema = raw_schema(features)
     folder = stage.dep(stage.param("data.path", str))
     choice, classes = stage.param("data.source", Choice), stage.param("data.classes", tuple)
-    source = open_source(choice, folder, classes, stage.param("ingest", IngestParams).as_of)
+    source = open_source(choice, folder, classes, stage.param("ingest", IngestParams))
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
     problems: Counter[str] = Counter()

@@ -13,7 +13,7 @@ import pipeline
 from pipeline.contracts.suites import read_suite
 from pipeline.errors import UsageError
 from pipeline.recipe.code_digest import code_digest
-from pipeline.recipe.fitting import columns_of
+from pipeline.recipe.fitting import columns_of, mixed_columns
 from pipeline.recipe.recipe import PARAMS_FILE
 from pipeline.recipe.resolving import CODE, RESOLVED_FILE, complete, named_files
 from pipeline.recipe.settings import set_dotted
@@ -31,7 +31,9 @@ def run(stage: StageContext) -> str:
             "use `ratchet run`, or write cpu or gpu"
         )
     for data in ("raw", "prepared"):
-        read_suite(stage.dep(f"{recipe.data.contracts}/{data}.yaml"), columns_of(recipe, data))
+        read_suite(
+            stage.dep(f"{recipe.data.contracts}/{data}.yaml"), columns_of(recipe, data), mixed_columns(recipe, data)
+        )
     values = complete(recipe)
     set_dotted(values, f"{CODE}.augmentation.steps", {})  # a recipe without steps has none; it is a parameter
     package = Path(pipeline.__file__).parent

@@ -11,7 +11,7 @@ from itertools import repeat
 import pytest
 
 from benchmarks import quiet
-from benchmarks.quiet import Noise, Sample, noise_between, parse_stat, quiet_once, quiet_rounds, take_sample
+from benchmarks.quiet import Noise, Rounds, Sample, noise_between, parse_stat, quiet_once, quiet_rounds, take_sample
 
 STAT = "cpu  {user} 0 {system} {idle} 0 0 0 {stolen} 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\nbtime 1795866495\n"
 BEFORE = STAT.format(user=1000, system=100, idle=5000, stolen=10)
@@ -107,6 +107,15 @@ def test_where_it_is_never_quiet_nothing_is_measured(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         quiet_rounds(pytest.fail, 4, 5.0, sample=samples_of(then=LOUD))
     assert "other programs used 50.0%" in capsys.readouterr().out
+
+
+def test_who_does_not_wait_for_quiet_has_all_rounds_and_says_so_beside_each_figure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quiet, "take_sample", samples_of(LOUD, ROBBED, then=LOUD))
+    results, note = Rounds(3, 60.0, is_noisy=True).of(str)
+    assert results == ["0", "1", "2"]
+    assert note == "NOT QUIET, 3 rounds: other programs 50.0%, stolen 0.0% of the processors"
 
 
 def test_what_cannot_be_repeated_is_given_back_when_it_was_undisturbed() -> None:

@@ -48,6 +48,7 @@ def test_each_benchmark_of_the_project_is_one_of_them() -> None:
         "baselines",
         "contracts",
         "memory",
+        "near_duplicates",
         "no_op_run",
         "photograph",
         "pictures",

@@ -31,6 +31,23 @@ def test_a_folder_that_is_not_there_is_told(project: Path, capsys: pytest.Captur
     assert (code, "nowhere does not exist" in said) == (74, True)
 
 
+@pytest.mark.parametrize(
+    ("address", "code", "said"),
+    [
+        ("http://example.org/leaves", 2, "'http://example.org/leaves' is none; it is s3://BUCKET/… or file:///…"),
+        ("file:leaves/oaks", 74, "file:leaves/oaks does not exist"),
+        ("file:/leaves", 2, "'file:/leaves' is none; it is s3://BUCKET/… or file:///…"),
+        ("s3://user:word@bucket/leaves", 2, "is none; it is s3://BUCKET/… or file:///…"),
+        ("file:///nowhere/leaves", 74, "file:///nowhere/leaves holds nothing"),
+    ],
+)
+def test_an_address_that_nothing_can_be_had_from_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str], address: str, code: int, said: str
+) -> None:
+    found, line = complaint(capsys, "init", address)
+    assert (found, said in line, "word" in line) == (code, True, False), line
+
+
 def test_the_project_itself_is_no_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = complaint(capsys, "init", ".", "--name", "mine")
     assert (code, "holds this project itself" in said) == (2, True)

@@ -51,6 +51,33 @@ def test_expectations_keep_the_order_of_the_file(contract: Path) -> None:
     assert suite.expectations[1].column is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "argument", "is_refused"),
+    [
+        ("expect_table_columns_to_match_set", "column_set: [id, label, payload_bytes]", True),
+        ("expect_table_columns_to_match_ordered_list", "column_list: [id, label]", True),
+        ("expect_table_columns_to_match_set", "column_set: [id, label], exact_match: false", False),
+        ("expect_table_columns_to_match_set", "column_set: [id, label, share, other_label]", False),
+    ],
+)
+def test_a_list_of_all_columns_has_those_that_a_step_adds(
+    contract: Path, kind: str, argument: str, is_refused: bool
+) -> None:
+    write(contract, f"{ROW_COUNT}  - type: {kind}\n    kwargs: {{{argument}}}\n")
+    added = dict.fromkeys(("other_label", "share"), "augment.steps.1 overlay")
+    if not is_refused:
+        assert len(read_suite(contract, (*COLUMNS, *added), added).expectations) == 2
+        return
+    with pytest.raises(UsageError) as refused:
+        read_suite(contract, (*COLUMNS, *added), added)
+    name = argument.partition(":")[0]
+    assert str(refused.value) == (
+        f"{contract}: expectation 2, {kind}: augment.steps.1 overlay adds the columns other_label and share; name them "
+        f"in '{name}', too, or take the step out"
+    )
+    assert len(read_suite(contract, COLUMNS).expectations) == 2
+
+
 def test_notes_meta_and_what_great_expectations_itself_writes_are_accepted(contract: Path) -> None:
     extras = "    meta: {ticket: 7}\n    notes: why\n    severity: critical\n    id: 1b4f\n"
     suite = read_suite(write(contract, ROW_COUNT + extras, "name: raw\nnotes: all of it\nmeta: {by: me}\n"), COLUMNS)

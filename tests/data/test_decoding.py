@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from pipeline.data.decoding import SIDE_LIMIT, Refused, Rules, decode, of_raw, shape_digest
+from pipeline.data.picture_headers import header_of
 from pipeline.data.picture_reasons import (
     DAMAGED,
     EMPTY,
@@ -169,6 +170,44 @@ def test_a_picture_is_turned_as_its_exif_orientation_says(encoding, orientation)
     assert np.array_equal(pixels_of(content, encoding), turned)
     assert np.array_equal(pixels_of(content, encoding, COLOUR._replace(height=len(turned))), turned)
     assert refused(content, encoding, COLOUR._replace(height=len(turned) + 1)) == WRONG_SIZE
+
+
+@pytest.mark.parametrize("encoding", ["png", "webp", "jpeg"])
+@pytest.mark.parametrize("has_exif", [False, True])
+def test_an_orientation_in_xmp_turns_nothing_whether_there_is_exif_or_not(encoding, has_exif):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    exif = Image.Exif()
+    exif[270] = "a description, and no orientation"
+    told = PngImagePlugin.PngInfo()
+    told.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    options = {"pnginfo": told} if encoding == "png" else {"xmp": xmp}
+
+    content = saved(Image.fromarray(NOISE), encoding, **options, **({"exif": exif.tobytes()} if has_exif else {}))
+
+    with Image.open(io.BytesIO(content)) as opened:
+        assert opened.getexif()[0x0112] == 6  # what Pillow makes of it
+    assert pixels_of(content, encoding).shape == NOISE.shape
+    assert header_of(content)[1:3] == NOISE.shape[:2]
+
+
+def test_an_orientation_at_the_end_of_a_png_turns_it():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    head, end = saved(Image.fromarray(NOISE), "png")[:-12], saved(Image.fromarray(NOISE), "png")[-12:]
+    data = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+
+    assert np.array_equal(pixels_of(head + chunk + end, "png"), TURNED[6](NOISE))
+    assert header_of(head + chunk + end)[1:3] == NOISE.shape[1::-1]
+
+
+def test_an_orientation_in_imagemagicks_old_profile_turns_a_png():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    told = PngImagePlugin.PngInfo()
+    told.add_text("Raw profile type exif", f"\nexif\n{len(exif.tobytes()):8}\n{exif.tobytes().hex()}\n", zip=True)
+
+    assert np.array_equal(pixels_of(saved(Image.fromarray(NOISE), "png", pnginfo=told), "png"), TURNED[6](NOISE))
 
 
 def test_a_jpeg_is_turned_too_and_damaged_exif_turns_nothing():

@@ -56,6 +56,12 @@ def test_a_source_without_snapshots_is_taken_as_it_is(tmp_path: Path) -> None:
         snapshot(tmp_path, "2026-11-20")
 
 
+def test_a_class_that_is_called_like_a_snapshot_is_told(source: Path) -> None:
+    with pytest.raises(UsageError, match=r"'2026-11-05' is a class, and .* set ingest\.snapshots: false if"):
+        snapshot(source, None, ("2026-11-05", "other"))
+    assert snapshot(source, None, ("2026-11-06", "other")).name == "2026-11-20"
+
+
 def test_a_folder_that_only_looks_like_a_date_is_told(tmp_path: Path) -> None:
     (tmp_path / "2026-13-40").mkdir()
     with pytest.raises(DataError, match="named like a date"):

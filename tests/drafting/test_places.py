@@ -11,6 +11,7 @@ import pytest
 from pipeline.drafting.places import Places, places_of, publish, work_folder
 from pipeline.errors import StorageError, TryAgain, UsageError
 
+NOBODY = 65534
 CONTRACTS = {"raw.yaml": b"raw", "prepared.yaml": b"prepared"}
 
 
@@ -20,7 +21,7 @@ CONTRACTS = {"raw.yaml": b"raw", "prepared.yaml": b"prepared"}
         ("photos/Oak Leaves", "oak_leaves"),
         ("2026-leaves", "data_2026_leaves"),
         ("leaves.tar.gz", "leaves"),
-        ("été", "t"),
+        ("été", "ete"),
         ("...", "data"),
         ("x" * 100, "x" * 63),
     ],
@@ -86,6 +87,27 @@ def test_a_config_that_comes_in_between_is_left_as_it_is(tmp_path: Path, monkeyp
         publish(tmp_path, Places("leaves"), b"config", CONTRACTS)
     assert (tmp_path / "configs" / "leaves.yaml").read_text() == "theirs"
     assert not (tmp_path / "data_contracts" / "leaves").exists()
+
+
+def test_where_nothing_can_be_written_that_is_said_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir(mode=0o555)
+    is_root = os.geteuid() == 0
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    if is_root:
+        os.seteuid(NOBODY)
+    try:
+        with pytest.raises(StorageError, match="configs: not writable; work in a project of your own"):
+            Places("leaves").require_free(tmp_path)
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+def test_where_no_folder_to_work_in_can_be_made_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".ratchet").write_text("a file")
+    with pytest.raises(StorageError, match=r"\.ratchet: cannot be written"), work_folder(tmp_path):
+        pass
 
 
 def test_what_a_killed_one_left_is_removed_and_a_second_one_at_once_is_asked_to_wait(tmp_path: Path) -> None:

@@ -53,3 +53,23 @@ def test_what_no_source_recognises_is_refused_with_their_names(tmp_path: Path) -
 def test_a_source_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--source: no source 'image_foldr'.*did you mean 'image_folder'"):
         recognise(tmp_path, "image_foldr")
+
+
+def dated(folder: Path, *names: str) -> Path:
+    """Write a picture under each name below folders of January and February."""
+    for month in ("2024-01-01", "2024-02-01"):
+        for name in names:
+            (folder / month / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / month / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+    return folder
+
+
+def test_folders_named_by_date_are_snapshots_where_the_newest_is_a_source_of_its_own(tmp_path: Path) -> None:
+    found = recognise(dated(tmp_path, "oak/1.png", "ash/1.png"))
+    assert (found.choice.name, found.snapshot) == ("image_folder", tmp_path / "2024-02-01")
+
+
+def test_folders_named_by_date_are_classes_where_pictures_stand_in_them(tmp_path: Path) -> None:
+    found = recognise(dated(tmp_path, "1.png", "2.png"))
+    assert (found.choice.name, found.snapshot) == ("image_folder", None)
+    assert recognise(tmp_path, "image_folder").snapshot is None

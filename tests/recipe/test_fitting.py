@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import apply_overrides
-from pipeline.recipe.fitting import columns_of, require_fit
+from pipeline.recipe.fitting import columns_of, mixed_columns, require_fit
 from pipeline.recipe.recipe import AUGMENTATION, PARAMS_FILE, Recipe
 from pipeline.recipe.resolving import checked, load_checked
 from pipeline.recipe.slots import Feature, choices
@@ -142,4 +142,7 @@ def test_a_contract_may_be_about_second_labels_where_copies_with_them_are_writte
 ) -> None:
     made = recipe_with({**mixing(OVERLAY), "augment.when": when, "augment.copies": copies})
     assert ({"other_label", "share"} <= set(columns_of(made, "prepared"))) == has_them
+    step = "augment.steps.0 overlay"
+    assert mixed_columns(made, "prepared") == ({"other_label": step, "share": step} if has_them else {})
     assert "share" not in columns_of(recipe_with(mixing("warp")), "prepared")
+    assert mixed_columns(made, "raw") == {}

@@ -32,6 +32,12 @@ def test_rows_are_counted_by_reason_and_file_the_commonest_first(quarantine: Pat
     assert (unknown.reason, unknown.column, unknown.files) == (UNKNOWN, "label", (RejectedFile("cats/a.png", 1, (0,)),))
 
 
+def test_files_that_are_not_told_are_counted(quarantine: Path) -> None:
+    duplicates, _ = reasons(quarantine, most_files=1)
+    assert (duplicates.rows, duplicates.file_count) == (3, 2)
+    assert duplicates.files == (RejectedFile("train.gz", 2, (3, 7)),)
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 99)), max_size=60))
 def test_no_row_is_counted_twice_or_left_out(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int]]

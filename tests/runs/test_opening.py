@@ -268,6 +268,13 @@ def test_the_data_of_a_date_are_those_of_a_source_that_keeps_them(project: Path)
     assert (record.overrides, record.sentence) == ({"ingest.as_of": "2026-11-22"}, "")
 
 
+def test_a_source_whose_folders_are_dates_and_no_snapshots_is_read_as_it_is(project: Path) -> None:
+    (project / "samples" / "fashion_mnist" / "2026-11-20").mkdir(parents=True)
+    record = opening_of(project, as_of="2026-11-22", overrides={"ingest.snapshots": False})
+    assert record.overrides == {"ingest.snapshots": False}
+    assert "keeps no snapshots to say what it held on 2026-11-22" in record.sentence
+
+
 def test_a_source_that_keeps_no_dates_is_read_as_it_is_and_that_is_said(project: Path) -> None:
     record = opening_of(project, as_of="2026-11-22")
     assert record.overrides == {}

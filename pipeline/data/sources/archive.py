@@ -6,7 +6,8 @@ test. So `test.zip!cats/1.png` is a picture of class cats of the test part.
 
 Every member that is no folder is a row. One with a name that leads out of the archive, a link, one that is encrypted,
 a second one of the same name, an archive, one that is damaged, too large, or that unpacks to too much comes with its
-problem. An archive that is damaged, or breaks a limit, as a whole is an error.
+problem. A folder of a class that the recipe does not name, without any file, is an error; so is an archive that is
+damaged, or breaks a limit, as a whole.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeline.data.archive_members import Limits, Member
+    from pipeline.data.class_folders import EmptyFolders
     from pipeline.data.entries import Entry
     from pipeline.data.source_rows import Source
     from pipeline.data.walking import Found
@@ -57,12 +59,14 @@ class Settings(FolderSettings):
 def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
     """Look through the archives' directories, where they have one; members are read when the tables are iterated."""
     from pipeline.data.archive_members import zip_names
+    from pipeline.data.class_folders import EmptyFolders
     from pipeline.data.entries import tables
     from pipeline.data.source_rows import NothingThere, Source
 
     rows: int | None = 0
     test_rows: int | None = 0
     archives = 0
+    empty = EmptyFolders()
     for found in _files(settings, folder):
         if not _is_archive(found):
             rows = None if rows is None else rows + 1
@@ -73,12 +77,17 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
             rows = test_rows = None
             continue
         kept = [name for name in names if not _is_left_alone(settings, name)]
+        for name in kept:
+            _note(empty, settings, found, name)
+        kept = [name for name in kept if not name.endswith("/")]
         rows += len(kept)
         test_rows += sum(_place(settings, found, name)[0] == "test" for name in kept)
     if not archives:
         raise NothingThere(f"{folder}: no archive in it; expected .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz")
     if rows == 0:
         raise NothingThere(f"{folder}: its archive is empty; expected a folder for each class, with pictures")
+    if rows is not None:  # every archive has a directory: what is missing is known before any work
+        empty.require_declared(folder, set(classes))
     return Source(rows=rows, tables=tables(_entries(settings, folder, classes)), test_rows=test_rows)
 
 
@@ -97,7 +106,11 @@ def recognise(path: Path) -> dict[str, Any] | None:
     try:
         archives = [found for found in _files(settings, path) if _is_archive(found)]
         looked_at = islice(members(archives[0].path, str(path), settings.limits), _LOOKED_AT) if archives else ()
-        names = [member.name.split("/") for member in looked_at if not _is_left_alone(settings, member.name)]
+        names = [
+            member.name.split("/")
+            for member in looked_at
+            if not (member.is_folder or _is_left_alone(settings, member.name))
+        ]
     except (DataError, OSError):
         return None
     below: list[str] = []
@@ -159,10 +172,12 @@ def _place(settings: Settings, found: Found, name: str) -> tuple[str, str | None
 
 def _entries(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Iterator[Entry]:
     from pipeline.data.archive_members import members
+    from pipeline.data.class_folders import EmptyFolders
     from pipeline.data.entries import UNLABELLED, Entry, labels_of
     from pipeline.data.problems import NOT_AN_ARCHIVE
 
     label_of = labels_of(classes)
+    empty = EmptyFolders()
     for found in _files(settings, folder):
         if found.problem:
             yield Entry(found.name, "train", UNLABELLED, None, found.problem, found.detail)
@@ -171,10 +186,26 @@ def _entries(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Iter
             yield Entry(found.name, "train", UNLABELLED, None, NOT_AN_ARCHIVE, detail)
         else:
             for member in members(found.path, _where(folder, found), settings.limits):
-                if not _is_left_alone(settings, member.name):
+                if _is_left_alone(settings, member.name):
+                    continue
+                _note(empty, settings, found, member.name)
+                if not member.is_folder:
                     part, text = _place(settings, found, member.name)
                     label = UNLABELLED if text is None else label_of(text)
                     yield _entry(settings, f"{found.name}!{member.spelt}", part, label, member)
+    empty.require_declared(folder, set(classes))
+
+
+def _note(empty: EmptyFolders, settings: Settings, found: Found, name: str) -> None:
+    """Note a member, by its plain name: a folder's ends in `/`."""
+    from pipeline.data.walking import shown_name
+
+    _, label = _place(settings, found, name)
+    noted = shown_name(f"{found.name}!{name}")
+    if name.endswith("/"):
+        empty.saw_folder(noted.rstrip("/"), label)
+    else:
+        empty.saw_file(noted, label)
 
 
 def _entry(settings: Settings, name: str, part: str, label: Any, member: Member) -> Entry:

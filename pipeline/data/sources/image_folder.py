@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from pipeline.errors import DataError
 from pipeline.recipe.settings import Settings as Base
 
 if TYPE_CHECKING:
@@ -90,16 +89,19 @@ class Settings(Files):
 
 def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
     """Look through a folder of class folders; its files are read when the tables are iterated."""
+    from pipeline.data.class_folders import EmptyFolders
     from pipeline.data.entries import tables
     from pipeline.data.source_rows import NothingThere, Source
+    from pipeline.data.walking import shown_name
 
     rows = test_rows = pictures = 0
-    names = set(classes)
+    empty = EmptyFolders()
     for found in _walk(settings, folder):
         part, label = _place(settings, found)
         if found.is_empty_folder:
-            _require_declared(folder, found, label, names)
+            empty.saw_folder(shown_name(found.name), label)
             continue
+        empty.saw_file(shown_name(found.name), label)
         rows += 1
         test_rows += part == "test"
         pictures += _is_named_like_a_picture(found.name)
@@ -107,6 +109,7 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
         raise NothingThere(f"{folder}: nothing in it; expected a folder for each class, with pictures")
     if not pictures:
         raise NothingThere(f"{folder}: no file of its {rows} is named like a picture (.png, .jpg …)")
+    empty.require_declared(folder, set(classes))
     return Source(rows=rows, tables=tables(_entries(settings, folder, classes)), test_rows=test_rows)
 
 
@@ -138,18 +141,6 @@ def _place(settings: Settings, found: Found) -> tuple[str, str | None]:
 
     name = f"{found.name}/" if found.is_empty_folder else found.name
     return place_of(shown_name(name), settings.class_folder, settings.unlabelled, has_parts=settings.parts)
-
-
-def _require_declared(folder: Path, found: Found, label: str | None, classes: set[str]) -> None:
-    """Refuse a class folder without a file that the recipe does not name: of one that it names, clean says so."""
-    from pipeline.data.walking import shown_name
-    from pipeline.errors import nearest
-
-    if label is not None and label not in classes:
-        raise DataError(
-            f"{folder}/{shown_name(found.name)}: a class folder without a file; remove it, put pictures into it, or "
-            f"name it in data.classes{nearest(label, classes)}"
-        )
 
 
 def _entries(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Iterator[Entry]:

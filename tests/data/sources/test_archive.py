@@ -354,3 +354,52 @@ def test_a_folder_without_an_archive_and_an_empty_archive_are_errors(tmp_path: P
         opened(tmp_path)
     with pytest.raises(DataError, match="its archive is empty"):
         opened(written(tmp_path / "b" / "a.zip", zip_of({})))
+
+
+def with_folders(kind: str, *folders: str) -> bytes:
+    """Return an archive of good pictures and of these folders, one entry for each."""
+    content = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(content, "w") as archive:
+            for name in folders:
+                archive.mkdir(name)
+            for name, each in GOOD.items():
+                archive.writestr(name, each)
+    else:
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for name in folders:
+                info = tarfile.TarInfo(name)
+                info.type = tarfile.DIRTYPE
+                archive.addfile(info)
+            for name, each in GOOD.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(each)
+                archive.addfile(info, io.BytesIO(each))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_empty_class_folder_in_an_archive_is_an_error_unless_the_recipe_names_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(with_folders(kind, "cats", "horses", "horses/new"))
+    settings = Choice(name="archive")
+    with pytest.raises(DataError, match=rf"a\.{kind}!horses: a class folder without a file; remove it, put pictures"):
+        list(open_source(settings, path, CLASSES).tables)
+    assert pa.concat_tables(open_source(settings, path, (*CLASSES, "horses")).tables).num_rows == len(GOOD)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_folder_in_an_archive_that_is_of_no_class_or_holds_files_is_none(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(with_folders(kind, "./", "cats", "cats/new", "test", "test/cats", "__MACOSX", "../horses"))
+    assert pa.concat_tables(open_source(Choice(name="archive"), path, ()).tables).num_rows == len(GOOD)
+    path.write_bytes(with_folders(kind, "cats", "dogs", "dogs/old"))
+    nested = Choice(name="archive", settings={"class_folder": "innermost"})
+    with pytest.raises(DataError, match="!dogs/old: a class folder without a file"):
+        list(open_source(nested, path, CLASSES).tables)
+
+
+def test_an_empty_class_folder_of_a_zip_is_told_before_a_row_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(with_folders("zip", "horses"))
+    with pytest.raises(DataError, match="horses: a class folder without a file"):
+        open_source(Choice(name="archive"), tmp_path / "a.zip", CLASSES)

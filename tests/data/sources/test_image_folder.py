@@ -14,7 +14,8 @@ import pytest
 from pipeline.data import file_reading
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
-from pipeline.errors import DataError, StorageError
+from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.recipe.recipe import IngestParams
 from pipeline.recipe.slots import Choice
 from tests.hostile_tree import picture
 
@@ -177,3 +178,36 @@ def test_another_format_is_told_what_it_looks_like(tmp_path: Path) -> None:
     folder = write(tmp_path, "cats/1.png")
     with pytest.raises(DataError, match=r"no training files, but \.png files; .*; it looks like data\.source: image"):
         open_source(Choice(name="idx"), folder, CLASSES)
+
+
+DATED = ("2024-01-01", "2024-02-01")
+
+
+def test_classes_that_are_named_by_date_are_read_where_the_recipe_says_that_they_are_no_snapshots(
+    tmp_path: Path,
+) -> None:
+    folder = write(tmp_path, "2024-01-01/1.png", "2024-02-01/2.png")
+    choice = Choice(name="image_folder")
+    source = open_source(choice, folder, DATED, IngestParams(snapshots=False))
+    assert pa.concat_tables(source.tables)["label"].to_pylist() == [0, 1]
+
+    with pytest.raises(UsageError, match=r"'2024-01-01' is a class, and .*ingest\.snapshots: false"):
+        open_source(choice, folder, DATED)
+    with pytest.raises(UsageError, match=r"ingest\.as_of: needs a source with dated snapshots"):
+        open_source(choice, folder, DATED, IngestParams(snapshots=False, as_of="2024-01-15"))
+
+
+def test_a_snapshot_with_nothing_in_it_is_told_with_the_way_out(tmp_path: Path) -> None:
+    folder = write(tmp_path, "2024-01-01/cats/1.png")
+    (folder / "2024-02-01").mkdir()
+    with pytest.raises(
+        DataError, match=r"2024-02-01: nothing in it.*read as a dated snapshot: ingest\.snapshots: false"
+    ):
+        opened(folder)
+
+
+def test_an_empty_folder_of_a_class_that_has_files_elsewhere_is_no_error(tmp_path: Path) -> None:
+    folder = write(tmp_path, "horses/1.png", "cats/2.png")
+    (folder / "horses" / "new").mkdir()
+    (folder / "test" / "horses").mkdir(parents=True)
+    assert opened(folder, ()).rows == 2  # as `ratchet init` opens it, which knows no classes yet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,17 +126,56 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     run(root, run_here, "my_leaves")
 
 
-def test_one_that_is_killed_leaves_no_draft_and_the_next_one_begins_anew(root: Path, init: Init) -> None:
-    write_digits(root / "killed")
-    with Project(root).start("ratchet", "init", "killed") as process:
+def test_classes_named_by_date_with_umlauts_in_the_name_from_an_address(
+    root: Path, tmp_path: Path, init: Init, run_here: RunHere
+) -> None:
+    folder = tmp_path / "Böse_Blätter_2"
+    for number in range(120):
+        name = ("2024-01-01", "2024-02-01", "grün & blau")[number % 3]
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        picture(number, 20, 20, "RGB").save(folder / name / f"{number}.png")
+
+    said = init(f"file://{folder}")
+
+    assert said[0].startswith("data/sources/bose_blatter_2: 120 rows, read as image_folder: 120 train")
+    recipe = config(root, "bose_blatter_2")
+    assert recipe["data"]["address"] == f"file://{folder}"
+    assert recipe["data"]["classes"] == ["2024-01-01", "2024-02-01", "grün & blau"]
+    assert recipe["ingest"] == {"as_of": None, "snapshots": False}
+    assert "expectations hold" in "\n".join(run(root, run_here, "bose_blatter_2"))
+
+
+def test_classes_of_two_pictures_are_too_few_to_divide_and_that_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch, spark: SparkSession, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(type(spark), "stop", lambda session: None)
+    for number in range(4):
+        (root / "pairs" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        picture(number, 20, 20, "L").save(root / "pairs" / "ab"[number % 2] / f"{number}.png")
+    monkeypatch.chdir(root)
+    assert command_line.main(("init", "pairs")) == 65
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("ratchet: pairs: no way to divide its rows gives each class some in each part (class '")
+    assert last.endswith("or divide them yourself: train/, validation/ and test/ above the classes")
+    assert not (root / CONFIGS / "pairs.yaml").exists()
+
+
+@pytest.mark.parametrize(("sent", "name"), [(signal.SIGKILL, "killed"), (signal.SIGINT, "interrupted")])
+def test_one_that_is_ended_leaves_no_draft_and_the_next_one_begins_anew(
+    root: Path, init: Init, sent: signal.Signals, name: str
+) -> None:
+    write_digits(root / name)
+    with Project(root).start("ratchet", "init", name) as process:
         written = root / ".ratchet" / "init" / "raw" / "manifest.json"
         wait_for(lambda: written.exists() or process.poll() is not None, "raw rows")
         assert process.poll() is None
-        process.kill()
-    assert not (root / CONFIGS / "killed.yaml").exists()
-    assert not (root / "data_contracts" / "killed").exists()
-    init("killed")
-    assert (root / CONFIGS / "killed.yaml").exists()
+        process.send_signal(sent)
+        process.wait()
+    assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[sent]
+    assert not (root / CONFIGS / f"{name}.yaml").exists()
+    assert not (root / "data_contracts" / name).exists()
+    init(name)
+    assert (root / CONFIGS / f"{name}.yaml").exists()
     assert not (root / ".ratchet" / "init").exists()
 
 

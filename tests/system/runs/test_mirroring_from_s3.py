@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.system.project import Project, make_project
 
@@ -69,6 +70,11 @@ def test_a_source_in_an_object_store_gives_the_rows_of_the_same_folder(store: di
     done = project.ratchet("run", "--until", "ingest", **store)
     assert done.returncode == 0, done.stderr
     assert raw(project) == from_folder
+
+    done = project.ratchet("init", "s3://pictures/all/digits-1", "--name", "stored", **store)
+    assert done.returncode == 0, done.stderr
+    drafted = yaml.safe_load((project.root / "configs" / "stored.yaml").read_text())["recipe"]["data"]
+    assert (drafted["path"], drafted["address"]) == ("data/sources/stored", "s3://pictures/all/digits-1")
 
     names = [path.name for path in sorted((project.root / "data/source").iterdir())]
     s3.delete_object(Bucket="pictures", Key=f"all/digits-1/{names[0]}")
