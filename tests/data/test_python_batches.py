@@ -93,6 +93,16 @@ def test_what_is_no_batch_is_refused(value: object) -> None:
         read_dictionary(pickle.dumps(value, 2), "here")
 
 
+def test_an_array_whose_content_is_no_bytes_is_refused() -> None:
+    class Listed:
+        def __reduce__(self) -> tuple[Any, ...]:
+            function, arguments, (*state, content) = DATA.__reduce__()
+            return function, arguments, (*state, list(content))
+
+    with pytest.raises(DataError, match="without its bytes"):
+        read_dictionary(pickle.dumps({"data": Listed()}, 2), "here")
+
+
 def test_what_stands_in_it_many_times_does_not_multiply() -> None:
     row: list[Any] = [0] * 1000
     for _ in range(50):

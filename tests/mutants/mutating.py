@@ -72,8 +72,15 @@ def _replacements(code: str) -> Iterator[Change]:
         if kind.arguments() or _mixes(name):
             continue  # the former replace a variable of a given name
         operator = kind()
-        places = [begin for node in nodes for begin, _ in operator.mutation_positions(node)]
-        yield from (Change(site, name, occurrence) for occurrence, site in enumerate(places))
+        places = [(node, begin) for node in nodes for begin, _ in operator.mutation_positions(node)]
+        for occurrence, (node, site) in enumerate(places):
+            if not _names_no_plain_exception(node):
+                yield Change(site, name, occurrence)
+
+
+def _names_no_plain_exception(node: Any) -> bool:
+    """Return whether a handler catches `module.Error`: cosmic-ray replaces names alone, and stops at such a one."""
+    return node.type == "except_clause" and "." in node.children[1].get_code()
 
 
 def _mixes(operator: str) -> bool:
