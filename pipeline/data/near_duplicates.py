@@ -152,7 +152,7 @@ def find_near_duplicates(
     if feature is None:
         return write_near_duplicates(folder, [], (), why_not="no feature is a picture")
     name, thumbnails = feature
-    pairs = [(one, other) for one, other in combinations(parts, 2)]
+    pairs = list(combinations(parts, 2))
     total = sum(map(len, parts.values())) + sum(len(parts[other]) for _, other in pairs)
     looks, done = {}, 0
     for part, rows in parts.items():

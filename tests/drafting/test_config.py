@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.drafting.config import Draft, config_text
 from pipeline.recipe.configs import Config
 from pipeline.recipe.settings import validate
@@ -23,6 +25,11 @@ def test_it_is_read_back_as_it_was_meant_classes_that_look_like_numbers_too() ->
     config = validate(Config, parse_yaml_text(text(), "draft"), "draft")
     assert config.recipe == RECIPE
     assert config.schedule is None
+
+
+def test_the_whole_of_a_draft() -> None:
+    drafted = text(augment="so it is, " + "word " * 30, **{"gate.minimum": "at least that, " + "x" * 4 + " word" * 18})
+    assert drafted == Path(__file__).with_name("drafted").joinpath("config.yaml").read_text()
 
 
 def test_each_reason_stands_above_what_it_is_about() -> None:

@@ -209,6 +209,7 @@ def test_every_odd_entry_of_coco_is_accounted_for(folder: Path) -> None:
         {"category_id": 7, "bbox": [0, 0, 0, 1]},
         {"category_id": 7, "bbox": [0, 0, 1, 0]},
         {"category_id": 7, "bbox": [0, 0, 1, 1, 1]},
+        {"category_id": 7, "bbox": [0, 0, 1]},
         {"category_id": 7, "bbox": [0, 0, "1", 1]},
         {"category_id": 7, "bbox": "none"},
     ],

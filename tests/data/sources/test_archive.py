@@ -183,14 +183,17 @@ def test_links_and_devices_in_a_tar_are_problems(tmp_path: Path) -> None:
         "cats/hard.png": tarfile.LNKTYPE,
         "cats/fifo.png": tarfile.FIFOTYPE,
         "cats/device.png": tarfile.CHRTYPE,
+        "cats/disk.png": tarfile.BLKTYPE,
+        "cats/kind.png": b"S",  # GNU's sparse files
     }
     with tarfile.open(fileobj=content, mode="w") as archive:
         for name, kind in kinds.items():
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
+            info.size = 0 if kind == b"S" else 1000  # which is believed of none of the others
             archive.addfile(info)
         info = tarfile.TarInfo("cats")
-        info.type = tarfile.DIRTYPE
+        info.type, info.pax_headers = tarfile.DIRTYPE, {"size": "1000"}
         archive.addfile(info)
         info = tarfile.TarInfo("cats/good.png")
         info.size = len(picture(1))
@@ -200,6 +203,8 @@ def test_links_and_devices_in_a_tar_are_problems(tmp_path: Path) -> None:
         "cats/hard.png": "link in an archive",
         "cats/fifo.png": "neither file nor folder",
         "cats/device.png": "neither file nor folder",
+        "cats/disk.png": "neither file nor folder",
+        "cats/kind.png": "neither file nor folder",
         "cats/good.png": None,
     }
 
