@@ -150,6 +150,12 @@ def test_a_mean_may_move_by_half_of_the_deviation_two_levels_at_the_least_and_no
     for mean, deviation, bounds in ((100, 1, (98, 102)), (1, 10, (0, 6)), (254, 10, (249, 255)), (50, 9, (45.5, 54.5))):
         [found] = kwargs_of(prepared(mean=mean, deviation=deviation), "column_mean_to_be_between", "image_mean")
         assert (found["min_value"], found["max_value"]) == bounds
+    [note] = [
+        each.notes
+        for each in prepared(std=Range(1.5, 60, 30, 10))[-1].expectations
+        if each.kwargs["column"] == "image_std" and each.type == "column_values_to_be_between"
+    ]
+    assert note == "1.5 to 60 found, of grey levels of 0 to 255"
     [of_std] = kwargs_of(prepared(std=Range(1.5, 127.5, 126, 10)), "column_mean_to_be_between", "image_std")
     assert (of_std["min_value"], of_std["max_value"]) == (121, 128)
 
