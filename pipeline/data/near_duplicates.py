@@ -109,7 +109,7 @@ def _joined(*found: Nearest) -> Nearest:
 def _nearest_of(*found: Nearest) -> Nearest:
     """Return the nearest row of each later row."""
     pairs = _joined(*found)
-    order = np.lexsort((pairs.earlier, pairs.bits, -pairs.likeness, pairs.later))
+    order = np.lexsort((pairs.earlier, pairs.bits, -pairs.likeness))
     _, first = np.unique(pairs.later[order], return_index=True)
     return pairs.chosen(order[first])
 

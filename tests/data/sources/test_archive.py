@@ -20,6 +20,7 @@ import pytest
 
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
+from pipeline.data.sources.archive import Settings
 from pipeline.errors import DataError
 from pipeline.recipe.slots import Choice
 from tests.hostile_tree import picture
@@ -60,6 +61,8 @@ KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
     "gnu.tar": lambda files: tar_of(files, tarfile.GNU_FORMAT),
     "a.tar.gz": lambda files: gzip.compress(tar_of(files)),
     "a.tgz": lambda files: gzip.compress(tar_of(files)),
+    "a.tbz2": lambda files: bz2.compress(tar_of(files)),
+    "a.txz": lambda files: lzma.compress(tar_of(files)),
     "a.tar.bz2": lambda files: bz2.compress(tar_of(files)),
     "a.tar.xz": lambda files: lzma.compress(tar_of(files)),
 }
@@ -131,6 +134,46 @@ def test_only_what_lies_below_the_named_folder_is_read(tmp_path: Path) -> None:
     written(tmp_path / "b.tar.gz", gzip.compress(tar_of(files)))
     assert recognised(tmp_path / "b.tar.gz") == {"archive": {"below": "set"}}
     assert recognised(written(tmp_path / "c.zip", zip_of(GOOD))) == {"archive": {}}
+
+
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [
+        (["cats/1.png", "dogs/1.png"], {}),
+        (["a/b/cats/1.png", "a/b/dogs/1.png"], {"below": "a/b"}),
+        (["a/cats/1.png", "a/cats/2.png"], {"below": "a"}),  # one folder with pictures is a class
+        (["cats/1.png"], {}),
+        (["a/train/cats/1.png"], {"below": "a"}),
+        (["train/cats/1.png"], {}),
+        (["a/1.png", "a/cats/1.png"], {"below": "a"}),
+        (["1.png", "a/cats/1.png"], {}),
+        ([".DS_Store", "a/cats/1.png", "a/dogs/1.png", "__MACOSX/a/cats/1.png"], {"below": "a"}),
+        (["LICENSE"], None),
+    ],
+)
+def test_where_the_classes_stand_is_recognised(
+    tmp_path: Path, names: list[str], settings: dict[str, str] | None
+) -> None:
+    path = written(tmp_path / "a.zip", zip_of(dict.fromkeys(names, picture(1))))
+    expected = {} if settings is None else {"archive": settings}
+    assert recognised(path) == expected
+    if settings:
+        assert {row["problem"] for row in rows(path, **settings)} == {None}
+    assert recognised(written(tmp_path / "b" / "b.zip", b"PK")) == {}
+
+
+@pytest.mark.parametrize(("setting", "low", "high"), [("most_members", 1, 10**8), ("largest_total_gib", 1, 16_384),
+                                                      ("largest_ratio", 1, 10**6)])  # fmt: skip
+def test_settings_have_bounds(setting: str, low: int, high: int) -> None:
+    for value in (low, high):
+        assert getattr(Settings.model_validate({setting: value}), setting) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=setting):
+            Settings.model_validate({setting: value})
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    assert Settings().limits == (1_000_000, 64 * 2**20, 64 * 2**30, 200)
 
 
 def problems(path: Path, **settings: Any) -> dict[str, str | None]:
