@@ -310,10 +310,26 @@ def test_annotations_that_are_not_there_are_named_with_what_would_do(folder: Pat
         opened(folder, VOC)
 
 
-@pytest.mark.parametrize("settings", [{"train": "../labels.csv"}, {"images": "/etc"}, {"test_images": "a/../../b"}])
-def test_settings_that_lead_out_of_the_folder_are_refused(folder: Path, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", ["train", "validation", "test", "images", "validation_images", "test_images"])
+@pytest.mark.parametrize("value", ["../labels.csv", "/etc", "a/../../b"])
+def test_settings_that_lead_out_of_the_folder_are_refused(folder: Path, name: str, value: str) -> None:
     with pytest.raises(UsageError, match=r"data\.source.*leads out of data\.path"):
-        opened(folder, CSV | settings)
+        opened(folder, {**CSV, "validation": "a.csv", "test": "b.csv", name: value})
+
+
+@pytest.mark.parametrize("mib", [0, 4097])
+def test_the_largest_file_of_annotations_has_bounds(folder: Path, mib: int) -> None:
+    with pytest.raises(UsageError, match="largest_annotations_mib"):
+        opened(folder, {**CSV, "largest_annotations_mib": mib})
+
+
+def test_an_xml_file_that_cannot_be_read_says_why(folder: Path) -> None:
+    (folder / "Annotations").mkdir()
+    (folder / "Annotations" / "0.xml").write_text(voc("0.png", ("cats", 3)))
+    (folder / "Annotations" / "1.xml").symlink_to("/etc/passwd")
+    [row] = [row for row in rows(folder, VOC) if row["source"] == "Annotations/1.xml"]
+    assert row["problem"] == "annotation cannot be understood"
+    assert row["detail"] == "link out of the folder: only links to files inside the folder are followed"
 
 
 def test_it_recognises_its_formats_with_settings_that_read_them(folder: Path) -> None:
