@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from xml.parsers import expat
@@ -93,6 +94,8 @@ def read_csv(content: bytes, where: str, columns: CsvColumns) -> Iterator[Annota
         for name in (columns.image, columns.label, columns.part, *(columns.box or ())):
             if name is not None and name not in header:
                 raise DataError(f"{where}: no column '{name}'{nearest(name, header)}; name it in data.source.settings")
+            if header.count(name or "") > 1:
+                raise DataError(f"{where}: {header.count(name or '')} columns '{name}'; rename all but one")
         lines = [(reader.line_num, line) for line in reader if line]
     except csv.Error as error:
         raise DataError(f"{where}: line {reader.line_num}: no CSV: {error}") from error
@@ -149,7 +152,7 @@ def read_coco(content: bytes, where: str) -> Iterator[Annotation]:
         if not isinstance(value, list):
             raise DataError(f"{where}: no list '{key}' in it; expected COCO's images, annotations and categories")
         lists[key] = value
-    labels = {_key(each, "id"): each["name"] for each in lists["categories"] if _is_named(each, "name")}
+    labels = _coco_labels(lists["categories"])
     boxes: dict[Any, list[Box | Problem]] = {}
     places: dict[Any, int] = {}
     for number, each in enumerate(lists["annotations"]):
@@ -161,6 +164,16 @@ def read_coco(content: bytes, where: str) -> Iterator[Annotation]:
         problem = next((each for each in its if not isinstance(each, Box)), None)
         no_image = (BAD_ANNOTATION, f"annotations[{places[image]}]: image {image!r:.100} is not listed")
         yield Annotation("", places[image], problem=problem or no_image)
+
+
+def _coco_labels(categories: list[Any]) -> dict[int | str, str]:
+    """Return the names of categories by their ids; of an id that has several names, none."""
+    names: dict[int | str, set[str]] = {}
+    for each in categories:
+        number = _key(each, "id")
+        if number is not None and _is_named(each, "name"):
+            names.setdefault(number, set()).add(each["name"])
+    return {number: name for number, (name, *others) in names.items() if not others}
 
 
 def _coco_images(images: list[Any], boxes: dict[Any, list[Box | Problem]]) -> Iterator[Annotation]:
@@ -180,16 +193,18 @@ def _coco_images(images: list[Any], boxes: dict[Any, list[Box | Problem]]) -> It
         yield Annotation(each["file_name"], number, tuple(b for b in its if isinstance(b, Box)), problem=problem)
 
 
-def _coco_box(annotation: Any, number: int, labels: Mapping[Any, str]) -> Box | Problem:
-    label = labels.get(_key(annotation, "category_id"))
+def _coco_box(annotation: Any, number: int, labels: Mapping[int | str, str]) -> Box | Problem:
+    category = _key(annotation, "category_id")
+    label = None if category is None else labels.get(category)
     if label is None:
-        return BAD_ANNOTATION, f"annotations[{number}]: its category is not listed"
+        return BAD_ANNOTATION, f"annotations[{number}]: its category is not listed, or has several names"
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(type(side) in (int, float) for side in box):
         return BAD_ANNOTATION, f"annotations[{number}]: no bbox of x, y, width, height"
     _, _, width, height = box
-    if not (0 < width < math.inf and 0 < height < math.inf):
-        return BAD_ANNOTATION, f"annotations[{number}]: a bbox of {width} × {height}"
+    largest = sys.float_info.max  # a whole number may be beyond it
+    if not (0 < width <= largest and 0 < height <= largest):
+        return BAD_ANNOTATION, f"annotations[{number}]: a bbox of {width!s:.50} × {height!s:.50}"
     return Box(label, float(width) * float(height))
 
 
@@ -207,7 +222,7 @@ def read_voc(content: bytes, row: int) -> Annotation:
     reader = _VocReader()
     try:
         reader.read(content)
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the last for an encoding that nobody knows
         return Annotation(reader.name, row, problem=(BAD_ANNOTATION, f"{error!s:.200}"))
     return Annotation(reader.name, row, tuple(reader.boxes))
 

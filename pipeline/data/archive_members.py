@@ -43,6 +43,8 @@ _SMALL_BYTES = 2**20  # a member may unpack to as many, whatever its ratio
 _DIRECTORY_BYTES = 200  # of a zip's directory for each member, on the average, at most
 _BLOCK = 512  # of a tar
 _LONGEST_NAME = 2**16
+_WITHOUT_CONTENT = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE,
+                    tarfile.BLKTYPE)  # fmt: skip
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 _ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError,
                struct.error, NotImplementedError)  # fmt: skip
@@ -246,36 +248,30 @@ def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Pro
 # Tar
 
 
-class _TarHeader(NamedTuple):
-    info: tarfile.TarInfo
-    name: str
-    size_bytes: int  # of what follows
-
-
 def _of_tar(file: BinaryIO, where: str, limits: Limits) -> Iterator[Member]:
     stream = Unpacked(file, where, limits.total_bytes, limits.ratio)
-    for number, (info, name, size_bytes) in enumerate(_tar_headers(stream, where, limits)):
+    for number, info in enumerate(_tar_headers(stream, where, limits)):
         if number >= limits.members:
             raise DataError(
                 f"{where}: more than {limits.members} members; if it is to be trusted, raise the limit in "
                 "data.source.settings"
             )
-        content: bytes | Problem = _tar_refused(info, name, size_bytes, limits) or b""
+        content: bytes | Problem = _tar_refused(info, limits) or b""
         read = 0
         if not content:
-            content = stream.read(size_bytes)
+            content = stream.read(info.size)
             read = len(content)
-        padded = -(-size_bytes // _BLOCK) * _BLOCK
+        padded = -(-info.size // _BLOCK) * _BLOCK
         if read + stream.skip(padded - read) < padded:
-            raise DataError(f"{where}: truncated: ends inside its member {name[:100]!r}; fetch it again")
+            raise DataError(f"{where}: truncated: ends inside its member {info.name[:100]!r}; fetch it again")
         if not info.isdir():
-            yield Member(name, _plain(name), content)
-        elif _is_inside(name):
-            yield Member(name, _folder(name), b"")
+            yield Member(info.name, _plain(info.name), content)
+        elif _is_inside(info.name):
+            yield Member(info.name, _folder(info.name), b"")
 
 
-def _tar_refused(info: tarfile.TarInfo, name: str, size_bytes: int, limits: Limits) -> Problem | None:
-    if _leads_out(name):
+def _tar_refused(info: tarfile.TarInfo, limits: Limits) -> Problem | None:
+    if _leads_out(info.name):
         return NAME_LEADS_OUT, None
     if info.issym() or info.islnk():
         return LINK_IN_ARCHIVE, None
@@ -283,12 +279,12 @@ def _tar_refused(info: tarfile.TarInfo, name: str, size_bytes: int, limits: Limi
         return None
     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE):
         return NOT_A_FILE, None
-    if size_bytes > limits.member_bytes:
-        return FILE_TOO_LARGE, f"{size_bytes} bytes, at most {limits.member_bytes} are read"
+    if info.size > limits.member_bytes:
+        return FILE_TOO_LARGE, f"{info.size} bytes, at most {limits.member_bytes} are read"
     return None
 
 
-def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[_TarHeader]:
+def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[tarfile.TarInfo]:
     """Yield each member's header, names and sizes that stand before it applied; the caller reads what follows it."""
     changes: dict[str, str] = {}
     is_first = True
@@ -316,12 +312,13 @@ def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[_TarH
                 raise DataError(f"{where}: a member's name of {info.size} bytes; at most {_LONGEST_NAME} are read")
             changes |= _extension(stream, info)
             continue
-        if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE):
-            info.size = 0  # these have no content, whatever they declare
+        info.name = changes.get("path", info.name)
         size = changes.get("size", "")
-        yield _TarHeader(
-            info, changes.get("path", info.name), int(size) if size.isdecimal() and len(size) < 20 else info.size
-        )
+        if size.isdecimal() and len(size) < 20:
+            info.size = int(size)
+        if info.type in _WITHOUT_CONTENT:
+            info.size = 0  # whatever they declare
+        yield info
         changes = {}
 
 

@@ -124,7 +124,7 @@ def examine(table: pa.Table, shard: int, classes: int, features: Sequence[Featur
     ranks = np.asarray([_RANKS.get(part, _TRAIN) for part in table["part"].to_pylist()], np.int8)
     facts = {
         "shard": pa.array(np.full(table.num_rows, shard, np.int32)),
-        "position": pa.array(np.arange(table.num_rows, dtype=np.int32)),
+        "position": pa.array(every),
         **{name: pa.array(values, pa.string()) for name, values in why.items()},
         "content": pa.array(content, pa.string()),
         "label": labels,

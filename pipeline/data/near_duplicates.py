@@ -109,7 +109,7 @@ def _joined(*found: Nearest) -> Nearest:
 def _nearest_of(*found: Nearest) -> Nearest:
     """Return the nearest row of each later row."""
     pairs = _joined(*found)
-    order = np.lexsort((pairs.earlier, pairs.bits, -pairs.likeness, pairs.later))
+    order = np.lexsort((pairs.earlier, pairs.bits, -pairs.likeness))
     _, first = np.unique(pairs.later[order], return_index=True)
     return pairs.chosen(order[first])
 
@@ -152,7 +152,7 @@ def find_near_duplicates(
     if feature is None:
         return write_near_duplicates(folder, [], (), why_not="no feature is a picture")
     name, thumbnails = feature
-    pairs = [(one, other) for one, other in combinations(parts, 2)]
+    pairs = list(combinations(parts, 2))
     total = sum(map(len, parts.values())) + sum(len(parts[other]) for _, other in pairs)
     looks, done = {}, 0
     for part, rows in parts.items():

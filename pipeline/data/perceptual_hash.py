@@ -64,8 +64,8 @@ def likeness(one: Pixels, other: Pixels) -> npt.NDArray[np.float64]:
     It is the correlation of their grey levels, so brightness and contrast make no difference; all sums are of integers,
     so exact. A picture that is almost flat is like no other.
     """
-    first, second = (small.reshape(len(small), -1).astype(np.int32) for small in (one, other))
-    pixels = first.shape[1]
+    pixels = SIDE * SIDE
+    first, second = (small.reshape(len(small), pixels).astype(np.int32) for small in (one, other))
     sums = [flat.sum(axis=1, dtype=np.int64) for flat in (first, second)]
 
     def covariance(left: int, right: int) -> npt.NDArray[np.float64]:

@@ -31,7 +31,8 @@ _MOST_CHUNKS = 10_000  # that are passed over in search of a header
 class Header(NamedTuple):
     """What a picture's first bytes say: sizes in pixels, as it is seen after its EXIF orientation; 0: unknown.
 
-    `mode` is the one that Pillow opens it in, None if unknown.
+    `mode` is the one that Pillow opens it in, None if unknown; but LA of a PNG that is grey with alpha, of which Pillow
+    makes RGBA where it has 16 bits.
     """
 
     encoding: str

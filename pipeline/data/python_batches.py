@@ -195,6 +195,6 @@ def _array(value: _Reduced) -> Bytes:
     if is_by_columns or not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
         raise ValueError("an array that is not in row-major order")
     content = content.encode("latin-1") if isinstance(content, str) else content
-    if len(content) != math.prod(shape):
-        raise ValueError(f"an array of {shape} with {len(content)} bytes")
+    if not isinstance(content, bytes) or len(content) != math.prod(shape):
+        raise ValueError(f"an array of {shape} without its bytes")
     return Bytes(shape, content)

@@ -58,12 +58,12 @@ def walk(folder: Path, is_left_alone: Callable[[str, bool], bool]) -> Iterator[F
         try:
             if entry.is_symlink():
                 yield _link(name, entry.path, root)
-            elif entry.is_dir(follow_symlinks=False):
+            elif entry.is_dir():
                 children = _children(entry.path, f"{name}/", is_left_alone)
                 if not children:
                     yield Found(name, entry.path, is_empty_folder=True)
                 waiting += children
-            elif entry.is_file(follow_symlinks=False):
+            elif entry.is_file():
                 yield Found(name, entry.path)
             else:
                 kind = _KINDS.get(stat.S_IFMT(entry.stat(follow_symlinks=False).st_mode), "no file")

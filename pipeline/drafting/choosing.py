@@ -50,8 +50,8 @@ def picture_settings(pictures: Pictures) -> Chosen:
     height, width, resize, why = _sides(pictures)
     is_raw = set(pictures.encodings) == {"raw"} and pictures.are_of_one_size
     settings = {
-        "raw_height": int(pictures.heights[0]) if is_raw else None,
-        "raw_width": int(pictures.widths[0]) if is_raw else None,
+        "raw_height": int(pictures.heights.max()) if is_raw else None,
+        "raw_width": int(pictures.widths.max()) if is_raw else None,
         "channels": 1 if _is_grey(pictures) else 3,
         "height": height,
         "width": width,
@@ -67,7 +67,7 @@ def _sides(pictures: Pictures) -> tuple[int, int, str, str]:
     if not len(heights):
         return SMALLEST_SIDE, SMALLEST_SIDE, "stretch", "no picture says its size"
     if pictures.are_of_one_size:
-        height, width = int(heights[0]), int(widths[0])
+        height, width = int(heights.max()), int(widths.max())
         if min(height, width) >= SMALLEST_SIDE and max(height, width) <= LARGEST_SIDE:
             return height, width, "stretch", f"all pictures are {height} × {width} pixels"
     aspects = widths / heights
@@ -134,8 +134,11 @@ def mirror(classes: Sequence[str]) -> Chosen:
 
 
 def _is_glyph(name: str) -> bool:
-    words = [word for word in _words(name) if word not in _ABOUT_GLYPHS]
-    return len(words) == 1 and (len(words[0]) == 1 or words[0].isdecimal() or words[0] in _DIGITS)
+    match [word for word in _words(name) if word not in _ABOUT_GLYPHS]:
+        case [word]:
+            return len(word) == 1 or word.isdecimal() or word in _DIGITS
+        case _:
+            return False
 
 
 def _words(name: str) -> list[str]:

@@ -17,6 +17,7 @@ ERROR, VERDICTS, CONFIDENCE = 0.05, 365, 0.95  # as the gate has them by default
 _MARGINS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.49)
 _WIDEST_OF_SLICE = 0.2
 _APART, _APART_IN_SLICE = 0.05, 0.1  # shares of rows on which two equal models differ, retrained on slightly other data
+_MOST_GUESSED = 0.98  # above it, halfway would round to no mistake at all
 _NOT_YET = "not known before a first model has run; set it to what the model must reach"
 
 
@@ -46,20 +47,22 @@ def gate(test_rows: Mapping[str, int], bounded: Mapping[str, Mapping[str, Any]])
 
 
 def _floor(test_rows: Mapping[str, int], rows: int) -> tuple[float, str]:
-    """Return the floor of the accuracy: halfway between always naming the largest class, and no mistake."""
+    """Return the floor of the accuracy: halfway between always naming the largest class, and no mistake.
+
+    Where that would round to no mistake at all, it is what always naming the largest class reaches.
+    """
     largest = max(test_rows, key=lambda name: test_rows[name])
     guessed = test_rows[largest] / rows
-    floor = round((1 + guessed) / 2, 2) if guessed < _guessable() else guessed
+    floor, what = guessed, f"is what always naming '{largest}' reaches"
+    if guessed < _MOST_GUESSED:
+        floor = round((1 + guessed) / 2, 2)
+        what = f"lies halfway between always naming '{largest}' ({guessed:.3g}) and no mistake"
     needed = next((hits for hits in _from(floor, rows) if of_share(hits, rows, CONFIDENCE).low >= floor), None)
     shown = f"a measured {needed / rows:.4g} or more" if needed is not None else "no result on so few rows"
     return floor, (
-        f"{floor:g} lies halfway between always naming '{largest}' ({guessed:.3g}) and no mistake; on {number(rows)} "
-        f"test rows {shown} shows it at {100 * CONFIDENCE:g} % confidence. Set it to what the model must reach"
+        f"{floor:g} {what}; on {number(rows)} test rows {shown} shows it at {100 * CONFIDENCE:g} % confidence. Set it "
+        "to what the model must reach"
     )
-
-
-def _guessable() -> float:
-    return 0.98  # above it, halfway rounds to no mistake at all
 
 
 def _from(floor: float, rows: int) -> range:

@@ -23,7 +23,6 @@ from pipeline.errors import DataError
 
 Sides = npt.NDArray[np.int32]
 _NONE_OF = re.compile(r"(.*) is none of data\.classes", re.DOTALL)  # as `entries.labels_of` tells it
-_PIECE = 65_536  # sides that are gathered before they are joined
 
 
 @dataclass
@@ -96,9 +95,7 @@ class Looking:
     def pictures(self) -> Pictures:
         """What the headers of the pictures have said so far."""
         if self._sides:
-            together = np.concatenate(self._sides, axis=1)
-            self._sides = [together]
-            self._pictures.heights, self._pictures.widths = together
+            self._pictures.heights, self._pictures.widths = np.concatenate(self._sides, axis=1)
         return self._pictures
 
     def _numbered(self, table: pa.Table) -> pa.Table:
@@ -150,8 +147,6 @@ class Looking:
         sides = [table[f"{name}_{side}"].fill_null(0).to_numpy().astype(np.int32) for side in ("height", "width")]
         both = np.stack(sides)
         self._sides.append(both[:, (both > 0).all(axis=0)])
-        if len(self._sides) > 1 and sum(each.shape[1] for each in self._sides[1:]) > _PIECE:
-            self._sides = [np.concatenate(self._sides, axis=1)]
 
 
 def _named(detail: str) -> str:

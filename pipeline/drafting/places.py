@@ -129,4 +129,4 @@ def _write_new(path: Path, content: bytes) -> None:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         with suppress(OSError):  # the first error is the one to report
-            aside.unlink(missing_ok=True)
+            aside.unlink()

@@ -45,7 +45,7 @@ def _sizes(pictures: Pictures) -> str:
     if not len(pictures.heights):
         return "none says its size"
     if pictures.are_of_one_size:
-        return f"all of {pictures.heights[0]} × {pictures.widths[0]} pixels (height × width)"
+        return f"all of {pictures.heights.max()} × {pictures.widths.max()} pixels (height × width)"
     heights, widths = pictures.heights, pictures.widths
     return f"{heights.min()} to {heights.max()} pixels high, {widths.min()} to {widths.max()} wide"
 

@@ -82,3 +82,13 @@ def test_any_lines_are_annotations_or_one_error(lines: bytes) -> None:
 def test_any_xml_is_an_annotation(content: bytes) -> None:
     for each in (content, b"<annotation><filename>1.png</filename>" + content + b"</annotation>"):
         accounted([read_voc(each, 0)])
+
+
+def test_a_text_of_xml_is_read_up_to_a_length_and_a_depth() -> None:
+    name = "x" * 4097
+    assert read_voc(f"<annotation><filename>{name}</filename></annotation>".encode(), 3) == Annotation(name[:4096], 3)
+    for depth in (99, 100):
+        found = read_voc(
+            f"<annotation><filename>1.png</filename>{'<a>' * depth}{'</a>' * depth}</annotation>".encode(), 0
+        )
+        assert (found.problem is None) == (depth == 99)

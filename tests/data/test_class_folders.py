@@ -38,3 +38,10 @@ def test_the_three_ways_to_name_a_class_agree_where_there_is_one_folder(folders:
 )
 def test_a_part_is_the_first_folder_alone(name: str, part: str, label: str | None) -> None:
     assert place_of(name, "outermost", (), has_parts=True) == (part, label)
+
+
+def test_each_name_of_a_part_is_known() -> None:
+    names = {"train": ("train", "training"), "validation": ("validation", "valid", "val"), "test": ("test", "testing")}
+    for part, each in names.items():
+        for name in each:
+            assert place_of(f"{name.title()}/cats/1.png", "outermost", (), has_parts=True) == (part, "cats")

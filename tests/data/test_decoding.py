@@ -277,6 +277,29 @@ def test_what_cannot_be_used_is_told_apart(content, encoding, reason):
 
 
 @pytest.mark.parametrize(
+    ("begin", "encoding"),
+    [(b"II*\0", "tiff"), (b"MM\0*", "tiff"), (b"II+\0", "tiff"), (b"MM\0+", "tiff"), (b"GIF87a", "gif"),
+     (b"GIF89a", "gif"), (b"BM", "bmp"), (b"\xff\xd8\xff", "jpeg")],
+)  # fmt: skip
+def test_what_begins_like_its_encoding_is_damaged_and_not_another(begin, encoding):
+    assert refused(begin + bytes(30), encoding) in (DAMAGED, TRUNCATED)
+
+
+def test_an_encoding_that_is_not_read_is_told_those_that_are():
+    expected = "encoding heif, expected raw, png, jpeg, webp, bmp, tiff, gif"
+    assert decode(PNG, "heif", COLOUR) == Refused(NOT_A_PICTURE, expected)
+
+
+def test_that_memory_is_gone_says_nothing_of_the_picture(monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Image, "open", full)
+    with pytest.raises(MemoryError):
+        decode(PNG, "png", COLOUR)
+
+
+@pytest.mark.parametrize(
     "content",
     [
         with_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20))),

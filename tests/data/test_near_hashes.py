@@ -39,7 +39,7 @@ def test_what_is_near_is_found_as_by_comparing_all(
     assert found(HashIndex(hashes, bits, block=block), asked) == by_comparing_all(hashes, asked, bits)
 
 
-@pytest.mark.parametrize("bits", [0, 3, 4, 5, 11])
+@pytest.mark.parametrize("bits", [0, 3, 4, 5, 11, 14])
 @pytest.mark.parametrize("rows", [1, 40, 3000])
 def test_it_is_so_for_any_number_of_rows_whose_pieces_are_of_other_widths(rows: int, bits: int) -> None:
     generator = np.random.default_rng(rows)

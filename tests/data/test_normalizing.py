@@ -145,12 +145,39 @@ def test_a_part_s_manifest_has_its_shards_its_features_as_fitted_and_its_rows_by
     assert not (folders / "prepared" / "train" / ".attempt-killed").exists()
 
 
-@pytest.mark.parametrize("rows", [(3, 2), (2, 3)])
-def test_a_split_with_other_shards_is_refused_before_any_work(tmp_path: Path, rows: tuple[int, int]):
+def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Spark's workers do no more than call the function for each task: tests/system has them."""
+    asked = []
+
+    def run_here(session, function, tasks, on_progress):
+        asked.extend(rows for _, rows in tasks)
+        return [function(task) for task, _ in tasks]
+
+    monkeypatch.setattr(normalizing, "run_tasks", run_here)
+    for name, counts in (("clean", {}), ("split", {"classes": {"train": {"a": 2, "b": 0}, "test": {"a": 0, "b": 1}}})):
+        table = pq.read_table(folders / name / shard_name(0))
+        entry = write_shard(folders / name, 0, table.schema, [table])
+        finish_dataset(folders / name, [entry], table.schema, counts=counts)
+    places = (folders / "clean", folders / "split", folders / "prepared")
+
+    rows = normalize_dataset(None, *places, features=FEATURES, on_progress=lambda *_: None)  # type: ignore[arg-type]
+
+    assert (rows, asked) == (3, [3])
+    train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
+    assert (train.counts["classes"], test.counts["classes"]) == ({"a": 2, "b": 0}, {"a": 0, "b": 1})
+    assert train.features == test.features
+    assert train.features[0].fitted["mean"] == [PIXELS[[0, 2]].mean()]
+
+
+@pytest.mark.parametrize("shards", [((0, 3), (0, 2)), ((0, 2), (0, 3)), ((0, 3), (1, 3))])
+def test_a_split_with_other_shards_is_refused_before_any_work(tmp_path: Path, shards: tuple[tuple[int, int], ...]):
     schema = pa.schema([("id", pa.string())])
-    for name, count in zip(("clean", "split"), rows, strict=True):
+    for name, (number, count) in zip(("clean", "split"), shards, strict=True):
         (tmp_path / name).mkdir()
-        entry = write_shard(tmp_path / name, 0, schema, [pa.table({"id": [str(n) for n in range(count)]}, schema)])
+        table = pa.table({"id": [str(n) for n in range(count)]}, schema)
+        entry = write_shard(tmp_path / name, number, schema, [table])
         finish_dataset(tmp_path / name, [entry], schema, counts={})
 
     with pytest.raises(DataError, match=r"split: its shards are not those of .*clean; run stage split again"):

@@ -77,6 +77,8 @@ def test_a_picture_is_shifted_by_a_32nd_of_its_side_rounded_up_with_its_edges_re
     made = pictures(1, 2, side, 40, 3)
     down = np.concatenate([*[made[:, :1]] * pixels, made[:, :-pixels]], axis=1)
     assert (thumbnails(made, (1, 0)) == thumbnails(down)).all()
+    up = np.concatenate([made[:, pixels:], *[made[:, -1:]] * pixels], axis=1)
+    assert (thumbnails(made, (-1, 0)) == thumbnails(up)).all()
     assert (thumbnails(made, (0, -1)) == thumbnails(_left(made))).all()
     assert (thumbnails(made, (1, -1)) == thumbnails(_left(down))).all()
 

@@ -93,6 +93,100 @@ def test_what_is_no_batch_is_refused(value: object) -> None:
         read_dictionary(pickle.dumps(value, 2), "here")
 
 
+def of(*instructions: bytes) -> object:
+    """Return what a dictionary of `a` holds, as these instructions make it."""
+    return read_dictionary(b"\x80\x02}U\x01a" + b"".join(instructions) + b"s.", "here")["a"]
+
+
+def test_every_instruction_that_is_allowed_does_what_pickle_does() -> None:
+    for value in (
+        b"U\x03xyz",
+        b"T\x03\0\0\0xyz",
+        b"X\x03\0\0\0xyz",
+        b"\x8c\x03xyz",
+        b"C\x03xyz",
+        b"B\x03\0\0\0xyz",
+        b"J\x01\0\0\0",
+        b"K\x05",
+        b"M\x05\x01",
+        b"\x8a\x01\x05",
+        b"N",
+        b"\x88",
+        b"\x89",
+        b"]K\x01a",
+        b"](K\x01K\x02e",
+        b"](e",
+        b"](K\x07q\x01h\x01e",
+        b"](K\x07r\x01\0\0\0j\x01\0\0\0e",
+        b"](K\x07\x94h\x00e",
+        b"](K\x07\x94K\x08\x94h\x01e",
+    ):
+        expected = pickle.loads(b"\x80\x02}U\x01a" + value + b"s.", encoding="latin1")["a"]
+        assert of(value) == (expected.decode() if isinstance(expected, bytes) else expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02}", "pickle exhausted before seeing STOP"),
+        (b"\x80\x02}U\x01aC\x03xyz\x85s.", "holds a tuple"),
+        (b"\x80\x02}U\x01a)s.", "holds a tuple"),
+        (b"\x80\x02}U\x01aU\x01b\x87s.", "IndexError"),
+        (b"\x80\x02}U\x01aK\x01e.", "IndexError"),
+        (b"\x80\x02K\x01K\x02a.", "a list is missing"),
+        (b"\x80\x02]U\x01aK\x02s.", "a dict is missing"),
+        (b"\x80\x02}K\x01b.", "is missing"),
+        (b"\x80\x02}K\x01)R.", "no name"),
+        (b"\x80\x02}U\x01ac_codecs\nencode\n(X\x01\0\0\0xX\x04\0\0\0utf8tRs.", "another encoding than latin1"),
+        (b"\x80\x02}U\x01ac_codecs\nencode\n(X\x01\0\0\0xX\x06\0\0\0latin1lRs.", "refused: instruction LIST"),
+    ],
+)
+def test_a_pickle_that_is_none_is_refused_with_its_reason(content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=f"here: .*{message}"):
+        read_dictionary(content, "here")
+
+
+@pytest.mark.parametrize("letters", [1000, 1001])
+def test_texts_of_a_thousand_letters_are_read_and_longer_ones_not(letters: int) -> None:
+    content = pickle.dumps({"a": "x" * letters}, 2)
+    if letters <= 1000:
+        assert read_dictionary(content, "here") == {"a": "x" * 1000}
+    else:
+        with pytest.raises(DataError, match="a text of 1001 letters"):
+            read_dictionary(content, "here")
+
+
+@pytest.mark.parametrize("keys", [100, 101])
+def test_a_hundred_keys_are_read_and_more_not(keys: int) -> None:
+    content = pickle.dumps(dict.fromkeys(map(str, range(keys)), 1), 2)
+    if keys <= 100:
+        assert len(read_dictionary(content, "here")) == keys
+    else:
+        with pytest.raises(DataError, match="expected a dictionary of at most 100 keys"):
+            read_dictionary(content, "here")
+
+
+@pytest.mark.parametrize("shape", [(-7, -12), ("7", 12), (True, 84), [7, 12]])
+def test_an_array_of_odd_sides_is_refused(shape: object) -> None:
+    class Odd:
+        def __reduce__(self) -> tuple[Any, ...]:
+            function, arguments, (version, _, *rest) = DATA.__reduce__()
+            return function, arguments, (version, shape, *rest)
+
+    with pytest.raises(DataError, match="not in row-major order"):
+        read_dictionary(pickle.dumps({"data": Odd()}, 2), "here")
+
+
+def test_an_array_whose_content_is_no_bytes_is_refused() -> None:
+    class Listed:
+        def __reduce__(self) -> tuple[Any, ...]:
+            function, arguments, (*state, content) = DATA.__reduce__()
+            return function, arguments, (*state, list(content))
+
+    with pytest.raises(DataError, match="without its bytes"):
+        read_dictionary(pickle.dumps({"data": Listed()}, 2), "here")
+
+
 def test_what_stands_in_it_many_times_does_not_multiply() -> None:
     row: list[Any] = [0] * 1000
     for _ in range(50):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.data import source_rows
 from pipeline.data.feature_kinds import raw_schema, source_schema
-from pipeline.data.source_rows import Source, raw_shards, require_delivered
+from pipeline.data.source_rows import Source, raw_shards, require_delivered, rows_at_once
 from pipeline.errors import DataError
 from tests.data.given import image_specs
 
@@ -132,3 +132,15 @@ def test_a_source_that_delivers_other_rows_than_it_declared_is_refused():
     require_delivered(Source(rows=3, tables=()), 3)
     with pytest.raises(DataError, match=r"data\.source: declared 3 rows and delivered 2"):
         require_delivered(Source(rows=3, tables=()), 2)
+
+
+def test_as_many_rows_are_read_at_once_as_make_a_shard():
+    assert [rows_at_once(size) for size in (0, 1, 8192, 8193, 2**20, 2**25, 2**26)] == [
+        4096,
+        4096,
+        4096,
+        4095,
+        32,
+        1,
+        1,
+    ]

@@ -65,6 +65,27 @@ def test_what_may_come_out_is_bounded_to_the_byte(kind: str) -> None:
 
 
 def test_xz_may_not_declare_any_memory() -> None:
-    content = lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}])
+    def declaring(size_bytes: int) -> Unpacked:
+        return unpacked(lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": size_bytes}]))
+
+    assert declaring(2**27).read(1) == b"x"
     with pytest.raises(DataError, match=r"here: its compressed stream is damaged: Memory usage limit"):
-        unpacked(content).read(1)
+        declaring(2**28).read(1)
+
+
+@pytest.mark.parametrize("kind", PACK)
+def test_as_many_bytes_are_passed_over_as_are_asked_for_and_there(kind: str) -> None:
+    content = b"".join(number.to_bytes(4, "big") for number in range(160_000))  # more than two pieces
+    stream = unpacked(PACK[kind](content))
+    assert stream.skip(300_000) == 300_000
+    assert stream.read(4) == content[300_000:300_004]
+    assert stream.skip(10**6) == len(content) - 300_004
+
+
+def test_sixty_four_mebibytes_may_come_out_whatever_the_ratio() -> None:
+    stream = unpacked(gzip.compress(bytes(2**26 + 1), 1), ratio=1)
+    assert stream.skip(2**26) == 2**26
+    with pytest.raises(DataError, match="here: unpacks to more than 1 times its size"):
+        stream.skip(1)
+    plain = unpacked(b"x" * 100, ratio=0)
+    assert plain.read(100) == b"x" * 100

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.walking import shown_name, walk
+from pipeline.errors import StorageError
 
 NAMES = st.binary(min_size=1, max_size=40).filter(
     lambda name: not {0, ord("/")} & {*name} and name not in (b".", b"..")
@@ -69,3 +72,23 @@ def test_folders_in_folders_as_deep_as_a_path_can_be_are_walked(tmp_path: Path) 
         os.chdir(here)
     [found] = walk(tmp_path, nothing)
     assert (found.problem, found.detail) == ("cannot be read", "File name too long")
+
+
+def test_what_is_neither_file_nor_folder_is_told_by_its_kind_and_so_is_what_leads_to_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "server"))
+        found = {each.name: (each.problem, each.detail) for each in walk(tmp_path, nothing)}
+    [device] = walk(Path("/dev"), lambda name, _: name != "null")
+    assert {**found, device.name: (device.problem, device.detail)} == {
+        "fifo": ("neither file nor folder", "it is a FIFO"),
+        "link": ("neither file nor folder", "it leads to a FIFO"),
+        "server": ("neither file nor folder", "it is a socket"),
+        "null": ("neither file nor folder", "it is a device"),
+    }
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="/none: cannot be listed: No such file or directory; make it readable"):
+        list(walk(tmp_path / "none", nothing))

@@ -16,8 +16,9 @@ def delivered(
     sides: Sequence[tuple[int, int]] | None = None,
     problems: Sequence[str | None] | None = None,
     modes: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
 ) -> pa.Table:
-    """Return rows with these labels: a text is one that is not declared; sides are height and width."""
+    """Return rows with these labels: a text is one that is not declared; sides are height and width, sizes bytes."""
     rows = len(labels)
     problems = problems or [None] * rows
     shapes = [
@@ -41,7 +42,10 @@ def delivered(
                 pa.string(),
             ),
             "image_encoding": pa.array([None if problem else "png" for problem in problems], pa.string()),
-            "image": pa.array([None if problem else b"12345" for problem in problems], pa.binary()),
+            "image": pa.array(
+                [None if problem else bytes(size) for size, problem in zip(sizes or [5] * rows, problems, strict=True)],
+                pa.binary(),
+            ),
         }
     )
 

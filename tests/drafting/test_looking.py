@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from unicodedata import normalize
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.entries import labels_of
 from pipeline.errors import DataError
-from tests.drafting.given import delivered, looked_at
+from tests.drafting.given import delivered, looked_at, pictures
 
 
 def test_names_become_numbers_in_the_order_in_which_they_come() -> None:
@@ -38,6 +39,42 @@ def test_numbers_stay_what_they_are_and_a_gap_is_a_class() -> None:
     assert looking.classes == ("0", "1", "2", "3")
     assert rows["label"].to_pylist() == [0, 3, 3]
     assert not looking.are_named
+
+
+def test_names_are_told_from_numbers_and_without_any_label_there_is_no_class() -> None:
+    assert looked_at(delivered(["dog", None]))[0].are_named is True
+    looking, _ = looked_at(delivered([None]))
+    assert (looking.classes, looking.are_named) == ((), False)
+
+
+def test_the_smallest_and_the_largest_payload_and_each_size_are_kept_over_all_tables() -> None:
+    sides = [(5, 6), (7, 8), (1, 2), (3, 4)]
+    looking, _ = looked_at(
+        delivered(["a", "b"], sides[:2], sizes=[30, 20]),
+        delivered(["a", "b"], [*sides[2:3], (0, 9)], sizes=[9, 40]),  # a side of 0 is unknown
+        delivered(["a", "b"], [*sides[3:], (9, 9)], problems=[None, "empty file"], sizes=[25, 0]),
+    )
+    found = looking.pictures
+    assert (found.smallest_bytes, found.largest_bytes) == (9, 40)
+    assert list(zip(found.heights.tolist(), found.widths.tolist(), strict=True)) == sides
+    assert found.heights.dtype == np.int32
+    assert (found.channels, found.are_of_one_size) == ({1: 5}, False)
+    assert looking.delivered.parts == {"train": 6}
+
+
+@pytest.mark.parametrize(
+    ("sides", "are_of_one"), [([(5, 6)] * 3, True), ([(5, 6), (5, 7)], False), ([(5, 6), (4, 6)], False), ([], False)]
+)
+def test_pictures_are_of_one_size_if_both_sides_are(sides: list[tuple[int, int]], are_of_one: bool) -> None:
+    assert pictures(*sides).are_of_one_size == are_of_one
+
+
+def test_a_source_without_modes_and_problems_is_looked_at_too() -> None:
+    table = delivered([0, None, 2], sides=[(5, 6)] * 3).drop_columns(["problem", "detail", "image_mode"])
+    looking, rows = looked_at(table)
+    assert rows.equals(table)
+    assert looking.classes == ("0", "1", "2")
+    assert (looking.delivered.unlabelled, looking.pictures.modes, looking.delivered.problems) == (1, {}, {})
 
 
 def test_rows_without_a_label_are_apart() -> None:

@@ -36,6 +36,21 @@ def test_what_is_no_name_is_refused(name: str) -> None:
         places_of(Path("x"), name)
 
 
+def test_drafts_of_several_names_stand_beside_each_other(tmp_path: Path) -> None:
+    for name in ("leaves", "trees"):
+        publish(tmp_path, Places(name), b"config", CONTRACTS)
+    assert sorted(path.name for path in (tmp_path / "configs").iterdir()) == ["leaves.yaml", "trees.yaml"]
+
+
+def test_a_folder_to_work_in_is_made_and_may_be_gone_when_it_is_left(tmp_path: Path) -> None:
+    with work_folder(tmp_path) as folder:
+        assert folder == tmp_path / ".ratchet" / "init"
+        folder.rmdir()
+    with work_folder(tmp_path) as folder:
+        (folder / "raw").touch()
+    assert not folder.exists()
+
+
 def test_contracts_and_config_are_written(tmp_path: Path) -> None:
     written = publish(tmp_path, Places("leaves"), b"config", CONTRACTS)
     assert {str(path): (tmp_path / path).read_bytes() for path in written} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_folder_of_idx_files_is_idx(digits: Path) -> None:
 
 def test_a_folder_of_class_folders_is_an_image_folder(photographs: Path) -> None:
     assert recognise(photographs).choice.name == "image_folder"
+
+
+def test_the_settings_come_with_it_whether_it_is_named_or_found(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in ("set/oak/1.png", "set/ash/1.png"):
+            archive.writestr(name, b"\x89PNG\r\n\x1a\n")
+    for name in (None, "archive"):
+        found = recognise(tmp_path / "set.zip", name)
+        assert (found.choice.name, found.choice.settings) == ("archive", {"below": "set"})
 
 
 def test_where_several_could_read_it_the_first_by_name_does_and_the_others_are_told(digits: Path) -> None:

@@ -30,6 +30,31 @@ def test_it_says_rows_parts_classes_sizes_and_what_is_rejected() -> None:
     ]
 
 
+def test_of_many_kinds_four_are_named_and_a_size_that_all_have_is_told_once() -> None:
+    seen = pictures((20, 30), (20, 30), modes={})
+    seen.modes.clear()
+    delivered = Delivered(rows=2)
+    lines = found_lines("leaves", "cifar", delivered, seen, Cleaned({"a": 1}, dict.fromkeys("vwxyz", 2)), 0)
+    assert lines[2:] == [
+        "pictures: all of 20 × 30 pixels (height × width); 2 png",
+        "kept: 1, 0 of them test rows; rejected: 2 v, 2 w, 2 x, 2 y, 1 more",
+    ]
+    lines = found_lines("leaves", "cifar", delivered, pictures(), Cleaned({"a": 1}, {}), 0)
+    assert lines[2:] == [
+        "pictures: none says its size; 0 png; modes 0 L",
+        "kept: 1, 0 of them test rows; none is rejected",
+    ]
+
+
+def test_all_that_is_said_stands_in_its_order() -> None:
+    files = [Path("configs/x.yaml"), Path("data_contracts/x/raw.yaml")]
+    ends = ["written: configs/x.yaml, data_contracts/x/raw.yaml", "next: read them, edit what is not so; then: run"]
+    assert all_lines(["found"], ["a", "b"], files, "run") == ["found", "unsure: a", "unsure: b", *ends]
+    lines = all_lines(["found"], [str(number) for number in range(20)], files, "run")
+    told = [f"unsure: {number}" for number in range(11)]
+    assert lines == ["found", *told, "unsure: 9 more, in the comments of the config", *ends]
+
+
 def test_of_many_classes_twelve_are_named_and_the_others_counted() -> None:
     [_, classes, *_] = found({f"c{number}": 10 for number in range(15)})
     assert classes == f"15 classes of 10 rows each: {', '.join(f'c{number}' for number in range(12))}, 3 more"

@@ -9,6 +9,9 @@ _IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "ga
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
+_HOSTILE = ("tests/data/sources/test_hostile_tree.py",)
+_FOLDERS = ("tests/data/sources/test_image_folder.py",)
+_RECOGNISED = ("tests/data/sources/test_annotations.py",)
 # Files, and the tests that belong to them beside tests/<same folder>/test_<same name>.py.
 CORES: Mapping[str, Sequence[str]] = {
     "pipeline/gate/*.py": _IN_GATE,
@@ -22,8 +25,30 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/frozen_split.py": (),
     "pipeline/data/freezing.py": (),
     "pipeline/drafting/choosing.py": (),
+    "pipeline/drafting/config.py": ("tests/drafting/test_suites.py",),
+    "pipeline/drafting/expectations.py": ("tests/drafting/test_suites.py",),
     "pipeline/drafting/judging.py": (),
+    "pipeline/drafting/looking.py": (),
+    "pipeline/drafting/places.py": (),
+    "pipeline/drafting/recognising.py": (),
     "pipeline/drafting/suites.py": (),
+    "pipeline/drafting/summary.py": (),
+    "pipeline/data/sources/annotations.py": (),
+    "pipeline/data/sources/archive.py": (),
+    "pipeline/data/sources/cifar.py": (),
+    "pipeline/data/sources/image_folder.py": _HOSTILE,
+    "pipeline/data/annotated_folder.py": ("tests/data/sources/test_annotations.py",),
+    "pipeline/data/annotation_files.py": ("tests/data/sources/test_annotations.py",),
+    "pipeline/data/archive_members.py": ("tests/data/sources/test_archive.py",),
+    "pipeline/data/class_folders.py": _FOLDERS,
+    "pipeline/data/entries.py": (*_FOLDERS, *_HOSTILE, "tests/data/sources/test_archive.py"),
+    "pipeline/data/file_reading.py": (*_FOLDERS, *_HOSTILE),
+    "pipeline/data/picture_headers.py": (),
+    "pipeline/data/python_batches.py": (),
+    "pipeline/data/recognising.py": _RECOGNISED,
+    "pipeline/data/source_rows.py": (),
+    "pipeline/data/unpacking.py": (),
+    "pipeline/data/walking.py": (*_FOLDERS, *_HOSTILE),
     "pipeline/data/perceptual_hash.py": (),
     "pipeline/data/near_hashes.py": (),
     "pipeline/data/near_duplicates.py": (),

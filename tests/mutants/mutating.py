@@ -72,8 +72,15 @@ def _replacements(code: str) -> Iterator[Change]:
         if kind.arguments() or _mixes(name):
             continue  # the former replace a variable of a given name
         operator = kind()
-        places = [begin for node in nodes for begin, _ in operator.mutation_positions(node)]
-        yield from (Change(site, name, occurrence) for occurrence, site in enumerate(places))
+        places = [(node, begin) for node in nodes for begin, _ in operator.mutation_positions(node)]
+        for occurrence, (node, site) in enumerate(places):
+            if not _names_no_plain_exception(node):
+                yield Change(site, name, occurrence)
+
+
+def _names_no_plain_exception(node: Any) -> bool:
+    """Return whether a handler catches `module.Error`: cosmic-ray replaces names alone, and stops at such a one."""
+    return node.type == "except_clause" and "." in node.children[1].get_code()
 
 
 def _mixes(operator: str) -> bool:
@@ -138,17 +145,21 @@ _OF_TYPES = ("tuple", "dict", "list", "Mapping", "Sequence", "Callable")
 class _Running(ast.NodeTransformer):
     """Takes out what no test can see: what never runs, what is words, and what only guards against this code itself.
 
-    Annotations never run, but for those that pydantic reads, nor do imports for the type checker. `__all__` is read by
-    the type checker alone. A setting's description is words, as for `recipe/code_digest.py`. That a data class is
-    frozen, that zip is strict, that an argument must be given by its name refuse code that is not there. A function
-    that ends returns None without saying so.
+    Annotations never run, but for those that pydantic reads, nor do imports for the type checker. `__all__` and
+    protocols are read by the type checker alone. A setting's description is words, as for `recipe/code_digest.py`. That
+    a data class is frozen, that zip is strict, that an argument must be given by its name refuse code that is not
+    there. A function that ends returns None without saying so.
     """
 
     def __init__(self) -> None:
         self._is_read = [False]
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._within(node, is_read=bool(node.bases))
+        bases = [ast.unparse(base) for base in node.bases]
+        if "Protocol" in bases:
+            return ast.Pass()
+        is_read = bool(bases) and "NamedTuple" not in bases
+        return self._within(node, is_read=is_read)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None

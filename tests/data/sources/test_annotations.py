@@ -125,6 +125,7 @@ def test_several_boxes_have_one_label_by_the_rule(
         (b"file,label\n0.png,\xff\n", "no UTF-8 at byte 17"),
         (b"file,label\n0.png,\0\n", "holds a zero byte"),
         (b'file,label\n"0.png,cats\n', "line 2: no CSV"),
+        (b"label,file,label\ncats,0.png,dogs\n", "2 columns 'label'; rename all but one"),
         (b"", "annotations: empty"),
         (b"file,label\n", "no annotation in it"),
         (b"file,label\nx/0.png,cats\n", r"none of the 1 annotated pictures is there, 'x/0\.png' for one; set data\.s"),
@@ -199,6 +200,30 @@ def test_every_odd_entry_of_coco_is_accounted_for(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "annotation",
+    [
+        {"category_id": 5},  # which has two names
+        {},  # there is a category without an id, too
+        {"category_id": 7, "bbox": [0, 0, 10**400, 1]},
+        {"category_id": 7, "bbox": [0, 0, 1, 10**400]},
+        {"category_id": 7, "bbox": [0, 0, 0, 1]},
+        {"category_id": 7, "bbox": [0, 0, 1, 0]},
+        {"category_id": 7, "bbox": [0, 0, 1, 1, 1]},
+        {"category_id": 7, "bbox": [0, 0, 1]},
+        {"category_id": 7, "bbox": [0, 0, "1", 1]},
+        {"category_id": 7, "bbox": "none"},
+    ],
+)
+def test_a_box_of_no_size_or_of_no_one_category_is_a_problem(folder: Path, annotation: dict[str, Any]) -> None:
+    categories = [{"id": 7, "name": "cats"}, {"id": 5, "name": "cats"}, {"id": 5, "name": "dogs"}, {"name": "dogs"}]
+    box = {"image_id": 1, "bbox": [0, 0, 1, 1], **annotation}
+    (folder / "train.json").write_bytes(coco(categories=categories, annotations=[3, box]))
+    found = fates(folder, COCO)
+    assert found["pictures/1.png", 0] == ("train", None, "annotation cannot be understood")
+    assert found["train.json", 0] == ("train", None, "annotation cannot be understood")  # 3, which is about no image
+
+
+@pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"images": []}', b"[" * 100_000, b'{"images": ' + b"9" * 5000 + b"}"]
 )
 def test_what_is_no_coco_is_an_error(folder: Path, content: bytes) -> None:
@@ -240,6 +265,7 @@ def test_voc_is_reduced_to_a_label_for_each_picture(folder: Path) -> None:
         "a.xml": voc("4.png", ("cats", 3), head=laughs),
         "b.xml": voc("nowhere.png", ("cats", 3)),
         "c.xml": "no XML",
+        "e.xml": voc("4.png", ("cats", 3), head='<?xml version="1.0" encoding="nobodys"?>'),
         "d.xml": voc("../../secret.png", ("cats", 3)),
         "notes.txt": "not looked at",
     }
@@ -256,6 +282,7 @@ def test_voc_is_reduced_to_a_label_for_each_picture(folder: Path) -> None:
         ("Annotations/b.xml", 0): ("train", None, "annotated file is not there"),
         ("Annotations/c.xml", 0): ("train", None, "annotation cannot be understood"),
         ("Annotations/d.xml", 0): ("train", None, "name leads out"),
+        ("Annotations/e.xml", 0): ("train", None, "annotation cannot be understood"),
     }
     assert fates(folder, VOC) == expected
     assert fates(folder, {**VOC, "several": "largest"})["pictures/1.png", 0] == ("train", 1, None)
@@ -283,10 +310,26 @@ def test_annotations_that_are_not_there_are_named_with_what_would_do(folder: Pat
         opened(folder, VOC)
 
 
-@pytest.mark.parametrize("settings", [{"train": "../labels.csv"}, {"images": "/etc"}, {"test_images": "a/../../b"}])
-def test_settings_that_lead_out_of_the_folder_are_refused(folder: Path, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", ["train", "validation", "test", "images", "validation_images", "test_images"])
+@pytest.mark.parametrize("value", ["../labels.csv", "/etc", "a/../../b"])
+def test_settings_that_lead_out_of_the_folder_are_refused(folder: Path, name: str, value: str) -> None:
     with pytest.raises(UsageError, match=r"data\.source.*leads out of data\.path"):
-        opened(folder, CSV | settings)
+        opened(folder, {**CSV, "validation": "a.csv", "test": "b.csv", name: value})
+
+
+@pytest.mark.parametrize("mib", [0, 4097])
+def test_the_largest_file_of_annotations_has_bounds(folder: Path, mib: int) -> None:
+    with pytest.raises(UsageError, match="largest_annotations_mib"):
+        opened(folder, {**CSV, "largest_annotations_mib": mib})
+
+
+def test_an_xml_file_that_cannot_be_read_says_why(folder: Path) -> None:
+    (folder / "Annotations").mkdir()
+    (folder / "Annotations" / "0.xml").write_text(voc("0.png", ("cats", 3)))
+    (folder / "Annotations" / "1.xml").symlink_to("/etc/passwd")
+    [row] = [row for row in rows(folder, VOC) if row["source"] == "Annotations/1.xml"]
+    assert row["problem"] == "annotation cannot be understood"
+    assert row["detail"] == "link out of the folder: only links to files inside the folder are followed"
 
 
 def test_it_recognises_its_formats_with_settings_that_read_them(folder: Path) -> None:

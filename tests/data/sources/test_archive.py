@@ -20,6 +20,7 @@ import pytest
 
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
+from pipeline.data.sources.archive import Settings
 from pipeline.errors import DataError
 from pipeline.recipe.slots import Choice
 from tests.hostile_tree import picture
@@ -60,6 +61,8 @@ KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
     "gnu.tar": lambda files: tar_of(files, tarfile.GNU_FORMAT),
     "a.tar.gz": lambda files: gzip.compress(tar_of(files)),
     "a.tgz": lambda files: gzip.compress(tar_of(files)),
+    "a.tbz2": lambda files: bz2.compress(tar_of(files)),
+    "a.txz": lambda files: lzma.compress(tar_of(files)),
     "a.tar.bz2": lambda files: bz2.compress(tar_of(files)),
     "a.tar.xz": lambda files: lzma.compress(tar_of(files)),
 }
@@ -133,6 +136,46 @@ def test_only_what_lies_below_the_named_folder_is_read(tmp_path: Path) -> None:
     assert recognised(written(tmp_path / "c.zip", zip_of(GOOD))) == {"archive": {}}
 
 
+@pytest.mark.parametrize(
+    ("names", "settings"),
+    [
+        (["cats/1.png", "dogs/1.png"], {}),
+        (["a/b/cats/1.png", "a/b/dogs/1.png"], {"below": "a/b"}),
+        (["a/cats/1.png", "a/cats/2.png"], {"below": "a"}),  # one folder with pictures is a class
+        (["cats/1.png"], {}),
+        (["a/train/cats/1.png"], {"below": "a"}),
+        (["train/cats/1.png"], {}),
+        (["a/1.png", "a/cats/1.png"], {"below": "a"}),
+        (["1.png", "a/cats/1.png"], {}),
+        ([".DS_Store", "a/cats/1.png", "a/dogs/1.png", "__MACOSX/a/cats/1.png"], {"below": "a"}),
+        (["LICENSE"], None),
+    ],
+)
+def test_where_the_classes_stand_is_recognised(
+    tmp_path: Path, names: list[str], settings: dict[str, str] | None
+) -> None:
+    path = written(tmp_path / "a.zip", zip_of(dict.fromkeys(names, picture(1))))
+    expected = {} if settings is None else {"archive": settings}
+    assert recognised(path) == expected
+    if settings:
+        assert {row["problem"] for row in rows(path, **settings)} == {None}
+    assert recognised(written(tmp_path / "b" / "b.zip", b"PK")) == {}
+
+
+@pytest.mark.parametrize(("setting", "low", "high"), [("most_members", 1, 10**8), ("largest_total_gib", 1, 16_384),
+                                                      ("largest_ratio", 1, 10**6)])  # fmt: skip
+def test_settings_have_bounds(setting: str, low: int, high: int) -> None:
+    for value in (low, high):
+        assert getattr(Settings.model_validate({setting: value}), setting) == value
+    for value in (low - 1, high + 1):
+        with pytest.raises(ValueError, match=setting):
+            Settings.model_validate({setting: value})
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    assert Settings().limits == (1_000_000, 64 * 2**20, 64 * 2**30, 200)
+
+
 def problems(path: Path, **settings: Any) -> dict[str, str | None]:
     return {row["source"].partition("!")[2]: row["problem"] for row in rows(path, **settings)}
 
@@ -183,14 +226,17 @@ def test_links_and_devices_in_a_tar_are_problems(tmp_path: Path) -> None:
         "cats/hard.png": tarfile.LNKTYPE,
         "cats/fifo.png": tarfile.FIFOTYPE,
         "cats/device.png": tarfile.CHRTYPE,
+        "cats/disk.png": tarfile.BLKTYPE,
+        "cats/kind.png": b"S",  # GNU's sparse files
     }
     with tarfile.open(fileobj=content, mode="w") as archive:
         for name, kind in kinds.items():
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
+            info.size = 0 if kind == b"S" else 1000  # which is believed of none of the others
             archive.addfile(info)
         info = tarfile.TarInfo("cats")
-        info.type = tarfile.DIRTYPE
+        info.type, info.pax_headers = tarfile.DIRTYPE, {"size": "1000"}
         archive.addfile(info)
         info = tarfile.TarInfo("cats/good.png")
         info.size = len(picture(1))
@@ -200,6 +246,8 @@ def test_links_and_devices_in_a_tar_are_problems(tmp_path: Path) -> None:
         "cats/hard.png": "link in an archive",
         "cats/fifo.png": "neither file nor folder",
         "cats/device.png": "neither file nor folder",
+        "cats/disk.png": "neither file nor folder",
+        "cats/kind.png": "neither file nor folder",
         "cats/good.png": None,
     }
 

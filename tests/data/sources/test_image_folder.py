@@ -14,6 +14,7 @@ import pytest
 from pipeline.data import file_reading
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
+from pipeline.data.sources.image_folder import Settings
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.recipe import IngestParams
 from pipeline.recipe.slots import Choice
@@ -92,6 +93,13 @@ def test_an_empty_class_folder_is_an_error_unless_the_recipe_names_it(tmp_path: 
         opened(folder)
 
 
+def test_an_empty_class_folder_before_others_hides_none_of_them(tmp_path: Path) -> None:
+    folder = write(tmp_path, "dogs/1.png", "dogs/2.png")
+    (folder / "cats").mkdir()
+    assert [row["source"] for row in rows(folder)] == ["dogs/1.png", "dogs/2.png"]
+    assert opened(folder).rows == 2
+
+
 def test_a_folder_with_nothing_in_it_or_no_picture_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing in it; expected a folder for each class"):
         opened(tmp_path)
@@ -168,10 +176,46 @@ def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
     assert [row["problem"] for row in rows(folder)] == [None, "file too large"]
 
 
+def test_what_other_programs_leave_is_left_alone_and_nothing_else(tmp_path: Path) -> None:
+    files = (".DS_Store", "._1.png", ".gitignore", ".dvcignore", "1.png.dvc", "Thumbs.db", "desktop.ini", "LICENSE",
+             "LICENSE.txt", "README", "README.md")  # fmt: skip
+    folders = (".git", "__MACOSX", "lost+found", ".ipynb_checkpoints")
+    left = [*(f"cats/{name}" for name in files), *(f"{name}/1.png" for name in folders)]
+    folder = write(tmp_path, *left, "cats/1.png", "cats/READMES", "cats/xdvc", "cats/git.png")
+    assert [row["source"] for row in rows(folder)] == ["cats/1.png", "cats/READMES", "cats/git.png", "cats/xdvc"]
+    assert len(rows(folder, leave_alone=["x*", "cats"])) == len(left) + 3  # a file's name, and not a folder's
+    with pytest.raises(DataError, match=r"no file of its 11 is named|nothing in it"):
+        opened(folder, leave_alone=["cats/", ".git/", "__MACOSX/", "lost+found/", ".ipynb_checkpoints/"])
+
+
+def test_a_folder_of_another_name_may_hold_what_has_no_label(tmp_path: Path) -> None:
+    folder = write(tmp_path, "unlabeled/1.png", "new/2.png")
+    assert places(folder) == {"new/2.png": ("train", -1), "unlabeled/1.png": ("train", None)}
+    assert places(folder, unlabelled=["new"]) == {"new/2.png": ("train", None), "unlabeled/1.png": ("train", -1)}
+
+
+@pytest.mark.parametrize(("mib", "is_read"), [(1, False), (2, True)])
+def test_the_largest_file_is_said_in_mebibytes(tmp_path: Path, mib: int, is_read: bool) -> None:
+    folder = write(tmp_path, "cats/1.png")
+    (folder / "cats/1.png").write_bytes(picture(1) + bytes(2**20))
+    [row] = rows(folder, largest_file_mib=mib)
+    assert (row["problem"] is None) == is_read
+
+
+@pytest.mark.parametrize("settings", [{"largest_file_mib": 0}, {"largest_file_mib": 1025}, {"unlabelled": ["x"] * 101},
+                                      {"leave_alone": ["x"] * 1001}])  # fmt: skip
+def test_settings_have_bounds(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        Settings.model_validate(settings)
+
+
 def test_it_recognises_class_folders_only(tmp_path: Path) -> None:
     assert recognised(write(tmp_path / "a", "cats/1.png")) == {"image_folder": {}}
     assert recognised(write(tmp_path / "b", "train/cats/1.png")) == {"image_folder": {}}
     assert recognised(write(tmp_path / "c", "1.png", "train/2.png")) == {}
+    assert recognised(write(tmp_path / "d", "cats/notes.txt")) == {}
+    assert recognised(tmp_path / "c" / "1.png") == {}
+    assert recognised(write(tmp_path / "e", "cats/1.JPG", "1.png")) == {"image_folder": {}}
 
 
 def test_another_format_is_told_what_it_looks_like(tmp_path: Path) -> None:
