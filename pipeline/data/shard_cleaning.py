@@ -66,11 +66,12 @@ def clean_dataset(
     features: Specs,
     is_test_given: bool,
     on_progress: Callable[[int, int], None],
+    may_empty_classes: bool = False,
 ) -> dict[str, Any]:
     """Write the kept rows, the unlabelled ones and the others, each to its folder; return how many, and why.
 
     `is_test_given`: the source's own test files are the test part. Shard n of each holds rows of shard n of the raw
-    data, in order. Raises DataError if a class has no rows left.
+    data, in order. Raises DataError if a class has no rows left, unless it may be so.
     """
     manifest = read_manifest(folders.raw)
     total = 2 * manifest.rows  # each is examined, and put where it belongs
@@ -90,7 +91,7 @@ def clean_dataset(
         lambda done, _: on_progress(manifest.rows + done, total),
     )
     shutil.rmtree(folders.aside)
-    counts = _count(cleaned, manifest.rows, classes, reasons(features))
+    counts = _count(cleaned, manifest.rows, classes, reasons(features), may_empty_classes=may_empty_classes)
     for folder in (folders.clean, folders.quarantine, folders.unlabelled):
         sweep_attempts(folder)
     kept, held_back = clean_schema(features), {"parts": counts["unlabelled_parts"]}
@@ -201,7 +202,12 @@ def _shards_to_clean(found: pa.Table, aside: list[FileEntry]) -> list[ShardToCle
 
 
 def _count(
-    cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...], in_order: tuple[str, ...]
+    cleaned: list[CleanedShard],
+    rows: int,
+    classes: tuple[str, ...],
+    in_order: tuple[str, ...],
+    *,
+    may_empty_classes: bool,
 ) -> dict[str, Any]:
     """Add up the shards; raise Bug unless every row is kept, held back or rejected, DataError if a class has none."""
     labels, parts, unlabelled_parts = Counter[int](), Counter[str](), Counter[str]()
@@ -225,7 +231,7 @@ def _count(
     if not kept:
         raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.features and data.classes")
     for label, name in enumerate(classes):
-        if not labels[label]:
+        if not labels[label] and not may_empty_classes:
             raise DataError(
                 f"data/raw: class '{name}' (label {label}) has no rows left of {rows} ({why}); "
                 "check data.classes in params.yaml against the source"

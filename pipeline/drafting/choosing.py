@@ -30,6 +30,7 @@ _ABOUT_GLYPHS = frozenset(
     {"digit", "number", "letter", "character", "char", "glyph", "upper", "lower", "class", "label"}
 )
 
+FEWEST = 4  # rows of a class: of 0.6, 0.2, 0.2 of them each part gets one
 _STEPS_WANTED = 30  # steps an epoch, where there are so many rows
 _BATCHES = (512, 256, 128, 64, 32, 16, 8, 4)
 _LEARNING_RATE, _ITS_BATCH = 0.005, 512  # of the shipped recipe; at other batches it goes with the root
@@ -153,8 +154,12 @@ def augmentation(flip: float) -> dict[str, Any]:
     return {"copies": 1, "steps": steps}
 
 
-def splits(parts: Iterable[str], rows: int) -> list[Chosen]:
-    """Return ways to divide the rows, the best first: one with which a class misses a part is not the last word."""
+def splits(parts: Iterable[str], rows: int, name: str) -> list[Chosen]:
+    """Return ways to divide the rows, the best first: one with which a class misses a part is not the last word.
+
+    The last one gives each class its exact shares, by a frozen split of this name: each class of `FEWEST` rows has a
+    row in each part then.
+    """
     found = set(parts)
     tenth, fifth = _stratified(0.8, 0.1), _stratified(0.6, 0.2)
     if rows < 10 * _HELD_BACK:
@@ -162,6 +167,11 @@ def splits(parts: Iterable[str], rows: int) -> list[Chosen]:
     ways = [
         Chosen(tenth, "the source has no test part: each class is divided by the hash of its pictures' content"),
         Chosen(fifth, "so that each class has rows in each part", "some class has few rows: shares are 0.6, 0.2, 0.2"),
+        Chosen(
+            {**fifth, "frozen": name},
+            f"so that each class has rows in each part: splits/{name}.yaml gives each its exact shares",
+            f"some class has very few rows: each is divided exactly, 0.6, 0.2, 0.2, by splits/{name}.yaml",
+        ),
     ]
     if "test" in found:
         given = {"method": "source", "train": 0.9, "validation": 0.1, "test": 0.0, "frozen": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from pipeline.drafting.looking import Looking
 from pipeline.drafting.measuring import Cleaned, Measuring, write_raw
 from pipeline.drafting.places import publish, work_folder
 from pipeline.drafting.recognising import Recognised, recognise
+from pipeline.drafting.summary import counted
 from pipeline.drafting.writing import Found, Request, contracts, draft
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
@@ -47,14 +49,17 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
     Raises UsageError, before any work, if a file is there already; DataError if the data cannot be divided or cleaned.
     """
     request.places.require_free(request.root)
-    recognised = recognise(snapshot(request.path, None) if request.path.is_dir() else request.path, request.source)
+    path = snapshot(request.path, None) if request.path.is_dir() else request.path
+    recognised = recognise(path, request.source, request.settings)
     with work_folder(request.root) as work:
         found = _look(request, recognised, recipe.seed, work, spark, progress)
         drafted, unsure = draft(request, found, recipe)
         config = config_text(drafted)
         suites = contracts(request.places.name, found)
         _require_sound(request, config, suites, work)
-    written = publish(request.root, request.places, config.encode(), {f: t.encode() for f, t in suites.items()})
+    frozen = found.frozen.text.encode() if found.frozen else None
+    texts = {file: text.encode() for file, text in suites.items()}
+    written = publish(request.root, request.places, config.encode(), texts, frozen)
     found_lines = summary.found_lines(
         request.shown,
         recognised.choice.name,
@@ -70,31 +75,74 @@ def _look(
     request: Request, recognised: Recognised, seed: int, work: Path, spark: SparkSettings, progress: Progress
 ) -> Found:
     name = _image_of(recognised.choice.name)
-    looking = Looking(name)
-    source = open_source(recognised.choice, request.path, ())
     advance = partial(progress.advance, unit="rows")
-    progress.step("reading the source")
-    provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
-    write_raw(
-        looking.watched(source.tables), provisional, work / "raw", lambda rows: advance(rows, source.rows or rows)
-    )
-    _require_classes(request, looking)
+    looking = _read(request, recognised, name, work, progress, {})
     picture = choosing.picture_settings(looking.pictures)
     features = {name: Feature(kind=_IMAGE, settings=picture.values)}
-    classes = _ordered(looking)
-    flip = choosing.mirror(classes)
-    augment = AugmentParams.model_validate(choosing.augmentation(flip.values))
     with progress.entering("Spark", _quiet(spark_session(spark, "init"), work / "spark.log")) as session:
-        measuring = Measuring(session, work, features, looking.classes)
-        progress.step("decoding every picture")
-        split, cleaned, parts = _divided(measuring, looking, seed, advance)
+        left_out: dict[str, int] = {}
+        while True:
+            measuring = Measuring(session, work, features, looking.classes)
+            progress.step("decoding every picture")
+            cleaned = measuring.clean(is_test_given="test" in looking.delivered.parts, on_progress=advance)
+            few = _too_few(cleaned, looking)
+            if not few:
+                break
+            left_out |= few
+            looking = _read(request, recognised, name, work, progress, left_out)
+        split, cleaned, parts = _divided(measuring, cleaned, looking, request.places.name, seed, advance)
+        classes = _ordered(looking)
+        flip = choosing.mirror(classes)
+        augment = AugmentParams.model_validate(choosing.augmentation(flip.values))
         progress.step("preparing the rows")
         measuring.prepare(advance)
         progress.step("changing copies of the training rows")
         measuring.augment(augment, seed, advance)
         progress.step("measuring")
         raw, prepared = measuring.raw_table(), measuring.prepared_table()
-    return Found(recognised, looking, classes, features, picture, flip, split, cleaned, parts, raw, prepared)
+    frozen = measuring.frozen and measuring.frozen.in_order(classes)
+    return Found(
+        recognised, looking, classes, left_out, features, picture, flip, split, frozen, cleaned, parts, raw, prepared
+    )
+
+
+def _read(
+    request: Request,
+    recognised: Recognised,
+    name: str,
+    work: Path,
+    progress: Progress,
+    left_out: Mapping[str, int],
+) -> Looking:
+    """Write the source's rows as ingest does, in the place of earlier ones, and return what was seen of them."""
+    looking = Looking(name, left_out)
+    source = open_source(recognised.choice, request.path, ())
+    progress.step("reading the source without classes of few rows" if left_out else "reading the source")
+    provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
+    shutil.rmtree(work / "raw", ignore_errors=True)
+    write_raw(
+        looking.watched(source.tables),
+        provisional,
+        work / "raw",
+        lambda rows: progress.advance(rows, source.rows or rows, unit="rows"),
+    )
+    _require_classes(request, looking, left_out)
+    return looking
+
+
+def _too_few(cleaned: Cleaned, looking: Looking) -> dict[str, int]:
+    """Return the kept rows of each class that has too few to be divided; raise DataError if classes are numbers.
+
+    Of numbers none can be left out: label n is the n-th class.
+    """
+    few = {name: rows for name, rows in cleaned.kept.items() if rows < choosing.FEWEST}
+    if few and not looking.are_named:
+        name, rows = next(iter(few.items()))
+        raise DataError(
+            f"class {name} has {rows} kept rows of {looking.delivered.labels[name]}; three parts need "
+            f"{choosing.FEWEST} of each class: add some, or take its rows out of the source"
+        )
+    return few
 
 
 @contextmanager
@@ -113,15 +161,15 @@ def _quiet(session: AbstractContextManager[SparkSession], log: Path) -> Iterator
 
 
 def _divided(
-    measuring: Measuring, looking: Looking, seed: int, advance: Any
+    measuring: Measuring, cleaned: Cleaned, looking: Looking, name: str, seed: int, advance: Any
 ) -> tuple[choosing.Chosen, Cleaned, dict[str, dict[str, int]]]:
-    """Clean and divide the rows in the first way in which each part has each class; raise DataError if none is one."""
-    cleaned, is_cleaned_as_given = None, False
+    """Divide the rows in the first way in which each part has each class; raise DataError if none is one."""
+    is_cleaned_as_given = "test" in looking.delivered.parts
     failed: DataError | None = None
-    for way in choosing.splits(looking.delivered.parts, looking.delivered.rows):
+    for way in choosing.splits(looking.delivered.parts, looking.delivered.rows, name):
         params = SplitParams.model_validate(way.values)
         is_given = params.method == "source"
-        if cleaned is None or is_given != is_cleaned_as_given:
+        if is_given != is_cleaned_as_given:
             cleaned, is_cleaned_as_given = measuring.clean(is_test_given=is_given, on_progress=advance), is_given
         try:
             return way, cleaned, measuring.split(params, seed, advance)
@@ -175,8 +223,13 @@ def _ordered(looking: Looking) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if all(map(str.isdecimal, names)) else sorted(names))
 
 
-def _require_classes(request: Request, looking: Looking) -> None:
+def _require_classes(request: Request, looking: Looking, left_out: Mapping[str, int]) -> None:
     classes = looking.classes
+    if len(classes) < 2 and left_out:
+        raise DataError(
+            f"{request.shown}: {len(classes) + len(left_out)} classes, but {len(left_out)} have fewer than "
+            f"{choosing.FEWEST} rows that can be kept, and a classification needs two classes: {counted(left_out)}"
+        )
     if len(classes) < 2:
         found = f"one class, '{classes[0]:.80}'" if classes else "no row with a label"
         raise DataError(f"{request.shown}: holds {found}; a classification needs two: a folder for each, or labels")

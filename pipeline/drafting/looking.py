@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import normalize
@@ -61,10 +61,12 @@ class Pictures:
 class Looking:
     """Counts a source's rows as they pass, and numbers the classes that it names as they come."""
 
-    def __init__(self, feature: str) -> None:
+    def __init__(self, feature: str, left_out: Collection[str] = ()) -> None:
+        """`left_out` are classes that the recipe is not to have: their labels stay unknown."""
         self.delivered = Delivered()
         self._pictures = Pictures()
         self._feature = feature
+        self._left_out = frozenset(left_out)
         self._sides: list[npt.NDArray[np.int32]] = []
         self._numbers: dict[str, int] = {}
         self._told: dict[str, int] = {}  # the same, by the words that tell it
@@ -114,11 +116,12 @@ class Looking:
             raise DataError("data.source: delivers some labels as numbers and some as names, so classes cannot be told")
         told = pc.if_else(is_named, detail, pa.scalar(None, pa.string()))
         for each in pc.unique(told).drop_null().to_pylist():
-            self._numbers.setdefault(_named(each), len(self._numbers))
-            self._told.setdefault(each, self._numbers[_named(each)])
+            if _named(each) not in self._left_out:
+                self._numbers.setdefault(_named(each), len(self._numbers))
+                self._told.setdefault(each, self._numbers[_named(each)])
         places = pc.index_in(told, pa.array(list(self._told), pa.string()))
         numbered = pc.coalesce(pc.take(pa.array(self._told.values(), pa.int32()), places), label)
-        cleared = pc.if_else(is_named, pa.scalar(None, pa.string()), detail)
+        cleared = pc.if_else(places.is_valid(), pa.scalar(None, pa.string()), detail)
         return _replaced(_replaced(table, "label", numbered.cast(pa.int32())), "detail", cleared)
 
     def _count(self, table: pa.Table) -> None:

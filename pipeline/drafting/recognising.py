@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.data.opening import recognised
 from pipeline.errors import DataError, UsageError
@@ -18,10 +19,11 @@ class Recognised(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-def recognise(path: Path, name: str | None = None) -> Recognised:
+def recognise(path: Path, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Recognised:
     """Return the source that reads what is at a path: the one of that name, or the first by name that recognises it.
 
-    Raises UsageError if there is no source of that name, DataError if none recognises it.
+    Its settings are those with which it recognises the path, and over them those that are given. Raises UsageError if
+    there is no source of that name, DataError if none recognises it.
     """
     if name is not None and name not in SOURCE.names():
         try:
@@ -30,11 +32,17 @@ def recognise(path: Path, name: str | None = None) -> Recognised:
             raise UsageError(f"--source: {error}") from error
     claims = recognised(path)
     if name is not None:
-        return Recognised(Choice(name=name, settings=dict(claims.get(name, {}))))
+        return Recognised(_choice(name, claims.get(name, {}), settings))
     if not claims:
         raise DataError(
             f"{path}: no source recognises what is there (there are {', '.join(SOURCE.names())}); name the folder that "
             "holds the data itself, or the source: --source NAME"
         )
     first, *others = claims
-    return Recognised(Choice(name=first, settings=dict(claims[first])), tuple(others))
+    return Recognised(_choice(first, claims[first], settings), tuple(others))
+
+
+def _choice(name: str, found: Mapping[str, Any], given: Mapping[str, Any] | None) -> Choice:
+    choice = Choice(name=name, settings={**found, **(given or {})})
+    SOURCE.settings(choice, "data.source")
+    return choice

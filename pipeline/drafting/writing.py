@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pipeline.data.frozen_split import FrozenSplit
 from pipeline.drafting import choosing, judging
 from pipeline.drafting.config import Draft, suite_text
 from pipeline.drafting.looking import Looking
@@ -14,13 +15,12 @@ from pipeline.drafting.measuring import Cleaned, Table
 from pipeline.drafting.places import Places
 from pipeline.drafting.recognising import Recognised
 from pipeline.drafting.suites import prepared_suite, raw_suite
+from pipeline.drafting.summary import counted
 from pipeline.recipe.slots import Feature
 from pipeline.runtime.progress import count
 
 if TYPE_CHECKING:
     from pipeline.recipe.recipe import Recipe
-
-_DUPLICATE = "exact duplicate"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Request:
     shown: str
     places: Places
     source: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the source, as they were given
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ class Found:
     recognised: Recognised
     looking: Looking
     classes: tuple[str, ...]  # in the order of the recipe
+    left_out: Mapping[str, int]  # classes that are none because so few of their rows can be kept
     features: Mapping[str, Feature]
     picture: choosing.Chosen
     flip: choosing.Chosen
     split: choosing.Chosen
+    frozen: FrozenSplit | None
     cleaned: Cleaned
     parts: Mapping[str, Mapping[str, int]]  # rows by part and class
     raw: Table
@@ -119,6 +122,10 @@ def _doubts(found: Found) -> list[str]:
         flip or (found.flip.why if not found.flip.values and not found.looking.are_named else ""),
         found.picture.unsure,
         found.split.unsure,
+        f"{len(found.left_out)} classes are left out, their kept rows are fewer than {choosing.FEWEST}: "
+        f"{counted(found.left_out)}; merge them with others, or add rows"
+        if found.left_out
+        else "",
         f"{count(delivered.problems.total())} of {count(delivered.rows)} rows cannot be used: {problems}"
         if problems
         else "",
@@ -137,7 +144,6 @@ def contracts(name: str, found: Found) -> dict[str, str]:
         delivered,
         found.looking.pictures,
         [labelled[each] / labelled.total() for each in found.classes],
-        found.cleaned.reasons.get(_DUPLICATE, 0),
         found.feature,
     )
     shares = [kept[each] / found.cleaned.rows for each in found.classes]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.data.freezing import thresholds_of
 from pipeline.drafting import choosing
 from pipeline.recipe.recipe import AUGMENTATION, AugmentParams, SplitParams, TrainParams
 from pipeline.recipe.slots import Choice
@@ -83,20 +85,30 @@ def test_flips_are_off_where_a_mirror_image_is_another_class(classes: list[str],
 
 
 def test_the_sources_own_test_part_is_taken_first_and_rows_are_divided_anew_only_if_it_lacks_a_class() -> None:
-    ways = choosing.splits(["train", "test"], 5000)
-    assert [way.values["method"] for way in ways] == ["source", "stratified", "stratified"]
+    ways = choosing.splits(["train", "test"], 5000, "leaves")
+    assert [way.values["method"] for way in ways] == ["source", "stratified", "stratified", "stratified"]
     assert ways[0].unsure == ""
     assert all("lack a class" in way.unsure for way in ways[1:])
 
 
 @pytest.mark.parametrize(("rows", "test"), [(100_000, 0.1), (13_110, 0.1), (13_109, 0.2), (50, 0.2)])
 def test_few_rows_give_a_fifth_to_the_test_part(rows: int, test: float) -> None:
-    assert choosing.splits(["train"], rows)[0].values["test"] == test
+    assert choosing.splits(["train"], rows, "leaves")[0].values["test"] == test
+
+
+@given(st.lists(st.integers(choosing.FEWEST, 60), min_size=2, max_size=5))
+def test_the_last_way_to_divide_gives_each_class_of_the_fewest_rows_a_row_in_each_part(rows: list[int]) -> None:
+    way = choosing.splits(["train"], sum(rows), "leaves")[-1].values
+    assert way["frozen"] == "leaves"
+    for each in rows:
+        hashes = np.arange(each, dtype=np.uint64)
+        first, second = thresholds_of(hashes, [way[part] for part in ("train", "validation", "test")])
+        assert len({*np.searchsorted([first, second], hashes, "right").tolist()}) == 3
 
 
 @given(st.sets(st.sampled_from(["train", "validation", "test"])), st.integers(1, 10**6))
 def test_every_way_to_divide_is_one_that_a_recipe_may_have(parts: set[str], rows: int) -> None:
-    for way in choosing.splits(parts, rows):
+    for way in choosing.splits(parts, rows, "leaves"):
         SplitParams.model_validate(way.values)
 
 

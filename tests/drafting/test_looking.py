@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from unicodedata import normalize
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.entries import labels_of
+from pipeline.drafting.looking import Looking
 from pipeline.errors import DataError
 from tests.drafting.given import delivered, looked_at
 
@@ -53,6 +55,20 @@ def test_a_row_with_a_problem_says_nothing_of_pictures_and_its_detail_names_no_c
     assert looking.delivered.problems == {"empty file": 1}
     assert (looking.pictures.heights.tolist(), looking.pictures.widths.tolist()) == ([7], [8])
     assert (looking.pictures.modes, looking.pictures.encodings) == ({"L": 1}, {"png": 1})
+
+
+def test_a_class_that_is_left_out_stays_unknown_and_its_row_says_which_it_is() -> None:
+    looking = Looking("image", ["rare"])
+    rows = pa.concat_tables(list(looking.watched([delivered(["rare", "a"]), delivered(["rare"]), delivered(["b"])])))
+    assert looking.classes == ("a", "b")
+    assert rows["label"].to_pylist() == [-1, 0, -1, 1]
+    assert rows["detail"].to_pylist() == [
+        "'rare' is none of data.classes",
+        None,
+        "'rare' is none of data.classes",
+        None,
+    ]
+    assert looking.delivered.labels == {"a": 1, "b": 1}
 
 
 def test_labels_that_are_numbers_and_names_at_once_are_refused() -> None:

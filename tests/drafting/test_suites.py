@@ -52,8 +52,8 @@ def raw(rows: int = 1000, wrong: int = 0, duplicates: int = 0, same_place: int =
     found.labels.update(a=(rows - wrong) // 2, b=rows - wrong - (rows - wrong) // 2)
     if wrong:
         found.problems["empty file"] = wrong
-    table = Table(rows, RAW, {}, exceptions=same_place)
-    return raw_suite(table, found, pictures((20, 30), (40, 30)), [0.5, 0.5], duplicates, "image")
+    table = Table(rows, RAW, {}, exceptions=same_place, duplicates=duplicates)
+    return raw_suite(table, found, pictures((20, 30), (40, 30)), [0.5, 0.5], "image")
 
 
 def prepared(low: float = 20, high: float = 200, mean: float = 100, deviation: float = 10) -> list[Section]:
@@ -161,7 +161,7 @@ def test_pixels_that_stand_in_two_parts_already_are_let_stay_and_the_note_counts
 
 def test_unlabelled_rows_are_let_be_and_the_unusable_are_not_held_against_the_labels() -> None:
     looking, _ = looked_at(delivered(["a", "b", None, "a"], problems=[None, None, None, "empty file"]))
-    sections = raw_suite(Table(4, RAW, {}), looking.delivered, looking.pictures, [0.5, 0.5], 0, "image")
+    sections = raw_suite(Table(4, RAW, {}), looking.delivered, looking.pictures, [0.5, 0.5], "image")
     [null] = kwargs_of(sections, "column_values_to_not_be_null", "label")
     assert null["mostly"] == 0.001
     [known] = kwargs_of(sections, "column_values_to_be_in_set", "label")
