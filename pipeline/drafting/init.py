@@ -20,7 +20,7 @@ from pipeline.drafting.looking import Looking
 from pipeline.drafting.measuring import Cleaned, Measuring, write_raw
 from pipeline.drafting.places import publish, work_folder
 from pipeline.drafting.recognising import Recognised, recognise
-from pipeline.drafting.summary import counted
+from pipeline.drafting.summary import in_brackets
 from pipeline.drafting.writing import Found, Request, contracts, draft
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
@@ -228,7 +228,7 @@ def _require_classes(request: Request, looking: Looking, left_out: Mapping[str, 
     if len(classes) < 2 and left_out:
         raise DataError(
             f"{request.shown}: {len(classes) + len(left_out)} classes, but {len(left_out)} have fewer than "
-            f"{choosing.FEWEST} rows that can be kept, and a classification needs two classes: {counted(left_out)}"
+            f"{choosing.FEWEST} rows that can be kept, and a classification needs two classes: {in_brackets(left_out)}"
         )
     if len(classes) < 2:
         found = f"one class, '{classes[0]:.80}'" if classes else "no row with a label"

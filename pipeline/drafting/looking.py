@@ -36,6 +36,7 @@ class Delivered:
     rows: int = 0
     unlabelled: int = 0
     parts: Counter[str] = field(default_factory=Counter)
+    folders: set[str] = field(default_factory=set)  # in which files with a label stand
     labels: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
 
@@ -132,6 +133,9 @@ class Looking:
         for label, rows in _counts(table["label"]).items():
             if label >= 0:
                 found.labels[names[label] if names else str(label)] += rows
+        if "source" in table.column_names:
+            labelled = table["source"].filter(pc.greater_equal(table["label"], 0).fill_null(False))
+            found.folders.update(pc.unique(pc.replace_substring_regex(labelled, "(^|/)[^/]*$", "")).to_pylist())
         sound = table
         if "problem" in table.column_names:
             found.problems.update(_counts(table["problem"]))

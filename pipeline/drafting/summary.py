@@ -61,8 +61,13 @@ def _classes(kept: Mapping[str, int]) -> str:
     if len(set(kept.values())) == 1:
         names = [*list(kept)[:_MANY], *_more(kept, _MANY)]
         return f"{len(kept)} classes of {count(next(iter(kept.values())))} rows each: {', '.join(names)}"
-    named = [f"{name} ({count(rows)})" for name, rows in list(kept.items())[:_MANY]]
-    return f"{len(kept)} classes (rows): {', '.join([*named, *_more(kept, _MANY)])}"
+    return f"{len(kept)} classes (rows): {in_brackets(kept)}"
+
+
+def in_brackets(counts: Mapping[str, int], most: int = _MANY) -> str:
+    """Return names, and their counts after them: `cats (1 600), dogs (400)`."""
+    named = [f"{name} ({count(rows)})" for name, rows in list(counts.items())[:most]]
+    return ", ".join([*named, *_more(counts, most)])
 
 
 def _more(counts: Mapping[str, int], most: int) -> list[str]:

@@ -15,7 +15,8 @@ from pipeline.drafting.measuring import Cleaned, Table
 from pipeline.drafting.places import Places
 from pipeline.drafting.recognising import Recognised
 from pipeline.drafting.suites import prepared_suite, raw_suite
-from pipeline.drafting.summary import counted
+from pipeline.drafting.summary import in_brackets
+from pipeline.recipe.recipe import SOURCE
 from pipeline.recipe.slots import Feature
 from pipeline.runtime.progress import count
 
@@ -122,8 +123,9 @@ def _doubts(found: Found) -> list[str]:
         flip or (found.flip.why if not found.flip.values and not found.looking.are_named else ""),
         found.picture.unsure,
         found.split.unsure,
-        f"{len(found.left_out)} classes are left out, their kept rows are fewer than {choosing.FEWEST}: "
-        f"{counted(found.left_out)}; merge them with others, or add rows"
+        _nested(found),
+        f"left out, as fewer than {choosing.FEWEST} rows can be kept: {in_brackets(found.left_out)}; merge them with "
+        "others, or add rows"
         if found.left_out
         else "",
         f"{count(delivered.problems.total())} of {count(delivered.rows)} rows cannot be used: {problems}"
@@ -131,6 +133,19 @@ def _doubts(found: Found) -> list[str]:
         else "",
         f"{count(shared)} prepared rows have their very pixels in another part too: look for copies" if shared else "",
     ]
+
+
+def _nested(found: Found) -> str:
+    """Return a doubt where folders of classes hold folders: which of them are the classes, only a person knows."""
+    choice, delivered = found.recognised.choice, found.looking.delivered
+    of_source = SOURCE.settings(choice, "data.source")
+    most = len(found.classes) * len(delivered.parts)
+    if getattr(of_source, "class_folder", None) != "outermost" or len(delivered.folders) <= most:
+        return ""
+    return (
+        f"class folders hold folders ({count(len(delivered.folders))} in all), taken for parts of a class; if they "
+        "are the classes: --setting class_folder=innermost, or name the folder that holds them"
+    )
 
 
 def contracts(name: str, found: Found) -> dict[str, str]:
