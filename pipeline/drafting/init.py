@@ -76,20 +76,22 @@ def _look(
 ) -> Found:
     name = _image_of(recognised.choice.name)
     advance = partial(progress.advance, unit="rows")
-    looking = _read(request, recognised, name, work, progress, {})
+    looking = _read(request, recognised, name, work, progress)
+    left_out = _too_few(looking.delivered.labels, looking)
+    if left_out or (looking.are_named and looking.delivered.problems):
+        looking = _read_again(request, recognised, name, work, progress, looking, left_out)
     picture = choosing.picture_settings(looking.pictures)
     features = {name: Feature(kind=_IMAGE, settings=picture.values)}
     with progress.entering("Spark", _quiet(spark_session(spark, "init"), work / "spark.log")) as session:
-        left_out: dict[str, int] = {}
         while True:
             measuring = Measuring(session, work, features, looking.classes)
             progress.step("decoding every picture")
             cleaned = measuring.clean(is_test_given="test" in looking.delivered.parts, on_progress=advance)
-            few = _too_few(cleaned, looking)
+            few = _too_few(cleaned.kept, looking)
             if not few:
                 break
             left_out |= few
-            looking = _read(request, recognised, name, work, progress, left_out)
+            looking = _read_again(request, recognised, name, work, progress, looking, left_out)
         split, cleaned, parts = _divided(measuring, cleaned, looking, request.places.name, seed, advance)
         classes = _ordered(looking)
         flip = choosing.mirror(classes)
@@ -107,17 +109,12 @@ def _look(
 
 
 def _read(
-    request: Request,
-    recognised: Recognised,
-    name: str,
-    work: Path,
-    progress: Progress,
-    left_out: Mapping[str, int],
+    request: Request, recognised: Recognised, name: str, work: Path, progress: Progress, classes: tuple[str, ...] = ()
 ) -> Looking:
     """Write the source's rows as ingest does, in the place of earlier ones, and return what was seen of them."""
-    looking = Looking(name, left_out)
-    source = open_source(recognised.choice, request.path, ())
-    progress.step("reading the source without classes of few rows" if left_out else "reading the source")
+    looking = Looking(name, classes)
+    source = open_source(recognised.choice, request.path, classes)
+    progress.step("reading the source again, its classes known" if classes else "reading the source")
     provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
     shutil.rmtree(work / "raw", ignore_errors=True)
     write_raw(
@@ -126,21 +123,43 @@ def _read(
         work / "raw",
         lambda rows: progress.advance(rows, source.rows or rows, unit="rows"),
     )
-    _require_classes(request, looking, left_out)
+    _require_classes(request, looking)
     return looking
 
 
-def _too_few(cleaned: Cleaned, looking: Looking) -> dict[str, int]:
-    """Return the kept rows of each class that has too few to be divided; raise DataError if classes are numbers.
+def _read_again(
+    request: Request,
+    recognised: Recognised,
+    name: str,
+    work: Path,
+    progress: Progress,
+    looking: Looking,
+    left_out: Mapping[str, int],
+) -> Looking:
+    """Read the source as a run will: with its classes, but for those that are left out.
+
+    So each row has its label, one that cannot be used too, and rows of other classes are unknown.
+    """
+    classes = tuple(each for each in _ordered(looking) if each not in left_out)
+    if len(classes) < 2:
+        raise DataError(
+            f"{request.shown}: a classification needs two classes of {choosing.FEWEST} rows that can be kept; there "
+            f"are fewer of {in_brackets(left_out)}"
+        )
+    return _read(request, recognised, name, work, progress, classes)
+
+
+def _too_few(rows: Mapping[str, int], looking: Looking) -> dict[str, int]:
+    """Return the rows of each class that has too few to be divided; raise DataError if classes are numbers.
 
     Of numbers none can be left out: label n is the n-th class.
     """
-    few = {name: rows for name, rows in cleaned.kept.items() if rows < choosing.FEWEST}
+    few = {name: rows[name] for name in looking.classes if rows[name] < choosing.FEWEST}
     if few and not looking.are_named:
-        name, rows = next(iter(few.items()))
+        name = next(iter(few))
         raise DataError(
-            f"class {name} has {rows} kept rows of {looking.delivered.labels[name]}; three parts need "
-            f"{choosing.FEWEST} of each class: add some, or take its rows out of the source"
+            f"class {name} has {few[name]} rows that can be kept, of {looking.delivered.labels[name]}; three parts "
+            f"need {choosing.FEWEST} of each class: add some, or take its rows out of the source"
         )
     return few
 
@@ -223,13 +242,8 @@ def _ordered(looking: Looking) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if all(map(str.isdecimal, names)) else sorted(names))
 
 
-def _require_classes(request: Request, looking: Looking, left_out: Mapping[str, int]) -> None:
+def _require_classes(request: Request, looking: Looking) -> None:
     classes = looking.classes
-    if len(classes) < 2 and left_out:
-        raise DataError(
-            f"{request.shown}: {len(classes) + len(left_out)} classes, but {len(left_out)} have fewer than "
-            f"{choosing.FEWEST} rows that can be kept, and a classification needs two classes: {in_brackets(left_out)}"
-        )
     if len(classes) < 2:
         found = f"one class, '{classes[0]:.80}'" if classes else "no row with a label"
         raise DataError(f"{request.shown}: holds {found}; a classification needs two: a folder for each, or labels")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import normalize
@@ -30,11 +30,14 @@ _PIECE = 65_536  # sides that are gathered before they are joined
 class Delivered:
     """What the rows say of themselves. `labels` counts by class name, in the order in which the classes come first.
 
-    A row with a problem counts in `problems`, in `labels` if it has one, and in nothing about pictures.
+    A row with a problem counts in `problems`, in `labels` if it has one, and in nothing about pictures. While classes
+    are being found, a source does not tell the label of such a row: it is unknown.
     """
 
     rows: int = 0
     unlabelled: int = 0
+    null_labels: int = 0  # with those of rows with a problem
+    unknown_labels: int = 0
     parts: Counter[str] = field(default_factory=Counter)
     folders: set[str] = field(default_factory=set)  # in which files with a label stand
     labels: Counter[str] = field(default_factory=Counter)
@@ -62,14 +65,14 @@ class Pictures:
 class Looking:
     """Counts a source's rows as they pass, and numbers the classes that it names as they come."""
 
-    def __init__(self, feature: str, left_out: Collection[str] = ()) -> None:
-        """`left_out` are classes that the recipe is not to have: their labels stay unknown."""
+    def __init__(self, feature: str, classes: Sequence[str] = ()) -> None:
+        """`classes` are those with which the source is opened; without any, they are found."""
         self.delivered = Delivered()
         self._pictures = Pictures()
         self._feature = feature
-        self._left_out = frozenset(left_out)
         self._sides: list[npt.NDArray[np.int32]] = []
-        self._numbers: dict[str, int] = {}
+        self._numbers = {name: number for number, name in enumerate(classes)}
+        self._are_given = bool(classes)
         self._told: dict[str, int] = {}  # the same, by the words that tell it
 
     def watched(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -106,7 +109,7 @@ class Looking:
 
     def _numbered(self, table: pa.Table) -> pa.Table:
         """Return a table in which the names that stand in `detail` of unknown labels have become labels."""
-        if "detail" not in table.column_names:
+        if self._are_given or "detail" not in table.column_names:
             return table
         label, detail = table["label"], table["detail"]
         is_named = pc.and_(pc.equal(label, UNKNOWN_LABEL).fill_null(False), detail.is_valid())
@@ -117,18 +120,19 @@ class Looking:
             raise DataError("data.source: delivers some labels as numbers and some as names, so classes cannot be told")
         told = pc.if_else(is_named, detail, pa.scalar(None, pa.string()))
         for each in pc.unique(told).drop_null().to_pylist():
-            if _named(each) not in self._left_out:
-                self._numbers.setdefault(_named(each), len(self._numbers))
-                self._told.setdefault(each, self._numbers[_named(each)])
+            self._numbers.setdefault(_named(each), len(self._numbers))
+            self._told.setdefault(each, self._numbers[_named(each)])
         places = pc.index_in(told, pa.array(list(self._told), pa.string()))
         numbered = pc.coalesce(pc.take(pa.array(self._told.values(), pa.int32()), places), label)
-        cleared = pc.if_else(places.is_valid(), pa.scalar(None, pa.string()), detail)
+        cleared = pc.if_else(is_named, pa.scalar(None, pa.string()), detail)
         return _replaced(_replaced(table, "label", numbered.cast(pa.int32())), "detail", cleared)
 
     def _count(self, table: pa.Table) -> None:
         found = self.delivered
         found.rows += table.num_rows
         found.parts.update(_counts(table["part"]))
+        found.null_labels += table["label"].null_count
+        found.unknown_labels += pc.sum(pc.equal(table["label"], UNKNOWN_LABEL)).as_py() or 0
         names = list(self._numbers)
         for label, rows in _counts(table["label"]).items():
             if label >= 0:

@@ -58,16 +58,13 @@ def test_a_row_with_a_problem_says_nothing_of_pictures_and_its_detail_names_no_c
 
 
 def test_a_class_that_is_left_out_stays_unknown_and_its_row_says_which_it_is() -> None:
-    looking = Looking("image", ["rare"])
-    rows = pa.concat_tables(list(looking.watched([delivered(["rare", "a"]), delivered(["rare"]), delivered(["b"])])))
+    looking = Looking("image", ["a", "b"])
+    rows = pa.concat_tables(list(looking.watched([delivered(["rare", 0]), delivered(["rare"]), delivered([1])])))
     assert looking.classes == ("a", "b")
     assert rows["label"].to_pylist() == [-1, 0, -1, 1]
-    assert rows["detail"].to_pylist() == [
-        "'rare' is none of data.classes",
-        None,
-        "'rare' is none of data.classes",
-        None,
-    ]
+    told = "'rare' is none of data.classes"
+    assert rows["detail"].to_pylist() == [told, None, told, None]
+    assert looking.delivered.unknown_labels == 2
     assert looking.delivered.labels == {"a": 1, "b": 1}
 
 

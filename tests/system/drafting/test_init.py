@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +125,33 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     assert recipe["split"]["method"] == "stratified"
     assert "unsure: 2 of 244 rows cannot be used: 1 empty" in "\n".join(said)
     run(root, run_here, "my_leaves")
+
+
+def test_tiny_classes_and_an_archive_with_much_beside_the_set_become_a_config_that_runs_at_once(
+    root: Path, init: Init, run_here: RunHere
+) -> None:
+    """As in a package of icons: a class of two, one of five with two alike, and more notes than pictures."""
+    with zipfile.ZipFile(root / "icons.zip", "w") as archive:
+        for number in range(66):
+            name = "tiny" if number < 5 else "pair" if number < 7 else ("apps", "places")[number % 2]
+            content = io.BytesIO()
+            picture(min(number, 65) or 1, 16, 16, "RGB").save(content, "PNG")
+            archive.writestr(f"package/icons/{name}/{number}.png", content.getvalue())
+        for number in range(200):
+            folder = "package/icons/apps" if number % 2 else "package/notes"
+            archive.writestr(f"{folder}/{number}.txt", "notes")
+
+    said = init("icons.zip")
+
+    recipe = config(root, "icons")
+    assert recipe["data"]["source"] == {"name": "archive", "settings": {"below": "package/icons"}}
+    assert recipe["data"]["classes"] == ["apps", "places", "tiny"]
+    assert recipe["split"]["frozen"] == "icons"
+    assert any("left out, as fewer than 4 rows can be kept: pair (2)" in line for line in said)
+    assert "splits/icons.yaml" in said[-2]
+    _, _, raw, clean, *_ = run(root, run_here, "icons")
+    assert "expectations hold for 266 rows" in raw
+    assert clean == "63 of 266 rows kept, 203 rejected"
 
 
 def test_one_that_is_killed_leaves_no_draft_and_the_next_one_begins_anew(root: Path, init: Init) -> None:
