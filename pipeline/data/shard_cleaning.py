@@ -74,13 +74,12 @@ def clean_dataset(
     data, in order. Raises DataError if a class has no rows left, unless it may be so.
     """
     manifest = read_manifest(folders.raw)
-    total = 2 * manifest.rows  # each is examined, and put where it belongs
     (folders.aside / _FACTS).mkdir(parents=True)
     aside = run_tasks(
         session,
         partial(examine_shard, folders=folders, classes=len(classes), features=features),
         list(enumerate(entry.rows for entry in manifest.files)),
-        lambda done, _: on_progress(done, total),
+        lambda done, _: on_progress(done // 2, manifest.rows),  # each is examined, and put where it belongs
     )
     found = _found(session, folders, manifest, classes, is_test_given=is_test_given)
     tasks = _shards_to_clean(found, aside)
@@ -88,7 +87,7 @@ def clean_dataset(
         session,
         partial(clean_shard, folders=folders, features=features),
         [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
-        lambda done, _: on_progress(manifest.rows + done, total),
+        lambda done, _: on_progress((manifest.rows + done) // 2, manifest.rows),
     )
     shutil.rmtree(folders.aside)
     counts = _count(cleaned, manifest.rows, classes, reasons(features), may_empty_classes=may_empty_classes)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.drafting.looking import Pictures
+from pipeline.runtime.progress import count
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64  # pixels of a prepared picture: what two cores train on in minutes
 _SIDE_STEP = 8
@@ -98,18 +99,18 @@ def _is_grey(pictures: Pictures) -> bool:
 def _colour(pictures: Pictures) -> tuple[str, str]:
     if _is_grey(pictures):
         return "all are grey", ""
-    grey = sum(count for mode, count in pictures.modes.items() if mode in _GREY)
+    grey = sum(number for mode, number in pictures.modes.items() if mode in _GREY)
     grey = grey or (0 if pictures.modes else pictures.channels.get(1, 0))
     if not grey:
         return "they have colours", ""
-    unsure = f"{grey} pictures are grey, the others have colours: channels is 3; set it to 1 if colour says nothing"
-    return "some have colours", unsure
+    others = "the others have colours: channels is 3; set it to 1 if colour says nothing"
+    return "some have colours", f"{count(grey)} pictures are grey, {others}"
 
 
 def _transparency(pictures: Pictures) -> str:
     clear = sum(pictures.modes[mode] for mode in _WITH_ALPHA)
     return (
-        f"{clear} pictures may be transparent: settings.background says what is behind them, 255 (white)"
+        f"{count(clear)} pictures may be transparent: settings.background says what is behind them, 255 (white)"
         if clear
         else ""
     )

@@ -92,6 +92,7 @@ def _look(
                 break
             left_out |= few
             looking = _read_again(request, recognised, name, work, progress, looking, left_out)
+        progress.step("dividing the rows")
         split, cleaned, parts = _divided(measuring, cleaned, looking, request.places.name, seed, advance)
         classes = _ordered(looking)
         flip = choosing.mirror(classes)
