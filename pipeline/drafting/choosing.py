@@ -24,6 +24,7 @@ _LAST_SIDE = 8  # pixels: a block of the network halves the sides until they are
 _WIDEST = 64  # filters of the last block
 _GREY = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"})
 _WITH_ALPHA = ("LA", "PA", "RGBA")
+_WHITE = 255  # what is behind transparent pixels and beside padded ones, as the kind image has it by default
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SIDED = frozenset({"left", "right", "east", "west", "leftward", "rightward", "clockwise", "counterclockwise"})
 _WORDS = re.compile(r"[^\W_]+")
@@ -144,9 +145,18 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(name)]
 
 
-def augmentation(flip: float) -> dict[str, Any]:
-    """Return `augment`: the steps of the shipped recipe, with these flips."""
-    moved = {"flip": flip, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08}
+def surroundings(pictures: Pictures, resize: str) -> int:
+    """Return the grey level of what a warp brings in from outside: white, where most pictures stand on white.
+
+    They do where they are padded, and where what is behind transparent pixels shows: `background` is 255.
+    """
+    clear = sum(pictures.modes[mode] for mode in _WITH_ALPHA)
+    return _WHITE if resize == "pad" or 2 * clear > len(pictures.heights) else 0
+
+
+def augmentation(flip: float, outside: int) -> dict[str, Any]:
+    """Return `augment`: the steps of the shipped recipe, with these flips and surroundings."""
+    moved = {"flip": flip, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08, "outside": outside}
     steps = [
         {"name": "warp", "settings": moved},
         {"name": "noise", "settings": {"levels": 4.0}},

@@ -65,6 +65,11 @@ class Found:
         return {name: self.parts["test"][name] for name in self.classes}
 
     @property
+    def surroundings(self) -> int:
+        """The grey level of what a warp brings in from outside of a picture."""
+        return choosing.surroundings(self.looking.pictures, self.picture.values["resize"])
+
+    @property
     def training_rows(self) -> int:
         """How many rows the training part has."""
         return sum(self.parts["train"].values())
@@ -89,7 +94,7 @@ def draft(request: Request, found: Found, recipe: Recipe) -> tuple[Draft, list[s
         },
         "ingest": {"as_of": None},
         "split": found.split.values,
-        "augment": choosing.augmentation(found.flip.values),
+        "augment": choosing.augmentation(found.flip.values, found.surroundings),
         "model": network.values,
         "train": training.values,
         "gate": gate.values,

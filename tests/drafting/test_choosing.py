@@ -127,8 +127,15 @@ def test_the_network_halves_a_picture_to_eight_pixels_or_less(height: int, width
     assert min(height, width) / 2 ** len(filters) <= most
 
 
+def test_a_warp_brings_in_white_where_most_pictures_stand_on_white() -> None:
+    clear, opaque = pictures((8, 8), (8, 8), modes={"RGBA": 2}), pictures((8, 8), (8, 8), modes={"RGBA": 1, "RGB": 1})
+    assert choosing.surroundings(clear, "stretch") == 255
+    assert choosing.surroundings(opaque, "stretch") == 0
+    assert choosing.surroundings(opaque, "pad") == 255
+
+
 def test_the_steps_of_a_draft_are_files_that_take_these_settings() -> None:
-    params = AugmentParams.model_validate(choosing.augmentation(0.5))
+    params = AugmentParams.model_validate(choosing.augmentation(0.5, 255))
     for number, step in enumerate(params.steps):
         assert isinstance(step, Choice)
         AUGMENTATION.settings(step, f"augment.steps.{number}")
