@@ -51,8 +51,8 @@ def affine(
     )
 
 
-def warp(pixels: npt.NDArray[np.uint8], moved: Affine) -> npt.NDArray[np.uint8]:
-    """Warp `[image, height, width, channel] uint8`; what lies outside an image is black.
+def warp(pixels: npt.NDArray[np.uint8], moved: Affine, outside: int = 0) -> npt.NDArray[np.uint8]:
+    """Warp `[image, height, width, channel] uint8`; what lies outside an image has one grey level, 0 to 255.
 
     Bilinear with weights of 1/256: at most one grey level from the exact value.
     """
@@ -63,7 +63,7 @@ def warp(pixels: npt.NDArray[np.uint8], moved: Affine) -> npt.NDArray[np.uint8]:
         stop = min(start + block, images)
         corner, right, down = _coordinates(moved, start, stop, height, width)
         for channel in range(pixels.shape[3]):
-            corners = _corners(pixels[start:stop, :, :, channel])
+            corners = _corners(pixels[start:stop, :, :, channel], outside)
             warped[start:stop, :, :, channel] = _blend(corners.take(corner), right, down)
     return warped
 
@@ -75,7 +75,7 @@ def _coordinates(
     x = np.arange(width) - (width - 1) / 2
     y = np.arange(height) - (height - 1) / 2
     part = slice(start, stop)
-    middle_x, middle_y = (width - 1) / 2 + 1, (height - 1) / 2 + 1  # one pixel of black border before the image
+    middle_x, middle_y = (width - 1) / 2 + 1, (height - 1) / 2 + 1  # one pixel of border before the image
     source_x = _sum_of_axes(moved.xx[part, None] * x + moved.x0[part, None] + middle_x, moved.xy[part, None] * y)
     source_y = _sum_of_axes(moved.yx[part, None] * x + moved.y0[part, None] + middle_y, moved.yy[part, None] * y)
     np.clip(source_x, 0, (width + 1) * _ONE, out=source_x)
@@ -97,14 +97,14 @@ def _sum_of_axes(along_x: npt.NDArray[np.float64], along_y: npt.NDArray[np.float
     return fixed_x[:, None, :] + fixed_y[:, :, None]
 
 
-def _corners(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
+def _corners(pixels: npt.NDArray[np.uint8], outside: int) -> npt.NDArray[np.uint32]:
     """Pack each pixel with its right, lower and lower right neighbour, so that one look-up fetches all four.
 
-    From `[image, height, width]` to `[image, height + 2, width + 2] uint32` (flat), with black around the image; the
-    bytes from low to high: the pixel, right, below, below right.
+    From `[image, height, width]` to `[image, height + 2, width + 2] uint32` (flat), with `outside` around the image;
+    the bytes from low to high: the pixel, right, below, below right.
     """
     images, height, width = pixels.shape
-    padded = np.zeros((images, height + 3, width + 3), np.uint32)
+    padded = np.full((images, height + 3, width + 3), outside, np.uint32)
     padded[:, 1:-2, 1:-2] = pixels
     column = padded[:, :-1, :] | (padded[:, 1:, :] << np.uint32(16))
     packed: npt.NDArray[np.uint32] = column[:, :, :-1] | (column[:, :, 1:] << np.uint32(8))

@@ -66,13 +66,13 @@ def add_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="for programs")
 
 
-def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+def pairs(texts: Sequence[str], option: str, like: str = "train.epochs=3") -> dict[str, str]:
     """Return `KEY=VALUE` texts as a mapping; raise UsageError naming the option."""
     found = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator or not key:
-            raise UsageError(f"{option} {text}: expected KEY=VALUE, like {option} train.epochs=3")
+            raise UsageError(f"{option} {text}: expected KEY=VALUE, like {option} {like}")
         found[key] = value
     return found
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from pipeline import graph
-from pipeline.cli.command import Command, project_root, require_known_variables, say
+from pipeline.cli.command import Command, pairs, project_root, require_known_variables, say
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")  # any: which of them can be read is the mirror's to say
 _MIRRORS = "data/sources"
@@ -21,6 +21,9 @@ def _fill(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--name", help="of the config, the contracts and the model; as a rule, the folder's")
     command.add_argument("--source", metavar="NAME", help="what reads it: a file in pipeline/data/sources/")
+    command.add_argument(
+        "--setting", action="append", default=[], metavar="KEY=VALUE", help="of the source, like below=set/images"
+    )
     command.set_defaults(handler=_init)
 
 
@@ -31,6 +34,7 @@ def _init(options: argparse.Namespace) -> int:
     from pipeline.drafting.writing import Request
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.resolving import load_checked
+    from pipeline.recipe.strict_yaml import parse_yaml_value
     from pipeline.runs.mirroring import bring_from
     from pipeline.runs.preflight import check_source
     from pipeline.runtime.progress import Progress
@@ -46,7 +50,9 @@ def _init(options: argparse.Namespace) -> int:
     named = root / _MIRRORS / places.name if address else options.path
     path = Path(os.path.abspath(named))  # noqa: PTH100 - links stay as they are named
     shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    request = Request(root, path, shown, places, options.source, address)
+    given = pairs(options.setting, "--setting", "below=set/images")
+    settings = {key: parse_yaml_value(text, f"--setting {key}") for key, text in given.items()}
+    request = Request(root, path, shown, places, options.source, settings, address)
     check_source(root, graph.load_graph(root), shown, None)
     require_java()
     for line in init(request, recipe, load_execution(root).spark, Progress("init")):
@@ -57,6 +63,7 @@ def _init(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "init",
     "look at data of your own, and draft its config and contracts for you to edit",
-    "  ratchet init photographs\n  ratchet init ~/archives/leaves.zip --name leaves\n  ratchet init s3://herbarium/leaves",
+    "  ratchet init photographs\n  ratchet init ~/archives/leaves.zip --name leaves\n"
+    "  ratchet init leaves.tar.gz --setting below=set/images\n  ratchet init s3://herbarium/leaves",
     _fill,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.errors import DataError, nearest
 
@@ -13,6 +14,8 @@ PART_FOLDERS = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
+
+_SIZE = re.compile(r"\d{1,4}x\d{1,4}(@\dx?)?")  # 48x48, as the folders of icons are called
 
 
 class Place(NamedTuple):
@@ -65,3 +68,13 @@ class EmptyFolders:
                     f"{where}/{name}: a class folder without a file; remove it, put pictures into it, or name it in "
                     f"data.classes{nearest(label, classes)}"
                 )
+
+
+def found_settings(steps: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """Return the settings that the folders of pictures ask for, by the steps of their paths, below the part.
+
+    Folders that are all named by a size, each holding folders, hold the same classes in several sizes.
+    """
+    below = list(steps)
+    is_by_size = below and all(len(each) > 2 and _SIZE.fullmatch(each[0]) for each in below)
+    return {"class_folder": "innermost"} if is_by_size else {}

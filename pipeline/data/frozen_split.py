@@ -92,6 +92,10 @@ class FrozenSplit(Settings):
         same = self.seed == seed
         return "" if same else f"{file_of(name)} divides rows by its own seed, {self.seed}, not by the recipe's, {seed}"
 
+    def in_order(self, classes: Sequence[str]) -> Self:
+        """Return the same with its classes in this order."""
+        return self.model_copy(update={"thresholds": {name: self.thresholds[name] for name in classes}})
+
     @property
     def text(self) -> str:
         """What stands in the file."""

@@ -66,20 +66,20 @@ def clean_dataset(
     features: Specs,
     is_test_given: bool,
     on_progress: Callable[[int, int], None],
+    may_empty_classes: bool = False,
 ) -> dict[str, Any]:
     """Write the kept rows, the unlabelled ones and the others, each to its folder; return how many, and why.
 
     `is_test_given`: the source's own test files are the test part. Shard n of each holds rows of shard n of the raw
-    data, in order. Raises DataError if a class has no rows left.
+    data, in order. Raises DataError if a class has no rows left, unless it may be so.
     """
     manifest = read_manifest(folders.raw)
-    total = 2 * manifest.rows  # each is examined, and put where it belongs
     (folders.aside / _FACTS).mkdir(parents=True)
     aside = run_tasks(
         session,
         partial(examine_shard, folders=folders, classes=len(classes), features=features),
         list(enumerate(entry.rows for entry in manifest.files)),
-        lambda done, _: on_progress(done, total),
+        lambda done, _: on_progress(done // 2, manifest.rows),  # each is examined, and put where it belongs
     )
     found = _found(session, folders, manifest, classes, is_test_given=is_test_given)
     tasks = _shards_to_clean(found, aside)
@@ -87,10 +87,10 @@ def clean_dataset(
         session,
         partial(clean_shard, folders=folders, features=features),
         [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
-        lambda done, _: on_progress(manifest.rows + done, total),
+        lambda done, _: on_progress((manifest.rows + done) // 2, manifest.rows),
     )
     shutil.rmtree(folders.aside)
-    counts = _count(cleaned, manifest.rows, classes, reasons(features))
+    counts = _count(cleaned, manifest.rows, classes, reasons(features), may_empty_classes=may_empty_classes)
     for folder in (folders.clean, folders.quarantine, folders.unlabelled):
         sweep_attempts(folder)
     kept, held_back = clean_schema(features), {"parts": counts["unlabelled_parts"]}
@@ -201,7 +201,12 @@ def _shards_to_clean(found: pa.Table, aside: list[FileEntry]) -> list[ShardToCle
 
 
 def _count(
-    cleaned: list[CleanedShard], rows: int, classes: tuple[str, ...], in_order: tuple[str, ...]
+    cleaned: list[CleanedShard],
+    rows: int,
+    classes: tuple[str, ...],
+    in_order: tuple[str, ...],
+    *,
+    may_empty_classes: bool,
 ) -> dict[str, Any]:
     """Add up the shards; raise Bug unless every row is kept, held back or rejected, DataError if a class has none."""
     labels, parts, unlabelled_parts = Counter[int](), Counter[str](), Counter[str]()
@@ -225,7 +230,7 @@ def _count(
     if not kept:
         raise DataError(f"data/raw: none of its {rows} rows can be kept ({why}); check data.features and data.classes")
     for label, name in enumerate(classes):
-        if not labels[label]:
+        if not labels[label] and not may_empty_classes:
             raise DataError(
                 f"data/raw: class '{name}' (label {label}) has no rows left of {rows} ({why}); "
                 "check data.classes in params.yaml against the source"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.drafting.looking import Pictures
+from pipeline.runtime.progress import count
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64  # pixels of a prepared picture: what two cores train on in minutes
 _SIDE_STEP = 8
@@ -23,6 +24,7 @@ _LAST_SIDE = 8  # pixels: a block of the network halves the sides until they are
 _WIDEST = 64  # filters of the last block
 _GREY = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L"})
 _WITH_ALPHA = ("LA", "PA", "RGBA")
+_WHITE = 255  # what is behind transparent pixels and beside padded ones, as the kind image has it by default
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SIDED = frozenset({"left", "right", "east", "west", "leftward", "rightward", "clockwise", "counterclockwise"})
 _WORDS = re.compile(r"[^\W_]+")
@@ -30,6 +32,7 @@ _ABOUT_GLYPHS = frozenset(
     {"digit", "number", "letter", "character", "char", "glyph", "upper", "lower", "class", "label"}
 )
 
+FEWEST = 4  # rows of a class: of 0.6, 0.2, 0.2 of them each part gets one
 _STEPS_WANTED = 30  # steps an epoch, where there are so many rows
 _BATCHES = (512, 256, 128, 64, 32, 16, 8, 4)
 _LEARNING_RATE, _ITS_BATCH = 0.005, 512  # of the shipped recipe; at other batches it goes with the root
@@ -97,18 +100,18 @@ def _is_grey(pictures: Pictures) -> bool:
 def _colour(pictures: Pictures) -> tuple[str, str]:
     if _is_grey(pictures):
         return "all are grey", ""
-    grey = sum(count for mode, count in pictures.modes.items() if mode in _GREY)
+    grey = sum(number for mode, number in pictures.modes.items() if mode in _GREY)
     grey = grey or (0 if pictures.modes else pictures.channels.get(1, 0))
     if not grey:
         return "they have colours", ""
-    unsure = f"{grey} pictures are grey, the others have colours: channels is 3; set it to 1 if colour says nothing"
-    return "some have colours", unsure
+    others = "the others have colours: channels is 3; set it to 1 if colour says nothing"
+    return "some have colours", f"{count(grey)} pictures are grey, {others}"
 
 
 def _transparency(pictures: Pictures) -> str:
     clear = sum(pictures.modes[mode] for mode in _WITH_ALPHA)
     return (
-        f"{clear} pictures may be transparent: settings.background says what is behind them, 255 (white)"
+        f"{count(clear)} pictures may be transparent: settings.background says what is behind them, 255 (white)"
         if clear
         else ""
     )
@@ -145,9 +148,18 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(name)]
 
 
-def augmentation(flip: float) -> dict[str, Any]:
-    """Return `augment`: the steps of the shipped recipe, with these flips."""
-    moved = {"flip": flip, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08}
+def surroundings(pictures: Pictures, resize: str) -> int:
+    """Return the grey level of what a warp brings in from outside: white, where most pictures stand on white.
+
+    They do where they are padded, and where what is behind transparent pixels shows: `background` is 255.
+    """
+    clear = sum(pictures.modes[mode] for mode in _WITH_ALPHA)
+    return _WHITE if resize == "pad" or 2 * clear > len(pictures.heights) else 0
+
+
+def augmentation(flip: float, outside: int) -> dict[str, Any]:
+    """Return `augment`: the steps of the shipped recipe, with these flips and surroundings."""
+    moved = {"flip": flip, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08, "outside": outside}
     steps = [
         {"name": "warp", "settings": moved},
         {"name": "noise", "settings": {"levels": 4.0}},
@@ -156,8 +168,12 @@ def augmentation(flip: float) -> dict[str, Any]:
     return {"copies": 1, "steps": steps}
 
 
-def splits(parts: Iterable[str], rows: int) -> list[Chosen]:
-    """Return ways to divide the rows, the best first: one with which a class misses a part is not the last word."""
+def splits(parts: Iterable[str], rows: int, name: str) -> list[Chosen]:
+    """Return ways to divide the rows, the best first: one with which a class misses a part is not the last word.
+
+    The last one gives each class its exact shares, by a frozen split of this name: each class of `FEWEST` rows has a
+    row in each part then.
+    """
     found = set(parts)
     tenth, fifth = _stratified(0.8, 0.1), _stratified(0.6, 0.2)
     if rows < 10 * _HELD_BACK:
@@ -165,6 +181,11 @@ def splits(parts: Iterable[str], rows: int) -> list[Chosen]:
     ways = [
         Chosen(tenth, "the source has no test part: each class is divided by the hash of its pictures' content"),
         Chosen(fifth, "so that each class has rows in each part", "some class has few rows: shares are 0.6, 0.2, 0.2"),
+        Chosen(
+            {**fifth, "frozen": name},
+            f"so that each class has rows in each part: splits/{name}.yaml gives each its exact shares",
+            f"some class has very few rows: each is divided exactly, 0.6, 0.2, 0.2, by splits/{name}.yaml",
+        ),
     ]
     if "test" in found:
         given = {"method": "source", "train": 0.9, "validation": 0.1, "test": 0.0, "frozen": None}

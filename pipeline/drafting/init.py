@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pipeline.drafting.looking import Looking
 from pipeline.drafting.measuring import Cleaned, Measuring, write_raw
 from pipeline.drafting.places import publish, work_folder
 from pipeline.drafting.recognising import Recognised, recognise
+from pipeline.drafting.summary import in_brackets
 from pipeline.drafting.writing import Found, Request, contracts, draft
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
@@ -46,14 +48,16 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
     Raises UsageError, before any work, if a file is there already; DataError if the data cannot be divided or cleaned.
     """
     request.places.require_free(request.root)
-    recognised = recognise(request.path, request.source)
+    recognised = recognise(request.path, request.source, request.settings)
     with work_folder(request.root) as work:
         found = _look(request, recognised, recipe.seed, work, spark, progress)
         drafted, unsure = draft(request, found, recipe)
         config = config_text(drafted)
         suites = contracts(request.places.name, found)
         _require_sound(request, config, suites, work)
-    written = publish(request.root, request.places, config.encode(), {f: t.encode() for f, t in suites.items()})
+    frozen = found.frozen.text.encode() if found.frozen else None
+    texts = {file: text.encode() for file, text in suites.items()}
+    written = publish(request.root, request.places, config.encode(), texts, frozen)
     found_lines = summary.found_lines(
         request.shown,
         recognised.choice.name,
@@ -69,31 +73,96 @@ def _look(
     request: Request, recognised: Recognised, seed: int, work: Path, spark: SparkSettings, progress: Progress
 ) -> Found:
     name = _image_of(recognised.choice.name)
-    looking = Looking(name)
-    source = open_source(recognised.choice, request.path, (), IngestParams(snapshots=bool(recognised.snapshot)))
     advance = partial(progress.advance, unit="rows")
-    progress.step("reading the source")
-    provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
-    write_raw(
-        looking.watched(source.tables), provisional, work / "raw", lambda rows: advance(rows, source.rows or rows)
-    )
-    _require_classes(request, looking)
+    looking = _read(request, recognised, name, work, progress)
+    left_out = _too_few(looking.delivered.labels, looking)
+    if left_out or (looking.are_named and looking.delivered.problems):
+        looking = _read_again(request, recognised, name, work, progress, looking, left_out)
     picture = choosing.picture_settings(looking.pictures)
     features = {name: Feature(kind=_IMAGE, settings=picture.values)}
-    classes = _ordered(looking)
-    flip = choosing.mirror(classes)
-    augment = AugmentParams.model_validate(choosing.augmentation(flip.values))
     with progress.entering("Spark", _quiet(spark_session(spark, "init"), work / "spark.log")) as session:
-        measuring = Measuring(session, work, features, looking.classes)
-        progress.step("decoding every picture")
-        split, cleaned, parts = _divided(request, measuring, looking, seed, advance)
+        while True:
+            measuring = Measuring(session, work, features, looking.classes)
+            progress.step("decoding every picture")
+            cleaned = measuring.clean(is_test_given="test" in looking.delivered.parts, on_progress=advance)
+            few = _too_few(cleaned.kept, looking)
+            if not few:
+                break
+            left_out |= few
+            looking = _read_again(request, recognised, name, work, progress, looking, left_out)
+        progress.step("dividing the rows")
+        split, cleaned, parts = _divided(request, measuring, cleaned, looking, seed, advance)
+        classes = _ordered(looking)
+        flip = choosing.mirror(classes)
+        outside = choosing.surroundings(looking.pictures, picture.values["resize"])
+        augment = AugmentParams.model_validate(choosing.augmentation(flip.values, outside))
         progress.step("preparing the rows")
         measuring.prepare(advance)
         progress.step("changing copies of the training rows")
         measuring.augment(augment, seed, advance)
         progress.step("measuring")
         raw, prepared = measuring.raw_table(), measuring.prepared_table()
-    return Found(recognised, looking, classes, features, picture, flip, split, cleaned, parts, raw, prepared)
+    frozen = measuring.frozen and measuring.frozen.in_order(classes)
+    return Found(
+        recognised, looking, classes, left_out, features, picture, flip, split, frozen, cleaned, parts, raw, prepared
+    )
+
+
+def _read(
+    request: Request, recognised: Recognised, name: str, work: Path, progress: Progress, classes: tuple[str, ...] = ()
+) -> Looking:
+    """Write the source's rows as ingest does, in the place of earlier ones, and return what was seen of them."""
+    looking = Looking(name, classes)
+    ingest = IngestParams(snapshots=bool(recognised.snapshot))
+    source = open_source(recognised.choice, request.path, classes, ingest)
+    progress.step("reading the source again, its classes known" if classes else "reading the source")
+    provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
+    shutil.rmtree(work / "raw", ignore_errors=True)
+    write_raw(
+        looking.watched(source.tables),
+        provisional,
+        work / "raw",
+        lambda rows: progress.advance(rows, source.rows or rows, unit="rows"),
+    )
+    _require_classes(request, looking)
+    return looking
+
+
+def _read_again(
+    request: Request,
+    recognised: Recognised,
+    name: str,
+    work: Path,
+    progress: Progress,
+    looking: Looking,
+    left_out: Mapping[str, int],
+) -> Looking:
+    """Read the source as a run will: with its classes, but for those that are left out.
+
+    So each row has its label, one that cannot be used too, and rows of other classes are unknown.
+    """
+    classes = tuple(each for each in _ordered(looking) if each not in left_out)
+    if len(classes) < 2:
+        raise DataError(
+            f"{request.shown}: a classification needs two classes of {choosing.FEWEST} rows that can be kept; there "
+            f"are fewer of {in_brackets(left_out)}"
+        )
+    return _read(request, recognised, name, work, progress, classes)
+
+
+def _too_few(rows: Mapping[str, int], looking: Looking) -> dict[str, int]:
+    """Return the rows of each class that has too few to be divided; raise DataError if classes are numbers.
+
+    Of numbers none can be left out: label n is the n-th class.
+    """
+    few = {name: rows[name] for name in looking.classes if rows[name] < choosing.FEWEST}
+    if few and not looking.are_named:
+        name = next(iter(few))
+        raise DataError(
+            f"class {name} has {few[name]} rows that can be kept, of {looking.delivered.labels[name]}; three parts "
+            f"need {choosing.FEWEST} of each class: add some, or take its rows out of the source"
+        )
+    return few
 
 
 @contextmanager
@@ -112,15 +181,15 @@ def _quiet(session: AbstractContextManager[SparkSession], log: Path) -> Iterator
 
 
 def _divided(
-    request: Request, measuring: Measuring, looking: Looking, seed: int, advance: Any
+    request: Request, measuring: Measuring, cleaned: Cleaned, looking: Looking, seed: int, advance: Any
 ) -> tuple[choosing.Chosen, Cleaned, dict[str, dict[str, int]]]:
-    """Clean and divide the rows in the first way in which each part has each class; raise DataError if none is one."""
-    cleaned, is_cleaned_as_given = None, False
+    """Divide the rows in the first way in which each part has each class; raise DataError if none is one."""
+    is_cleaned_as_given = "test" in looking.delivered.parts
     failed: DataError | None = None
-    for way in choosing.splits(looking.delivered.parts, looking.delivered.rows):
+    for way in choosing.splits(looking.delivered.parts, looking.delivered.rows, request.places.name):
         params = SplitParams.model_validate(way.values)
         is_given = params.method == "source"
-        if cleaned is None or is_given != is_cleaned_as_given:
+        if is_given != is_cleaned_as_given:
             cleaned, is_cleaned_as_given = measuring.clean(is_test_given=is_given, on_progress=advance), is_given
         try:
             return way, cleaned, measuring.split(params, seed, advance)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unicodedata import normalize
@@ -29,12 +29,16 @@ _NONE_OF = re.compile(r"(.*) is none of data\.classes", re.DOTALL)  # as `entrie
 class Delivered:
     """What the rows say of themselves. `labels` counts by class name, in the order in which the classes come first.
 
-    A row with a problem counts in `problems`, in `labels` if it has one, and in nothing about pictures.
+    A row with a problem counts in `problems`, in `labels` if it has one, and in nothing about pictures. While classes
+    are being found, a source does not tell the label of such a row: it is unknown.
     """
 
     rows: int = 0
     unlabelled: int = 0
+    null_labels: int = 0  # with those of rows with a problem
+    unknown_labels: int = 0
     parts: Counter[str] = field(default_factory=Counter)
+    folders: set[str] = field(default_factory=set)  # in which files with a label stand
     labels: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
 
@@ -60,12 +64,14 @@ class Pictures:
 class Looking:
     """Counts a source's rows as they pass, and numbers the classes that it names as they come."""
 
-    def __init__(self, feature: str) -> None:
+    def __init__(self, feature: str, classes: Sequence[str] = ()) -> None:
+        """`classes` are those with which the source is opened; without any, they are found."""
         self.delivered = Delivered()
         self._pictures = Pictures()
         self._feature = feature
         self._sides: list[npt.NDArray[np.int32]] = []
-        self._numbers: dict[str, int] = {}
+        self._numbers = {name: number for number, name in enumerate(classes)}
+        self._are_given = bool(classes)
         self._told: dict[str, int] = {}  # the same, by the words that tell it
 
     def watched(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -100,7 +106,7 @@ class Looking:
 
     def _numbered(self, table: pa.Table) -> pa.Table:
         """Return a table in which the names that stand in `detail` of unknown labels have become labels."""
-        if "detail" not in table.column_names:
+        if self._are_given or "detail" not in table.column_names:
             return table
         label, detail = table["label"], table["detail"]
         is_named = pc.and_(pc.equal(label, UNKNOWN_LABEL).fill_null(False), detail.is_valid())
@@ -122,10 +128,15 @@ class Looking:
         found = self.delivered
         found.rows += table.num_rows
         found.parts.update(_counts(table["part"]))
+        found.null_labels += table["label"].null_count
+        found.unknown_labels += pc.sum(pc.equal(table["label"], UNKNOWN_LABEL)).as_py() or 0
         names = list(self._numbers)
         for label, rows in _counts(table["label"]).items():
             if label >= 0:
                 found.labels[names[label] if names else str(label)] += rows
+        if "source" in table.column_names:
+            labelled = table["source"].filter(pc.greater_equal(table["label"], 0).fill_null(False))
+            found.folders.update(pc.unique(pc.replace_substring_regex(labelled, "(^|/)[^/]*$", "")).to_pylist())
         sound = table
         if "problem" in table.column_names:
             found.problems.update(_counts(table["problem"]))

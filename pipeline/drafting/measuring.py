@@ -17,6 +17,8 @@ import pyarrow as pa
 from pipeline.contracts import frames
 from pipeline.data.augmenting import augment_dataset
 from pipeline.data.feature_kinds import raw_schema, specs
+from pipeline.data.freezing import freeze
+from pipeline.data.frozen_split import FrozenSplit
 from pipeline.data.normalizing import normalize_dataset
 from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.data.source_rows import raw_shards
@@ -61,13 +63,14 @@ class Table:
     """A table that a contract is about: its rows and columns, and of columns of numbers their range.
 
     `exceptions` are, of raw rows, those from a place that is there before; of prepared ones, those whose pixels are in
-    several parts.
+    several parts. `duplicates` are raw rows with the content of a row before; all that have none are alike.
     """
 
     rows: int
     columns: tuple[str, ...]
     ranges: Mapping[str, Range]
     exceptions: int = 0
+    duplicates: int = 0
 
 
 def write_raw(
@@ -89,7 +92,10 @@ def write_raw(
 
 
 class Measuring:
-    """Takes written raw rows through the stages, in the folder `work`."""
+    """Takes written raw rows through the stages, in the folder `work`.
+
+    `frozen` is the frozen split of the last division, if it has one.
+    """
 
     def __init__(
         self, session: SparkSession, work: Path, features: Mapping[str, Feature], classes: tuple[str, ...]
@@ -98,9 +104,10 @@ class Measuring:
         self._work = work
         self._features = specs(features)
         self._classes = classes
+        self.frozen: FrozenSplit | None = None
 
     def clean(self, *, is_test_given: bool, on_progress: OnProgress) -> Cleaned:
-        """Clean the raw rows. Raises DataError if a class has no rows left."""
+        """Clean the raw rows. A class may have no rows left; raises DataError if there are none at all."""
         counts = clean_dataset(
             self._session,
             Folders(self._work / "raw", *self._made("kept", "rejected", "held_back")),
@@ -108,19 +115,27 @@ class Measuring:
             features=self._features,
             is_test_given=is_test_given,
             on_progress=on_progress,
+            may_empty_classes=True,
         )
         return Cleaned(kept=counts["classes"], reasons=counts["reasons"])
 
     def split(self, params: SplitParams, seed: int, on_progress: OnProgress) -> dict[str, dict[str, int]]:
-        """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class."""
+        """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class.
+
+        If the recipe names a frozen split, the rows freeze it.
+        """
         [split] = self._made("divided")
+        kept = self._work / "kept"
+        self.frozen = None
+        if params.frozen:
+            self.frozen = freeze(kept, classes=self._classes, params=params, seed=seed, before=None).split
         split_dataset(
-            self._work / "kept",
+            kept,
             self._work / "rejected",
             split,
             classes=self._classes,
             params=params,
-            division=Division.of(params, seed, self._classes, None),
+            division=Division.of(params, seed, self._classes, self.frozen),
             on_progress=on_progress,
         )
         by_class: dict[str, dict[str, int]] = read_manifest(split).counts["classes"]
@@ -146,9 +161,9 @@ class Measuring:
     def raw_table(self) -> Table:
         """Return the table that the raw contract is about."""
         raw = frames.open_raw(self._work / "raw")
-        positions = frames.raw_frame(self._session, raw).select("source", "row")
-        rows = raw.manifest.rows
-        return Table(rows, frames.raw_columns(raw), {}, exceptions=rows - positions.distinct().count())
+        frame, rows = frames.raw_frame(self._session, raw), raw.manifest.rows
+        again = [rows - frame.select(*key).distinct().count() for key in (("source", "row"), ("content_digest",))]
+        return Table(rows, frames.raw_columns(raw), {}, *again)
 
     def prepared_table(self) -> Table:
         """Return the table that the prepared contract is about, with the range of each fact about a feature."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
+from pipeline.data.frozen_split import FOLDER
 from pipeline.errors import StorageError, TryAgain, UsageError
 from pipeline.recipe.configs import CONFIGS, models
 from pipeline.storage.artifacts import fsync_folder, published_folder
@@ -37,12 +38,17 @@ class Places:
         """The folder of the contracts."""
         return Path(CONTRACTS) / self.name
 
+    @property
+    def split(self) -> Path:
+        """The frozen split, if it has one."""
+        return Path(FOLDER) / f"{self.name}.yaml"
+
     def require_free(self, root: Path) -> None:
         """Raise UsageError if something is there already, or a config publishes under this name.
 
         Raises StorageError if nothing can be written there.
         """
-        for place in (self.config, self.contracts):
+        for place in (self.config, self.contracts, self.split):
             if os.path.lexists(root / place):
                 raise UsageError(f"{place}: is there already, and nothing is overwritten; give another --name")
         taken = [file for file, model in models(root).items() if model == self.name]
@@ -92,23 +98,31 @@ def work_folder(root: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(root: Path, places: Places, config: bytes, contracts: Mapping[str, bytes]) -> list[Path]:
-    """Write contracts and config, the config last; return the files, relative to the project.
+def publish(
+    root: Path, places: Places, config: bytes, contracts: Mapping[str, bytes], split: bytes | None = None
+) -> list[Path]:
+    """Write contracts, the frozen split if there is one, and the config; return the files, relative to the project.
 
     Raises UsageError if something has come to stand there, and leaves it as it is.
     """
     places.require_free(root)
-    (root / places.config).parent.mkdir(exist_ok=True)
     target = root / places.contracts
     with published_folder(target) as folder:
         for file, text in contracts.items():
             (folder / file).write_bytes(text)
+    others = {places.split: split} if split is not None else {}
+    written: list[Path] = []
     try:
-        _write_new(root / places.config, config)
+        for place, content in {**others, places.config: config}.items():  # the config last
+            (root / place).parent.mkdir(exist_ok=True)
+            _write_new(root / place, content)
+            written.append(root / place)
     except BaseException:
         shutil.rmtree(target)
+        for path in written:
+            path.unlink(missing_ok=True)
         raise
-    return [places.config, *(places.contracts / file for file in contracts)]
+    return [places.config, *(places.contracts / file for file in contracts), *others]
 
 
 def _write_new(path: Path, content: bytes) -> None:

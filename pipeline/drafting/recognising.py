@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.data.opening import recognised
 from pipeline.data.snapshots import snapshot
@@ -23,11 +24,12 @@ class Recognised(NamedTuple):
     snapshot: Path | None = None
 
 
-def recognise(path: Path, name: str | None = None) -> Recognised:
+def recognise(path: Path, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Recognised:
     """Return the source that reads what is at a path: the one of that name, or the first by name that recognises it.
 
     Folders that are named by date are snapshots if the newest is something that can be read, and part of the data
-    otherwise. Raises UsageError if there is no source of that name, DataError if none recognises what is there.
+    otherwise. Its settings are those with which it recognises the path, and over them those that are given. Raises
+    UsageError if there is no source of that name, DataError if none recognises what is there.
     """
     if name is not None and name not in SOURCE.names():
         try:
@@ -39,11 +41,17 @@ def recognise(path: Path, name: str | None = None) -> Recognised:
     if newest == path or (name not in claims if name else not claims):
         newest, claims = None, recognised(path)
     if name is not None:
-        return Recognised(Choice(name=name, settings=dict(claims.get(name, {}))), (), newest)
+        return Recognised(_choice(name, claims.get(name, {}), settings), (), newest)
     if not claims:
         raise DataError(
             f"{path}: no source recognises what is there (there are {', '.join(SOURCE.names())}); name a folder that "
             "holds one for each class, or pictures and their annotations, or the source: --source NAME"
         )
     first, *others = claims
-    return Recognised(Choice(name=first, settings=dict(claims[first])), tuple(others), newest)
+    return Recognised(_choice(first, claims[first], settings), tuple(others), newest)
+
+
+def _choice(name: str, found: Mapping[str, Any], given: Mapping[str, Any] | None) -> Choice:
+    choice = Choice(name=name, settings={**found, **(given or {})})
+    SOURCE.settings(choice, "data.source")
+    return choice

@@ -39,7 +39,7 @@ _PLACES = 3  # digits that a bound keeps, rounded outwards
 
 
 def raw_suite(
-    table: Table, delivered: Delivered, pictures: Pictures, shares: Sequence[float], duplicates: int, feature: str
+    table: Table, delivered: Delivered, pictures: Pictures, shares: Sequence[float], feature: str
 ) -> list[Section]:
     """Return what the raw rows promise. `shares` are the classes' in their order, of all labelled rows."""
     rows, columns, unusable = table.rows, table.columns, delivered.problems.total()
@@ -59,7 +59,7 @@ def raw_suite(
                 Expected("column_values_to_be_between", {"column": "row", "min_value": 0}),
             ],
         ),
-        Section("Labels", _raw_labels(delivered, shares, unusable)),
+        Section("Labels", _raw_labels(delivered, shares)),
         Section(
             "Where rows come from",
             [
@@ -70,7 +70,7 @@ def raw_suite(
                 *(problems if "problem" in columns else []),
             ],
         ),
-        Section("Pictures", _raw_pictures(table, pictures, feature, sound, duplicates)),
+        Section("Pictures", _raw_pictures(table, pictures, feature, sound)),
     ]
 
 
@@ -113,27 +113,23 @@ def prepared_suite(
     ]
 
 
-def _raw_labels(delivered: Delivered, shares: Sequence[float], unusable: int) -> list[Expected]:
-    labelled = delivered.labels.total()
-    unknown = max(0, delivered.rows - delivered.unlabelled - labelled - unusable)
+def _raw_labels(delivered: Delivered, shares: Sequence[float]) -> list[Expected]:
+    labelled, unknown = delivered.labels.total(), delivered.unknown_labels
     none = Expected(
         "column_values_to_not_be_null",
-        {"column": "label", **_mostly(delivered.unlabelled + unusable, delivered.rows)},
+        {"column": "label", **_mostly(delivered.null_labels, delivered.rows)},
         _of(delivered.unlabelled, delivered.rows, "have no label") if delivered.unlabelled else "",
     )
     known = label_set(len(shares))
-    wrong = unknown + unusable  # the label of a row that cannot be used may be unknown, too
     return [
         none,
-        known._replace(kwargs={**known.kwargs, **_mostly(wrong, delivered.rows)}),
-        _divergence(shares, labelled, holdout=_ONE_IN_A_HUNDRED),
+        known._replace(kwargs={**known.kwargs, **_mostly(unknown, labelled + unknown)}),
+        _divergence(shares, labelled, unknown / max(1, labelled + unknown), holdout=_ONE_IN_A_HUNDRED),
     ]
 
 
-def _raw_pictures(
-    table: Table, pictures: Pictures, feature: str, sound: dict[str, float], duplicates: int
-) -> list[Expected]:
-    unique = _down(max(0.0, 1 - 2 * duplicates / table.rows - 2 * _ONE_IN_A_HUNDRED))
+def _raw_pictures(table: Table, pictures: Pictures, feature: str, sound: dict[str, float]) -> list[Expected]:
+    unique = _down(max(0.0, 1 - 2 * table.duplicates / table.rows - 2 * _ONE_IN_A_HUNDRED))
     expected = [
         Expected(
             "column_values_to_be_in_set",
@@ -167,7 +163,7 @@ def _raw_pictures(
         *is_digest(),
     ]
     if unique > 0:
-        notes = _of(duplicates, table.rows, "equal another row; clean puts them aside")
+        notes = _of(table.duplicates, table.rows, "hold what another row holds, or nothing; clean puts them aside")
         expected.append(
             Expected(
                 "column_proportion_of_unique_values_to_be_between",
@@ -200,8 +196,11 @@ def _brightness(column: str, found: Range, most: float) -> list[Expected]:
     return [*of_each, Expected("column_mean_to_be_between", {"column": column, **mean}, f"{found.mean:.4g} found")]
 
 
-def _divergence(shares: Sequence[float], rows: int, holdout: float = 0.0) -> Expected:
-    """Return the bound on how far the classes' shares may move: Kullback–Leibler divergence from those found."""
+def _divergence(shares: Sequence[float], rows: int, unknown: float = 0.0, holdout: float = 0.0) -> Expected:
+    """Return the bound on how far the classes' shares may move: Kullback–Leibler divergence from those found.
+
+    `unknown` is the share of labels that are none of the classes, for which the share `holdout` is expected.
+    """
     weights = [max(round(share, 6), 1e-6) for share in shares]
     largest = weights.index(max(weights))
     weights[largest] = round(1 - sum(weights[:largest] + weights[largest + 1 :]), 6)
@@ -213,8 +212,7 @@ def _divergence(shares: Sequence[float], rows: int, holdout: float = 0.0) -> Exp
         there * math.log(there / share) for there, share in zip(halved, weights, strict=True) if there and share
     )
     chance = _NOISE * (len(shares) - 1) / (2 * max(1, rows))
-    # What is held out for labels that are none of these is taken from all of them: that alone gives −log(1 − holdout).
-    threshold = _up(max(moved, _LEAST_DIVERGENCE, chance) - math.log(1 - holdout))
+    threshold = _up(max(moved, _LEAST_DIVERGENCE, chance) + _of_unknown(unknown, holdout))
     held = {"tail_weight_holdout": holdout} if holdout else {}
     partition = {"values": list(range(len(shares))), "weights": weights}
     return Expected(
@@ -222,6 +220,18 @@ def _divergence(shares: Sequence[float], rows: int, holdout: float = 0.0) -> Exp
         {"column": "label", "partition_object": partition, "threshold": threshold, **held},
         f"the shares found; the largest class at half its share gives {moved:.2g}",
     )
+
+
+def _of_unknown(share: float, holdout: float) -> float:
+    """Return the divergence that labels of no class may add: twice their share, and one in a hundred more.
+
+    What is held out for them is taken from all classes: without such a label that alone gives −log(1 − holdout).
+    """
+    none = -math.log(1 - holdout)
+    if not share or not holdout:
+        return none
+    most = min(2 * share + holdout, 1 - holdout)
+    return max(none, (1 - most) * math.log((1 - most) / (1 - holdout)) + most * math.log(most / holdout))
 
 
 def _rows(rows: int, notes: str = "") -> Expected:

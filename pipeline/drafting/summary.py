@@ -18,15 +18,15 @@ def found_lines(
     path: str, source: str, delivered: Delivered, pictures: Pictures, cleaned: Cleaned, test_rows: int
 ) -> list[str]:
     """Return what was found, a line for each subject."""
-    parts = _counted(dict(sorted(delivered.parts.items(), reverse=True)))
+    parts = counted(dict(sorted(delivered.parts.items(), reverse=True)))
     unlabelled = f", {count(delivered.unlabelled)} without a label" if delivered.unlabelled else ""
     lines = [
         f"{path}: {count(delivered.rows)} rows, read as {source}: {parts}{unlabelled}",
         _classes(cleaned.kept),
-        f"pictures: {_sizes(pictures)}; {_counted(pictures.encodings)}"
-        + (f"; modes {_counted(pictures.modes)}" if pictures.modes else ""),
+        f"pictures: {_sizes(pictures)}; {counted(pictures.encodings)}"
+        + (f"; modes {counted(pictures.modes)}" if pictures.modes else ""),
         f"kept: {count(cleaned.rows)}, {count(test_rows)} of them test rows"
-        + (f"; rejected: {_counted(cleaned.reasons)}" if cleaned.reasons else "; none is rejected"),
+        + (f"; rejected: {counted(cleaned.reasons)}" if cleaned.reasons else "; none is rejected"),
     ]
     return [shortened(line) for line in lines]
 
@@ -50,7 +50,7 @@ def _sizes(pictures: Pictures) -> str:
     return f"{heights.min()} to {heights.max()} pixels high, {widths.min()} to {widths.max()} wide"
 
 
-def _counted(counts: Mapping[str, int], most: int = _FEW) -> str:
+def counted(counts: Mapping[str, int], most: int = _FEW) -> str:
     """Return names with their counts: `1 600 train, 400 test`."""
     named = [f"{count(rows)} {name}" for name, rows in list(counts.items())[:most]]
     return ", ".join([*named, *_more(counts, most)])
@@ -61,8 +61,13 @@ def _classes(kept: Mapping[str, int]) -> str:
     if len(set(kept.values())) == 1:
         names = [*list(kept)[:_MANY], *_more(kept, _MANY)]
         return f"{len(kept)} classes of {count(next(iter(kept.values())))} rows each: {', '.join(names)}"
-    named = [f"{name} ({count(rows)})" for name, rows in list(kept.items())[:_MANY]]
-    return f"{len(kept)} classes (rows): {', '.join([*named, *_more(kept, _MANY)])}"
+    return f"{len(kept)} classes (rows): {in_brackets(kept)}"
+
+
+def in_brackets(counts: Mapping[str, int], most: int = _MANY) -> str:
+    """Return names, and their counts after them: `cats (1 600), dogs (400)`."""
+    named = [f"{name} ({count(rows)})" for name, rows in list(counts.items())[:most]]
+    return ", ".join([*named, *_more(counts, most)])
 
 
 def _more(counts: Mapping[str, int], most: int) -> list[str]:

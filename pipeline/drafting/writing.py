@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pipeline.data.frozen_split import FrozenSplit
 from pipeline.drafting import choosing, judging
 from pipeline.drafting.config import Draft, suite_text
 from pipeline.drafting.looking import Looking
@@ -14,13 +15,13 @@ from pipeline.drafting.measuring import Cleaned, Table
 from pipeline.drafting.places import Places
 from pipeline.drafting.recognising import Recognised
 from pipeline.drafting.suites import prepared_suite, raw_suite
+from pipeline.drafting.summary import in_brackets
+from pipeline.recipe.recipe import SOURCE
 from pipeline.recipe.slots import Feature
 from pipeline.runtime.progress import count
 
 if TYPE_CHECKING:
     from pipeline.recipe.recipe import Recipe
-
-_DUPLICATE = "exact duplicate"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Request:
     shown: str
     places: Places
     source: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the source, as they were given
     address: str | None = None  # that the folder is a mirror of
 
 
@@ -42,10 +44,12 @@ class Found:
     recognised: Recognised
     looking: Looking
     classes: tuple[str, ...]  # in the order of the recipe
+    left_out: Mapping[str, int]  # classes that are none because so few of their rows can be kept
     features: Mapping[str, Feature]
     picture: choosing.Chosen
     flip: choosing.Chosen
     split: choosing.Chosen
+    frozen: FrozenSplit | None
     cleaned: Cleaned
     parts: Mapping[str, Mapping[str, int]]  # rows by part and class
     raw: Table
@@ -60,6 +64,11 @@ class Found:
     def test_rows(self) -> dict[str, int]:
         """The test rows of each class, in the recipe's order."""
         return {name: self.parts["test"][name] for name in self.classes}
+
+    @property
+    def surroundings(self) -> int:
+        """The grey level of what a warp brings in from outside of a picture."""
+        return choosing.surroundings(self.looking.pictures, self.picture.values["resize"])
 
     @property
     def training_rows(self) -> int:
@@ -87,7 +96,7 @@ def draft(request: Request, found: Found, recipe: Recipe) -> tuple[Draft, list[s
         },
         "ingest": {"as_of": None, "snapshots": bool(found.recognised.snapshot)},
         "split": found.split.values,
-        "augment": choosing.augmentation(found.flip.values),
+        "augment": choosing.augmentation(found.flip.values, found.surroundings),
         "model": network.values,
         "train": training.values,
         "gate": gate.values,
@@ -126,11 +135,29 @@ def _doubts(found: Found) -> list[str]:
         flip or (found.flip.why if not found.flip.values and not found.looking.are_named else ""),
         found.picture.unsure,
         found.split.unsure,
+        _nested(found),
+        f"left out, as fewer than {choosing.FEWEST} rows can be kept: {in_brackets(found.left_out)}; merge them with "
+        "others, or add rows"
+        if found.left_out
+        else "",
         f"{count(delivered.problems.total())} of {count(delivered.rows)} rows cannot be used: {problems}"
         if problems
         else "",
         f"{count(shared)} prepared rows have their very pixels in another part too: look for copies" if shared else "",
     ]
+
+
+def _nested(found: Found) -> str:
+    """Return a doubt where folders of classes hold folders: which of them are the classes, only a person knows."""
+    choice, delivered = found.recognised.choice, found.looking.delivered
+    of_source = SOURCE.settings(choice, "data.source")
+    most = len(found.classes) * len(delivered.parts)
+    if getattr(of_source, "class_folder", None) != "outermost" or len(delivered.folders) <= most:
+        return ""
+    return (
+        f"class folders hold folders ({count(len(delivered.folders))} in all), taken for parts of a class; if they "
+        "are the classes: --setting class_folder=innermost, or name the folder that holds them"
+    )
 
 
 def contracts(name: str, found: Found) -> dict[str, str]:
@@ -144,7 +171,6 @@ def contracts(name: str, found: Found) -> dict[str, str]:
         delivered,
         found.looking.pictures,
         [labelled[each] / labelled.total() for each in found.classes],
-        found.cleaned.reasons.get(_DUPLICATE, 0),
         found.feature,
     )
     shares = [kept[each] / found.cleaned.rows for each in found.classes]

@@ -17,6 +17,7 @@ _LEFT, _RIGHT = 2.0, 186.0  # room for the names of the last bands
 _TOP = 52.0
 _BANDS = 190.0  # the height of the column of most rows, without gaps
 _GAP = 9.0
+_TEXT = 15.0  # from a stream to the next at the least: so high is a line of text beside it
 _BAR = 9.0
 _THINNEST = 2.0
 _BELOW = 26.0  # between the bands and what leaves them
@@ -162,7 +163,7 @@ def _column(drawing: _Drawing, step: StageFlow, x: float, before: Mapping[str, N
             drawing.band(_kind(part), (start.x, round(top, 1), round(height, 1)), node, f"{step.name}: {node.title}")
             taken[origin] = taken.get(origin, 0.0) + height
         found[part] = node
-        y += node.height + _GAP
+        y = _below(node)
     last = list(before)[-1] if before else None
     for kind, rows, what in (("rejected", step.rejected, "rejected"), ("held", step.held, "held back")):
         if rows:
@@ -174,6 +175,11 @@ def _column(drawing: _Drawing, step: StageFlow, x: float, before: Mapping[str, N
                 drawing.band(kind, (start.x, round(top, 1), round(height, 1)), node, f"{step.name}: {node.title}")
                 taken[last] = used + height
     return found
+
+
+def _below(node: Node) -> float:
+    """Return where the next stream begins."""
+    return round(node.y + max(node.height + _GAP, _TEXT), 1)
 
 
 def _aside(drawing: _Drawing, step: StageFlow, kind: str, rows: int, what: str, x: float) -> Node:
@@ -191,7 +197,7 @@ def _aside(drawing: _Drawing, step: StageFlow, kind: str, rows: int, what: str, 
 
 def _new_rows(drawing: _Drawing, step: StageFlow, x: float, streams: Mapping[str, Node], length: float) -> None:
     """Place rows that a later stage makes below those that pass it, with the beginning of a band."""
-    y = max((node.y + node.height for node in streams.values()), default=_TOP) + _GAP
+    y = max(map(_below, streams.values()), default=_TOP + _GAP)
     node = drawing.node("new", x, y, step.kept or 0, f"{count(step.kept)} rows made here")
     if node.height:
         end = Node("new", x + length, node.y, node.height, "")

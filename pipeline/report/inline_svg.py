@@ -48,6 +48,12 @@ def inline_svg(content: bytes, prefix: str) -> str:
     return ElementTree.tostring(element, encoding="unicode", method="xml")
 
 
+def width_of(picture: str) -> float:
+    """Return how wide a picture is in its own units, points of an inch; 0 if it does not say."""
+    found = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ', picture)
+    return float(found[1]) if found else 0.0
+
+
 def _sanitised(source: ElementTree.Element, prefix: str) -> ElementTree.Element:
     element = ElementTree.Element(_local(source.tag))
     for name, value in source.attrib.items():

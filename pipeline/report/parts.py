@@ -18,7 +18,7 @@ from pipeline.records.run import PAGE_FILE
 from pipeline.report import examples, flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.drawing import draw
 from pipeline.report.flow_picture import picture_of
-from pipeline.report.inline_svg import inline_svg
+from pipeline.report.inline_svg import inline_svg, width_of
 from pipeline.report.ledger import spent
 from pipeline.report.quarantine import Reason, reasons
 from pipeline.report.run_files import RunFiles
@@ -26,6 +26,7 @@ from pipeline.report.sections import Section, find_file, find_folder, section
 from pipeline.report.time_line import time_line_of
 
 _FILES_SHOWN, _ROWS_SHOWN = 8, 12  # of a reason, and of a file
+_READABLE_PT = 600.0  # a wider drawing takes the whole width: in half of it its text is too small
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,13 @@ def _mistakes(files: RunFiles) -> Mapping[str, Any]:
     wanted = (files.recipe.value or {}).get("evaluate.worst_mistakes")
     plots = [plot for plot in measured.plots_of(measured.task_of_run(files)) if plot.place == "mistakes"]
     drawings = _drawings(files, [plot.name for plot in plots])
-    return {"errors": mistakes.read_errors(files, wanted), "plots": plots, "drawings": drawings}
+    widths = [width_of(each.value) for each in drawings.values() if each.value]
+    return {
+        "errors": mistakes.read_errors(files, wanted),
+        "plots": plots,
+        "drawings": drawings,
+        "is_wide": max(widths, default=0.0) > _READABLE_PT,
+    }
 
 
 def _curves(files: RunFiles) -> Mapping[str, Any]:

@@ -36,6 +36,16 @@ def test_a_shift_by_whole_pixels_moves_and_fills_with_black():
     assert not shifted[:, :, :2].any()
 
 
+def test_what_comes_in_from_outside_has_the_level_that_is_asked_for():
+    pixels = images(3)
+    one = np.ones(3)
+    shifted = warp(pixels, affine(one < 0, one, one * 0, one * 2, one * 0), 200)
+    assert np.array_equal(shifted[:, :, 2:], pixels[:, :, :-2])
+    assert (shifted[:, :, :2] == 200).all()
+    white = np.full_like(pixels, 255)
+    assert (warp(white, affine(one > 0, one * 0.7, one * 0.3, one, one), 255) == 255).all()
+
+
 def test_a_shift_by_half_a_pixel_takes_the_mean_of_neighbours():
     pixels = images(3)
     exact = (pixels[:, :, :-1].astype(float) + pixels[:, :, 1:]) / 2

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.data.freezing import thresholds_of
 from pipeline.drafting import choosing
 from pipeline.recipe.recipe import AUGMENTATION, AugmentParams, SplitParams, TrainParams
 from pipeline.recipe.slots import Choice
@@ -138,11 +140,11 @@ def test_numbers_are_said_to_be_taken_for_digits() -> None:
 
 
 def test_the_sources_own_test_part_is_taken_first_and_rows_are_divided_anew_only_if_it_lacks_a_class() -> None:
-    ways = choosing.splits(["train", "test"], 5000)
-    assert [way.values["method"] for way in ways] == ["source", "stratified", "stratified"]
+    ways = choosing.splits(["train", "test"], 5000, "leaves")
+    assert [way.values["method"] for way in ways] == ["source", "stratified", "stratified", "stratified"]
     assert ways[0].values == {"method": "source", "train": 0.9, "validation": 0.1, "test": 0.0, "frozen": None}
     assert (ways[0].why, ways[0].unsure) == ("the source's own test part is the test part", "")
-    of_validation = choosing.splits(["train", "validation", "test"], 5000)[0].why
+    of_validation = choosing.splits(["train", "validation", "test"], 5000, "leaves")[0].why
     assert of_validation == "the source's own test part is the test part, its validation part the validation part"
     assert all("lack a class" in way.unsure for way in ways[1:])
 
@@ -154,7 +156,7 @@ def test_the_sources_own_test_part_is_taken_first_and_rows_are_divided_anew_only
 def test_few_rows_give_a_fifth_to_the_test_part_and_small_classes_to_both(
     rows: int, shares: tuple[float, float, float]
 ) -> None:
-    first, second = choosing.splits(["train"], rows)
+    first, second, _ = choosing.splits(["train"], rows, "leaves")
     for way, expected in ((first, shares), (second, (0.6, 0.2, 0.2))):
         train, validation, test = expected
         assert way.values == {
@@ -168,16 +170,26 @@ def test_few_rows_give_a_fifth_to_the_test_part_and_small_classes_to_both(
 
 
 def test_a_validation_part_without_a_test_part_is_divided_anew_which_is_said() -> None:
-    ways = choosing.splits(["train", "validation"], 5000)
-    assert [way.values["method"] for way in ways] == ["stratified", "stratified"]
+    ways = choosing.splits(["train", "validation"], 5000, "leaves")
+    assert [way.values["method"] for way in ways] == ["stratified", "stratified", "stratified"]
     assert {way.unsure for way in ways} == {
         "the source has a validation part and no test part: the rows are divided anew"
     }
 
 
+@given(st.lists(st.integers(choosing.FEWEST, 60), min_size=2, max_size=5))
+def test_the_last_way_to_divide_gives_each_class_of_the_fewest_rows_a_row_in_each_part(rows: list[int]) -> None:
+    way = choosing.splits(["train"], sum(rows), "leaves")[-1].values
+    assert way["frozen"] == "leaves"
+    for each in rows:
+        hashes = np.arange(each, dtype=np.uint64)
+        first, second = thresholds_of(hashes, [way[part] for part in ("train", "validation", "test")])
+        assert len({*np.searchsorted([first, second], hashes, "right").tolist()}) == 3
+
+
 @given(st.sets(st.sampled_from(["train", "validation", "test"])), st.integers(1, 10**6))
 def test_every_way_to_divide_is_one_that_a_recipe_may_have(parts: set[str], rows: int) -> None:
-    for way in choosing.splits(parts, rows):
+    for way in choosing.splits(parts, rows, "leaves"):
         SplitParams.model_validate(way.values)
 
 
@@ -233,12 +245,22 @@ def test_the_network_halves_a_picture_to_eight_pixels_or_less(sides: tuple[int, 
     assert chosen.why == "blocks until the shorter side is 8 pixels or less"
 
 
+def test_a_warp_brings_in_white_where_most_pictures_stand_on_white() -> None:
+    clear, opaque = pictures((8, 8), (8, 8), modes={"RGBA": 2}), pictures((8, 8), (8, 8), modes={"RGBA": 1, "RGB": 1})
+    assert choosing.surroundings(clear, "stretch") == 255
+    assert choosing.surroundings(opaque, "stretch") == 0
+    assert choosing.surroundings(opaque, "pad") == 255
+
+
 def test_the_steps_of_a_draft_are_files_that_take_these_settings() -> None:
-    drafted = choosing.augmentation(0.25)
+    drafted = choosing.augmentation(0.25, 255)
     assert drafted == {
         "copies": 1,
         "steps": [
-            {"name": "warp", "settings": {"flip": 0.25, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08}},
+            {
+                "name": "warp",
+                "settings": {"flip": 0.25, "shift": 0.08, "rotate_deg": 8.0, "scale": 0.08, "outside": 255},
+            },
             {"name": "noise", "settings": {"levels": 4.0}},
             {"name": "erase", "settings": {"probability": 0.2}},
         ],

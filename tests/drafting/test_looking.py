@@ -5,11 +5,13 @@ from __future__ import annotations
 from unicodedata import normalize
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.entries import labels_of
+from pipeline.drafting.looking import Looking
 from pipeline.errors import DataError
 from tests.drafting.given import delivered, looked_at, pictures
 
@@ -90,6 +92,17 @@ def test_a_row_with_a_problem_says_nothing_of_pictures_and_its_detail_names_no_c
     assert looking.delivered.problems == {"empty file": 1}
     assert (looking.pictures.heights.tolist(), looking.pictures.widths.tolist()) == ([7], [8])
     assert (looking.pictures.modes, looking.pictures.encodings) == ({"L": 1}, {"png": 1})
+
+
+def test_a_class_that_is_left_out_stays_unknown_and_its_row_says_which_it_is() -> None:
+    looking = Looking("image", ["a", "b"])
+    rows = pa.concat_tables(list(looking.watched([delivered(["rare", 0]), delivered(["rare"]), delivered([1])])))
+    assert looking.classes == ("a", "b")
+    assert rows["label"].to_pylist() == [-1, 0, -1, 1]
+    told = "'rare' is none of data.classes"
+    assert rows["detail"].to_pylist() == [told, None, told, None]
+    assert looking.delivered.unknown_labels == 2
+    assert looking.delivered.labels == {"a": 1, "b": 1}
 
 
 def test_labels_that_are_numbers_and_names_at_once_are_refused() -> None:

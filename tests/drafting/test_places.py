@@ -60,7 +60,20 @@ def test_contracts_and_config_are_written(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("there", ["configs/leaves.yaml", "data_contracts/leaves/raw.yaml", "data_contracts/leaves"])
+def test_a_frozen_split_is_written_and_goes_with_the_contracts_if_the_config_cannot_be(tmp_path: Path) -> None:
+    written = publish(tmp_path, Places("leaves"), b"config", CONTRACTS, b"split")
+    assert written[-1] == Path("splits/leaves.yaml")
+    assert (tmp_path / "splits/leaves.yaml").read_bytes() == b"split"
+    (tmp_path / "configs" / f".oaks.yaml.partial-{os.getpid()}").mkdir()
+    with pytest.raises(StorageError):
+        publish(tmp_path, Places("oaks"), b"config", CONTRACTS, b"split")
+    assert not (tmp_path / "splits/oaks.yaml").exists()
+    assert not (tmp_path / "data_contracts/oaks").exists()
+
+
+@pytest.mark.parametrize(
+    "there", ["configs/leaves.yaml", "data_contracts/leaves/raw.yaml", "data_contracts/leaves", "splits/leaves.yaml"]
+)
 def test_nothing_is_overwritten_and_nothing_else_is_written(tmp_path: Path, there: str) -> None:
     place = tmp_path / there
     place.parent.mkdir(parents=True)

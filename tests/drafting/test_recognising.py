@@ -54,6 +54,13 @@ def test_where_several_could_read_it_the_first_by_name_does_and_the_others_are_t
     assert recognise(digits, "image_folder").choice.name == "image_folder"
 
 
+def test_settings_that_are_given_lie_over_those_that_are_found(photographs: Path) -> None:
+    found = recognise(photographs, settings={"class_folder": "innermost"})
+    assert found.choice.settings == {"class_folder": "innermost"}
+    with pytest.raises(UsageError, match=r"class_foldr'.*did you mean .*class_folder'"):
+        recognise(photographs, settings={"class_foldr": "innermost"})
+
+
 def test_what_no_source_recognises_is_refused_with_their_names(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("notes")
     with pytest.raises(DataError, match=r"no source recognises what is there .*idx.*--source NAME"):

@@ -54,8 +54,8 @@ def raw(rows: int = 1000, wrong: int = 0, duplicates: int = 0, same_place: int =
     found.labels.update(a=(rows - wrong) // 2, b=rows - wrong - (rows - wrong) // 2)
     if wrong:
         found.problems["empty file"] = wrong
-    table = Table(rows, RAW, {}, exceptions=same_place)
-    return raw_suite(table, found, pictures((20, 30), (40, 30)), [0.5, 0.5], duplicates, "image")
+    table = Table(rows, RAW, {}, exceptions=same_place, duplicates=duplicates)
+    return raw_suite(table, found, pictures((20, 30), (40, 30)), [0.5, 0.5], "image")
 
 
 def prepared(
@@ -235,10 +235,20 @@ def test_pixels_that_stand_in_two_parts_already_are_let_stay_and_the_note_counts
     assert apart.notes == "4 of 3 000 rows have their very pixels in another part too"
 
 
+def test_labels_of_no_class_may_double_in_the_classes_divergence() -> None:
+    found = Delivered(rows=1000, unknown_labels=300)
+    found.parts.update(train=1000)
+    found.labels.update(a=350, b=350)
+    sections = raw_suite(Table(1000, RAW, {}), found, pictures((20, 30)), [0.5, 0.5], "image")
+    [bound] = kwargs_of(sections, "column_kl_divergence_to_be_less_than")
+    expected, observed = [0.495, 0.495, 0.01], [0.2, 0.2, 0.6]
+    assert bound["threshold"] > sum(seen * math.log(seen / due) for seen, due in zip(observed, expected, strict=True))
+
+
 def test_unlabelled_rows_are_let_be_and_the_unusable_are_not_held_against_the_labels() -> None:
     looking, _ = looked_at(delivered(["a", "b", None, "a"], problems=[None, None, None, "empty file"]))
-    sections = raw_suite(Table(4, RAW, {}), looking.delivered, looking.pictures, [0.5, 0.5], 0, "image")
+    sections = raw_suite(Table(4, RAW, {}), looking.delivered, looking.pictures, [0.5, 0.5], "image")
     [null] = kwargs_of(sections, "column_values_to_not_be_null", "label")
-    assert null["mostly"] == 0.001
+    assert null["mostly"] == 0.49
     [known] = kwargs_of(sections, "column_values_to_be_in_set", "label")
-    assert known["mostly"] == 0.49
+    assert known["mostly"] == 0.323

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -71,6 +72,13 @@ def test_a_few_rows_among_many_are_still_seen() -> None:
     picture = drawn(many, StageFlow("clean", 10**9, 10**9 - 1, 1, reasons={"truncated": 1}))
     [thin] = [node for node in picture.nodes if node.kind == "rejected"]
     assert thin.height == 2.0
+
+
+def test_no_name_of_a_part_lies_over_another_where_most_rows_are_rejected() -> None:
+    parts = {"train": 6, "validation": 2, "test": 2}
+    picture = drawn(StageFlow("ingest", None, 1010, makes=True), StageFlow("split", 1010, 10, 1000, parts=parts))
+    heights = [label.y for label in picture.labels if label.kind == "part"]
+    assert all(below - above >= 12 for above, below in pairwise(heights))
 
 
 def test_rejected_rows_have_their_reasons_the_last_of_many_together() -> None:

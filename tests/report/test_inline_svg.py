@@ -5,7 +5,7 @@ import re
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.report.inline_svg import inline_svg
+from pipeline.report.inline_svg import inline_svg, width_of
 
 SVG = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9" width="9pt">
@@ -24,6 +24,11 @@ def test_ids_and_references_get_the_pictures_own_prefix() -> None:
     assert 'viewBox="0 0 9 9"' in taken
     assert "width" not in taken
     assert "http" not in taken
+
+
+def test_a_picture_says_how_wide_it_is() -> None:
+    assert width_of(inline_svg(SVG.format("").replace("0 0 9 9", "0 0 860.4 900").encode(), "x")) == 860.4
+    assert width_of("<svg></svg>") == 0
 
 
 @pytest.mark.parametrize(

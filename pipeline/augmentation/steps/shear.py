@@ -25,6 +25,9 @@ class Settings(Base):
 
     x_deg: float = Field(default=0.0, ge=0, le=60, description="largest angle by which columns lean, degrees")
     y_deg: float = Field(default=0.0, ge=0, le=60, description="largest angle by which rows climb, degrees")
+    outside: int = Field(
+        default=0, ge=0, le=255, description="grey level of what lies outside of an image; 0 is black, 255 white"
+    )
 
 
 def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt.NDArray[np.uint8]:
@@ -41,4 +44,4 @@ def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt
 
     lean, climb = np.tan(np.deg2rad([settings.x_deg, settings.y_deg]) * (2 * uniform(keys, 0, 2) - 1)).T
     one, none = np.ones(len(keys)), np.zeros(len(keys))
-    return warp(values, Affine(xx=one, xy=lean, x0=none, yx=climb, yy=one, y0=none))
+    return warp(values, Affine(xx=one, xy=lean, x0=none, yx=climb, yy=one, y0=none), settings.outside)

@@ -31,6 +31,9 @@ class Settings(Base):
     shift: Fraction = Field(default=0.0, description="largest shift along each axis, as a fraction of the image")
     rotate_deg: float = Field(default=0.0, ge=0, le=180, description="largest rotation either way, degrees")
     scale: Fraction = Field(default=0.0, description="largest change of size either way, as a fraction")
+    outside: int = Field(
+        default=0, ge=0, le=255, description="grey level of what lies outside of an image; 0 is black, 255 white"
+    )
 
 
 def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt.NDArray[np.uint8]:
@@ -52,4 +55,4 @@ def change(values: npt.NDArray[np.uint8], keys: Keys, settings: Settings) -> npt
         shift_x=settings.shift * width * either_way[:, _SHIFT_X],
         shift_y=settings.shift * height * either_way[:, _SHIFT_Y],
     )
-    return warp(values, moved)
+    return warp(values, moved, settings.outside)

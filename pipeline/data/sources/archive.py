@@ -94,25 +94,24 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
 def recognise(path: Path) -> dict[str, Any] | None:
     """Return the settings with which an archive, or a folder of some, is read; None if a path is neither.
 
-    Where everything stands in one folder that holds several, that folder is the one `below` which to look.
+    Where all pictures stand in one folder that holds several, that folder is the one `below` which to look.
     """
     from itertools import islice
 
     from pipeline.data.archive_members import members
-    from pipeline.data.class_folders import PART_FOLDERS
+    from pipeline.data.class_folders import PART_FOLDERS, found_settings
+    from pipeline.data.picture_headers import ENDINGS
     from pipeline.errors import DataError
 
     settings = Settings()
     try:
         archives = [found for found in _files(settings, path) if _is_archive(found)]
         looked_at = islice(members(archives[0].path, str(path), settings.limits), _LOOKED_AT) if archives else ()
-        names = [
-            member.name.split("/")
-            for member in looked_at
-            if not (member.is_folder or _is_left_alone(settings, member.name))
-        ]
+        kept = [member.name for member in looked_at if not (member.is_folder or _is_left_alone(settings, member.name))]
     except (DataError, OSError):
         return None
+    pictures = [name for name in kept if name.lower().endswith(ENDINGS)]
+    names = [name.split("/") for name in pictures or kept]
     below: list[str] = []
     while True:
         depth = len(below)
@@ -121,8 +120,9 @@ def recognise(path: Path) -> dict[str, Any] | None:
             break
         below += tops
     holds_classes = any(len(parts) > len(below) + 1 for parts in names)
-    found = {"below": "/".join(below if holds_classes else below[:-1])}
-    return (found if found["below"] else {}) if names else None
+    above = below if holds_classes else below[:-1]
+    found = found_settings(parts[len(above) :] for parts in names if len(parts) > len(above) + 1)
+    return {**({"below": "/".join(above)} if above else {}), **found} if names else None
 
 
 def _files(settings: Settings, folder: Path) -> Iterator[Found]:

@@ -117,7 +117,7 @@ def recognise(path: Path) -> dict[str, Any] | None:
     """Return the settings with which a folder of class folders is read, None if a path is none."""
     from itertools import islice
 
-    from pipeline.data.class_folders import PART_FOLDERS
+    from pipeline.data.class_folders import PART_FOLDERS, found_settings
     from pipeline.data.walking import walk
 
     if not path.is_dir():
@@ -126,7 +126,7 @@ def recognise(path: Path) -> dict[str, Any] | None:
     names = [found.name for found in islice(walk(path, settings.is_left_alone), _LOOKED_AT)]
     names = [name for name in names if _is_named_like_a_picture(name) and "/" in name]
     below = [name.split("/")[1:] if name.split("/")[0].lower() in PART_FOLDERS else name.split("/") for name in names]
-    return {} if any(len(parts) > 1 for parts in below) else None
+    return found_settings(below) if any(len(parts) > 1 for parts in below) else None
 
 
 def _walk(settings: Settings, folder: Path) -> Iterator[Found]:

@@ -37,7 +37,8 @@ def confusion(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> bytes:
     recall = matrix.diagonal() / np.maximum(rows, 1)
     shown = np.sort(np.argsort(recall, kind="stable")[:_CLASSES_SHOWN])
     names = [_short(classes[number]) for number in shown]
-    side, left, right, top, bottom = 0.42 * len(shown), 1.2, 0.65, 1.2, 0.05  # inches
+    # Inches. Of two classes the picture is no smaller, or the page would enlarge its text.
+    side, left, right, top, bottom = 0.42 * max(len(shown), 6), 1.2, 0.65, 1.2, 0.05
     width, height = left + side + right, top + side + bottom
 
     def draw(figure: Any) -> None:

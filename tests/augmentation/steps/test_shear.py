@@ -61,5 +61,12 @@ def test_no_shear_is_the_very_same_array():
 
 def test_the_settings_and_their_ranges():
     assert KINDS == ("image",)
-    assert Settings().model_dump() == {"x_deg": 0.0, "y_deg": 0.0}
+    assert Settings().model_dump() == {"x_deg": 0.0, "y_deg": 0.0, "outside": 0}
+    assert_ranges(Settings, {}, outside=(0, 255, -1, 256))
     assert_ranges(Settings, {}, x_deg=(0.0, 60.0, -1e-9, 60.1), y_deg=(0.0, 60.0, -1e-9, 60.1))
+
+
+def test_what_comes_in_from_beside_has_the_level_that_is_set():
+    white = np.full((20, 9, 9, 1), 255, np.uint8)
+    assert (change(white, np.arange(20, dtype=np.uint64), Settings(x_deg=40, outside=255)) == 255).all()
+    assert (change(white, np.arange(20, dtype=np.uint64), Settings(x_deg=40)) < 255).any()

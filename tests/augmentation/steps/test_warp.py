@@ -22,7 +22,7 @@ WIDE = (10, 40, 1)
 def moves(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """How each of 4 000 wide images is moved: flipped (−1 or 1), enlarged, turned (degrees) and shifted (pixels)."""
     found: list[Any] = []
-    monkeypatch.setattr(warping, "warp", lambda values, moved: found.append(moved))
+    monkeypatch.setattr(warping, "warp", lambda values, moved, _: found.append(moved))
     change(np.zeros((len(MANY), *WIDE), np.uint8), MANY, settings)
     [moved] = found
     # What is moved to a place comes from there: the matrix and the offset are those of the inverse.
@@ -102,10 +102,11 @@ def test_what_is_switched_off_does_not_move(monkeypatch):
 
 def test_the_settings_and_their_ranges():
     assert KINDS == ("image",)
-    assert Settings().model_dump() == {"flip": 0.0, "shift": 0.0, "rotate_deg": 0.0, "scale": 0.0}
+    assert Settings().model_dump() == {"flip": 0.0, "shift": 0.0, "rotate_deg": 0.0, "scale": 0.0, "outside": 0}
     fraction = (0.0, 0.999, -1e-9, 1.0)
     assert_ranges(Settings, {}, flip=(0.0, 1.0, -1e-9, 1.001), shift=fraction, scale=fraction)
     assert_ranges(Settings, {}, rotate_deg=(0.0, 180.0, -1e-9, 180.1))
+    assert_ranges(Settings, {}, outside=(0, 255, -1, 256))
     assert Settings(rotate_deg=0.5).rotate_deg == 0.5
 
 

@@ -176,6 +176,14 @@ def test_limits_are_those_of_the_settings() -> None:
     assert Settings().limits == (1_000_000, 64 * 2**20, 64 * 2**30, 200)
 
 
+def test_it_looks_below_the_folder_in_which_all_pictures_stand_whatever_stands_beside_it(tmp_path: Path) -> None:
+    files = {"usr/doc/copyright": b"free", "usr/icons/cats/1.png": picture(1), "usr/icons/dogs/2.png": picture(2)}
+    assert recognised(written(tmp_path / "a.zip", zip_of(files))) == {"archive": {"below": "usr/icons"}}
+    sizes = {"icons/48x48/apps/1.png": picture(1), "icons/16x16/apps/2.png": picture(2)}
+    found = recognised(written(tmp_path / "b.zip", zip_of(sizes)))
+    assert found == {"archive": {"below": "icons", "class_folder": "innermost"}}
+
+
 def problems(path: Path, **settings: Any) -> dict[str, str | None]:
     return {row["source"].partition("!")[2]: row["problem"] for row in rows(path, **settings)}
 

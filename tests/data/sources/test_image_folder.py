@@ -218,6 +218,13 @@ def test_it_recognises_class_folders_only(tmp_path: Path) -> None:
     assert recognised(write(tmp_path / "e", "cats/1.JPG", "1.png")) == {"image_folder": {}}
 
 
+def test_folders_named_by_a_size_hold_the_classes_and_are_none(tmp_path: Path) -> None:
+    icons = write(tmp_path / "a", "48x48/apps/1.png", "16x16/apps/1.png", "scalable/apps/1.svg")
+    assert recognised(icons) == {"image_folder": {"class_folder": "innermost"}}
+    assert recognised(write(tmp_path / "b", "48x48/1.png", "16x16/1.png")) == {"image_folder": {}}
+    assert recognised(write(tmp_path / "c", "48/apps/1.png", "16/apps/1.png")) == {"image_folder": {}}
+
+
 def test_another_format_is_told_what_it_looks_like(tmp_path: Path) -> None:
     folder = write(tmp_path, "cats/1.png")
     with pytest.raises(DataError, match=r"no training files, but \.png files; .*; it looks like data\.source: image"):

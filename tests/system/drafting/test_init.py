@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,6 +160,33 @@ def test_classes_of_two_pictures_are_too_few_to_divide_and_that_is_said(
     assert last.startswith("ratchet: pairs: no way to divide its rows gives each class some in each part (class '")
     assert last.endswith("or divide them yourself: train/, validation/ and test/ above the classes")
     assert not (root / CONFIGS / "pairs.yaml").exists()
+
+
+def test_tiny_classes_and_an_archive_with_much_beside_the_set_become_a_config_that_runs_at_once(
+    root: Path, init: Init, run_here: RunHere
+) -> None:
+    """As in a package of icons: a class of two, one of five with two alike, and more notes than pictures."""
+    with zipfile.ZipFile(root / "icons.zip", "w") as archive:
+        for number in range(66):
+            name = "tiny" if number < 5 else "pair" if number < 7 else ("apps", "places")[number % 2]
+            content = io.BytesIO()
+            picture(min(number, 65) or 1, 16, 16, "RGB").save(content, "PNG")
+            archive.writestr(f"package/icons/{name}/{number}.png", content.getvalue())
+        for number in range(200):
+            folder = "package/icons/apps" if number % 2 else "package/notes"
+            archive.writestr(f"{folder}/{number}.txt", "notes")
+
+    said = init("icons.zip")
+
+    recipe = config(root, "icons")
+    assert recipe["data"]["source"] == {"name": "archive", "settings": {"below": "package/icons"}}
+    assert recipe["data"]["classes"] == ["apps", "places", "tiny"]
+    assert recipe["split"]["frozen"] == "icons"
+    assert any("left out, as fewer than 4 rows can be kept: pair (2)" in line for line in said)
+    assert "splits/icons.yaml" in said[-2]
+    _, _, raw, clean, *_ = run(root, run_here, "icons")
+    assert "expectations hold for 266 rows" in raw
+    assert clean == "63 of 266 rows kept, 203 rejected"
 
 
 @pytest.mark.parametrize(("sent", "name"), [(signal.SIGKILL, "killed"), (signal.SIGINT, "interrupted")])
