@@ -76,13 +76,13 @@ def test_a_draft_is_a_suite_that_a_run_takes(tmp_path: Path, of: str, columns: t
 
 
 def test_the_whole_of_a_draft_of_raw_rows() -> None:
-    found = Delivered(rows=1000, unlabelled=100)
+    found = Delivered(rows=1000, unlabelled=100, null_labels=120, unknown_labels=30)
     found.parts.update(test=200, train=800)
     found.labels.update(a=550, b=300)
     found.problems.update({"empty file": 15, "not a picture": 5})
     seen = pictures((20, 30), (40, 30), modes={"RGB": 1, "L": 1})
     seen.channels[3] = seen.encodings["jpeg"] = 1
-    sections = raw_suite(Table(1000, RAW, {}), found, seen, [550 / 850, 300 / 850], 5, "image")
+    sections = raw_suite(Table(1000, RAW, {}, duplicates=5), found, seen, [550 / 850, 300 / 850], "image")
     assert suite_text("leaves", "raw", "a table", sections) == (DRAFTED / "raw.yaml").read_text()
 
 
@@ -96,7 +96,7 @@ def test_what_a_source_does_not_tell_is_not_promised() -> None:
     seen.channels.clear()
     found = Delivered(rows=9)
     columns = tuple(name for name in RAW if name not in ("problem", "image_mode"))
-    sections = raw_suite(Table(9, columns, {}), found, seen, [1.0], 0, "image")
+    sections = raw_suite(Table(9, columns, {}), found, seen, [1.0], "image")
     columns_named = {each.kwargs.get("column") for section in sections for each in section.expectations}
     assert not columns_named & {"problem", "image_mode", "image_height", "image_width", "image_channels"}
     assert not kwargs_of(prepared_suite(Table(9, PREPARED, {}), [1.0], 64, "image", 9, 1), "column_mean_to_be_between")
@@ -122,7 +122,7 @@ def test_a_size_that_is_always_the_same_stays_so_and_others_may_halve_or_double(
 
 @pytest.mark.parametrize(("low", "high", "bounds"), [(1, 2, (1, 4)), (3, 4, (1, 8)), (6, 7, (3, 14)), (1, 1, (1, 1))])
 def test_a_size_never_halves_to_none(low: int, high: int, bounds: tuple[int, int]) -> None:
-    sections = raw_suite(Table(9, RAW, {}), Delivered(rows=9), pictures((low, 5), (high, 5)), [1.0], 0, "image")
+    sections = raw_suite(Table(9, RAW, {}), Delivered(rows=9), pictures((low, 5), (high, 5)), [1.0], "image")
     [height] = kwargs_of(sections, "column_values_to_be_between", "image_height")
     assert (height["min_value"], height["max_value"]) == bounds
 
