@@ -61,13 +61,14 @@ class Table:
     """A table that a contract is about: its rows and columns, and of columns of numbers their range.
 
     `exceptions` are, of raw rows, those from a place that is there before; of prepared ones, those whose pixels are in
-    several parts.
+    several parts. `repeated` are raw rows whose content has come before; what could not be read has one content.
     """
 
     rows: int
     columns: tuple[str, ...]
     ranges: Mapping[str, Range]
     exceptions: int = 0
+    repeated: int = 0
 
 
 def write_raw(
@@ -146,9 +147,11 @@ class Measuring:
     def raw_table(self) -> Table:
         """Return the table that the raw contract is about."""
         raw = frames.open_raw(self._work / "raw")
-        positions = frames.raw_frame(self._session, raw).select("source", "row")
-        rows = raw.manifest.rows
-        return Table(rows, frames.raw_columns(raw), {}, exceptions=rows - positions.distinct().count())
+        frame, rows = frames.raw_frame(self._session, raw), raw.manifest.rows
+        places, contents = (
+            frame.select(*columns).distinct().count() for columns in (("source", "row"), ("content_digest",))
+        )
+        return Table(rows, frames.raw_columns(raw), {}, exceptions=rows - places, repeated=rows - contents)
 
     def prepared_table(self) -> Table:
         """Return the table that the prepared contract is about, with the range of each fact about a feature."""

@@ -39,7 +39,7 @@ _PLACES = 3  # digits that a bound keeps, rounded outwards
 
 
 def raw_suite(
-    table: Table, delivered: Delivered, pictures: Pictures, shares: Sequence[float], duplicates: int, feature: str
+    table: Table, delivered: Delivered, pictures: Pictures, shares: Sequence[float], feature: str
 ) -> list[Section]:
     """Return what the raw rows promise. `shares` are the classes' in their order, of all labelled rows."""
     rows, columns, unusable = table.rows, table.columns, delivered.problems.total()
@@ -70,7 +70,7 @@ def raw_suite(
                 *(problems if "problem" in columns else []),
             ],
         ),
-        Section("Pictures", _raw_pictures(table, pictures, feature, sound, duplicates)),
+        Section("Pictures", _raw_pictures(table, pictures, feature, sound)),
     ]
 
 
@@ -130,10 +130,8 @@ def _raw_labels(delivered: Delivered, shares: Sequence[float], unusable: int) ->
     ]
 
 
-def _raw_pictures(
-    table: Table, pictures: Pictures, feature: str, sound: dict[str, float], duplicates: int
-) -> list[Expected]:
-    unique = _down(max(0.0, 1 - 2 * duplicates / table.rows - 2 * _ONE_IN_A_HUNDRED))
+def _raw_pictures(table: Table, pictures: Pictures, feature: str, sound: dict[str, float]) -> list[Expected]:
+    unique = _down(max(0.0, 1 - 2 * table.repeated / table.rows - 2 * _ONE_IN_A_HUNDRED))
     expected = [
         Expected(
             "column_values_to_be_in_set",
@@ -167,7 +165,7 @@ def _raw_pictures(
         *is_digest(),
     ]
     if unique > 0:
-        notes = _of(duplicates, table.rows, "equal another row; clean puts them aside")
+        notes = _of(table.repeated, table.rows, "hold what another row holds, or cannot be read; clean puts them aside")
         expected.append(
             Expected(
                 "column_proportion_of_unique_values_to_be_between",

@@ -20,8 +20,6 @@ from pipeline.runtime.progress import count
 if TYPE_CHECKING:
     from pipeline.recipe.recipe import Recipe
 
-_DUPLICATE = "exact duplicate"
-
 
 @dataclass(frozen=True)
 class Request:
@@ -137,7 +135,6 @@ def contracts(name: str, found: Found) -> dict[str, str]:
         delivered,
         found.looking.pictures,
         [labelled[each] / labelled.total() for each in found.classes],
-        found.cleaned.reasons.get(_DUPLICATE, 0),
         found.feature,
     )
     shares = [kept[each] / found.cleaned.rows for each in found.classes]

@@ -46,14 +46,14 @@ def kwargs_of(sections: list[Section], kind: str, column: str | None = None) -> 
     ]
 
 
-def raw(rows: int = 1000, wrong: int = 0, duplicates: int = 0, same_place: int = 0) -> list[Section]:
+def raw(rows: int = 1000, wrong: int = 0, repeated: int = 0, same_place: int = 0) -> list[Section]:
     found = Delivered(rows=rows)
     found.parts.update(train=rows)
     found.labels.update(a=(rows - wrong) // 2, b=rows - wrong - (rows - wrong) // 2)
     if wrong:
         found.problems["empty file"] = wrong
-    table = Table(rows, RAW, {}, exceptions=same_place)
-    return raw_suite(table, found, pictures((20, 30), (40, 30)), [0.5, 0.5], duplicates, "image")
+    table = Table(rows, RAW, {}, exceptions=same_place, repeated=repeated)
+    return raw_suite(table, found, pictures((20, 30), (40, 30)), [0.5, 0.5], "image")
 
 
 def prepared(low: float = 20, high: float = 200, mean: float = 100, deviation: float = 10) -> list[Section]:
@@ -65,7 +65,7 @@ def prepared(low: float = 20, high: float = 200, mean: float = 100, deviation: f
 @pytest.mark.parametrize(("of", "columns"), [("raw", RAW), ("prepared", PREPARED)])
 def test_a_draft_is_a_suite_that_a_run_takes(tmp_path: Path, of: str, columns: tuple[str, ...]) -> None:
     path = tmp_path / f"{of}.yaml"
-    path.write_text(suite_text("leaves", of, "a table", raw(wrong=3, duplicates=5) if of == "raw" else prepared()))
+    path.write_text(suite_text("leaves", of, "a table", raw(wrong=3, repeated=5) if of == "raw" else prepared()))
     suite = read_suite(path, columns)
     assert suite.name == f"leaves.{of}"
     assert len(suite.expectations) > 15
@@ -95,8 +95,8 @@ def test_that_no_place_comes_twice_is_promised_only_where_it_holds() -> None:
     assert kwargs_of(raw(same_place=1), kind) == []
 
 
-def test_duplicates_may_double_and_two_in_a_hundred_more() -> None:
-    [found] = kwargs_of(raw(duplicates=100), "column_proportion_of_unique_values_to_be_between")
+def test_rows_of_the_same_content_may_double_and_two_in_a_hundred_more() -> None:
+    [found] = kwargs_of(raw(repeated=100), "column_proportion_of_unique_values_to_be_between")
     assert found["min_value"] == 0.78
 
 
@@ -161,7 +161,7 @@ def test_pixels_that_stand_in_two_parts_already_are_let_stay_and_the_note_counts
 
 def test_unlabelled_rows_are_let_be_and_the_unusable_are_not_held_against_the_labels() -> None:
     looking, _ = looked_at(delivered(["a", "b", None, "a"], problems=[None, None, None, "empty file"]))
-    sections = raw_suite(Table(4, RAW, {}), looking.delivered, looking.pictures, [0.5, 0.5], 0, "image")
+    sections = raw_suite(Table(4, RAW, {}), looking.delivered, looking.pictures, [0.5, 0.5], "image")
     [null] = kwargs_of(sections, "column_values_to_not_be_null", "label")
     assert null["mostly"] == 0.001
     [known] = kwargs_of(sections, "column_values_to_be_in_set", "label")
