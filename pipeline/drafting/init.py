@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.contracts.suites import read_suite
 from pipeline.data.opening import open_source
 from pipeline.data.snapshots import snapshot
+from pipeline.data.splitting import PARTS
 from pipeline.drafting import choosing, summary
 from pipeline.drafting.config import config_text
 from pipeline.drafting.looking import Looking
@@ -127,6 +128,12 @@ def _divided(
             return way, cleaned, measuring.split(params, seed, advance)
         except DataError as error:
             failed = error
+    for name, rows in cleaned.kept.items() if cleaned else ():
+        if rows < len(PARTS):
+            raise DataError(
+                f"class '{name:.80}' has {rows} row{'s' * (rows != 1)} that can be used, and each of the {len(PARTS)} "
+                "parts needs one; add rows of it, or put those elsewhere"
+            ) from failed
     raise failed or Bug("init: there was no way to divide the rows; please report it")
 
 

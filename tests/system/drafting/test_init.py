@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from PIL import Image
 from pipeline.cli import command_line
 from pipeline.recipe.configs import CONFIGS, recipe_layers
 from pipeline.recipe.strict_yaml import dump_yaml
+from tests.hostile_tree import write_hostile_tree
 from tests.system.conftest import RunHere
 from tests.system.project import Project, copy_checkout, write_digits
 from tests.waiting import wait_for
@@ -124,6 +126,32 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     assert recipe["split"]["method"] == "stratified"
     assert "unsure: 13 of 255 rows cannot be used: 12 empty" in "\n".join(said)
     run(root, run_here, "my_leaves")
+
+
+def test_a_folder_full_of_odd_files_becomes_a_config_that_runs_at_once_and_accounts_for_each_of_them(
+    root: Path, init: Init, run_here: RunHere, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = write_hostile_tree(root / "odd", good=40, only_files=True)
+    assert command_line.main(("init", "odd/pictures", "--name", "odd")) == 65
+    assert "class 'Cats' has 1 row that can be used, and each of the 3 parts needs one" in capsys.readouterr().err
+    undeclared = ("Cats", "birds")
+    for name in undeclared:
+        (tree.folder / name).rename(root / name)
+
+    init("odd/pictures", "--name", "odd")
+
+    for name in undeclared:
+        (root / name).rename(tree.folder / name)
+    assert config(root, "odd")["data"]["classes"] == ["cats", "dogs"]
+    large = "cats/large.png"  # not too large for the largest that is read by default
+    kept = {*tree.of("kept"), large}
+    assert run(root, run_here, "odd")[3].startswith(f"{len(kept)} of ")
+    capsys.readouterr()
+    assert command_line.main(("quarantine", "list", "--json")) == 0
+    listed = json.loads(capsys.readouterr().out)
+    files = {path: {file["source"] for each in found for file in each["files"]} for path, found in listed.items()}
+    assert files["data/quarantine"] == {*tree.of("problem"), *tree.of("rejected")} - {large}
+    assert files["data/unlabelled"] == set(tree.of("held back"))
 
 
 def test_one_that_is_killed_leaves_no_draft_and_the_next_one_begins_anew(root: Path, init: Init) -> None:
