@@ -80,8 +80,8 @@ gate-campaign: setup ## how often the gate's rules err, 2 000 runs a cell (docs/
 hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3 s: COUNT=300 SEED=0
 	@$(in_venv) python -m tests.recipe.hostile --count $(or $(COUNT),300) --seed $(or $(SEED),0)
 
-killings: setup ## SIGKILL of each process of a run at each stage, and the next try: STAGES="clean train"
-	@$(in_venv) python -m tests.system.killings $(if $(STAGES),--stages $(STAGES))
+killings: setup ## SIGKILL of each process of a run at each stage, and the next try: STAGES="clean train" SAMPLE=digits_folders
+	@$(in_venv) python -m tests.system.killings $(if $(STAGES),--stages $(STAGES)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 same-bits: setup ## digest tables: ranks, threads, kills, the shipped recipe, two hosts: ONLY="ranks kills" CONFIG=configs/…
 	@$(in_venv) python -m tests.system.same_bits $(if $(ONLY),--only $(ONLY)) $(if $(CONFIG),--config $(CONFIG))

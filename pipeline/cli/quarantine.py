@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +24,29 @@ _LABEL = 16
 
 
 @dataclass(frozen=True)
+class _Folder:
+    """Rows that a stage has put aside, and what has become of them: `rejected` or `held back`."""
+
+    path: str
+    folder: Path
+    fate: str
+
+
+@dataclass(frozen=True)
 class _Quarantine:
-    """What one stage has rejected. `rows` are its data sets by their paths from the project on, which `find` finds."""
+    """What one stage has put aside. `rows` are its data sets by their paths from the project on, which `find` finds."""
 
     stage: str
     rows: Rows
-    path: str
-    folder: Path
+    folders: tuple[_Folder, ...]  # what is rejected is the first
     find: Callable[[str], Path]
     classes: tuple[str, ...]
     source: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the rejected rows are."""
+        return self.folders[0].folder
 
 
 def _fill(command: argparse.ArgumentParser) -> None:
@@ -55,25 +68,26 @@ def _fill(command: argparse.ArgumentParser) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     from pipeline.report.quarantine import reasons
-    from pipeline.storage.data_sets import read_data_set
 
     with _opened(options.run) as found:
-        counted = {each.path: reasons(each.folder, None if options.json else _FILES) for each in found}
+        most = None if options.json else _FILES
+        counted = {
+            folder.path: (folder.fate, reasons(folder.folder, most)) for each in found for folder in each.folders
+        }
         if options.json:
-            say(json.dumps({path: [asdict(each) for each in rows] for path, rows in counted.items()}, indent=2))
+            said = {path: [asdict(each) for each in rows] for path, (_, rows) in counted.items()}
+            say(json.dumps(said, indent=2))
             return 0
-        for each in found:
-            say("\n".join(_listed(each.path, counted[each.path])))
-            if each.rows.held:
-                with suppress(StorageError):  # a run of before has none
-                    say(f"{each.rows.held}: {_rows(read_data_set(each.find(each.rows.held)).rows)} held back")
+        for path, (fate, rows) in counted.items():
+            say("\n".join(_listed(path, fate, rows)))
     return 0
 
 
-def _listed(path: str, found: Sequence[Reason]) -> Iterator[str]:
-    yield f"{path}: {_rows(sum(each.rows for each in found))} rejected"
+def _listed(path: str, fate: str, found: Sequence[Reason]) -> Iterator[str]:
+    yield f"{path}: {_rows(sum(each.rows for each in found))} {fate}"
     for each in found:
-        yield f"{each.rows:8}  {printable(each.reason)}" + (f" (column {each.column})" if each.column else "")
+        if each.reason:  # of what is held back there is none
+            yield f"{each.rows:8}  {printable(each.reason)}" + (f" (column {each.column})" if each.column else "")
         for file in each.files:
             more = f" and {file.rows - _ROWS} more" if file.rows > _ROWS else ""
             yield f"          {printable(file.source)}: {', '.join(map(str, file.first[:_ROWS]))}{more}"
@@ -87,17 +101,20 @@ def _show(options: argparse.Namespace) -> int:
 
     with _opened(options.run) as found:
         problems = []
-        for each in found:
+        for each, folder in [(one, folder) for one in found for folder in one.folders]:
             try:
-                row = find_row(each.folder, options.row)
+                row = find_row(folder.folder, options.row)
             except UsageError as error:
                 problems.append(error)
                 continue
-            digest, own = row.values.get("content_digest"), row.values.get("id")
+            row = replace(row, values={"reason": folder.fate, **row.values})
+            # What could not be read has the digest of nothing, as all others of its kind.
+            digest = None if row.values.get("problem") else row.values.get("content_digest")
+            own = row.values.get("id")
             equal = {"rejected": equal_rows(each.folder, digest, own)}
             with suppress(StorageError):  # of an old run, the cache may have the rejected rows alone
                 equal = {"kept": equal_rows(each.find(each.rows.kept), digest, own), **equal}
-            where = _where(each, row)
+            where = _where(each, folder, row)
             if options.json:
                 said = {key: f"{len(v)} bytes" if isinstance(v, bytes) else v for key, v in row.values.items()}
                 say(json.dumps({"stage": each.stage, **said, "where": where, "equal": equal}, indent=2))
@@ -107,14 +124,14 @@ def _show(options: argparse.Namespace) -> int:
     raise problems[0]
 
 
-def _where(quarantine: _Quarantine, row: FoundRow) -> dict[str, str]:
-    """Return where a row's bytes are: in the source, and in the shard of the quarantine."""
+def _where(quarantine: _Quarantine, folder: _Folder, row: FoundRow) -> dict[str, str]:
+    """Return where a row's bytes are: in the source, and in the shard of the folder that it was put into."""
     source = str(row.values.get("source"))
     file, _, member = source.partition("!")
     member = f", {member}" if member else ""
     return {
         "source": f"{quarantine.source}/{file}{member}, row {row.values.get('row')}",
-        "shard": f"{quarantine.path}/{row.shard}, row {row.position}",
+        "shard": f"{folder.path}/{row.shard}, row {row.position}",
     }
 
 
@@ -174,12 +191,15 @@ def _opened(run_id: str | None) -> Iterator[list[_Quarantine]]:
                     f"{rows.rejected}: nothing has been sorted out yet; first `ratchet run --until {stage}`"
                 )
             if rows.rejected:
+                folders = [_Folder(rows.rejected, folder, "rejected")]
+                if rows.held:
+                    with suppress(StorageError):  # of an old run, the cache may have the rejected rows alone
+                        folders.append(_Folder(rows.held, _there(find(rows.held)), "held back"))
                 found.append(
                     _Quarantine(
                         stage=stage,
                         rows=rows,
-                        path=rows.rejected,
-                        folder=folder,
+                        folders=tuple(folders),
                         find=find,
                         classes=tuple(map(str, classes)) if isinstance(classes, list) else (),
                         source=str(recipe.get("path", "the source")),
@@ -188,6 +208,12 @@ def _opened(run_id: str | None) -> Iterator[list[_Quarantine]]:
         if not found:
             raise UsageError("dvc.yaml: no stage rejects rows; the one that does says `rows: {rejected: <path>}`")
         yield found
+
+
+def _there(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise StorageError(f"{folder}: is not there")
+    return folder
 
 
 def _of_run(root: Path, run_id: str, opened: ExitStack) -> tuple[Path, Callable[[str], Path]]:
@@ -205,7 +231,7 @@ def _rows(rows: int) -> str:
 
 COMMAND = Command(
     "quarantine",
-    "look at the rows that were rejected, and why",
+    "look at the rows that were rejected, and why, and at those held back",
     "  ratchet quarantine list\n  ratchet quarantine show cats/17.png:0\n"
     '  ratchet quarantine export rejected --reason "exact duplicate"\n  ratchet quarantine list --run ID',
     _fill,

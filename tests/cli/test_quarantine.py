@@ -6,11 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
 from tests.cli.given import answer, complaint
-from tests.report.rejected_rows import rejected, write_rows
+from tests.report.rejected_rows import KEPT_SCHEMA, SCHEMA, rejected, write_rows
 from tests.runs.kept import finished, lock_of, put_folder
 
 UNKNOWN = "label outside the declared classes"
@@ -110,13 +111,25 @@ def test_rows_of_an_earlier_run_are_listed_though_the_folder_has_none(
     assert (code, "no run 'r2' (valid: r1)" in said) == (2, True)
 
 
-def test_rows_held_back_are_counted(cleaned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_held_back_are_listed_and_shown_by_their_files(cleaned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     declared = yaml.safe_load((cleaned / "dvc.yaml").read_text())
     declared["stages"]["clean"]["outs"] = ["data/clean", "data/quarantine", "data/unlabelled"]
     declared["stages"]["clean"]["meta"]["rows"]["held"] = "data/unlabelled"
     (cleaned / "dvc.yaml").write_text(yaml.safe_dump(declared))
-    write_rows(cleaned / "data" / "unlabelled", [rejected(1, "x.png")])
-    assert answer(capsys, "quarantine", "list").endswith("data/unlabelled: 1 row held back\n")
+    write_rows(cleaned / "data" / "unlabelled", [rejected(1, "x.png")], schema=KEPT_SCHEMA)
+    listed = answer(capsys, "quarantine", "list")
+    assert listed.endswith("data/unlabelled: 1 row held back\n          x.png: 0\n")
+    [held] = json.loads(answer(capsys, "quarantine", "list", "--json"))["data/unlabelled"]
+    assert held["files"] == [{"source": "x.png", "rows": 1, "first": [0]}]
+    lines = [" ".join(line.split()) for line in answer(capsys, "quarantine", "show", "x.png").splitlines()]
+    assert "shard data/unlabelled/part-00000.parquet, row 0" in lines
+
+
+def test_rows_that_could_not_be_read_equal_no_other(cleaned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(cleaned / "data" / "quarantine")
+    rows = [rejected(n, f"{n}.png", 0, "empty", problem="empty", content_digest="of nothing") for n in range(2)]
+    write_rows(cleaned / "data" / "quarantine", rows, schema=SCHEMA.append(pa.field("problem", pa.string())))
+    assert "equals" not in answer(capsys, "quarantine", "show", "0.png")
 
 
 def test_a_graph_in_which_nothing_is_rejected_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

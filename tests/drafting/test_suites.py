@@ -133,7 +133,7 @@ def test_that_no_place_comes_twice_is_promised_only_where_it_holds() -> None:
     assert kwargs_of(raw(same_place=1), kind) == []
 
 
-def test_duplicates_may_double_and_two_in_a_hundred_more() -> None:
+def test_rows_of_the_same_content_may_double_and_two_in_a_hundred_more() -> None:
     [found] = kwargs_of(raw(duplicates=100), "column_proportion_of_unique_values_to_be_between")
     assert found["min_value"] == 0.78
     kind = "column_proportion_of_unique_values_to_be_between"

@@ -128,13 +128,18 @@ def make_project(folder: Path) -> Project:
         train={"epochs": 4, "batch_size": 64, "learning_rate": 0.004},
         gate={"minimum": {"accuracy": 0.8}, "maximum": {}, "rule": FEW_ROWS},
     )
+    commit_all(folder)
+    return project
+
+
+def commit_all(folder: Path) -> None:
+    """Make a folder a git repository with one commit, of all that is in it."""
     for command in (
         ["init", "--quiet"],
         ["add", "-A"],
         ["-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "start"],
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    return project
 
 
 def write_digits(folder: Path) -> None:

@@ -94,6 +94,7 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
 def recognise(path: Path) -> dict[str, Any] | None:
     """Return the settings with which an archive, or a folder of some, is read; None if a path is neither.
 
+    A folder in it that holds an archive and pictures side by side is a class folder, in which an archive was left.
     Where all pictures stand in one folder that holds several, that folder is the one `below` which to look.
     """
     from itertools import islice
@@ -105,7 +106,10 @@ def recognise(path: Path) -> dict[str, Any] | None:
 
     settings = Settings()
     try:
-        archives = [found for found in _files(settings, path) if _is_archive(found)]
+        files = list(_files(settings, path))
+        archives = [found for found in files if _is_archive(found)]
+        if _are_left_among_pictures(archives, files):
+            return None
         looked_at = islice(members(archives[0].path, str(path), settings.limits), _LOOKED_AT) if archives else ()
         kept = [member.name for member in looked_at if not (member.is_folder or _is_left_alone(settings, member.name))]
     except (DataError, OSError):
@@ -132,6 +136,13 @@ def _files(settings: Settings, folder: Path) -> Iterator[Found]:
         yield from (found for found in walk(folder, settings.is_left_alone) if not found.is_empty_folder)
     else:
         yield Found(folder.name, str(folder.resolve()))
+
+
+def _are_left_among_pictures(archives: list[Found], files: list[Found]) -> bool:
+    from pipeline.data.picture_headers import ENDINGS
+
+    folders = {found.name.rpartition("/")[0] for found in archives} - {""}
+    return any(found.name.rpartition("/")[0] in folders and found.name.lower().endswith(ENDINGS) for found in files)
 
 
 def _is_archive(found: Found) -> bool:

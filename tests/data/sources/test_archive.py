@@ -184,6 +184,14 @@ def test_it_looks_below_the_folder_in_which_all_pictures_stand_whatever_stands_b
     assert found == {"archive": {"below": "icons", "class_folder": "innermost"}}
 
 
+def test_a_class_folder_in_which_an_archive_was_left_is_no_folder_of_archives(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    written(tmp_path / "cats" / "old.zip", zip_of(GOOD))
+    assert set(recognised(tmp_path)) == {"archive"}
+    written(tmp_path / "cats" / "1.png", picture(1))
+    assert set(recognised(tmp_path)) == {"image_folder"}
+
+
 def problems(path: Path, **settings: Any) -> dict[str, str | None]:
     return {row["source"].partition("!")[2]: row["problem"] for row in rows(path, **settings)}
 

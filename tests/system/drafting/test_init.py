@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import zipfile
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from PIL import Image
 from pipeline.cli import command_line
 from pipeline.recipe.configs import CONFIGS, recipe_layers
 from pipeline.recipe.strict_yaml import dump_yaml
+from tests.hostile_tree import write_hostile_tree
 from tests.system.conftest import RunHere
 from tests.system.project import Project, copy_checkout, write_digits
 from tests.waiting import wait_for
@@ -110,7 +112,8 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
         height, width = 20 + number % 17, 20 + number % 13
         mode, ending = (("L", "png"), ("RGB", "jpg"), ("RGB", "png"), ("P", "gif"))[number % 4]
         picture(number, height, width, mode).save(folder / name / f"{number}.{ending}")
-    (folder / "oak" / "empty.png").write_bytes(b"")
+    for number in range(12):  # each holds nothing: the same
+        (folder / "oak" / f"empty {number}.png").write_bytes(b"")
     (folder / "oak" / "copy.png").write_bytes((folder / "oak" / "0.png").read_bytes())
     (folder / "no" / "broken.jpg").write_bytes((folder / "1e5" / "1.jpg").read_bytes()[:200])
     (folder / "oak" / "notes.png").write_text("no picture")
@@ -118,13 +121,13 @@ def test_a_folder_of_pictures_of_all_sizes_and_modes_becomes_a_config_that_runs_
     said = init("my leaves")
 
     assert len(said) <= 15
-    assert said[0].startswith("my leaves: 244 rows, read as image_folder: 244 train")
+    assert said[0].startswith("my leaves: 255 rows, read as image_folder: 255 train")
     recipe = config(root, "my_leaves")
     assert recipe["data"]["classes"] == ["1e5", "no", "oak"]
     settings = recipe["data"]["features"]["image"]["settings"]
     assert (settings["channels"], settings["raw_height"]) == (3, None)
     assert recipe["split"]["method"] == "stratified"
-    assert "unsure: 2 of 244 rows cannot be used: 1 empty" in "\n".join(said)
+    assert "unsure: 13 of 255 rows cannot be used: 12 empty" in "\n".join(said)
     run(root, run_here, "my_leaves")
 
 
@@ -157,8 +160,7 @@ def test_classes_of_two_pictures_are_too_few_to_divide_and_that_is_said(
     monkeypatch.chdir(root)
     assert command_line.main(("init", "pairs")) == 65
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("ratchet: pairs: no way to divide its rows gives each class some in each part (class '")
-    assert last.endswith("or divide them yourself: train/, validation/ and test/ above the classes")
+    assert last.startswith("ratchet: pairs: a classification needs two classes of 4 rows that can be kept")
     assert not (root / CONFIGS / "pairs.yaml").exists()
 
 
@@ -187,6 +189,26 @@ def test_tiny_classes_and_an_archive_with_much_beside_the_set_become_a_config_th
     _, _, raw, clean, *_ = run(root, run_here, "icons")
     assert "expectations hold for 266 rows" in raw
     assert clean == "63 of 266 rows kept, 203 rejected"
+
+
+def test_a_folder_full_of_odd_files_becomes_a_config_that_runs_at_once_and_accounts_for_each_of_them(
+    root: Path, init: Init, run_here: RunHere, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = write_hostile_tree(root / "odd", good=40, only_files=True)
+
+    said = init("odd/pictures", "--name", "odd")
+
+    assert any("left out, as fewer than 4 rows can be kept: Cats (1)" in line for line in said)
+    assert config(root, "odd")["data"]["classes"] == ["cats", "dogs"]
+    large = "cats/large.png"  # not too large for the largest that is read by default
+    kept = {*tree.of("kept"), large}
+    assert run(root, run_here, "odd")[3].startswith(f"{len(kept)} of ")
+    capsys.readouterr()
+    assert command_line.main(("quarantine", "list", "--json")) == 0
+    listed = json.loads(capsys.readouterr().out)
+    files = {path: {file["source"] for each in found for file in each["files"]} for path, found in listed.items()}
+    assert files["data/quarantine"] == {*tree.of("problem"), *tree.of("rejected")} - {large}
+    assert files["data/unlabelled"] == set(tree.of("held back"))
 
 
 @pytest.mark.parametrize(("sent", "name"), [(signal.SIGKILL, "killed"), (signal.SIGINT, "interrupted")])

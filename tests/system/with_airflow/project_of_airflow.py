@@ -1,4 +1,4 @@
-"""The project that the one Airflow of all tests runs: the digits by several configs, and two DAGs of its own."""
+"""The project that the one Airflow of all tests runs: the digits by several configs, the shipped ones, two own DAGs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-from tests.system.project import Project, make_project, write_digits
+from pipeline.recipe.configs import recipe_layers
+from tests.system import shipped
+from tests.system.project import ROOT, Project, make_project, write_digits
 
 DAG = "retrain_digits"
 
@@ -55,12 +57,23 @@ def make(folder: Path) -> Project:
     """Make the project, with the shipped DAGs and its own."""
     project = make_project(folder)
     _add_configs(project)
+    _add_shipped(project)
     dags = project.root / "dags"
     (dags / "own.py").write_text(OWN_DAGS)
     (dags / "part.py").write_text('WORD = "imported"  # no file of an Airflow DAG\n')
     with (dags / ".airflowignore").open("a") as ignored:
         ignored.write("part.py\n")
     return project
+
+
+def _add_shipped(project: Project) -> None:
+    """Add the shipped configs, each with its whole recipe, since another one is in force here; at no times."""
+    shipped.add_samples(project.root)
+    for name in shipped.CONFIGS:
+        config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+        config |= {"schedule": None, "watch": None, "recipe": recipe_layers(ROOT, f"configs/{name}.yaml").values}
+        # The order of keys is that of the checks in a verdict.
+        (project.root / "configs" / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def _add_configs(project: Project) -> None:

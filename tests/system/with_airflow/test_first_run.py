@@ -6,6 +6,7 @@ import json
 from urllib.parse import quote
 
 from pipeline.graph import load_graph
+from tests.system import shipped
 from tests.system.airflow import Airflow
 from tests.system.with_airflow.conftest import AtStart, FirstRun
 from tests.system.with_airflow.project_of_airflow import CONFIGS, DAG
@@ -13,8 +14,9 @@ from tests.system.with_airflow.project_of_airflow import CONFIGS, DAG
 
 def test_the_dags_are_those_of_the_configs_and_nothing_is_switched_on_by_itself(at_start: AtStart) -> None:
     assert set(at_start.dags) == {
-        *(f"retrain_{name}" for name in CONFIGS), "watch_dated", "ratchet_sweep", "imports", "sleeps",
-    }  # fmt: skip
+        *(f"retrain_{name}" for name in (*CONFIGS, *shipped.CONFIGS)),
+        *("watch_dated", "ratchet_sweep", "imports", "sleeps"),
+    }
     assert at_start.dags[DAG]["owners"] == ["tests"]
     assert {tag["name"] for tag in at_start.dags[DAG]["tags"]} == {"digits", "ratchet"}
     assert {name for name, dag in at_start.dags.items() if not dag["is_paused"]} == {"ratchet_sweep"}
