@@ -10,8 +10,8 @@ dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
 run_tests = $(wildcard tests/system/test_*.py)
 part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
-# So many that a check runs them in two parts: in this one all that wait more than they work.
-some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report
+# So many that a check runs them in two parts that take equally long: in this one all that wait for processes.
+some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report tests/runs
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
 fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
+import pickle
 import re
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -162,11 +164,7 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
     if isinstance(text, bytes) and text.startswith(_NOT_UTF_8):  # PyYAML reads it, DVC does not
         raise UsageError(f"{where}: is UTF-16, not UTF-8; save it as UTF-8 text")
     try:
-        # Where none of these characters stands there is nothing to refuse, and a second look at the text is saved.
-        content = text if isinstance(text, bytes) else text.encode(errors="replace")
-        if _SIGNS.search(content) or len(_OPENINGS.findall(content)) > _DEPTH_LIMIT:
-            _refuse_tokens(text, where)
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that allows less
+        return pickle.loads(_parsed(text))  # noqa: S301 - pickled here: each reader gets values of its own
     except UnicodeDecodeError as error:
         raise UsageError(f"{where}: not UTF-8 text") from error
     except yaml.MarkedYAMLError as error:
@@ -179,18 +177,29 @@ def parse_yaml_value(text: bytes | str, where: str) -> Any:
         raise UsageError(f"{where}: nested too deeply") from error
 
 
-def _refuse_tokens(text: bytes | str, where: str) -> None:
-    """Raise UsageError for an anchor, an alias, a tag, or groups in more than `_DEPTH_LIMIT` others."""
-    depth = 0
+@lru_cache(maxsize=16)  # a run reads the same few files again and again: its graph, its recipe, its configs
+def _parsed(text: bytes | str) -> bytes:
+    """Return the value of a YAML text, pickled."""
+    # Where none of these characters stands there is nothing to refuse, and a second look at the text is saved.
+    content = text if isinstance(text, bytes) else text.encode(errors="replace")
+    if _SIGNS.search(content) or len(_OPENINGS.findall(content)) > _DEPTH_LIMIT:
+        _refuse_tokens(text)
+    return pickle.dumps(yaml.load(text, Loader=_StrictLoader))  # noqa: S506 - a SafeLoader that allows less
+
+
+def _refuse_tokens(text: bytes | str) -> None:
+    """Raise YAML's own error for an anchor, an alias, a tag, or groups in more than `_DEPTH_LIMIT` others."""
+    depth, why = 0, ""
     for token in yaml.scan(text, Loader=_StrictLoader):
-        line = f"{where}:{token.start_mark.line + 1}"
-        if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
-            raise UsageError(f"{line}: anchors and aliases are not used here")
-        if isinstance(token, yaml.TagToken):
-            raise UsageError(f"{line}: YAML tags are not allowed; write the value plainly")
         depth += isinstance(token, _BEGINS) - isinstance(token, _ENDS)
-        if depth > _DEPTH_LIMIT:
-            raise UsageError(f"{line}: nested too deeply")
+        if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
+            why = "anchors and aliases are not used here"
+        elif isinstance(token, yaml.TagToken):
+            why = "YAML tags are not allowed; write the value plainly"
+        elif depth > _DEPTH_LIMIT:
+            why = "nested too deeply"
+        if why:
+            raise yaml.constructor.ConstructorError(None, None, why, token.start_mark)
 
 
 def _without_waiting(path: str, flags: int) -> int:

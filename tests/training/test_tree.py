@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given
@@ -61,5 +62,14 @@ def test_ranks_that_cut_the_tree_in_its_branches_give_several_sums() -> None:
 
 @given(st.integers(1, 300))
 def test_few_sums_are_held_at_a_time(leaves: int) -> None:
-    held = [len(added((((i, i + 1), None) for i in range(n)), leaves, lambda *_: None)) for n in range(1, leaves + 1)]
+    additions: list[None] = []
+    held = []
+
+    def parts() -> Iterator[tuple[tuple[int, int], None]]:
+        for leaf in range(leaves):
+            yield (leaf, leaf + 1), None
+            held.append(leaf + 1 - len(additions))
+
+    assert len(added(parts(), leaves, lambda *_: additions.append(None))) == 1
+    assert len(held) == leaves
     assert max(held) <= leaves.bit_length()

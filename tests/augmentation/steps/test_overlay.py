@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import beta, kstest
@@ -50,10 +50,11 @@ def test_mixup_is_the_mean_of_both_images_with_the_stated_share():
     assert np.abs(laid - (weight * values + (1 - weight) * others)).max() <= 0.5
 
 
+@settings(max_examples=10)  # a table of 65 536 quantiles each
 @given(st.sampled_from([(9, 7, 1), (8, 8, 3)]), st.floats(0.05, 20.0))
 def test_cutmix_takes_each_pixel_from_one_image_and_the_share_is_the_part_of_the_own_ones(shape, alpha):
-    white = np.full((200, *shape), 255, np.uint8)
-    laid, shares = change(white, MANY[:200], Settings(cutmix=1.0, cutmix_alpha=alpha), np.zeros_like(white))
+    white = np.full((1000, *shape), 255, np.uint8)
+    laid, shares = change(white, MANY[:1000], Settings(cutmix=1.0, cutmix_alpha=alpha), np.zeros_like(white))
 
     assert np.isin(laid, (0, 255)).all()
     assert (laid == laid[..., :1]).all()

@@ -12,6 +12,7 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -342,7 +343,11 @@ def test_members_that_share_bytes_are_problems(tmp_path: Path) -> None:
     assert problems(path) == {"cats/1.png": None, "cats/2.png": "shares bytes with another member"}
 
 
-@pytest.mark.parametrize(("pack", "ending"), [(gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")])
+@pytest.mark.parametrize(
+    ("pack", "ending"),
+    [(gzip.compress, "gz"), (bz2.compress, "bz2"), (partial(lzma.compress, preset=0), "xz")],
+    ids=["gz", "bz2", "xz"],
+)
 def test_a_tar_bomb_is_an_error_and_not_unpacked(tmp_path: Path, pack: Callable[[bytes], bytes], ending: str) -> None:
     inner = tar_of({"cats/1.png": bytes(72 * 2**20)})
     path = written(tmp_path / f"a.tar.{ending}", pack(inner))

@@ -1,4 +1,4 @@
-"""A stand-in for Airflow that answers in an instant, and a checkout that starts it. The real one: tests/system/."""
+"""A stand-in for Airflow that answers in an instant, and a checkout that starts it. The real one: with_airflow/."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import HANG_S
 ROOT = Path(__file__).resolve().parents[3]
 
 
-# $AS says how it does. It answers as Airflow's REST API does, as far as it is asked: system/with_airflow/.
+# $AS says how it does. It answers as Airflow's REST API does, as far as it is asked: with_airflow/.
 STAND_IN = """
 import json, os, signal, subprocess, sys, threading
 from datetime import datetime, timezone

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from tests.waiting import HANG_S
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "samples" / "digits_folders"
 SCRIPT = ROOT / "scripts" / "make_digits_sample.py"
 ORIENTATION = 0x0112

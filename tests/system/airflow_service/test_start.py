@@ -12,7 +12,7 @@ import stat
 import pytest
 
 from tests.processes_in import is_gone
-from tests.scripts.airflow_service.stand_in import Checkout
+from tests.system.airflow_service.stand_in import Checkout
 from tests.waiting import HANG_S, wait_for
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.airflow_service.stand_in import Checkout, make_checkout
+from tests.system.airflow_service.stand_in import Checkout, make_checkout
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.scripts.airflow_service.stand_in import Checkout, make_checkout
+from tests.system.airflow_service.stand_in import Checkout, make_checkout
 from tests.waiting import wait_for
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.waiting import HANG_S
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "samples" / "fashion_mnist"
 SCRIPT = ROOT / "scripts" / "make_sample.py"
 DEBIAN_PACKAGE = Path("/usr/share/datasets/fashion-mnist")

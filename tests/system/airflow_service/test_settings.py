@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.scripts.airflow_service.stand_in import Checkout
+from tests.system.airflow_service.stand_in import Checkout
 
 
 def test_the_environment_can_be_taken_over_by_a_shell(checkout: Checkout) -> None:
