@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +23,7 @@ _SHORTEST_ID = 4
 _FIRST_ROWS = 20  # of a file
 _NAMED = 5  # rows that a name which is not one row's may mean
 _DIGEST = "content_digest"
+
 
 Row = Mapping[str, Any]
 
@@ -60,67 +63,64 @@ class FoundRow:
 def reasons(quarantine: Path, most_files: int | None = None) -> tuple[Reason, ...]:
     """Count the rows of a quarantine, the commonest reason first; of each reason, tell at most so many files.
 
-    Rows are counted by Arrow: only the files that are told become Python's.
+    Rows are counted as numbers: only the files that are told become Python's.
     """
-    counted = [_counted(table) for _, _, table in _tables(quarantine, _WHERE)]
-    if not counted:
+    tables = [table for _, _, table in _tables(quarantine, _WHERE)]
+    if not sum(table.num_rows for table in tables):
         return ()
-    every = pa.concat_tables(counted)
-    by_file = every.group_by(list(_KEYS), use_threads=False).aggregate([("rows", "sum")])
-    by_file = by_file.sort_by([("rows_sum", "descending"), *((key, "ascending") for key in _KEYS)])
-    by_reason = by_file.group_by(["reason", "column"], use_threads=False).aggregate(
-        [("rows_sum", "sum"), ("source", "count")]
-    )
+    (of_reason, reasons_), (of_column, columns), (of_source, sources) = (_encoded(tables, key) for key in _KEYS)
+    numbers = pa.concat_arrays([chunk for table in tables for chunk in table["row"].chunks])
+    alphabetical = np.argsort(_integers(pc.sort_indices(sources), np.uint64))
+    why = of_reason * len(columns) + of_column
+    in_order = np.lexsort((np.arange(len(why)), of_source, why))
+    groups = (why * len(sources) + of_source)[in_order]
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    rows = np.diff(starts, append=len(groups))
+    why_of_group, source_of_group = np.divmod(groups[starts], len(sources))
     found = []
-    for reason in by_reason.to_pylist():
-        files = _of(by_file, reason).slice(0, most_files)
-        here = _of(every, reason)
-        if most_files is not None:
-            here = here.filter(pc.is_in(here["source"], files["source"].combine_chunks()))
-        first = _first_rows(here)
+    for each in np.unique(why_of_group).tolist():
+        files = np.flatnonzero(why_of_group == each)
+        reason, column = divmod(each, len(columns))
+        told = files[np.lexsort((alphabetical[source_of_group[files]], -rows[files]))][:most_files].tolist()
         found.append(
             Reason(
-                reason["reason"],
-                reason["column"] or None,
-                reason["rows_sum_sum"],
-                reason["source_count"],
+                reasons_[reason].as_py() or "",
+                columns[column].as_py() or None,
+                int(rows[files].sum()),
+                len(files),
                 tuple(
-                    RejectedFile(source, rows, tuple(first[source]))
-                    for source, rows in zip(files["source"].to_pylist(), files["rows_sum"].to_pylist(), strict=True)
+                    RejectedFile(
+                        sources[int(source_of_group[group])].as_py() or "",
+                        int(rows[group]),
+                        _first(numbers, in_order[starts[group] : starts[group] + rows[group]]),
+                    )
+                    for group in told
                 ),
             )
         )
     return tuple(sorted(found, key=lambda each: (-each.rows, each.reason, each.column or "")))
 
 
-def _counted(table: pa.Table) -> pa.Table:
-    """Return a table's rows by reason, column and source: how many, and the first of their `numbers` in the source."""
-    none = pa.array([""] * table.num_rows, pa.string())
-    columns = {key: table[key].fill_null("") if key in table.column_names else none for key in _KEYS}
-    grouped = pa.table({**columns, "row": table["row"]}).group_by(list(_KEYS), use_threads=False)
-    counted = grouped.aggregate([([], "count_all"), ("row", "list")])
-    first = [pc.list_slice(chunk, 0, _FIRST_ROWS) for chunk in counted["row_list"].chunks]
-    return pa.table(
-        {
-            **{key: counted[key] for key in _KEYS},
-            "rows": counted["count_all"],
-            "numbers": pa.chunked_array(first, pa.list_(pa.int64())),
-        }
-    )
+def _encoded(tables: Sequence[pa.Table], key: str) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Return the number of each row's text, `[row]`, and the texts. A column that is not there is all null.
+
+    Nothing here is made of Python's values, for which Arrow would import pandas: a page does without.
+    """
+    chunks: list[pa.Array] = []
+    for table in tables:
+        chunks += table[key].chunks if key in table.column_names else [pa.nulls(table.num_rows, pa.string())]
+    encoded = pa.concat_arrays(chunks).dictionary_encode(null_encoding="encode")
+    return _integers(encoded.indices, np.int32).astype(np.int64), encoded.dictionary
 
 
-def _of(table: pa.Table, reason: Mapping[str, Any]) -> pa.Table:
-    return table.filter(
-        pc.and_(pc.equal(table["reason"], reason["reason"]), pc.equal(table["column"], reason["column"]))
-    )
+def _integers(values: pa.Array, kind: type[np.integer[Any]]) -> npt.NDArray[Any]:
+    return np.frombuffer(values.buffers()[1], kind, len(values), values.offset * np.dtype(kind).itemsize)
 
 
-def _first_rows(table: pa.Table) -> dict[str, list[int]]:
-    first: dict[str, list[int]] = {}
-    for source, numbers in zip(table["source"].to_pylist(), table["numbers"].to_pylist(), strict=True):
-        shown = first.setdefault(source, [])
-        shown += [number for number in numbers if number is not None][: _FIRST_ROWS - len(shown)]
-    return first
+def _first(numbers: pa.Array, places: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the first rows of a file, those without a number aside."""
+    found = (numbers[place].as_py() for place in places[:_FIRST_ROWS].tolist())
+    return tuple(number for number in found if number is not None)
 
 
 def find_row(quarantine: Path, name: str) -> FoundRow:
