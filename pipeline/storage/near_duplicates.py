@@ -82,10 +82,16 @@ def read_near_duplicates(folder: Path, *, verify: bool = True) -> NearDuplicates
         tables = shards.iter_tables(folder, SCHEMA.names, verify=False)
         return NearDuplicates(
             rows=tuple(row for table in tables for row in table.to_pylist()),
-            between=tuple(Between(**each) for each in counts[_BETWEEN]),
+            between=tuple(_between(**each) for each in counts[_BETWEEN]),
             why_not=str(counts[_WHY_NOT]),
             bits=int(counts[_BITS]),
             likeness=float(counts[_LIKENESS]),
         )
     except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
         raise DataError(f"{folder}: not near-duplicates ({error}); run `dvc repro` to make them again") from error
+
+
+def _between(part: Any, earlier: Any, rows: Any, of: Any) -> Between:
+    if not (isinstance(part, str) and isinstance(earlier, str) and type(rows) is type(of) is int):
+        raise ValueError(f"between: {rows!r} of {of!r} rows of {part!r} and {earlier!r}")
+    return Between(part, earlier, rows, of)
