@@ -93,7 +93,8 @@ def _listed(path: str, fate: str, found: Sequence[Reason]) -> Iterator[str]:
             yield f"          {printable(file.source)}: {', '.join(map(str, file.first[:_ROWS]))}{more}"
         if each.file_count > len(each.files):
             rest = each.rows - sum(file.rows for file in each.files)
-            yield f"          and {each.file_count - len(each.files)} more files, with {_rows(rest)}: --json has all"
+            files = each.file_count - len(each.files)
+            yield f"          and {files} more file{'' if files == 1 else 's'}, with {_rows(rest)}: --json has all"
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -188,7 +189,8 @@ def _opened(run_id: str | None) -> Iterator[list[_Quarantine]]:
         for stage, rows in graph.flow:
             if rows.rejected and not (folder := find(rows.rejected)).is_dir():
                 raise StorageError(
-                    f"{rows.rejected}: nothing has been sorted out yet; first `ratchet run --until {stage}`"
+                    f"{rows.rejected}: nothing has been sorted out in this folder yet; first `ratchet run --until "
+                    f"{stage}`, or name a run that had a folder of its own (--set, --config): --run{_newest(root)}"
                 )
             if rows.rejected:
                 folders = [_Folder(rows.rejected, folder, "rejected")]
@@ -223,6 +225,14 @@ def _of_run(root: Path, run_id: str, opened: ExitStack) -> tuple[Path, Callable[
 
     record = history.read(root, run_id)
     return root / record.folder, lambda path: opened.enter_context(folder_of_run(root, record, path))
+
+
+def _newest(root: Path) -> str:
+    """Return the id of the newest run, for a command line; that of none is `ID`."""
+    from pipeline.runs import history
+
+    runs = history.list_runs(root)
+    return f" {runs[0].id}" if runs else " ID"
 
 
 def _rows(rows: int) -> str:

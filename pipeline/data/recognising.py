@@ -104,12 +104,13 @@ def _csv_columns(path: Path, names: list[str]) -> tuple[dict[str, Any], str] | N
             (one for one in (_folder_of(each, names, path.name) for each in pictures) if one is not None), None
         )
         others = {each.strip().lower(): each.strip() for each in header if each != column}
+        part = next((others[name] for name in _PART_COLUMNS if name in others), None)
+        box = next(([others[side] for side in sides] for sides in _BOXES if others.keys() >= set(sides)), None)
         label = next((others[name] for name in _LABEL_COLUMNS if name in others), None)
-        if label is None and len(others) == 1:
-            [label] = others.values()
+        unknown = [each for each in others.values() if each != part and each not in (box or ())]
+        if label is None and len(unknown) == 1:
+            [label] = unknown
         if images is not None and label is not None:
-            part = next((others[name] for name in _PART_COLUMNS if name in others), None)
-            box = next(([others[side] for side in sides] for sides in _BOXES if others.keys() >= set(sides)), None)
             optional = {"part_column": part, "box_columns": box, "delimiter": None if delimiter == "," else delimiter}
             settings = {"image_column": column.strip(), "label_column": label}
             return {**settings, **{key: value for key, value in optional.items() if value}}, images

@@ -51,9 +51,13 @@ def _sizes(pictures: Pictures) -> str:
 
 
 def counted(counts: Mapping[str, int], most: int = _FEW) -> str:
-    """Return names with their counts: `1 600 train, 400 test`."""
-    named = [f"{count(rows)} {name}" for name, rows in list(counts.items())[:most]]
-    return ", ".join([*named, *_more(counts, most)])
+    """Return names with their counts; of more than are named those of most rows: `9 png, 8 gif, 5 others`."""
+    if len(counts) <= most:
+        return ", ".join(f"{count(rows)} {name}" for name, rows in counts.items())
+    by_rows = sorted(counts.items(), key=lambda each: -each[1])
+    rest = sum(rows for _, rows in by_rows[most:])
+    named = [f"{count(rows)} {name}" for name, rows in by_rows[:most]]
+    return ", ".join([*named, f"{count(rest)} {'other' if rest == 1 else 'others'}"])
 
 
 def _classes(kept: Mapping[str, int]) -> str:

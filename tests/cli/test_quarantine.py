@@ -47,6 +47,16 @@ def test_the_list_has_reasons_with_their_files_and_first_rows(
     ]
 
 
+def test_one_more_file_is_one_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(project / "data" / "quarantine", [rejected(n, f"{n}.png", 0, "empty") for n in range(6)])
+    write_rows(project / "data" / "clean", [rejected(300, "test.gz", 4)])
+    assert "          and 1 more file, with 1 row: --json has all" in answer(capsys, "quarantine", "list").splitlines()
+
+
+def test_where_no_run_was_it_is_said_what_to_name(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert complaint(capsys, "quarantine", "list")[1].endswith("(--set, --config): --run ID\n")
+
+
 def test_the_list_for_programs_has_every_file(cleaned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(answer(capsys, "quarantine", "list", "--json"))
     assert [len(each["files"]) for each in found["data/quarantine"]] == [1, 7, 1]
@@ -107,6 +117,7 @@ def test_rows_of_an_earlier_run_are_listed_though_the_folder_has_none(
     assert "equals, kept" not in answer(capsys, "quarantine", "show", "train.gz:7", "--run", "r1")
     code, said = complaint(capsys, "quarantine", "list")
     assert (code, "first `ratchet run --until clean`" in said) == (74, True)
+    assert said.endswith("(--set, --config): --run r1\n")
     code, said = complaint(capsys, "quarantine", "list", "--run", "r2")
     assert (code, "no run 'r2' (valid: r1)" in said) == (2, True)
 

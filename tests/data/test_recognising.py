@@ -41,6 +41,14 @@ def test_a_column_of_parts_is_known_by_its_name(folder: Path, part: str) -> None
     assert (found["part_column"], found["delimiter"]) == (part, ";")
 
 
+@pytest.mark.parametrize("known", ["split", "xmin,ymin,xmax,ymax", "part,x1,y1,x2,y2"])
+def test_the_one_column_that_is_no_part_and_no_side_of_a_box_has_the_labels(folder: Path, known: str) -> None:
+    found = of_csv(folder, f"file,{known},kind", f"1.png,{','.join('1' for _ in known.split(','))},cat")
+    assert found is not None
+    assert found["label_column"] == "kind"
+    assert of_csv(folder, f"file,{known}", f"1.png,{','.join('1' for _ in known.split(','))}") is None
+
+
 @pytest.mark.parametrize("sides", ["xmin,ymin,xmax,ymax", "x_min,y_min,x_max,y_max", "x1,y1,x2,y2"])
 def test_columns_of_boxes_are_known_by_their_names(folder: Path, sides: str) -> None:
     found = of_csv(folder, f"file,label,{sides}", "1.png,cat,0,0,1,1")

@@ -30,6 +30,13 @@ def test_it_says_rows_parts_classes_sizes_and_what_is_rejected() -> None:
     ]
 
 
+def test_of_many_kinds_the_four_of_most_rows_are_named_and_the_rows_of_the_others_counted() -> None:
+    reasons = {"empty": 1, "not a picture": 3, "truncated": 1, "conflicting label": 6, "exact duplicate": 26}
+    assert found({"ash": 9, "oak": 9}, reasons)[3].endswith(
+        "rejected: 26 exact duplicate, 6 conflicting label, 3 not a picture, 1 empty, 1 other"
+    )
+
+
 def test_of_many_kinds_four_are_named_and_a_size_that_all_have_is_told_once() -> None:
     seen = pictures((20, 30), (20, 30), modes={})
     seen.modes.clear()
@@ -37,7 +44,7 @@ def test_of_many_kinds_four_are_named_and_a_size_that_all_have_is_told_once() ->
     lines = found_lines("leaves", "cifar", delivered, seen, Cleaned({"a": 1}, dict.fromkeys("vwxyz", 2)), 0)
     assert lines[2:] == [
         "pictures: all of 20 × 30 pixels (height × width); 2 png",
-        "kept: 1, 0 of them test rows; rejected: 2 v, 2 w, 2 x, 2 y, 1 more",
+        "kept: 1, 0 of them test rows; rejected: 2 v, 2 w, 2 x, 2 y, 2 others",
     ]
     lines = found_lines("leaves", "cifar", delivered, pictures(), Cleaned({"a": 1}, {}), 0)
     assert lines[2:] == [
