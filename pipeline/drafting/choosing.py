@@ -125,12 +125,13 @@ def mirror(classes: Sequence[str]) -> Chosen:
     alike = [name for name in classes if _is_glyph(name)]
     sided = [name for name in classes if _SIDED.intersection(_words(name))]
     if 2 * len(alike) >= len(classes):
-        unsure = ""
         if all(name.isdecimal() for name in classes):
-            unsure = (
-                "the classes are numbers, taken for digits: flips are off; name them in data.classes if they are not"
+            return Chosen(
+                0.0,
+                "no flips: the classes are numbers, taken for digits, which are others in a mirror",
+                "the classes are numbers, taken for digits: flips are off; name them in data.classes if they are not",
             )
-        return Chosen(0.0, "no flips: the classes are digits or letters, which are others in a mirror", unsure)
+        return Chosen(0.0, "no flips: the classes are digits or letters, which are others in a mirror")
     if sided:
         return Chosen(0.0, f"no flips: in a mirror '{sided[0]}' is another class")
     return Chosen(0.5, "a picture is as likely as its mirror image")

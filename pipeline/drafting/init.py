@@ -27,7 +27,7 @@ from pipeline.recipe.fitting import columns_of
 from pipeline.recipe.recipe import SOURCE, AugmentParams, IngestParams, SplitParams
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
-from pipeline.recipe.slots import Feature
+from pipeline.recipe.slots import Choice, Feature
 from pipeline.recipe.strict_yaml import parse_yaml_text
 from pipeline.runtime.spark import spark_session
 
@@ -124,7 +124,7 @@ def _read(
         work / "raw",
         lambda rows: progress.advance(rows, source.rows or rows, unit="rows"),
     )
-    _require_classes(request, looking)
+    _require_classes(request, recognised.choice, looking)
     return looking
 
 
@@ -253,11 +253,15 @@ def _ordered(looking: Looking) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if all(map(str.isdecimal, names)) else sorted(names))
 
 
-def _require_classes(request: Request, looking: Looking) -> None:
+def _require_classes(request: Request, choice: Choice, looking: Looking) -> None:
     classes = looking.classes
     if len(classes) < 2:
         found = f"one class, '{classes[0]:.80}'" if classes else "no row with a label"
-        raise DataError(f"{request.shown}: holds {found}; a classification needs two: a folder for each, or labels")
+        settings = ", ".join(f"{key}={value}" for key, value in choice.settings.items())
+        as_read = f", read as {choice.name} with {settings:.200}" if settings else ""
+        raise DataError(
+            f"{request.shown}: holds {found}{as_read}; a classification needs two: a folder for each, or labels"
+        )
 
 
 def _in_order(cleaned: Cleaned, classes: tuple[str, ...]) -> Cleaned:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.data.cleaning import CONFLICT
 from pipeline.data.frozen_split import FrozenSplit
 from pipeline.drafting import choosing, judging
 from pipeline.drafting.config import Draft, suite_text
@@ -123,7 +124,7 @@ def _doubts(found: Found) -> list[str]:
     numbers = "" if found.looking.are_named else "the source has numbers and no names: name the classes in data.classes"
     flip = found.flip.unsure if found.looking.are_named else ""
     problems = ", ".join(f"{count(rows)} {problem}" for problem, rows in delivered.problems.most_common(4))
-    shared = found.prepared.exceptions
+    shared, conflicts = found.prepared.exceptions, found.cleaned.reasons.get(CONFLICT, 0)
     dated = recognised.snapshot.name if recognised.snapshot else ""
     return [
         f"folders named by date are taken for snapshots, and only the newest, {dated}, is read; if they are part of "
@@ -142,6 +143,10 @@ def _doubts(found: Found) -> list[str]:
         else "",
         f"{count(delivered.problems.total())} of {count(delivered.rows)} rows cannot be used: {problems}"
         if problems
+        else "",
+        f"{count(conflicts)} of {count(delivered.rows)} rows equal one of another class, and none of them is kept: "
+        "look for pictures that lie in two classes"
+        if conflicts
         else "",
         f"{count(shared)} prepared rows have their very pixels in another part too: look for copies" if shared else "",
     ]

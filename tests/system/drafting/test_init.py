@@ -199,6 +199,7 @@ def test_a_folder_full_of_odd_files_becomes_a_config_that_runs_at_once_and_accou
     said = init("odd/pictures", "--name", "odd")
 
     assert any("left out, as fewer than 4 rows can be kept: Cats (1)" in line for line in said)
+    assert any("rows equal one of another class, and none of them is kept" in line for line in said)
     assert config(root, "odd")["data"]["classes"] == ["cats", "dogs"]
     large = "cats/large.png"  # not too large for the largest that is read by default
     kept = {*tree.of("kept"), large}
@@ -238,3 +239,13 @@ def test_a_folder_with_one_class_is_told(
     monkeypatch.chdir(root)
     assert command_line.main(("init", "oaks")) == 65
     assert "oaks: holds one class, 'oak'; a classification needs two" in capsys.readouterr().err
+
+
+def test_the_settings_with_which_nothing_is_found_are_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(root / "oaks.zip", "w") as archive:
+        archive.writestr("oak/1.png", b"")
+    monkeypatch.chdir(root)
+    assert command_line.main(("init", "oaks.zip", "--setting", "below=ashes")) == 65
+    assert "oaks.zip: holds no row with a label, read as archive with below=ashes;" in capsys.readouterr().err
