@@ -25,6 +25,7 @@ _PICTURE = ("annotation", "filename")
 _OBJECT = ("annotation", "object")
 _LONGEST_TEXT = 4096
 _DEEPEST = 100
+_LARGEST_ID = 2**61 - 1  # of COCO; Python hashes whole numbers modulo this one: many could be made to collide
 
 
 class Box(NamedTuple):
@@ -143,7 +144,7 @@ def read_coco(content: bytes, where: str) -> Iterator[Annotation]:
     Raises DataError if it is no JSON of this form.
     """
     try:
-        found = json.loads(content)
+        found = json.loads(content, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: no JSON: {error!s:.200}") from error
     lists: dict[str, list[Any]] = {}
@@ -210,7 +211,17 @@ def _coco_box(annotation: Any, number: int, labels: Mapping[int | str, str]) -> 
 
 def _key(value: Any, key: str) -> int | str | None:
     found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, str) or type(found) is int else None
+    return found if isinstance(found, str) or (type(found) is int and abs(found) < _LARGEST_ID) else None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        for key, _ in pairs:  # each is taken out once
+            if key not in found:
+                raise ValueError(f"key {key!r:.100} comes twice in one object")
+            del found[key]
+    return found
 
 
 def _is_named(value: Any, key: str) -> bool:

@@ -7,6 +7,8 @@ because it reads a name of any declared length into memory. Names are compared w
 
 from __future__ import annotations
 
+import bz2
+import copy
 import lzma
 import os
 import stat
@@ -42,6 +44,8 @@ _FIRST_BYTES = {
 _SMALL_BYTES = 2**20  # a member may unpack to as many, whatever its ratio
 _DIRECTORY_BYTES = 200  # of a zip's directory for each member, on the average, at most
 _BLOCK = 512  # of a tar
+_SPARSE_GOES_ON, _MAP_GOES_ON = 482, 504  # where GNU says that a sparse file's map goes on: header, further block
+_PACKED_BYTES = 2**16  # of bzip2 in a zip, that are read at once
 _LONGEST_NAME = 2**16
 _WITHOUT_CONTENT = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE,
                     tarfile.BLKTYPE)  # fmt: skip
@@ -92,9 +96,9 @@ def zip_names(path: str, where: str, limits: Limits) -> list[str] | None:
         if _is_zip(file):
             with _opened_zip(file, where, limits) as archive:
                 return [
-                    _folder(info.orig_filename) if info.is_dir() else _plain(info.orig_filename)
+                    _folder(info.orig_filename) if _is_zip_folder(info) else _plain(info.orig_filename)
                     for info in archive.infolist()
-                    if not info.is_dir() or _is_inside(info.orig_filename)
+                    if not _is_zip_folder(info) or _is_inside(info.orig_filename)
                 ]
         next(_tar_headers(Unpacked(file, where, limits.total_bytes, limits.ratio), where, limits), None)
     return None
@@ -192,13 +196,18 @@ def _of_zip(file: BinaryIO, where: str, limits: Limits) -> Iterator[Member]:
     with _opened_zip(file, where, limits) as archive:
         overlapping = _overlapping(archive.infolist())
         for number, info in enumerate(archive.infolist()):
-            if info.is_dir():
+            if _is_zip_folder(info):
                 if _is_inside(info.orig_filename):
                     yield Member(info.orig_filename, _folder(info.orig_filename), b"")
             else:
                 problem = _refused(info, limits) or ((OVERLAPS, None) if number in overlapping else None)
                 content = problem or _zip_content(archive, info)
                 yield Member(info.orig_filename, _plain(info.orig_filename), content)
+
+
+def _is_zip_folder(info: zipfile.ZipInfo) -> bool:
+    """Return whether a member is a folder: `is_dir` asks the name up to its first zero byte, and not for content."""
+    return info.orig_filename.endswith("/") and "\0" not in info.orig_filename and not info.file_size
 
 
 def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:
@@ -236,12 +245,38 @@ def _refused(info: zipfile.ZipInfo, limits: Limits) -> Problem | None:
 
 def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Problem:
     try:
-        with archive.open(info) as stream:
-            content = stream.read(info.file_size + 1)
+        if info.compress_type == zipfile.ZIP_BZIP2:
+            content = _bunzipped(archive, info)
+        else:
+            with archive.open(info) as stream:
+                content = stream.read(info.file_size + 1)
     except _ZIP_DAMAGE as error:
         return DAMAGED_MEMBER, f"{error}"[:200] or type(error).__name__
     if len(content) != info.file_size:
         return DAMAGED_MEMBER, f"{len(content)} bytes, {info.file_size} are declared"
+    return content
+
+
+def _bunzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Return a member's content, up to a byte more than it declares. `zipfile` unpacks 4 KiB of bzip2 as a whole:
+    5 GB, where they are made to be.
+    """  # fmt: skip
+    packed = copy.copy(info)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, info.compress_size
+    del packed.CRC  # that of what is unpacked
+    unpacking = bz2.BZ2Decompressor()
+    pieces, left = [], info.file_size + 1
+    with archive.open(packed) as stream:
+        while left and not unpacking.eof:
+            data = stream.read(_PACKED_BYTES) if unpacking.needs_input else b""
+            piece = unpacking.decompress(data, left)
+            if not piece and not data and unpacking.needs_input:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+    content = b"".join(pieces)
+    if len(content) == info.file_size and zlib.crc32(content) != info.CRC:
+        raise zipfile.BadZipFile("its checksum is wrong")
     return content
 
 
@@ -287,23 +322,24 @@ def _tar_refused(info: tarfile.TarInfo, limits: Limits) -> Problem | None:
 def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[tarfile.TarInfo]:
     """Yield each member's header, names and sizes that stand before it applied; the caller reads what follows it."""
     changes: dict[str, str] = {}
-    is_first = True
+    is_first, has_ended = True, False
     extensions = 0
     while True:
         block = stream.read(_BLOCK)
         if len(block) == _BLOCK and not block.strip(b"\0"):
             if is_first:
                 raise DataError(f"{where}: an archive with nothing in it")
-            stream.skip(limits.total_bytes)  # to the end, where the checksum of a compressed stream stands
+            has_ended = True  # but for what may come after it, as where one archive is appended to another
+            continue
+        if has_ended and not block.strip(b"\0"):
             return
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
             if is_first:
                 raise DataError(f"{where}: neither a zip nor a tar archive") from error
-            how = "truncated: it has no end" if len(block) < _BLOCK else "damaged: a header is none"
-            raise DataError(f"{where}: {how}; fetch it again") from error
-        is_first = False
+            raise DataError(f"{where}: {_no_header(block, has_ended)}; fetch it again") from error
+        is_first = has_ended = False
         if info.size < 0:
             raise DataError(f"{where}: damaged: a member of {info.size} bytes; fetch it again")
         if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE):
@@ -312,14 +348,34 @@ def _tar_headers(stream: Unpacked, where: str, limits: Limits) -> Iterator[tarfi
                 raise DataError(f"{where}: a member's name of {info.size} bytes; at most {_LONGEST_NAME} are read")
             changes |= _extension(stream, info)
             continue
-        info.name = changes.get("path", info.name)
-        size = changes.get("size", "")
-        if size.isdecimal() and len(size) < 20:
-            info.size = int(size)
-        if info.type in _WITHOUT_CONTENT:
-            info.size = 0  # whatever they declare
+        _apply(changes, info)
+        if info.type == tarfile.GNUTYPE_SPARSE:
+            _pass_over_map(stream, block)
         yield info
         changes = {}
+
+
+def _apply(changes: dict[str, str], info: tarfile.TarInfo) -> None:
+    """Give a member the name and size that stand before it; a link, a folder and the like have no size."""
+    info.name = changes.get("path", info.name)
+    size = changes.get("size", "")
+    if size.isdecimal() and len(size) < 20:
+        info.size = int(size)
+    if info.type in _WITHOUT_CONTENT:
+        info.size = 0  # whatever they declare
+
+
+def _no_header(block: bytes, has_ended: bool) -> str:
+    if has_ended:
+        return "what comes after its end is no archive"
+    return "truncated: it has no end" if len(block) < _BLOCK else "damaged: a header is none"
+
+
+def _pass_over_map(stream: Unpacked, header: bytes) -> None:
+    """Pass over the blocks in which GNU's map of a sparse file goes on, which its size does not count."""
+    goes_on = header[_SPARSE_GOES_ON : _SPARSE_GOES_ON + 1]
+    while goes_on.strip(b"\0"):
+        goes_on = stream.read(_BLOCK)[_MAP_GOES_ON : _MAP_GOES_ON + 1]
 
 
 def _extension(stream: Unpacked, info: tarfile.TarInfo) -> dict[str, str]:

@@ -9,7 +9,7 @@ Encodings: raw (row-major uint8), png, jpeg, webp, bmp, tiff, gif. What becomes 
   become RGB as Pillow converts them, colour profiles aside. 32 bits and floats have no declared range: refused, as is
   L*a*b*.
 - Sides, frames and pixels are held against their limits by the header, before a pixel is decoded, and so are what a
-  PNG's compressed texts and profile would inflate to. Every checksum of a PNG is checked.
+  PNG's compressed texts and profile would inflate to, and the scans of a JPEG. Every checksum of a PNG is checked.
 
 A JPEG has no checksums: damage within its data that leaves it long enough decodes to other pixels.
 """
@@ -53,6 +53,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "gif": (b"GIF87a", b"GIF89a"),
 }
 _HAVE_ONE_FRAME = ("webp", "tiff")  # and png, whose chunks tell it
+_MOST_SCANS = 100  # of a JPEG; encoders make ten or so, and each is a pass over all pixels
 _INFLATED_BYTES = 2**20  # most that a PNG's compressed text or profile may hold
 _ORIENTATION = 0x0112  # Exif 2.3, section 4.6.4
 _OLD_EXIF = "Raw profile type exif"  # ImageMagick's, of before a PNG had a chunk for it
@@ -266,6 +267,12 @@ def _cut_webp(content: memoryview) -> Refused | None:
     return None
 
 
+def _too_many_scans(content: memoryview) -> Refused | None:
+    """Count what looks like the start of a scan, ITU-T T.81, B.2.3: a few bytes of one can stand for all pixels."""
+    scans = bytes(content).count(b"\xff\xda")
+    return Refused(TOO_LARGE, f"{scans} scans, at most {_MOST_SCANS} are taken") if scans > _MOST_SCANS else None
+
+
 def _broken_png(content: memoryview) -> Refused | None:
     """Walk a PNG's chunks: https://www.w3.org/TR/png-3/#5Chunk-layout."""
     place = 8
@@ -301,4 +308,4 @@ def _inflates_too_far(kind: bytes, data: memoryview) -> bool:
         return False  # no bomb; whether it is of use is not asked
 
 
-_LOOKED_THROUGH = {"png": _broken_png, "webp": _cut_webp}
+_LOOKED_THROUGH = {"jpeg": _too_many_scans, "png": _broken_png, "webp": _cut_webp}

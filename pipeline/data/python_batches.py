@@ -3,6 +3,9 @@
 A pickle is a program; `pickle.load` would run whatever it says. Here a list of its instructions is allowed, those in
 which the Python batches of CIFAR are written (https://www.cs.toronto.edu/~kriz/cifar.html; protocols 2 to 4), and the
 names that they may use are held against a list and never looked up: an array becomes its shape and its bytes.
+
+Only texts are hashed: a tuple in tuples takes Python's stack, or 2ⁿ steps where each holds the one before twice, and
+whole numbers can be chosen to collide. Bytes that are made of texts are not more than the pickle has.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pipeline.errors import DataError
 _MOST_INSTRUCTIONS = 10_000_000
 _MOST_KEYS = 100
 _LONGEST_TEXT = 1000
+_MOST_SIDES = 64  # of an array: as many as NumPy's have
 _RECONSTRUCT = {("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct")}
 _NDARRAY, _DTYPE, _ENCODE = ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")
 _NAMES = _RECONSTRUCT | {_NDARRAY, _DTYPE, _ENCODE}
@@ -63,6 +67,7 @@ def read_dictionary(content: bytes, where: str) -> dict[str, Any]:
 def _run(content: bytes, where: str) -> Any:
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
+    encoded = 0
     for number, (code, argument, _) in enumerate(pickletools.genops(content)):
         name = code.name
         if number > _MOST_INSTRUCTIONS:
@@ -81,6 +86,10 @@ def _run(content: bytes, where: str) -> Any:
             return stack.pop()
         elif name not in ("PROTO", "FRAME"):
             _build(stack, name, argument, where)
+            if name == "REDUCE" and isinstance(stack[-1], bytes):
+                encoded += len(stack[-1])
+                if encoded > len(content):
+                    raise ValueError("makes more bytes of texts than it has")
     raise ValueError("it has no end")
 
 
@@ -105,11 +114,7 @@ def _build(stack: list[Any], name: str, argument: Any, where: str) -> None:
         _fill(stack, name)
     elif name in ("GLOBAL", "STACK_GLOBAL"):
         second, first = (stack.pop(), stack.pop()) if name == "STACK_GLOBAL" else reversed(argument.split(" ", 1))
-        if (first, second) not in _NAMES:
-            raise DataError(
-                f"{where}: refused: it would call {first!s:.80}.{second!s:.80}; a Python batch has no need to"
-            )
-        stack.append(_Name(first, second))
+        stack.append(_allowed(first, second, where))
     elif name == "REDUCE":
         arguments, called = stack.pop(), stack.pop()
         stack.append(_called(called, arguments))
@@ -120,6 +125,14 @@ def _build(stack: list[Any], name: str, argument: Any, where: str) -> None:
         raise DataError(f"{where}: refused: instruction {name}; a Python batch has no need of it")
 
 
+def _allowed(first: Any, second: Any, where: str) -> _Name:
+    if not isinstance(first, str) or not isinstance(second, str):
+        raise TypeError("something is named that is no text")
+    if (first, second) not in _NAMES:
+        raise DataError(f"{where}: refused: it would call {first!s:.80}.{second!s:.80}; a Python batch has no need to")
+    return _Name(first, second)
+
+
 def _fill(stack: list[Any], name: str) -> None:
     """Put the values on top of the stack into the list or dictionary below them."""
     count = _FILLING[name]
@@ -128,8 +141,11 @@ def _fill(stack: list[Any], name: str) -> None:
         del stack[len(stack) - count :]
     if name.startswith("APPEND"):
         _of_type(stack, list).extend(values)
-    else:
-        _of_type(stack, dict).update(zip(values[::2], values[1::2], strict=True))
+        return
+    filled = _of_type(stack, dict)
+    if not all(type(key) in (str, bytes) for key in values[::2]):
+        raise TypeError("a key that is no text")
+    filled.update(zip(values[::2], values[1::2], strict=True))
 
 
 def _since_mark(stack: list[Any]) -> list[Any]:
@@ -194,6 +210,8 @@ def _array(value: _Reduced) -> Bytes:
         raise ValueError("an array of something else than unsigned bytes")
     if is_by_columns or not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
         raise ValueError("an array that is not in row-major order")
+    if len(shape) > _MOST_SIDES:
+        raise ValueError(f"an array of {len(shape)} sides")
     content = content.encode("latin-1") if isinstance(content, str) else content
     if not isinstance(content, bytes) or len(content) != math.prod(shape):
         raise ValueError(f"an array of {shape} without its bytes")

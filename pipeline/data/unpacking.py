@@ -107,8 +107,10 @@ class Unpacked:
             while True:
                 data = b""
                 if self._now.eof:  # another stream may follow, or zeros that fill a block
-                    data = self._now.unused_data or self._more()
-                    if not data.strip(b"\0"):
+                    data = self._now.unused_data.lstrip(b"\0")
+                    while not data and (more := self._more()):
+                        data = more.lstrip(b"\0")
+                    if not data:
                         return b""
                     self._now = self._make()
                 elif self._now.needs_input:

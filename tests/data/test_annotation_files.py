@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -92,3 +93,27 @@ def test_a_text_of_xml_is_read_up_to_a_length_and_a_depth() -> None:
             f"<annotation><filename>1.png</filename>{'<a>' * depth}{'</a>' * depth}</annotation>".encode(), 0
         )
         assert (found.problem is None) == (depth == 99)
+
+
+def coco(image_id: int, **others: Any) -> dict[str, Any]:
+    box = {"id": 1, "image_id": image_id, "category_id": 1, "bbox": [0, 0, 2, 3]}
+    images = [{"id": image_id, "file_name": "1.png"}]
+    return {"images": images, "annotations": [box], "categories": [{"id": 1, "name": "cat"}], **others}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_ids_of_coco_are_below_what_python_hashes_whole_numbers_by(sign: int) -> None:
+    largest = sys.hash_info.modulus - 1
+    [found] = read_coco(json.dumps(coco(sign * largest)).encode(), "here")
+    assert found == Annotation("1.png", 0, (Box("cat", 6.0),))
+    found, box = read_coco(json.dumps(coco(sign * (largest + 1))).encode(), "here")
+    assert found.problem == ("annotation cannot be understood", "images[0]: no id, or no file_name")
+    assert box.problem == ("annotation cannot be understood", "annotations[0]: image None is not listed")
+
+
+def test_a_key_that_comes_twice_in_a_json_object_hides_nothing() -> None:
+    content = json.dumps(coco(1, Images=[], info={"a": 1, "A": 2})).encode()
+    assert [each.problem for each in read_coco(content, "here")] == [None]
+    for key, other in ((b"images", b"Images"), (b"a", b"A")):
+        with pytest.raises(DataError, match=f"here: no JSON: key '{key.decode()}' comes twice in one object"):
+            list(read_coco(content.replace(b'"%s"' % other, b'"%s"' % key), "here"))

@@ -6,8 +6,11 @@ import bz2
 import gzip
 import io
 import lzma
+import random
+import struct
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,109 @@ def test_an_archive_that_changes_while_it_is_read_is_an_error(tmp_path: Path) ->
         file.write(b"more")
     with pytest.raises(DataError, match="here: changed while it was read; run again when it is whole"):
         list(found)
+
+
+def declared(content: bytes, size: int) -> bytes:
+    """Return a zip of one stored member as one of bzip2, which declares to unpack to `size` bytes."""
+    changed = bytearray(content)
+    local, directory = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    for place in (local + 8, directory + 10):
+        changed[place : place + 2] = struct.pack("<H", zipfile.ZIP_BZIP2)
+    for place in (local + 22, directory + 24):
+        changed[place : place + 4] = struct.pack("<I", size)
+    return bytes(changed)
+
+
+def test_no_more_of_bzip2_is_unpacked_than_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, came_out = tmp_path / "a.zip", []
+
+    class Unpacking:
+        def __init__(self) -> None:
+            self._real = decompressor()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._real, name)
+
+        def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+            came_out.append(len(piece := self._real.decompress(data, max_length)))
+            return piece
+
+    decompressor = bz2.BZ2Decompressor
+    monkeypatch.setattr(bz2, "BZ2Decompressor", Unpacking)
+    path.write_bytes(declared(zip_of({"a": bz2.compress(bytes(10**7))}, zipfile.ZIP_STORED), 1000))
+    assert fates(path) == {"a": "damaged in the archive: 1001 bytes, 1000 are declared"}
+    assert sum(came_out) == 1001
+
+
+def test_bzip2_is_unpacked_as_it_was_packed_and_its_checksum_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    noise = random.Random(0).randbytes(300_000)
+    path.write_bytes(zip_of({"none": b"", "one": b"a", "many": noise}, zipfile.ZIP_BZIP2))
+    assert [each.content for each in members(str(path), "here", LIMITS)] == [b"", b"a", noise]
+    path.write_bytes(declared(zip_of({"a": bz2.compress(b"abc")}, zipfile.ZIP_STORED), 3))
+    assert fates(path) == {"a": "damaged in the archive: its checksum is wrong"}
+    path.write_bytes(declared(zip_of({"a": bz2.compress(noise)[:-100]}, zipfile.ZIP_STORED), len(noise)))
+    assert "bytes, 300000 are declared" in str(fates(path)["a"])
+
+
+@pytest.mark.parametrize("name", ["cats/\0/1.png", "\0x/1.png", "cats/1.png\0"])
+def test_a_zero_byte_hides_no_member_of_a_zip(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.zip"
+    plain = name.replace("\0", "#")
+    path.write_bytes(zip_of({plain: b"a", "b": b"b"}).replace(plain.encode(), name.encode()))
+    assert zip_names(str(path), "here", LIMITS) == [name, "b"]
+    assert fates(path) == {name: "name leads out: None", "b": None}
+
+
+def test_a_folder_of_a_zip_that_has_content_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zip_of({"cats/1.png/": b"a", "dogs/": b""}))
+    assert zip_names(str(path), "here", LIMITS) == ["cats/1.png", "dogs/"]
+    assert [(each.name, each.content) for each in members(str(path), "here", LIMITS)] == [
+        ("cats/1.png", ("neither file nor folder", None)),
+        ("dogs/", b""),
+    ]
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, each in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(each)
+            archive.addfile(info, io.BytesIO(each))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("zeros", [0, 512, 10_240, 300_000])
+def test_a_tar_that_is_appended_to_another_is_read_too(
+    tmp_path: Path, pack: Callable[[bytes], bytes], zeros: int
+) -> None:
+    path = tmp_path / "a.tar"
+    first, second = tar_of({"a": b"a"}), tar_of({"b": b"b"})
+    between = bytes(zeros // 512 * 512) if pack is bytes else bytes(zeros)
+    path.write_bytes(pack(first) + between + pack(second) + bytes(100))
+    assert fates(path) == {"a": None, "b": None}
+
+
+def test_what_comes_after_a_tar_is_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    for rest in (b"more", b"more" * 128):
+        path.write_bytes(tar_of({"a": b"a"}) + rest)
+        with pytest.raises(DataError, match="here: what comes after its end is no archive; fetch it again"):
+            fates(path)
+
+
+def test_a_sparse_member_of_a_tar_is_named_and_what_follows_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    info = tarfile.TarInfo("sparse")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 512
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[482] = 1
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    further, last = bytearray(512), bytes(512)
+    further[504] = 1
+    path.write_bytes(bytes(header + further) + last + b"x" * 512 + tar_of({"b": b"b"}))
+    assert fates(path) == {"sparse": "neither file nor folder: None", "b": None}

@@ -422,3 +422,14 @@ def test_the_same_bytes_in_another_shape_are_another_image(shape):
 
 def test_texts_of_a_png_are_limited_as_pillow_limits_them():
     assert PngImagePlugin.MAX_TEXT_CHUNK == 2**20  # what Pillow would refuse is refused by name before
+
+
+def test_a_jpeg_of_more_scans_than_any_encoder_makes_is_too_large():
+    whole = saved(Image.new("L", (16, 16), 77), "jpeg", progressive=True)
+    second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 1)
+    start, end = whole.rindex(b"\xff\xc4", 0, second), whole.index(b"\xff\xc4", second)
+    others = whole.count(b"\xff\xda")
+    for times, expected in ((100, None), (101, TOO_LARGE)):
+        found = decode(whole[:end] + whole[start:end] * (times - others) + whole[end:], "jpeg", GREY)
+        assert (found.reason if isinstance(found, Refused) else None) == expected
+        assert not isinstance(found, Refused) or found.detail == "101 scans, at most 100 are taken"

@@ -212,3 +212,45 @@ def test_any_bytes_are_read_or_refused(rest: bytes, data: st.DataObject) -> None
             assert isinstance(read_dictionary(each, "here"), dict)
         except DataError as error:
             assert "here" in str(error)
+
+
+DOUBLED = b")" + b"".join(b"q%ch%c\x86" % (number, number) for number in range(60))  # a tuple of 2 ** 60 tuples
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.", "a key that is no text"),
+        (b"\x80\x02}" + DOUBLED + b"K\x01s.", "a key that is no text"),
+        (b"\x80\x02}(U\x01aK\x01K\x02K\x01u.", "a key that is no text"),
+        (b"\x80\x04" + DOUBLED + b"X\x01\0\0\0a\x93.", "something is named that is no text"),
+        (b"\x80\x04X\x05\0\0\0numpy" + DOUBLED + b"\x93.", "something is named that is no text"),
+    ],
+    ids=["a deep tuple", "a tuple that doubles", "a number", "a module that doubles", "a name that doubles"],
+)
+def test_only_texts_are_hashed(content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_dictionary(content, "here")
+
+
+def test_texts_make_no_more_bytes_than_the_pickle_has() -> None:
+    text = b"X\xe8\x03\0\0" + b"x" * 1000 + b"X\x06\0\0\0latin1\x86q\x01"
+    for times, message in ((1, "holds a bytes|a dictionary"), (3, "makes more bytes of texts than it has")):
+        content = b"\x80\x02c_codecs\nencode\nq\x00" + text + b"h\x00h\x01R" * times + b"."
+        with pytest.raises(DataError, match=message):
+            read_dictionary(content, "here")
+
+
+def test_an_array_has_no_more_sides_than_numpy_has() -> None:
+    class Flat:
+        def __init__(self, sides: int) -> None:
+            self.sides = sides
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            made, given_to, (version, _, kind, by_columns, content) = np.zeros(1, np.uint8).__reduce__()  # type: ignore[misc]
+            return made, given_to, (version, (1,) * self.sides, kind, by_columns, content)
+
+    most = {"data": Flat(64)}
+    assert read_dictionary(pickle.dumps(most, 2), "here") == {"data": Bytes((1,) * 64, b"\0")}
+    with pytest.raises(DataError, match="an array of 65 sides"):
+        read_dictionary(pickle.dumps({"data": Flat(65)}, 2), "here")
