@@ -55,6 +55,9 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
 _HAVE_ONE_FRAME = ("webp", "tiff")  # and png, whose chunks tell it
 _MOST_SCANS = 100  # of a JPEG; encoders make ten or so, and each is a pass over all pixels
 _INFLATED_BYTES = 2**20  # most that a PNG's compressed text or profile may hold
+_INFLATED_ALTOGETHER_BYTES = 2**24  # most that all of them may
+_MOST_CHUNKS = 100_000  # of a PNG: one of 64 MiB in pieces of 8 KiB has less than a tenth
+_TILE_SIDES = (322, 323)  # TIFF 6.0, section 15
 _ORIENTATION = 0x0112  # Exif 2.3, section 4.6.4
 _OLD_EXIF = "Raw profile type exif"  # ImageMagick's, of before a PNG had a chunk for it
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object in memory: another one each time
@@ -151,6 +154,8 @@ def _decoded(picture: Any, payload: bytes | memoryview, encoding: str, rules: Ru
     width, height = picture.size[::-1] if orientation in _SIDEWAYS else picture.size
     if refused := _refused_size(height, width, rules):
         return refused
+    if encoding == "tiff" and (refused := _refused_tiles(picture, rules)):
+        return refused
     is_deep = picture.mode.startswith("I;16")
     if not is_deep and picture.mode not in _CONVERTED:
         return Refused(UNSUPPORTED_MODE, f"mode {picture.mode}")
@@ -209,6 +214,18 @@ def _refused_size(height: int, width: int, rules: Rules) -> Refused | None:
     if rules.height not in (None, height) or rules.width not in (None, width):
         declared = f"{rules.height or 'any'} × {rules.width or 'any'}"
         return Refused(WRONG_SIZE, f"{_shown(height, width)} pixels, the recipe says {declared} (height × width)")
+    return None
+
+
+def _refused_tiles(picture: Any, rules: Rules) -> Refused | None:
+    """Refuse a TIFF whose tiles, which are decoded whole, have more pixels than a picture may."""
+    width, height = (picture.tag_v2.get(tag, 0) for tag in _TILE_SIDES)
+    if not (isinstance(width, int) and isinstance(height, int)):
+        return Refused(DAMAGED, "the sides of its tiles are no numbers")
+    if height * width > rules.pixels_at_most:
+        return Refused(
+            TOO_LARGE, f"tiles of {_shown(height, width)} pixels, at most {rules.pixels_at_most} in all are taken"
+        )
     return None
 
 
@@ -275,8 +292,8 @@ def _too_many_scans(content: memoryview) -> Refused | None:
 
 def _broken_png(content: memoryview) -> Refused | None:
     """Walk a PNG's chunks: https://www.w3.org/TR/png-3/#5Chunk-layout."""
-    place = 8
-    while True:
+    place, inflated_bytes = 8, 0
+    for _ in range(_MOST_CHUNKS):
         if place + 12 > len(content):
             return Refused(TRUNCATED, "ends before its last chunk, IEND")
         length, kind = struct.unpack_from(">I4s", content, place)
@@ -288,14 +305,23 @@ def _broken_png(content: memoryview) -> Refused | None:
             return Refused(DAMAGED, f"the checksum of its chunk {name} is wrong")
         if kind == b"acTL" and length >= 4 and int.from_bytes(content[data : data + 4]) > 1:
             return Refused(SEVERAL_FRAMES, "an animated png; only a gif's first frame is taken")
-        if kind in (b"zTXt", b"iTXt", b"iCCP") and _inflates_too_far(kind, content[data : place - 4]):
-            return Refused(TOO_LARGE, f"its chunk {name} inflates to more than {_INFLATED_BYTES} bytes")
+        if kind in (b"zTXt", b"iTXt", b"iCCP"):
+            size_bytes = _inflated_bytes(kind, content[data : place - 4])
+            inflated_bytes += size_bytes
+            if size_bytes > _INFLATED_BYTES:
+                return Refused(TOO_LARGE, f"its chunk {name} inflates to more than {_INFLATED_BYTES} bytes")
+            if inflated_bytes > _INFLATED_ALTOGETHER_BYTES:
+                return Refused(TOO_LARGE, f"its texts inflate to more than {_INFLATED_ALTOGETHER_BYTES} bytes together")
         if kind == b"IEND":
             return None
+    return Refused(TOO_LARGE, f"more than {_MOST_CHUNKS} chunks")
 
 
-def _inflates_too_far(kind: bytes, data: memoryview) -> bool:
-    """Whether a compressed text or profile holds too much. Keyword, method (iTXt: flag, method, two texts), then it."""
+def _inflated_bytes(kind: bytes, data: memoryview) -> int:
+    """Return what a compressed text or profile holds, or one byte more than it may.
+
+    A keyword and the method stand before it; of iTXt a flag, the method and two texts.
+    """
     rest = bytes(data).partition(b"\0")[2]
     if kind == b"iTXt":
         is_compressed, rest = rest[:1] == b"\1", rest[2:]
@@ -303,9 +329,9 @@ def _inflates_too_far(kind: bytes, data: memoryview) -> bool:
     else:
         compressed = rest[1:]
     try:
-        return len(zlib.decompressobj().decompress(compressed, _INFLATED_BYTES + 1)) > _INFLATED_BYTES
+        return len(zlib.decompressobj().decompress(compressed, _INFLATED_BYTES + 1))
     except zlib.error:
-        return False  # no bomb; whether it is of use is not asked
+        return 0  # no bomb; whether it is of use is not asked
 
 
 _LOOKED_THROUGH = {"jpeg": _too_many_scans, "png": _broken_png, "webp": _cut_webp}

@@ -420,6 +420,31 @@ def test_the_same_bytes_in_another_shape_are_another_image(shape):
     assert shape_digest(*shape, bytes(6)) != shape_digest(2, 3, 1, bytes(6))
 
 
+@pytest.mark.parametrize(
+    ("chunks", "detail"),
+    [
+        ([chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20)))] * 17, "its texts inflate to more than 16777216"),
+        ([chunk(b"tEXt", b"")] * 100_000, "more than 100000 chunks"),
+    ],
+)
+def test_many_small_chunks_of_a_png_are_limited_together(chunks: list[bytes], detail: str) -> None:
+    few, many = (PNG[:33] + b"".join(some) + PNG[33:] for some in (chunks[:-2], chunks))
+    assert np.array_equal(pixels_of(few[:33] + b"".join(chunks[:16]) + PNG[33:], "png"), NOISE)
+    found = decode(many, "png", COLOUR)
+    assert isinstance(found, Refused)
+    assert found.reason == TOO_LARGE
+    assert found.detail.startswith(detail)
+
+
+@pytest.mark.parametrize(("side", "reason"), [(40_000, TOO_LARGE), ("wide", DAMAGED)])
+def test_tiles_of_a_tiff_are_held_against_the_limit_of_pixels(side: int | str, reason: str) -> None:
+    tags = {322: 65_000, 323: 65_001}  # Pillow writes no tiles: the tags are written under other numbers first
+    content = saved(Image.fromarray(NOISE), "tiff", tiffinfo=dict.fromkeys(tags.values(), side))
+    for tag, written in tags.items():
+        content = content.replace(struct.pack("<H", written), struct.pack("<H", tag), 1)
+    assert refused(content, "tiff") == reason
+
+
 def test_texts_of_a_png_are_limited_as_pillow_limits_them():
     assert PngImagePlugin.MAX_TEXT_CHUNK == 2**20  # what Pillow would refuse is refused by name before
 
