@@ -115,6 +115,8 @@ def make_root(folder: Path, rows: list[Row], shard_rows: int, **recipe: Any) -> 
     params["data"] |= {"classes": CLASSES, "features": {"image": {"kind": "image", "settings": SETTINGS}}}
     overlay = {"name": "overlay", "settings": {"mixup": 0.3, "cutmix": 0.3}}
     params["augment"] |= {"copies": 2, "steps": [*params["augment"]["steps"], overlay]}
+    prepared = folder / "data_contracts" / "fashion_mnist" / "prepared.yaml"  # lists all columns: these are two more
+    prepared.write_text(prepared.read_text().replace("parts_with_row]", "parts_with_row, other_label, share]"))
     for key, value in recipe.items():
         params[key] |= value
     write_recipe(folder, params)
