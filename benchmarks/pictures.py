@@ -14,7 +14,8 @@ speed     stages clean, split and normalize by their own functions, which also c
                       uv venv ENVIRONMENT && uv pip install --python ENVIRONMENT/bin/python daft "ray[data]" pillow
 digests   of what is prepared with 1, 2 and 7 Spark partitions and cores
 memory    the largest resident set of the driver, of its JVM and of a Python worker while the same is done
-init      `ratchet init` on the folder, against taking the folder in and the three stages, in a process each
+init      `ratchet init` on the folder, against taking the folder in and the three stages, in a process each, with
+          pictures of the size that it drafts
 
 Exit codes: 0 all of it is as asked, 1 something is not, 75 the machine was not quiet (--noisy measures all the same).
 """
@@ -46,11 +47,12 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from benchmarks.checkouts import copy_checkout, environment
 from benchmarks.memory import watch
 from benchmarks.quiet import Rounds
-from pipeline.data.feature_kinds import raw_schema, specs
+from pipeline.data.feature_kinds import Specs, raw_schema, specs
 from pipeline.data.normalizing import normalize_dataset
 from pipeline.data.opening import open_source
 from pipeline.data.shard_cleaning import Folders, clean_dataset
@@ -123,14 +125,14 @@ def make_pictures(folder: Path, pictures: int) -> None:
         list(pool.map(partial(write_pictures, folder=folder), pieces))
 
 
-def take_in(folder: Path, raw: Path) -> int:
+def take_in(folder: Path, raw: Path, features: Specs = FEATURES) -> int:
     """Write a folder of pictures as raw shards, as ingest does; return how many rows."""
     source = open_source(Choice(name="image_folder"), folder, CLASSES)
     with artifacts.published_folder(raw) as aside:
-        schema = raw_schema(FEATURES)
+        schema = raw_schema(features)
         entries = [
             shards.write_shard(aside, number, schema, [table])
-            for number, table in enumerate(raw_shards(source.tables, FEATURES))
+            for number, table in enumerate(raw_shards(source.tables, features))
         ]
         return int(shards.finish_dataset(aside, entries, schema).rows)
 
@@ -139,12 +141,12 @@ def unseen(_done: int, _total: int) -> None:
     """Show no progress."""
 
 
-def as_built(session: SparkSession, raw: Path, out: Path) -> None:
+def as_built(session: SparkSession, raw: Path, out: Path, features: Specs = FEATURES) -> None:
     """Clean, split and normalize by the stages' own functions."""
     folders = Folders(raw, out / "clean", out / "quarantine", out / "unlabelled")
     for folder in (folders.clean, folders.quarantine, folders.unlabelled, out / "split"):
         folder.mkdir(parents=True)
-    clean_dataset(session, folders, classes=CLASSES, features=FEATURES, is_test_given=False, on_progress=unseen)
+    clean_dataset(session, folders, classes=CLASSES, features=features, is_test_given=False, on_progress=unseen)
     split_dataset(
         folders.clean,
         folders.quarantine,
@@ -154,7 +156,7 @@ def as_built(session: SparkSession, raw: Path, out: Path) -> None:
         division=Division.of(PARAMS, SEED, CLASSES, None),
         on_progress=unseen,
     )
-    normalize_dataset(session, folders.clean, out / "split", out / "prepared", features=FEATURES, on_progress=unseen)
+    normalize_dataset(session, folders.clean, out / "split", out / "prepared", features=features, on_progress=unseen)
 
 
 def as_pandas_udf(session: SparkSession, raw: Path, out: Path) -> None:
@@ -319,7 +321,8 @@ def init(folder: Path, options: argparse.Namespace) -> bool:
         taken_s = {}
         number += 1
         draft = [sys.executable, "-m", "pipeline", "init", str(folder / "pictures"), "--name", f"drafted_{number}"]
-        for name, command in (("init", draft), ("decode", alone("all", folder))):
+        config = project / "configs" / f"drafted_{number}.yaml"
+        for name, command in (("init", draft), ("decode", alone("all", folder, config))):
             begun_s = time.perf_counter()
             subprocess.run(
                 command, cwd=project, env=environment(project, Path(sys.executable)), check=True, capture_output=True
@@ -338,20 +341,27 @@ def init(folder: Path, options: argparse.Namespace) -> bool:
     return ratio <= ASKED_INIT
 
 
-def alone(what: str, folder: Path) -> list[str]:
-    """Return the command that does the stages, or takes the pictures in first (`all`), in a process of its own."""
-    return [sys.executable, __file__, "--alone", what, str(folder)]
+def alone(what: str, folder: Path, *config: Path) -> list[str]:
+    """Return the command that does the stages, or takes the pictures in first (`all`), in a process of its own.
+
+    Pictures are of the size that a config says, if one is given.
+    """
+    return [sys.executable, __file__, "--alone", what, str(folder), *map(str, config)]
 
 
-def do_alone(what: str, folder: Path) -> None:
+def do_alone(what: str, folder: Path, config: Path | None = None) -> None:
     """Do what `alone` says."""
+    features = FEATURES
+    if config:
+        drafted = yaml.safe_load(config.read_text())["recipe"]["data"]["features"]
+        features = specs({name: Feature.model_validate(each) for name, each in drafted.items()})
     with tempfile.TemporaryDirectory(prefix="alone-", dir=folder) as name:
         own, raw = Path(name), folder / "raw"
         if what == "all":
             raw = own / "raw"
-            take_in(folder / "pictures", raw)
+            take_in(folder / "pictures", raw, features)
         with spark_session(SparkSettings(), "benchmark") as session:
-            as_built(session, raw, own / "out")
+            as_built(session, raw, own / "out", features)
 
 
 def main() -> int:
@@ -363,10 +373,11 @@ def main() -> int:
     parser.add_argument("--patience-s", type=float, default=300.0, help="how long to put up with noise, seconds (300)")
     parser.add_argument("--noisy", action="store_true", help="count all rounds, and say how noisy they were")
     parser.add_argument("--others", type=Path, metavar="PYTHON", help="a Python that has Daft and Ray Data")
-    parser.add_argument("--alone", nargs=2, metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        do_alone(options.alone[0], Path(options.alone[1]))
+        what, *paths = options.alone
+        do_alone(what, *map(Path, paths))
         return 0
     with tempfile.TemporaryDirectory(prefix="ratchet-benchmark-") as name:
         folder = Path(name)
