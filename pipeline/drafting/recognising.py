@@ -36,9 +36,9 @@ def recognise(path: Path, name: str | None = None, settings: Mapping[str, Any] |
             SOURCE.file(name)
         except UsageError as error:
             raise UsageError(f"--source: {error}") from error
-    newest: Path | None = snapshot(path, None)
-    claims = recognised(snapshot(path, None))
-    if newest == path or (name not in claims if name else not claims):
+    there = snapshot(path, None)
+    newest, claims = (None if there == path else there), recognised(there)
+    if newest and (name not in claims if name else not claims):
         newest, claims = None, recognised(path)
     if name is not None:
         return Recognised(_choice(name, claims.get(name, {}), settings), (), newest)

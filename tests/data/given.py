@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,3 +54,12 @@ def raw_table(features: Specs, *rows: Mapping[str, Any]) -> pa.Table:
     table = pa.Table.from_pylist(list(rows), raw_schema(features))
     place = table.column_names.index("content_digest")
     return table.set_column(place, "content_digest", pa.array(content_digests(features, table)))
+
+
+def zip_of(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return an archive of these files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        for name, each in files.items():
+            archive.writestr(name, each)
+    return content.getvalue()

@@ -17,16 +17,9 @@ import pytest
 
 from pipeline.data.archive_members import ENDINGS, Limits, archive_kind, members, zip_names
 from pipeline.errors import DataError
+from tests.data.given import zip_of
 
 LIMITS = Limits(10, 3 * 2**20, 2**23, 2)
-
-
-def zip_of(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", method) as archive:
-        for name, each in files.items():
-            archive.writestr(name, each)
-    return content.getvalue()
 
 
 def tar() -> bytes:

@@ -24,6 +24,7 @@ from pipeline.data.source_rows import Source
 from pipeline.data.sources.archive import Settings
 from pipeline.errors import DataError
 from pipeline.recipe.slots import Choice
+from tests.data.given import zip_of
 from tests.hostile_tree import picture
 
 CLASSES = ("cats", "dogs")
@@ -34,14 +35,6 @@ PLACES = {
     "test/cats/3.png": ("test", 0),
     "4.png": ("train", None),
 }
-
-
-def zip_of(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", method) as archive:
-        for name, each in files.items():
-            archive.writestr(name, each)
-    return content.getvalue()
 
 
 def tar_of(files: dict[str, bytes], kind: int = tarfile.PAX_FORMAT) -> bytes:
