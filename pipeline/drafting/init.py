@@ -95,16 +95,29 @@ def _look(
         classes = _ordered(looking)
         flip = choosing.mirror(classes)
         outside = choosing.surroundings(looking.pictures, picture.values["resize"])
-        augment = AugmentParams.model_validate(choosing.augmentation(flip.values, outside))
+        augment = choosing.augmentation(flip.values, outside)
         progress.step("preparing the rows")
         measuring.prepare(advance)
         progress.step("changing copies of the training rows")
-        measuring.augment(augment, seed, advance)
+        measuring.augment(AugmentParams.model_validate(augment), seed, advance)
         progress.step("measuring")
         raw, prepared = measuring.raw_table(), measuring.prepared_table()
     frozen = measuring.frozen and measuring.frozen.in_order(classes)
     return Found(
-        recognised, looking, classes, left_out, features, picture, flip, split, frozen, cleaned, parts, raw, prepared
+        recognised,
+        looking,
+        classes,
+        left_out,
+        features,
+        picture,
+        flip,
+        augment,
+        split,
+        frozen,
+        cleaned,
+        parts,
+        raw,
+        prepared,
     )
 
 

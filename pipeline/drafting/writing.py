@@ -49,6 +49,7 @@ class Found:
     features: Mapping[str, Feature]
     picture: choosing.Chosen
     flip: choosing.Chosen
+    augment: Mapping[str, Any]
     split: choosing.Chosen
     frozen: FrozenSplit | None
     cleaned: Cleaned
@@ -65,11 +66,6 @@ class Found:
     def test_rows(self) -> dict[str, int]:
         """The test rows of each class, in the recipe's order."""
         return {name: self.parts["test"][name] for name in self.classes}
-
-    @property
-    def surroundings(self) -> int:
-        """The grey level of what a warp brings in from outside of a picture."""
-        return choosing.surroundings(self.looking.pictures, self.picture.values["resize"])
 
     @property
     def training_rows(self) -> int:
@@ -97,7 +93,7 @@ def draft(request: Request, found: Found, recipe: Recipe) -> tuple[Draft, list[s
         },
         "ingest": {"as_of": None, "snapshots": bool(found.recognised.snapshot)},
         "split": found.split.values,
-        "augment": choosing.augmentation(found.flip.values, found.surroundings),
+        "augment": dict(found.augment),
         "model": network.values,
         "train": training.values,
         "gate": gate.values,
