@@ -52,10 +52,10 @@ def size(spec: FeatureSpec) -> int:
 
 def vocabulary(spec: FeatureSpec) -> list[str]:
     """Return the categories that have an index, the first's is 1; raises as `layers`."""
-    fitted = spec.fitted or {}
-    words, fill = fitted.get("vocabulary"), fitted.get("fill")
-    is_one = isinstance(words, list) and words and all(isinstance(word, str) and word for word in words)
-    if not is_one or len(set(words)) < len(words) or not (fill is None or isinstance(fill, str)):
+    fitted: dict[str, Any] = spec.fitted or {}
+    words, fill = fitted.get("vocabulary", []), fitted.get("fill")
+    is_one = isinstance(words, list) and all(isinstance(word, str) and word for word in words)
+    if not is_one or not 0 < len(words) == len(set(words)) or not (fill is None or isinstance(fill, str)):
         raise DataError(
             f"feature {spec.name}: what was fitted is no vocabulary of different categories; train it again"
         )

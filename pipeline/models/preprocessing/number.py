@@ -79,9 +79,10 @@ def scaling(spec: FeatureSpec) -> Scaling:
         "centre": True,
         "spread": True,
     }
+    values: dict[str, Any] = {key: fitted.get(key) for key in needed}
     for key, is_needed in needed.items():
-        value = fitted.get(key)
+        value = values[key]
         is_right = type(value) in (int, float) and math.isfinite(value) if is_needed else value is None
         if not is_right or (key == "spread" and value <= 0):
             raise DataError(f"feature {spec.name}: {key} {value} does not fit the settings of a number; train it again")
-    return Scaling(**{key: fitted.get(key) for key in needed})
+    return Scaling(**values)
