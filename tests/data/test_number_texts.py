@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.data.number_texts import Decimal, read_numbers
 
 
-def one(text: str | None, decimal: Decimal = ".") -> float | None | str:
+def one(text: str | None, decimal: Decimal = ".") -> float | str | None:
     """Return the number of a text, None if it has no value, or that it is something else."""
     read = read_numbers(pa.array([text], pa.string()), decimal)
     if read.is_blank[0]:
@@ -76,7 +76,14 @@ def test_blanks_alone_are_no_value(text: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1,5", 1.5), (",5", 0.5), ("-0,25e1", -2.5), ("12", 12.0), ("1.5", "something else"), ("1.000,5", "something else")],
+    [
+        ("1,5", 1.5),
+        (",5", 0.5),
+        ("-0,25e1", -2.5),
+        ("12", 12.0),
+        ("1.5", "something else"),
+        ("1.000,5", "something else"),
+    ],
 )
 def test_a_fraction_stands_after_the_declared_sign_alone(text: str, number: float | str) -> None:
     assert one(text, ",") == number
