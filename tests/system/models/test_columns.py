@@ -22,9 +22,8 @@ from pipeline.data.feature_kinds import kind_of
 from pipeline.data.features import number as number_kind
 from pipeline.evaluation.predict import predict
 from pipeline.export.saved_model import exported
-from pipeline.models import architectures, stored
+from pipeline.models import architectures, stored, vocabulary
 from pipeline.models.build import build, preprocessing_module
-from pipeline.models.string_lookup import looked_up
 from pipeline.records.feature import FeatureSpec
 from tests.data.columns import clean, column_spec, fitted, prepared
 from tests.models.made import architecture
@@ -211,24 +210,13 @@ def test_bytes_that_are_no_text_are_unknown() -> None:
     assert in_model(spec, [b"\xff\xfe", b" a\xff", b"a\x00", b"a"]).tolist() == [0, 0, 0, 1]
 
 
-def test_words_with_the_same_hash_get_hashes_of_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tensorflow as tf
+def test_categories_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["a", "b", "c", "d"]
+    spec = column_spec("category").changed(fitted={"vocabulary": words, "fill": None})
+    monkeypatch.setattr(vocabulary, "_HASHES", 12)  # so few that most keys leave some together
+    assert len({*vocabulary._hashed(words, 0).numpy()}) < len(words)
 
-    hashes = tf.strings.to_hash_bucket_strong
-    # With few buckets most keys leave words together.
-    monkeypatch.setattr(tf.strings, "to_hash_bucket_strong", lambda texts, _, key: hashes(texts, 12, key))
-    keys = [key for key in range(100) if len({*hashes(tf.constant(["a", "b", "c", "d"]), 12, [key, 0]).numpy()}) == 4]
-    assert keys[0] > 0
-
-    found = looked_up(tf.constant([["a", "b", "c"], ["d", "e", ""]]), {"a": 5, "b": 6, "c": 7, "d": 8}, -1)
-
-    assert found.numpy().tolist() == [[5, 6, 7], [8, -1, -1]]
-
-
-def test_no_words_are_found_among_none() -> None:
-    import tensorflow as tf
-
-    assert looked_up(tf.constant([["a"]]), {}, 3).numpy().tolist() == [[3]]
+    assert in_model(spec, ["d", "c", "b", "a", "e", ""]).tolist() == [4, 3, 2, 1, 0, 0]
 
 
 @pytest.fixture(scope="module")
