@@ -12,7 +12,7 @@ A record that cannot be read is a row as well: null in every column, with its pr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +28,9 @@ from pipeline.data.table_joins import Joined
 from pipeline.data.table_pictures import picture_tables
 from pipeline.data.table_targets import targets
 from pipeline.data.table_times import Times, times_of
-from pipeline.data.wanted import Wanted, slice_column
+from pipeline.data.wanted import Wanted
 from pipeline.errors import Bug, DataError, nearest
+from pipeline.recipe.recipe import slice_column
 from pipeline.recipe.table_source import AFTER, BEFORE, TableSettings
 
 PICTURE = "image"  # the one kind whose raw columns are not the text itself
@@ -94,6 +95,27 @@ def source_tables(blocks: Iterator[Block], settings: TableSettings, wanted: Want
         yield from reader.tables(block)
 
 
+def require_columns(file: str, names: Sequence[str], settings: TableSettings, wanted: Wanted, doubt: str = "") -> None:
+    """Raise DataError unless a file's columns have what is needed, and no name that settings give to another.
+
+    `doubt` is what may be wrong if one is missing, as a clause.
+    """
+    for column, key in needed_columns(settings, wanted).items():
+        if column not in names:
+            raise DataError(f"{file}: has no column {column!r}, which {key} names{nearest(column, names)}{doubt}")
+    for name in sorted(settings.joined.intersection(names)):
+        raise DataError(
+            f"{file}: has a column {name!r}, and so has a join of data.source.settings.joins; call it by another name "
+            "there"
+        )
+    time, columns = wanted.roles.time, settings.time.columns
+    if columns and time in names and time not in columns:
+        raise DataError(
+            f"{file}: has a column {time!r}, and data.roles.time means the one that data.source.settings.time.columns "
+            "make up; call it by another name"
+        )
+
+
 class _Reader:
     def __init__(self, settings: TableSettings, wanted: Wanted, folder: Path) -> None:
         self._settings, self._wanted, self._folder = settings, wanted, folder
@@ -137,26 +159,9 @@ class _Reader:
 
     def _require_columns(self, block: Block) -> None:
         names = tuple(block.table.column_names)
-        if names == self._checked:
-            return
-        for column, key in self._needed.items():
-            if column not in names:
-                made_up = " (a join brings columns of its own)" if self._settings.joins else ""
-                raise DataError(
-                    f"{block.file}: has no column {column!r}, which {key} names{nearest(column, names)}{made_up}"
-                )
-        for name in sorted(self._settings.joined.intersection(names)):
-            raise DataError(
-                f"{block.file}: has a column {name!r}, and so has a join of data.source.settings.joins; call it "
-                "by another name there"
-            )
-        time, columns = self._wanted.roles.time, self._settings.time.columns
-        if columns and time in names and time not in columns:
-            raise DataError(
-                f"{block.file}: has a column {time!r}, and data.roles.time means the one that "
-                "data.source.settings.time.columns make up; call it by another name"
-            )
-        self._checked = names
+        if names != self._checked:
+            require_columns(block.file, names, self._settings, self._wanted)
+            self._checked = names
 
     def _read(self, column: pa.ChunkedArray, name: str, faults: Faults) -> pa.Array:
         """Return a column's texts, null where a value is missing, or is no text that a row may have."""

@@ -135,7 +135,8 @@ def _month(there: dict[str, pa.Array], number: _Number) -> npt.NDArray[np.int64]
         return number("m", 1)
     first = pc.utf8_slice_codeunits(pc.utf8_lower(there[name]), 0, 3)
     place = pc.index_in(first, value_set=pa.array([each[:3] for each in _MONTHS])).fill_null(0)
-    return place.cast(pa.int64()).to_numpy(zero_copy_only=False) + 1
+    found: npt.NDArray[np.int64] = place.cast(pa.int64()).to_numpy(zero_copy_only=False) + 1
+    return found
 
 
 def _hour(there: dict[str, pa.Array], number: _Number) -> npt.NDArray[np.int64]:
@@ -190,4 +191,5 @@ def _days(
     era = year // 400
     of_era = year - era * 400
     of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
-    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    days: npt.NDArray[np.int64] = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    return days

@@ -123,7 +123,7 @@ class Dialect(Settings):
         default="utf-8", description="how its text is encoded; of UTF-8 a byte order mark is passed over"
     )
     largest_cell_bytes: int = Field(
-        default=2**20, ge=1, le=2**26, description="largest value; a row with a larger one cannot be used"
+        default=2**20, ge=1, le=2**24, description="largest value; a row with a larger one cannot be used"
     )
 
     @field_validator("delimiter", "quote")
@@ -162,6 +162,7 @@ class Join(Dialect):
         min_length=1, max_length=1000, description="its columns that are taken, and what they are called here"
     )
     largest_mib: int = Field(default=256, ge=1, le=4096, description="largest size, unpacked: it is held in memory")
+    largest_ratio: int = Field(default=200, ge=1, le=1_000_000, description="how many times its size it may unpack to")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
