@@ -30,9 +30,16 @@ NAMED_TWICE = "annotated twice"
 NO_BOX = "annotated without a box"
 SEVERAL_LABELS = "several labels"
 BAD_ANNOTATION = "annotation cannot be understood"
+# Of a text, and of a line of a table.
+HOLDS_NUL = "holds a NUL character"
+BAD_BYTES = "bytes that are no text"
+BAD_LINE = "line cannot be understood"
+LINE_TOO_LONG = "line too long"
+NESTED_VALUE = "list or object in a column"
 
 PROBLEMS = (
     EMPTY, NOT_A_PICTURE, FILE_TOO_LARGE, UNREADABLE, CHANGED, NOT_A_FILE, LINK_OUT, LINK_TO_FOLDER, BROKEN_LINK,
     NOT_AN_ARCHIVE, NAME_LEADS_OUT, LINK_IN_ARCHIVE, ENCRYPTED, TWICE_IN_ARCHIVE, NESTED, SWELLS, OVERLAPS,
     DAMAGED_MEMBER, OUTSIDE, NOT_THERE, NAMED_TWICE, NO_BOX, SEVERAL_LABELS, BAD_ANNOTATION,
+    HOLDS_NUL, BAD_BYTES, BAD_LINE, LINE_TOO_LONG, NESTED_VALUE,
 )  # fmt: skip
