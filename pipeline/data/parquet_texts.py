@@ -8,11 +8,10 @@ in UTC; strings as they are. A list, a struct, a map, bytes, a span of time or a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.data.problems import BAD_BYTES, HOLDS_NUL
 from pipeline.errors import DataError, StorageError, nearest
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class ParquetFile(NamedTuple):
     kinds: dict[str, str]
 
 
-def look_at(path: Path, wanted: Sequence[str]) -> ParquetFile:
+def look_at(path: Path, wanted: Iterable[str]) -> ParquetFile:
     """Read a file's footer; raise DataError if it is damaged, or a wanted column is not there or has no text."""
     with _opened(path) as file:
         schema = file.schema_arrow
@@ -66,7 +65,7 @@ def require_alike(first: ParquetFile, other: ParquetFile) -> None:
 
 
 def read_texts(file: ParquetFile) -> Iterator[pa.Table]:
-    """Yield a file's wanted columns as text, piece by piece, with `row`, from 1, `problem` and `detail`.
+    """Yield a file's wanted columns as text, piece by piece. Of a string, nobody has looked whether it is UTF-8.
 
     Raises DataError if the file is damaged, or has not as many rows as it said.
     """
@@ -76,7 +75,7 @@ def read_texts(file: ParquetFile) -> Iterator[pa.Table]:
     with _opened(file.path) as opened:
         try:
             for batch in opened.iter_batches(_rows_at_once(opened, file), columns=list(file.kinds), use_threads=False):
-                yield _texts(batch, list(file.kinds), rows + 1)
+                yield pa.table([_text(batch.column(name)) for name in file.kinds], list(file.kinds))
                 rows += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(file.path, error) from error
@@ -138,23 +137,6 @@ def _kind(field: pa.Field) -> str | None:
     return next((name for name, tests in words.items() if any(test(kind) for test in tests)), None)
 
 
-def _texts(batch: pa.RecordBatch, names: Sequence[str], first: int) -> pa.Table:
-    import pyarrow as pa
-
-    columns = [_text(batch.column(name)) for name in names]
-    problems: list[str | None] = [None] * batch.num_rows
-    details: list[str | None] = [None] * batch.num_rows
-    for place, name in enumerate(names):
-        for row, problem in _unusable(columns[place]):
-            problems[row], details[row] = problem, f"column {name!r:.80}"
-    if any(problems):
-        is_usable = pa.array([problem is None for problem in problems])
-        columns = [_where(is_usable, column) for column in columns]
-    numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
-    found = [pa.array(problems, pa.string()), pa.array(details, pa.string())]
-    return pa.table([*columns, numbers, *found], [*names, "row", "problem", "detail"])
-
-
 def _text(column: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -171,28 +153,3 @@ def _text(column: pa.Array) -> pa.Array:
     text = pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1)
     text = pc.replace_substring_regex(text, r"\.0+(Z?)$", r"\1")  # the same text whatever the unit of its type
     return pc.replace_substring_regex(text, r"(\.\d*[1-9])0+(Z?)$", r"\1\2")
-
-
-def _unusable(column: pa.Array) -> Iterator[tuple[int, str]]:
-    """Yield the rows whose text is none, or holds a NUL character: pyarrow reads strings without looking at them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    held = column.cast(pa.binary())
-    for row in pc.indices_nonzero(pc.match_substring(held, b"\0").fill_null(False)).to_pylist():
-        yield row, HOLDS_NUL
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        for row, content in enumerate(held.to_pylist()):
-            try:
-                (content or b"").decode("utf-8")
-            except UnicodeDecodeError:
-                yield row, BAD_BYTES
-
-
-def _where(is_usable: pa.Array, column: pa.Array) -> pa.Array:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.if_else(is_usable, column, pa.scalar(None, pa.string()))

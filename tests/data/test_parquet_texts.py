@@ -63,8 +63,6 @@ def rows(path: Path, *names: str) -> list[dict[str, Any]]:
 def test_each_value_is_one_text(tmp_path: Path, values: pa.Array, texts: list[str | None]) -> None:
     found = rows(written(tmp_path / "a.parquet", x=values), "x")
     assert [row["x"] for row in found] == texts
-    assert [row["row"] for row in found] == list(range(1, len(texts) + 1))
-    assert not any(row["problem"] for row in found)
 
 
 @pytest.mark.parametrize(
@@ -162,24 +160,6 @@ def test_a_file_that_has_fewer_rows_than_it_said_is_told(tmp_path: Path) -> None
 def test_a_file_that_is_not_there_is_an_error_of_storage(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be read: No such file"):
         look_at(tmp_path / "a.parquet", ["x"])
-
-
-def strings(*values: bytes) -> pa.Array:
-    """Return an array of strings whose bytes nobody has looked at."""
-    held = pa.array(values, pa.binary())
-    return pa.Array.from_buffers(pa.string(), len(held), held.buffers())
-
-
-def test_a_string_that_is_no_text_makes_its_row_unusable(tmp_path: Path) -> None:
-    x = strings(b"good", b"\xff", b"a\0b", b"\xed\xa0\x80", b"\xc3\xa9")
-    found = rows(written(tmp_path / "a.parquet", x=x, y=pa.array([1, 2, 3, 4, 5])), "y", "x")
-    assert [(row["x"], row["y"], row["problem"], row["detail"]) for row in found] == [
-        ("good", "1", None, None),
-        (None, None, "bytes that are no text", "column 'x'"),
-        (None, None, "holds a NUL character", "column 'x'"),
-        (None, None, "bytes that are no text", "column 'x'"),
-        ("é", "5", None, None),
-    ]
 
 
 def test_large_values_are_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
