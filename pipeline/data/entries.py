@@ -6,7 +6,7 @@ A row with a problem has neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.data.file_reading import Problem
@@ -92,12 +92,7 @@ def tables(entries: Iterable[Entry]) -> Iterator[pa.Table]:
 def _table(entries: list[Entry]) -> pa.Table:
     import pyarrow as pa
 
-    headers = [header_of(entry.payload) if entry.payload else None for entry in entries]
     details = [entry.detail or entry.label.detail for entry in entries]
-
-    def of_headers(fact: Callable[[Header], Any], kind: pa.DataType) -> pa.Array:
-        return pa.array([None if header is None else fact(header) for header in headers], kind)
-
     return pa.table(
         {
             "label": pa.array([entry.label.number for entry in entries], pa.int32()),
@@ -106,11 +101,25 @@ def _table(entries: list[Entry]) -> pa.Table:
             "row": pa.array([entry.row for entry in entries], pa.int64()),
             "problem": pa.array([entry.problem for entry in entries], pa.string()),
             "detail": pa.array(details, pa.string()),
-            "image_height": of_headers(lambda header: header.height, pa.int32()),
-            "image_width": of_headers(lambda header: header.width, pa.int32()),
-            "image_channels": of_headers(lambda header: header.channels, pa.int32()),
-            "image_mode": of_headers(lambda header: header.mode, pa.string()),
-            "image_encoding": of_headers(lambda header: header.encoding, pa.string()),
-            "image": pa.array([entry.payload for entry in entries], pa.binary()),
+            **picture_columns("image", [entry.payload for entry in entries]),
         }
     )
+
+
+def picture_columns(name: str, payloads: Sequence[bytes | None]) -> dict[str, pa.Array]:
+    """Return the raw columns of a feature of kind image, from the bytes of its pictures, or None."""
+    import pyarrow as pa
+
+    headers = [header_of(payload) if payload else None for payload in payloads]
+
+    def of_headers(fact: Callable[[Header], Any], kind: pa.DataType) -> pa.Array:
+        return pa.array([None if header is None else fact(header) for header in headers], kind)
+
+    return {
+        f"{name}_height": of_headers(lambda header: header.height, pa.int32()),
+        f"{name}_width": of_headers(lambda header: header.width, pa.int32()),
+        f"{name}_channels": of_headers(lambda header: header.channels, pa.int32()),
+        f"{name}_mode": of_headers(lambda header: header.mode, pa.string()),
+        f"{name}_encoding": of_headers(lambda header: header.encoding, pa.string()),
+        name: pa.array(payloads, pa.binary()),
+    }

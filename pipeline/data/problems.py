@@ -30,16 +30,33 @@ NAMED_TWICE = "annotated twice"
 NO_BOX = "annotated without a box"
 SEVERAL_LABELS = "several labels"
 BAD_ANNOTATION = "annotation cannot be understood"
-# Of a text, and of a line of a table.
+# Of a record of a table.
+WRONG_COLUMNS = "another number of values than columns"
+BAD_QUOTES = "quotes that do not pair"
+BARE_RETURN = "carriage return inside a line"
 HOLDS_NUL = "holds a NUL character"
 BAD_BYTES = "bytes that are no text"
+VALUE_TOO_LARGE = "value too large"
 BAD_LINE = "line cannot be understood"
 LINE_TOO_LONG = "line too long"
 NESTED_VALUE = "list or object in a column"
+# Of what a row says of itself.
+NO_SUCH_PART = "no such part"
+TARGET_NOT_A_NUMBER = "target is not a number"
+NO_ID = "without an id"
+NO_GROUP = "without a group"
+NO_TIME = "without a time"
+NOT_A_TIME = "time cannot be understood"
+NO_SUCH_TIME = "time that does not exist"
+AMBIGUOUS_TIME = "time that comes twice"
+NO_ZONE = "time without a zone"
+KNOWN_AFTERWARDS = "known only afterwards"
 
 PROBLEMS = (
     EMPTY, NOT_A_PICTURE, FILE_TOO_LARGE, UNREADABLE, CHANGED, NOT_A_FILE, LINK_OUT, LINK_TO_FOLDER, BROKEN_LINK,
     NOT_AN_ARCHIVE, NAME_LEADS_OUT, LINK_IN_ARCHIVE, ENCRYPTED, TWICE_IN_ARCHIVE, NESTED, SWELLS, OVERLAPS,
     DAMAGED_MEMBER, OUTSIDE, NOT_THERE, NAMED_TWICE, NO_BOX, SEVERAL_LABELS, BAD_ANNOTATION,
-    HOLDS_NUL, BAD_BYTES, BAD_LINE, LINE_TOO_LONG, NESTED_VALUE,
+    WRONG_COLUMNS, BAD_QUOTES, BARE_RETURN, HOLDS_NUL, BAD_BYTES, VALUE_TOO_LARGE, BAD_LINE, LINE_TOO_LONG,
+    NESTED_VALUE, NO_SUCH_PART, TARGET_NOT_A_NUMBER, NO_ID, NO_GROUP, NO_TIME, NOT_A_TIME, NO_SUCH_TIME,
+    AMBIGUOUS_TIME, NO_ZONE, KNOWN_AFTERWARDS,
 )  # fmt: skip

@@ -40,6 +40,19 @@ SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
 RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "shows"))
 
 
+class Roles(Settings):
+    """Columns of the source that say something of a row and are no features, by their names there. null: none."""
+
+    id: str | None = Field(default=None, min_length=1, max_length=1000, description="names the row")
+    group: str | None = Field(
+        default=None, min_length=1, max_length=1000, description="rows of one group are never in two parts"
+    )
+    time: str | None = Field(default=None, min_length=1, max_length=1000, description="when the row is asked about")
+    slices: tuple[str, ...] = Field(
+        default=(), strict=False, max_length=100, description="columns by whose values the metrics are told, too"
+    )
+
+
 class DataParams(Settings):
     """Where the data comes from and what it must be."""
 
@@ -63,6 +76,8 @@ class DataParams(Settings):
     features: Annotated[dict[FeatureName, Feature], FEATURE] = Field(
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"
     )
+
+    roles: Roles = Field(default_factory=Roles)
 
     @field_validator("classes")
     @classmethod

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.data.source_rows import Source
     from pipeline.data.walking import Found
     from pipeline.data.wanted import Wanted
+    from pipeline.recipe.recipe import Recipe
 
 FEATURES = {"text": "text"}
 
@@ -66,9 +67,6 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     from pipeline.data.source_rows import NothingThere, Source
     from pipeline.data.walking import shown_name
 
-    roles = wanted.roles
-    if roles.id or roles.group or roles.time or roles.slices:
-        raise UsageError("data.roles: text_folder has no columns that could have a role; leave data.roles out")
     rows = test_rows = 0
     empty = EmptyFolders()
     for found in _walk(settings, folder):
@@ -83,6 +81,15 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
         raise NothingThere(f"{folder}: nothing in it; expected a folder for each class, with documents")
     empty.require_declared(folder, set(wanted.classes))
     return Source(rows=rows, tables=_tables(_documents(settings, folder, wanted.classes)), test_rows=test_rows)
+
+
+def check(settings: Settings, recipe: Recipe) -> None:  # noqa: ARG001 - as all are asked
+    """Raise UsageError for a target or a role that needs a column, of which documents have none."""
+    roles = recipe.data.roles
+    if roles.id or roles.group or roles.time or roles.slices:
+        raise UsageError("data.roles: text_folder has no columns that could have a role; leave data.roles out")
+    if not recipe.data.classes:
+        raise UsageError("data.classes: is empty, and text_folder's folders are classes: a number stands in a table")
 
 
 def recognise(path: Path) -> dict[str, Any] | None:
