@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from pipeline.data.file_reading import Problem
-from pipeline.data.problems import BAD_BYTES, BAD_LINE, EMPTY, HOLDS_NUL, LINE_TOO_LONG, NESTED_VALUE
+from pipeline.data.problems import BAD_BYTES, BAD_LINE, EMPTY, HOLDS_NUL, LINE_TOO_LONG, NO_TEXT
 
 DEEPEST = 64  # lists and objects in each other
 _PIECE_BYTES = 2**20
@@ -56,7 +56,7 @@ def texts(row: Row, names: Sequence[str]) -> list[str | None] | Problem:
         if isinstance(value, bool):
             value = "true" if value else "false"
         elif isinstance(value, dict | list):
-            return NESTED_VALUE, f"{name!r:.80}: {'an object' if isinstance(value, dict) else 'a list'}"
+            return NO_TEXT, f"{name!r:.80}: {'an object' if isinstance(value, dict) else 'a list'}"
         found.append(value)
     return found
 

@@ -66,8 +66,8 @@ def test_a_field_that_is_not_there_is_missing() -> None:
         (b'{"a": "\xe9"}', "bytes that are no text", "byte 8 of the line is 0xe9"),
         (b'{"a": "\xed\xa0\x80"}', "bytes that are no text", "byte 8 of the line is 0xed"),
         (b"   ", "empty", "blank line"),
-        (b'{"a": [1]}', "list or object in a column", "'a': a list"),
-        (b'{"a": {"b": 1}}', "list or object in a column", "'a': an object"),
+        (b'{"a": [1]}', "value that has no text", "'a': a list"),
+        (b'{"a": {"b": 1}}', "value that has no text", "'a': an object"),
     ],
 )  # fmt: skip
 def test_a_line_that_cannot_be_had_comes_with_its_problem_and_the_others_stay(

@@ -20,7 +20,6 @@ from pipeline.recipe.table_source import check as check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.data.file_reading import Problem
     from pipeline.data.json_lines import Row
     from pipeline.data.source_rows import Source
     from pipeline.data.table_files import TableFile
@@ -98,7 +97,7 @@ class _Gathered:
     def _start(self) -> None:
         self.rows: list[list[str | None]] = []
         self._numbers: list[int] = []
-        self._problems: list[Problem] = []
+        self._problems: list[tuple[str | None, str | None]] = []
         self._size = 0
 
     def add(self, row: Row) -> None:
@@ -107,11 +106,14 @@ class _Gathered:
         if len(self.seen) < _MOST_NAMES or not self.seen.issuperset(self._names):
             self.seen.update(row.fields)
         found = row.problem or texts(row, self._names)
-        values = found if isinstance(found, list) else [None] * len(self._names)
-        self.rows.append(values)
         self._numbers.append(row.number)
-        self._problems.append((None, None) if isinstance(found, list) else found)
-        self._size += sum(len(value) for value in values if value)
+        if isinstance(found, list):
+            self.rows.append(found)
+            self._problems.append((None, None))
+            self._size += sum(len(value) for value in found if value)
+        else:
+            self.rows.append([None] * len(self._names))
+            self._problems.append(found)
         self.has_any = True
 
     @property
