@@ -65,7 +65,7 @@ class EmptyFolders:
         for name, label in self._folders.items():
             if name not in self._holding and label not in self._classes and label not in classes:
                 raise DataError(
-                    f"{where}/{name}: a class folder without a file; remove it, put pictures into it, or name it in "
+                    f"{where}/{name}: a class folder without a file; remove it, put files into it, or name it in "
                     f"data.classes{nearest(label, classes)}"
                 )
 

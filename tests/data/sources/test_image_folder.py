@@ -90,7 +90,7 @@ def test_an_empty_class_folder_is_an_error_unless_the_recipe_names_it(tmp_path: 
     (folder / "test").mkdir()
     assert len(rows(folder)) == 1
     (folder / "horses").mkdir()
-    with pytest.raises(DataError, match=r"/horses: a class folder without a file; remove it, put pictures into it, or"):
+    with pytest.raises(DataError, match=r"/horses: a class folder without a file; remove it, put files into it, or"):
         opened(folder)
 
 
