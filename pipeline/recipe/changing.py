@@ -1,7 +1,8 @@
 """Changes on top of a recipe's plain values: a config's overlay, `--set KEY=VALUE`, the trigger form's fields.
 
 Where a slot's name changes, the settings of the member that is left are left with it: they would be another's. A choice
-without a name keeps the name that it changes: the one below it, or the recipe's default. Where a bound is a number,
+without a name keeps the name that it changes: the one below it, or the recipe's default. A name that a person has given
+(a feature, a bounded metric) is taken out by `null` in its place: another job has others. Where a bound is a number,
 `--set KEY.none=REASON` puts `{none: reason}` in its place.
 """
 
@@ -20,12 +21,32 @@ from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import copied, is_position, merge, refuse_deep, set_dotted
 from pipeline.recipe.slots import Choice
 
+# Groups whose keys are names that a recipe gives: a null takes one out.
+_OF_NAMES = ("data.features", "gate.minimum", "gate.maximum", "gate.slices")
+
 
 def layered(values: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's plain values with an overlay's on top; groups are merged, values and lists replaced."""
-    lower, upper = spelt_out(values), _with_labels(overlay, Recipe)
+    """Return a recipe's plain values with an overlay's on top; groups are merged, values and lists replaced.
+
+    Names in groups of them that are null in the overlay are taken out.
+    """
+    kept, taken_out = copied(overlay), []
+    for group in _OF_NAMES:
+        above, _, name = group.partition(".")
+        there: Any = kept.get(above)
+        names = there.get(name) if isinstance(there, dict) else None
+        if isinstance(names, dict):
+            taken_out += [(above, name, each) for each, value in names.items() if value is None]
+    for above, name, each in taken_out:
+        del kept[above][name][each]
+    lower, upper = spelt_out(values), _with_labels(kept, Recipe)
     _forget_settings(lower, upper, Recipe)
-    return spelt_out(merge(lower, upper))
+    merged = merge(lower, upper)
+    for above, name, each in taken_out:
+        below_it = merged.get(above, {}).get(name)
+        if isinstance(below_it, dict):
+            below_it.pop(each, None)
+    return spelt_out(merged)
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -39,6 +60,10 @@ def apply_overrides(values: Mapping[str, Any], overrides: Mapping[str, Any], whe
         if not is_key(key):
             raise UsageError(f"{where}: unknown key '{key:.80}'{meant(key)}")
         refuse_deep(value, f"{where}: {key:.80}")
+        group, _, name = key.rpartition(".")
+        if value is None and group in _OF_NAMES:
+            changed = layered(changed, {group.split(".")[0]: {group.split(".")[1]: {name: None}}})
+            continue
         try:
             _override(changed, key, value)
         except UsageError as error:

@@ -33,6 +33,7 @@ _KEY = "data.source"
 _LONGEST_NAME = 1000
 
 Column = Annotated[str, Field(max_length=_LONGEST_NAME)]
+Edge = Annotated[Finite, Field(ge=-1e30, le=1e30)]
 Columns = Annotated[tuple[Column, ...], Field(strict=False, max_length=10_000)]
 
 
@@ -40,7 +41,7 @@ class Target(Settings):
     """The column of the target. `edges` cut a number into classes: of n edges, n + 1."""
 
     column: Column
-    edges: tuple[Finite, ...] = Field(
+    edges: tuple[Edge, ...] = Field(
         default=(), strict=False, max_length=1000, description="a value above an edge is of the next class"
     )
 

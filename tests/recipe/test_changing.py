@@ -180,3 +180,15 @@ def test_a_value_that_has_no_end_is_refused() -> None:
 def test_a_name_alone_says_the_same_bare_or_not(said: object) -> None:
     values = {"model": {"name": "cnn", "settings": {"dense": 8}}}
     assert apply_overrides(values, {"model": said}, "--set")["model"] == values["model"]
+
+
+def test_a_name_that_an_overlay_makes_null_is_taken_out():
+    values = {"data": {"features": {"image": "image", "age": "number"}}, "gate": {"minimum": {"accuracy": 0.5}}}
+    overlay = {"data": {"features": {"image": None}}, "gate": {"minimum": {"accuracy": None, "auc": 0.7}}}
+
+    changed = layered(values, overlay)
+
+    assert list(changed["data"]["features"]) == ["age"]
+    assert changed["gate"]["minimum"] == {"auc": 0.7}
+    assert list(apply_overrides(values, {"data.features.image": None}, "--set")["data"]["features"]) == ["age"]
+    assert overlay["data"]["features"] == {"image": None}
