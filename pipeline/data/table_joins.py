@@ -7,8 +7,9 @@ to be chosen; so is one that cannot be read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,19 @@ class _Sorted:
         return pa.array(at, pa.int64(), mask=~is_there)
 
 
+def _path(join: Join, folder: Path) -> Path:
+    """Return the path of a join's file; raise DataError if it leads out of the folder."""
+    path = folder / join.path
+    root, real = os.path.realpath(folder), os.path.realpath(path)
+    if not os.path.lexists(path):
+        raise DataError(
+            f"{path} does not exist; data.source.settings.joins, {join.name}, path is relative to data.path"
+        )
+    if os.path.commonpath([root, real]) != root:
+        raise DataError(f"data.source.settings.joins, {join.name}: path {join.path!r} leads out of {folder}")
+    return Path(real)
+
+
 def _keys(columns: list[pa.Array]) -> pa.Array:
     """Return one text for each row's key; null where a part of it is."""
     return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _BETWEEN)
@@ -85,17 +99,16 @@ def _keys(columns: list[pa.Array]) -> pa.Array:
 
 def _read(join: Join, folder: Path, missing: pa.Array) -> _Sorted:
     from pipeline.data.csv_blocks import OpenedCsv
+    from pipeline.data.delimited_files import Bounds
 
-    steps = PurePosixPath(join.path).parts
-    if join.path.startswith("/") or ".." in steps:
-        raise DataError(f"data.source.settings.joins, {join.name}: {join.path!r} leads out of data.path")
     needed = dict.fromkeys([*join.key, *join.time.columns, *join.columns])
-    opened = OpenedCsv(folder / join.path, join.path, join, largest_bytes=join.largest_mib * 2**20)
+    bounds = Bounds(join.largest_mib * 2**20, f"largest_mib of join {join.name}", join.largest_ratio)
+    opened = OpenedCsv(_path(join, folder), join.path, join, bounds)
     for column in needed:
         if column not in opened.names:
             raise DataError(
                 f"{join.path}: has no column {column!r}, which data.source.settings.joins, {join.name} names"
-                f"{nearest(column, opened.names)}"
+                f"{nearest(column, opened.names)}{opened.doubt}"
             )
     tables, rows = [], []
     for block in opened.blocks(list(needed)):
@@ -107,9 +120,7 @@ def _read(join: Join, folder: Path, missing: pa.Array) -> _Sorted:
         rows.append(block.rows)
     table, numbers = pa.concat_tables(tables).combine_chunks(), pa.chunked_array(rows).combine_chunks()
     texts = {name: _without(table[name].combine_chunks(), missing) for name in needed}
-    parts = [texts[column] for column in join.time.columns]
-    written = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " ")
-    times = times_of(written, join.time)
+    times = times_of([texts[column] for column in join.time.columns], join.time)
     for row in times.wrong_rows[:1].tolist():
         problem, detail = times.told(row)
         raise DataError(f"{join.path}: row {numbers[row]}: {problem}: {detail}; repair it")
@@ -126,8 +137,8 @@ def _read(join: Join, folder: Path, missing: pa.Array) -> _Sorted:
         first, second = sorted(same)
         key = ", ".join(str(texts[column][first]) for column in join.key)
         raise DataError(
-            f"{join.path}: rows {numbers[first]} and {numbers[second]} are both of {key!r} at {written[first]}: which "
-            "of them was there cannot be told; leave one"
+            f"{join.path}: rows {numbers[first]} and {numbers[second]} are both of {key!r} at {times.text(first)}: it "
+            "cannot be told which of them was there; leave one"
         )
     return found
 

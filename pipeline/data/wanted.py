@@ -1,19 +1,22 @@
-"""What a recipe wants of its source: the classes, the features with their columns, and the columns with a role."""
+"""What a recipe wants of a source: the features with the columns they stand in, the roles, and the classes.
+
+Asked when a recipe is checked, so it imports nothing heavy.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
-from pipeline.recipe.recipe import FEATURE, DataParams, IngestParams, Roles
+from pipeline.recipe.recipe import FEATURE, IngestParams, Roles
+from pipeline.recipe.slots import Feature
 
 _NO_ROLES = Roles()
-_NOT_OF_A_NAME = re.compile(r"[^a-z0-9_]")
 
 
 class WantedFeature(NamedTuple):
-    """A feature, its kind, and the column of the source that it is made of."""
+    """A feature by its name and kind, and the column of a table that holds it."""
 
     name: str
     kind: str
@@ -21,25 +24,29 @@ class WantedFeature(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What is wanted of a source. Without classes the target is a number. `as_of`: as it was at this day's end."""
+    """What the source is to deliver. Without `classes` the target is a number."""
 
     classes: tuple[str, ...] = ()
     features: tuple[WantedFeature, ...] = ()
     roles: Roles = _NO_ROLES
-    as_of: date | None = None
+    as_of: date | None = None  # what the source holds at the end of this date; None: now
 
 
-def wanted_of(data: DataParams, ingest: IngestParams) -> Wanted:
-    """Return what a recipe wants of its source."""
-    features = []
-    for name, feature in data.features.items():
-        settings = FEATURE.settings(feature, f"data.features.{name}")
-        column = getattr(settings, "column", None) or name
-        features.append(WantedFeature(name, feature.kind, column))
-    as_of = date.fromisoformat(ingest.as_of) if ingest.as_of else None
-    return Wanted(tuple(data.classes), tuple(features), data.roles, as_of)
+def wanted(
+    classes: tuple[str, ...],
+    features: Mapping[str, Feature],
+    roles: Roles = _NO_ROLES,
+    ingest: IngestParams | None = None,
+) -> Wanted:
+    """Return what a recipe's `data` wants; raise UsageError for a feature with wrong settings."""
+    as_of = ingest.as_of if ingest else None
+    of_features = tuple(
+        WantedFeature(name, feature.kind, column_of(name, feature)) for name, feature in features.items()
+    )
+    return Wanted(classes, of_features, roles, date.fromisoformat(as_of) if as_of else None)
 
 
-def slice_column(name: str) -> str:
-    """Return the rows' column with the values of a source's column by which is sliced: Wind Dir: slice_wind_dir."""
-    return f"slice_{_NOT_OF_A_NAME.sub('_', name.lower())}"
+def column_of(name: str, feature: Feature) -> str:
+    """Return the column of a table that holds a feature: as its settings say, otherwise that of its name."""
+    settings = FEATURE.settings(feature, f"data.features.{name}")
+    return getattr(settings, "column", None) or name

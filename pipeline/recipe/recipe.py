@@ -6,6 +6,7 @@ The same classes type `params.yaml`, `--set KEY=VALUE` and (through their JSON s
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,6 +23,7 @@ from pipeline.recipe.workers import nearest_divisors
 PARAMS_FILE = "params.yaml"
 Device = Literal["cpu", "gpu", "auto"]
 ADDRESS = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#@]*)?|file:///[^\s?#]*)$"  # no user, no password in it
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -41,16 +43,35 @@ RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "show
 
 
 class Roles(Settings):
-    """Columns of the source that say something of a row and are no features, by their names there. null: none."""
+    """Columns of a table that are no features, by the source's names of them: what a row is, not what is learned from.
 
-    id: str | None = Field(default=None, min_length=1, max_length=1000, description="names the row")
-    group: str | None = Field(
-        default=None, min_length=1, max_length=1000, description="rows of one group are never in two parts"
+    Rows that differ in `id`, `group` or `time` are different rows, though their features are equal.
+    """
+
+    id: ColumnName | None = Field(default=None, description="column with what a row is called outside")
+    group: ColumnName | None = Field(default=None, description="column whose equal values no split may part")
+    time: ColumnName | None = Field(default=None, description="column with the moment of the prediction")
+    slices: tuple[ColumnName, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=20,
+        description="columns by whose values the model is measured and judged, too",
     )
-    time: str | None = Field(default=None, min_length=1, max_length=1000, description="when the row is asked about")
-    slices: tuple[str, ...] = Field(
-        default=(), strict=False, max_length=100, description="columns by whose values the metrics are told, too"
-    )
+
+    @model_validator(mode="after")
+    def _slices_have_columns_of_their_own(self) -> Self:
+        seen: dict[str, str] = {}
+        for name in self.slices:
+            column = slice_column(name)
+            if column in seen:
+                raise ValueError(f"slices {shown(seen[column])} and {shown(name)} would both be column {column}")
+            seen[column] = name
+        return self
+
+
+def slice_column(name: str) -> str:
+    """Return the column of rows that holds the slices of a source's column."""
+    return "slice_" + re.sub(r"[^a-z0-9_]", "_", name.lower())
 
 
 class DataParams(Settings):

@@ -68,7 +68,8 @@ class TimeFormat(Settings):
     )
     columns: Columns = Field(
         default=(),
-        description="columns that, with a blank between, are the time that roles.time names; none: it names a column",
+        description="columns that together are the time that roles.time names, each a word of the format "
+        "(%Y-%m-%d %H:%M: a day's, and an hour's); none: roles.time names a column",
     )
 
     @field_validator("zone")
@@ -86,8 +87,16 @@ class TimeFormat(Settings):
                 raise ValueError(f"there is no such zone{advice}") from error
         return zone
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The formats of its columns, or of the one column that it is in."""
+        return tuple(self.format.split(" ")) if len(self.columns) > 1 else (self.format,)
+
     @model_validator(mode="after")
     def _tells_a_moment(self) -> Self:
+        if len(self.words) != len(self.columns or self.words):
+            has = f"{len(self.columns)} columns, and format has {len(self.words)} words"
+            raise ValueError(f"columns: {has}; give each column its word, like %Y-%m-%d %H:%M to two")
         if self.format == ISO:
             return self
         found = re.findall(r"%(.?)", self.format, re.DOTALL)
@@ -123,7 +132,7 @@ class Dialect(Settings):
         default="utf-8", description="how its text is encoded; of UTF-8 a byte order mark is passed over"
     )
     largest_cell_bytes: int = Field(
-        default=2**20, ge=1, le=2**26, description="largest value; a row with a larger one cannot be used"
+        default=2**20, ge=1, le=2**24, description="largest value; a row with a larger one cannot be used"
     )
 
     @field_validator("delimiter", "quote")
@@ -162,6 +171,7 @@ class Join(Dialect):
         min_length=1, max_length=1000, description="its columns that are taken, and what they are called here"
     )
     largest_mib: int = Field(default=256, ge=1, le=4096, description="largest size, unpacked: it is held in memory")
+    largest_ratio: int = Field(default=200, ge=1, le=1_000_000, description="how many times its size it may unpack to")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
