@@ -69,7 +69,7 @@ _WITHOUT_TEXT = {"money"}  # whose text depends on the server's language
 # What an error means: the beginnings of SQLSTATEs (PostgreSQL's appendix A), SQLite's primary codes (rescode.html).
 _ANSWERS: tuple[tuple[tuple[str, ...], tuple[int, ...], type[RatchetError], str], ...] = (
     (("08", "57P", "53", "40", "55P03"), (5, 6), TryAgain, "run again when the database is there"),
-    (("25006",), (8,), UsageError, "the query writes, and may only read"),
+    (("25",), (8,), UsageError, "the query writes, and may only read"),
     (("28", "3D", "42", "26", "0A"), (1, 23), UsageError, "look at data.source.settings and the query"),
     (("21", "22", "23"), (11, 20, 26), DataError, "change the query, or mend the database, so that every row is read"),
 )
@@ -106,7 +106,10 @@ def _ask(asked: Asked, answer: Path) -> None:
         connection = _connection(jvm, settings, asked.folder, user, password)
         statement = connection.createStatement()
         statement.setEscapeProcessing(False)
-        _require_columns(statement.executeQuery(sql_text.columns_of(asked.query)), asked)
+        if settings.database == "sqlite":  # which would rename the second of two columns inside of another SELECT
+            _require_columns(connection.prepareStatement(asked.query).getMetaData(), asked)
+        else:
+            _require_columns(statement.executeQuery(sql_text.columns_of(asked.query)).getMetaData(), asked)
         counted = statement.executeQuery(sql_text.unmarked_rows(asked.query, asked.watermark, settings.database))
         counted.next()
         if unmarked := counted.getLong(1):
@@ -146,9 +149,8 @@ def _connection(jvm: Any, settings: Settings, folder: Path, user: str | None, pa
     return connection
 
 
-def _require_columns(found: Any, asked: Asked) -> None:
-    """Raise DataError if a needed column is not there, is there twice, or has no text."""
-    meta = found.getMetaData()
+def _require_columns(meta: Any, asked: Asked) -> None:
+    """Raise DataError if a needed column is not there, is there twice, or has no text: of java.sql's metadata."""
     columns = range(1, meta.getColumnCount() + 1)
     names = [meta.getColumnLabel(number) for number in columns]
     query = asked.settings.query
@@ -190,7 +192,9 @@ def _jvm(jar: Path, folder: Path) -> Iterator[Any]:
         )
     except (OSError, ValueError) as error:
         raise UsageError("Java does not start, which a source `jdbc` needs; `ratchet doctor` says why") from error
-    gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port, auth_token=token))
+    # Without the memory management, which would ask a JVM that has ended to let go of what it held.
+    parameters = GatewayParameters(port=port, auth_token=token, enable_memory_management=False)
+    gateway = JavaGateway(gateway_parameters=parameters)
     try:
         yield gateway.jvm
     finally:

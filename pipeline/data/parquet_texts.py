@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import DataError, StorageError, nearest
+from pipeline.errors import DataError, StorageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,14 +34,17 @@ class ParquetFile(NamedTuple):
 
 
 def look_at(path: Path, wanted: Iterable[str]) -> ParquetFile:
-    """Read a file's footer; raise DataError if it is damaged, or a wanted column is not there or has no text."""
+    """Read a file's footer; raise DataError if it is damaged, or a wanted column is there twice, or has no text.
+
+    One that is not there is not among the kinds.
+    """
     with _opened(path) as file:
         schema = file.schema_arrow
         rows = file.metadata.num_rows
     kinds = {}
     for name in wanted:
         if name not in schema.names:
-            raise DataError(f"{path}: no column '{name}'{nearest(name, schema.names)}")
+            continue
         if schema.names.count(name) > 1:
             raise DataError(f"{path}: {schema.names.count(name)} columns '{name}'; rename all but one")
         kind = _kind(schema.field(name))

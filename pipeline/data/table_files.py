@@ -1,24 +1,21 @@
-"""The files of a table that lies in a folder: which they are, in which order, and that each of them can be read."""
+"""The files of a table: those of a folder whose names are like patterns, or the one file that `data.path` is."""
 
 from __future__ import annotations
 
-import fnmatch
-import gzip
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
-from pipeline.data.file_reading import open_stream
+from pipeline.data.picture_headers import ENDINGS
 from pipeline.data.source_rows import NothingThere
-from pipeline.data.sources.image_folder import Files
 from pipeline.data.walking import shown_name, walk
-from pipeline.errors import DataError, StorageError
+from pipeline.data.wanted import Wanted
+from pipeline.errors import DataError, UsageError
+from pipeline.recipe.table_source import TableSettings
 
-_FILES = Files()
-_LOOKED_AT = 1000  # entries, to tell what a folder is
+_LOOKED_AT = 1000  # entries of a folder, to tell what it holds
 
 
 class TableFile(NamedTuple):
@@ -28,51 +25,46 @@ class TableFile(NamedTuple):
     path: Path
 
 
-def table_files(folder: Path, patterns: Sequence[str]) -> list[TableFile]:
-    """Return the files below a folder, or the one file, whose names are like one of the patterns, sorted.
+def table_files(settings: TableSettings, patterns: Sequence[str], folder: Path, wanted: Wanted) -> list[TableFile]:
+    """Return the files that are read, sorted by the bytes of their names; those of joins are not among them.
 
-    Raises NothingThere if there is none, DataError if one leads out of the folder, or is no file.
+    `*` and `?` are within one name, `**/` are any folders, or none. Raises NothingThere if there is no file, DataError
+    if one leads out of the folder or is none, UsageError if a single file is to have others beside it.
     """
-    if not folder.is_dir():
+    if folder.is_file():
+        _require_alone(settings, wanted)
         return [TableFile(folder.name, folder)]
-    found = []
-    for each in walk(folder, _FILES.is_left_alone):
-        if each.is_empty_folder or not _is_one(each.name, patterns):
-            continue
-        name = shown_name(each.name)
+    pattern = _expression(patterns)
+    others = {str(Path(join.path)) for join in settings.joins}
+    walked = (each for each in walk(folder, lambda _name, _is_folder: False) if not each.is_empty_folder)
+    matched = [each for each in walked if pattern.fullmatch(each.name) and each.name not in others]
+    for each in matched:
         if each.problem:
-            raise DataError(f"{folder}/{name}: {each.problem}{f': {each.detail}' if each.detail else ''}; remove it")
-        found.append(TableFile(name, Path(each.path)))
-    if not found:
-        raise NothingThere(f"{folder}: no file in it is named like {' or '.join(patterns)}")
-    return found
+            detail = f": {each.detail}" if each.detail else ""
+            raise DataError(f"{folder}/{shown_name(each.name)}: {each.problem}{detail}; take it out of `files`")
+    if not matched:
+        raise NothingThere(f"{folder}: holds no file like {', '.join(patterns)} (data.source.settings.files)")
+    return [TableFile(shown_name(each.name), Path(each.path)) for each in matched]
 
 
-def are_most_files(path: Path, patterns: Sequence[str]) -> bool:
-    """Return whether more than half of the files that a folder holds, or the one file, are named like a pattern."""
-    if not path.is_dir():
-        return _is_one(path.name, patterns)
-    files = [each for each in islice(walk(path, _FILES.is_left_alone), _LOOKED_AT) if not each.is_empty_folder]
-    return 2 * sum(_is_one(each.name, patterns) for each in files) > len(files)
+def holds_such_files(path: Path, patterns: Sequence[str]) -> bool:
+    """Return whether a path is a file that is called like a pattern, or a folder of some, without pictures."""
+    pattern = _expression(patterns)
+    if path.is_file():
+        return pattern.fullmatch(path.name) is not None
+    names = [each.name for each in islice(walk(path, lambda name, _: name.startswith(".")), _LOOKED_AT)]
+    return any(map(pattern.fullmatch, names)) and not any(name.lower().endswith(ENDINGS) for name in names)
 
 
-@contextmanager
-def opened(file: TableFile) -> Iterator[BinaryIO]:
-    """Open a file for reading, unpacked if its name ends in .gz; raise DataError if what is packed is damaged."""
-    with open_stream(str(file.path)) as stream:
-        try:
-            if not file.name.lower().endswith(".gz"):
-                yield stream
-                return
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                yield cast(BinaryIO, unpacked)
-        except EOFError as error:
-            raise DataError(f"{file.path}: its gzip stream ends too soon; fetch the file again") from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{file.path}: its gzip stream is damaged: {error}; fetch the file again") from error
-        except OSError as error:
-            raise StorageError(f"{file.path}: cannot be read: {error.strerror}") from error
+def _require_alone(settings: TableSettings, wanted: Wanted) -> None:
+    """Refuse what needs other files where `data.path` is a single one: a change of theirs would not be seen."""
+    if settings.joins:
+        raise UsageError("data.path: is a file; joins need a folder that holds their file, too: name that")
+    if any(feature.kind == "image" for feature in wanted.features):
+        raise UsageError("data.path: is a file; pictures need a folder that holds them, too: name that")
 
 
-def _is_one(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name.rpartition("/")[2].lower(), each.lower()) for each in patterns)
+def _expression(patterns: Sequence[str]) -> re.Pattern[str]:
+    signs = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    parts = (re.split(r"(\*\*/|\*|\?)", each) for each in patterns)
+    return re.compile("|".join("".join(signs.get(part, re.escape(part)) for part in each) for each in parts))

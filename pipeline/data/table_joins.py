@@ -120,9 +120,7 @@ def _read(join: Join, folder: Path, missing: pa.Array) -> _Sorted:
         rows.append(block.rows)
     table, numbers = pa.concat_tables(tables).combine_chunks(), pa.chunked_array(rows).combine_chunks()
     texts = {name: _without(table[name].combine_chunks(), missing) for name in needed}
-    parts = [texts[column] for column in join.time.columns]
-    written = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " ")
-    times = times_of(written, join.time)
+    times = times_of([texts[column] for column in join.time.columns], join.time)
     for row in times.wrong_rows[:1].tolist():
         problem, detail = times.told(row)
         raise DataError(f"{join.path}: row {numbers[row]}: {problem}: {detail}; repair it")
@@ -139,8 +137,8 @@ def _read(join: Join, folder: Path, missing: pa.Array) -> _Sorted:
         first, second = sorted(same)
         key = ", ".join(str(texts[column][first]) for column in join.key)
         raise DataError(
-            f"{join.path}: rows {numbers[first]} and {numbers[second]} are both of {key!r} at {written[first]}: which "
-            "of them was there cannot be told; leave one"
+            f"{join.path}: rows {numbers[first]} and {numbers[second]} are both of {key!r} at {times.text(first)}: it "
+            "cannot be told which of them was there; leave one"
         )
     return found
 

@@ -11,7 +11,6 @@ A record that cannot be read is a row as well: null in every column, with its pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +34,6 @@ from pipeline.recipe.table_source import AFTER, BEFORE, TableSettings
 
 PICTURE = "image"  # the one kind whose raw columns are not the text itself
 _SHOWN = 100  # characters of a value
-_ZERO = re.compile(b"\0")
 
 
 class Block(NamedTuple):
@@ -168,8 +166,12 @@ class _Reader:
         if not pa.types.is_string(column.type):
             raise Bug(f"data.source: column {name!r} is delivered as {column.type}, not as string")
         texts = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        texts = _without(texts, _no_text(texts), name, BAD_BYTES, faults)
-        texts = _without(texts, _with_nul(texts), name, HOLDS_NUL, faults)
+        data = texts.buffers()[2]
+        content = b"" if data is None else data.to_pybytes()
+        if not content.isascii():
+            texts = _without(texts, _no_text(texts), name, BAD_BYTES, faults)
+        if b"\0" in content:
+            texts = _without(texts, _mask(pc.match_substring(texts, "\0")), name, HOLDS_NUL, faults)
         is_missing = (
             pc.is_in(texts, value_set=self._missing) if len(self._missing) > 1 else _equal(texts, self._missing)
         )
@@ -211,11 +213,9 @@ class _Reader:
     def _time(self, texts: dict[str, pa.Array], faults: Faults) -> Times:
         role = str(self._wanted.roles.time)
         columns = self._settings.time.columns or (role,)
-        parts = [texts[column] for column in columns]
-        joined = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, " ")
-        time = times_of(joined, self._settings.time)
-        faults.add_each(time.wrong_rows, lambda row: time.told(row))
-        self._require_there(joined, ", ".join(columns), NO_TIME, faults)
+        time = times_of([texts[column] for column in columns], self._settings.time)
+        faults.add_each(time.wrong_rows, time.told)
+        faults.add(time.is_missing, NO_TIME, lambda _: f"column {', '.join(columns)!r} is empty")
         return time
 
     def _require_known(self, texts: dict[str, pa.Array], time: Times, faults: Faults) -> None:
@@ -226,7 +226,7 @@ class _Reader:
             if group is None or group in (BEFORE, AFTER):
                 continue
             if group not in known:
-                known[group] = times_of(texts[group], self._settings.time)
+                known[group] = times_of([texts[group]], self._settings.time.model_copy(update={"columns": ()}))
             values, its = texts[feature.column], known[group]
             is_wrong = np.zeros(len(values), np.bool_)
             is_wrong[its.wrong_rows] = True
@@ -265,13 +265,6 @@ def _without(texts: pa.Array, at: Mask | None, name: str, problem: str, faults: 
         return texts
     faults.add(at, problem, lambda _: f"in column {name!r}")
     return pa.array([None if is_wrong else text.as_py() for text, is_wrong in zip(texts, at, strict=True)], pa.string())
-
-
-def _with_nul(texts: pa.Array) -> Mask | None:
-    data = texts.buffers()[2]
-    if data is None or not _ZERO.search(data):
-        return None
-    return _mask(pc.match_substring(texts, "\0"))
 
 
 def _no_text(texts: pa.Array) -> Mask | None:

@@ -67,6 +67,7 @@ def _offset_of_day(name: str, day: int) -> int | None:
     return None if offsets or offset is None else round(offset / timedelta(microseconds=1))
 
 
+@lru_cache(maxsize=100_000)
 def _moment(name: str, micros: int) -> tuple[int, int]:
     """Return the moment of one local time, and 0, TWICE or NEVER."""
     local = (_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=zone_of(name))

@@ -69,7 +69,8 @@ class TimeFormat(Settings):
     )
     columns: Columns = Field(
         default=(),
-        description="columns that, with a blank between, are the time that roles.time names; none: it names a column",
+        description="columns that together are the time that roles.time names, each a word of the format "
+        "(%Y-%m-%d %H:%M: a day's, and an hour's); none: roles.time names a column",
     )
 
     @field_validator("zone")
@@ -87,8 +88,16 @@ class TimeFormat(Settings):
                 raise ValueError(f"there is no such zone{advice}") from error
         return zone
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The formats of its columns, or of the one column that it is in."""
+        return tuple(self.format.split(" ")) if len(self.columns) > 1 else (self.format,)
+
     @model_validator(mode="after")
     def _tells_a_moment(self) -> Self:
+        if len(self.words) != len(self.columns or self.words):
+            has = f"{len(self.columns)} columns, and format has {len(self.words)} words"
+            raise ValueError(f"columns: {has}; give each column its word, like %Y-%m-%d %H:%M to two")
         if self.format == ISO:
             return self
         found = re.findall(r"%(.?)", self.format, re.DOTALL)

@@ -93,11 +93,10 @@ def test_an_extension_type_that_nobody_knows_here_is_refused_too(tmp_path: Path)
         look_at(tmp_path / "a.parquet", ["x"])
 
 
-def test_a_column_that_is_not_there_or_there_twice_is_an_error(tmp_path: Path) -> None:
+def test_a_column_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], ["delay", "x", "x"]), path)
-    with pytest.raises(DataError, match=r"no column 'dealy' \(did you mean 'delay'\?\)"):
-        look_at(path, ["dealy"])
+    assert look_at(path, ["dealy", "delay"]).kinds == {"delay": "a whole number"}
     with pytest.raises(DataError, match="2 columns 'x'; rename all but one"):
         look_at(path, ["x"])
 

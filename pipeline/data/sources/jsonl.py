@@ -9,17 +9,19 @@ does one with a list or an object in a column that is wanted. `row` is the line'
 
 from __future__ import annotations
 
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.recipe.table_source import TableSettings
+from pipeline.recipe.table_source import Columns, TableSettings
 from pipeline.recipe.table_source import check as check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pipeline.data.delimited_files import Stream
     from pipeline.data.json_lines import Row
     from pipeline.data.source_rows import Source
     from pipeline.data.table_files import TableFile
@@ -32,16 +34,23 @@ READS_A_FILE = True
 _FILES = ("*.jsonl", "*.ndjson", "*.jsonl.gz", "*.ndjson.gz")
 _ROWS = 4096
 _BLOCK_BYTES = 32 * 2**20
+_BUFFER_BYTES = 2**20
 _MOST_NAMES = 1000  # of fields, to say which one is meant
 
 
 class Settings(TableSettings):
     """Its settings in the recipe."""
 
-    files: tuple[str, ...] = Field(
-        default=_FILES, strict=False, min_length=1, max_length=100, description="names of its files, with * and ?"
+    files: Columns = Field(
+        default=_FILES,
+        min_length=1,
+        description="files of the folder that are read, with * and ?, and **/ for any folders; those of joins are not",
     )
     longest_line_mib: int = Field(default=16, ge=1, le=256, description="longest line that is read, MiB")
+    largest_total_gib: int = Field(default=64, ge=1, le=16_384, description="GiB that a file may hold, unpacked")
+    largest_ratio: int = Field(
+        default=200, ge=1, le=1_000_000, description="how many times its size a .gz of over 1 MiB may unpack to"
+    )
 
 
 def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
@@ -50,39 +59,53 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     from pipeline.data.table_files import table_files
     from pipeline.data.table_rows import source_tables
 
-    blocks = _blocks(settings, folder, table_files(folder, settings.files), wanted)
+    blocks = _blocks(settings, folder, table_files(settings, settings.files, folder, wanted), wanted)
     return Source(rows=None, tables=source_tables(blocks, settings, wanted, folder))
 
 
 def recognise(path: Path) -> dict[str, Any] | None:
-    """Return the settings with which it reads a path, None unless most files there are named like JSON lines."""
-    from pipeline.data.table_files import are_most_files
+    """Return the settings with which it reads a path, None unless files there are called like JSON lines."""
+    from pipeline.data.table_files import holds_such_files
 
-    return {} if are_most_files(path, _FILES) else None
+    return {} if holds_such_files(path, _FILES) else None
 
 
 def _blocks(settings: Settings, folder: Path, files: list[TableFile], wanted: Wanted) -> Iterator[Block]:
     """Yield the rows of all files; raise DataError if there is none, or none has a field that is needed."""
+    from pipeline.data.delimited_files import Bounds, opened
     from pipeline.data.json_lines import read_lines
-    from pipeline.data.table_files import opened
-    from pipeline.data.table_rows import needed_columns
-    from pipeline.errors import DataError, nearest
+    from pipeline.data.table_rows import needed_columns, require_columns
+    from pipeline.errors import DataError
 
-    needed = needed_columns(settings, wanted)
-    gathered = _Gathered(list(needed))
+    gathered = _Gathered(list(needed_columns(settings, wanted)))
+    bounds = Bounds(settings.largest_total_gib * 2**30, "largest_total_gib", settings.largest_ratio)
     for file in files:
-        with opened(file) as stream:
-            for row in read_lines(stream, settings.longest_line_mib * 2**20):
+        with opened(file.path, str(folder / file.name), bounds) as stream:
+            for row in read_lines(BufferedReader(_Raw(stream), _BUFFER_BYTES), settings.longest_line_mib * 2**20):
                 gathered.add(row)
                 if gathered.is_full:
                     yield gathered.block(file.name)
+            stream.require_unchanged(stream.state)
         if gathered.rows:
             yield gathered.block(file.name)
     if not gathered.has_any:
-        raise DataError(f"{folder}: no line in {len(files)} files; expected one JSON object a line")
-    for name, key in needed.items():
-        if name not in gathered.seen:
-            raise DataError(f"{folder}: no line has a field {name!r}, which {key} names{nearest(name, gathered.seen)}")
+        raise DataError(f"{folder}: no line in it; expected one JSON object a line")
+    require_columns(str(folder), sorted(gathered.seen), settings, wanted)
+
+
+class _Raw(RawIOBase):
+    """A stream as Python's own buffers read it, which find the ends of lines quickly."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 class _Gathered:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.recipe.table_source import TableSettings
+from pipeline.recipe.table_source import Columns, TableSettings
 from pipeline.recipe.table_source import check as check
 
 if TYPE_CHECKING:
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 KINDS = ("number", "category", "text", "image")
 READS_A_FILE = True
 
-_FILES = ("*.parquet", "*.pq")
+_FILES = ("*.parquet",)
 
 
 class Settings(TableSettings):
     """Its settings in the recipe."""
 
-    files: tuple[str, ...] = Field(
-        default=_FILES, strict=False, min_length=1, max_length=100, description="names of its files, with * and ?"
+    files: Columns = Field(
+        default=_FILES,
+        min_length=1,
+        description="files of the folder that are read, with * and ?, and **/ for any folders; those of joins are not",
     )
 
 
@@ -43,11 +45,13 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     from pipeline.data.parquet_texts import look_at, require_alike
     from pipeline.data.source_rows import NothingThere, Source
     from pipeline.data.table_files import table_files
-    from pipeline.data.table_rows import needed_columns, source_tables
+    from pipeline.data.table_rows import needed_columns, require_columns, source_tables
 
-    found = table_files(folder, settings.files)
+    found = table_files(settings, settings.files, folder, wanted)
     needed = needed_columns(settings, wanted)
     files = [(file.name, look_at(file.path, needed)) for file in found]
+    for name, file in files:
+        require_columns(f"{folder}/{name}", file.names, settings, wanted)
     for _, file in files[1:]:
         require_alike(files[0][1], file)
     rows = sum(file.rows for _, file in files)
@@ -58,10 +62,10 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
 
 
 def recognise(path: Path) -> dict[str, Any] | None:
-    """Return the settings with which it reads a path, None unless most files there are named like Parquet."""
-    from pipeline.data.table_files import are_most_files
+    """Return the settings with which it reads a path, None unless files there are called like Parquet."""
+    from pipeline.data.table_files import holds_such_files
 
-    return {} if are_most_files(path, _FILES) else None
+    return {} if holds_such_files(path, _FILES) else None
 
 
 def _blocks(files: list[tuple[str, ParquetFile]]) -> Iterator[Block]:

@@ -127,7 +127,7 @@ def _looks_encoded(found: Found) -> str | None:
     if content.isascii():
         return "ascii"
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(content)
+        codecs.getincrementaldecoder("utf-8")().decode(content, final=len(content) < _FIRST_BYTES)
     except UnicodeDecodeError:
         return "latin-1"
     return "utf-8"
@@ -174,11 +174,9 @@ def _decoded(content: bytes, encoding: str) -> str | Problem:
     if b"\0" in content:
         return HOLDS_NUL, f"byte {content.index(0) + 1}"
     try:
-        return (
-            content.removeprefix(codecs.BOM_UTF8).decode(encoding) if encoding == "utf-8" else content.decode(encoding)
-        )
+        return content.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        return BAD_BYTES, f"byte {error.start + 1} is 0x{error.object[error.start]:02x}"
+        return BAD_BYTES, f"byte {error.start + 1} is 0x{content[error.start]:02x}, which is not {encoding}"
 
 
 def _tables(documents: Iterable[_Document]) -> Iterator[pa.Table]:
