@@ -68,6 +68,28 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
         _require_own_columns(chosen.key, features)
 
 
+def require_divisible(recipe: Recipe) -> None:
+    """Raise UsageError if the rows lack what the recipe divides them by."""
+    method, roles = recipe.split.method, recipe.data.roles
+    for of, role in (("grouped", "group"), ("time", "time")):
+        if method == of and getattr(roles, role) is None:
+            raise UsageError(
+                f"split.method: {method} divides rows by their {role}, and data.roles.{role} names no column of it; "
+                "name one, or take another method"
+            )
+    if recipe.split.frozen is not None:
+        require_freezable(recipe)
+
+
+def require_freezable(recipe: Recipe) -> None:
+    """Raise UsageError if a frozen split could hold nothing but the shares, which never move."""
+    if recipe.split.method == "source" and not recipe.data.classes:
+        raise UsageError(
+            "split.frozen: with method source the rows of a number have no bins, and the shares are their thresholds, "
+            "which never move; leave it null, or take method stratified"
+        )
+
+
 def _require_mixable(chosen: Chosen, recipe: Recipe) -> None:
     """Refuse a step that lays rows over each other where not all of a row, or its target, can be laid over."""
     where = f"{chosen.key} {chosen.choice.name}"

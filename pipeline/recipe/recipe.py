@@ -6,6 +6,7 @@ The same classes type `params.yaml`, `--set KEY=VALUE` and (through their JSON s
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -40,6 +41,41 @@ SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
 RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "shows"))
 
 
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Roles(Settings):
+    """Columns of a table that are no features, by the source's names of them: what a row is, not what is learned from.
+
+    Rows that differ in `id`, `group` or `time` are different rows, though their features are equal.
+    """
+
+    id: ColumnName | None = Field(default=None, description="column with what a row is called outside")
+    group: ColumnName | None = Field(default=None, description="column whose equal values no split may part")
+    time: ColumnName | None = Field(default=None, description="column with the moment of the prediction")
+    slices: tuple[ColumnName, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=20,
+        description="columns by whose values the model is measured and judged, too",
+    )
+
+    @model_validator(mode="after")
+    def _slices_have_columns_of_their_own(self) -> Self:
+        seen: dict[str, str] = {}
+        for name in self.slices:
+            column = slice_column(name)
+            if column in seen:
+                raise ValueError(f"slices {shown(seen[column])} and {shown(name)} would both be column {column}")
+            seen[column] = name
+        return self
+
+
+def slice_column(name: str) -> str:
+    """Return the column of rows that holds the slices of a source's column."""
+    return "slice_" + re.sub(r"[^a-z0-9_]", "_", name.lower())
+
+
 class DataParams(Settings):
     """Where the data comes from and what it must be."""
 
@@ -63,6 +99,7 @@ class DataParams(Settings):
     features: Annotated[dict[FeatureName, Feature], FEATURE] = Field(
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"
     )
+    roles: Roles = Field(default_factory=Roles)
 
     @field_validator("classes")
     @classmethod
@@ -109,9 +146,11 @@ class IngestParams(Settings):
 class SplitParams(Settings):
     """How rows are divided into training, validation and test parts."""
 
-    method: Literal["source", "hash", "stratified"] = Field(
+    method: Literal["source", "hash", "stratified", "grouped", "time"] = Field(
         description="source: the source's own test files are the test part, the rest is stratified; "
-        "hash: by stable hash of the content; stratified: by stable hash, with thresholds for each class"
+        "hash: by stable hash of the content; stratified: by stable hash, with thresholds for each class, or bin of a "
+        "number; grouped: by stable hash of data.roles.group, whose rows stay together; time: by data.roles.time, the "
+        "latest rows are the test part, those before it the validation part"
     )
     train: Probability = Field(description="share of rows for training")
     validation: Probability = Field(description="share of rows for validation")
@@ -121,6 +160,12 @@ class SplitParams(Settings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
         description="file in splits/ with the thresholds of each class, which `ratchet split freeze` writes; "
         "null: the shares are the thresholds of every class",
+    )
+    quantiles: int = Field(
+        default=10,
+        ge=2,
+        le=1000,
+        description="bins of a number, of about as many rows each: with method stratified every part has rows of each",
     )
 
     @model_validator(mode="after")
@@ -134,8 +179,10 @@ class SplitParams(Settings):
             raise ValueError("test must be 0 with method source: the source's own test files are the test part")
         if self.method != "source" and self.test == 0:
             raise ValueError(f"test must be above 0 with method {self.method}: without test rows nothing can be judged")
-        if self.method == "hash" and self.frozen is not None:
-            raise ValueError("frozen must be null with method hash: its thresholds are the shares, which never move")
+        if self.method in ("hash", "grouped") and self.frozen is not None:
+            raise ValueError(
+                f"frozen must be null with method {self.method}: its thresholds are the shares, which never move"
+            )
         return self
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import spelt_out
-from pipeline.recipe.fitting import require_fit
+from pipeline.recipe.fitting import require_divisible, require_fit
 from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import FEATURE, PARAMS_FILE, TASK, Recipe
 from pipeline.recipe.settings import (
@@ -64,6 +64,10 @@ def checked(values: Any, where: Where) -> Recipe:
         for each in chosen:
             with _told(each, where):
                 require(each, whole)
+    try:
+        require_divisible(whole)
+    except UsageError as error:
+        raise UsageError(led(where, "split", str(error))) from error
     return recipe
 
 

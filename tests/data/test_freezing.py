@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.freezing import freeze, largest_remainder, thresholds_of
+from pipeline.data.freezing import freeze, thresholds_of
 from pipeline.data.frozen_split import HASHES
+from pipeline.data.shares import largest_remainder
 from pipeline.data.splitting import PARTS, Division, assign, of_shares
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams

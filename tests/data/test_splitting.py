@@ -20,7 +20,6 @@ from pipeline.data.splitting import (
     PARTS,
     Division,
     assign,
-    class_counts,
     counted,
     is_validation_given,
     lost_test_rows,
@@ -28,7 +27,9 @@ from pipeline.data.splitting import (
     require_test_rows,
     split_dataset,
     stable_hash,
+    stratum_counts,
 )
+from pipeline.data.strata import Strata
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.records.manifest import Manifest
@@ -172,7 +173,7 @@ def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
     division = Division.of(params, 1, CLASSES, FrozenSplit.of(STRATIFIED, 7, by_class))
 
     codes = assign(["train"] * 300, labels, keys, params, division)
-    counts = class_counts(counted(codes, labels, 3), CLASSES)
+    counts = stratum_counts(counted(codes, labels, 3), Strata.of_classes(CLASSES), "stratified")
 
     assert counts == {
         "train": {"a": 70, "b": 70, "c": 70},
@@ -228,7 +229,7 @@ def test_a_class_without_rows_in_a_part_is_named():
     codes, labels = np.array([0, 1, 2, 0, 1], np.int8), np.array([0, 0, 0, 1, 1])
 
     with pytest.raises(DataError, match="class 'b' has no rows in the test part, of 2 in all"):
-        class_counts(counted(codes, labels, 2), ["a", "b"])
+        stratum_counts(counted(codes, labels, 2), Strata.of_classes(["a", "b"]), "stratified")
 
 
 def written(folder: Path, name: str, tables: list[pa.Table]) -> Path:
