@@ -1,9 +1,9 @@
 """Whether choices fit each other, from what their files declare: known before any work.
 
 A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds; a step, `KINDS =
-("image",)`, the kinds that it changes, and `partners`, if it lays one row over another; a loss and a task's objective,
-`TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's `raw_columns(name)` and `facts(name)` are the
-columns it brings.
+("image",)`, the kinds that it changes, `partners`, if it lays one row over another, and `copies_of`, if it adds copies
+by class; a loss and a task's objective, `TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's
+`raw_columns(name)` and `facts(name)` are the columns it brings.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
 
 def mixed_columns(recipe: Recipe, of: str) -> dict[str, str]:
     """Return the columns that rows have because copies of laid over rows are written, each with the step that does."""
-    mixing = _mixing(recipe) if of == "prepared" and recipe.augment.written_copies else []
+    mixing = _mixing(recipe) if of == "prepared" and recipe.augment.writes_copies else []
     return {
         column: f"augment.steps.{place} {recipe.augment.steps[place].name}" for place in mixing for column in _MIXED
     }
@@ -56,6 +56,10 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
         for name, feature in features.items() if delivered is not None else ():
             _require_delivered(f"{chosen.key} {chosen.choice.name}", delivered or {}, name, feature.kind)
     elif chosen.slot is AUGMENTATION:
+        if hasattr(file, "copies_of"):
+            _require_classes(f"{chosen.key} {chosen.choice.name}", recipe)
+            if not hasattr(file, "change"):
+                return
         kinds = getattr(file, "KINDS", ())
         if not any(feature.kind in kinds for feature in features.values()):
             raise UsageError(
@@ -87,6 +91,20 @@ def require_freezable(recipe: Recipe) -> None:
         raise UsageError(
             "split.frozen: with method source the rows of a number have no bins, and the shares are their thresholds, "
             "which never move; leave it null, or take method stratified"
+        )
+
+
+def _require_classes(where: str, recipe: Recipe) -> None:
+    """Refuse a step that adds copies by class where there are no classes, or nothing that they could be added to."""
+    if not recipe.data.classes:
+        raise UsageError(
+            f"{where}: adds copies of rows by their class, and a target that is a number has none (data.classes); take "
+            "it out of augment.steps"
+        )
+    if recipe.augment.when == "during" and not recipe.augment.copies:
+        raise UsageError(
+            f"{where}: adds copies to those that an epoch makes in the place of the rows, which are augment.copies: 0; "
+            "set augment.copies to 1, or augment.when to before"
         )
 
 

@@ -33,7 +33,7 @@ FEATURE = Slot(
     "pipeline.data.features",
     ("raw_columns", "facts", "shape", "spec", "working_bytes", "raw_digests", "examine", "prepare", "describe", "fit"),
 )
-AUGMENTATION = Slot("augmentation step", "pipeline.augmentation.steps", ("change",))
+AUGMENTATION = Slot("augmentation step", "pipeline.augmentation.steps", ("change or copies_of",))
 ARCHITECTURE = Slot("architecture", "pipeline.models.architectures", ("build",))
 LOSS = Slot("loss", "pipeline.training.losses", ("build",))
 OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers", ("build",))
@@ -206,7 +206,9 @@ class AugmentParams(Settings):
         description="before: the training, which sees the rows and the same copies in every epoch; "
         "during: an epoch has other copies each time, in the place of the rows",
     )
-    copies: int = Field(ge=0, le=32, description="changed copies of each training row")
+    copies: int = Field(
+        ge=0, le=32, description="changed copies of each training row; a step (oversample) may add some by class"
+    )
     steps: Annotated[tuple[Choice, ...], AUGMENTATION] = Field(
         default=(),
         strict=False,
@@ -215,14 +217,19 @@ class AugmentParams(Settings):
     )
 
     @property
-    def written_copies(self) -> int:
-        """How many copies of each training row are written before the training."""
-        return self.copies if self.when == "before" else 0
+    def adds_copies(self) -> bool:
+        """Whether a step says by class how many copies there are beside these `copies` of each row."""
+        return any(hasattr(AUGMENTATION.member(step.name), "copies_of") for step in self.steps)
 
     @property
-    def epoch_copies(self) -> int:
-        """How many copies of each training row an epoch makes in its place; 0: it takes what is written."""
-        return self.copies if self.when == "during" else 0
+    def writes_copies(self) -> bool:
+        """Whether copies of training rows are written before the training."""
+        return self.when == "before" and (self.copies > 0 or self.adds_copies)
+
+    @property
+    def makes_copies(self) -> bool:
+        """Whether an epoch makes copies of training rows in their place; otherwise it takes what is written."""
+        return self.when == "during" and self.copies > 0
 
 
 class TrainParams(Settings):

@@ -124,7 +124,7 @@ def _require_companions(chosen: Chosen, _: Recipe) -> None:
 def _require_verbs(chosen: Chosen, recipe: Recipe) -> None:  # noqa: ARG001 - as every requirement is called
     slot, module = chosen.slot, chosen.member()
     for verb in slot.verbs:
-        if not callable(getattr(module, verb, None)):
+        if not any(callable(getattr(module, either, None)) for either in verb.split(" or ")):
             file = f"{slot.folder}/{chosen.choice.name}.py"
             raise UsageError(f"{file}: has no {verb}, which every {slot.what} has; see {slot.folder}/__init__.py")
 
