@@ -148,6 +148,14 @@ def test_a_contract_may_be_about_second_labels_where_copies_with_them_are_writte
     assert mixed_columns(made, "raw") == {}
 
 
+@pytest.fixture
+def table_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped recipe's source, whose rows may have roles."""
+    from pipeline.data.sources import idx
+
+    monkeypatch.setattr(idx, "KINDS", ("image",), raising=False)
+
+
 def divided(roles: dict[str, str] | None = None, **split: Any) -> str:
     """Return why a recipe that divides its rows in this way is refused; "" if it is not."""
     values = parse_yaml(ROOT / PARAMS_FILE)
@@ -160,6 +168,7 @@ def divided(roles: dict[str, str] | None = None, **split: Any) -> str:
     return ""
 
 
+@pytest.mark.usefixtures("table_source")
 @pytest.mark.parametrize(("method", "role"), [("grouped", "group"), ("time", "time")])
 def test_rows_are_divided_only_by_a_role_that_they_have(method: str, role: str) -> None:
     assert divided(method=method) == (
@@ -170,6 +179,7 @@ def test_rows_are_divided_only_by_a_role_that_they_have(method: str, role: str) 
     assert divided({role: "x"}, method=method) == ""
 
 
+@pytest.mark.usefixtures("table_source")
 def test_a_split_by_time_may_be_frozen_and_one_by_group_not() -> None:
     assert divided({"time": "x"}, method="time", frozen="mine") == ""
     said = divided({"group": "x"}, method="grouped", frozen="mine")
