@@ -248,7 +248,9 @@ def test_a_category_has_these_columns_facts_and_shape() -> None:
 def test_the_settings_and_their_ranges() -> None:
     assert_ranges(Settings, {}, most=(1, 100_000, 0, 100_001), at_least=(1, 10**9, 0, 10**9 + 1))
     assert Settings().most == 1000
-    for wrong in ({"missing": "drop"}, {"unknown": "error"}, {"column": ""}):
+    assert Settings() == Settings(missing="reject", unknown="index", at_least=1)
+    assert Settings(column="x" * 1000).column == "x" * 1000
+    for wrong in ({"missing": "drop"}, {"unknown": "error"}, {"column": ""}, {"column": "x" * 1001}):
         with pytest.raises(ValidationError):
             Settings.model_validate(wrong)
 

@@ -315,6 +315,10 @@ def test_the_settings_and_their_ranges() -> None:
     assert_ranges(Settings, {}, low=(-1e30, 1e30, -1.1e30, 1.1e30), high=(-1e30, 1e30, -1.1e30, 1.1e30))
     assert_ranges(Settings, {"missing": "constant"}, fill=(-1e30, 1e30, -1.1e30, 1.1e30))
     assert_ranges(Outliers, {"method": "iqr", "action": "clip"}, bound=(1e-9, 1e6, 0.0, 1.1e6))
+    for key, longest in (("column", 1000), ("unit", 40)):
+        assert getattr(Settings.model_validate({key: "x" * longest}), key) == "x" * longest
+        with pytest.raises(ValidationError):
+            Settings.model_validate({key: "x" * (longest + 1)})
     for wrong in ({"decimal": ";"}, {"scale": "z"}, {"missing": "drop"}, {"column": ""}, {"unit": "m" * 41}):
         with pytest.raises(ValidationError):
             Settings.model_validate(wrong)
