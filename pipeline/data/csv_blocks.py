@@ -77,7 +77,7 @@ class OpenedCsv:
         with opened(self._path, self.shown, self._bounds) as stream:
             stream.require_unchanged(self._state)
             stream.read(self._data_begin)
-            for piece in pieces(stream, rules):
+            for piece in pieces(stream, rules, PIECE_BYTES):
                 yield self._block(piece, first, columns)
                 first += len(piece.codes)
             stream.require_unchanged(self._state)
@@ -188,7 +188,7 @@ class OpenedCsv:
         return table.slice(1) if guard else table
 
 
-def pieces(stream: Stream, rules: Rules, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
+def pieces(stream: Stream, rules: Rules, piece_bytes: int) -> Iterator[Piece]:
     """Yield a stream's records in their order, `piece_bytes` at a time, or a record where that is longer."""
     content, is_all, begin, window = b"", False, 0, piece_bytes
     parts: list[tuple[Numbers, Numbers, npt.NDArray[np.int8]]] = []

@@ -52,7 +52,7 @@ def at_once(content: bytes, rules: Rules, piece_bytes: int) -> list[tuple[bytes,
     return found
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(TEXTS, st.integers(1, 70), st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 5, 2**20]), st.booleans())
 @example('a,"\na,a\n', 3, 2, 2**20, True)
 @example('"""a""",a\r\n', 2, 2, 2**20, True)
@@ -67,7 +67,7 @@ def test_records_are_the_same_whatever_the_pieces(
     assert [text[:100] for text, _ in found] == [text[:100] for text, _ in expected]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     WELL_FORMED,
     st.integers(1, 70),

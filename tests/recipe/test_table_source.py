@@ -1,0 +1,129 @@
+"""Settings of tables: what does not fit each other or the recipe is refused before any work, with the reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.data.sources.csv import Settings
+from pipeline.errors import UsageError
+from pipeline.recipe.recipe import PARAMS_FILE, Recipe
+from pipeline.recipe.settings import validate
+from pipeline.recipe.strict_yaml import parse_yaml
+from pipeline.recipe.table_source import TimeFormat, check
+
+JOIN = {"name": "weather", "path": "weather.csv", "key": ["origin"], "time": {"columns": ["time_hour"]},
+        "tolerance_minutes": 60, "columns": {"temp": "weather_temp"}}  # fmt: skip
+KNOWN = {"before": ["carrier", "dest"], "after": ["dep_time", "air_time"], "seen_at": ["gate"]}
+
+
+def settings(**changed: Any) -> Settings:
+    return validate(Settings, {"target": "late", "known_at": KNOWN, **changed}, "params.yaml", "data.source.settings")
+
+
+def recipe(
+    features: dict[str, str | None], roles: dict[str, Any] | None = None, classes: tuple[str, ...] = ("no", "yes")
+) -> Recipe:
+    """Return the project's recipe with categories by the columns that they are made of."""
+    values = parse_yaml(Path(PARAMS_FILE))
+    values["data"]["features"] = {
+        name: {"kind": "category", "settings": {"column": column}} for name, column in features.items()
+    }
+    values["data"]["classes"], values["data"]["roles"] = list(classes), roles or {}
+    return validate(Recipe, values, PARAMS_FILE)
+
+
+def test_features_of_what_is_known_before_fit() -> None:
+    check(settings(), recipe({"carrier": None, "to": "dest"}))
+    check(settings(joins=[JOIN]), recipe({"gate": None, "weather_temp": None}, {"time": "time_hour"}))
+    check(settings(target={"column": "delay", "edges": [29.5]}), recipe({"carrier": None}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "features", "roles", "said"),
+    [
+        ({"target": None}, {"carrier": None}, {}, "data.source.settings.target: is missing"),
+        ({}, {"late": None}, {}, "data.features.late: feature 'late' is the target: a model would be told the answer"),
+        ({}, {"x": "late"}, {}, "feature 'x', column 'late', is the target"),
+        ({}, {"dep_time": None}, {}, "'dep_time' is known only afterwards .data.source.settings.known_at.after."),
+        ({}, {"x": "air_time"}, {}, "data.features.x: feature 'x', column 'air_time', is known only afterwards"),
+        ({}, {"carier": None}, {}, "'carier' is not in data.source.settings.known_at .did you mean 'carrier'"),
+        ({"known_at": {}}, {"carrier": None}, {}, "'carrier' is not in data.source.settings.known_at; list it"),
+        ({}, {"gate": None}, {}, "data.roles.time: is needed: feature 'gate' is known at the time in column 'seen_at'"),
+        ({"joins": [JOIN]}, {"carrier": None}, {}, "data.roles.time: is needed: data.source.settings.joins"),
+        ({"time": {"zone": "UTC", "columns": ["a"]}}, {"carrier": None}, {}, "data.roles.time: is needed: a name"),
+        ({"target": {"column": "late", "edges": [1, 2]}}, {"carrier": None}, {}, "2 of them make 3 classes, and .* 2"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_the_recipe_is_refused_with_its_reason(
+    changed: dict[str, Any], features: dict[str, str | None], roles: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        check(settings(**changed), recipe(features, roles))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"target": {"column": "late", "edges": [2, 1]}}, "each edge must be above the one before it"),
+        ({"target": {"column": "late", "edges": [1, 1]}}, "each edge must be above the one before it"),
+        ({"target": {"column": "late", "edges": [float("inf")]}}, "a finite number is needed"),
+        ({"known_at": {"before": ["a"], "after": ["a"]}}, "'a' stands in before and in after"),
+        ({"known_at": {"before": ["a", "a"]}}, "'a' stands in before and in before"),
+        ({"time": {"zone": "Europe/Berlni"}}, "there is no such zone .did you mean 'Europe/Berlin'"),
+        ({"time": {"zone": "../etc/passwd"}}, "there is no such zone"),
+        ({"time": {"zone": "Europe"}}, "there is no such zone"),
+        ({"time": {"format": "%Y-%m-%d"}}, "zone: is needed, as the format has no offset"),
+        ({"time": {"format": "%Y-%m", "zone": "UTC"}}, "a year .%Y., one month .* and a day .%d. are needed"),
+        ({"time": {"format": "%Y-%m-%d %b", "zone": "UTC"}}, "one month"),
+        ({"time": {"format": "%Y-%m-%d %Q", "zone": "UTC"}}, "%Q is none of %Y, %m"),
+        ({"time": {"format": "%Y-%m-%d%", "zone": "UTC"}}, "% is none of"),
+        ({"time": {"format": "%Y-%m-%d %d", "zone": "UTC"}}, "%d stands there twice"),
+        ({"time": {"format": "%Y-%m-%d %I", "zone": "UTC"}}, "%I goes with %p"),
+        ({"time": {"format": "%Y-%m-%d %H", "zone": "UTC", "columns": ["a", "b", "c"]}}, "3 columns, and .* 2 words"),
+        ({"time": {"columns": ["a", "b"]}}, "2 columns, and format has 1 words"),
+        ({"joins": [{**JOIN, "time": {}}]}, "time.columns: is needed"),
+        ({"joins": [{**JOIN, "lag_minutes": 61}]}, "tolerance_minutes: is below lag_minutes"),
+        ({"joins": [{**JOIN, "left_key": ["a", "b"]}]}, "left_key: 2 columns, and key has 1"),
+        ({"joins": [JOIN, JOIN]}, "joins: 'weather' stands there twice"),
+        ({"joins": [JOIN, {**JOIN, "name": "other"}]}, "joins, columns: 'weather_temp' stands there twice"),
+        ({"delimiter": '"'}, "delimiter and quote must differ"),
+        ({"delimiter": "\n"}, "an ASCII character is needed"),
+        ({"delimiter": ";;"}, "at most 1 characters are allowed"),
+        ({"header": []}, "names are needed, or true"),
+        ({"header": ["a", "a"]}, "'a' stands there twice"),
+        ({"encoding": "utf-16"}, "must be 'utf-8', 'latin-1' or 'cp1252'"),
+        ({"files": []}, "must not be empty"),
+    ],
+)  # fmt: skip
+def test_settings_that_contradict_themselves_are_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        settings(**changed)
+
+
+def test_settings_are_the_same_written_out_and_read_back() -> None:
+    made = settings(
+        joins=[JOIN], target={"column": "late", "edges": [1, 2.5]}, header=["a", "b"],
+        time={"format": "%Y-%m-%d %H", "zone": "UTC", "columns": ["a", "b"]},
+    )  # fmt: skip
+    for each in (made, settings()):
+        assert Settings.model_validate(json.loads(json.dumps(each.model_dump(mode="json")))) == each
+
+
+def test_a_bare_name_is_a_target() -> None:
+    assert settings().target == settings(target={"column": "late"}).target
+
+
+def test_a_format_has_a_word_for_each_column() -> None:
+    assert TimeFormat(format="%Y %m %d", zone="UTC", columns=("a", "b", "c")).words == ("%Y", "%m", "%d")
+    assert TimeFormat(format="%Y %m %d", zone="UTC").words == ("%Y %m %d",)
+
+
+def test_what_a_join_brings_is_known_before() -> None:
+    made = settings(joins=[JOIN])
+    assert [made.group_of(column) for column in ("weather_temp", "carrier", "dep_time", "gate", "huh")] == [
+        "before", "before", "after", "seen_at", None,
+    ]  # fmt: skip
