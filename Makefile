@@ -2,7 +2,7 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-airflow demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
+.PHONY: help setup setup-airflow setup-databases demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
 .PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings same-bits fortnight mutants images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
@@ -25,6 +25,9 @@ setup: ## set up what is missing (nothing the second time)
 setup-airflow: setup ## set up Airflow's own environment too
 	@scripts/setup_airflow.sh
 
+setup-databases: ## install what the tests of databases need: JDBC drivers, PostgreSQL (no server is started)
+	@scripts/setup_databases.sh
+
 demo: setup ## retrain on the sample of Fashion-MNIST, judge and register the model
 	@$(in_venv) ratchet run
 
@@ -35,6 +38,7 @@ airflow-stop: ## stop it
 	@scripts/airflow.sh stop
 
 test: setup-airflow ## every test: budget 40 minutes on two quiet cores
+	@scripts/setup_databases.sh || true # without it, they are skipped
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-airflow-and-fast test-runs test-parts
 
 # In three parts side by side that take equally long: a part of its own would leave the second core idle, and both whenever

@@ -7,12 +7,12 @@ to a file in a single call, and holds no more than a few rows. It ends with this
 from __future__ import annotations
 
 import os
-import tempfile
 from binascii import unhexlify
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.data import sql_text
 from pipeline.data.problems import NO_TEXT
@@ -92,9 +92,8 @@ def blocks(asked: Asked) -> Iterator[Block]:
     Raises TryAgain if the database cannot be reached, or goes away; UsageError for a query, a user or a driver that it
     refuses; DataError for columns or values that cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="ratchet-jdbc-") as name:
-        answer = Path(name) / "answer"
-        _ask(asked, answer)
+    with TemporaryFile(prefix="ratchet-jdbc-") as answer:  # without a name: whatever ends this process, it is gone
+        _ask(asked, Path(f"/proc/{os.getpid()}/fd/{answer.fileno()}"))
         yield from _blocks(answer, list(asked.needed), Path(asked.settings.query).name)
 
 
@@ -102,7 +101,7 @@ def _ask(asked: Asked, answer: Path) -> None:
     """Write all values of a query to a file, as `sql_text.values_of` says."""
     settings = asked.settings
     user, password = _secret(settings.user_variable), _secret(settings.password_variable)
-    with _jvm(_driver_jar(settings), answer.parent) as jvm, _told(settings.url, password):
+    with _jvm(_driver_jar(settings)) as jvm, _told(settings.url, password):
         connection = _connection(jvm, settings, asked.folder, user, password)
         statement = connection.createStatement()
         statement.setEscapeProcessing(False)
@@ -169,7 +168,7 @@ def _require_columns(meta: Any, asked: Asked) -> None:
 
 
 @contextmanager
-def _jvm(jar: Path, folder: Path) -> Iterator[Any]:
+def _jvm(jar: Path) -> Iterator[Any]:
     """Yield the view of a JVM with a driver; it ends with the block."""
     import pyspark
     from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
@@ -179,7 +178,7 @@ def _jvm(jar: Path, folder: Path) -> Iterator[Any]:
     [writer] = jars.glob("univocity-parsers-*.jar")
     home = os.environ.get("JAVA_HOME")
     libraries = [str(path.parent) for path in Path("/usr/lib").glob("*/jni/libsqlitejdbc.so")]
-    options = [*_JVM_OPTIONS, f"-Djava.io.tmpdir={folder}", *(f"-Dorg.sqlite.lib.path={each}" for each in libraries)]
+    options = [*_JVM_OPTIONS, *(f"-Dorg.sqlite.lib.path={each}" for each in libraries)]
     try:
         port, token, process = launch_gateway(
             jarpath=str(py4j),
@@ -269,16 +268,15 @@ def _driver_jar(settings: Settings) -> Path:
     return jar
 
 
-def _blocks(answer: Path, names: Sequence[str], file: str) -> Iterator[Block]:
+def _blocks(answer: IO[bytes], names: Sequence[str], file: str) -> Iterator[Block]:
     rows: list[list[bytes]] = []
     first, size_bytes = 1, 0
-    with answer.open("rb") as lines:
-        for line in lines:
-            rows.append(line.rstrip(b"\n").split(b","))
-            size_bytes += len(line)
-            if len(rows) == _ROWS or size_bytes >= 2 * _BLOCK_BYTES:
-                yield _block(rows, names, file, first)
-                first, rows, size_bytes = first + len(rows), [], 0
+    for line in answer:
+        rows.append(line.rstrip(b"\n").split(b","))
+        size_bytes += len(line)
+        if len(rows) == _ROWS or size_bytes >= 2 * _BLOCK_BYTES:
+            yield _block(rows, names, file, first)
+            first, rows, size_bytes = first + len(rows), [], 0
     if not rows and first == 1:
         raise DataError(f"{file}: the query has no row; look at it, and at data.source.settings.watermark")
     if rows:

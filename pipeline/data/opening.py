@@ -24,6 +24,8 @@ def open_source(choice: Choice, path: Path, wanted: Wanted, ingest: IngestParams
     """
     settings = SOURCE.settings(choice, "data.source")
     member = SOURCE.member(choice.name)
+    if getattr(member, "TAKES_AS_OF", False):  # as a database does: it keeps no snapshots, and is asked for that day
+        ingest = ingest.model_copy(update={"as_of": None})
     if not path.is_dir() and not (reads_a_file(choice) and path.is_file()):
         what = "is not a folder" if path.exists() else "does not exist"
         raise StorageError(

@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pyarrow as pa
@@ -31,14 +33,28 @@ NAMES = {"user_variable": "FLIGHTS_USER", "password_variable": "FLIGHTS_KEY"}
 PINNED = {"column": "at", "at_most": "2024-06-30"}
 
 
+class Answers(list[IO[bytes]]):
+    """The files that answers are written to, which have no names."""
+
+    def are_coming(self) -> bool | None:
+        return any(os.fstat(file.fileno()).st_size for file in self if not file.closed) or None
+
+
 @pytest.fixture(autouse=True)
-def leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     """Whatever happens: no file of an answer stays, and no JVM."""
-    spool = tmp_path / "spool"
+    spool, made = tmp_path / "spool", Answers()
     spool.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(spool))
-    yield spool
+
+    def noted(**settings: Any) -> IO[bytes]:
+        made.append(tempfile.TemporaryFile(**settings))  # noqa: SIM115 - who asked for it closes it
+        return made[-1]
+
+    monkeypatch.setattr(jdbc_reading, "TemporaryFile", noted)
+    yield made
     assert list(spool.iterdir()) == []
+    assert all(file.closed for file in made)
     assert not jvms()
 
 
@@ -166,7 +182,7 @@ def test_a_database_that_is_none(tmp_path: Path, database: sqlite3.Connection) -
     with pytest.raises(StorageError, match=r"other\.db: there is no such database"):
         asked(tmp_path, "SELECT 1", url="jdbc:sqlite:other.db")
     (tmp_path / "other.db").write_bytes(b"not a database" * 100)
-    with pytest.raises(DataError, match=r"file is not a database; change the query, or mend the database"):
+    with pytest.raises(DataError, match=r"\[SQLITE_NOTADB\].*; change the query, or mend the database"):
         asked(tmp_path, "SELECT * FROM flights", url="jdbc:sqlite:other.db")
     assert not (tmp_path / "third.db").exists()
 
@@ -187,20 +203,32 @@ def test_a_driver_that_is_not_there_is_named(tmp_path: Path, database: sqlite3.C
         of_sqlite(tmp_path, driver_jar="/nowhere.jar")
 
 
-def test_a_killed_jvm_leaves_nothing(tmp_path: Path, database: sqlite3.Connection, leaves_nothing: Path) -> None:
+def test_a_killed_jvm_is_tried_again(tmp_path: Path, database: sqlite3.Connection, answers: Answers) -> None:
     database.executemany("INSERT INTO flights VALUES (?, ?, 1, '2024-01-01')", [(n, "x" * 50) for n in range(300_000)])
     database.commit()
-    killer = threading.Thread(target=lambda: kill_when_written(leaves_nothing))
+
+    def kill() -> None:
+        wait_for(answers.are_coming, "an answer")
+        [jvm] = jvms()
+        os.kill(jvm.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(TryAgain, match="the JVM that asks the database was killed; run again"):
         of_sqlite(tmp_path)
     killer.join()
 
 
-def kill_when_written(spool: Path) -> None:
-    wait_for(lambda: any(path.stat().st_size for path in spool.glob("*/answer")) or None, "an answer")
-    [jvm] = jvms()
-    os.kill(jvm.pid, signal.SIGKILL)
+def test_a_jvm_ends_with_a_killed_process_whatever_it_is_doing(tmp_path: Path, database: sqlite3.Connection) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, x AS y, 1 AS z, x AS at FROM n"
+    script = (
+        "import pathlib; from tests.system.data.test_jdbc import of_sqlite; "
+        f"of_sqlite(pathlib.Path({str(tmp_path)!r}), {endless!r}, watermark={{'column': 'at', 'at_most': 5}})"
+    )
+    with subprocess.Popen([sys.executable, "-c", script]) as reader:
+        [jvm] = wait_for(lambda: [each for each in jvms() if each.cpu_times().user > 0.5], "a JVM at work")
+        reader.kill()
+    wait_for(lambda: not psutil.pid_exists(jvm.pid) or jvm.status() == psutil.STATUS_ZOMBIE or None, "its end")
 
 
 # -- PostgreSQL
@@ -344,7 +372,7 @@ def test_a_wrong_password_is_told_and_never_shown(
 
 
 @pytest.mark.usefixtures("variables")
-def test_no_process_shows_the_password(tmp_path: Path, server: Server, leaves_nothing: Path) -> None:
+def test_no_process_shows_the_password(tmp_path: Path, server: Server) -> None:
     shown: list[str] = []
 
     def look() -> None:
@@ -361,12 +389,12 @@ def test_no_process_shows_the_password(tmp_path: Path, server: Server, leaves_no
 
 @pytest.mark.usefixtures("variables")
 def test_a_database_that_goes_away_midway_is_tried_again_and_nothing_is_published(
-    tmp_path: Path, server: Server, leaves_nothing: Path
+    tmp_path: Path, server: Server, answers: Answers
 ) -> None:
     query = "SELECT n AS x, repeat('x', 200) AS y, 1 AS z, DATE '2024-01-01' AS at FROM generate_series(1, 500000) n"
 
     def cut() -> None:
-        wait_for(lambda: any(path.stat().st_size for path in leaves_nothing.glob("*/answer")) or None, "an answer")
+        wait_for(answers.are_coming, "an answer")
         server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ratchet'")
 
     cutter = threading.Thread(target=cut)
