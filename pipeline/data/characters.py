@@ -25,6 +25,7 @@ import numpy.typing as npt
 DROPPED, SEPARATOR = 0, ord(" ")
 CODE_POINTS = sys.maxunicode + 1
 _OF_WORDS, _OF_CHARACTERS = "LMN", "LMNPS"  # first letters of the categories that are kept
+_BLOCK_CHARACTERS = 2**20  # read at a time: their copies stay small
 
 Table = npt.NDArray[np.uint32]
 
@@ -74,25 +75,24 @@ def _ranges(codes: Iterable[int]) -> list[list[int]]:
 def read(texts: Sequence[str], characters: Table) -> list[str]:
     """Return each text with every character as the table has it: words of kept ones, separated by blanks."""
     read_so_far: list[str] = []
+    codes: npt.NDArray[Any]
+    became: npt.NDArray[Any]
     for block in _blocks(texts):
         joined = "\n".join(block)
         ends = np.cumsum([len(text) + 1 for text in block[:-1]], dtype=np.int64) - 1
         if joined.isascii():
-            codes = np.frombuffer(joined.encode("ascii"), np.uint8)
-            become, encoding = characters[:128].astype(np.uint8), "ascii"
+            codes, encoding = np.frombuffer(joined.encode("ascii"), np.uint8), "ascii"
+            became = characters[:128].astype(np.uint8).take(codes)
         else:
-            codes, become, encoding = np.frombuffer(joined.encode("utf-32-le"), "<u4"), characters, "utf-32-le"
-        became = become.take(codes)
+            codes, encoding = np.frombuffer(joined.encode("utf-32-le"), "<u4"), "utf-32-le"
+            became = characters.astype("<u4", copy=False).take(codes)
         became[ends] = ord("\n")  # no character becomes one, so it stands between texts alone
         read_so_far += became[became != DROPPED].tobytes().decode(encoding).split("\n")
     return read_so_far
 
 
-_BLOCK_CHARACTERS = 2**20
-
-
 def _blocks(texts: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Yield the texts in pieces of about a million characters: their copies stay small."""
+    """Yield the texts in pieces of about as many characters as are read at a time."""
     start, characters = 0, 0
     for number, text in enumerate(texts):
         characters += len(text)

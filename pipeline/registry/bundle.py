@@ -1,7 +1,7 @@
 """A stored model as an MLflow model: the folder that a registered version holds.
 
     MLmodel, requirements.txt, conda.yaml, python_env.yaml    MLflow's own: signature, flavors, what to install
-    input_example.json …                                      a few rows of the test part
+    input_example.json …                                      a few rows, as the served model takes them
     tf2model/                                                 the SavedModel, also for TensorFlow Serving
     architecture.json, weights.safetensors                    the stored model, from which the digest is computed
 
@@ -15,6 +15,7 @@ import importlib.metadata
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,15 @@ SAVED_MODEL_FOLDER = "tf2model"  # where mlflow.tensorflow keeps it
 _TOLERANCE = 1e-5
 
 
-def write_bundle(model_folder: Path, exported: Path, target: Path, example: Columns) -> None:
+def write_bundle(
+    model_folder: Path, exported: Path, target: Path, example: Columns, raw: Mapping[str, Any] | None = None
+) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    It contains `example`, prepared features by name, `[row, *shape]`, as the input example. `exported` goes in byte for
-    byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
+    `example` are prepared features by name, `[row, *shape]`. It contains the same rows as the served model takes them,
+    `raw`, as the input example: none are needed where prepared values can be taken, as images can. `exported` goes in
+    byte for byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be
+    made again.
     The folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the
     stored model.
     """
@@ -49,7 +54,7 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
     requirements_utils._MODULES_TO_PACKAGES = {}  # noqa: SLF001
     architecture = stored.read_architecture(model_folder)
     rows = {spec.name: example[spec.name] for spec in architecture.features}
-    asked = in_raw_types(architecture, example)
+    asked = in_raw_types(architecture, example if raw is None else raw)
     given = asked if len(asked) > 1 else next(iter(asked.values()))
     expected = stored.load(model_folder)(rows, training=False).numpy()
     with tempfile.TemporaryDirectory(prefix="ratchet-") as aside, warnings.catch_warnings():
@@ -72,6 +77,8 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
         answered: Any = mlflow.pyfunc.load_model(str(link / target.name)).predict(given)
     if isinstance(answered, dict):
         answered = np.asarray(answered[output_name(architecture)])
+    if answered.size == expected.size:
+        answered = answered.reshape(expected.shape)  # MLflow makes one number a row of rows of one number
     if answered.shape != expected.shape or not np.allclose(answered, expected, rtol=0, atol=_TOLERANCE):
         raise Bug("register: the MLflow model answers differently from the model it was made from")
 
@@ -83,12 +90,19 @@ def _signature(architecture: Architecture, answer_shape: tuple[int, ...]) -> Any
     inputs = raw_inputs(architecture)
     several = len(inputs) > 1
     taken = [
-        TensorSpec(np.dtype(dtype), (-1, *(-1 if side is None else side for side in shape)), name if several else None)
+        TensorSpec(
+            _numpy_type(dtype), (-1, *(-1 if side is None else side for side in shape)), name if several else None
+        )
         for name, (shape, dtype) in inputs.items()
     ]
     name = output_name(architecture) if several else None
     answered = TensorSpec(np.dtype(np.float32), (-1, *answer_shape), name)
     return ModelSignature(inputs=Schema(taken), outputs=Schema([answered]))
+
+
+def _numpy_type(dtype: str) -> np.dtype[Any]:
+    """Return numpy's type of raw values; MLflow takes texts of any length as Python's."""
+    return np.dtype(np.object_ if dtype == "string" else dtype)
 
 
 def _describe_export(target: Path, *, has_several: bool) -> None:
