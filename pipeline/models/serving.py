@@ -32,8 +32,7 @@ def output_name(architecture: Architecture) -> str:
 def in_raw_types(architecture: Architecture, columns: Mapping[str, Any]) -> Columns:
     """Return columns by feature, `[row, *shape]`, in the types in which the model takes raw values.
 
-    Texts are arrays of Python's, and of any length; one that is None is an empty one, which is how a model takes what is
-    missing.
+    Texts are Python's, of any length; for None stands an empty one, which is how a model takes what is missing.
     """
     return {name: _in_type(columns[name], dtype) for name, (_, dtype) in raw_inputs(architecture).items()}
 

@@ -89,14 +89,12 @@ def _signature(architecture: Architecture, answer_shape: tuple[int, ...]) -> Any
 
     inputs = raw_inputs(architecture)
     several = len(inputs) > 1
-    taken = [
-        TensorSpec(
-            _numpy_type(dtype), (-1, *(-1 if side is None else side for side in shape)), name if several else None
-        )
-        for name, (shape, dtype) in inputs.items()
-    ]
-    name = output_name(architecture) if several else None
-    answered = TensorSpec(np.dtype(np.float32), (-1, *answer_shape), name)
+    taken = []
+    for name, (shape, dtype) in inputs.items():
+        sides = (-1, *(-1 if side is None else side for side in shape))
+        taken.append(TensorSpec(_numpy_type(dtype), sides, name if several else None))
+    answers = output_name(architecture) if several else None
+    answered = TensorSpec(np.dtype(np.float32), (-1, *answer_shape), answers)
     return ModelSignature(inputs=Schema(taken), outputs=Schema([answered]))
 
 

@@ -153,7 +153,7 @@ def examine(spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> Examin
     if settings["missing"] == "reject":
         for row in _without_tokens(spec, texts):
             reasons[row] = EMPTY_TEXT
-            details[row] = f"{len(texts[row] or '')} characters, none of which is one of {settings['tokens']}"
+            details[row] = f"no {settings['tokens'].removesuffix('s')} in it"
     held = [_digest(None if text is None else text.encode()) for text in texts]
     return Examined(reasons, details, held, {spec.name: pa.array(texts, pa.string())})
 
