@@ -105,7 +105,9 @@ def test_what_a_virtual_worker_computes_is_the_same_bytes_again_in_whatever_orde
     assert tensors([0, 1]) == tensors([1, 0])
 
 
-@pytest.mark.parametrize("made", [MADE[name] for name in ("mlp of TF-IDF", "gru onwards", "joined")], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "made", [MADE[name] for name in ("mlp of TF-IDF", "gru onwards", "joined")], ids=lambda a: a.name
+)
 def test_texts_are_answered_by_the_export_as_by_the_stored_model(made: Architecture, tmp_path: Path) -> None:
     stored.save(tmp_path / "model", made, build(made))
     rows, texts = rows_of(made, 300), texts_of(300)
