@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ Ask = Callable[[Path], npt.NDArray[np.float32]]
 
 
 def scores_of(
-    identity: Identity, folder: Path, labels: npt.NDArray[np.int32], ask: Ask, task: Task
+    identity: Identity, folder: Path, labels: npt.NDArray[Any], ask: Ask, task: Task
 ) -> npt.NDArray[np.float64]:
     """Return the scores `[row]` of a registered model whose files are in `folder`.
 
@@ -29,6 +30,8 @@ def scores_of(
     architecture = stored.read_architecture(folder)
     if architecture.task != task.name:
         raise DataError(f"it was trained for another task: {architecture.task:.120}")
+    if architecture.classes != task.classes and not task.classes:
+        raise DataError(f"it was trained for {len(architecture.classes)} classes, and the target is a number")
     if architecture.classes != task.classes:
         raise DataError(
             f"it was trained for {len(architecture.classes)} other classes: {', '.join(architecture.classes)[:120]}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,7 @@ def gather(
         metrics=known(lambda: read_record(metrics, MetricsReport), queries.in_words),
         test_ids=test.ids,
         test_labels=test.labels,
+        test_slices=test.slices,
         predictions=answers,
         train=train,
         champion=met,
@@ -70,9 +72,7 @@ def gather(
     )
 
 
-def _other(
-    of: Champion, folder: Path, labels: npt.NDArray[np.int32], queries: ModelQueries, task: Task
-) -> Other | None:
+def _other(of: Champion, folder: Path, labels: npt.NDArray[Any], queries: ModelQueries, task: Task) -> Other | None:
     """Return a model that the candidate must meet, and its scores; None if there never was one."""
     if of.problem:
         return Other(of.identity, Unknown(of.problem))

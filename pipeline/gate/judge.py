@@ -16,13 +16,14 @@ from pipeline.gate.checks import FIRST, check_of
 from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
 from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
+from pipeline.gate.match import Match
 from pipeline.gate.matches import Matches, Scored
-from pipeline.gate.paired import Counts
+from pipeline.gate.paired_losses import Losses
 from pipeline.gate.renewal import in_words, renewal_of
 from pipeline.gate.words import number
 from pipeline.recipe.recipe import RULE, GateParams
 from pipeline.recipe.task import Task
-from pipeline.records.verdict import GateCheck, Matched, Verdict
+from pipeline.records.verdict import Differences, GateCheck, Matched, Verdict
 
 _PROMOTE = "ratchet registry promote"
 _RESTORE = "back from a backup"
@@ -54,12 +55,12 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
         anchor=evidence.anchor.identity if evidence.anchor else None,
         rule=rule.rule.name,
         rule_digest=digests.rule_digest(rule, task, seed, code),
-        test_digest=digests.test_digest(evidence.test_ids, evidence.test_labels),
+        test_digest=digests.test_digest(evidence.test_ids, evidence.test_labels, evidence.test_slices),
         against_champion=_matched(matches.with_champion) if matches else None,
         against_anchor=_matched(matches.with_anchor) if matches else None,
         # The first champion is the first anchor.
         is_better=matches is None or member.proves_better(settings, matches),
-        shows=member.shows(settings, matches) if matches else "",
+        shows=member.shows(settings, matches, task) if matches else "",
         renewal=renewal,
         over_use=in_words(renewal, matches.champion) if matches else "",
     )
@@ -91,9 +92,9 @@ def _meet(
         problems.append(_closed("champion", "the candidate cannot be compared: its predictions cannot be measured"))
     elif not (isinstance(met, GateCheck) or isinstance(held_to, GateCheck)):
         candidate = task.score(given.labels, given.answers)
-        slices = task.slices(evidence.test_labels)
+        slices = task.slices(evidence.test_labels, evidence.declared)
         if np.isfinite(candidate).all():
-            return Matches(candidate, met, held_to, slices, seed), []
+            return Matches(candidate, met, held_to, slices, seed, task.scored_by.is_share), []
         problems.append(_closed("champion", "the candidate cannot be compared: some of its scores are not finite"))
     return None, problems
 
@@ -163,8 +164,13 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     return check_of("parity", shown, bound, differs, passes=False)
 
 
-def _matched(counts: Counts) -> Matched:
-    return Matched(rows=counts.rows, won=counts.won, lost=counts.lost)
+def _matched(match: Match) -> Matched:
+    differences = None
+    if isinstance(match, Losses):
+        differences = Differences(
+            mean=match.mean, deviation=match.deviation, skewness=match.skewness, reach=match.reach
+        )
+    return Matched(rows=match.rows, won=match.won, lost=match.lost, differences=differences)
 
 
 def _reason(checks: Sequence[GateCheck], primary: str, compared: GateCheck) -> str:

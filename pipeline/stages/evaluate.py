@@ -37,7 +37,7 @@ def run(stage: StageContext) -> str:
             progress=partial(stage.progress.advance, unit="rows"),
             starting=stage.progress.starting,
         )
-        predictions[part] = Predictions(rows.ids, rows.labels, answers)
+        predictions[part] = Predictions(rows.ids, rows.labels, answers, rows.slices)
         measuring.check(task, predictions[part], part)
 
     stage.progress.step("measuring")

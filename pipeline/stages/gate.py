@@ -35,8 +35,8 @@ def run(stage: StageContext) -> str:
         anchor=stage.dep("models/anchor"),
         metrics=stage.dep("reports/metrics.json"),
         test=test,
-        answers=Answers(of_test.ids, of_test.labels, of_test.answers),
-        train=Answers(of_train.ids, of_train.labels, of_train.answers),
+        answers=Answers(of_test.ids, of_test.labels, of_test.answers, of_test.slices),
+        train=Answers(of_train.ids, of_train.labels, of_train.answers, of_train.slices),
         queries=ModelQueries(
             predict=partial(
                 predict,

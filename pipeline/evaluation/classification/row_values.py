@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline.evaluation.classification import metrics
 from pipeline.evaluation.classification.metrics import Labels, Probabilities
-from pipeline.recipe.task import RowValues
+from pipeline.recipe.task import NOTHING_DECLARED, Declared, RowValues, rows_of
 
 Values = npt.NDArray[np.float64]
 
@@ -28,8 +28,15 @@ class ClassRowValues(RowValues):
     """The values of one part. What several metrics need (the classes' confusion, each class's AUC) is found once."""
 
     def __init__(
-        self, labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, calibration_bins: int
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        classes: Sequence[str],
+        *,
+        calibration_bins: int,
+        declared: Declared = NOTHING_DECLARED,
     ) -> None:
+        self._declared = declared
         self._labels, self._probabilities, self._classes = labels, probabilities, tuple(classes)
         self._bins = calibration_bins
         self._auc = cache(lambda number: _auc(labels == number, probabilities[:, number]))
@@ -49,12 +56,14 @@ class ClassRowValues(RowValues):
         }
         return by_metric[metric]()
 
-    def of_slice(self, column: str, value: str, metric: str) -> Values:  # noqa: ARG002 - classes are the only column
+    def of_slice(self, column: str, value: str, metric: str) -> Values:
         """Return the values of a metric of one class, over the rows that it speaks of: for the AUC all.
 
         For recall the rows of the class, for precision those predicted as it, for F1 those that are either. There may
-        be none that were predicted as it.
+        be none that were predicted as it. Of a declared slice, those of its rows.
         """
+        if column in self._declared:
+            return self.of(metric)[rows_of(self._declared[column], value)]
         number = self._classes.index(value)
         if metric == "auc":
             return self._auc(number)

@@ -1,19 +1,31 @@
 """Classification: a row belongs to one of several classes; the model answers with a probability for each.
 
 Recipe: `task: {name: classification, settings: {calibration_bins: 15}}`. A class is a slice: `gate.slices.class`.
+The gate compares models by the rows that they have right; with `score: log_loss`, by how little probability each gives
+to the true classes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from pipeline.errors import UsageError
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Settings as Base
-from pipeline.recipe.task import Metric, Mistakes, Plot, Slices, check_bounds
+from pipeline.recipe.task import (
+    NOTHING_DECLARED,
+    Declared,
+    Metric,
+    Mistakes,
+    Plot,
+    Slices,
+    check_bounds,
+    declared_columns,
+)
 from pipeline.recipe.task import Task as BaseTask
 
 if TYPE_CHECKING:
@@ -21,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.recipe.task import Answers, Labels, Scores
 
 CLASS = "class"  # the column that slices
+ACCURACY, CROSS_ENTROPY = "accuracy", "cross_entropy"
 MOST_CROSS_ENTROPY = 7 * math.log(10)  # probabilities are clipped at 1e-7
 METRICS = (
     Metric(
@@ -103,6 +116,7 @@ CLASS_METRICS = (
     Metric("f1", "F1", "harmonic mean of the two", "higher", low=0, high=1),
     Metric("auc", "AUC", "chance that one of its rows scores above another", "higher", low=0, high=1),
 )
+DECLARED_METRICS = tuple(metric for metric in METRICS if metric.name in (ACCURACY, CROSS_ENTROPY))
 PLOTS = (
     Plot(
         "confusion",
@@ -134,11 +148,21 @@ class Settings(Base):
     """Its settings in the recipe."""
 
     calibration_bins: int = Field(default=15, ge=2, le=1000, description="bins of the expected calibration error")
+    score: Literal["right", "log_loss"] = Field(
+        default="right",
+        description="by what the gate compares two models, row by row: right or wrong; or the cross-entropy of the "
+        "answer, in nats",
+    )
 
 
 def check(settings: Settings, recipe: Recipe) -> None:  # noqa: ARG001 - as the slots' checks are called
-    """Refuse bounds of the gate that no candidate, or every one, would meet by mistake."""
-    check_bounds(Task, {CLASS: recipe.data.classes}, recipe.gate)
+    """Refuse a recipe without classes, and bounds of the gate that no candidate, or every one, would meet."""
+    if not recipe.data.classes:
+        raise UsageError(
+            "task classification: data.classes is empty, which says that the target is a number; name the classes, or "
+            "choose task: regression"
+        )
+    check_bounds(Task, {CLASS: recipe.data.classes}, recipe.gate, declared_columns(recipe.data.roles))
 
 
 class Task(BaseTask):
@@ -146,10 +170,27 @@ class Task(BaseTask):
 
     metrics = METRICS
     slice_metrics = CLASS_METRICS
+    declared_metrics = DECLARED_METRICS
     plots = PLOTS
     score_title = "accuracy"
     slice_score_title = "recall"  # a row is right or wrong: within a class, the mean is its recall
     settings: Settings
+
+    def __init__(self, settings: Any, classes: Sequence[str]) -> None:
+        super().__init__(settings, classes)
+        if self.settings.score == "log_loss":
+            self.score_title = self.slice_score_title = self.scored_by.title
+
+    @property
+    def scored_by(self) -> Metric:
+        """Accuracy, or cross-entropy, as the recipe says."""
+        name = ACCURACY if self.settings.score == "right" else CROSS_ENTROPY
+        return next(metric for metric in METRICS if metric.name == name)
+
+    @property
+    def own_slices(self) -> tuple[str, ...]:
+        """The classes."""
+        return (CLASS,)
 
     def check_answers(self, labels: Labels, answers: Answers) -> None:
         """Raise DataError unless each row has a probability for each class, and each class a row."""
@@ -164,26 +205,39 @@ class Task(BaseTask):
         return measure(labels, answers, calibration_bins=self.settings.calibration_bins)
 
     def score(self, labels: Labels, answers: Answers) -> Scores:
-        """Return 1 for each row whose class has the highest probability, otherwise 0."""
-        from pipeline.evaluation.classification.metrics import is_right
+        """Return whether each row's class has the highest probability, 1 or 0; or the logarithm of its probability."""
+        from pipeline.evaluation.classification.metrics import is_right, surprise
 
+        if self.settings.score == "log_loss":
+            return -surprise(labels, answers)
         return is_right(labels, answers)
 
-    def slices(self, labels: Labels) -> dict[str, Slices]:
-        """Return the classes."""
-        return {CLASS: Slices(self.classes, labels)}
+    def slices(self, labels: Labels, declared: Declared = NOTHING_DECLARED) -> dict[str, Slices]:
+        """Return the classes, then what is declared."""
+        return {CLASS: Slices(self.classes, labels), **declared}
 
-    def measure_slices(self, labels: Labels, answers: Answers) -> dict[str, dict[str, dict[str, float]]]:
-        """Return the metrics of each class."""
+    def measure_slices(
+        self, labels: Labels, answers: Answers, declared: Declared = NOTHING_DECLARED
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Return the metrics of each class, then those of each declared slice."""
         from pipeline.evaluation.classification.metrics import measure_classes
 
-        return {CLASS: measure_classes(labels, answers, self.classes)}
+        by_class = {CLASS: measure_classes(labels, answers, self.classes)}
+        return {**by_class, **super().measure_slices(labels, answers, declared)}
 
-    def row_values(self, labels: Labels, answers: Answers) -> ClassRowValues:
-        """Return the values of each of `METRICS`, and of `CLASS_METRICS` over the rows they speak of."""
+    def measure_some(self, labels: Labels, answers: Answers) -> dict[str, float]:
+        """Return accuracy and cross-entropy: rows of a slice need not be of every class."""
+        from pipeline.evaluation.classification.metrics import cross_entropy, is_right
+
+        right = is_right(labels, answers)
+        return {ACCURACY: float(right.mean()), CROSS_ENTROPY: cross_entropy(labels, answers)}
+
+    def row_values(self, labels: Labels, answers: Answers, declared: Declared = NOTHING_DECLARED) -> ClassRowValues:
+        """Return the values of each of `METRICS`, and of those of slices over the rows they speak of."""
         from pipeline.evaluation.classification.row_values import ClassRowValues
 
-        return ClassRowValues(labels, answers, self.classes, calibration_bins=self.settings.calibration_bins)
+        bins = self.settings.calibration_bins
+        return ClassRowValues(labels, answers, self.classes, calibration_bins=bins, declared=declared)
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:
         """Return the confusion of classes, the curves and the calibration."""
