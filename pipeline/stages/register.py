@@ -26,6 +26,7 @@ from pipeline.stages.context import StageContext
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.record_files import read_record, write_record
 from pipeline.storage.row_columns import slices_in
+from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import first_rows, read_labels, read_texts
 
 _EXAMPLE_ROWS = 4
@@ -81,7 +82,8 @@ def _require_given(stage: StageContext, verdict: Verdict, test: _TestRows) -> No
 
 
 def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
-    recipe = stage.parameters()
+    recipe, validation = stage.parameters(), stage.dep("data/prepared/validation")
+    example, (ids, _) = first_rows(validation, _EXAMPLE_ROWS), read_labels(validation)
     return Description(
         lineage=lineage_tags(
             recipe=recipe,
@@ -94,7 +96,8 @@ def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
-        example=first_rows(stage.dep("data/prepared/validation"), _EXAMPLE_ROWS),
+        example=example,
+        served=read_served(stage.dep("data/served/validation"), ids[: len(next(iter(example.values())))]),
         test_ids=test_ids,
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )
