@@ -43,7 +43,7 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
     checks = (
         _check_predictions(evidence, figures, task),
         *check_bounds(figures, rule, task, seed),
-        _check_parity(evidence, rule),
+        _check_parity(evidence, rule, task),
         *compared,
     )
     renewal = renewal_of(matches.champion, evidence.test_ids, rule, task, seed) if matches else None
@@ -141,7 +141,7 @@ def _check_predictions(evidence: Evidence, figures: Figures | Unknown, task: Tas
     return check_of("predictions", rows, rows, sentence, passes=True)
 
 
-def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
+def _check_parity(evidence: Evidence, rule: GateParams, task: Task) -> GateCheck:
     bound = rule.parity.tolerance
     served, given = evidence.served, evidence.predictions
     unknown = next((each.why for each in (served, given) if isinstance(each, Unknown)), None)
@@ -153,6 +153,9 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
         why = f"the exported model answers {list(served.shape)} for {rows} rows, training answered "
         return check_of("parity", None, bound, why + f"{list(expected.shape)}", passes=False)
     gap = float(np.max(np.abs(served.astype(np.float64) - expected)))
+    if not task.classes:  # whatever the unit: in deviations of the answers, of which float32 keeps seven digits
+        size = given.answers.astype(np.float64)
+        gap /= max(float(size.std()), float(np.abs(size).max()) / 100) or 1.0
     if not math.isfinite(gap):
         return check_of("parity", None, bound, "the exported model answers numbers that are not finite", passes=False)
     # Rounded up to a power of ten: the last bits may differ between machines, the verdict's bytes should not.
@@ -160,7 +163,8 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     what = f"the exported model, loaded in a fresh process, answers {rows} rows"
     if gap <= bound:
         return check_of("parity", min(shown, bound), bound, f"{what} as the trained one did", passes=True)
-    differs = f"{what} differently from the trained one, by more than {bound:g}"
+    of_what = "" if task.classes else " standard deviations of its answers"
+    differs = f"{what} differently from the trained one, by more than {bound:g}{of_what}"
     return check_of("parity", shown, bound, differs, passes=False)
 
 

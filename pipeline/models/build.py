@@ -45,7 +45,8 @@ def build(architecture: Architecture) -> Any:
         prepared[spec.name] = keras.Input(tensor=tensor, name=f"{spec.name}.input")
         inputs[spec.name] = layers_of[spec.name](spec, prepared[spec.name])
     logits = ARCHITECTURE.member(architecture.name).build(settings, inputs, task.units(len(architecture.classes)))
-    return keras.Model(prepared, task.output(logits), name=architecture.name)
+    scale = () if architecture.target is None else (architecture.target,)
+    return keras.Model(prepared, task.output(logits, *scale), name=architecture.name)
 
 
 def logits_of(model: Any) -> Any:

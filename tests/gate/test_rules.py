@@ -375,7 +375,9 @@ def test_margins_of_a_loss_must_be_given_and_those_of_right_and_wrong_are_shares
     better.check(better.Settings(), recipe)
     better.check(better.Settings(total_margin=0.4999, slice_margins={"class": {"cat": 0.4}}), recipe)
     for settings in ({"total_margin": 0.5}, {"slice_margin": 3}, {"slice_margins": {"class": {"cat": 0.5}}}):
-        with pytest.raises(UsageError, match=r"^gate\.rule\.settings\.[a-z_.]+: must be below 0\.5, as a share of rows"):
+        with pytest.raises(
+            UsageError, match=r"^gate\.rule\.settings\.[a-z_.]+: must be below 0\.5, as a share of rows"
+        ):
             better.check(better.Settings.model_validate(settings), recipe)
     with pytest.raises(UsageError, match=r"^gate\.rule\.settings\.margin: must be below 0\.5"):
         margin.check(margin.Settings(margin=0.5, slice_margin=0.1), recipe)
