@@ -94,7 +94,7 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
 def _require_target(chosen: Chosen, recipe: Recipe) -> None:
     target, own = "class" if recipe.data.classes else "number", getattr(chosen.member(), _TARGET, None)
     if own not in (None, target):
-        fitting = [name for name in LOSS.names if getattr(LOSS.member(name), _TARGET, target) == target]
+        fitting = [name for name in LOSS.names() if getattr(LOSS.member(name), _TARGET, target) == target]
         raise UsageError(
             f"{chosen.key} {chosen.choice.name}: is a loss of a {own}, and the target is a {target}; choose one of "
             f"{', '.join(fitting)}"

@@ -27,7 +27,8 @@ class Architecture(Record):
     """What a model is, without its weights: a file in `models/architectures/`, its settings, its inputs and its task.
 
     `features` are the inputs, fitted. `target` is the scale of a target that is a number; with classes the key is left
-    out, so that a model has the digest that it had before there were numbers. Record version 1 had one image (`input_shape`, `statistics`) and no `task`.
+    out, so that a model has the digest that it had before there were numbers. Record version 1 had one image
+    (`input_shape`, `statistics`) and no `task`.
     """
 
     VERSION: ClassVar[int] = 2

@@ -1,4 +1,4 @@
-"""One number a row: the architecture's in deviations from the mean of the training part's target, turned into its unit."""
+"""One number a row, in the target's unit: the architecture gives it in deviations from the training part's mean."""
 
 from __future__ import annotations
 
