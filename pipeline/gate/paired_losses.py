@@ -93,7 +93,7 @@ def chance(losses: Losses) -> float:
     """Return how easily a model that is no better would have done as well; ½ if nothing tells the two apart."""
     if not losses.won and not losses.lost:
         return 0.5
-    return _chance_of_mean(losses, 0.0)
+    return max(_chance_of_mean(losses, 0.0), _SMALLEST)
 
 
 def score(losses: Losses, margin: float) -> float:
