@@ -28,7 +28,7 @@ from pipeline.gate.paired import z_at
 Numbers = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], tuple[Numbers, Numbers]]  # scores of candidate and champion, of equal mean
 
-RUNS, ROWS = 2000, (500, 2000, 10_000)
+RUNS, ROWS = 2000, (500, 4000)
 ERROR, VERDICTS = 0.05, 365
 SPREAD = 5.0  # deviation of differences, minutes
 FAULTS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0)  # rows expected
@@ -36,12 +36,12 @@ FAULT_MIN, UNHEARD_OF_MIN = 100.0, 5000.0  # what one costs: such errors occur o
 
 
 class Errors(NamedTuple):
-    """How often a candidate is let through that should not be, by test."""
+    """How often a candidate is let through that should not be, by Student's t and by the gate."""
 
     t_step: float
     step: float
-    t_margin: float
-    margin: float
+    t_total: float
+    total: float
 
 
 def champion(generator: np.random.Generator, rows: int) -> Numbers:
@@ -79,18 +79,19 @@ def faulty(expected: float, cost: float) -> Draw:
     return draw
 
 
-def errors(draw: Draw, rows: int, runs: int, margin: float, error: float) -> Errors:
-    """Return how often each test errs: the step at no gain, the margin at a candidate that is worse by just that."""
+def errors(draw: Draw, rows: int, runs: int, margin: float = 1.0) -> Errors:
+    """Return how often each test errs: the step at no gain, the total at a candidate that is worse by its margin."""
     generator, passed = np.random.default_rng([rows, runs]), np.zeros(4)
-    z = z_at(error)
+    of_total = ERROR / VERDICTS
+    z = z_at(of_total)
     for _ in range(runs):
         ours, theirs = draw(generator, rows)
         found = paired_losses.compare(ours, theirs)
         worse = paired_losses.compare(ours - margin, theirs)
         passed += (
-            _student(found, 0.0) <= error,
-            paired_losses.chance(found) <= error,
-            _student(worse, margin) <= error,
+            _student(found, 0.0) <= ERROR,
+            paired_losses.chance(found) <= ERROR,
+            _student(worse, margin) <= of_total,
             paired_losses.score(worse, margin) >= z,
         )
     return Errors(*(passed / runs).tolist())
@@ -121,19 +122,13 @@ SCENARIOS: dict[str, Draw] = {
 
 
 def campaign(runs: int, sizes: Sequence[int] = ROWS) -> None:
-    """Print how often each test errs, at 5 % and at the share of it that a total margin has."""
-    print("| differences, rows | t, step | step | t, margin | margin | t, total | total |")
-    print("|---|--:|--:|--:|--:|--:|--:|")
+    """Print how often each test errs, and how often the step finds what is said to be found four times in five."""
+    print("| differences, rows | Student's t, step | step | Student's t, total | total |")
+    print("|---|--:|--:|--:|--:|")
     for name, draw in SCENARIOS.items():
         for rows in sizes:
-            at_error = errors(draw, rows, runs, 1.0, ERROR)
-            at_total = errors(draw, rows, runs, 1.0, ERROR / VERDICTS)
-            shares = (*at_error, at_total.t_margin, at_total.margin)
-            print(
-                f"| {name}, {rows:,} | ".replace(",", " ", 1)
-                + " | ".join(f"{100 * one:.2f} %" for one in shares)
-                + " |"
-            )
+            shown = " | ".join(f"{100 * share:.2f} %" for share in errors(draw, rows, runs))
+            print(f"| {name}, {rows} rows | {shown} |", flush=True)
     print()
     for rows in sizes:
         losses = paired_losses.compare(*normal(np.random.default_rng(rows), rows))

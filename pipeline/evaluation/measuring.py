@@ -43,6 +43,8 @@ def report(task: Task, train: Predictions, test: Predictions, near: Sequence[int
         overfit=lead if primary.is_higher_better else -lead,
         slices=_measured_slices(task, test),
         without_near_duplicates=None if near is None else _measured_without(task, test, near),
+        units={metric.name: metric.unit for metric in task.metrics if metric.unit},
+        learned=task.learned,
     )
 
 

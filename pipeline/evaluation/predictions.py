@@ -43,7 +43,7 @@ class Predictions:
 
 
 def write_predictions(folder: Path, part: str, predictions: Predictions, task: Task) -> Manifest:
-    """Write a part as `<part>/`, a data set whose manifest has the task and the classes, into `folder`."""
+    """Write a part as `<part>/`, a data set whose manifest has the task with what it learned, into `folder`."""
     target = folder / part
     target.mkdir()
     answers = np.ascontiguousarray(predictions.answers, np.float32)
@@ -67,7 +67,13 @@ def write_predictions(folder: Path, part: str, predictions: Predictions, task: T
         schema=schema,
     )
     entry = shards.write_shard(target, 0, schema, [table])
-    counts = {"task": task.choice.model_dump(mode="json"), "classes": list(task.classes), "answer_shape": list(shape)}
+    counts: dict[str, Any] = {
+        "task": task.choice.model_dump(mode="json"),
+        "classes": list(task.classes),
+        "answer_shape": list(shape),
+    }
+    if task.learned:
+        counts["learned"] = task.learned
     return shards.finish_dataset(target, [entry], schema, counts=counts)
 
 

@@ -83,6 +83,7 @@ class Evidence:
     champion: Other | None
     anchor: Other | None
     test_slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    validation: Answers | Unknown | None = None  # the candidate's answers from which its task learns
 
     @property
     def declared(self) -> dict[str, Slices]:

@@ -63,6 +63,11 @@ def metrics_problem(metrics: MetricsReport | Unknown, figures: Figures, task: Ta
         return f"the metrics are not known: {metrics.why}"
     if metrics.task != task.name:
         return f"the metrics are those of another task: {metrics.task:.120}"
+    if metrics.learned.keys() != task.learned.keys():
+        return "the metrics are not by what the task learns from the validation part"
+    for name, learned in task.learned.items():
+        if not _is_same(metrics.learned[name], learned):
+            return f"the metrics' {name} is not that of the validation part: {learned:g}"
     of_task = task.metrics
     parts = [
         ("test", metrics.test, figures.test, figures.test_rows, of_task),

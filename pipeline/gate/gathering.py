@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.challenge import Ask, scores_of
+from pipeline.gate.challenge import Ask, Learn, learns_nothing, scores_of
 from pipeline.gate.evidence import Answers, Evidence, Other, Unknown, known
 from pipeline.models import stored
 from pipeline.recipe.task import Task
@@ -26,12 +26,14 @@ from pipeline.storage.shards import Rows
 class ModelQueries:
     """How models are queried: `predict` runs a stored one on the test rows, `serve` the exported one on the first.
 
-    `in_words` says what went wrong without naming this machine's folders.
+    `in_words` says what went wrong without naming this machine's folders. `learn` is what the task learns from a stored
+    model's answers to the validation part.
     """
 
     predict: Ask
     serve: Callable[[], npt.NDArray[np.float32]]
     in_words: Callable[[Exception], str]
+    learn: Learn = learns_nothing
 
 
 def gather(
@@ -45,6 +47,7 @@ def gather(
     train: Answers,
     queries: ModelQueries,
     task: Task,
+    validation: Answers | None = None,
 ) -> Evidence:
     """Return the evidence. What cannot be measured is in it as Unknown, with the reason, rather than raised.
 
@@ -64,6 +67,7 @@ def gather(
         test_ids=test.ids,
         test_labels=test.labels,
         test_slices=test.slices,
+        validation=validation,
         predictions=answers,
         train=train,
         champion=met,
@@ -78,6 +82,6 @@ def _other(of: Champion, folder: Path, labels: npt.NDArray[Any], queries: ModelQ
         return Other(of.identity, Unknown(of.problem))
     if of.identity is None:
         return None
-    ask = partial(scores_of, of.identity, folder, labels, queries.predict, task)
+    ask = partial(scores_of, of.identity, folder, labels, queries.predict, task, queries.learn)
     listed = known(lambda: read_keys(folder / JUDGED_BY_FILE), queries.in_words)
     return Other(of.identity, known(ask, queries.in_words), None if isinstance(listed, Unknown) else listed)

@@ -36,7 +36,10 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
     `code` has the digests of the code that judges: see `digests`.
     """
     member, settings = RULE.member(rule.rule.name), RULE.settings(rule.rule, "gate.rule")
-    figures = _figures(evidence, task)
+    learned = _learned(evidence, task)
+    if not isinstance(learned, Unknown):
+        task = task.with_learned(learned)
+    figures = learned if isinstance(learned, Unknown) else _figures(evidence, task)
     matches, compared = _meet(evidence, figures, task, seed)
     if matches is not None:
         compared = member.judge(settings, matches, task)
@@ -64,6 +67,18 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
         renewal=renewal,
         over_use=in_words(renewal, matches.champion) if matches else "",
     )
+
+
+def _learned(evidence: Evidence, task: Task) -> dict[str, float] | Unknown:
+    """Return what the task learns from the candidate's answers to the validation part."""
+    if not task.learns:
+        return {}
+    given = evidence.validation
+    if given is None or isinstance(given, Unknown):
+        return given or Unknown("there are no predictions of the validation part to learn from")
+    if problem := answers_problem(given, task):
+        return Unknown(f"validation part: {problem}")
+    return task.learn(given.labels, given.answers)
 
 
 def _figures(evidence: Evidence, task: Task) -> Figures | Unknown:

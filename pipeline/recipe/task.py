@@ -14,11 +14,12 @@ whatever the model gives for a row.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.bounds import Off
@@ -150,6 +151,7 @@ class Task(ABC):
     def __init__(self, settings: Any, classes: Sequence[str]) -> None:
         self.settings = settings
         self.classes = tuple(classes)
+        self.learned: dict[str, float] = {}
 
     @property
     def name(self) -> str:
@@ -160,6 +162,23 @@ class Task(ABC):
     def choice(self) -> Choice:
         """Return the task as a recipe chooses it, its settings complete."""
         return Choice(name=self.name, settings=self.settings.model_dump(mode="json"))
+
+    @property
+    def learns(self) -> bool:
+        """Whether something of how answers are measured is learned from the validation part."""
+        return False
+
+    def learn(self, labels: Labels, answers: Answers) -> dict[str, float]:  # noqa: ARG002
+        """Return what is learned from a model's answers to the validation part, by the names of attributes."""
+        return {}
+
+    def with_learned(self, learned: Mapping[str, float]) -> Self:
+        """Return the task as it measures with what was learned for a model."""
+        other = copy.copy(self)
+        other.learned = dict(learned)
+        for name, value in learned.items():
+            setattr(other, name, value)
+        return other
 
     @property
     def scored_by(self) -> Metric:

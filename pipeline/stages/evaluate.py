@@ -46,6 +46,8 @@ def run(stage: StageContext) -> str:
     golden = hold_golden_rows(candidate, served, rows.columns)
     stage.progress.step("measuring")
     test, shown = predictions["test"], predictions[SHOWN_PART]
+    if task.learns:
+        task = task.with_learned(task.learn(shown.labels, shown.answers))
     near = read_near_duplicates(stage.dep("data/near_duplicates"))
     rows_near = [row["row"] for row in near.of(JUDGED_PART, LEARNED_PART)]
     report = measuring.report(task, predictions["train"], test, None if near.why_not else rows_near)

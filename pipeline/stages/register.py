@@ -83,6 +83,7 @@ def _require_given(stage: StageContext, verdict: Verdict, test: _TestRows) -> No
 
 def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
     recipe, validation = stage.parameters(), stage.dep("data/prepared/validation")
+    report = read_record(stage.dep("reports/metrics.json"), MetricsReport)
     example, (ids, _) = first_rows(validation, _EXAMPLE_ROWS), read_labels(validation)
     return Description(
         lineage=lineage_tags(
@@ -93,8 +94,9 @@ def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
             commit=stage.commit(),
             computed_on=read_record(stage.dep("models/candidate") / TRAINING_FILE, Training).computed_on,
             origin=stage.origin(),
+            answers=report,
         ),
-        metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
+        metrics=report.test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
         example=example,
         served=read_served(stage.dep("data/served/validation"), ids[: len(next(iter(example.values())))]),

@@ -459,7 +459,7 @@ def test_only_the_champion_is_the_candidate_itself() -> None:
 def test_no_more_rows_are_asked_of_the_exported_model_than_there_are() -> None:
     few = slice(0, 3)
     given = Answers(IDS[few], LABELS[few], probabilities()[few])
-    check = _check_parity(evidence(test_ids=IDS[few], predictions=given, served=probabilities()[few]), rule())
+    check = _check_parity(evidence(test_ids=IDS[few], predictions=given, served=probabilities()[few]), rule(), TASK)
     assert check.sentence == "the exported model, loaded in a fresh process, answers 3 rows as the trained one did"
 
 

@@ -35,8 +35,9 @@ class ClassRowValues(RowValues):
         *,
         calibration_bins: int,
         declared: Declared = NOTHING_DECLARED,
+        threshold: float = metrics.EVEN,
     ) -> None:
-        self._declared = declared
+        self._declared, self._threshold = declared, threshold
         self._labels, self._probabilities, self._classes = labels, probabilities, tuple(classes)
         self._bins = calibration_bins
         self._auc = cache(lambda number: _auc(labels == number, probabilities[:, number]))
@@ -80,7 +81,7 @@ class ClassRowValues(RowValues):
 
     @cached_property
     def _table(self) -> _Table:
-        return _Table(self._labels, self._probabilities)
+        return _Table(self._labels, self._probabilities, self._threshold)
 
     def _macro_auc(self) -> Values:
         values = np.zeros(len(self._labels))
@@ -92,10 +93,10 @@ class ClassRowValues(RowValues):
 class _Table:
     """The confusion of classes: `truth`, `predicted` and `found [class]` are shares of all rows."""
 
-    def __init__(self, labels: Labels, probabilities: Probabilities) -> None:
+    def __init__(self, labels: Labels, probabilities: Probabilities, threshold: float) -> None:
         classes = probabilities.shape[1]
         self.labels = labels
-        self.answers = probabilities.argmax(axis=1)
+        self.answers = metrics.predicted(probabilities, threshold)
         self.right = (self.answers == labels).astype(np.float64)
         self.truth = np.bincount(labels, minlength=classes) / len(labels)
         self.predicted = np.bincount(self.answers, minlength=classes) / len(labels)
