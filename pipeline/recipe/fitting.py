@@ -3,8 +3,9 @@
 A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds, or `KINDS`, the
 kinds of whatever features it is asked for, if it reads tables, whose columns may have roles; a step, `KINDS =
 ("image",)`, the kinds that it changes, `partners`, if it lays one row over another, and `copies_of`, if it adds copies
-by class; a loss and a task's objective, `TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's
-`raw_columns(name)` and `facts(name)` are the columns it brings.
+by class; a loss, `TARGET = "class"` or `"number"`, of which targets it is one; a loss and a task's objective,
+`TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's `raw_columns(name)` and `facts(name)` are the
+columns it brings.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _RAW = ("id", "label", "part", "source", "row", "content_digest", "problem", "de
 _PREPARED = ("id", "label", "part", "copy", "source_id", "source_part", "parts_with_row")
 _MIXED = ("other_label", "share")  # where a step lays rows over each other
 _OBJECTIVES = "pipeline.training.objectives"
-_TAKES_MIXED = "TAKES_MIXED_TARGETS"
+_TAKES_MIXED, _TARGET = "TAKES_MIXED_TARGETS", "TARGET"
 
 
 def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
@@ -60,21 +61,7 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
     """Raise UsageError, led by the choice's key, if it declares what the recipe's features do not fit."""
     file, features = chosen.member(), recipe.data.features
     if chosen.slot is SOURCE:
-        delivered: Mapping[str, str] | None = getattr(file, "FEATURES", None)
-        for name, feature in features.items() if delivered is not None else ():
-            _require_delivered(f"{chosen.key} {chosen.choice.name}", delivered or {}, name, feature.kind)
-        of_tables: tuple[str, ...] | None = getattr(file, "KINDS", None)
-        for name, feature in features.items() if of_tables is not None else ():
-            if feature.kind not in (of_tables or ()):
-                raise UsageError(
-                    f"{chosen.key} {chosen.choice.name}: delivers no feature of kind {feature.kind}, which "
-                    f"'{name}' is; it delivers {', '.join(of_tables or ())}"
-                )
-        if of_tables is None and (named := _roles(recipe)):
-            raise UsageError(
-                f"data.roles: {chosen.key} {chosen.choice.name} has no columns to give a role to, as {named[0]}; "
-                "leave data.roles out"
-            )
+        _require_source(chosen, recipe)
     elif chosen.slot is AUGMENTATION:
         if hasattr(file, "copies_of"):
             _require_classes(f"{chosen.key} {chosen.choice.name}", recipe)
@@ -88,8 +75,27 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
             )
         if hasattr(file, "partners"):
             _require_mixable(chosen, recipe)
+    elif chosen.slot is LOSS:
+        _require_target(chosen, recipe)
     elif chosen.slot is FEATURE:
         _require_own_columns(chosen.key, features)
+
+
+def _require_source(chosen: Chosen, recipe: Recipe) -> None:
+    """Refuse features that a source does not deliver, and roles where it has no columns."""
+    file, where = chosen.member(), f"{chosen.key} {chosen.choice.name}"
+    delivered: Mapping[str, str] | None = getattr(file, "FEATURES", None)
+    of_tables: tuple[str, ...] | None = getattr(file, "KINDS", None)
+    for name, feature in recipe.data.features.items():
+        if delivered is not None:
+            _require_delivered(where, delivered, name, feature.kind)
+        if of_tables is not None and feature.kind not in of_tables:
+            raise UsageError(
+                f"{where}: delivers no feature of kind {feature.kind}, which '{name}' is; it delivers "
+                f"{', '.join(of_tables)}"
+            )
+    if of_tables is None and (named := _roles(recipe)):
+        raise UsageError(f"data.roles: {where} has no columns to give a role to, as {named[0]}; leave data.roles out")
 
 
 def require_divisible(recipe: Recipe) -> None:
@@ -125,6 +131,16 @@ def _require_classes(where: str, recipe: Recipe) -> None:
         raise UsageError(
             f"{where}: adds copies to those that an epoch makes in the place of the rows, which are augment.copies: 0; "
             "set augment.copies to 1, or augment.when to before"
+        )
+
+
+def _require_target(chosen: Chosen, recipe: Recipe) -> None:
+    target, own = "class" if recipe.data.classes else "number", getattr(chosen.member(), _TARGET, None)
+    if own not in (None, target):
+        fitting = [name for name in LOSS.names() if getattr(LOSS.member(name), _TARGET, target) == target]
+        raise UsageError(
+            f"{chosen.key} {chosen.choice.name}: is a loss of a {own}, and the target is a {target}; choose one of "
+            f"{', '.join(fitting)}"
         )
 
 

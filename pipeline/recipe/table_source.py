@@ -34,7 +34,6 @@ _LONGEST_NAME = 1000
 
 Edge = Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
 Column = Annotated[str, Field(max_length=_LONGEST_NAME)]
-Edge = Annotated[Finite, Field(ge=-1e30, le=1e30)]
 Columns = Annotated[tuple[Column, ...], Field(strict=False, max_length=10_000)]
 
 

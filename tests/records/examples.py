@@ -22,7 +22,7 @@ from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, Span, StageRun
 from pipeline.records.training_history import EpochRecord, Training
-from pipeline.records.verdict import GateCheck, Matched, Renewal, Share, Verdict
+from pipeline.records.verdict import Differences, GateCheck, Matched, Renewal, Share, Verdict
 
 IDENTITY = Identity(name="digits", version=3, digest="sha256:0a")
 COMPUTED_ON = ComputedOn(
@@ -228,7 +228,9 @@ EXAMPLES: tuple[Record, ...] = (
         rule_digest="sha256:0c",
         test_digest="sha256:0d",
         against_champion=Matched(rows=360, won=9, lost=2),
-        against_anchor=Matched(rows=360, won=12, lost=2),
+        against_anchor=Matched(
+            rows=360, won=12, lost=2, differences=Differences(mean=0.5, deviation=2.0, skewness=-0.25, reach=9.0)
+        ),
         shows="360 rows",
         renewal=Renewal(
             title="accuracy",
