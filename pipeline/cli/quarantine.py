@@ -185,7 +185,7 @@ def _opened(run_id: str | None) -> Iterator[list[_Quarantine]]:
         graph, data = load_graph(begun_with), parse_yaml(begun_with / PARAMS_FILE).get("data")
         recipe = data if isinstance(data, Mapping) else {}
         classes = recipe.get("classes")
-        found = []
+        found: list[_Quarantine] = []
         for stage, rows in graph.flow:
             if not rows.rejected:
                 continue

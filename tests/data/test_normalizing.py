@@ -23,6 +23,7 @@ from pipeline.data.normalizing import (
     normalize_shard,
 )
 from pipeline.errors import DataError
+from pipeline.records.columns import Columns
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
@@ -132,7 +133,7 @@ def test_a_part_s_shards_are_numbered_without_gaps(tmp_path: Path):
 
 
 def test_a_part_s_manifest_has_its_shards_its_features_as_fitted_and_its_rows_by_class(folders: Path):
-    done = [normalized(folders), NormalizedShard({}, {}, {}, {}, [], Counter())]
+    done = [normalized(folders), NormalizedShard({}, {}, {}, {}, [], Counter(), [])]
     learned = fitted(FEATURES, done[0].partials["train"])
     (folders / "prepared" / "train" / ".attempt-killed").mkdir()
     for part in ("train", "test"):
@@ -165,9 +166,10 @@ def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
     (folders / "left_out").mkdir()
     places = (folders / "clean", folders / "split", made(folders))
 
-    rows = normalize_dataset(None, *places, features=FEATURES, on_progress=lambda *_: None)  # type: ignore[arg-type]
+    rows, columns = normalize_dataset(None, *places, features=FEATURES, on_progress=lambda *_: None)  # type: ignore[arg-type]
 
     assert (rows, asked) == ({"train": 2, "test": 1}, [3])
+    assert columns == Columns()  # pictures are shown as such
     train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
     assert (train.counts["classes"], test.counts["classes"]) == ({"a": 2, "b": 0}, {"a": 0, "b": 1})
     assert train.features == test.features
