@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.recipe.recipe import FEATURE
 from pipeline.records.columns import Columns, ColumnSummary, Commonest, CountedText, Distribution, Histogram
 from pipeline.report.figures import count, measure
+from pipeline.report.foreign_text import shortened
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, section
 from pipeline.storage.record_files import read_record
@@ -22,6 +23,7 @@ _GAP = 1.0  # between bars
 _LEAST = 1.0  # the height of the lowest bar that can be seen
 _MOST_TICKS = 5
 _TEXTS_SHOWN = 8  # of the commonest, before the others are folded
+_LONGEST_SHOWN = 60  # characters of a text
 _HALF = 0.5
 
 
@@ -183,9 +185,8 @@ def _texts(commonest: Commonest, rows: int) -> tuple[ShownText, ...]:
 
 
 def _text(one: CountedText, rows: int, most: int) -> ShownText:
-    return ShownText(
-        one.text, one.rows, round(100 * one.rows / max(rows, 1), 1), round(100 * one.rows / max(most, 1), 1)
-    )
+    text = shortened(one.text, _LONGEST_SHOWN)
+    return ShownText(text, one.rows, round(100 * one.rows / max(rows, 1), 1), round(100 * one.rows / max(most, 1), 1))
 
 
 def _drawn(spread: Distribution, histogram: Histogram) -> DrawnHistogram:
@@ -204,8 +205,11 @@ def _drawn(spread: Distribution, histogram: Histogram) -> DrawnHistogram:
             Bar(x_of(left), round(_HEIGHT - height, 1), round(x_of(right) - x_of(left) - _GAP, 1), height, title)
         )
     beyond = [
-        f"{count(rows)} row{'' if rows == 1 else 's'} {where} {measure(edge, spread.unit)}"
-        for rows, where, edge in ((histogram.below, "below", edges[0]), (histogram.above, "from", edges[-1]))
+        f"{count(rows)} row{'' if rows == 1 else 's'} {where}"
+        for rows, where in (
+            (histogram.below, f"below {measure(edges[0], spread.unit)}"),
+            (histogram.above, f"of {measure(edges[-1], spread.unit)} or more"),
+        )
         if rows
     ]
     inside = edges[0] <= spread.median <= edges[-1]

@@ -27,9 +27,9 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
 
 
-def measure(value: float, unit: str = "") -> str:
-    """Return a value of the data as text, whole numbers whole, others to four figures, with its unit: 12.5 min."""
-    text = count(int(value)) if value == int(value) and abs(value) < _LARGEST_WHOLE else f"{value:.4g}"
+def measure(value: float, unit: str = "", *, figures: int = 4) -> str:
+    """Return a value of the data as text, whole numbers whole, others to so many figures, with its unit: 12.5 min."""
+    text = count(int(value)) if value == int(value) and abs(value) < _LARGEST_WHOLE else f"{value:.{figures}g}"
     return f"{text.replace('-', '−')}{f' {unit}' if unit else ''}"
 
 

@@ -56,11 +56,6 @@ class Errors:
     columns: tuple[RawColumn, ...] = ()
     values_problem: str = ""  # why there are no raw values though there should be
 
-    @property
-    def has_values(self) -> bool:
-        """Whether rows are shown by their raw values, too."""
-        return bool(self.columns)
-
 
 def read_errors(files: RunFiles, wanted: Any) -> Section[Errors]:
     """Read the predictions of a run, and the pictures of the `wanted` worst mistakes."""

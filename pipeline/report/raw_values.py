@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -23,7 +22,7 @@ _TEXT = "text"  # the kind of feature that is read, not compared
 _MOST_BESIDE = 12  # features of a row in a line of a table; the others are folded
 _LONGEST_CELL = 60  # characters of a value in such a line
 _TEXT_SHOWN, _TEXT_FOLDED = 600, 10_000  # characters of a text, and those after them that are folded
-_LARGEST_EXACT = 2**53  # as far float64 has every whole number
+_FIGURES = 6  # of a number
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class ShownValue:
     text: str
     folded: str = ""
     left_out: int = 0
+    exact: str = ""  # of a number that is shown rounded
     is_missing: bool = False
 
 
@@ -82,16 +82,10 @@ def raw_values(wanted: Mapping[int, str], columns: Sequence[RawColumn], served: 
 
 def _shown(table: pa.Table, column: RawColumn, row: int) -> ShownValue:
     value = table[column.name][row].as_py()
-    if value is None:
-        return ShownValue("missing", is_missing=True)
+    if value is None or value == "":
+        return ShownValue("missing" if value is None else "empty", is_missing=True)
     if isinstance(value, str):
         shown = _TEXT_SHOWN if column.place == "below" else _LONGEST_CELL
         end = shown + _TEXT_FOLDED
         return ShownValue(value[:shown], value[shown:end], max(len(value) - end, 0))
-    return ShownValue(_number(value))
-
-
-def _number(value: Any) -> str:
-    """Return a number in full: two that differ are told apart."""
-    is_whole = value == int(value) and abs(value) < _LARGEST_EXACT
-    return measure(value) if is_whole and abs(value) < 1e12 else repr(value).replace("-", "−")
+    return ShownValue(measure(value, figures=_FIGURES), exact=repr(value))
