@@ -25,6 +25,7 @@ Counts = npt.NDArray[np.int64]
 MOST_BINS = 30
 _MOST_CATEGORIES, _MOST_TERMS = 20, 30
 _LONGEST = 200  # characters of a text that are told
+_LARGEST = 1e100
 _FENCE = 3.0  # times the distance of the quartiles
 _STEPS = (1, 2, 5)  # times a power of ten, so that people can read the edges
 
@@ -60,8 +61,11 @@ def of_texts(lengths: Mapping[int, int], vocabulary: Sequence[str], frequencies:
 
 
 def spread_of(values: Values, counts: Counts, of: str, unit: str = "") -> Distribution | None:
-    """Return how numbers are spread; None if there are none. `values` rise, `counts` are the rows of each."""
-    if not len(values):
+    """Return how numbers are spread. `values` rise, `counts` are the rows of each.
+
+    None if there are no values, or such that their sum is beyond float64: nothing can be trained with these.
+    """
+    if not len(values) or max(-values[0], values[-1]) > _LARGEST:
         return None
     lower, median, upper = (figures.quantile(values, counts, share) for share in (0.25, 0.5, 0.75))
     return Distribution(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.data.number_texts import Decimal, read_numbers
 
 
-def one(text: str | None, decimal: Decimal = ".") -> float | None | str:
+def one(text: str | None, decimal: Decimal = ".") -> float | str | None:
     """Return the number of a text, None if it has no value, or that it is something else."""
     read = read_numbers(pa.array([text], pa.string()), decimal)
     if read.is_blank[0]:
