@@ -50,7 +50,7 @@ def read_numbers(texts: pa.ChunkedArray | pa.Array, decimal: Decimal) -> ReadNum
         plain = pc.replace_substring(plain, ",", ".")
     if pc.any(pc.starts_with(plain, "+")).as_py():
         plain = pc.utf8_ltrim(plain, "+")
-    values = plain.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    values = plain.cast(pa.float64()).fill_null(np.nan).to_numpy()
     return ReadNumbers(values + 0.0, is_blank, is_number)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 from types import ModuleType
 from typing import Any
@@ -52,7 +53,7 @@ def fitted_in_pieces(spec: FeatureSpec, texts: Texts, cuts: Sequence[int], rando
     shuffled = random.sample(texts, len(texts))
     ends = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
     module = KINDS[spec.kind]
-    parts = [module.learn(spec, clean(spec, shuffled[a:b])) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [module.learn(spec, clean(spec, shuffled[a:b])) for a, b in pairwise(ends)]
     random.shuffle(parts)
     result: dict[str, Any] = module.fit(spec, parts)
     return result

@@ -76,7 +76,14 @@ def test_blanks_alone_are_no_value(text: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1,5", 1.5), (",5", 0.5), ("-0,25e1", -2.5), ("12", 12.0), ("1.5", "something else"), ("1.000,5", "something else")],
+    [
+        ("1,5", 1.5),
+        (",5", 0.5),
+        ("-0,25e1", -2.5),
+        ("12", 12.0),
+        ("1.5", "something else"),
+        ("1.000,5", "something else"),
+    ],
 )
 def test_a_fraction_stands_after_the_declared_sign_alone(text: str, number: float | str) -> None:
     assert one(text, ",") == number

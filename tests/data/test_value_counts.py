@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -27,7 +28,7 @@ def test_neither_pieces_nor_their_order_make_a_difference(rows: list[Any], cuts:
     kind = pa.string() if any(isinstance(row, str) for row in rows) else pa.float64()
     column = pa.array(rows, kind)
     ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    pieces = [counted(column[start:end]) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    pieces = [counted(column[start:end]) for start, end in pairwise(ends)]
     random.shuffle(pieces)
 
     found = added(pieces, kind)

@@ -26,14 +26,15 @@ def prepare(spec: FeatureSpec, raw: Any) -> Any:
     """
     import tensorflow as tf
 
-    from pipeline.models.string_lookup import looked_up
+    from pipeline.models.vocabulary import places
 
-    places = {word: index for index, word in enumerate(vocabulary(spec), 1)}
-    numbers = {form: index for word, index in places.items() for form in (unicodedata.normalize("NFD", word), word)}
+    indices = {word: index for index, word in enumerate(vocabulary(spec), 1)}
+    forms = {form: index for word, index in indices.items() for form in (unicodedata.normalize("NFD", word), word)}
     bare = tf.strings.regex_replace(raw, _OUTER_BLANKS, "")
     fill = (spec.fitted or {}).get("fill")
     filled = tf.where(bare == "", "" if fill is None else fill, bare)
-    return looked_up(filled, numbers, _UNKNOWN)
+    found = places(filled, list(forms))
+    return tf.where(found < 0, _UNKNOWN, tf.gather(tf.constant([*forms.values()], tf.int32), tf.maximum(found, 0)))
 
 
 def layers(spec: FeatureSpec, prepared: Any) -> Any:

@@ -82,7 +82,7 @@ def test_the_detail_is_what_stands_there_on_one_line_and_not_too_long() -> None:
 
     found = examined(spec, ["=cmd|' /C calc'!A0", "1\n2", "9" * 10**6 + "x", "25", None])
 
-    assert found.details[:2].tolist() == ['"=cmd|\' /C calc\'!A0"', r"'1\n2'"]
+    assert found.details[:2].tolist() == ["\"=cmd|' /C calc'!A0\"", r"'1\n2'"]
     assert len(found.details[2]) == 200
     assert found.details[3:].tolist() == ["'25' is not in -1e+30 to 24", "nothing in column sched hour"]
 
@@ -182,8 +182,12 @@ def test_a_constant_column_has_no_outliers(outliers: str) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "fill"),
-    [({"missing": "mean"}, 4.0), ({"missing": "median"}, 3.0), ({"missing": "mode"}, 1.0)]
-    + [({"missing": "constant", "fill": -5.0}, -5.0)],
+    [
+        ({"missing": "mean"}, 4.0),
+        ({"missing": "median"}, 3.0),
+        ({"missing": "mode"}, 1.0),
+        ({"missing": "constant", "fill": -5.0}, -5.0),
+    ],
 )
 def test_a_missing_value_becomes_the_figure_of_the_values_found(rule: dict[str, Any], fill: float) -> None:
     texts = ["1", "1", None, "5", "9", None]
@@ -311,6 +315,10 @@ def test_the_settings_and_their_ranges() -> None:
     assert_ranges(Settings, {}, low=(-1e30, 1e30, -1.1e30, 1.1e30), high=(-1e30, 1e30, -1.1e30, 1.1e30))
     assert_ranges(Settings, {"missing": "constant"}, fill=(-1e30, 1e30, -1.1e30, 1.1e30))
     assert_ranges(Outliers, {"method": "iqr", "action": "clip"}, bound=(1e-9, 1e6, 0.0, 1.1e6))
+    for key, longest in (("column", 1000), ("unit", 40)):
+        assert getattr(Settings.model_validate({key: "x" * longest}), key) == "x" * longest
+        with pytest.raises(ValidationError):
+            Settings.model_validate({key: "x" * (longest + 1)})
     for wrong in ({"decimal": ";"}, {"scale": "z"}, {"missing": "drop"}, {"column": ""}, {"unit": "m" * 41}):
         with pytest.raises(ValidationError):
             Settings.model_validate(wrong)
