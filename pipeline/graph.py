@@ -36,6 +36,8 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 Role = Literal[
     "kept",
     "prepared",
+    "served",
+    "columns",
     "near_duplicates",
     "examples",
     "candidate",

@@ -98,7 +98,7 @@ def _listed(path: str, fate: str, found: Sequence[Reason]) -> Iterator[str]:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from pipeline.report.quarantine import equal_rows, find_row
+    from pipeline.report.quarantine import SeveralRows, equal_rows, find_row
 
     with _opened(options.run) as found:
         problems = []
@@ -122,7 +122,7 @@ def _show(options: argparse.Namespace) -> int:
             else:
                 say("\n".join(_shown(each, row, where, equal)))
             return 0
-    raise problems[0]
+    raise next((each for each in problems if isinstance(each, SeveralRows)), problems[0])
 
 
 def _where(quarantine: _Quarantine, folder: _Folder, row: FoundRow) -> dict[str, str]:

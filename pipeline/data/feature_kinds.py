@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from pipeline.recipe.recipe import FEATURE
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Feature
+from pipeline.records.columns import ColumnSummary
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import Columns, column_of, prepared_schema
@@ -65,6 +66,9 @@ class Kind(Protocol):
 
     It may offer `left_out(spec, rows, part)`, too: why each clean row, `[row]`, cannot stay in a part once it is known
     what was learned, as reasons and details; None if it stays.
+
+    It may offer `summary(spec, partials)`, too: what people are told of the column in the training part, for a fitted
+    spec and from what `fit` is given: the fields of `records/columns.py`'s ColumnSummary, but name and kind.
 
     A kind whose values are pictures also offers `thumbnails(spec, values, shift)`: `[row, 32, 32] uint8`, in grey, by
     which rows of different parts are compared; `shift` is as in `perceptual_hash.thumbnails`.
@@ -244,6 +248,17 @@ def fitted(features: Sequence[FeatureSpec], partials: Sequence[Mapping[str, Any]
         said = bool(found) or not learns(spec)
         made.append(spec.changed(fitted=kind_of(spec).fit(spec, found)) if said else spec)
     return tuple(made)
+
+
+def summaries(features: Sequence[FeatureSpec], partials: Sequence[Mapping[str, Any]]) -> list[ColumnSummary]:
+    """Return what kinds tell people of fitted features, from what pieces of the training part gave, as in `fitted`."""
+    told = []
+    for spec in features:
+        verb = getattr(kind_of(spec), "summary", None)
+        found = [partial[spec.name] for partial in partials if partial.get(spec.name) is not None]
+        if verb and found:
+            told.append(ColumnSummary(name=spec.name, kind=spec.kind, **verb(spec, found)))
+    return told
 
 
 def left_out(features: Sequence[FeatureSpec], rows: pa.Table, part: str) -> pa.Table:

@@ -3,7 +3,7 @@
 What a kind learns before it prepares anything (a mean, a vocabulary) is learned in a pass of its own over the training
 rows. Rows that cannot stay once that is known are left out, each with its reason. The validation and the
 test rows are written a second time as a served model takes them, so that models which have learned something else can
-be asked about them, and people can look at them.
+be asked about them, and people can look at them. What is learned also tells people how the columns are spread.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.data.column_summaries import spread_of
 from pipeline.data.feature_kinds import (
     OF_CLASSES,
     Specs,
@@ -29,10 +30,13 @@ from pipeline.data.feature_kinds import (
     left_out,
     prepare,
     prepared_table,
+    summaries,
     working_bytes,
 )
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
+from pipeline.data.value_counts import ValueCounts, added, counted
 from pipeline.errors import DataError
+from pipeline.records.columns import Columns, Distribution
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import RowColumns
@@ -65,7 +69,10 @@ class ShardToNormalize:
 
 @dataclass(frozen=True)
 class NormalizedShard:
-    """The result of normalizing a shard: by part, the written file, the rows by label, and what fitting needs."""
+    """The result of normalizing a shard: by part, the written file, the rows by label, and what fitting needs.
+
+    Where the label is a number, `targets` are those of training rows.
+    """
 
     entries: dict[str, FileEntry]
     labels: dict[str, Counter[int]]
@@ -73,6 +80,7 @@ class NormalizedShard:
     served: dict[str, FileEntry]
     left_out: list[FileEntry]
     reasons: Counter[str]
+    targets: list[ValueCounts]
 
 
 def left_out_schema(own: RowColumns = OF_CLASSES) -> pa.Schema:
@@ -97,8 +105,10 @@ def normalize_dataset(
     features: Specs,
     on_progress: Callable[[int, int], None],
     own: RowColumns = OF_CLASSES,
-) -> dict[str, int]:
-    """Write the rows of `clean` with their features prepared, each part to a folder; return rows by part.
+) -> tuple[dict[str, int], Columns]:
+    """Write the rows of `clean` with their features prepared, each part to a folder.
+
+    Return rows by part, and what the training part holds of each column.
 
     Every part's manifest has the features as they were fitted on the training part. Raises DataError if `split` does
     not list the shards of `clean`, or if a part has no rows left.
@@ -108,18 +118,23 @@ def normalize_dataset(
         raise DataError(f"{split}: its shards are not those of {clean}; run stage split again")
     tasks = _tasks(split, parts)
     passes = 2 if _learning(features) else 1
+    told = []
     if passes == 2:
         of_training = [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)]
         learning = partial(learn_shard, clean=clean, split=split, features=features)
         learned = run_tasks(session, learning, of_training, lambda done, _: on_progress(done // passes, rows.rows))
-        features = fitted(features, [each for shard in learned for each in shard])
+        pieces = [each for shard in learned for each in shard]
+        features = fitted(features, pieces)
+        told += summaries(features, pieces)
     done = run_tasks(
         session,
         partial(normalize_shard, clean=clean, split=split, to=to, features=features, own=own),
         [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)],
         lambda done, _: on_progress(((passes - 1) * rows.rows + done) // passes, rows.rows),
     )
-    features = fitted(features, [partial for shard in done for partial in shard.partials.get(_TRAIN, ())])
+    gathered = [each for shard in done for each in shard.partials.get(_TRAIN, ())]
+    features = fitted(features, gathered)
+    told += summaries(features, gathered)
     by_part = {}
     for part, by_class in parts.counts["classes"].items():
         classes = [] if own.is_number else list(by_class)
@@ -132,7 +147,8 @@ def normalize_dataset(
     sweep_attempts(to.left_out)
     rejected = [entry for shard in done for entry in shard.left_out]
     finish_dataset(to.left_out, rejected, left_out_schema(own), counts={"rejected": _reasons(done)})
-    return by_part
+    in_order = [each for spec in features for each in told if each.name == spec.name]
+    return by_part, Columns(target=_target(done), columns=tuple(in_order))
 
 
 def learn_shard(task: ShardToNormalize, clean: Path, split: Path, features: Specs) -> list[dict[str, Any]]:
@@ -152,7 +168,7 @@ def normalize_shard(
     Raises DataError if the shard of `split` does not name the same rows.
     """
     names = ["id", "label", "part", "source", "row", *own.slices, *clean_names(features)]
-    result = NormalizedShard({}, {}, {}, {}, [], Counter())
+    result = NormalizedShard({}, {}, {}, {}, [], Counter(), [])
     rejected = []
     for part, chosen in _rows_of_parts(task, clean, split, names, list(task.number_in_part)).items():
         number = task.number_in_part[part]
@@ -172,6 +188,8 @@ def normalize_shard(
         result.entries[part] = publish_shard(to.prepared / part, number, prepared_schema(features, own), tables)
         result.labels[part] = Counter() if own.is_number else Counter(chosen["label"].to_pylist())
         result.partials[part] = gathered
+        if own.is_number and part == _TRAIN:
+            result.targets.append(counted(chosen["label"]))
         if part in SERVED_PARTS:
             schema = served_schema(features)
             result.served[part] = publish_shard(to.served / part, number, schema, [chosen.select(schema.names)])
@@ -215,6 +233,14 @@ def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
         tasks.append(ShardToNormalize(number, {part: used[part] for part in present}))
         used.update(present)
     return tasks
+
+
+def _target(done: Sequence[NormalizedShard]) -> Distribution | None:
+    pieces = [each for shard in done for each in shard.targets]
+    if not pieces:
+        return None
+    counts = added(pieces, pa.float64())
+    return spread_of(counts.values.to_numpy(), counts.counts, "target")
 
 
 def _reasons(done: Sequence[NormalizedShard]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report import figures
+from pipeline.report.foreign_text import foreign
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -31,6 +32,6 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = (figures.number, figures.count, figures.plain, figures.short, figures.moment, figures.unbroken)
+    shown = (figures.number, figures.count, figures.plain, figures.short, figures.moment, figures.unbroken, foreign)
     environment.filters.update({each.__name__: each for each in shown})
     return environment

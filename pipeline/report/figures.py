@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 _LONGEST_TEXT = 160
+_LARGEST_WHOLE = 1e12
 
 
 def number(value: Any) -> str:
@@ -24,6 +25,12 @@ def number(value: Any) -> str:
 def count(value: int | None) -> str:
     """Return a whole number with spaces between its thousands: 12 000."""
     return "–" if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def measure(value: float, unit: str = "", *, figures: int = 4) -> str:
+    """Return a value of the data as text, whole numbers whole, others to so many figures, with its unit: 12.5 min."""
+    text = count(int(value)) if value == int(value) and abs(value) < _LARGEST_WHOLE else f"{value:.{figures}g}"
+    return f"{text.replace('-', '−')}{f' {unit}' if unit else ''}"
 
 
 def plain(value: Any) -> str:

@@ -70,7 +70,8 @@ def read_flow(root: Path, stages: Sequence[tuple[str, Rows]]) -> Flow:
         step = _step(name, rows, found, order)
         steps.append(step)
         order = order or list(step.parts)
-    divided = next((step.parts for step in steps if step.parts), {})
+    in_parts = [step for step in steps if step.parts]
+    divided = next((step.parts for step in reversed(in_parts) if step.rejected or step is in_parts[0]), {})
     shown = {
         **divided,
         "rejected": sum(step.rejected or 0 for step in steps),

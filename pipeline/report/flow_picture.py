@@ -6,7 +6,7 @@ a later stage makes, as changed copies, begin there and go no further. Nothing i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.report.figures import count
@@ -20,6 +20,7 @@ _GAP = 9.0
 _TEXT = 15.0  # from a stream to the next at the least: so high is a line of text beside it
 _BAR = 9.0
 _THINNEST = 2.0
+_LEAST_SLICE = 0.5  # of what is rejected, by its part
 _BELOW = 26.0  # between the bands and what leaves them
 _LINE = 18.0
 _MOST_REASONS = 8
@@ -45,6 +46,7 @@ class Node:
     y: float
     height: float
     title: str
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class _Drawing:
 
     def node(self, kind: str, x: float, y: float, rows: int, title: str) -> Node:
         """Place a stream in a stage."""
-        placed = Node(kind, x, round(y, 1), self.height(rows), title)
+        placed = Node(kind, x, round(y, 1), self.height(rows), title, rows)
         self.nodes.append(placed)
         return placed
 
@@ -168,13 +170,38 @@ def _column(drawing: _Drawing, step: StageFlow, x: float, before: Mapping[str, N
     for kind, rows, what in (("rejected", step.rejected, "rejected"), ("held", step.held, "held back")):
         if rows:
             node = _aside(drawing, step, kind, rows, what, x)
-            if last is not None:
-                start, used = before[last], taken.get(last, 0.0)
-                height = max(min(node.height, start.height - used), _THINNEST)
+            lost = _lost_by_part(step, before) or ({last: rows} if last is not None else {})
+            for origin, end in _slices(node, lost, rows):
+                start, used = before[origin], taken.get(origin, 0.0)
+                height = max(min(end.height, start.height - used), _THINNEST)
                 top = min(start.y + used, start.y + start.height - height)
-                drawing.band(kind, (start.x, round(top, 1), round(height, 1)), node, f"{step.name}: {node.title}")
-                taken[last] = used + height
+                drawing.band(kind, (start.x, round(top, 1), round(height, 1)), end, f"{step.name}: {end.title}")
+                taken[origin] = used + height
     return found
+
+
+def _lost_by_part(step: StageFlow, before: Mapping[str, Node]) -> dict[str, int]:
+    """Return how many rows each part has lost; nothing where rows are not divided, or where that is not known."""
+    if len(before) < 2 or step.held or not step.adds_up:
+        return {}
+    lost = {part: start.rows - step.parts.get(part, 0) for part, start in before.items()}
+    is_known = min(lost.values()) >= 0 and sum(lost.values()) == step.rejected
+    return {part: rows for part, rows in lost.items() if rows} if is_known else {}
+
+
+def _slices(node: Node, lost: Mapping[str, int], rows: int) -> Iterator[tuple[str, Node]]:
+    """Cut a node, from above, into what each part has lost; one part's is the node itself."""
+    y = node.y
+    for part, number in lost.items():
+        if len(lost) == 1:
+            yield part, node
+            return
+        height = round(max(node.height * number / rows, _LEAST_SLICE), 1)
+        yield (
+            part,
+            Node(node.kind, node.x, round(y, 1), height, f"{node.title}, {count(number)} of them {part}", number),
+        )
+        y += node.height * number / rows
 
 
 def _below(node: Node) -> float:

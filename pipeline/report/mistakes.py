@@ -1,4 +1,4 @@
-"""The candidate's worst mistakes as the task finds them, with pictures where the model is shown pictures."""
+"""The candidate's worst mistakes as the task finds them, with pictures and raw values where the model is given such."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import Mistakes, Task, task_of
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.manifest import Manifest
+from pipeline.report.raw_values import RawColumn, ShownValue, raw_columns, raw_values
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_folder, section
 from pipeline.storage import shards
@@ -42,6 +43,7 @@ class ShownMistake:
     answer: str
     figure: str
     picture: str = ""  # data URI of a PNG; "" if there is none
+    values: tuple[ShownValue, ...] = ()  # of each of `Errors.columns`
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Errors:
     found: Mistakes
     worst: list[ShownMistake]
     problem: str = ""  # why there are no pictures though there should be
+    columns: tuple[RawColumn, ...] = ()
+    values_problem: str = ""  # why there are no raw values though there should be
 
 
 def read_errors(files: RunFiles, wanted: Any) -> Section[Errors]:
@@ -77,7 +81,12 @@ def _read_errors(files: RunFiles, wanted: int) -> Errors | None:
         return Errors(Mistakes("", (), ""), [])
     worst = [ShownMistake(one.row, predictions.ids[one.row], one.truth, one.answer, one.figure) for one in found.worst]
     shown = section(lambda: _with_pictures(files, worst), files.root)
-    return Errors(found, shown.value or worst, shown.problem)
+    worst = shown.value or worst
+    raw = section(lambda: _with_values(files, worst), files.root)
+    if not raw.value:
+        return Errors(found, worst, shown.problem, values_problem=raw.problem)
+    columns, worst = raw.value
+    return Errors(found, worst, shown.problem, columns)
 
 
 def _with_pictures(files: RunFiles, worst: list[ShownMistake]) -> list[ShownMistake]:
@@ -85,6 +94,19 @@ def _with_pictures(files: RunFiles, worst: list[ShownMistake]) -> list[ShownMist
     if prepared is None:
         raise DataError(f"the data that were asked about ({SHOWN_PART} part) are not here")
     return with_pictures(worst, prepared / SHOWN_PART)
+
+
+def _with_values(files: RunFiles, worst: list[ShownMistake]) -> tuple[tuple[RawColumn, ...], list[ShownMistake]] | None:
+    """Return the features that rows have raw values of, and the mistakes with these; None if they have none."""
+    prepared, everything = files.folder("prepared"), files.folder("served")
+    served = find_folder(everything / SHOWN_PART) if everything else None
+    if prepared is None or served is None or not worst:
+        return None
+    columns = raw_columns(read_manifest(prepared / SHOWN_PART, verify=False).features, served)
+    if not columns:
+        return None
+    values = raw_values({one.row: one.id for one in worst}, columns, served)
+    return tuple(columns), [replace(one, values=tuple(values[one.row])) for one in worst]
 
 
 def checked_predictions(folder: Path) -> Predictions:

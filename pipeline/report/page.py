@@ -76,7 +76,8 @@ def _facts(files: RunFiles, common: dict[str, Any]) -> Any:
 
 
 def _is_shown(part: Part, files: RunFiles) -> bool:
-    return part.needs is None or files.graph.value is None or bool(part.needs(files.graph.value))
+    is_made = part.needs is None or files.graph.value is None or bool(part.needs(files.graph.value))
+    return is_made and (part.shows is None or part.shows(files))
 
 
 def _part(part: Part, files: RunFiles, common: dict[str, Any]) -> DrawnPart:

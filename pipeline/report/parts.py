@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pipeline.graph import Graph
 from pipeline.records.run import PAGE_FILE
-from pipeline.report import examples, flow, measured, mistakes, near_duplicates, provenance
+from pipeline.report import columns, examples, flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.drawing import draw
 from pipeline.report.flow_picture import picture_of
 from pipeline.report.inline_svg import inline_svg, width_of
@@ -31,13 +31,17 @@ _READABLE_PT = 600.0  # a wider drawing takes the whole width: in half of it its
 
 @dataclass(frozen=True)
 class Part:
-    """One part. `needs` says whether the graph has what it shows (a graph without it: no such part); None: always."""
+    """One part. `needs` says whether the graph has what it shows (a graph without it: no such part); None: always.
+
+    `shows` says whether this run has anything for it; None: whatever it has, or lacks, is said.
+    """
 
     id: str
     title: str
     link: str  # in the page's table of contents
     read: Callable[[RunFiles], Mapping[str, Any]]
     needs: Callable[[Graph], object] | None = None
+    shows: Callable[[RunFiles], bool] | None = None
 
 
 def _why(files: RunFiles) -> Mapping[str, Any]:
@@ -92,6 +96,10 @@ def _flow_picture(read: flow.Flow) -> Any:
 
 def _rejected(folder: Path) -> Sequence[Reason] | None:
     return reasons(folder, _FILES_SHOWN) if find_folder(folder) else None
+
+
+def _columns(files: RunFiles) -> Mapping[str, Any]:
+    return {"columns": columns.read_columns(files)}
 
 
 def _near_duplicates(files: RunFiles) -> Mapping[str, Any]:
@@ -162,6 +170,7 @@ PARTS = (
     Part("mistakes", "Where it errs", "Where it errs", _mistakes, lambda graph: graph.maker("predictions")),
     Part("curves", "How it learned, how sure it is", "Curves", _curves, lambda graph: graph.maker("plots")),
     Part("data", "The data", "Data", _data, lambda graph: graph.flow),
+    Part("columns", "The columns", "Columns", _columns, lambda graph: graph.maker("columns"), columns.has_columns),
     Part(
         "near_duplicates",
         "What looks the same",

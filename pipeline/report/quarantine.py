@@ -51,6 +51,10 @@ class Reason:
     files: tuple[RejectedFile, ...]
 
 
+class SeveralRows(UsageError):
+    """A name means more than one row."""
+
+
 @dataclass(frozen=True)
 class FoundRow:
     """One row, and where it stands: the shard, and its number there."""
@@ -126,7 +130,7 @@ def _first(numbers: pa.Array, places: npt.NDArray[np.int64]) -> tuple[int, ...]:
 def find_row(quarantine: Path, name: str) -> FoundRow:
     """Return the row of an id, of the beginning of one (four characters at least), or of a place: `FILE`, `FILE:ROW`.
 
-    Raises UsageError, with the nearest names, unless it is one row's.
+    Raises UsageError, with the nearest names, unless it is one row's; SeveralRows if it is more than one's.
     """
     file, number = _place(name)
     found: list[tuple[str, int, Row]] = []
@@ -143,7 +147,7 @@ def find_row(quarantine: Path, name: str) -> FoundRow:
         raise UsageError(f"no rejected row '{name}'{nearest(name, sorted(sources)[:1000])}; `ratchet quarantine list`")
     if len(found) > 1:
         some = ", ".join(f"{row['source']}:{row['row']}" for _, _, row in found[:_NAMED])
-        raise UsageError(f"'{name}' is {len(found)} rejected rows: {some}{' …' * (len(found) > _NAMED)}; name one")
+        raise SeveralRows(f"'{name}' is {len(found)} rejected rows: {some}{' …' * (len(found) > _NAMED)}; name one")
     [(shard, position, _)] = found
     return FoundRow(shard, position, _row_at(quarantine, shard, position))
 

@@ -3,6 +3,8 @@
 A file's name is made of the reason and the row's id, never of a name that a source gave. A picture keeps its bytes and
 gets the ending of its encoding; raw grey or colour pixels get the header of a portable pixmap before theirs
 (https://netpbm.sourceforge.net/doc/pgm.html, ppm.html), so that any viewer shows them.
+
+What a spreadsheet would take for a formula gets an apostrophe before it, which makes it text (OWASP, CSV Injection).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UsageError, nearest
 from pipeline.report.quarantine import Row, reasons, rejected_tables
@@ -22,6 +25,8 @@ ROWS_FILE = "rows.csv"
 _ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp", "bmp": "bmp", "tiff": "tif", "gif": "gif"}
 _PIXMAPS = {1: (b"P5", "pgm"), 3: (b"P6", "ppm")}  # by the number of channels
 _PLAIN_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_BEFORE_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_NAME = 60  # characters of a folder's name
 _ROWS_AT_ONCE = 64  # their payloads are in memory together
 
@@ -52,7 +57,7 @@ def export(quarantines: Sequence[Path], target: Path, wanted: Sequence[str] = ()
         writer.writeheader()
         for row in (row for each in quarantines for row in _rows(each, wanted)):
             files = {name: _write_payload(folder, row, name, rows) for name in row if isinstance(row[name], bytes)}
-            writer.writerow({**row, **files})
+            writer.writerow({name: _as_text(value) for name, value in {**row, **files}.items()})
             rows += 1
             payloads += len(files)
     return Exported(rows, payloads)
@@ -64,6 +69,13 @@ def _rows(quarantine: Path, wanted: Sequence[str]) -> Iterator[Row]:
             for row in piece.to_pylist():
                 if not wanted or row["reason"] in wanted:
                     yield row
+
+
+def _as_text(value: Any) -> Any:
+    """Return a value that no spreadsheet calculates; a number stays as it is."""
+    if not isinstance(value, str) or not value.startswith(_BEFORE_FORMULAS) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
 def _write_payload(folder: Path, row: Row, column: str, number: int) -> str:

@@ -11,14 +11,16 @@ from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
+from pipeline.storage.record_files import write_record
 from pipeline.storage.row_columns import RowColumns
 
 
 def run(stage: StageContext) -> str:
     """Publish `data/prepared`: a data set for each part, with the fitted features in its manifest.
 
-    Beside it `data/served`, the test rows as a served model takes them, and `data/left_out`, the rows that are in no
-    part once it is known what was learned, each with its reason.
+    Beside it `data/served`, validation and test rows as a served model takes them, and `data/left_out`, the rows
+    that are in no part once it is known what was learned, each with its reason; and `reports/columns.json`, what people
+    are told of the columns of the training part.
     """
     features = specs(stage.param("data.features", dict))
     own = RowColumns.of(stage.param("data.classes", tuple), stage.param("data.roles", Roles))
@@ -28,7 +30,7 @@ def run(stage: StageContext) -> str:
         published_folder(stage.out("data/served")) as served,
         published_folder(stage.out("data/left_out")) as left_out,
     ):
-        by_part = normalize_dataset(
+        by_part, columns = normalize_dataset(
             session,
             stage.dep("data/clean"),
             stage.dep("data/split"),
@@ -37,4 +39,5 @@ def run(stage: StageContext) -> str:
             on_progress=partial(stage.progress.advance, unit="rows"),
             own=own,
         )
+        write_record(stage.out("reports/columns.json"), columns)
     return f"{count(sum(by_part.values()))} rows: " + ", ".join(f"{spec.name} {spec.type}" for spec in features)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from pipeline.data.normalizing import left_out_schema
 from tests.cli.given import answer, complaint
 from tests.report.rejected_rows import KEPT_SCHEMA, SCHEMA, rejected, write_rows
 from tests.runs.kept import finished, lock_of, put_folder
@@ -150,3 +152,47 @@ def test_a_graph_in_which_nothing_is_rejected_is_said(project: Path, capsys: pyt
     (project / "dvc.yaml").write_text(yaml.safe_dump(declared))
     code, said = complaint(capsys, "quarantine", "list")
     assert (code, "no stage rejects rows; the one that does says `rows: {rejected: <path>}`" in said) == (2, True)
+
+
+def left_out_row(number: int, row: int) -> dict[str, object]:
+    why = {"reason": "outlier", "column": "delay", "detail": "=1e9 is not in -30 to 90"}
+    return {"id": f"{number:032x}", "label": 1, "part": "train", "source": "flights.csv", "row": row, **why}
+
+
+@pytest.fixture
+def left_out(cleaned: Path) -> Path:
+    """A project of which a second stage has rejected rows, too."""
+    rows = [left_out_row(500 + n, 10 + n) for n in range(3)]
+    write_rows(cleaned / "data" / "left_out", rows, schema=left_out_schema())
+    return cleaned
+
+
+def test_rows_that_a_later_stage_has_left_out_are_listed_shown_and_exported(
+    left_out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = answer(capsys, "quarantine", "list").splitlines()
+    assert listed[-3:] == [
+        "data/left_out: 3 rows rejected",
+        "       3  outlier (column delay)",
+        "          flights.csv: 10, 11, 12",
+    ]
+    said = answer(capsys, "quarantine", "show", "flights.csv:11")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert lines[:5] == [
+        "reason outlier",
+        "column delay",
+        "detail =1e9 is not in -30 to 90",
+        "label 1 (trouser)",
+        "part train",
+    ]
+    assert lines[-1] == "shard data/left_out/part-00000.parquet, row 1"
+    answer(capsys, "quarantine", "export", "out", "--reason", "outlier")
+    [first, *_] = csv.DictReader((left_out / "out" / "rows.csv").read_text().splitlines())
+    assert (first["source"], first["row"], first["detail"]) == ("flights.csv", "10", "'=1e9 is not in -30 to 90")
+
+
+def test_a_name_of_several_rows_of_a_later_stage_is_said_to_be_that(
+    left_out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = complaint(capsys, "quarantine", "show", "flights.csv")
+    assert (code, "'flights.csv' is 3 rejected rows: flights.csv:10" in said) == (2, True)

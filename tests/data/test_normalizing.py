@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.data import normalizing
 from pipeline.data.cleaning import examine
-from pipeline.data.feature_kinds import clean_schema, fitted
+from pipeline.data.feature_kinds import clean_schema, fitted, specs
 from pipeline.data.normalizing import (
     Normalized,
     NormalizedShard,
@@ -23,6 +23,8 @@ from pipeline.data.normalizing import (
     normalize_shard,
 )
 from pipeline.errors import DataError
+from pipeline.recipe.slots import Feature
+from pipeline.records.columns import Columns
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
@@ -132,7 +134,7 @@ def test_a_part_s_shards_are_numbered_without_gaps(tmp_path: Path):
 
 
 def test_a_part_s_manifest_has_its_shards_its_features_as_fitted_and_its_rows_by_class(folders: Path):
-    done = [normalized(folders), NormalizedShard({}, {}, {}, {}, [], Counter())]
+    done = [normalized(folders), NormalizedShard({}, {}, {}, {}, [], Counter(), [])]
     learned = fitted(FEATURES, done[0].partials["train"])
     (folders / "prepared" / "train" / ".attempt-killed").mkdir()
     for part in ("train", "test"):
@@ -165,9 +167,10 @@ def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
     (folders / "left_out").mkdir()
     places = (folders / "clean", folders / "split", made(folders))
 
-    rows = normalize_dataset(None, *places, features=FEATURES, on_progress=lambda *_: None)  # type: ignore[arg-type]
+    rows, columns = normalize_dataset(None, *places, features=FEATURES, on_progress=lambda *_: None)  # type: ignore[arg-type]
 
     assert (rows, asked) == ({"train": 2, "test": 1}, [3])
+    assert columns == Columns()  # pictures are shown as such
     train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
     assert (train.counts["classes"], test.counts["classes"]) == ({"a": 2, "b": 0}, {"a": 0, "b": 1})
     assert train.features == test.features
@@ -192,3 +195,46 @@ def test_a_split_with_other_shards_is_refused_before_any_work(tmp_path: Path, sh
             features=FEATURES,
             on_progress=lambda done, rows: None,
         )
+
+
+def test_columns_and_a_number_as_target_are_told_of_the_training_part_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What the columns hold is told before outliers are dropped; the target, of the rows that stay."""
+    monkeypatch.setattr(normalizing, "run_tasks", lambda _, function, tasks, __: [function(task) for task, _ in tasks])
+    rules = {"outliers": {"method": "iqr", "bound": 1.5, "action": "drop"}, "unit": "min"}
+    features = specs({"x": Feature(kind="number", settings=rules), "y": Feature(kind="number", settings={})})
+    own = RowColumns(is_number=True)
+    rows = 12
+    values = [float(value) for value in (*range(1, 10), 1000, -5, -6)]
+    parts = ["train"] * 10 + ["validation", "test"]
+    ids = [f"row-{row}" for row in range(rows)]
+    columns = {"id": ids, "label": [10.0 * value for value in values], "x": values, "y": [7.0] * rows}
+    schema = clean_schema(features, own)
+    empty = {name: pa.nulls(rows, schema.field(name).type) for name in schema.names if name not in columns}
+    whole = pa.table({**columns, **empty}).select(schema.names).cast(schema)
+    divided = pa.table({"id": ids, "part": parts})
+    by_part = {"classes": {part: {} for part in parts}}
+    for name, table, counts in (("clean", whole, {}), ("split", divided, by_part)):
+        (tmp_path / name).mkdir()
+        entries = [write_shard(tmp_path / name, n, table.schema, [table.slice(6 * n, 6)]) for n in range(2)]
+        finish_dataset(tmp_path / name, entries, table.schema, counts=counts)
+    (tmp_path / "left_out").mkdir()
+
+    kept, told = normalize_dataset(
+        None,  # type: ignore[arg-type]
+        tmp_path / "clean",
+        tmp_path / "split",
+        made(tmp_path),
+        features=features,
+        on_progress=lambda *_: None,
+        own=own,
+    )
+
+    assert kept == {"train": 9, "validation": 1, "test": 1}
+    x, y = told.columns
+    assert (x.name, x.kind, x.rows, x.missing) == ("x", "number", 10, 0)
+    assert (x.distribution.minimum, x.distribution.maximum, x.distribution.unit) == (1, 1000, "min")
+    assert (y.name, y.distribution.histogram) == ("y", None)
+    assert (told.target.minimum, told.target.median, told.target.maximum) == (10, 50, 90)
+    assert read_manifest(tmp_path / "left_out").counts == {"rejected": {"outlier": 1}}

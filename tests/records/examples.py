@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pipeline.records
 from pipeline.records.architecture import Architecture, StoredArchitecture
 from pipeline.records.champion import Champion
+from pipeline.records.columns import Columns, ColumnSummary, Commonest, CountedText, Distribution, Histogram
 from pipeline.records.computed_on import ComputedOn
 from pipeline.records.contract_result import ContractResult, ExpectationResult, OffendingRow
 from pipeline.records.feature import FeatureSpec
@@ -62,6 +63,17 @@ METRICS = {
     "cross_entropy": 1.5,
     "calibration_error": 0.05,
 }
+SPREAD = Distribution(
+    of="value",
+    unit="min",
+    minimum=-3.5,
+    lower_quartile=0.5,
+    median=2.5,
+    upper_quartile=4.5,
+    maximum=90.5,
+    mean=3.25,
+    histogram=Histogram(edges=(-2.5, 0.5, 3.5), rows=(4, 2), below=1, above=3),
+)
 FEATURE = FeatureSpec(
     name="picture",
     kind="image",
@@ -97,6 +109,20 @@ EXAMPLES: tuple[Record, ...] = (
     Architecture.model_validate(ARCHITECTURE),
     StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
     Champion(identity=IDENTITY, registry="local", problem="its files are gone", computed_on=(COMPUTED_ON,)),
+    Columns(
+        target=SPREAD,
+        columns=(
+            ColumnSummary(name="delay", kind="number", rows=12, missing=2, distribution=SPREAD),
+            ColumnSummary(
+                name="carrier",
+                kind="category",
+                rows=12,
+                missing=0,
+                missing_word="without a value",
+                commonest=Commonest(of="categories", distinct=4, top=(CountedText(text="UA", rows=9),), others=3),
+            ),
+        ),
+    ),
     COMPUTED_ON,
     ContractResult(
         suite="digits.raw",

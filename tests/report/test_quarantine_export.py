@@ -111,3 +111,22 @@ def test_an_export_that_fails_leaves_nothing(quarantine: Path, tmp_path: Path) -
     with pytest.raises(Exception, match="cannot be written"):
         export([twice], tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["quarantine", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("-12.5e3", "-12.5e3"),
+        ("+7", "+7"),
+        ("a=b", "a=b"),
+        ("", ""),
+    ],
+)
+def test_a_formula_is_written_as_text(tmp_path: Path, value: str, written: str) -> None:
+    export([write_rows(tmp_path / "quarantine", [rejected(1, "train.gz", detail=value)])], tmp_path / "out")
+
+    assert [line["detail"] for line in lines(tmp_path / "out")] == [written]

@@ -168,6 +168,17 @@ def fit(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> dict[str, Any]:
     return learned(spec.name, spec.settings, added(partials, pa.string()))
 
 
+def summary(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> dict[str, Any]:  # noqa: ARG001 - as kinds are asked
+    """Return the commonest categories of the training part."""
+    import pyarrow as pa
+
+    from pipeline.data.column_summaries import of_categories
+    from pipeline.data.value_counts import added
+
+    counts = added(partials, pa.string())
+    return of_categories(counts.values.to_pylist(), counts.counts, counts.missing)
+
+
 def left_out(spec: FeatureSpec, rows: pa.Table, part: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
     """Return which rows of the other parts are left out because the training part has not their category."""
     import numpy as np

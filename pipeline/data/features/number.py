@@ -180,6 +180,17 @@ def fit(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> dict[str, Any]:
     return learned(spec.name, spec.settings, counts.values.to_numpy(), counts.counts, counts.missing)
 
 
+def summary(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> dict[str, Any]:
+    """Return how the numbers of the training part are spread."""
+    import pyarrow as pa
+
+    from pipeline.data.column_summaries import of_numbers
+    from pipeline.data.value_counts import added
+
+    counts = added(partials, pa.float64())
+    return of_numbers(counts.values.to_numpy(), counts.counts, counts.missing, spec.settings["unit"])
+
+
 def left_out(spec: FeatureSpec, rows: pa.Table, part: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
     """Return which training rows are left out as outliers, where these are dropped, and the bounds."""
     import numpy as np
