@@ -4,7 +4,9 @@ A copy depends only on the seed, the row's id and the copy's number: its random 
 generator (see counter_random). Every step has a stream of its own, by its name and by how many steps of that name come
 before it: a step that is added, moved or taken out leaves the others' numbers alone. Batches, partitions and the order
 of rows make no difference. All features of a row that a step changes get the same numbers: two pictures of one thing
-are turned together.
+are turned together. Only a step that says so draws for each feature, by its name.
+
+How many copies of a row there are is the recipe's to say, and a step may add some by the row's class.
 
 Where a step lays another training row over a row, that one has passed through the steps before it as its own copy of
 the same number. Which row it is depends on the row's key and on how many training rows there are.
@@ -21,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.augmentation.counter_random import Keys, copy_keys, stream_keys
-from pipeline.recipe.recipe import AUGMENTATION
+from pipeline.recipe.recipe import AUGMENTATION, AugmentParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.mapped import Values
@@ -35,7 +37,7 @@ Numbers = npt.NDArray[np.int64]
 class Step:
     """One step of the recipe: the kinds of features that it changes, what it does, and its random numbers' name.
 
-    `partners` is None for a step that needs no other row.
+    `partners` is None for a step that needs no other row. `draws_by_feature`: each feature has numbers of its own.
     """
 
     kinds: tuple[str, ...]
@@ -43,19 +45,41 @@ class Step:
     settings: Any
     stream: str
     partners: Callable[[Keys, Any, int], Numbers] | None = None
+    draws_by_feature: bool = False
 
 
 def steps_of(choices: Sequence[Choice]) -> list[Step]:
-    """Return the steps that a recipe chooses, in their order."""
+    """Return the steps that a recipe chooses and that change rows, in their order."""
     used: Counter[str] = Counter()
     steps = []
     for number, choice in enumerate(choices):
         file = AUGMENTATION.member(choice.name)
+        if not hasattr(file, "change"):
+            continue
         settings = AUGMENTATION.settings(choice, f"augment.steps.{number}")
         stream = f"{choice.name} {used[choice.name]}"
-        steps.append(Step(file.KINDS, file.change, settings, stream, getattr(file, "partners", None)))
+        draws_by_feature = getattr(file, "DRAWS_BY_FEATURE", False)
+        steps.append(Step(file.KINDS, file.change, settings, stream, getattr(file, "partners", None), draws_by_feature))
         used[choice.name] += 1
     return steps
+
+
+def copies_by_class(params: AugmentParams, rows: Sequence[int]) -> Numbers | None:
+    """Return how many copies of each row of a class are made, `[class]`; None if it is `params.copies` of every row.
+
+    `rows` are those of the training part, `[class]`. Copies that are written stand beside the rows; an epoch makes its
+    own in their place.
+    """
+    if not params.adds_copies:
+        return None
+    times = params.copies + (params.when == "before")
+    copies = np.full(len(rows), params.copies, np.int64)
+    for number, choice in enumerate(params.steps):
+        file = AUGMENTATION.member(choice.name)
+        if hasattr(file, "copies_of"):
+            settings = AUGMENTATION.settings(choice, f"augment.steps.{number}")
+            copies += np.asarray(file.copies_of(list(rows), times, settings), np.int64)
+    return copies
 
 
 def mixes_rows(steps: Sequence[Step]) -> bool:
@@ -111,7 +135,8 @@ def change(
             continue
         for spec in features:
             if spec.kind in step.kinds:
-                changed.columns[spec.name] = step.change(changed.columns[spec.name], stream, step.settings)
+                own = stream_keys(keys, f"{step.stream} {spec.name}") if step.draws_by_feature else stream
+                changed.columns[spec.name] = step.change(changed.columns[spec.name], own, step.settings)
     return changed
 
 

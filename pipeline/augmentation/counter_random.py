@@ -62,21 +62,40 @@ def uniform(keys: Keys, first: int, count: int) -> npt.NDArray[np.float64]:
     return (random_words(keys, first, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+@lru_cache(maxsize=1)
+def normal_quantiles() -> npt.NDArray[np.float64]:
+    """Return the 65 536 quantiles of a normal distribution around 0 with deviation 1, `[65536]`.
+
+    Picking one by 16 random bits draws from it, out to 4.3 deviations.
+    """
+    lower = np.array([NormalDist().inv_cdf((rank + 0.5) / 2**16) for rank in range(2**15)])
+    quantiles = np.concatenate([lower, -lower[::-1]])
+    quantiles.flags.writeable = False
+    return quantiles
+
+
 @lru_cache(maxsize=4)
 def normal_levels(deviation: float) -> npt.NDArray[np.int16]:
-    """Return the 65 536 quantiles of a normal distribution around 0, rounded, `[65536] int16`.
-
-    Picking one by 16 random bits draws rounded noise of this standard deviation, out to 4.3 deviations.
-    """
-    lower = [NormalDist().inv_cdf((rank + 0.5) / 2**16) for rank in range(2**15)]
-    quantiles = np.array(lower)
-    levels = np.rint(np.concatenate([quantiles, -quantiles[::-1]]) * deviation).astype(np.int16)
+    """Return the 65 536 quantiles of a normal distribution around 0 with this deviation, rounded, `[65536] int16`."""
+    levels = np.rint(normal_quantiles() * deviation).astype(np.int16)
     levels.flags.writeable = False
     return levels
 
 
 def normal(keys: Keys, first: int, count: int, deviation: float) -> npt.NDArray[np.int16]:
     """Return `[row, count] int16` normal numbers rounded to integers, four from each number of the stream."""
+    return normal_levels(deviation).take(_picks(keys, first, count))
+
+
+def standard_normal(keys: Keys, first: int, count: int) -> npt.NDArray[np.float64]:
+    """Return `[row, count]` normal numbers around 0 with deviation 1, four from each number of the stream.
+
+    They are multiples of 2^-32: the last digits of a library's logarithm make no difference.
+    """
+    return np.rint(normal_quantiles().take(_picks(keys, first, count)) * 2.0**32) * 2.0**-32
+
+
+def _picks(keys: Keys, first: int, count: int) -> npt.NDArray[np.uint16]:
+    """Return `[row, count]` random numbers of 16 bits, four from each number of the stream."""
     words = random_words(keys, first, -(-count // 4))
-    picks = words.astype("<u8", copy=False).view("<u2")[:, :count]
-    return normal_levels(deviation).take(picks)
+    return words.astype("<u8", copy=False).view("<u2")[:, :count]

@@ -21,14 +21,18 @@ def _freeze(options: argparse.Namespace) -> int:
     from pipeline import graph
     from pipeline.data.freezing import freeze
     from pipeline.data.frozen_split import FOLDER, file_of, find_frozen, not_there
+    from pipeline.recipe.fitting import require_freezable
     from pipeline.recipe.resolving import load_checked
     from pipeline.storage.artifacts import write_file
 
     root = project_root()
     recipe = load_checked(root)
     params = recipe.split
-    if params.method == "hash":
-        raise UsageError("split.method hash has the shares as thresholds, which never move: there is nothing to freeze")
+    if params.method in ("hash", "grouped"):
+        raise UsageError(
+            f"split.method {params.method} has the shares as thresholds, which never move: there is nothing to freeze"
+        )
+    require_freezable(recipe)
     name = params.frozen or recipe.name
     before = find_frozen(root / FOLDER, name)
     if before is None and params.frozen and not options.new:
@@ -47,9 +51,12 @@ def _freeze(options: argparse.Namespace) -> int:
     if found.added:
         (root / FOLDER).mkdir(exist_ok=True)
         write_file(root / file_of(name), found.split.text.encode())
-        say(f"{file_of(name)}: {len(found.added)} classes added; {found.moved} of {found.rows} rows change their part")
-    else:
+        what = found.split.holds
+        say(f"{file_of(name)}: {len(found.added)} {what} added; {found.moved} of {found.rows} rows change their part")
+    elif recipe.data.classes and params.method != "time":
         say(f"{file_of(name)}: has all {len(recipe.data.classes)} classes already; nothing is changed")
+    else:
+        say(f"{file_of(name)}: has its {found.split.holds} already; nothing is changed")
     if before and (other := before.seed_in_force(recipe.seed, name)):
         say(other)
     say("commit it" if params.frozen else f"commit it, and set split.frozen: {name} in params.yaml")
@@ -57,7 +64,8 @@ def _freeze(options: argparse.Namespace) -> int:
 
 
 _FREEZE = (
-    "Divides the rows that are there into the exact shares, class by class, and writes the thresholds to "
-    "splits/<name>.yaml. What stands there already stays: only classes that are new are added."
+    "Divides the rows that are there into the exact shares, class by class, or bin by bin of a number, and writes the "
+    "thresholds to splits/<name>.yaml; of a split by time its two instants. What stands there already stays: only "
+    "classes that are new are added."
 )
 COMMAND = Command("split", "fix how rows are divided, for good", "  ratchet split freeze", _fill)

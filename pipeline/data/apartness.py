@@ -19,6 +19,8 @@ import numpy.typing as npt
 from pipeline.errors import DataError
 
 Hashes = npt.NDArray[np.uint64]
+# Equal rows with different targets, if they are kept, may have thresholds of their own in a frozen split.
+_ADVICE = {"content_digest": "run stage clean again, or where data.equal_rows.conflicts keeps such rows, reject them"}
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,13 @@ class Names:
     read: Callable[[], Iterable[tuple[Sequence[str], Hashes]]]
 
 
-def prove_apart(parts: Sequence[str], codes: npt.NDArray[np.int8], ids: Names, digests: Names) -> Mapping[str, Any]:
-    """Return the proof that no id and no content digest is in two parts; raise DataError naming one that is.
+def prove_apart(parts: Sequence[str], codes: npt.NDArray[np.int8], names: Mapping[str, Names]) -> Mapping[str, Any]:
+    """Return the proof that no name is in two parts; raise DataError naming one that is.
 
-    `codes` are the rows' parts, `[row]`, as indices into `parts`.
+    `codes` are the rows' parts, `[row]`, as indices into `parts`. `names` are by what they are: id, content_digest …
     """
-    return {
-        "rows": len(codes),
-        "distinct_ids": _distinct("id", parts, codes, ids),
-        "distinct_content_digests": _distinct("content digest", parts, codes, digests),
-        "ids_in_two_parts": 0,
-        "content_digests_in_two_parts": 0,
-    }
+    distinct = {f"distinct_{what}s": _distinct(what, parts, codes, each) for what, each in names.items()}
+    return {"rows": len(codes), **distinct, **{f"{what}s_in_two_parts": 0 for what in names}}
 
 
 def _distinct(what: str, parts: Sequence[str], codes: npt.NDArray[np.int8], names: Names) -> int:
@@ -57,8 +54,8 @@ def _distinct(what: str, parts: Sequence[str], codes: npt.NDArray[np.int8], name
             code = int(codes[start + row])
             if part_of.setdefault(some[row], code) != code:
                 raise DataError(
-                    f"split: {what} {some[row]} is both in the {parts[part_of[some[row]]]} and in the {parts[code]} "
-                    "part; run stage clean again"
+                    f"split: {what.replace('_', ' ')} {some[row]} is both in the {parts[part_of[some[row]]]} and in "
+                    f"the {parts[code]} part; {_ADVICE.get(what, 'run stage clean again')}"
                 )
         start, compared = start + len(some), compared + len(rows)
     return len(codes) - compared + len(part_of)

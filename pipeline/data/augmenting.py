@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from pipeline.augmentation.changing import Copies, Labels, Numbers, Originals, Step, change, mixes_rows, steps_of
+from pipeline.augmentation.changing import (
+    Copies,
+    Labels,
+    Numbers,
+    Originals,
+    Step,
+    change,
+    copies_by_class,
+    mixes_rows,
+    steps_of,
+)
 from pipeline.augmentation.counter_random import Keys, row_keys
 from pipeline.data.feature_kinds import Specs, prepared_table
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
@@ -65,10 +75,14 @@ class AugmentedShard:
 
 @dataclass(frozen=True)
 class ShardToAugment:
-    """A shard of the training part, and the number of its first row among all training rows."""
+    """A shard of the training part, the number of its first row among all training rows, and the copies of its rows.
+
+    `copies` are by class, `[class]`; None if they are `params.copies` of each row.
+    """
 
     number: int
     first_row: int
+    copies: Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -90,21 +104,26 @@ def augment_dataset(
 ) -> Manifest:
     """Write `params.copies` changed copies of each training row to `augmented`; an empty data set if none are written.
 
-    A session is needed only if there are copies to write: not if the training makes them.
+    A step may add copies of the rows of some classes. A session is needed only if there are copies to write: not if the
+    training makes them.
     """
     manifest = read_manifest(training)
-    features, steps, copies = manifest.features, steps_of(params.steps), params.written_copies
+    features, steps, is_written = manifest.features, steps_of(params.steps), params.writes_copies
+    by_class = copies_by_class(params, list(manifest.counts["classes"].values())) if is_written else None
     is_number = RowColumns.found(manifest.columns).is_number
-    is_mixed = mixes_rows(steps) and copies > 0
+    is_mixed = mixes_rows(steps) and is_written
     done: list[AugmentedShard] = []
-    if copies and session is not None:
+    if is_written and session is not None:
         first_rows = np.cumsum([0, *(entry.rows for entry in manifest.files)]).tolist()
         partners = _partners(training, seed) if is_mixed else None
         done = run_tasks(
             session,
             partial(augment_shard, training=training, augmented=augmented, seed=seed, params=params, partners=partners),
             [
-                (ShardToAugment(number, first_rows[number]), entry.rows * copies)
+                (
+                    ShardToAugment(number, first_rows[number], by_class),
+                    _copies_in(training / entry.path, params, by_class),
+                )
                 for number, entry in enumerate(manifest.files)
             ],
             on_progress,
@@ -113,14 +132,34 @@ def augment_dataset(
     labels: Counter[int] = Counter()
     for shard in done:
         labels.update(shard.labels)
-    by_class = {name: labels[label] for label, name in enumerate(manifest.counts["classes"])}
+    classes = list(manifest.counts["classes"])
+    counts = {
+        "copies": params.copies if is_written else 0,
+        "classes": {name: labels[label] for label, name in enumerate(classes)},
+        **_said(classes, by_class),
+    }
     return finish_dataset(
         augmented,
         [shard.entry for shard in done],
         augmented_schema(features, is_mixed=is_mixed, is_number=is_number),
         features=features,
-        counts={"copies": copies, "classes": by_class},
+        counts=counts,
     )
+
+
+def _said(classes: Sequence[str], copies: Numbers | None) -> dict[str, dict[str, int]]:
+    """Return what a manifest says of copies that differ by class."""
+    return {} if copies is None else {"copies_by_class": dict(zip(classes, copies.tolist(), strict=True))}
+
+
+def _copies_in(shard: Path, params: AugmentParams, by_class: Numbers | None) -> int:
+    """Return how many copies the rows of a shard have."""
+    return int(_copies_of(read_shard(shard, ["label"])["label"].to_numpy(), params, by_class).sum())
+
+
+def _copies_of(labels: Labels, params: AugmentParams, by_class: Numbers | None) -> Numbers:
+    """Return how many copies each row has, `[row]`."""
+    return np.full(len(labels), params.copies) if by_class is None else by_class.take(labels)
 
 
 def augment_shard(
@@ -146,11 +185,13 @@ def augment_shard(
         files = [(training / entry.path, entry) for entry in manifest.files]
         originals = Originals(map_columns(files, column_layouts(features)), partners.labels, partners.keys)
         first_row = shard.first_row
-    tables = _augmented(originals, first_row, ids, features, steps, params.written_copies)
+    labels = rows["label"].to_numpy()
+    copies = _copies_of(labels, params, shard.copies)
+    tables = _augmented(originals, first_row, ids, features, steps, copies)
     schema = augmented_schema(features, is_mixed=partners is not None, is_number=_is_number(originals))
     entry = publish_shard(augmented, shard.number, schema, tables)
-    labels = Counter() if _is_number(originals) else Counter(rows["label"].to_pylist())
-    return AugmentedShard(entry, Counter({label: count * params.written_copies for label, count in labels.items()}))
+    counted = Counter[int]() if _is_number(originals) else Counter(np.repeat(labels, copies).tolist())
+    return AugmentedShard(entry, counted)
 
 
 def _is_number(originals: Originals) -> bool:
@@ -163,16 +204,21 @@ def _partners(training: Path, seed: int) -> Partners:
 
 
 def _augmented(
-    originals: Originals, first_row: int, ids: Sequence[str], features: Specs, steps: Sequence[Step], copies: int
+    originals: Originals, first_row: int, ids: Sequence[str], features: Specs, steps: Sequence[Step], copies: Numbers
 ) -> Iterator[pa.Table]:
-    """Yield the copies of consecutive rows, the first of which is number `first_row` of the originals."""
+    """Yield the copies of consecutive rows, the first of which is number `first_row` of the originals.
+
+    `copies` is the number of those of each, `[row]`.
+    """
     block = max(1, _BLOCK_BYTES // sum(spec.size_bytes for spec in features))
-    for copy in range(1, copies + 1):
-        for start in range(0, len(ids), block):
-            of_block = ids[start : start + block]
-            rows = np.arange(start, start + len(of_block)) + first_row
-            made = change(originals, rows, np.full(len(rows), copy), features, steps)
-            yield _table(made, of_block, np.full(len(rows), copy), features, is_mixed=mixes_rows(steps))
+    for copy in range(1, int(copies.max(initial=0)) + 1):
+        having = np.flatnonzero(copies >= copy)
+        for start in range(0, len(having), block):
+            rows = having[start : start + block]
+            numbers = np.full(len(rows), copy)
+            made = change(originals, rows + first_row, numbers, features, steps)
+            of_block = [ids[row] for row in rows.tolist()]
+            yield _table(made, of_block, numbers, features, is_mixed=mixes_rows(steps))
 
 
 def _table(made: Copies, ids: Sequence[str], copies: Numbers, features: Specs, *, is_mixed: bool) -> pa.Table:
@@ -200,27 +246,31 @@ def example_rows(labels: Labels, count: int) -> Numbers:
 def write_examples(training: Path, examples: Path, *, seed: int, params: AugmentParams) -> Manifest:
     """Write some training rows as copy 0, each followed by its changed copies 1 to 6: those that are trained on first.
 
-    An empty data set if nothing is changed.
+    They are of rows that have copies. An empty data set if nothing is changed.
     """
     manifest, steps = read_manifest(training, verify=False), steps_of(params.steps)
     features = manifest.features
     is_number = RowColumns.found(manifest.columns).is_number
     schema = augmented_schema(features, is_mixed=True, is_number=is_number)
     entries = []
-    if params.copies and steps and manifest.rows:
+    classes = list(manifest.counts["classes"])
+    by_class = copies_by_class(params, list(manifest.counts["classes"].values()))
+    if (params.writes_copies or params.makes_copies) and steps and manifest.rows:
         found = read_rows(training, verify=False)
         originals = Originals(found.columns, found.labels, row_keys(found.ids, seed))
-        rows = example_rows(found.labels, _EXAMPLES)
+        having = np.flatnonzero(_copies_of(found.labels, params, by_class))
+        rows = having[example_rows(found.labels[having], _EXAMPLES)]
         tables = []
         for copy in range(_COPIES_SHOWN + 1):
             copies = np.full(len(rows), copy)
             made = change(originals, rows, copies, features, steps if copy else [])
             tables.append(_table(made, [found.ids[row] for row in rows.tolist()], copies, features, is_mixed=True))
-        entries = [write_shard(examples, 0, schema, tables)]
+        entries = [write_shard(examples, 0, schema, tables)] if len(rows) else []
     counts = {
         "steps": [choice.name for choice in params.steps],
         "when": params.when,
         "copies": params.copies,
-        "classes": list(manifest.counts["classes"]),
+        "classes": classes,
+        **_said(classes, by_class),
     }
     return finish_dataset(examples, entries, schema, features=features, counts=counts)

@@ -2,9 +2,9 @@
 
 A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds, or `KINDS`, the
 kinds of whatever features it is asked for, if it reads tables, whose columns may have roles; a step, `KINDS =
-("image",)`, the kinds that it changes, and `partners`, if it lays one row over another; a loss and a task's objective,
-`TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's `raw_columns(name)` and `facts(name)` are the
-columns it brings.
+("image",)`, the kinds that it changes, `partners`, if it lays one row over another, and `copies_of`, if it adds copies
+by class; a loss and a task's objective, `TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's
+`raw_columns(name)` and `facts(name)` are the columns it brings.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
 
 def mixed_columns(recipe: Recipe, of: str) -> dict[str, str]:
     """Return the columns that rows have because copies of laid over rows are written, each with the step that does."""
-    mixing = _mixing(recipe) if of == "prepared" and recipe.augment.written_copies else []
+    mixing = _mixing(recipe) if of == "prepared" and recipe.augment.writes_copies else []
     return {
         column: f"augment.steps.{place} {recipe.augment.steps[place].name}" for place in mixing for column in _MIXED
     }
@@ -76,6 +76,10 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
                 "leave data.roles out"
             )
     elif chosen.slot is AUGMENTATION:
+        if hasattr(file, "copies_of"):
+            _require_classes(f"{chosen.key} {chosen.choice.name}", recipe)
+            if not hasattr(file, "change"):
+                return
         kinds = getattr(file, "KINDS", ())
         if not any(feature.kind in kinds for feature in features.values()):
             raise UsageError(
@@ -86,6 +90,42 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
             _require_mixable(chosen, recipe)
     elif chosen.slot is FEATURE:
         _require_own_columns(chosen.key, features)
+
+
+def require_divisible(recipe: Recipe) -> None:
+    """Raise UsageError if the rows lack what the recipe divides them by."""
+    method, roles = recipe.split.method, recipe.data.roles
+    for of, role in (("grouped", "group"), ("time", "time")):
+        if method == of and getattr(roles, role) is None:
+            raise UsageError(
+                f"split.method: {method} divides rows by their {role}, and data.roles.{role} names no column of it; "
+                "name one, or take another method"
+            )
+    if recipe.split.frozen is not None:
+        require_freezable(recipe)
+
+
+def require_freezable(recipe: Recipe) -> None:
+    """Raise UsageError if a frozen split could hold nothing but the shares, which never move."""
+    if recipe.split.method == "source" and not recipe.data.classes:
+        raise UsageError(
+            "split.frozen: with method source the rows of a number have no bins, and the shares are their thresholds, "
+            "which never move; leave it null, or take method stratified"
+        )
+
+
+def _require_classes(where: str, recipe: Recipe) -> None:
+    """Refuse a step that adds copies by class where there are no classes, or nothing that they could be added to."""
+    if not recipe.data.classes:
+        raise UsageError(
+            f"{where}: adds copies of rows by their class, and a target that is a number has none (data.classes); take "
+            "it out of augment.steps"
+        )
+    if recipe.augment.when == "during" and not recipe.augment.copies:
+        raise UsageError(
+            f"{where}: adds copies to those that an epoch makes in the place of the rows, which are augment.copies: 0; "
+            "set augment.copies to 1, or augment.when to before"
+        )
 
 
 def _require_mixable(chosen: Chosen, recipe: Recipe) -> None:

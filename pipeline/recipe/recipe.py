@@ -34,7 +34,7 @@ FEATURE = Slot(
     "pipeline.data.features",
     ("raw_columns", "facts", "shape", "spec", "working_bytes", "raw_digests", "examine", "prepare", "describe", "fit"),
 )
-AUGMENTATION = Slot("augmentation step", "pipeline.augmentation.steps", ("change",))
+AUGMENTATION = Slot("augmentation step", "pipeline.augmentation.steps", ("change or copies_of",))
 ARCHITECTURE = Slot("architecture", "pipeline.models.architectures", ("build",))
 LOSS = Slot("loss", "pipeline.training.losses", ("build",))
 OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers", ("build",))
@@ -158,9 +158,11 @@ class IngestParams(Settings):
 class SplitParams(Settings):
     """How rows are divided into training, validation and test parts."""
 
-    method: Literal["source", "hash", "stratified"] = Field(
+    method: Literal["source", "hash", "stratified", "grouped", "time"] = Field(
         description="source: the source's own test files are the test part, the rest is stratified; "
-        "hash: by stable hash of the content; stratified: by stable hash, with thresholds for each class"
+        "hash: by stable hash of the content; stratified: by stable hash, with thresholds for each class, or bin of a "
+        "number; grouped: by stable hash of data.roles.group, whose rows stay together; time: by data.roles.time, the "
+        "latest rows are the test part, those before it the validation part"
     )
     train: Probability = Field(description="share of rows for training")
     validation: Probability = Field(description="share of rows for validation")
@@ -170,6 +172,12 @@ class SplitParams(Settings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
         description="file in splits/ with the thresholds of each class, which `ratchet split freeze` writes; "
         "null: the shares are the thresholds of every class",
+    )
+    quantiles: int = Field(
+        default=10,
+        ge=2,
+        le=1000,
+        description="bins of a number, of about as many rows each: with method stratified every part has rows of each",
     )
 
     @model_validator(mode="after")
@@ -183,8 +191,10 @@ class SplitParams(Settings):
             raise ValueError("test must be 0 with method source: the source's own test files are the test part")
         if self.method != "source" and self.test == 0:
             raise ValueError(f"test must be above 0 with method {self.method}: without test rows nothing can be judged")
-        if self.method == "hash" and self.frozen is not None:
-            raise ValueError("frozen must be null with method hash: its thresholds are the shares, which never move")
+        if self.method in ("hash", "grouped") and self.frozen is not None:
+            raise ValueError(
+                f"frozen must be null with method {self.method}: its thresholds are the shares, which never move"
+            )
         return self
 
 
@@ -208,7 +218,9 @@ class AugmentParams(Settings):
         description="before: the training, which sees the rows and the same copies in every epoch; "
         "during: an epoch has other copies each time, in the place of the rows",
     )
-    copies: int = Field(ge=0, le=32, description="changed copies of each training row")
+    copies: int = Field(
+        ge=0, le=32, description="changed copies of each training row; a step (oversample) may add some by class"
+    )
     steps: Annotated[tuple[Choice, ...], AUGMENTATION] = Field(
         default=(),
         strict=False,
@@ -217,14 +229,19 @@ class AugmentParams(Settings):
     )
 
     @property
-    def written_copies(self) -> int:
-        """How many copies of each training row are written before the training."""
-        return self.copies if self.when == "before" else 0
+    def adds_copies(self) -> bool:
+        """Whether a step says by class how many copies there are beside these `copies` of each row."""
+        return any(hasattr(AUGMENTATION.member(step.name), "copies_of") for step in self.steps)
 
     @property
-    def epoch_copies(self) -> int:
-        """How many copies of each training row an epoch makes in its place; 0: it takes what is written."""
-        return self.copies if self.when == "during" else 0
+    def writes_copies(self) -> bool:
+        """Whether copies of training rows are written before the training."""
+        return self.when == "before" and (self.copies > 0 or self.adds_copies)
+
+    @property
+    def makes_copies(self) -> bool:
+        """Whether an epoch makes copies of training rows in their place; otherwise it takes what is written."""
+        return self.when == "during" and self.copies > 0
 
 
 class TrainParams(Settings):

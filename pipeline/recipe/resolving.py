@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import spelt_out
-from pipeline.recipe.fitting import require_fit
+from pipeline.recipe.fitting import require_divisible, require_fit
 from pipeline.recipe.keys import is_key, meant
 from pipeline.recipe.recipe import FEATURE, PARAMS_FILE, TASK, Recipe
 from pipeline.recipe.settings import (
@@ -64,6 +64,10 @@ def checked(values: Any, where: Where) -> Recipe:
         for each in chosen:
             with _told(each, where):
                 require(each, whole)
+    try:
+        require_divisible(whole)
+    except UsageError as error:
+        raise UsageError(led(where, "split", str(error))) from error
     return recipe
 
 
@@ -120,7 +124,7 @@ def _require_companions(chosen: Chosen, _: Recipe) -> None:
 def _require_verbs(chosen: Chosen, recipe: Recipe) -> None:  # noqa: ARG001 - as every requirement is called
     slot, module = chosen.slot, chosen.member()
     for verb in slot.verbs:
-        if not callable(getattr(module, verb, None)):
+        if not any(callable(getattr(module, either, None)) for either in verb.split(" or ")):
             file = f"{slot.folder}/{chosen.choice.name}.py"
             raise UsageError(f"{file}: has no {verb}, which every {slot.what} has; see {slot.folder}/__init__.py")
 

@@ -34,7 +34,7 @@ _LOOKS_LIKE_ONE = re.compile(r"^class Settings\(|^def build\(settings\b", re.MUL
 class Slot(NamedTuple):
     """A slot: what its members are, the package whose files they are, and the verbs that each has to have.
 
-    It marks a field of the recipe.
+    Where either of two is enough, it is `one or other`. It marks a field of the recipe.
     """
 
     what: str

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,12 +31,16 @@ class ShownCopy:
 
 @dataclass(frozen=True)
 class Examples:
-    """The steps by name, when they are taken, how many copies are trained on; and by row its copies, 0 first."""
+    """The steps by name, when they are taken, how many copies are trained on; and by row its copies, 0 first.
+
+    `by_class` is how many copies rows of each class have, where a step adds some; empty if all have `copies`.
+    """
 
     steps: tuple[str, ...]
     when: str
     copies: int
     rows: tuple[tuple[ShownCopy, ...], ...]
+    by_class: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_examples(files: RunFiles) -> Section[Examples]:
@@ -61,7 +67,14 @@ def _read_examples(files: RunFiles) -> Examples | None:
             shown = ShownCopy(values["copy"], _in_words(values, classes), png_uri(pixels))
             rows.setdefault(values["source_id"], []).append(shown)
     ordered = tuple(tuple(sorted(shown, key=lambda one: one.copy)) for shown in rows.values())
-    return Examples(tuple(map(str, steps)), str(when), copies, ordered)
+    return Examples(tuple(map(str, steps)), str(when), copies, ordered, _by_class(counts, folder))
+
+
+def _by_class(counts: Mapping[str, Any], folder: Path) -> dict[str, int]:
+    found = counts.get("copies_by_class", {})
+    if not (isinstance(found, dict) and all(isinstance(number, int) for number in found.values())):
+        raise DataError(f"{folder}: its manifest does not say how many copies there are; make it again")
+    return found
 
 
 def _values(table: pa.Table) -> list[dict[str, Any]]:

@@ -19,11 +19,10 @@ def run(stage: StageContext) -> str:
     Where the training makes them, or for 0 copies, the first is an empty data set.
     """
     params, seed, training = stage.param("augment", AugmentParams), stage.param("seed", int), "data/prepared/train"
-    copies = params.written_copies
     spark = spark_session(stage.execution.spark, stage.name)
     with (
         published_folder(stage.out("data/augmented")) as augmented,
-        stage.progress.entering("Spark", spark) if copies else nullcontext() as session,
+        stage.progress.entering("Spark", spark) if params.writes_copies else nullcontext() as session,
     ):
         manifest = augment_dataset(
             session,
@@ -35,6 +34,8 @@ def run(stage: StageContext) -> str:
         )
     with published_folder(stage.out("reports/augmentation")) as examples:
         write_examples(stage.dep(training), examples, seed=seed, params=params)
-    if params.epoch_copies:
-        return f"0 rows: the training makes {params.copies} of each training row, anew in each epoch"
-    return f"{count(manifest.rows)} rows, {copies} of each training row"
+    by_class = ", and more of some classes" if params.adds_copies else ""
+    if params.makes_copies:
+        return f"0 rows: the training makes {params.copies} of each training row{by_class}, anew in each epoch"
+    copies = params.copies if params.writes_copies else 0
+    return f"{count(manifest.rows)} rows, {copies} of each training row{by_class}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from pipeline.augmentation.changing import copies_by_class
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import ARCHITECTURE, AugmentParams, TrainParams
 from pipeline.recipe.settings import Settings
@@ -81,8 +82,12 @@ def job_key(job: Job) -> str:
 
 def epoch_rows(job: Job) -> int:
     """Return how many rows an epoch has: those that are written, or the copies that it makes in their place."""
-    rows = [read_manifest(folder, verify=False).rows for folder in job.training_folders]
-    return rows[0] * job.augment.epoch_copies or sum(rows)
+    manifests = [read_manifest(folder, verify=False) for folder in job.training_folders]
+    if not job.augment.makes_copies:
+        return sum(manifest.rows for manifest in manifests)
+    by_class = list(manifests[0].counts["classes"].values()) if job.augment.adds_copies else []
+    copies = copies_by_class(job.augment, by_class)
+    return manifests[0].rows * job.augment.copies if copies is None else int((copies * by_class).sum())
 
 
 def checked_job(job: Job) -> Job:

@@ -101,7 +101,7 @@ def train_model(
         order = EpochOrder(len(training), job.seed, epoch)
         sums, number = np.zeros(len(step.names)), (epoch - 1) * steps
         micro_batches = training_batches(training, order, epoch, train.batch_size, step.block, train.virtual_workers)
-        for batches in ahead(micro_batches) if job.augment.epoch_copies else micro_batches:
+        for batches in ahead(micro_batches) if job.augment.makes_copies else micro_batches:
             figures = step(batches, number)
             require_finite(dict(zip(step.names, figures.tolist(), strict=True)), "", epoch, number, train)
             sums += figures
@@ -125,7 +125,7 @@ def train_model(
 
 def read_training(job: Job) -> TrainingRows:
     """Return the rows of an epoch: as they are written, or changed anew each time."""
-    if job.augment.epoch_copies:
+    if job.augment.makes_copies:
         return read_changed_rows(job.training_folders[0], len(job.classes), job.augment, job.seed)
     return read_part(job.training_folders, len(job.classes))
 

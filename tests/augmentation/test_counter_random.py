@@ -13,8 +13,10 @@ from pipeline.augmentation.counter_random import (
     mix64,
     normal,
     normal_levels,
+    normal_quantiles,
     random_words,
     row_keys,
+    standard_normal,
     stream_keys,
     uniform,
 )
@@ -99,3 +101,23 @@ def test_normal_numbers_take_sixteen_bits_each_of_the_stream():
 
     for count in (1, 4, 5, 8):
         assert np.array_equal(normal(plain, 5, count, 9.0), normal_levels(9.0)[picks[:, :count]])
+
+
+def test_standard_normal_numbers_have_the_deviation_1_and_no_digits_below_2_to_the_minus_32():
+    found = standard_normal(keys(5_000), 2, 7)
+
+    assert found.shape == (5_000, 7)
+    assert found.mean() == pytest.approx(0, abs=0.02)
+    assert found.std() == pytest.approx(1, abs=0.01)
+    assert np.array_equal(found * 2**32, np.rint(found * 2**32))
+    assert 3.5 < np.abs(found).max() < 4.4
+
+
+def test_standard_normal_numbers_are_the_quantiles_that_sixteen_bits_pick_and_count_from_any_first():
+    plain = keys(5)
+    picks = random_words(plain, 0, 3).astype("<u8").view("<u2")
+
+    assert np.allclose(standard_normal(plain, 0, 12), normal_quantiles()[picks], rtol=0, atol=2**-32)
+    assert np.array_equal(standard_normal(plain, 1, 8), standard_normal(plain, 0, 12)[:, 4:])
+    assert normal_quantiles()[2**15] == -normal_quantiles()[2**15 - 1] > 0
+    assert not normal_quantiles().flags.writeable

@@ -10,8 +10,9 @@ import yaml
 
 from pipeline.data.frozen_split import read_frozen
 from pipeline.recipe.recipe import load_recipe
+from pipeline.storage.manifests import read_manifest, write_manifest
 from tests.cli.given import answer, complaint
-from tests.data.test_freezing import write_clean
+from tests.data.test_freezing import write_clean, write_table
 
 
 def change(project: Path, classes: Sequence[str] = ("a", "b"), **split: object) -> None:
@@ -94,4 +95,65 @@ def test_without_kept_rows_it_says_what_to_run(project: Path, capsys: pytest.Cap
 def test_by_hash_there_is_nothing_to_freeze(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(project, method="hash", train=0.8, test=0.1)
     code, said = complaint(capsys, "split", "freeze")
-    assert (code, "there is nothing to freeze" in said) == (2, True)
+    assert (code, "split.method hash has the shares as thresholds, which never move: there is nothing" in said) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.usefixtures("table_source")
+def test_by_group_there_is_nothing_to_freeze(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(project, method="grouped", train=0.8, test=0.1)
+    roles(project, group="plane")
+    code, said = complaint(capsys, "split", "freeze")
+    assert (code, "split.method grouped has the shares as thresholds, which never move: there is" in said) == (2, True)
+
+
+@pytest.mark.usefixtures("table_source")
+def test_a_split_by_time_is_frozen_at_its_instants(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(project, method="time", train=0.8, test=0.1)
+    roles(project, time="hour")
+    (project / "data").mkdir()
+    clean = write_table(project / "data" / "clean", 400)
+    write_manifest(clean, read_manifest(clean).changed(counts={"classes": {"a": 200, "b": 200}}))
+
+    said = answer(capsys, "split", "freeze")
+
+    assert said.startswith("splits/fashion_mnist.yaml: 2 instants added; 0 of 400 rows change their part\n")
+    change(project, frozen="fashion_mnist")
+    assert answer(capsys, "split", "freeze") == (
+        "splits/fashion_mnist.yaml: has its instants already; nothing is changed\ncommit it\n"
+    )
+
+
+def test_a_number_is_frozen_bin_by_bin(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.recipe.resolving.load_checked", load_recipe)  # whatever else goes with a number
+    change(project, classes=[], method="stratified", train=0.7, validation=0.1, test=0.2, quantiles=4)
+    (project / "data").mkdir()
+    write_table(project / "data" / "clean", 400)
+
+    assert answer(capsys, "split", "freeze").startswith("splits/fashion_mnist.yaml: 4 bins added; ")
+    change(project, classes=[], frozen="fashion_mnist")
+    assert "splits/fashion_mnist.yaml: has its bins already; nothing is changed" in answer(capsys, "split", "freeze")
+    change(project, classes=[], quantiles=5)
+    code, said = complaint(capsys, "split", "freeze")
+    assert (code, "split.quantiles: splits/fashion_mnist.yaml was frozen with 4, and the recipe says 5" in said) == (
+        2,
+        True,
+    )
+
+
+@pytest.fixture
+def table_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe's source, whose rows may have roles."""
+    from pipeline.data.sources import idx
+
+    monkeypatch.setattr(idx, "KINDS", ("image",), raising=False)
+
+
+def roles(project: Path, **named: str) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["data"]["roles"] = named
+    (project / "params.yaml").write_text(yaml.safe_dump(params))

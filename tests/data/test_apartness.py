@@ -42,9 +42,9 @@ def test_names_are_counted_and_one_in_two_parts_is_found_as_by_comparing_them_al
     for hashed in (hashes, unique):
         if len(set(rows)) > len(set(names)):
             with pytest.raises(DataError, match=r"split: content digest n\d+ is both in the \w+ and in the \w+ part"):
-                prove_apart(PARTS, codes, by_id, named(names, hashed))
+                prove_apart(PARTS, codes, {"id": by_id, "content_digest": named(names, hashed)})
         else:
-            assert prove_apart(PARTS, codes, by_id, named(names, hashed)) == {
+            assert prove_apart(PARTS, codes, {"id": by_id, "content_digest": named(names, hashed)}) == {
                 "rows": len(rows),
                 "distinct_ids": len(rows),
                 "distinct_content_digests": len(set(names)),
@@ -58,6 +58,6 @@ def test_a_digest_or_an_id_in_two_parts_is_named_with_its_parts():
     twice = named(["x", "y", "z", "y"], {"x": 1, "y": 2, "z": 3})
 
     with pytest.raises(DataError, match=r"^split: id y is both in the train and in the test part; run stage clean"):
-        prove_apart(PARTS, codes, twice, apart)
+        prove_apart(PARTS, codes, {"id": twice, "content_digest": apart})
     with pytest.raises(DataError, match=r"^split: content digest y is both in the train and in the test part"):
-        prove_apart(PARTS, codes, apart, twice)
+        prove_apart(PARTS, codes, {"id": apart, "content_digest": twice})

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.data.freezing import freeze, largest_remainder, thresholds_of
+from pipeline.data.freezing import freeze, thresholds_of
 from pipeline.data.frozen_split import HASHES
+from pipeline.data.instants import Instants
 from pipeline.data.splitting import PARTS, Division, assign, of_shares
+from pipeline.data.strata import Strata
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.storage import shards
@@ -49,16 +49,6 @@ def counts_of(rows: int, params: SplitParams, division: Division, classes: int =
     parts = ["test" if number % 5 == 0 else "train" for number in range(rows)]
     codes = assign(parts, labels, division.hashes(digests(range(rows))), params, division)
     return {label: np.bincount(codes[labels == label], minlength=len(PARTS)).tolist() for label in range(classes)}
-
-
-@given(rows=st.integers(0, 10_000), shares=st.lists(st.integers(1, 100), min_size=1, max_size=5))
-def test_largest_remainder_adds_up_and_is_never_off_by_one(rows, shares):
-    fractions = [share / sum(shares) for share in shares]
-
-    counts = largest_remainder(rows, fractions)
-
-    assert sum(counts) == rows
-    assert all(abs(count - rows * share) < 1 + 1e-9 for count, share in zip(counts, fractions, strict=True))
 
 
 def test_every_class_gets_its_exact_shares(tmp_path: Path):
@@ -100,17 +90,6 @@ def test_a_class_with_too_few_rows_is_named(tmp_path: Path):
 def test_rows_of_other_classes_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="of other classes"):
         freeze(write_clean(tmp_path / "clean", 9), classes=["b", "a"], params=STRATIFIED, seed=3, before=None)
-
-
-@given(rows=st.integers(0, 1000), shares=st.lists(st.integers(1, 100), min_size=1, max_size=5))
-def test_rows_that_are_left_go_to_the_largest_remainders_of_equal_ones_to_the_first(rows, shares):
-    fractions = [Fraction(share, sum(shares)) for share in shares]
-    left = [(rows * share) % 1 for share in fractions]
-    counts = [int(rows * share) for share in fractions]
-    for part in sorted(range(len(shares)), key=lambda part: (-left[part], part))[: rows - sum(counts)]:
-        counts[part] += 1
-
-    assert largest_remainder(rows, fractions) == counts
 
 
 def test_thresholds_are_hashes_of_rows_and_all_hashes_where_no_row_is_left():
@@ -156,3 +135,84 @@ def test_a_class_that_is_added_was_divided_by_its_shares_until_then(tmp_path: Pa
     ]
     assert found.moved == (both[0] != both[1]).sum()
     assert (both[0] != both[1])[labels != 2].sum() == 0
+
+
+TIME = SplitParams(method="time", train=0.7, validation=0.1, test=0.2)
+
+
+def write_table(folder: Path, rows: int, content: Sequence[object] | None = None) -> Path:
+    """Write rows of a table whose target is their number in two shards; four rows are of one time."""
+    numbers = range(rows)
+    schema = pa.schema(
+        [("id", pa.string()), ("label", pa.float64()), *list(SCHEMA)[2:], ("time", pa.timestamp("us", "UTC"))]
+    )
+    table = pa.table(
+        {
+            "id": [f"row-{number}" for number in numbers],
+            "label": [float(number) for number in numbers],
+            "part": ["test" if number % 5 == 0 else "train" for number in numbers],
+            "content_digest": digests(numbers if content is None else content),
+            "time": pa.array([number // 4 for number in numbers], pa.timestamp("us", "UTC")),
+        },
+        schema,
+    )
+    folder.mkdir()
+    pieces = [table.slice(0, rows // 3), table.slice(rows // 3)]
+    entries = [shards.write_shard(folder, number, schema, [piece]) for number, piece in enumerate(pieces)]
+    shards.finish_dataset(folder, entries, schema, counts={"classes": {}})
+    return folder
+
+
+def test_every_bin_of_a_number_gets_its_exact_shares(tmp_path: Path):
+    found = freeze(write_table(tmp_path / "clean", 400), classes=[], params=STRATIFIED, seed=3, before=None)
+
+    split = found.split
+    assert split.edges == tuple(40.0 * n - 1 for n in range(1, 10))
+    assert found.added == Strata.of_edges(split.edges).names == tuple(split.thresholds)
+    division = Division.of(STRATIFIED.model_copy(update={"frozen": "f"}), 99, [], split)
+    labels = np.arange(400.0)
+    codes = assign(["train"] * 400, labels, division.hashes(digests(range(400))), STRATIFIED, division)
+    for bin_ in range(10):
+        of_bin = codes[40 * bin_ : 40 * bin_ + 40]
+        assert np.bincount(of_bin).tolist() == [28, 4, 8]
+    now = Division(3, [of_shares(STRATIFIED)], ())
+    before = assign(["train"] * 400, labels, now.hashes(digests(range(400))), STRATIFIED, now)
+    assert found.moved == (before != codes).sum() > 0
+
+
+def test_the_bins_that_are_frozen_stay_however_the_numbers_grow(tmp_path: Path):
+    before = freeze(write_table(tmp_path / "clean", 400), classes=[], params=STRATIFIED, seed=3, before=None)
+    more = write_table(tmp_path / "grown", 900)
+    in_force = STRATIFIED.model_copy(update={"frozen": "mine"})
+
+    found = freeze(more, classes=[], params=in_force, seed=99, before=before.split)
+
+    assert (found.split, found.added, found.moved, found.rows) == (before.split, (), 0, 900)
+
+
+def test_a_bin_with_too_few_rows_is_named_and_equal_content_counts_once(tmp_path: Path):
+    content = [number % 2 if number < 40 else number for number in range(400)]
+    clean = write_table(tmp_path / "clean", 400, content)
+    with pytest.raises(DataError, match=r"^bin '≤ 39': 2 rows are too few to give the validation part one; add rows"):
+        freeze(clean, classes=[], params=STRATIFIED, seed=3, before=None)
+    assert thresholds_of(np.array([4, 1, 1, 1, 2, 3] * 3, np.uint64), (0.5, 0.25, 0.25)) == (3, 4)
+
+
+def test_a_split_by_time_is_frozen_at_its_instants_and_no_row_moves(tmp_path: Path):
+    found = freeze(write_table(tmp_path / "clean", 400), classes=[], params=TIME, seed=3, before=None)
+
+    assert found.split.instants_in_force == Instants(70, 80)
+    assert (found.added, found.rows, found.moved) == (("validation_from", "test_from"), 400, 0)
+
+
+def test_what_a_split_by_time_is_frozen_at_stays_and_what_that_moves_is_counted(tmp_path: Path):
+    before = freeze(write_table(tmp_path / "clean", 400), classes=[], params=TIME, seed=3, before=None).split
+    more = write_table(tmp_path / "grown", 800)
+
+    in_force = freeze(more, classes=[], params=TIME.model_copy(update={"frozen": "mine"}), seed=3, before=before)
+    assert (in_force.split, in_force.added, in_force.moved) == (before, (), 0)
+
+    # The recipe does not name it yet: the rows' own instants, 140 and 160, are in force.
+    found = freeze(more, classes=[], params=TIME, seed=3, before=before)
+    assert (found.split, found.added) == (before, ())
+    assert found.moved == 4 * (160 - 70)

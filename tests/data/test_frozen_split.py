@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.data.frozen_split import HASHES, FrozenSplit, file_of, find_frozen, read_frozen
+from pipeline.data.instants import Instants
+from pipeline.data.strata import Strata
 from pipeline.errors import RatchetError, UsageError
 from pipeline.recipe.recipe import SplitParams
 from tests.ranges import assert_ranges
@@ -142,7 +145,7 @@ def test_a_seed_has_63_bits_and_shares_are_shares():
     given = FrozenSplit.of(STRATIFIED, 1, {}).model_dump()
     share = (0.0, 1.0, -0.1, 1.1)
     assert_ranges(FrozenSplit, given, seed=(0, 2**63 - 1, -1, 2**63), train=share, validation=share, test=share)
-    for key in given:
+    for key in given.keys() - {"quantiles", "edges", "instants"}:
         with pytest.raises(ValidationError):
             FrozenSplit.model_validate({name: value for name, value in given.items() if name != key})
 
@@ -150,7 +153,7 @@ def test_a_seed_has_63_bits_and_shares_are_shares():
 def test_a_frozen_split_has_what_the_recipe_says_of_it():
     found = FrozenSplit.of(STRATIFIED, 5, {"a": (1, 2)})
 
-    assert found.model_dump() == {
+    assert found.model_dump(exclude_none=True) == {
         "method": "stratified",
         "seed": 5,
         "train": 0.7,
@@ -202,3 +205,121 @@ def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path):
 
     with pytest.raises(RatchetError, match=r"^splits/mine\.yaml"):
         find_frozen(tmp_path, "mine")
+
+
+TIME = SplitParams(method="time", train=0.7, validation=0.1, test=0.2, frozen="mine")
+EDGES = (-0.5, 12.5)
+BINS: dict[str, tuple[int, int]] = dict.fromkeys(Strata.of_edges(EDGES).names, (1, 2))
+OF_NUMBER = FrozenSplit.of(STRATIFIED, 1, BINS, edges=EDGES)
+OF_TIME = FrozenSplit.of(TIME, 1, {}, instants=Instants(-1, 5))
+edges_of = st.sets(st.floats(allow_nan=False, allow_infinity=False), max_size=5).map(lambda found: tuple(sorted(found)))
+
+
+@given(edges_of, pairs)
+@example((), (1, 2))
+@example((1e16, 1e22), (1, 2))
+def test_the_bins_of_a_number_are_read_back(tmp_path_factory, edges, pair):
+    folder = tmp_path_factory.getbasetemp()
+    frozen = FrozenSplit.of(STRATIFIED, 3, dict.fromkeys(Strata.of_edges(edges).names, pair), edges=edges)
+    (folder / "mine.yaml").write_bytes(frozen.text.encode())
+
+    assert read_frozen(folder, STRATIFIED, []) == frozen
+
+
+def test_instants_are_read_back(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_bytes(OF_TIME.text.encode())
+
+    found = read_frozen(tmp_path, TIME, CLASSES)
+    assert found == OF_TIME
+    assert found.instants_in_force == Instants(-1, 5)
+    assert (OF_TIME.of_classes(CLASSES, "mine"), OF_TIME.in_order([])) == ([], OF_TIME)
+    assert OF_NUMBER.instants_in_force is None
+
+
+def test_each_file_says_what_it_holds():
+    of_class = FrozenSplit.of(STRATIFIED, 1, {"a": (1, 2)})
+
+    assert [each.holds for each in (of_class, OF_NUMBER, OF_TIME)] == ["classes", "bins", "instants"]
+    assert "By class: " in of_class.text
+    assert "By bin of the number" in OF_NUMBER.text
+    assert "Rows before the first instant" in OF_TIME.text
+    assert "quantiles: 10\nedges:\n- -0.5\n- 12.5\nthresholds:" in OF_NUMBER.text
+    assert 'instants:\n- "1969-12-31T23:59:59.999999Z"\n- "1970-01-01T00:00:00.000005Z"\n' in OF_TIME.text
+
+
+def test_the_bins_of_a_number_have_their_thresholds_whatever_classes_are_asked_for():
+    assert OF_NUMBER.of_classes([], "mine") == [(1, 2)] * 3
+
+
+@pytest.mark.parametrize(
+    ("frozen", "params", "classes", "said"),
+    [
+        (
+            OF_NUMBER,
+            STRATIFIED,
+            CLASSES,
+            "data.classes: splits/mine.yaml was frozen for a number, and the target is cl",
+        ),
+        (
+            FrozenSplit.of(STRATIFIED, 1, {"a": (1, 2)}),
+            STRATIFIED,
+            [],
+            "was frozen for classes, and the target is a nu",
+        ),
+        (
+            OF_NUMBER,
+            STRATIFIED.model_copy(update={"quantiles": 4}),
+            [],
+            "split.quantiles: splits/mine.yaml was frozen with 10, and the recipe says 4",
+        ),
+        (
+            OF_TIME,
+            STRATIFIED,
+            CLASSES,
+            "split.method: splits/mine.yaml was frozen with time, and the recipe says strat",
+        ),
+    ],
+)
+def test_a_split_of_another_kind_is_refused(frozen, params, classes, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        frozen.require_made_from(params, classes, "mine")
+    OF_TIME.require_made_from(TIME.model_copy(update={"quantiles": 4}), CLASSES, "mine")
+    FrozenSplit.of(STRATIFIED, 1, {"a": (1, 2)}).require_made_from(
+        STRATIFIED.model_copy(update={"quantiles": 4}), CLASSES, "mine"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"edges": None}, "edges and quantiles are those of a number"),
+        ({"quantiles": None}, "edges and quantiles are those of a number"),
+        ({"method": "source", "test": 0.0}, "edges and quantiles are those of a number"),
+        ({"edges": (12.5, -0.5)}, "edges: must be in order, each once"),
+        ({"edges": (12.5, 12.5)}, "edges: must be in order, each once"),
+        ({"edges": (12.5, 13.0)}, "thresholds: those of the bins between edges are needed: ≤ 12.5, 12.5 – 13, > 13"),
+        ({"edges": (float("nan"), 1.0)}, "edges"),
+        ({"thresholds": {**BINS, "> 12.5": (2, 1)}}, "bin '> 12.5': two numbers are needed"),
+        ({"instants": OF_TIME.instants}, "instants are those of method time, which needs them"),
+    ],
+)
+def test_what_a_file_of_a_number_cannot_hold_is_refused(changes, said):
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        FrozenSplit.model_validate({**OF_NUMBER.model_dump(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"instants": None}, "instants are those of method time, which needs them"),
+        ({"instants": (OF_TIME.instants[1], OF_TIME.instants[0])}, "instants: the first must be before the second"),
+        ({"instants": (OF_TIME.instants[0], OF_TIME.instants[0])}, "instants: the first must be before the second"),
+        ({"instants": ("2013-02-31T00:00:00.000000Z", OF_TIME.instants[1])}, "day is out of range for month"),
+        ({"instants": ("2013-02-01", OF_TIME.instants[1])}, "instants"),
+        ({"thresholds": {"a": (1, 2)}}, "thresholds and edges are none of method time"),
+        ({"edges": (), "quantiles": 10}, "thresholds and edges are none of method time"),
+    ],
+)
+def test_what_a_file_of_a_split_by_time_cannot_hold_is_refused(changes, said):
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        FrozenSplit.model_validate({**OF_TIME.model_dump(), **changes})

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.data.apartness import Names, prove_apart
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, UNKNOWN_LABEL
 from pipeline.data.freezing import thresholds_of
 from pipeline.data.frozen_split import HASHES, FrozenSplit
+from pipeline.data.instants import Instants, text_of
 from pipeline.data.shard_tasks import read_shard
 from pipeline.data.splitting import (
     PARTS,
     Division,
     assign,
-    class_counts,
+    assign_rows,
     counted,
     is_validation_given,
     lost_test_rows,
@@ -28,8 +34,10 @@ from pipeline.data.splitting import (
     require_test_rows,
     split_dataset,
     stable_hash,
+    stratum_counts,
 )
-from pipeline.errors import DataError, UsageError
+from pipeline.data.strata import Strata
+from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.recipe import SplitParams
 from pipeline.records.manifest import Manifest
 from pipeline.storage.manifests import read_manifest
@@ -172,7 +180,7 @@ def test_each_class_has_its_own_thresholds_and_the_frozen_split_s_seed_draws():
     division = Division.of(params, 1, CLASSES, FrozenSplit.of(STRATIFIED, 7, by_class))
 
     codes = assign(["train"] * 300, labels, keys, params, division)
-    counts = class_counts(counted(codes, labels, 3), CLASSES)
+    counts = stratum_counts(counted(codes, labels, 3), Strata.of_classes(CLASSES), "stratified")
 
     assert counts == {
         "train": {"a": 70, "b": 70, "c": 70},
@@ -228,7 +236,7 @@ def test_a_class_without_rows_in_a_part_is_named():
     codes, labels = np.array([0, 1, 2, 0, 1], np.int8), np.array([0, 0, 0, 1, 1])
 
     with pytest.raises(DataError, match="class 'b' has no rows in the test part, of 2 in all"):
-        class_counts(counted(codes, labels, 2), ["a", "b"])
+        stratum_counts(counted(codes, labels, 2), Strata.of_classes(["a", "b"]), "stratified")
 
 
 def written(folder: Path, name: str, tables: list[pa.Table]) -> Path:
@@ -312,3 +320,274 @@ def test_no_share_is_so_small_that_no_hash_is_left_for_it() -> None:
 def test_without_a_share_for_the_test_part_every_hash_has_another() -> None:
     for train in (0.1, 0.3, 0.58, 0.9):
         assert of_shares(SplitParams(method="source", train=train, validation=1 - train, test=0.0))[1] == HASHES
+
+
+GROUPED = SplitParams(method="grouped", train=0.7, validation=0.1, test=0.2)
+TIME = SplitParams(method="time", train=0.7, validation=0.1, test=0.2)
+BY_ROLE = {"grouped": GROUPED, "time": TIME}
+COUNTED = {"grouped": "all", "time": "all", "hash": "all", "stratified": "bins"}
+
+
+class Given(NamedTuple):
+    """A kept row of a table: its number, which stands for what it holds, its target, its group and its time."""
+
+    number: int
+    target: float
+    group: str
+    time: int
+
+
+tables = st.lists(
+    st.builds(
+        Given,
+        number=st.integers(0, 10_000),
+        target=st.integers(-9, 9).map(float),
+        group=st.integers(0, 12).map(str),
+        time=st.integers(0, 30),
+    ),
+    unique_by=lambda row: row.number,
+    max_size=30,
+).map(
+    lambda rows: [
+        *(Given(20_000 + n, float(n % 19 - 9), f"g{n}", n % 29) for n in range(120)),  # enough of each for every part
+        *rows,
+    ]
+)
+
+
+def table_of(rows: Sequence[Given]) -> pa.Table:
+    """Return them as the cleaning leaves a table with a group and a time whose target is a number."""
+    return pa.table(
+        {
+            "id": [f"row {row.number}" for row in rows],
+            "label": pa.array([row.target for row in rows], pa.float64()),
+            "part": ["train"] * len(rows),
+            "content_digest": digests([row.number for row in rows]),
+            "group": pa.array([row.group for row in rows], pa.string()),
+            "time": pa.array([row.time for row in rows], pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+class Found(NamedTuple):
+    """What a split says: each row's part by its id, and what stands in the manifest."""
+
+    parts: dict[str, str]
+    counts: dict[str, Any]
+
+
+def split(
+    folder: Path,
+    shards: list[pa.Table],
+    params: SplitParams,
+    *,
+    classes: Sequence[str] = (),
+    frozen: FrozenSplit | None = None,
+    rejected: pa.Table | None = None,
+) -> Found:
+    """Divide rows in these shards in a folder of its own."""
+    own = Path(tempfile.mkdtemp(dir=folder))
+    clean = written(own, "clean", shards)
+    gone = shards[0].slice(0, 0).append_column("reason", pa.array([], pa.string())) if rejected is None else rejected
+    quarantine = written(own, "quarantine", [gone])
+    (own / "split").mkdir()
+    division = Division.of(params, 1, classes, frozen)
+    split_dataset(
+        clean,
+        quarantine,
+        own / "split",
+        classes=classes,
+        params=params,
+        division=division,
+        on_progress=lambda done, total: None,
+    )
+    manifest = read_manifest(own / "split")
+    rows = pa.concat_tables([read_shard(own / "split" / entry.path) for entry in manifest.files])
+    shutil.rmtree(own)
+    return Found(dict(zip(rows["id"].to_pylist(), rows["part"].to_pylist(), strict=True)), dict(manifest.counts))
+
+
+@pytest.mark.parametrize("method", ["grouped", "time", "hash", "stratified"])
+@settings(max_examples=15)
+@given(rows=tables, data=st.data())
+def test_neither_the_order_of_rows_nor_how_they_are_cut_changes_a_part(tmp_path_factory, method, rows, data):
+    folder = tmp_path_factory.getbasetemp()
+    params = {**METHODS, **BY_ROLE}[method].model_copy(update={"quantiles": 3})
+    shuffled = table_of(data.draw(st.permutations(rows)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
+    pieces = [shuffled.slice(a, b - a) for a, b in itertools.pairwise([0, *cuts, len(rows)])]
+
+    assert split(folder, pieces, params) == split(folder, [table_of(rows)], params)
+
+
+@settings(max_examples=25)
+@given(rows=tables)
+def test_all_rows_of_a_group_are_in_one_part(tmp_path_factory, rows):
+    found = split(tmp_path_factory.getbasetemp(), [table_of(rows)], GROUPED)
+
+    part_of: dict[str, str] = {}
+    for row in rows:
+        part = found.parts[f"row {row.number}"]
+        assert part_of.setdefault(row.group, part) == part
+    proof = found.counts["proof"]
+    assert (proof["distinct_groups"], proof["groups_in_two_parts"]) == (len(part_of), 0)
+    assert (proof["distinct_ids"], proof["distinct_content_digests"]) == (len(rows), len(rows))
+
+
+@settings(max_examples=15)
+@given(rows=tables, more=tables)
+def test_by_group_no_row_moves_however_the_data_grow(tmp_path_factory, rows, more):
+    folder = tmp_path_factory.getbasetemp()
+    known = {row.number for row in rows}
+    grown = [*rows, *(row for row in more if row.number not in known)]
+
+    then, now = (split(folder, [table_of(each)], GROUPED).parts for each in (rows, grown))
+
+    assert {row: now[row] for row in then} == then
+
+
+@settings(max_examples=25)
+@given(rows=tables)
+def test_by_time_the_latest_rows_are_the_test_part_and_the_manifest_says_since_when(tmp_path_factory, rows):
+    found = split(tmp_path_factory.getbasetemp(), [table_of(rows)], TIME)
+
+    times = {part: [row.time for row in rows if found.parts[f"row {row.number}"] == part] for part in PARTS}
+    assert max(times["train"]) < min(times["validation"])
+    assert max(times["validation"]) < min(times["test"])
+    starts = {f"{part}_from": text_of(min(times[part])) for part in ("validation", "test")}
+    assert found.counts["instants"] == starts
+    assert found.counts["times"] == {
+        part: {"first": text_of(min(each)), "last": text_of(max(each))} for part, each in times.items()
+    }
+    assert found.counts["parts"] == {part: len(each) for part, each in times.items()}
+
+
+def test_by_time_the_frozen_instants_stay_however_many_rows_come_later(tmp_path: Path):
+    rows = [Given(n, 0.0, "", n) for n in range(300)]
+    frozen = FrozenSplit.of(TIME, 9, {}, instants=Instants(50, 100))
+    found = split(tmp_path, [table_of(rows)], TIME.model_copy(update={"frozen": "f"}), frozen=frozen)
+
+    assert found.counts["parts"] == {"train": 50, "validation": 50, "test": 200}
+    assert split(tmp_path, [table_of(rows)], TIME).counts["parts"] == {"train": 210, "validation": 30, "test": 60}
+
+
+def test_by_time_no_row_is_divided_before_the_instants_are_known():
+    with pytest.raises(Bug, match="before the instants are known"):
+        assign_rows(table_of([Given(1, 0.0, "", 1)]), TIME, Division(1, []))
+
+
+@pytest.mark.parametrize("method", ["grouped", "time", "hash", "stratified"])
+def test_a_number_is_counted_by_bins_where_it_is_stratified_and_otherwise_by_parts(tmp_path: Path, method: str):
+    rows = [Given(n, float(n % 40), str(n), n) for n in range(800)]
+    params = {**METHODS, **BY_ROLE}[method].model_copy(update={"quantiles": 4})
+    counts = split(tmp_path, [table_of(rows)], params).counts
+
+    assert counts["classes"] == {part: {} for part in PARTS}
+    assert sum(counts["parts"].values()) == 800
+    if COUNTED[method] == "all":
+        assert "bins" not in counts
+        assert "edges" not in counts
+        return
+    assert counts["edges"] == [9.0, 19.0, 29.0]
+    names = ("≤ 9", "9 – 19", "19 – 29", "> 29")
+    assert [tuple(of_part) for of_part in counts["bins"].values()] == [names] * 3
+    assert {name: sum(of_part[name] for of_part in counts["bins"].values()) for name in names} == dict.fromkeys(
+        names, 200
+    )
+    assert counts["parts"] == {part: sum(of_part.values()) for part, of_part in counts["bins"].items()}
+
+
+def test_without_a_frozen_split_a_stratified_number_is_divided_as_by_hash(tmp_path: Path):
+    rows = [Given(n, float(n), "", n) for n in range(900)]
+
+    assert split(tmp_path, [table_of(rows)], STRATIFIED).parts == split(tmp_path, [table_of(rows)], HASH).parts
+
+
+def test_a_bin_without_rows_in_a_part_is_named(tmp_path: Path):
+    rows = [Given(n, float(n), "", n) for n in range(60)]
+
+    with pytest.raises(
+        DataError,
+        match=r"^split: no row whose target is [^ ]+ – [^ ]+ is in the \w+ part, of 2 in all; lower split.quantiles",
+    ):
+        split(tmp_path, [table_of(rows)], STRATIFIED.model_copy(update={"quantiles": 30}))
+
+
+def test_a_part_without_rows_is_named(tmp_path: Path):
+    rows = [Given(n, float(n), "one", n) for n in range(60)]
+
+    with pytest.raises(DataError, match=r"^split: no row is in the \w+ part, of 60 in all; change split in params"):
+        split(tmp_path, [table_of(rows)], GROUPED)
+
+
+@pytest.mark.parametrize(
+    ("method", "advice"),
+    [
+        ("source", "or give each class its shares: `ratchet split freeze`"),
+        ("stratified", "or give each class its shares: `ratchet split freeze`"),
+        ("hash", "split.method stratified, and `ratchet split freeze`"),
+        ("grouped", "or take smaller groups: all rows of one go to one part"),
+        ("time", "or take rows of it at other times: the parts follow each other"),
+    ],
+)
+def test_what_to_do_about_a_class_that_a_part_lacks_is_said_by_the_method(method: str, advice: str):
+    with pytest.raises(DataError, match=f"class 'a' has no rows in the test part, of 2 in all; change split.*{advice}"):
+        stratum_counts(np.array([[1], [1], [0]]), Strata.of_classes(["a"]), method)
+
+
+def test_classes_are_divided_by_group_and_by_time_too(tmp_path: Path):
+    rows = [Given(n, 0.0, str(n), n) for n in range(300)]
+    table = table_of(rows).set_column(1, "label", pa.array([n % 2 for n in range(300)], pa.int32()))
+    for params in (GROUPED, TIME):
+        found = split(tmp_path, [table], params, classes=["a", "b"])
+        assert [set(each) for each in found.counts["classes"].values()] == [{"a", "b"}] * 3
+        assert "bins" not in found.counts
+
+
+def test_bins_of_a_frozen_split_have_thresholds_of_their_own_and_are_those_that_are_counted(tmp_path: Path):
+    rows = [Given(n, float(n % 2), "", n) for n in range(400)]
+    params = STRATIFIED.model_copy(update={"frozen": "f"})
+    frozen = FrozenSplit.of(params, 1, {"≤ 0.5": (1, HASHES // 2), "> 0.5": (HASHES // 2, HASHES - 1)}, edges=(0.5,))
+
+    with pytest.raises(DataError, match=r"no row whose target is ≤ 0\.5 is in the train part, of 200 in all"):
+        split(tmp_path, [table_of(rows)], params, frozen=frozen)
+    wide = {"≤ 0.5": (HASHES // 4, HASHES // 2), "> 0.5": (HASHES // 2, HASHES // 4 * 3)}
+    found = split(tmp_path, [table_of(rows)], params, frozen=FrozenSplit.of(params, 1, wide, edges=(0.5,)))
+
+    hashes = stable_hash(digests(range(400)), 1)
+    for row, value in zip(rows, hashes.tolist(), strict=True):
+        first, second = wide["> 0.5" if row.target else "≤ 0.5"]
+        assert found.parts[f"row {row.number}"] == PARTS[(value >= first) + (value >= second)]
+    assert found.counts["edges"] == [0.5]
+
+
+def test_rejected_rows_that_the_test_part_lacks_are_found_by_their_group_and_by_their_time(tmp_path: Path):
+    rows = [Given(n, float(n), f"g{n % 90}", n % 90) for n in range(360)]
+    gone = [Given(1000 + n, float(n), f"g{n}", n) for n in range(90)]
+    columns = table_of(gone).append_column("reason", pa.array([UNKNOWN_LABEL] * 90))
+    nameless = columns.set_column(4, "group", pa.nulls(90, pa.string()))
+    timeless = columns.set_column(5, "time", pa.nulls(90, pa.timestamp("us", "UTC")))
+    without = columns.set_column(1, "label", pa.array([None, np.nan, np.inf] * 30, pa.float64()))
+    for params, lacking in ((GROUPED, nameless), (TIME, timeless)):
+        found = split(tmp_path, [table_of(rows)], params, rejected=columns)
+        inside = {row.group for row in rows if found.parts[f"row {row.number}"] == "test"}
+        assert found.counts["lost_test_rows"] == {UNKNOWN_LABEL: len(inside)}
+        assert 0 < len(inside) < 90
+        for nothing in (lacking, without):
+            assert split(tmp_path, [table_of(rows)], params, rejected=nothing).counts["lost_test_rows"] == {}
+
+
+def test_a_group_in_two_parts_would_be_named(tmp_path: Path):
+    names = {"group": Names(np.array([1, 1], np.uint64), lambda: [(["g", "g"], np.array([1, 1], np.uint64))])}
+    with pytest.raises(DataError, match="split: group g is both in the train and in the test part"):
+        prove_apart(PARTS, np.array([0, 2], np.int8), names)
+
+
+def test_by_time_equal_content_at_times_of_two_parts_is_refused(tmp_path: Path):
+    rows = [Given(n, 0.0, "", n) for n in range(100)]
+    table = table_of(rows)
+    names = table["content_digest"].to_pylist()
+    again = table.set_column(3, "content_digest", pa.array([*names[:99], names[0]]))
+
+    with pytest.raises(DataError, match=rf"split: content digest {names[0]} is both in the train and in the test part"):
+        split(tmp_path, [again], TIME)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import apply_overrides
-from pipeline.recipe.fitting import columns_of, mixed_columns, require_fit
+from pipeline.recipe.fitting import columns_of, mixed_columns, require_divisible, require_fit
 from pipeline.recipe.recipe import AUGMENTATION, PARAMS_FILE, Recipe
 from pipeline.recipe.resolving import checked, load_checked
 from pipeline.recipe.slots import Feature, choices
@@ -146,3 +146,91 @@ def test_a_contract_may_be_about_second_labels_where_copies_with_them_are_writte
     assert mixed_columns(made, "prepared") == ({"other_label": step, "share": step} if has_them else {})
     assert "share" not in columns_of(recipe_with(mixing("warp")), "prepared")
     assert mixed_columns(made, "raw") == {}
+
+
+@pytest.fixture
+def table_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped recipe's source, whose rows may have roles."""
+    from pipeline.data.sources import idx
+
+    monkeypatch.setattr(idx, "KINDS", ("image",), raising=False)
+
+
+def divided(roles: dict[str, str] | None = None, **split: Any) -> str:
+    """Return why a recipe that divides its rows in this way is refused; "" if it is not."""
+    values = parse_yaml(ROOT / PARAMS_FILE)
+    values["data"]["roles"] = roles or {}
+    values["split"] = {"train": 0.8, "validation": 0.1, "test": 0.1, **split}
+    try:
+        checked(values, PARAMS_FILE)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.usefixtures("table_source")
+@pytest.mark.parametrize(("method", "role"), [("grouped", "group"), ("time", "time")])
+def test_rows_are_divided_only_by_a_role_that_they_have(method: str, role: str) -> None:
+    assert divided(method=method) == (
+        f"params.yaml: split.method: {method} divides rows by their {role}, and data.roles.{role} names no column of "
+        "it; name one, or take another method"
+    )
+    assert divided({"id": "x"}, method=method)
+    assert divided({role: "x"}, method=method) == ""
+
+
+@pytest.mark.usefixtures("table_source")
+def test_a_split_by_time_may_be_frozen_and_one_by_group_not() -> None:
+    assert divided({"time": "x"}, method="time", frozen="mine") == ""
+    said = divided({"group": "x"}, method="grouped", frozen="mine")
+    assert "split: frozen must be null with method grouped: its thresholds are the shares, which never move" in said
+
+
+def of_number(recipe: Recipe, **split: Any) -> Recipe:
+    """Return a recipe whose target is a number, whether or not the rest goes with that."""
+    data = recipe.data.model_copy(update={"classes": ()})
+    return recipe.model_copy(update={"data": data, "split": recipe.split.model_copy(update=split)})
+
+
+def test_the_source_s_parts_of_a_number_have_nothing_to_freeze() -> None:
+    recipe = load_checked(ROOT)
+
+    require_divisible(of_number(recipe, method="source", frozen=None))
+    require_divisible(of_number(recipe, method="stratified", frozen="mine"))
+    require_divisible(recipe.model_copy(update={"split": recipe.split.model_copy(update={"frozen": "mine"})}))
+    with pytest.raises(
+        UsageError, match=r"^split\.frozen: with method source the rows of a number have no bins, and the"
+    ):
+        require_divisible(of_number(recipe, method="source", frozen="mine"))
+
+
+def augmented(*steps: Any, **augment: Any) -> Recipe:
+    values = parse_yaml(ROOT / PARAMS_FILE)
+    values["augment"] = {"copies": 0, "steps": list(steps), **augment}
+    return checked(values, PARAMS_FILE)
+
+
+def test_a_step_that_adds_copies_needs_no_feature_of_its_own_and_copies_to_add_to() -> None:
+    assert augmented("oversample").augment.writes_copies
+    assert augmented("oversample", when="during", copies=1).augment.makes_copies
+    with pytest.raises(UsageError) as error:
+        augmented("oversample", when="during")
+    assert str(error.value) == (
+        "params.yaml: augment.steps.0 oversample: adds copies to those that an epoch makes in the place of the rows, "
+        "which are augment.copies: 0; set augment.copies to 1, or augment.when to before"
+    )
+
+
+def test_a_step_that_adds_copies_by_class_is_refused_where_the_target_is_a_number() -> None:
+    recipe = augmented("oversample", copies=1)
+    [chosen] = [each for each in choices(recipe) if each.slot is AUGMENTATION]
+
+    with pytest.raises(
+        UsageError, match=r"^augment\.steps\.0 oversample: adds copies of rows by their class, and a tar"
+    ):
+        require_fit(chosen, of_number(recipe))
+
+
+def test_noise_of_numbers_is_refused_where_there_are_none() -> None:
+    with pytest.raises(UsageError, match="jitter: changes features of kind number, of which the recipe has none"):
+        augmented({"name": "jitter", "settings": {"deviation": 0.1}}, copies=1)

@@ -87,6 +87,27 @@ def test_the_page_says_which_copies_are_trained_on(root: Path, when: str, copies
     assert page.count('<td><img src="data:image/png') == 56
 
 
+@pytest.mark.parametrize(
+    ("when", "copies", "said"),
+    [
+        (
+            "before",
+            0,
+            "Trained on are the first copies, beside the rows themselves: 0 of each row of cat, 2 of each row",
+        ),
+        ("during", 1, "Every epoch makes the next copies of rows, in their place: 1 of each row of cat, 3 of each row"),
+    ],
+)
+def test_the_page_says_how_many_copies_rows_of_each_class_have(root: Path, when: str, copies: int, said: str) -> None:
+    folder = root / "data/prepared/train"
+    write_manifest(folder, read_manifest(folder).changed(counts={"classes": {"cat": 15, "dog": 5}}))
+    found = shown(root, [STEPS[0], {"name": "oversample", "settings": {"most": 2}}], when, copies).value
+
+    assert found is not None
+    assert found.by_class == {"cat": copies, "dog": copies + 2}
+    assert f"{said} of dog." in " ".join(render(root).decode().split())
+
+
 def test_a_run_that_changes_nothing_says_so(root: Path) -> None:
     assert shown(root, [], copies=1).value == Examples((), "before", 1, ())
     assert "Nothing is changed." in render(root).decode()
@@ -111,5 +132,8 @@ def test_examples_that_do_not_say_what_was_done_are_refused(root: Path) -> None:
     assert "does not say what was done" in read_examples(read_run_files(root)).problem
     write_manifest(folder, read_manifest(folder).changed(counts={"steps": [], "classes": ["cat"], "copies": 1}))
     assert "labels 1 and 1, of 1 classes" in read_examples(read_run_files(root)).problem
+    said = {"steps": [], "classes": ["cat", "dog"], "copies": 1, "copies_by_class": {"cat": "many"}}
+    write_manifest(folder, read_manifest(folder).changed(counts=said))
+    assert "does not say how many copies there are" in read_examples(read_run_files(root)).problem
     (folder / MANIFEST_FILE).unlink()
     assert "missing, so reports/augmentation was never published" in read_examples(read_run_files(root)).problem

@@ -107,7 +107,7 @@ def test_rejected_rows_that_cannot_be_counted_leave_open_whether_rows_add_up(pro
 
 def test_the_proof_is_claimed_only_where_it_was_made(project: Path) -> None:
     split = project / "data" / "split"
-    assert read_flow(project).steps[2].note == "no id and no image is in two parts"
+    assert read_flow(project).steps[2].note == "no id and no content is in two parts"
 
     write_manifest(split, without_proof(read_manifest(split, verify=False)))
 

@@ -37,7 +37,7 @@ def test_the_drawings_and_the_pictures_of_the_worst_mistakes_stand_in_the_page(p
 
 def test_every_row_of_the_data_is_accounted_for(text: str) -> None:
     assert "12 exact duplicate" in text
-    assert "no id and no image is in two parts" in text
+    assert "no id and no content is in two parts" in text
     assert text.count("✓ add up") == 4
     assert "test rows rejected: 2 label outside the declared classes" in text
     assert "exact duplicate 12 train-images.gz: 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110" in text

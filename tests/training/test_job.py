@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import DataError, UsageError
 from pipeline.graph import load_graph
 from pipeline.storage import artifacts
+from pipeline.storage.manifests import read_manifest, write_manifest
 from pipeline.training.job import Job, architecture_of, check_job, checked_job, epoch_rows, job_key, versions
 from tests.nvidia_smi import install_tensorflow_with_cuda
 from tests.ranges import assert_ranges
@@ -61,6 +62,16 @@ def test_an_epoch_that_makes_its_own_copies_has_them_in_the_place_of_the_rows(jo
     with pytest.raises(UsageError, match="124 is more than the 120 training rows"):
         check_job(changed(during, train={"batch_size": 124}))
     assert epoch_rows(changed(during, augment={"copies": 0})) == 40
+
+
+def test_an_epoch_that_adds_copies_by_class_has_as_many_rows(job: Job, write_images: Any) -> None:
+    folder = write_images("prepared/train", 40)
+    by_class = dict(zip(job.classes, (20, 15, 5), strict=False))
+    write_manifest(folder, read_manifest(folder).changed(counts={"classes": by_class}))
+    during = changed(job, augment={"when": "during", "copies": 2, "steps": ["oversample"]})
+
+    assert epoch_rows(during) == sum(rows * -(-40 // rows) for rows in by_class.values()) > 2 * 20
+    assert epoch_rows(changed(during, augment={"when": "before"})) == 60
 
 
 def test_no_augmented_rows_are_fine(job: Job, write_images: Any) -> None:
