@@ -65,6 +65,7 @@ COMMAND = Command(
     "init",
     "look at data of your own, and draft its config and contracts for you to edit",
     "  ratchet init photographs\n  ratchet init houses.csv --target price\n"
-    "  ratchet init ~/archives/leaves.zip --name leaves\n  ratchet init leaves.tar.gz --setting below=set/images\n  ratchet init s3://herbarium/leaves",
+    "  ratchet init ~/archives/leaves.zip --name leaves\n"
+    "  ratchet init leaves.tar.gz --setting below=set/images\n  ratchet init s3://herbarium/leaves",
     _fill,
 )
