@@ -21,6 +21,7 @@ def _fill(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--name", help="of the config, the contracts and the model; as a rule, the folder's")
     command.add_argument("--source", metavar="NAME", help="what reads it: a file in pipeline/data/sources/")
+    command.add_argument("--target", metavar="COLUMN", help="of a table: what is to be predicted")
     command.add_argument(
         "--setting", action="append", default=[], metavar="KEY=VALUE", help="of the source, like below=set/images"
     )
@@ -52,7 +53,7 @@ def _init(options: argparse.Namespace) -> int:
     shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     given = pairs(options.setting, "--setting", "below=set/images")
     settings = {key: parse_yaml_value(text, f"--setting {key}") for key, text in given.items()}
-    request = Request(root, path, shown, places, options.source, settings, address)
+    request = Request(root, path, shown, places, options.source, settings, address, options.target)
     check_source(root, graph.load_graph(root), shown, None)
     require_java()
     for line in init(request, recipe, load_execution(root).spark, Progress("init")):
@@ -63,7 +64,8 @@ def _init(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "init",
     "look at data of your own, and draft its config and contracts for you to edit",
-    "  ratchet init photographs\n  ratchet init ~/archives/leaves.zip --name leaves\n"
+    "  ratchet init photographs\n  ratchet init houses.csv --target price\n"
+    "  ratchet init ~/archives/leaves.zip --name leaves\n"
     "  ratchet init leaves.tar.gz --setting below=set/images\n  ratchet init s3://herbarium/leaves",
     _fill,
 )

@@ -33,6 +33,20 @@ class ParquetFile(NamedTuple):
     kinds: dict[str, str]
 
 
+def names_with_text(path: Path) -> list[str]:
+    """Return the columns of a file whose values have a text, in their order."""
+    with _opened(path) as file:
+        names = file.schema_arrow.names
+    found = []
+    for name in names:
+        try:
+            look_at(path, [name])
+        except DataError:
+            continue  # nested, or of a type of its own: no feature can be made of it
+        found.append(name)
+    return found
+
+
 def look_at(path: Path, wanted: Iterable[str]) -> ParquetFile:
     """Read a file's footer; raise DataError if it is damaged, or a wanted column is there twice, or has no text.
 

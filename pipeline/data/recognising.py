@@ -18,7 +18,7 @@ from pipeline.data.walking import walk
 _LOOKED_AT = 20_000  # files
 _LINES = 20
 _LARGEST_BYTES = 2**28
-_LABEL_COLUMNS = ("label", "class", "category", "target", "species", "class_name", "label_name", "labels")
+LABEL_COLUMNS = ("label", "class", "category", "target", "species", "class_name", "label_name", "labels")
 _PART_COLUMNS = ("part", "split", "subset", "set")
 _BOXES = (("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"), ("x1", "y1", "x2", "y2"))
 
@@ -106,7 +106,7 @@ def _csv_columns(path: Path, names: list[str]) -> tuple[dict[str, Any], str] | N
         others = {each.strip().lower(): each.strip() for each in header if each != column}
         part = next((others[name] for name in _PART_COLUMNS if name in others), None)
         box = next(([others[side] for side in sides] for sides in _BOXES if others.keys() >= set(sides)), None)
-        label = next((others[name] for name in _LABEL_COLUMNS if name in others), None)
+        label = next((others[name] for name in LABEL_COLUMNS if name in others), None)
         unknown = [each for each in others.values() if each != part and each not in (box or ())]
         if label is None and len(unknown) == 1:
             [label] = unknown

@@ -23,6 +23,7 @@ class Draft:
     recipe: Mapping[str, Any]
     reasons: Mapping[str, str]
     unsure: Sequence[str] = ()
+    tags: Sequence[str] = ("images",)
 
 
 def config_text(draft: Draft) -> str:
@@ -34,7 +35,7 @@ def config_text(draft: Draft) -> str:
         f"description: {flow_yaml(draft.description)}",
         "owner: ratchet",
         'schedule: null # UTC, as in cron: "0 2 * * *"',
-        "tags: [images]",
+        f"tags: {flow_yaml(list(draft.tags))}",
         "recipe:",
     ]
     return "\n".join([*head, *_group(draft.recipe, draft.reasons, "", 1)]) + "\n"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.contracts.suites import read_suite
 from pipeline.data.opening import open_source
 from pipeline.data.wanted import Wanted
-from pipeline.drafting import choosing, summary
+from pipeline.drafting import choosing, summary, table_init
 from pipeline.drafting.config import config_text
 from pipeline.drafting.looking import Looking
 from pipeline.drafting.measuring import Cleaned, Measuring, write_raw
@@ -50,6 +50,10 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
     """
     request.places.require_free(request.root)
     recognised = recognise(request.path, request.source, request.settings)
+    if table_init.is_of_tables(recognised.choice):
+        return _init_table(request, recognised, recipe, spark, progress)
+    if request.target is not None:
+        raise UsageError(f"--target: source {recognised.choice.name} delivers no columns; leave it out")
     with work_folder(request.root) as work:
         found = _look(request, recognised, recipe.seed, work, spark, progress)
         drafted, unsure = draft(request, found, recipe)
@@ -68,6 +72,22 @@ def init(request: Request, recipe: Recipe, spark: SparkSettings, progress: Progr
         sum(found.test_rows.values()),
     )
     return summary.all_lines(found_lines, unsure, written, f"ratchet run --config {request.places.config}")
+
+
+def _init_table(
+    request: Request, recognised: Recognised, recipe: Recipe, spark: SparkSettings, progress: Progress
+) -> list[str]:
+    with work_folder(request.root) as work:
+        found = table_init.read(request, recognised, progress)
+        with progress.entering("Spark", _quiet(spark_session(spark, "init"), work / "spark.log")) as session:
+            measured = table_init.measure(request, found, recipe, session, work, progress)
+        drafted, unsure = table_init.draft(request, found, measured, recipe)
+        config, suites = config_text(drafted), table_init.contracts(request.places.name, found, measured)
+        _require_sound(request, config, suites, work)
+    texts = {file: text.encode() for file, text in suites.items()}
+    written = publish(request.root, request.places, config.encode(), texts, measured.frozen)
+    lines = table_init.found_lines(request, found, measured)
+    return summary.all_lines(lines, unsure, written, f"ratchet run --config {request.places.config}")
 
 
 def _look(
@@ -228,8 +248,9 @@ def _require_sound(request: Request, config: str, suites: Mapping[str, str], wor
     overlay = validate(Config, parse_yaml_text(config, where), where).recipe
     layers = recipe_layers(request.root).overlaid(overlay, where)
     recipe = checked(layers.values, layers.where)
-    if list(recipe.data.features) != list(overlay["data"]["features"]):
-        others = set(recipe.data.features) - set(overlay["data"]["features"])
+    drafted = [name for name, feature in overlay["data"]["features"].items() if feature is not None]
+    if list(recipe.data.features) != drafted:
+        others = set(recipe.data.features) - set(drafted)
         raise UsageError(
             f"params.yaml: a config cannot take its feature {', '.join(sorted(others))} away; rename it there"
         )

@@ -146,6 +146,8 @@ class Looking:
 
     def _count_pictures(self, table: pa.Table) -> None:
         pictures, name = self._pictures, self._feature
+        if f"{name}_encoding" not in table.column_names:
+            return  # documents, or a table
         pictures.encodings.update(_counts(table[f"{name}_encoding"]))
         pictures.channels.update(_counts(table[f"{name}_channels"]))
         if f"{name}_mode" in table.column_names:

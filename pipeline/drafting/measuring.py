@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipeline.contracts import frames
 from pipeline.data.augmenting import augment_dataset
-from pipeline.data.feature_kinds import raw_schema, specs
+from pipeline.data.feature_kinds import OF_CLASSES, raw_schema, specs
 from pipeline.data.freezing import freeze
 from pipeline.data.frozen_split import FrozenSplit
 from pipeline.data.normalizing import Normalized, normalize_dataset
@@ -24,16 +24,18 @@ from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.data.source_rows import raw_shards
 from pipeline.data.splitting import Division, split_dataset
 from pipeline.errors import DataError
-from pipeline.recipe.recipe import AugmentParams, SplitParams
+from pipeline.recipe.recipe import AugmentParams, EqualRows, Roles, SplitParams
 from pipeline.recipe.slots import Feature
 from pipeline.records.manifest import FileEntry
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import finish_dataset, write_shard
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 OnProgress = Callable[[int, int], None]
+_NO_ROLES, _BOTH_REJECTED = Roles(), EqualRows()
 
 
 class Range(NamedTuple):
@@ -47,15 +49,16 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What clean keeps and rejects: rows by class, and by reason."""
+    """What clean keeps and rejects: rows by class, and by reason; and how many it keeps, if there are no classes."""
 
     kept: Mapping[str, int]
     reasons: Mapping[str, int]
+    of_numbers: int = 0
 
     @property
     def rows(self) -> int:
         """How many rows are kept."""
-        return sum(self.kept.values())
+        return sum(self.kept.values()) or self.of_numbers
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,19 @@ class Table:
 
 
 def write_raw(
-    tables: Iterable[pa.Table], features: Mapping[str, Feature], raw: Path, on_rows: Callable[[int], None]
+    tables: Iterable[pa.Table],
+    features: Mapping[str, Feature],
+    raw: Path,
+    on_rows: Callable[[int], None],
+    own: RowColumns = OF_CLASSES,
 ) -> None:
     """Write a source's rows as ingest does: to shards with ids, and their manifest. Raises DataError without rows."""
     kinds = specs(features)
-    schema = raw_schema(kinds)
+    schema = raw_schema(kinds, own)
     raw.mkdir(parents=True)
     entries: list[FileEntry] = []
     rows = 0
-    for table in raw_shards(tables, kinds):
+    for table in raw_shards(tables, kinds, own):
         entries.append(write_shard(raw, len(entries), schema, [table]))
         rows += table.num_rows
         on_rows(rows)
@@ -98,12 +105,20 @@ class Measuring:
     """
 
     def __init__(
-        self, session: SparkSession, work: Path, features: Mapping[str, Feature], classes: tuple[str, ...]
+        self,
+        session: SparkSession,
+        work: Path,
+        features: Mapping[str, Feature],
+        classes: tuple[str, ...],
+        roles: Roles = _NO_ROLES,
+        equal_rows: EqualRows = _BOTH_REJECTED,
     ) -> None:
         self._session = session
         self._work = work
         self._features = specs(features)
         self._classes = classes
+        self._own = RowColumns.of(classes, roles)
+        self._equal_rows = equal_rows
         self.frozen: FrozenSplit | None = None
 
     def clean(self, *, is_test_given: bool, on_progress: OnProgress) -> Cleaned:
@@ -115,9 +130,11 @@ class Measuring:
             features=self._features,
             is_test_given=is_test_given,
             on_progress=on_progress,
+            own=self._own,
+            equal_rows=self._equal_rows,
             may_empty_classes=True,
         )
-        return Cleaned(kept=counts["classes"], reasons=counts["reasons"])
+        return Cleaned(kept=counts["classes"], reasons=counts["reasons"], of_numbers=counts["kept"])
 
     def split(self, params: SplitParams, seed: int, on_progress: OnProgress) -> dict[str, dict[str, int]]:
         """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class.
@@ -150,6 +167,7 @@ class Measuring:
             Normalized(*self._made("prepared", "served", "left_out")),
             features=self._features,
             on_progress=on_progress,
+            own=self._own,
         )
 
     def augment(self, params: AugmentParams, seed: int, on_progress: OnProgress) -> None:

@@ -11,9 +11,7 @@ The rules, in one place:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 from pipeline.drafting.expectations import (
     Expected,
@@ -28,14 +26,20 @@ from pipeline.drafting.expectations import (
 )
 from pipeline.drafting.looking import Delivered, Pictures
 from pipeline.drafting.measuring import Range, Table
+from pipeline.drafting.widening import (
+    ONE_IN_A_HUNDRED,
+    divergence,
+    down,
+    mostly,
+    of_sizes,
+    out_of,
+    row_count,
+    spaced,
+    up,
+)
 
-_ONE_IN_A_HUNDRED = 0.01
-_LEAST_DIVERGENCE = 0.01
-_NOISE = 5  # times the divergence that chance alone gives: (classes - 1) / (2 rows)
 _LEAST_MOVE = 2.0  # grey levels
 _LEVELS, _MOST_DEVIATION = 255.0, 127.5
-_NOTHING = 1e-9
-_PLACES = 3  # digits that a bound keeps, rounded outwards
 
 
 def raw_suite(
@@ -43,14 +47,14 @@ def raw_suite(
 ) -> list[Section]:
     """Return what the raw rows promise. `shares` are the classes' in their order, of all labelled rows."""
     rows, columns, unusable = table.rows, table.columns, delivered.problems.total()
-    sound = _mostly(unusable, rows)
+    sound = mostly(unusable, rows)
     position = [Expected("compound_columns_to_be_unique", {"column_list": ["source", "row"]}, "no picture comes twice")]
     parts = sorted(delivered.parts, reverse=True)
     problems = [
-        Expected("column_values_to_be_null", {"column": "problem", **sound}, _of(unusable, rows, "cannot be used"))
+        Expected("column_values_to_be_null", {"column": "problem", **sound}, out_of(unusable, rows, "cannot be used"))
     ]
     return [
-        Section("The table", [_rows(rows), *schema(columns, ("id", "label", "content_digest"))]),
+        Section("The table", [row_count(rows), *schema(columns, ("id", "label", "content_digest"))]),
         Section(
             "Each row is one row",
             [
@@ -85,15 +89,15 @@ def prepared_suite(
             "column": "parts_with_row",
             "min_value": 1,
             "max_value": 1,
-            **(_mostly(table.exceptions, table.rows) if table.exceptions else {}),
+            **(mostly(table.exceptions, table.rows) if table.exceptions else {}),
         },
-        _of(table.exceptions, table.rows, "have their very pixels in another part too")
+        out_of(table.exceptions, table.rows, "have their very pixels in another part too")
         if table.exceptions
         else "no two parts hold the same pixels",
     )
-    bounds = f"{_spaced(kept)} kept rows, and {copies} changed cop{'y' if copies == 1 else 'ies'} of each training row"
+    bounds = f"{spaced(kept)} kept rows, and {copies} changed cop{'y' if copies == 1 else 'ies'} of each training row"
     return [
-        Section("The table", [_rows(table.rows, bounds), *schema(table.columns, ("id", "label"))]),
+        Section("The table", [row_count(table.rows, bounds), *schema(table.columns, ("id", "label"))]),
         Section(
             "The parts, and that nothing leaks from one into another",
             [
@@ -108,7 +112,7 @@ def prepared_suite(
                 Expected("column_distinct_values_to_contain_set", {"column": "part", "value_set": parts}),
             ],
         ),
-        Section("Labels", [not_null("label"), label_set(len(shares)), _divergence(shares, kept)]),
+        Section("Labels", [not_null("label"), label_set(len(shares)), divergence(shares, kept)]),
         Section("Pictures", _prepared_pictures(table, size_bytes, feature)),
     ]
 
@@ -117,19 +121,19 @@ def _raw_labels(delivered: Delivered, shares: Sequence[float]) -> list[Expected]
     labelled, unknown = delivered.labels.total(), delivered.unknown_labels
     none = Expected(
         "column_values_to_not_be_null",
-        {"column": "label", **_mostly(delivered.null_labels, delivered.rows)},
-        _of(delivered.unlabelled, delivered.rows, "have no label") if delivered.unlabelled else "",
+        {"column": "label", **mostly(delivered.null_labels, delivered.rows)},
+        out_of(delivered.unlabelled, delivered.rows, "have no label") if delivered.unlabelled else "",
     )
     known = label_set(len(shares))
     return [
         none,
-        known._replace(kwargs={**known.kwargs, **_mostly(unknown, labelled + unknown)}),
-        _divergence(shares, labelled, unknown / max(1, labelled + unknown), holdout=_ONE_IN_A_HUNDRED),
+        known._replace(kwargs={**known.kwargs, **mostly(unknown, labelled + unknown)}),
+        divergence(shares, labelled, unknown / max(1, labelled + unknown), holdout=ONE_IN_A_HUNDRED),
     ]
 
 
 def _raw_pictures(table: Table, pictures: Pictures, feature: str, sound: dict[str, float]) -> list[Expected]:
-    unique = _down(max(0.0, 1 - 2 * table.duplicates / table.rows - 2 * _ONE_IN_A_HUNDRED))
+    unique = down(max(0.0, 1 - 2 * table.duplicates / table.rows - 2 * ONE_IN_A_HUNDRED))
     expected = [
         Expected(
             "column_values_to_be_in_set",
@@ -149,7 +153,7 @@ def _raw_pictures(table: Table, pictures: Pictures, feature: str, sound: dict[st
             expected.append(
                 between(
                     f"{feature}_{side}",
-                    *_of_sizes(low, high),
+                    *of_sizes(low, high),
                     sound,
                     f"{low} to {high} pixels found" if low < high else "",
                 )
@@ -159,11 +163,11 @@ def _raw_pictures(table: Table, pictures: Pictures, feature: str, sound: dict[st
         expected.append(between(f"{feature}_channels", low, high, sound))
     expected += [
         Expected("column_values_to_not_be_null", {"column": f"{feature}_bytes", **sound}),
-        between(f"{feature}_bytes", *_of_sizes(pictures.smallest_bytes, pictures.largest_bytes), sound),
+        between(f"{feature}_bytes", *of_sizes(pictures.smallest_bytes, pictures.largest_bytes), sound),
         *is_digest(),
     ]
     if unique > 0:
-        notes = _of(table.duplicates, table.rows, "hold what another row holds, or nothing; clean puts them aside")
+        notes = out_of(table.duplicates, table.rows, "hold what another row holds, or nothing; clean puts them aside")
         expected.append(
             Expected(
                 "column_proportion_of_unique_values_to_be_between",
@@ -185,89 +189,12 @@ def _prepared_pictures(table: Table, size_bytes: int, feature: str) -> list[Expe
 
 def _brightness(column: str, found: Range, most: float) -> list[Expected]:
     """Return the bounds of a brightness: of each picture, and of their mean."""
-    low, high = _down(found.low / 2), _up((found.high + most) / 2)
+    low, high = down(found.low / 2), up((found.high + most) / 2)
     bounds = {**({"min_value": low} if low > 0 else {}), **({"max_value": high} if high < most else {})}
     notes = f"{found.low:.4g} to {found.high:.4g} found, of grey levels of 0 to 255"
     if column.endswith("_std") and low <= 0:
         notes += "; 0 is a picture of one level"
     move = max(_LEAST_MOVE, found.deviation / 2)
-    mean = {"min_value": _down(max(0.0, found.mean - move)), "max_value": _up(min(most, found.mean + move))}
+    mean = {"min_value": down(max(0.0, found.mean - move)), "max_value": up(min(most, found.mean + move))}
     of_each = [Expected("column_values_to_be_between", {"column": column, **bounds}, notes)] if bounds else []
     return [*of_each, Expected("column_mean_to_be_between", {"column": column, **mean}, f"{found.mean:.4g} found")]
-
-
-def _divergence(shares: Sequence[float], rows: int, unknown: float = 0.0, holdout: float = 0.0) -> Expected:
-    """Return the bound on how far the classes' shares may move: Kullback–Leibler divergence from those found.
-
-    `unknown` is the share of labels that are none of the classes, for which the share `holdout` is expected.
-    """
-    weights = [max(round(share, 6), 1e-6) for share in shares]
-    largest = weights.index(max(weights))
-    weights[largest] = round(1 - sum(weights[:largest] + weights[largest + 1 :]), 6)
-    halved = [
-        share / 2 if place == largest else share * (1 + weights[largest] / 2 / (1 - weights[largest]))
-        for place, share in enumerate(weights)
-    ]
-    moved = sum(
-        there * math.log(there / share) for there, share in zip(halved, weights, strict=True) if there and share
-    )
-    chance = _NOISE * (len(shares) - 1) / (2 * max(1, rows))
-    threshold = _up(max(moved, _LEAST_DIVERGENCE, chance) + _of_unknown(unknown, holdout))
-    held = {"tail_weight_holdout": holdout} if holdout else {}
-    partition = {"values": list(range(len(shares))), "weights": weights}
-    return Expected(
-        "column_kl_divergence_to_be_less_than",
-        {"column": "label", "partition_object": partition, "threshold": threshold, **held},
-        f"the shares found; the largest class at half its share gives {moved:.2g}",
-    )
-
-
-def _of_unknown(share: float, holdout: float) -> float:
-    """Return the divergence that labels of no class may add: twice their share, and one in a hundred more.
-
-    What is held out for them is taken from all classes: without such a label that alone gives −log(1 − holdout).
-    """
-    none = -math.log(1 - holdout)
-    if not share or not holdout:
-        return none
-    most = min(2 * share + holdout, 1 - holdout)
-    return max(none, (1 - most) * math.log((1 - most) / (1 - holdout)) + most * math.log(most / holdout))
-
-
-def _rows(rows: int, notes: str = "") -> Expected:
-    bounds = {"min_value": max(1, rows // 2), "max_value": 2 * rows}
-    return Expected("table_row_count_to_be_between", bounds, notes or f"{_spaced(rows)} found")
-
-
-def _of_sizes(low: int, high: int) -> tuple[int, int]:
-    return (low, high) if low == high else (max(1, low // 2), 2 * high)
-
-
-def _mostly(wrong: int, rows: int) -> dict[str, float]:
-    """Return the share of rows that must be as they should be, where so many are not."""
-    share = _down(1 - 2 * wrong / max(1, rows) - _ONE_IN_A_HUNDRED)
-    return {"mostly": max(share, 0.001)}
-
-
-def _of(rows: int, of: int, what: str) -> str:
-    return f"{_spaced(rows)} of {_spaced(of)} rows {what}"
-
-
-def _spaced(count: int) -> str:
-    return f"{count:_}".replace("_", " ")
-
-
-def _down(value: float) -> float:
-    return _rounded(value, math.floor)
-
-
-def _up(value: float) -> float:
-    return _rounded(value, math.ceil)
-
-
-def _rounded(value: float, towards: Any) -> float:
-    """Return a value rounded outwards to three digits."""
-    if abs(value) < _NOTHING:
-        return 0.0
-    scale = 10.0 ** (_PLACES - 1 - math.floor(math.log10(abs(value))))
-    return float(f"{towards(round(value * scale, 6)) / scale:.{_PLACES + 3}g}")

@@ -36,6 +36,7 @@ class Request:
     source: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the source, as they were given
     address: str | None = None  # that the folder is a mirror of
+    target: str | None = None  # column of a table that is to be predicted
 
 
 @dataclass(frozen=True)

@@ -60,17 +60,31 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     from pipeline.data.source_rows import Source
     from pipeline.data.table_rows import needed_columns, require_columns, source_tables
 
-    if folder.is_file():
-        _require_alone(settings, wanted)
-        found = [(folder, folder.name)]
-    else:
-        found = [(Path(each.path), each.name) for each in _files(settings, folder)]
+    found = _found(settings, folder, wanted)
     bounds = Bounds(settings.largest_total_gib * 2**30, "largest_total_gib", settings.largest_ratio)
     opened = [OpenedCsv(path, name, settings, bounds) for path, name in found]
     for each in opened:
         require_columns(each.shown, each.names, settings, wanted, each.doubt)
     columns = list(needed_columns(settings, wanted))
     return Source(rows=None, tables=source_tables(_blocks(opened, columns), settings, wanted, folder))
+
+
+def _found(settings: Settings, folder: Path, wanted: Wanted) -> list[tuple[Path, str]]:
+    if folder.is_file():
+        _require_alone(settings, wanted)
+        return [(folder, folder.name)]
+    return [(Path(each.path), each.name) for each in _files(settings, folder)]
+
+
+def column_names(settings: Settings, folder: Path) -> list[str]:
+    """Return the columns of the first file."""
+    from pipeline.data.csv_blocks import OpenedCsv
+    from pipeline.data.delimited_files import Bounds
+    from pipeline.data.wanted import Wanted
+
+    path, name = _found(settings, folder, Wanted())[0]
+    bounds = Bounds(settings.largest_total_gib * 2**30, "largest_total_gib", settings.largest_ratio)
+    return list(OpenedCsv(path, name, settings, bounds).names)
 
 
 def recognise(path: Path) -> dict[str, Any] | None:

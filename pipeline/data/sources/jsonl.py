@@ -63,6 +63,23 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     return Source(rows=None, tables=source_tables(blocks, settings, wanted, folder))
 
 
+def column_names(settings: Settings, folder: Path) -> list[str]:
+    """Return the fields of all lines in the order in which they come, those aside that hold a list or an object."""
+    from pipeline.data.delimited_files import Bounds, opened
+    from pipeline.data.json_lines import read_lines
+    from pipeline.data.table_files import table_files
+    from pipeline.data.wanted import Wanted
+
+    names: dict[str, bool] = {}
+    bounds = Bounds(settings.largest_total_gib * 2**30, "largest_total_gib", settings.largest_ratio)
+    for file in table_files(settings, settings.files, folder, Wanted()):
+        with opened(file.path, str(folder / file.name), bounds) as stream:
+            for row in read_lines(BufferedReader(_Raw(stream), _BUFFER_BYTES), settings.longest_line_mib * 2**20):
+                for name, value in row.fields.items():
+                    names[name] = names.get(name, True) and not isinstance(value, list | dict)
+    return [name for name, is_plain in names.items() if is_plain]
+
+
 def recognise(path: Path) -> dict[str, Any] | None:
     """Return the settings with which it reads a path, None unless files there are called like JSON lines."""
     from pipeline.data.table_files import holds_such_files

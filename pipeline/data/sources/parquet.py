@@ -61,6 +61,15 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     return Source(rows=rows, tables=source_tables(_blocks(files), settings, wanted, folder), test_rows=test_rows)
 
 
+def column_names(settings: Settings, folder: Path) -> list[str]:
+    """Return the columns of the first file that have a text."""
+    from pipeline.data.parquet_texts import names_with_text
+    from pipeline.data.table_files import table_files
+    from pipeline.data.wanted import Wanted
+
+    return names_with_text(table_files(settings, settings.files, folder, Wanted())[0].path)
+
+
 def recognise(path: Path) -> dict[str, Any] | None:
     """Return the settings with which it reads a path, None unless files there are called like Parquet."""
     from pipeline.data.table_files import holds_such_files
