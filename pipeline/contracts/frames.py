@@ -18,7 +18,7 @@ from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.row_columns import RowColumns
+from pipeline.storage.row_columns import MOMENT, RowColumns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -191,9 +191,11 @@ def _read(spark: SparkSession, dataset: Dataset) -> DataFrame:
 
 
 def _plain_fields(manifest: Manifest) -> Iterator[pa.Field]:
-    """Yield a data set's columns as Spark reads them: arrays as bytes, unsigned numbers with a sign."""
+    """Yield a data set's columns as Spark reads them: arrays as bytes, unsigned numbers with a sign, and times."""
     for name, kind in manifest.columns.items():
-        if kind.endswith("]"):
+        if kind == str(MOMENT):
+            yield pa.field(name, MOMENT)
+        elif kind.endswith("]"):
             yield pa.field(name, pa.binary())
         else:
             yield pa.field(name, pa.int16() if kind == "uint8" else pa.type_for_alias(kind))

@@ -15,8 +15,9 @@ from pipeline.recipe.recipe import Roles, slice_column
 
 KEY, GROUP, TIME = "key", "group", "time"
 CLASS_LABEL, NUMBER_LABEL = pa.int32(), pa.float64()
+MOMENT = pa.timestamp("us", "UTC")
 _SLICE = slice_column("")
-_TYPES = {KEY: pa.string(), GROUP: pa.string(), TIME: pa.timestamp("us", "UTC")}
+_TYPES = {KEY: pa.string(), GROUP: pa.string(), TIME: MOMENT}
 _NO_ROLES = Roles()
 
 
