@@ -23,7 +23,6 @@ from pipeline.recipe.workers import nearest_divisors
 PARAMS_FILE = "params.yaml"
 Device = Literal["cpu", "gpu", "auto"]
 ADDRESS = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#@]*)?|file:///[^\s?#]*)$"  # no user, no password in it
-ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
