@@ -36,12 +36,15 @@ _FIELDS = {"Y": "year", "m": "month", "d": "day", "H": "hour", "M": "minute", "S
 _SHORT_MONTHS = pa.array([name[:3] for name in _MONTHS])
 _ISO = (
     r"^(?P<Y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
-    r"(?:[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,6}))?)?"
+    r"(?:[T ](?P<H>[0-9]{2})(?::(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,6}))?)?)?"
     r"(?: ?(?P<z>Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?$"
 )
 _BLANKS = " \t"
 _SHOWN = 100
 _MINUTE = 60_000_000
+_DAY = 24 * 60 * _MINUTE
+_YEAR = 366 * _DAY
+_FIRST, _LAST = -719_162 * _DAY, 2_932_897 * _DAY  # 0001-01-01, 10000-01-01
 _NO_OFFSET = 2**31  # minutes: of an offset that there cannot be
 _REASONS = {1: NOT_A_TIME, 2: NO_SUCH_TIME, 3: AMBIGUOUS_TIME, 4: NO_ZONE}
 _UNREAD, _NEVER, _TWICE, _WITHOUT_ZONE = _REASONS
@@ -83,6 +86,8 @@ class Times(NamedTuple):
 
 def times_of(parts: Sequence[pa.Array], written: TimeFormat) -> Times:
     """Return the moments of texts that are written in a format: of several, each is one of its words."""
+    if written.format == ISO and (at_once := _iso_at_once(parts[0], written.zone)) is not None:
+        return Times(at_once, np.zeros(len(at_once), np.int8), parts, written.zone)
     fields: dict[str, Numbers] = {}
     is_read = np.ones(len(parts[0]), np.bool_)
     is_there = np.ones(len(parts[0]), np.bool_)
@@ -98,6 +103,20 @@ def times_of(parts: Sequence[pa.Array], written: TimeFormat) -> Times:
     codes[is_there & ~is_read] = _UNREAD
     values = pa.array(micros, pa.int64(), mask=~is_there | (codes != 0)).cast(MOMENT)
     return Times(values, codes, parts, written.zone)
+
+
+def _iso_at_once(texts: pa.Array, zone: str | None) -> pa.Array | None:
+    """Return the moments of texts if all are plain: what Arrow takes for a time is one, but for the year 0."""
+    encoded = texts.dictionary_encode()
+    try:
+        micros = encoded.dictionary.cast(MOMENT if zone is None else pa.timestamp("us")).cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    local = micros.to_numpy(zero_copy_only=False)
+    if ((local < _FIRST + _YEAR) | (local >= _LAST - _YEAR)).any():
+        return None
+    moments, wrong = (local, np.zeros(len(local))) if zone is None else utc_of(local, zone)
+    return None if wrong.any() else pa.array(moments, pa.int64()).cast(MOMENT).take(encoded.indices)
 
 
 def _moments(
@@ -120,7 +139,8 @@ def _moments(
     codes[is_read & ~exists] = _NEVER
     local = ((_days(year, month, day) * 24 + hour) * 60 + minute) * _MINUTE + second * 1_000_000 + fraction
     moments = local - np.where(offset == _NO_OFFSET, 0, offset) * _MINUTE
-    rows = is_read & exists & ~has_offset
+    codes[is_read & ((moments < _FIRST) | (moments >= _LAST))] = _NEVER  # in UTC it is of another year
+    rows = (codes == 0) & is_read & ~has_offset
     if zone is None:
         codes[rows] = _WITHOUT_ZONE
     else:

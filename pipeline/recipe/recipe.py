@@ -23,7 +23,6 @@ from pipeline.recipe.workers import nearest_divisors
 PARAMS_FILE = "params.yaml"
 Device = Literal["cpu", "gpu", "auto"]
 ADDRESS = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#@]*)?|file:///[^\s?#]*)$"  # no user, no password in it
-ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -40,6 +39,9 @@ LOSS = Slot("loss", "pipeline.training.losses", ("build",))
 OPTIMIZER = Slot("optimizer", "pipeline.training.optimizers", ("build",))
 SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
 RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "shows"))
+
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Roles(Settings):
@@ -74,6 +76,17 @@ def slice_column(name: str) -> str:
     return "slice_" + re.sub(r"[^a-z0-9_]", "_", name.lower())
 
 
+class EqualRows(Settings):
+    """What becomes of rows that are equal in every feature and role."""
+
+    duplicates: Literal["reject", "keep"] = Field(
+        default="reject", description="of those with one target: one stays (reject), or all do (keep)"
+    )
+    conflicts: Literal["reject", "keep"] = Field(
+        default="reject", description="of those with different targets: none stays (reject), or all do (keep)"
+    )
+
+
 class DataParams(Settings):
     """Where the data comes from and what it must be."""
 
@@ -88,21 +101,23 @@ class DataParams(Settings):
     )
     contracts: str = Field(min_length=1, description="folder of the data contracts: raw.yaml and prepared.yaml")
     classes: tuple[str, ...] = Field(
+        default=(),
         strict=False,
-        min_length=2,
         max_length=10_000,
-        description="class names; label n is the n-th",
+        description="class names; label n is the n-th; none: the target is a number",
         json_schema_extra={"items": {"type": "string", "pattern": r"\S"}},  # the form refuses a blank one, too
     )
     features: Annotated[dict[FeatureName, Feature], FEATURE] = Field(
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"
     )
-
     roles: Roles = Field(default_factory=Roles)
+    equal_rows: EqualRows = Field(default_factory=EqualRows)
 
     @field_validator("classes")
     @classmethod
     def _names_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(classes) == 1:
+            raise ValueError(f"one class alone, {shown(classes[0])}, cannot be told from others; name two at least")
         seen: dict[str, str] = {}
         for name in classes:
             bare = name.strip()

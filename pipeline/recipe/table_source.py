@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.settings import Finite, Settings
+from pipeline.recipe.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.recipe.recipe import Recipe
@@ -32,6 +32,7 @@ DIRECTIVES = "YmdHIMSfpbBz%"  # of a time's format, as strptime has them
 _KEY = "data.source"
 _LONGEST_NAME = 1000
 
+Edge = Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
 Column = Annotated[str, Field(max_length=_LONGEST_NAME)]
 Columns = Annotated[tuple[Column, ...], Field(strict=False, max_length=10_000)]
 
@@ -40,7 +41,7 @@ class Target(Settings):
     """The column of the target. `edges` cut a number into classes: of n edges, n + 1."""
 
     column: Column
-    edges: tuple[Finite, ...] = Field(
+    edges: tuple[Edge, ...] = Field(
         default=(), strict=False, max_length=1000, description="a value above an edge is of the next class"
     )
 

@@ -32,10 +32,13 @@ SAVED_MODEL_FOLDER = "tf2model"  # where mlflow.tensorflow keeps it
 _TOLERANCE = 1e-5
 
 
-def write_bundle(model_folder: Path, exported: Path, target: Path, example: Columns) -> None:
+def write_bundle(
+    model_folder: Path, exported: Path, target: Path, example: Columns, served: Columns | None = None
+) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    It contains `example`, prepared features by name, `[row, *shape]`, as the input example. `exported` goes in byte for
+    It contains the rows `example`, prepared features by name, `[row, *shape]`, as the input example; of features that
+    are prepared inside the served model it has their raw values, `served`. `exported` goes in byte for
     byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
     The folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the
     stored model.
@@ -49,7 +52,7 @@ def write_bundle(model_folder: Path, exported: Path, target: Path, example: Colu
     requirements_utils._MODULES_TO_PACKAGES = {}  # noqa: SLF001
     architecture = stored.read_architecture(model_folder)
     rows = {spec.name: example[spec.name] for spec in architecture.features}
-    asked = in_raw_types(architecture, example)
+    asked = in_raw_types(architecture, {**example, **(served or {})})
     given = asked if len(asked) > 1 else next(iter(asked.values()))
     expected = stored.load(model_folder)(rows, training=False).numpy()
     with tempfile.TemporaryDirectory(prefix="ratchet-") as aside, warnings.catch_warnings():

@@ -71,18 +71,34 @@ def test_an_offset_of_its_own_counts_whatever_the_zone(local: datetime, minutes:
         ("2013-01-01T24:00", NO_SUCH_TIME), ("2013-01-01T23:60", NO_SUCH_TIME), ("2013-06-30T23:59:60", NO_SUCH_TIME),
         ("2013-01-01T10:00+24:00", NO_SUCH_TIME), ("2013-01-01T10:00+10:60", NO_SUCH_TIME),
         ("1900-02-29", NO_SUCH_TIME), ("2000-02-29", datetime(2000, 2, 29, tzinfo=UTC)),
-        ("2013-1-1", NOT_A_TIME), ("13-01-01", NOT_A_TIME), ("2013-01-01T10", NOT_A_TIME), ("yesterday", NOT_A_TIME),
+        ("2013-1-1", NOT_A_TIME), ("13-01-01", NOT_A_TIME), ("yesterday", NOT_A_TIME),
         ("", NOT_A_TIME), ("2013-01-01T10:00:00.1234567", NOT_A_TIME), ("٢٠١٣-01-01", NOT_A_TIME),
         ("2013-01-01\n", NOT_A_TIME), ("99999-01-01", NOT_A_TIME), ("-2013-01-01", NOT_A_TIME),
         (" 2013-01-01 ", datetime(2013, 1, 1, tzinfo=UTC)),
         ("2013-01-01 10:00:00,5Z", datetime(2013, 1, 1, 10, 0, 0, 500_000, UTC)),
         ("2013-01-01T10:00Z", datetime(2013, 1, 1, 10, tzinfo=UTC)),
+        ("2013-01-01T10", datetime(2013, 1, 1, 10, tzinfo=UTC)), ("0001-01-01T00:00+00:01", NO_SUCH_TIME),
+        ("9999-12-31T23:59-00:01", NO_SUCH_TIME), ("0001-01-01T00:00", datetime(1, 1, 1, tzinfo=UTC)),
         ("2013-01-01T10:00-05", datetime(2013, 1, 1, 15, tzinfo=UTC)),
     ],
 )  # fmt: skip
 def test_what_is_no_time_has_its_reason(text: str, expected: Any) -> None:
     assert moment(text, zone="UTC") == expected
     assert moments(["2013-01-01", text, None], zone="UTC") == [datetime(2013, 1, 1, tzinfo=UTC), expected, None]
+
+
+ISO_LIKE = st.from_regex(
+    r"20[0-9]{2}-(0[1-9]|1[0-3])-(0[1-9]|[12][0-9]|3[01])"
+    r"([T ][012][0-9](:[0-6][0-9](:[0-6][0-9]([.,][0-9]{1,7})?)?)?)?(Z|[+-][0-2][0-9](:?[0-6][0-9])?)?",
+    fullmatch=True,
+)
+
+
+@given(st.lists(ISO_LIKE, min_size=1), st.sampled_from([None, "UTC", "Europe/Berlin"]))
+def test_a_wrong_text_beside_others_makes_no_difference(texts: list[str], zone: str | None) -> None:
+    together = moments([*texts, "x"], zone=zone)
+    assert together == [*(moment(text, zone=zone) for text in texts), NOT_A_TIME]
+    assert together[:-1] == moments(list(texts), zone=zone)
 
 
 def test_without_a_zone_a_time_must_have_an_offset() -> None:
