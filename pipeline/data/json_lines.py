@@ -23,13 +23,15 @@ DEEPEST = 64  # lists and objects in each other
 _PIECE_BYTES = 2**20
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
 _ESCAPED = b"\\u"  # without one, a text that was UTF-8 has no surrogate, and a string no NUL character
+_TEXTS = {str, type(None)}
 _SHOWN = 60  # characters of what is told in a detail
 
 
 class Row(NamedTuple):
-    """One line: its number, from 1, and its fields, or why it has none."""
+    """One line: its number, from 1, its size, and its fields, or why it has none."""
 
     number: int
+    size_bytes: int
     fields: Mapping[str, Any]
     problem: Problem | None = None
 
@@ -43,22 +45,21 @@ def read_lines(stream: BinaryIO, longest_bytes: int) -> Iterator[Row]:
             line = line.removeprefix(codecs.BOM_UTF8)
         if len(line) > longest_bytes and not line.endswith(b"\n"):
             size_bytes = len(line) + _rest_of_line(stream)
-            yield Row(number, {}, (LINE_TOO_LONG, f"{size_bytes} bytes, at most {longest_bytes} are read"))
+            yield Row(number, 0, {}, (LINE_TOO_LONG, f"{size_bytes} bytes, at most {longest_bytes} are read"))
         else:
             yield _row(number, line.rstrip(b"\r\n"))
 
 
 def texts(row: Row, names: Sequence[str]) -> list[str | None] | Problem:
     """Return the values of a row's fields as text, None for a missing one; or why one of them has none."""
-    found = []
-    for name in names:
-        value = row.fields.get(name)
-        if isinstance(value, bool):
-            value = "true" if value else "false"
-        elif isinstance(value, dict | list):
-            return NO_TEXT, f"{name!r:.80}: {'an object' if isinstance(value, dict) else 'a list'}"
-        found.append(value)
-    return found
+    values = list(map(row.fields.get, names))
+    if not _TEXTS.issuperset(map(type, values)):
+        for place, value in enumerate(values):
+            if isinstance(value, bool):
+                values[place] = "true" if value else "false"
+            elif isinstance(value, dict | list):
+                return NO_TEXT, f"{names[place]!r:.80}: {'an object' if isinstance(value, dict) else 'a list'}"
+    return values
 
 
 def _rest_of_line(stream: BinaryIO) -> int:
@@ -74,8 +75,8 @@ def _row(number: int, line: bytes) -> Row:
     try:
         fields = _object(line)
     except _Refused as refused:
-        return Row(number, {}, (refused.problem, refused.detail))
-    return Row(number, fields)
+        return Row(number, 0, {}, (refused.problem, refused.detail))
+    return Row(number, len(line), fields)
 
 
 class _Refused(Exception):
@@ -100,7 +101,7 @@ def _object(line: bytes) -> dict[str, Any]:
     if _depth_above(line, DEEPEST):
         raise _Refused(BAD_LINE, f"lists or objects more than {DEEPEST} deep in each other")
     try:
-        value = _DECODER.decode(text)
+        value = _decoded(text)
     except json.JSONDecodeError as error:
         raise _Refused(BAD_LINE, f"{error.msg}, character {error.pos + 1} of the line") from None
     except ValueError as error:  # of the two functions below
@@ -110,6 +111,15 @@ def _object(line: bytes) -> dict[str, Any]:
     if _ESCAPED in line:
         _require_characters(value)
     return value
+
+
+def _decoded(text: str) -> Any:
+    """Return a text's value: the whole text's, without a search for blanks around it, where there are none."""
+    if text[0] == "{":
+        value, end = _DECODER.raw_decode(text)
+        if end == len(text):
+            return value
+    return _DECODER.decode(text)
 
 
 def _depth_above(line: bytes, limit: int) -> bool:

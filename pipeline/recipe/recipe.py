@@ -41,6 +41,9 @@ SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
 RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "shows"))
 
 
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Roles(Settings):
     """Columns of a table that are no features, by the source's names of them: what a row is, not what is learned from.
 

@@ -15,13 +15,11 @@ and the line's begin (`pipeline/data/csv_records.py` has the rules). What a text
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.errors import DataError, UsageError
 from pipeline.recipe.table_source import Columns, Dialect, TableSettings
 from pipeline.recipe.table_source import check as check
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from pipeline.data.csv_blocks import OpenedCsv
     from pipeline.data.source_rows import Source
     from pipeline.data.table_rows import Block
-    from pipeline.data.walking import Found
     from pipeline.data.wanted import Wanted
 
 KINDS = ("number", "category", "text", "image")
@@ -58,33 +55,28 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     from pipeline.data.csv_blocks import OpenedCsv
     from pipeline.data.delimited_files import Bounds
     from pipeline.data.source_rows import Source
+    from pipeline.data.table_files import table_files
     from pipeline.data.table_rows import needed_columns, require_columns, source_tables
 
-    found = _found(settings, folder, wanted)
+    found = table_files(settings, settings.files, folder, wanted)
     bounds = Bounds(settings.largest_total_gib * 2**30, "largest_total_gib", settings.largest_ratio)
-    opened = [OpenedCsv(path, name, settings, bounds) for path, name in found]
+    opened = [OpenedCsv(file.path, file.name, settings, bounds) for file in found]
     for each in opened:
         require_columns(each.shown, each.names, settings, wanted, each.doubt)
     columns = list(needed_columns(settings, wanted))
     return Source(rows=None, tables=source_tables(_blocks(opened, columns), settings, wanted, folder))
 
 
-def _found(settings: Settings, folder: Path, wanted: Wanted) -> list[tuple[Path, str]]:
-    if folder.is_file():
-        _require_alone(settings, wanted)
-        return [(folder, folder.name)]
-    return [(Path(each.path), each.name) for each in _files(settings, folder)]
-
-
 def column_names(settings: Settings, folder: Path) -> list[str]:
     """Return the columns of the first file."""
     from pipeline.data.csv_blocks import OpenedCsv
     from pipeline.data.delimited_files import Bounds
+    from pipeline.data.table_files import table_files
     from pipeline.data.wanted import Wanted
 
-    path, name = _found(settings, folder, Wanted())[0]
+    first = table_files(settings, settings.files, folder, Wanted())[0]
     bounds = Bounds(settings.largest_total_gib * 2**30, "largest_total_gib", settings.largest_ratio)
-    return list(OpenedCsv(path, name, settings, bounds).names)
+    return list(OpenedCsv(first.path, first.name, settings, bounds).names)
 
 
 def recognise(path: Path) -> dict[str, Any] | None:
@@ -114,35 +106,3 @@ def _is_named_like_a_table(name: str) -> bool:
 def _blocks(opened: Sequence[OpenedCsv], columns: Sequence[str]) -> Iterator[Block]:
     for each in opened:
         yield from each.blocks(columns)
-
-
-def _require_alone(settings: Settings, wanted: Wanted) -> None:
-    """Refuse what needs other files where `data.path` is a single one: a change of theirs would not be seen."""
-    if settings.joins:
-        raise UsageError("data.path: is a file; joins need a folder that holds their file, too: name that")
-    if any(feature.kind == "image" for feature in wanted.features):
-        raise UsageError("data.path: is a file; pictures need a folder that holds them, too: name that")
-
-
-def _files(settings: Settings, folder: Path) -> list[Found]:
-    """Return the files that are read, sorted by the bytes of their names."""
-    from pipeline.data.source_rows import NothingThere
-    from pipeline.data.walking import shown_name, walk
-
-    pattern = re.compile("|".join(map(_expression, settings.files)))
-    others = {str(Path(join.path)) for join in settings.joins}
-    walked = (found for found in walk(folder, lambda _name, _is_folder: False) if not found.is_empty_folder)
-    matched = [found for found in walked if pattern.fullmatch(found.name) and found.name not in others]
-    for found in matched:
-        if found.problem:
-            detail = f": {found.detail}" if found.detail else ""
-            raise DataError(f"{folder}/{shown_name(found.name)}: {found.problem}{detail}; take it out of `files`")
-    if not matched:
-        raise NothingThere(f"{folder}: holds no file like {', '.join(settings.files)} (data.source.settings.files)")
-    return matched
-
-
-def _expression(pattern: str) -> str:
-    """Return the expression of a pattern: * and ? are within one name, **/ are any folders, or none."""
-    parts = re.split(r"(\*\*/|\*|\?)", pattern)
-    return "".join({"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part)) for part in parts)

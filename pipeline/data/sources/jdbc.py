@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, field_validator
 
 from pipeline.errors import DataError, UsageError
-from pipeline.recipe.settings import Finite
 from pipeline.recipe.settings import Settings as Base
 from pipeline.recipe.table_source import TableSettings
 from pipeline.recipe.table_source import check as check_table
@@ -48,12 +47,15 @@ _POSTGRESQL = re.compile(
 )
 _LARGEST_QUERY_BYTES = 2**20
 
+_Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+_Number = Annotated[float, Field(ge=-1e308, le=1e308)]
+
 
 class Watermark(Base):
     """The column by which the rows are pinned."""
 
     column: str = Field(min_length=1, max_length=1000, description="column of the query: it grows, and never changes")
-    at_most: int | Finite | Annotated[str, Field(max_length=1000)] | None = Field(
+    at_most: _Whole | _Number | Annotated[str, Field(max_length=1000)] | None = Field(
         default=None, description="rows up to this value are read; null: those before the end of ingest.as_of, UTC"
     )
 

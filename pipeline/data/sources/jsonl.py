@@ -150,7 +150,7 @@ class _Gathered:
         if isinstance(found, list):
             self.rows.append(found)
             self._problems.append((None, None))
-            self._size += sum(len(value) for value in found if value)
+            self._size += row.size_bytes
         else:
             self.rows.append([None] * len(self._names))
             self._problems.append(found)
