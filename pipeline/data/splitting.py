@@ -87,10 +87,11 @@ class Division:
 
         Without a frozen split every bin of a number would have the same thresholds: there is one.
         """
+        shares = [of_shares(params)] * (len(classes) or 1)
         if frozen is not None and params.frozen is not None:
-            thresholds = frozen.of_classes(classes, params.frozen)
+            thresholds = frozen.of_classes(classes, params.frozen) or shares
             return cls(frozen.seed, thresholds, frozen.edges, frozen.instants_in_force)
-        return cls(seed, [of_shares(params)] * (len(classes) or 1), None if classes else ())
+        return cls(seed, shares, None if classes else ())
 
     def hashes(self, digests: Sequence[str]) -> Hashes:
         """Return the hash of each content digest, `[row]`."""
@@ -164,7 +165,7 @@ def assign_rows(
             raise Bug("split: rows are divided by time before the instants are known; please report it")
         return division.instants.codes(times_of(rows["time"]))
     return assign(
-        rows["part"].to_pylist(),
+        rows["part"].to_pylist() if params.method == "source" else (),
         rows["label"].to_numpy(),
         division.hashes(rows[hashed_column(params)].to_pylist()) if hashes is None else hashes,
         params,
@@ -270,8 +271,6 @@ def lost_test_rows(rejected: Iterable[pa.Table], params: SplitParams, division: 
 def _is_known(label: pa.ChunkedArray, division: Division) -> pa.ChunkedArray:
     if pa.types.is_floating(label.type):
         return pc.is_finite(label)
-    if division.instants is not None:
-        return pc.greater_equal(label, 0)
     return pc.and_(pc.greater_equal(label, 0), pc.less(label, len(division.thresholds)))
 
 

@@ -67,7 +67,7 @@ def quantile_edges(numbers: Labels, quantiles: int) -> Edges:
     import numpy as np
 
     in_order = np.sort(numbers) + 0.0  # −0 is 0
-    ranks = [-(-len(numbers) * number // quantiles) - 1 for number in range(1, quantiles)]
+    ranks = [(len(numbers) * number - 1) // quantiles for number in range(1, quantiles)]
     edges = np.unique(in_order[ranks])
     return tuple(edges[edges < in_order[-1]].tolist())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import shutil
@@ -591,3 +592,15 @@ def test_by_time_equal_content_at_times_of_two_parts_is_refused(tmp_path: Path):
 
     with pytest.raises(DataError, match=rf"split: content digest {names[0]} is both in the train and in the test part"):
         split(tmp_path, [again], TIME)
+
+
+def test_by_time_a_rejected_row_of_an_unknown_class_is_in_no_part_frozen_or_not():
+    frozen = FrozenSplit.of(TIME, 1, {}, instants=Instants(3, 5))
+    named = TIME.model_copy(update={"frozen": "f"})
+    rows = table_of([Given(n, 0.0, "", 6) for n in range(4)])
+    gone = rows.set_column(1, "label", pa.array([0, 3, -1, None], pa.int32()))
+    gone = gone.append_column("reason", pa.array([CONFLICT] * 4))
+
+    assert lost_test_rows([gone], named, Division.of(named, 1, CLASSES, frozen)) == {CONFLICT: 1}
+    unfrozen = dataclasses.replace(Division.of(TIME, 1, CLASSES, None), instants=Instants(3, 5))
+    assert lost_test_rows([gone], TIME, unfrozen) == {CONFLICT: 1}

@@ -43,8 +43,8 @@ def change(values: npt.NDArray[np.float32], keys: Keys, settings: Settings) -> n
 
     from pipeline.augmentation.counter_random import standard_normal, uniform
 
-    is_changed = uniform(keys, 0, 1)[:, 0] < settings.probability
-    noise = standard_normal(keys, _DRAWS, 1)[:, 0] * settings.deviation
+    is_changed = uniform(keys, 0, 1) < settings.probability
+    noise = standard_normal(keys, _DRAWS, 1) * settings.deviation
     changed = values.copy()
-    changed[:, 0] += np.where(is_changed, noise, 0.0).astype(np.float32)
+    changed[:, :1] += np.where(is_changed, noise, 0.0).astype(np.float32)
     return changed
