@@ -39,6 +39,7 @@ from pipeline.data.near_duplicates import Looks, look, nearest_rows
 from pipeline.data.near_hashes import Hashes, HashIndex
 from pipeline.data.opening import open_source
 from pipeline.data.perceptual_hash import SHIFTS, Pixels, perceptual_hashes, thumbnails
+from pipeline.data.wanted import Wanted
 from pipeline.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ HASHED = 2000  # pictures that ImageHash hashes, a round
 def pictures(rows: int) -> Pixels:
     """Return pictures `[row, 28, 28, 1] uint8`, each made of two of one class of the sample."""
     recipe = load_recipe(ROOT)
-    source = open_source(recipe.data.source, ROOT / recipe.data.path, recipe.data.classes)
+    source = open_source(recipe.data.source, ROOT / recipe.data.path, Wanted(recipe.data.classes))
     labels, pixels = [], []
     for table in source.tables:
         labels += table["label"].to_pylist()

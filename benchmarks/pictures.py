@@ -53,11 +53,12 @@ from benchmarks.checkouts import copy_checkout, environment
 from benchmarks.memory import watch
 from benchmarks.quiet import Rounds
 from pipeline.data.feature_kinds import Specs, raw_schema, specs
-from pipeline.data.normalizing import normalize_dataset
+from pipeline.data.normalizing import Normalized, normalize_dataset
 from pipeline.data.opening import open_source
 from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.data.source_rows import raw_shards
 from pipeline.data.splitting import Division, split_dataset
+from pipeline.data.wanted import Wanted
 from pipeline.recipe.execution import SparkSettings
 from pipeline.recipe.recipe import SplitParams
 from pipeline.recipe.slots import Choice, Feature
@@ -127,7 +128,7 @@ def make_pictures(folder: Path, pictures: int) -> None:
 
 def take_in(folder: Path, raw: Path, features: Specs = FEATURES) -> int:
     """Write a folder of pictures as raw shards, as ingest does; return how many rows."""
-    source = open_source(Choice(name="image_folder"), folder, CLASSES)
+    source = open_source(Choice(name="image_folder"), folder, Wanted(CLASSES))
     with artifacts.published_folder(raw) as aside:
         schema = raw_schema(features)
         entries = [
@@ -156,7 +157,9 @@ def as_built(session: SparkSession, raw: Path, out: Path, features: Specs = FEAT
         division=Division.of(PARAMS, SEED, CLASSES, None),
         on_progress=unseen,
     )
-    normalize_dataset(session, folders.clean, out / "split", out / "prepared", features=features, on_progress=unseen)
+    places = Normalized(out / "prepared", out / "served", out / "left_out")
+    places.left_out.mkdir()
+    normalize_dataset(session, folders.clean, out / "split", places, features=features, on_progress=unseen)
 
 
 def as_pandas_udf(session: SparkSession, raw: Path, out: Path) -> None:

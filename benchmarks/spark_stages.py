@@ -38,11 +38,12 @@ from pipeline.data.augmenting import ShardToAugment, augment_shard
 from pipeline.data.cleaning import examine
 from pipeline.data.feature_kinds import clean_schema, specs
 from pipeline.data.grey_levels import image_sums
-from pipeline.data.normalizing import ShardToNormalize, normalize_shard
+from pipeline.data.normalizing import Normalized, ShardToNormalize, normalize_shard
 from pipeline.data.opening import open_source
 from pipeline.data.resizing import resize
 from pipeline.data.shard_tasks import run_tasks
 from pipeline.data.source_rows import raw_shards
+from pipeline.data.wanted import Wanted
 from pipeline.recipe.execution import SparkSettings
 from pipeline.recipe.recipe import AugmentParams
 from pipeline.recipe.slots import Choice, Feature
@@ -75,7 +76,7 @@ def prepare(source: Path, folder: Path) -> list[int]:
     for kind in ("clean", "split"):
         (folder / kind).mkdir(parents=True)
     split_schema = pa.schema([("id", pa.string()), ("part", pa.string())])
-    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source, ()).tables, FEATURES)):
+    for number, table in enumerate(raw_shards(open_source(Choice(name="idx"), source, Wanted()).tables, FEATURES)):
         _, clean = examine(table, number, CLASSES, FEATURES)
         shards.write_shard(folder / "clean", number, clean_schema(FEATURES), [clean])
         part = table.select(["id"]).append_column("part", pa.repeat("train", table.num_rows))
@@ -97,7 +98,7 @@ def as_built(session: SparkSession, folder: Path, rows: list[int], out: Path) ->
             normalize_shard,
             clean=folder / "clean",
             split=folder / "split",
-            prepared=out / "prepared",
+            to=Normalized(out / "prepared", out / "served", out / "left_out"),
             features=FEATURES,
         ),
         [(ShardToNormalize(number, {"train": number}), count) for number, count in enumerate(rows)],

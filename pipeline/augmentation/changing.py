@@ -27,7 +27,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.storage.mapped import Values
 from pipeline.storage.shards import Columns
 
-Labels = npt.NDArray[np.int32]
+Labels = npt.NDArray[Any]  # int32, or float64 where the target is a number
 Numbers = npt.NDArray[np.int64]
 
 

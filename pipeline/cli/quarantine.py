@@ -187,26 +187,33 @@ def _opened(run_id: str | None) -> Iterator[list[_Quarantine]]:
         classes = recipe.get("classes")
         found = []
         for stage, rows in graph.flow:
-            if rows.rejected and not (folder := find(rows.rejected)).is_dir():
+            if not rows.rejected:
+                continue
+            try:
+                folder = _there(find(rows.rejected))
+            except StorageError as error:
+                if found:  # a later stage has not run, or the run is of before that stage rejected any
+                    continue
+                if run_id:
+                    raise
                 raise StorageError(
                     f"{rows.rejected}: nothing has been sorted out in this folder yet; first `ratchet run --until "
                     f"{stage}`, or name a run that had a folder of its own (--set, --config): --run{_newest(root)}"
+                ) from error
+            folders = [_Folder(rows.rejected, folder, "rejected")]
+            if rows.held:
+                with suppress(StorageError):  # of an old run, the cache may have the rejected rows alone
+                    folders.append(_Folder(rows.held, _there(find(rows.held)), "held back"))
+            found.append(
+                _Quarantine(
+                    stage=stage,
+                    rows=rows,
+                    folders=tuple(folders),
+                    find=find,
+                    classes=tuple(map(str, classes)) if isinstance(classes, list) else (),
+                    source=str(recipe.get("path", "the source")),
                 )
-            if rows.rejected:
-                folders = [_Folder(rows.rejected, folder, "rejected")]
-                if rows.held:
-                    with suppress(StorageError):  # of an old run, the cache may have the rejected rows alone
-                        folders.append(_Folder(rows.held, _there(find(rows.held)), "held back"))
-                found.append(
-                    _Quarantine(
-                        stage=stage,
-                        rows=rows,
-                        folders=tuple(folders),
-                        find=find,
-                        classes=tuple(map(str, classes)) if isinstance(classes, list) else (),
-                        source=str(recipe.get("path", "the source")),
-                    )
-                )
+            )
         if not found:
             raise UsageError("dvc.yaml: no stage rejects rows; the one that does says `rows: {rejected: <path>}`")
         yield found

@@ -18,6 +18,7 @@ from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
 from pipeline.storage import shards
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.row_columns import RowColumns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -46,17 +47,18 @@ class Dataset:
 def open_raw(folder: Path) -> Dataset:
     """Check the manifest of `data/raw`, and the columns that every raw row has; raise DataError if wrong."""
     dataset = Dataset(folder, read_manifest(folder))
-    _check_columns(dataset, _RAW)
+    own = RowColumns.found(dataset.manifest.columns)
+    _check_columns(dataset, {**_RAW, "label": str(own.label)})
     return dataset
 
 
 def open_part(folder: Path) -> Dataset:
     """Check the manifest of a prepared part or of `data/augmented`, and its columns; raise DataError if wrong."""
     dataset = Dataset(folder, read_manifest(folder))
-    features = dataset.manifest.features
+    features, own = dataset.manifest.features, RowColumns.found(dataset.manifest.columns)
     if not features:
         raise DataError(f"{folder}: its manifest declares no features; make it again")
-    _check_columns(dataset, shards.describe_schema(shards.prepared_schema(features), features))
+    _check_columns(dataset, shards.describe_schema(shards.prepared_schema(features, own), features))
     return dataset
 
 

@@ -23,6 +23,7 @@ from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, swee
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.mapped import map_columns
+from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import (
     array_of,
     column_layouts,
@@ -43,15 +44,15 @@ _BLOCK_BYTES = 16 * 2**20  # values made at a time
 _EXAMPLES, _COPIES_SHOWN = 8, 6  # training rows that are shown, and changed copies of each
 
 
-def augmented_schema(features: Specs, *, is_mixed: bool = False) -> pa.Schema:
-    """Return the schema of augmented rows: prepared rows, the copy's number (from 1), the source row's id.
+def augmented_schema(features: Specs, *, is_mixed: bool = False, is_number: bool = False) -> pa.Schema:
+    """Return the schema of augmented rows: prepared ones without slices, the copy's number (from 1), its source's id.
 
     Of mixed ones `share` of a copy is its source row's, with `label`, and the rest another's, with `other_label`.
     """
     fields = [pa.field("copy", pa.int32()), pa.field("source_id", pa.string())]
     if is_mixed:
         fields += [pa.field("other_label", pa.int32()), pa.field("share", pa.float32())]
-    return pa.schema([*prepared_schema(features), *fields])
+    return pa.schema([*prepared_schema(features, RowColumns(is_number)), *fields])
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ def augment_dataset(
     """
     manifest = read_manifest(training)
     features, steps, copies = manifest.features, steps_of(params.steps), params.written_copies
+    is_number = RowColumns.found(manifest.columns).is_number
     is_mixed = mixes_rows(steps) and copies > 0
     done: list[AugmentedShard] = []
     if copies and session is not None:
@@ -115,7 +117,7 @@ def augment_dataset(
     return finish_dataset(
         augmented,
         [shard.entry for shard in done],
-        augmented_schema(features, is_mixed=is_mixed),
+        augmented_schema(features, is_mixed=is_mixed, is_number=is_number),
         features=features,
         counts={"copies": copies, "classes": by_class},
     )
@@ -145,10 +147,14 @@ def augment_shard(
         originals = Originals(map_columns(files, column_layouts(features)), partners.labels, partners.keys)
         first_row = shard.first_row
     tables = _augmented(originals, first_row, ids, features, steps, params.written_copies)
-    schema = augmented_schema(features, is_mixed=partners is not None)
+    schema = augmented_schema(features, is_mixed=partners is not None, is_number=_is_number(originals))
     entry = publish_shard(augmented, shard.number, schema, tables)
-    labels = Counter(rows["label"].to_pylist())
+    labels = Counter() if _is_number(originals) else Counter(rows["label"].to_pylist())
     return AugmentedShard(entry, Counter({label: count * params.written_copies for label, count in labels.items()}))
+
+
+def _is_number(originals: Originals) -> bool:
+    return originals.labels.dtype.kind == "f"
 
 
 def _partners(training: Path, seed: int) -> Partners:
@@ -171,7 +177,8 @@ def _augmented(
 
 def _table(made: Copies, ids: Sequence[str], copies: Numbers, features: Specs, *, is_mixed: bool) -> pa.Table:
     names = [f"{row_id}-{copy}" for row_id, copy in zip(ids, copies.tolist(), strict=True)]
-    table, _ = prepared_table(pa.array(names), pa.array(made.labels), features, made.columns)
+    own = RowColumns(made.labels.dtype.kind == "f")
+    table, _ = prepared_table({"id": pa.array(names), "label": pa.array(made.labels)}, features, made.columns, own)
     table = table.append_column("copy", pa.array(copies.astype(np.int32)))
     table = table.append_column("source_id", pa.array(ids, pa.string()))
     if is_mixed:
@@ -197,7 +204,8 @@ def write_examples(training: Path, examples: Path, *, seed: int, params: Augment
     """
     manifest, steps = read_manifest(training, verify=False), steps_of(params.steps)
     features = manifest.features
-    schema = augmented_schema(features, is_mixed=True)
+    is_number = RowColumns.found(manifest.columns).is_number
+    schema = augmented_schema(features, is_mixed=True, is_number=is_number)
     entries = []
     if params.copies and steps and manifest.rows:
         found = read_rows(training, verify=False)

@@ -13,6 +13,9 @@ Where the source's own test files are the test part, its rows are given: a train
 whatever its label, and never takes a test row along. So the test rows stay the same however the training data grow.
 Test rows that contradict each other are rejected, and with them every training row that equals them.
 
+Where rows have roles, what they are called outside, their group and their time count as the features do: rows that
+differ in one of them are not equal. `data.equal_rows` may keep equal rows, or those that contradict each other.
+
 A row without a label is held back, unless it equals another row: then that one stays, or nothing does where those
 contradict each other. So nothing that is held back stands in a part under another name.
 
@@ -31,9 +34,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.feature_kinds import clean_names, clean_schema, joined_digests, kind_of, raw_schema
+from pipeline.data.feature_kinds import (
+    OF_CLASSES,
+    Texts,
+    clean_names,
+    clean_schema,
+    joined_digests,
+    kind_of,
+    raw_schema,
+)
 from pipeline.errors import DataError
+from pipeline.recipe.recipe import EqualRows
 from pipeline.records.feature import FeatureSpec
+from pipeline.storage.row_columns import RowColumns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -46,21 +59,28 @@ _LABEL = "label"  # the column that these are about
 _RANKS = {"test": 0, "validation": 1}  # of equal rows the lowest is kept
 _TEST, _TRAIN, _UNLABELLED = 0, 2, 3
 
-# What the comparison needs to know about each row, without its values.
-FACTS_SCHEMA = pa.schema(
-    [
-        ("shard", pa.int32()),
-        ("position", pa.int32()),  # row inside the shard
-        ("reason", pa.string()),  # of the row by itself; null if there is none
-        ("column", pa.string()),  # the feature that it is about, or `label`; null if it is about the row
-        ("detail", pa.string()),
-        ("content", pa.string()),  # digest of the clean values; null for a rejected row
-        ("label", pa.int32()),
-        ("rank", pa.int8()),  # of equal rows the lowest is kept: test, validation, training, unlabelled
-        ("source", pa.string()),
-        ("row", pa.int64()),
-    ]
-)
+_BOTH_REJECTED = EqualRows()
+
+
+def facts_schema(own: RowColumns = OF_CLASSES) -> pa.Schema:
+    """Return the schema of what the comparison needs to know about each row, without its values."""
+    return pa.schema(
+        [
+            ("shard", pa.int32()),
+            ("position", pa.int32()),  # row inside the shard
+            ("reason", pa.string()),  # of the row by itself; null if there is none
+            ("column", pa.string()),  # the feature that it is about, or `label`; null if it is about the row
+            ("detail", pa.string()),
+            ("content", pa.string()),  # digest of the clean values; null for a rejected row
+            ("label", own.label),
+            ("rank", pa.int8()),  # of equal rows the lowest is kept: test, validation, training, unlabelled
+            ("source", pa.string()),
+            ("row", pa.int64()),
+        ]
+    )
+
+
+FACTS_SCHEMA = facts_schema()
 FOUND_SCHEMA = pa.schema(
     [("shard", pa.int32()), ("position", pa.int32()), ("reason", pa.string()), ("detail", pa.string())]
 )
@@ -73,55 +93,66 @@ def reasons(features: Sequence[FeatureSpec]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*of_features, UNKNOWN_LABEL, CONFLICT, DUPLICATE)))
 
 
-def quarantine_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
+def quarantine_schema(features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES) -> pa.Schema:
     """Return the schema of rejected rows: raw rows, the detail at the end, with reason and column before it.
 
     `column` is the feature that the reason is about, or `label`; null if it is about the row.
     """
-    raw = raw_schema(features)
+    raw = raw_schema(features, own)
     return pa.schema([*raw.remove(raw.get_field_index("detail")), *((name, pa.string()) for name in _WHY)])
 
 
-def examine(table: pa.Table, shard: int, classes: int, features: Sequence[FeatureSpec]) -> tuple[pa.Table, pa.Table]:
-    """Return the facts of a shard's raw rows, of FACTS_SCHEMA, and the usable ones as clean rows, both in order.
+def examine(
+    table: pa.Table, shard: int, classes: int, features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES
+) -> tuple[pa.Table, pa.Table]:
+    """Return the facts of a shard's raw rows, of `facts_schema`, and the usable ones as clean rows, both in order.
 
-    `classes` is the number of declared classes: valid labels are 0 to `classes - 1`. Raises DataError if what a row
-    holds does not match its digest.
+    `classes` is the number of declared classes: valid labels are 0 to `classes - 1`; without any they are numbers.
+    Raises DataError if what a row holds does not match its digest.
     """
+    roles = {name: table[name] for name in own.apart}
     delivered = {spec.name: kind_of(spec).raw_digests(spec, table) for spec in features}
-    _require_digests(table, joined_digests(delivered))
+    _require_digests(table, joined_digests(delivered, roles))
     why = {name: np.full(table.num_rows, None, np.object_) for name in _WHY}
     every = np.arange(table.num_rows)
     _give(why, every, _objects(table["problem"]), None, _objects(table["detail"]))
 
     whole = np.flatnonzero(_is_none(why["reason"]))  # a row with a problem has no values
-    rows = table if len(whole) == table.num_rows else table.take(pa.array(whole))
+    is_whole = len(whole) == table.num_rows
+    rows = table if is_whole else table.take(pa.array(whole))
     columns: dict[str, Any] = {}
-    held: dict[str, Sequence[str]] = {}
+    held: dict[str, Texts] = {}
     for spec in features:
-        found = kind_of(spec).examine(spec, rows, [delivered[spec.name][row] for row in whole])
+        digests = delivered[spec.name] if is_whole else _taken(delivered[spec.name], whole)
+        found = kind_of(spec).examine(spec, rows, digests)
         _give(why, whole, found.reasons, spec.name, found.details)
         held[spec.name] = found.held
         columns |= found.columns
 
     labels = table["label"]
-    values = labels.fill_null(0).to_numpy()
     is_unlabelled = labels.is_null().to_numpy()
-    told = np.full(table.num_rows, None, np.object_)
-    told[~is_unlabelled & ((values < 0) | (values >= classes))] = UNKNOWN_LABEL
-    texts = [text or str(value) for text, value in zip(table["detail"].to_pylist(), values.tolist(), strict=True)]
-    _give(why, every, told, _LABEL, np.asarray(texts, np.object_))
+    if not own.is_number:
+        values = labels.fill_null(0).to_numpy()
+        told = np.full(table.num_rows, None, np.object_)
+        told[~is_unlabelled & ((values < 0) | (values >= classes))] = UNKNOWN_LABEL
+        if told.any():
+            numbered = zip(table["detail"].to_pylist(), values.tolist(), strict=True)
+            texts = [text or str(value) for text, value in numbered]
+            _give(why, every, told, _LABEL, np.asarray(texts, np.object_))
 
-    is_usable = _is_none(why["reason"])[whole]
-    own = {name: rows[name] for name in ("id", "label", "part", "source", "row")}
-    columns = {**own, "content_digest": joined_digests(held), **columns}
-    clean = pa.table(columns, clean_schema(features))
+    is_fine = _is_none(why["reason"])
+    is_usable = is_fine[whole]
+    digests = joined_digests(held, {name: rows[name] for name in own.apart})
+    of_row = {name: rows[name] for name in ("id", "label", "part", "source", "row", *own.roles)}
+    clean = pa.table({**of_row, "content_digest": digests, **columns}, clean_schema(features, own))
     if not is_usable.all():
         clean = clean.filter(pa.array(is_usable))
 
     content = np.full(table.num_rows, None, np.object_)
-    content[_is_none(why["reason"])] = _value_digests(clean, clean_names(features))
-    ranks = np.asarray([_RANKS.get(part, _TRAIN) for part in table["part"].to_pylist()], np.int8)
+    content[is_fine] = _contents(clean, features, own)
+    parts = table["part"].dictionary_encode().combine_chunks()
+    of_parts = [_RANKS.get(part, _TRAIN) for part in parts.dictionary.to_pylist()]
+    ranks = np.asarray(of_parts, np.int8)[parts.indices.to_numpy()] if table.num_rows else np.empty(0, np.int8)
     facts = {
         "shard": pa.array(np.full(table.num_rows, shard, np.int32)),
         "position": pa.array(every),
@@ -132,11 +163,31 @@ def examine(table: pa.Table, shard: int, classes: int, features: Sequence[Featur
         "source": table["source"],
         "row": table["row"],
     }
-    return pa.table(facts, FACTS_SCHEMA), clean
+    return pa.table(facts, facts_schema(own)), clean
+
+
+def _taken(texts: Texts, rows: npt.NDArray[np.intp]) -> Texts:
+    return texts.take(pa.array(rows)) if isinstance(texts, pa.Array | pa.ChunkedArray) else [texts[row] for row in rows]
+
+
+def _contents(clean: pa.Table, features: Sequence[FeatureSpec], own: RowColumns) -> list[str]:
+    """Return a digest of each row's values and of its roles, `[row]`.
+
+    What stands in columns of fixed size, pictures, is compared as clean rows hold it; all else as it was understood.
+    """
+    names = clean_names(features)
+    is_fixed = [pa.types.is_fixed_size_binary(clean.schema.field(name).type) for name in names]
+    if not any(is_fixed):
+        digests: list[str] = clean["content_digest"].to_pylist()
+        return digests
+    return joined_digests({"": _value_digests(clean, names)}, {name: clean[name] for name in own.apart})
 
 
 def _require_digests(table: pa.Table, found: Sequence[str]) -> None:
-    for row, (digest, declared) in enumerate(zip(found, table["content_digest"].to_pylist(), strict=True)):
+    given = table["content_digest"].to_pylist()
+    if list(found) == given:
+        return
+    for row, (digest, declared) in enumerate(zip(found, given, strict=True)):
         if digest != declared:
             row_id = table["id"][row].as_py()
             raise DataError(f"data/raw: row {row_id}: its content does not match its digest; run stage ingest again")
@@ -150,7 +201,9 @@ def _give(
     details: npt.NDArray[np.object_],
 ) -> None:
     """Give rows, by their positions, what was found about them, unless they have a reason already."""
-    is_new = _is_none(why["reason"][rows]) & ~_is_none(found)
+    if not (is_found := ~_is_none(found)).any():
+        return
+    is_new = _is_none(why["reason"][rows]) & is_found
     for name, values in (("column", np.full(len(rows), column, np.object_)), ("detail", details), ("reason", found)):
         why[name][rows[is_new]] = values[is_new]
 
@@ -174,8 +227,14 @@ def _is_none(values: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
     return np.array([value is None for value in values], np.bool_)
 
 
-def compared(facts: DataFrame, *, classes: Sequence[str], is_test_given: bool) -> DataFrame:
-    """Compare the rows of FACTS_SCHEMA that have no reason yet, and return those that get one, rows of FOUND_SCHEMA.
+def compared(
+    facts: DataFrame,
+    *,
+    classes: Sequence[str],
+    is_test_given: bool,
+    equal_rows: EqualRows = _BOTH_REJECTED,
+) -> DataFrame:
+    """Compare the rows of `facts_schema` that have no reason yet, and return those that get one, rows of FOUND_SCHEMA.
 
     If the test part `is_test_given`, its labels are those that equal rows are held against; otherwise all rows count
     alike. One shuffle, of digests and positions only.
@@ -185,26 +244,35 @@ def compared(facts: DataFrame, *, classes: Sequence[str], is_test_given: bool) -
 
     equal = Window.partitionBy("content")
     in_order = equal.orderBy("rank", "source", "row", "shard", "position")
-    of_test = sql.when(sql.col("rank") == _TEST, sql.col("label")) if is_test_given else sql.lit(None).cast("int")
+    nothing = sql.lit(None).cast("int" if classes else "double")
+    of_test = sql.when(sql.col("rank") == _TEST, sql.col("label")) if is_test_given else nothing
     lowest, highest = (sql.coalesce(end(of_test).over(equal), end("label").over(equal)) for end in (sql.min, sql.max))
-    names = sql.array(*map(sql.lit, classes))
-    labels = sql.transform(sql.sort_array(sql.collect_set("label").over(equal)), lambda n: sql.get(names, n))
+    labels = sql.sort_array(sql.collect_set("label").over(equal))
+    if classes:
+        names = sql.array(*map(sql.lit, classes))
+        labels = sql.transform(labels, lambda n: sql.get(names, n))
+    is_conflict = sql.coalesce((lowest != highest) | (sql.col("label") != lowest), lowest != highest)
     beside_equals = facts.where(sql.col("reason").isNull()).select(
         "shard",
         "position",
-        sql.coalesce((lowest != highest) | (sql.col("label") != lowest), lowest != highest).alias("is_conflict"),
+        sql.col("label").isNull().alias("is_unlabelled"),
+        (is_conflict if equal_rows.conflicts == "reject" else sql.lit(False)).alias("is_conflict"),
         sql.row_number().over(in_order).alias("number"),
-        sql.concat_ws(", ", labels).alias("labels"),
+        sql.concat_ws(", ", labels.cast("array<string>")).alias("labels"),
         sql.first("source").over(in_order).alias("first_source"),
         sql.first("row").over(in_order).alias("first_row"),
     )
     is_conflict = sql.col("is_conflict")
-    found = beside_equals.where(is_conflict | (sql.col("number") > 1))
+    is_repeated = sql.col("number") > 1
+    if equal_rows.duplicates == "keep":
+        is_repeated = is_repeated & sql.col("is_unlabelled")
+    found = beside_equals.where(is_conflict | is_repeated)
+    what = "labelled" if classes else "given"
     return found.select(
         "shard",
         "position",
         sql.when(is_conflict, sql.lit(CONFLICT)).otherwise(sql.lit(DUPLICATE)).alias("reason"),
-        sql.when(is_conflict, sql.concat(sql.lit("equal rows are labelled "), "labels"))
+        sql.when(is_conflict, sql.concat(sql.lit(f"equal rows are {what} "), "labels"))
         .otherwise(sql.concat(sql.lit("of "), "first_source", sql.lit(" row "), "first_row"))
         .alias("detail"),
     )
@@ -228,9 +296,11 @@ def separate(facts: pa.Table, found: pa.Table) -> tuple[npt.NDArray[np.bool_], n
     return ~is_found & ~is_unlabelled, ~is_found & is_unlabelled, rejected
 
 
-def rejected_rows(table: pa.Table, rejected: pa.Table, features: Sequence[FeatureSpec]) -> pa.Table:
+def rejected_rows(
+    table: pa.Table, rejected: pa.Table, features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES
+) -> pa.Table:
     """Return a shard's rejected rows as the quarantine holds them, from its raw rows and what `separate` says."""
     rows = table.take(rejected["position"]).drop_columns(["detail"])
     for name in _WHY:
         rows = rows.append_column(name, rejected[name])
-    return rows.cast(quarantine_schema(features))
+    return rows.select(quarantine_schema(features, own).names).cast(quarantine_schema(features, own))

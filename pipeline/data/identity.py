@@ -24,7 +24,7 @@ class RowNames:
         self._runs: list[_Keys] = []  # each sorted, each less than half as long as the one before
         self._repeated: dict[bytes, int] = {}  # how often a key has come, of those that have come again
 
-    def names(self, parts: Sequence[str], labels: Sequence[int], digests: Sequence[str]) -> list[str]:
+    def names(self, parts: Sequence[str], labels: Sequence[float], digests: Sequence[str]) -> list[str]:
         """Return the ids of the next rows, `[row] str`."""
         contents = [
             hashlib.sha256(f"{part}\0{label}\0{digest}\0".encode())

@@ -1,9 +1,15 @@
-"""From clean rows to prepared ones, fixed in size, one folder per part. Only the training part is fitted on."""
+"""From clean rows to prepared ones, fixed in size, one folder per part. Only the training part is fitted on.
+
+What a kind learns before it prepares anything (a mean, a vocabulary) is learned in a pass of its own over the training
+rows. Rows that cannot stay once that is known are left out, each with its reason. The validation and the
+test rows are written a second time as a served model takes them, so that models which have learned something else can
+be asked about them, and people can look at them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,17 +18,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.data.feature_kinds import Specs, clean_names, fitted, prepare, prepared_table, working_bytes
+from pipeline.data.feature_kinds import (
+    OF_CLASSES,
+    Specs,
+    clean_names,
+    clean_schema,
+    fitted,
+    learn,
+    learns,
+    left_out,
+    prepare,
+    prepared_table,
+    working_bytes,
+)
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
 from pipeline.errors import DataError
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import finish_dataset, prepared_schema, shard_name
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _BLOCK_BYTES = 16 * 2**20  # prepared at a time
+_TRAIN = "train"
+SERVED_PARTS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """Where normalizing writes: the parts, rows of some as a served model takes them, and the rows left out."""
+
+    prepared: Path
+    served: Path
+    left_out: Path
 
 
 @dataclass(frozen=True)
@@ -40,70 +70,138 @@ class NormalizedShard:
     entries: dict[str, FileEntry]
     labels: dict[str, Counter[int]]
     partials: dict[str, list[dict[str, Any]]]  # one for each piece of the shard, by feature
+    served: dict[str, FileEntry]
+    left_out: list[FileEntry]
+    reasons: Counter[str]
+
+
+def left_out_schema(own: RowColumns = OF_CLASSES) -> pa.Schema:
+    """Return the schema of rows that are left out: which they are, and why."""
+    of_row = [("id", pa.string()), ("label", own.label), ("part", pa.string()), ("source", pa.string())]
+    why = [("reason", pa.string()), ("column", pa.string()), ("detail", pa.string())]
+    return pa.schema([*of_row, ("row", pa.int64()), *why])
+
+
+def served_schema(features: Specs) -> pa.Schema:
+    """Return the schema of rows as a served model takes them: of features that learn, what clean rows hold."""
+    whole = clean_schema(features)
+    return pa.schema([("id", pa.string()), *(whole.field(name) for name in clean_names(_learning(features)))])
 
 
 def normalize_dataset(
     session: SparkSession,
     clean: Path,
     split: Path,
-    prepared: Path,
+    to: Normalized,
     *,
     features: Specs,
     on_progress: Callable[[int, int], None],
-) -> int:
-    """Write the rows of `clean` with their features prepared to `prepared/<part>/`; return how many.
+    own: RowColumns = OF_CLASSES,
+) -> dict[str, int]:
+    """Write the rows of `clean` with their features prepared, each part to a folder; return rows by part.
 
     Every part's manifest has the features as they were fitted on the training part. Raises DataError if `split` does
-    not list the shards of `clean`.
+    not list the shards of `clean`, or if a part has no rows left.
     """
     rows, parts = read_manifest(clean), read_manifest(split)
     if [(entry.path, entry.rows) for entry in rows.files] != [(entry.path, entry.rows) for entry in parts.files]:
         raise DataError(f"{split}: its shards are not those of {clean}; run stage split again")
+    tasks = _tasks(split, parts)
+    passes = 2 if _learning(features) else 1
+    if passes == 2:
+        of_training = [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)]
+        learning = partial(learn_shard, clean=clean, split=split, features=features)
+        learned = run_tasks(session, learning, of_training, lambda done, _: on_progress(done // passes, rows.rows))
+        features = fitted(features, [each for shard in learned for each in shard])
     done = run_tasks(
         session,
-        partial(normalize_shard, clean=clean, split=split, prepared=prepared, features=features),
-        [(task, entry.rows) for task, entry in zip(_tasks(split, parts), parts.files, strict=True)],
-        on_progress,
+        partial(normalize_shard, clean=clean, split=split, to=to, features=features, own=own),
+        [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)],
+        lambda done, _: on_progress(((passes - 1) * rows.rows + done) // passes, rows.rows),
     )
-    learned = fitted(features, [partial for shard in done for partial in shard.partials.get("train", ())])
+    features = fitted(features, [partial for shard in done for partial in shard.partials.get(_TRAIN, ())])
+    by_part = {}
     for part, by_class in parts.counts["classes"].items():
-        _finish_part(prepared / part, part, done, learned, list(by_class))
-    return rows.rows
+        classes = [] if own.is_number else list(by_class)
+        by_part[part] = _finish_part(to.prepared / part, part, done, features, classes, own)
+    for part in SERVED_PARTS:
+        (to.served / part).mkdir(parents=True, exist_ok=True)
+        sweep_attempts(to.served / part)
+        of_part = [shard.served[part] for shard in done if part in shard.served]
+        finish_dataset(to.served / part, of_part, served_schema(features))
+    sweep_attempts(to.left_out)
+    rejected = [entry for shard in done for entry in shard.left_out]
+    finish_dataset(to.left_out, rejected, left_out_schema(own), counts={"rejected": _reasons(done)})
+    return by_part
+
+
+def learn_shard(task: ShardToNormalize, clean: Path, split: Path, features: Specs) -> list[dict[str, Any]]:
+    """Return what is learned before anything is prepared from the training rows of a shard, piece by piece."""
+    if _TRAIN not in task.number_in_part:
+        return []
+    names = ["id", *clean_names(_learning(features))]
+    chosen = _rows_of_parts(task, clean, split, names, [_TRAIN])[_TRAIN]
+    return [learn(features, piece) for piece in slices(chosen, max(1, _BLOCK_BYTES // working_bytes(features)))]
 
 
 def normalize_shard(
-    task: ShardToNormalize, clean: Path, split: Path, prepared: Path, features: Specs
+    task: ShardToNormalize, clean: Path, split: Path, to: Normalized, features: Specs, own: RowColumns = OF_CLASSES
 ) -> NormalizedShard:
     """Prepare the features of one shard, and write its rows of each part to `prepared/<part>/`.
 
     Raises DataError if the shard of `split` does not name the same rows.
     """
-    rows = read_shard(clean / shard_name(task.number), _columns(features))
+    names = ["id", "label", "part", "source", "row", *own.slices, *clean_names(features)]
+    result = NormalizedShard({}, {}, {}, {}, [], Counter())
+    rejected = []
+    for part, chosen in _rows_of_parts(task, clean, split, names, list(task.number_in_part)).items():
+        number = task.number_in_part[part]
+        found = left_out(features, chosen, part)
+        if found.num_rows:
+            rows = chosen.take(found["position"]).drop_columns(["part"])
+            rows = rows.append_column("part", pa.array([part] * rows.num_rows, pa.string()))
+            for name in ("reason", "column", "detail"):
+                rows = rows.append_column(name, found[name])
+            rejected.append(rows.select(left_out_schema(own).names))
+            is_kept = np.ones(chosen.num_rows, np.bool_)
+            is_kept[found["position"].to_numpy()] = False
+            chosen = chosen.filter(pa.array(is_kept))
+            result.reasons.update(found["reason"].to_pylist())
+        gathered: list[dict[str, Any]] = []
+        tables = _normalized(chosen, features, gathered, own)
+        result.entries[part] = publish_shard(to.prepared / part, number, prepared_schema(features, own), tables)
+        result.labels[part] = Counter() if own.is_number else Counter(chosen["label"].to_pylist())
+        result.partials[part] = gathered
+        if part in SERVED_PARTS:
+            schema = served_schema(features)
+            result.served[part] = publish_shard(to.served / part, number, schema, [chosen.select(schema.names)])
+    if rejected:
+        result.left_out.append(publish_shard(to.left_out, task.number, left_out_schema(own), rejected))
+    return result
+
+
+def _rows_of_parts(
+    task: ShardToNormalize, clean: Path, split: Path, names: Sequence[str], wanted: Sequence[str]
+) -> dict[str, pa.Table]:
+    rows = read_shard(clean / shard_name(task.number), names)
     parts = read_shard(split / shard_name(task.number))
     if not rows["id"].equals(parts["id"]):
         raise DataError(
             f"data/split/{shard_name(task.number)}: its rows are not those of data/clean; run stage split again"
         )
     part_of_row = np.asarray(parts["part"].to_pylist(), np.object_)
-    result = NormalizedShard({}, {}, {})
-    for part, number in task.number_in_part.items():
-        chosen = rows.filter(pa.array(part_of_row == part))
-        gathered: list[dict[str, Any]] = []
-        tables = _normalized(chosen, features, gathered)
-        result.entries[part] = publish_shard(prepared / part, number, prepared_schema(features), tables)
-        result.labels[part] = Counter(chosen["label"].to_pylist())
-        result.partials[part] = gathered
-    return result
+    return {part: rows.filter(pa.array(part_of_row == part)) for part in wanted}
 
 
-def _columns(features: Specs) -> list[str]:
-    return ["id", "label", *clean_names(features)]
+def _learning(features: Specs) -> Specs:
+    return tuple(spec for spec in features if learns(spec))
 
 
-def _normalized(rows: pa.Table, features: Specs, gathered: list[dict[str, Any]]) -> Iterator[pa.Table]:
+def _normalized(rows: pa.Table, features: Specs, gathered: list[dict[str, Any]], own: RowColumns) -> Iterator[pa.Table]:
     block = max(1, _BLOCK_BYTES // working_bytes(features))
     for piece in slices(rows, block):
-        table, partials = prepared_table(piece["id"], piece["label"], features, prepare(features, piece))
+        of_row = {name: piece[name] for name in ("id", "label", *own.slices)}
+        table, partials = prepared_table(of_row, features, prepare(features, piece), own)
         gathered.append(partials)
         yield table
 
@@ -119,11 +217,28 @@ def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
     return tasks
 
 
-def _finish_part(folder: Path, part: str, done: list[NormalizedShard], features: Specs, classes: list[str]) -> None:
+def _reasons(done: Sequence[NormalizedShard]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for shard in done:
+        found.update(shard.reasons)
+    return dict(sorted(found.items()))
+
+
+def _finish_part(
+    folder: Path, part: str, done: Sequence[NormalizedShard], features: Specs, classes: list[str], own: RowColumns
+) -> int:
     sweep_attempts(folder)
     entries = [shard.entries[part] for shard in done if part in shard.entries]
     labels: Counter[int] = Counter()
     for shard in done:
         labels.update(shard.labels.get(part, {}))
-    counts = {"classes": {name: labels[label] for label, name in enumerate(classes)}}
-    finish_dataset(folder, entries, prepared_schema(features), features=features, counts=counts)
+    counts = {name: labels[label] for label, name in enumerate(classes)}
+    rows = sum(entry.rows for entry in entries)
+    if _reasons(done) and not (rows and all(counts.values())):
+        what = next((f"class '{name}' has no rows" for name in counts if not counts[name]), "there are no rows")
+        raise DataError(
+            f"normalize: {what} left in the {part} part (left out: {', '.join(_reasons(done))}); "
+            "change the outliers or the unknown categories of data.features"
+        )
+    finish_dataset(folder, entries, prepared_schema(features, own), features=features, counts={"classes": counts})
+    return rows

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.data.snapshots import snapshot
 from pipeline.data.source_rows import NothingThere, Source
+from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, RatchetError, StorageError, UsageError
 from pipeline.recipe.recipe import SOURCE, IngestParams
 from pipeline.recipe.slots import Choice
@@ -13,12 +14,13 @@ from pipeline.recipe.slots import Choice
 _AS_IT_IS = IngestParams()
 
 
-def open_source(choice: Choice, path: Path, classes: tuple[str, ...], ingest: IngestParams = _AS_IT_IS) -> Source:
+def open_source(choice: Choice, path: Path, wanted: Wanted, ingest: IngestParams = _AS_IT_IS) -> Source:
     """Open the source at `path` in a format, as it was at the end of a date if it keeps snapshots.
 
-    Labels are delivered as indices into `classes`. A format that declares `READS_A_FILE` is given a file as well as a
-    folder. Raises UsageError for an unknown format, or for a date if the source keeps no snapshots; StorageError if the
-    folder is missing or unreadable; DataError if its files violate the format or no snapshot is old enough.
+    Labels are delivered as indices into the wanted classes. A format that declares `READS_A_FILE` is given a file as
+    well as a folder. Raises UsageError for an unknown format, or for a date if the source keeps no snapshots;
+    StorageError if the folder is missing or unreadable; DataError if its files violate the format or no snapshot is old
+    enough.
     """
     settings = SOURCE.settings(choice, "data.source")
     member = SOURCE.member(choice.name)
@@ -28,9 +30,9 @@ def open_source(choice: Choice, path: Path, classes: tuple[str, ...], ingest: In
             f"{path}: the source folder {what}; set data.path in params.yaml to the folder that holds it"
             f"{instead(path, choice.name)}"
         )
-    folder = _folder(path, classes, ingest)
+    folder = _folder(path, wanted.classes, ingest)
     try:
-        opened: Source = member.open_source(settings, folder, classes)
+        opened: Source = member.open_source(settings, folder, wanted)
     except NothingThere as error:
         is_dated = "; it is read as a dated snapshot: ingest.snapshots: false if it is none" if folder != path else ""
         raise DataError(f"{error}{is_dated or instead(path, choice.name)}") from error

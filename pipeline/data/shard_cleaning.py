@@ -19,28 +19,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.data.cleaning import (
-    FACTS_SCHEMA,
     FOUND_SCHEMA,
     compared,
     examine,
+    facts_schema,
     quarantine_schema,
     reasons,
     rejected_rows,
     separate,
 )
-from pipeline.data.feature_kinds import Specs, clean_schema
+from pipeline.data.feature_kinds import OF_CLASSES, Specs, clean_schema
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
+from pipeline.recipe.recipe import EqualRows
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import finish_dataset, shard_name
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _FACTS = "facts"  # a folder aside, beside the decoded rows
+_BOTH_REJECTED = EqualRows()
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def clean_dataset(
     features: Specs,
     is_test_given: bool,
     on_progress: Callable[[int, int], None],
+    own: RowColumns = OF_CLASSES,
+    equal_rows: EqualRows = _BOTH_REJECTED,
     may_empty_classes: bool = False,
 ) -> dict[str, Any]:
     """Write the kept rows, the unlabelled ones and the others, each to its folder; return how many, and why.
@@ -77,15 +83,20 @@ def clean_dataset(
     (folders.aside / _FACTS).mkdir(parents=True)
     aside = run_tasks(
         session,
-        partial(examine_shard, folders=folders, classes=len(classes), features=features),
+        partial(examine_shard, folders=folders, classes=len(classes), features=features, own=own),
         list(enumerate(entry.rows for entry in manifest.files)),
         lambda done, _: on_progress(done // 2, manifest.rows),  # each is examined, and put where it belongs
     )
-    found = _found(session, folders, manifest, classes, is_test_given=is_test_given)
+    facts = _facts(session, folders, manifest, own)
+    if facts is None:
+        found = FOUND_SCHEMA.empty_table()
+    else:
+        rejected = compared(facts, classes=classes, is_test_given=is_test_given, equal_rows=equal_rows)
+        found = rejected.toArrow().cast(FOUND_SCHEMA).sort_by([("shard", "ascending"), ("position", "ascending")])
     tasks = _shards_to_clean(found, aside)
     cleaned = run_tasks(
         session,
-        partial(clean_shard, folders=folders, features=features),
+        partial(clean_shard, folders=folders, features=features, own=own),
         [(task, entry.rows) for task, entry in zip(tasks, manifest.files, strict=True)],
         lambda done, _: on_progress((manifest.rows + done) // 2, manifest.rows),
     )
@@ -93,19 +104,23 @@ def clean_dataset(
     counts = _count(cleaned, manifest.rows, classes, reasons(features), may_empty_classes=may_empty_classes)
     for folder in (folders.clean, folders.quarantine, folders.unlabelled):
         sweep_attempts(folder)
-    kept, held_back = clean_schema(features), {"parts": counts["unlabelled_parts"]}
+    kept, held_back = clean_schema(features, own), {"parts": counts["unlabelled_parts"]}
     finish_dataset(folders.clean, [shard.clean for shard in cleaned], kept, counts=counts)
     finish_dataset(folders.unlabelled, _written(cleaned, "unlabelled"), kept, counts=held_back)
     rejected = {"rejected": counts["reasons"]}
-    finish_dataset(folders.quarantine, _written(cleaned, "quarantine"), quarantine_schema(features), counts=rejected)
+    finish_dataset(
+        folders.quarantine, _written(cleaned, "quarantine"), quarantine_schema(features, own), counts=rejected
+    )
     return counts
 
 
-def examine_shard(number: int, folders: Folders, classes: int, features: Specs) -> FileEntry:
+def examine_shard(
+    number: int, folders: Folders, classes: int, features: Specs, own: RowColumns = OF_CLASSES
+) -> FileEntry:
     """Write aside the facts of a raw shard's rows, and the usable ones, decoded; return the entry of the latter."""
-    facts, usable = examine(read_shard(folders.raw / shard_name(number)), number, classes, features)
-    publish_shard(folders.aside / _FACTS, number, FACTS_SCHEMA, [facts])
-    return publish_shard(folders.aside, number, clean_schema(features), [usable])
+    facts, usable = examine(read_shard(folders.raw / shard_name(number)), number, classes, features, own)
+    publish_shard(folders.aside / _FACTS, number, facts_schema(own), [facts])
+    return publish_shard(folders.aside, number, clean_schema(features, own), [usable])
 
 
 @dataclass(frozen=True)
@@ -124,18 +139,18 @@ class CleanedShard:
     clean: FileEntry
     unlabelled: FileEntry | None
     quarantine: FileEntry | None
-    labels: Counter[int]
+    labels: Counter[int]  # empty where the target is a number
     parts: Counter[str]
     unlabelled_parts: Counter[str]
     reasons: Counter[str]
 
 
-def clean_shard(task: ShardToClean, folders: Folders, features: Specs) -> CleanedShard:
+def clean_shard(task: ShardToClean, folders: Folders, features: Specs, own: RowColumns = OF_CLASSES) -> CleanedShard:
     """Write shard n of the kept rows, and those of the unlabelled and the rejected ones if there are any."""
     name = shard_name(task.number)
-    schema = clean_schema(features)
+    schema = clean_schema(features, own)
     is_kept, is_held_back, rejected = separate(read_shard(folders.aside / _FACTS / name), task.found)
-    own = read_shard(folders.aside / name, ["label", "part"])
+    told = read_shard(folders.aside / name, ["label", "part"])
     unlabelled = quarantine = None
     if is_kept.all():
         clean = task.aside
@@ -147,18 +162,23 @@ def clean_shard(task: ShardToClean, folders: Folders, features: Specs) -> Cleane
             held_back = usable.filter(pa.array(is_held_back))
             unlabelled = publish_shard(folders.unlabelled, task.number, schema, [held_back])
     if rejected.num_rows:
-        rows = rejected_rows(read_shard(folders.raw / name), rejected, features)
-        quarantine = publish_shard(folders.quarantine, task.number, quarantine_schema(features), [rows])
-    kept, held = own.filter(pa.array(is_kept)), own.filter(pa.array(is_held_back))
+        rows = rejected_rows(read_shard(folders.raw / name), rejected, features, own)
+        quarantine = publish_shard(folders.quarantine, task.number, quarantine_schema(features, own), [rows])
+    kept, held = told.filter(pa.array(is_kept)), told.filter(pa.array(is_held_back))
     return CleanedShard(
         clean=clean,
         unlabelled=unlabelled,
         quarantine=quarantine,
-        labels=Counter(kept["label"].to_pylist()),
-        parts=Counter(kept["part"].to_pylist()),
-        unlabelled_parts=Counter(held["part"].to_pylist()),
-        reasons=Counter(rejected["reason"].to_pylist()),
+        labels=Counter() if own.is_number else _counted(kept["label"]),
+        parts=_counted(kept["part"]),
+        unlabelled_parts=_counted(held["part"]),
+        reasons=_counted(rejected["reason"]),
     )
+
+
+def _counted(column: pa.ChunkedArray) -> Counter[Any]:
+    counted = pc.value_counts(column)
+    return Counter(dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)))
 
 
 def _move(aside: Path, target: Path) -> None:
@@ -177,18 +197,12 @@ def _written(cleaned: list[CleanedShard], name: str) -> list[FileEntry]:
     return [entry for shard in cleaned if (entry := getattr(shard, name))]
 
 
-def _found(
-    session: SparkSession, folders: Folders, manifest: Manifest, classes: tuple[str, ...], *, is_test_given: bool
-) -> pa.Table:
-    """Return the rows that are rejected because of others, of FOUND_SCHEMA, in their order."""
+def _facts(session: SparkSession, folders: Folders, manifest: Manifest, own: RowColumns) -> DataFrame | None:
+    """Return the facts of all rows, of `facts_schema`; None if there are no shards."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     paths = [str(folders.aside / _FACTS / shard_name(number)) for number in range(len(manifest.files))]
-    if not paths:
-        return FOUND_SCHEMA.empty_table()
-    facts = session.read.schema(from_arrow_schema(FACTS_SCHEMA)).parquet(*paths)
-    found = compared(facts, classes=classes, is_test_given=is_test_given).toArrow().cast(FOUND_SCHEMA)
-    return found.sort_by([("shard", "ascending"), ("position", "ascending")])
+    return session.read.schema(from_arrow_schema(facts_schema(own))).parquet(*paths) if paths else None
 
 
 def _shards_to_clean(found: pa.Table, aside: list[FileEntry]) -> list[ShardToClean]:
@@ -219,7 +233,7 @@ def _count(
     kept = sum(shard.clean.rows for shard in cleaned)
     unlabelled = sum(entry.rows for entry in _written(cleaned, "unlabelled"))
     rejected = sum(entry.rows for entry in _written(cleaned, "quarantine"))
-    counted = (labels.total(), unlabelled_parts.total(), rejections.total())
+    counted = (parts.total(), unlabelled_parts.total(), rejections.total())
     if kept + unlabelled + rejected != rows or counted != (kept, unlabelled, rejected):
         raise Bug(
             f"clean: {rows} rows in, but {kept} kept, {unlabelled} held back and {rejected} rejected; please report it"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data.feature_kinds import content_digests, raw_schema, source_schema, working_bytes
+from pipeline.data.feature_kinds import OF_CLASSES, content_digests, raw_schema, source_schema, working_bytes
 from pipeline.data.identity import RowNames
 from pipeline.errors import DataError, nearest
 from pipeline.records.feature import FeatureSpec
+from pipeline.storage.row_columns import RowColumns
 
 # Many shards give Spark parallel work, and a bound on their bytes bounds the memory of every task after this one.
 ROWS_PER_SHARD = 4096
@@ -27,14 +28,16 @@ class Source:
     `test_rows` is how many of them are test rows of its own. Either is None if it does not know before it reads them.
     A table has the raw columns of each feature that the source delivers, and of each row:
 
-        label    its class, from 0; null if it has none (unlabelled), below 0 if it is none of the declared ones
+        label    its class, from 0; null if it has none (unlabelled), below 0 if it is none of the declared ones; or a
+                 number, float64, where no classes are declared
         part     train, validation or test
         source   the file that it stands in, relative to the source's folder
         row      its number there
         problem  why the row cannot be used, one of `problems.PROBLEMS`, null if it can; else its values are null
         detail   what exactly, for people; or the text of a label that is none of the declared ones
 
-    A source without the last two has no problems.
+    A source without the last two has no problems. Where the recipe gives roles to columns, a table has those of
+    `storage/row_columns.py`, too.
     """
 
     rows: int | None
@@ -59,7 +62,9 @@ def rows_at_once(payload_bytes: int) -> int:
     return max(1, min(ROWS_PER_SHARD, BYTES_PER_SHARD // max(1, payload_bytes)))
 
 
-def raw_shards(tables: Iterable[pa.Table], features: Sequence[FeatureSpec]) -> Iterator[pa.Table]:
+def raw_shards(
+    tables: Iterable[pa.Table], features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES
+) -> Iterator[pa.Table]:
     """Yield tables of `raw_schema(features)`, one per shard, from a source's tables in their order.
 
     A shard ends after ROWS_PER_SHARD rows, or before it would exceed BYTES_PER_SHARD, or its decoded values
@@ -67,7 +72,7 @@ def raw_shards(tables: Iterable[pa.Table], features: Sequence[FeatureSpec]) -> I
     Raises DataError if a column is missing or of another type.
     """
     most = max(1, min(ROWS_PER_SHARD, CLEAN_BYTES_PER_SHARD // working_bytes(features)))
-    schema = source_schema(features)
+    schema = source_schema(features, own)
     names = RowNames()
     gathered: list[pa.Table] = []
     rows = size_bytes = 0
@@ -80,10 +85,10 @@ def raw_shards(tables: Iterable[pa.Table], features: Sequence[FeatureSpec]) -> I
             rows += fits
             size_bytes += int(pc.sum(_payload_bytes(taken)).as_py() or 0)
             if rest.num_rows or rows == most:
-                yield _named(pa.concat_tables(gathered), features, names)
+                yield _named(pa.concat_tables(gathered), features, own, names)
                 gathered, rows, size_bytes = [], 0, 0
     if rows:
-        yield _named(pa.concat_tables(gathered), features, names)
+        yield _named(pa.concat_tables(gathered), features, own, names)
 
 
 def _of_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -113,9 +118,9 @@ def _payload_bytes(table: pa.Table) -> pa.Array:
     return size
 
 
-def _named(table: pa.Table, features: Sequence[FeatureSpec], names: RowNames) -> pa.Table:
-    digests = content_digests(features, table)
+def _named(table: pa.Table, features: Sequence[FeatureSpec], own: RowColumns, names: RowNames) -> pa.Table:
+    digests = content_digests(features, table, own)
     ids = names.names(table["part"].to_pylist(), table["label"].to_pylist(), digests)
     named = table.append_column("id", pa.array(ids)).append_column("content_digest", pa.array(digests))
-    schema = raw_schema(features)
+    schema = raw_schema(features, own)
     return named.select(schema.names).cast(schema)

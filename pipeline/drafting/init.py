@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.contracts.suites import read_suite
 from pipeline.data.opening import open_source
+from pipeline.data.wanted import Wanted
 from pipeline.drafting import choosing, summary
 from pipeline.drafting.config import config_text
 from pipeline.drafting.looking import Looking
@@ -127,7 +128,7 @@ def _read(
     """Write the source's rows as ingest does, in the place of earlier ones, and return what was seen of them."""
     looking = Looking(name, classes)
     ingest = IngestParams(snapshots=bool(recognised.snapshot))
-    source = open_source(recognised.choice, request.path, classes, ingest)
+    source = open_source(recognised.choice, request.path, Wanted(classes), ingest)
     progress.step("reading the source again, its classes known" if classes else "reading the source")
     provisional = {name: Feature(kind=_IMAGE, settings=_settings_of_any())}
     shutil.rmtree(work / "raw", ignore_errors=True)

@@ -19,7 +19,7 @@ from pipeline.data.augmenting import augment_dataset
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.freezing import freeze
 from pipeline.data.frozen_split import FrozenSplit
-from pipeline.data.normalizing import normalize_dataset
+from pipeline.data.normalizing import Normalized, normalize_dataset
 from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.data.source_rows import raw_shards
 from pipeline.data.splitting import Division, split_dataset
@@ -147,7 +147,7 @@ class Measuring:
             self._session,
             self._work / "kept",
             self._work / "divided",
-            *self._made("prepared"),
+            Normalized(*self._made("prepared", "served", "left_out")),
             features=self._features,
             on_progress=on_progress,
         )

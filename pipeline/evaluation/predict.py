@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +30,45 @@ def predict(
     model_folder: Path,
     columns: Mapping[str, Values],
     *,
+    served: Mapping[str, npt.NDArray[Any]] | None = None,
     progress: Callable[[int, int], None] | None = None,
     starting: Starting = contextlib.nullcontext,
 ) -> npt.NDArray[np.float32]:
     """Return the answers `[row, …] float32` to prepared features by name, `{name: [row, *shape]}`.
 
-    Columns that the model does not take are left out. `progress` is called with the rows done and their total,
+    Columns that the model does not take are left out. Features that are `served`, raw values `[row]`, are prepared by
+    what is fitted inside the model, in the place of their prepared values: so must a model be asked that was fitted on
+    other rows than these. `progress` is called with the rows done and their total,
     `starting` with what is loaded first. Raises DataError if a feature that the model takes is missing or of another
     shape or dtype.
     """
     from pipeline.models import stored
+    from pipeline.models.build import preprocessing_module
 
     features = stored.read_architecture(model_folder).features
-    rows = _require_taken(features, columns, str(model_folder))
+    raw = {spec.name: spec for spec in features if spec.name in (served or {})}
+    rows = _require_taken([spec for spec in features if spec.name not in raw], columns, str(model_folder), served or {})
     with starting("TensorFlow"):
         tf = import_tensorflow()
         _fix_arithmetic(tf)
         model = stored.load(model_folder)
     taken = {spec.name: tf.TensorSpec([BATCH_ROWS, *spec.shape], spec.dtype) for spec in features}
-    answer = tf.function(lambda batch: model(batch, training=False), input_signature=[taken], autograph=False)
+    prepares = {}
+    for name, spec in raw.items():
+        module = preprocessing_module(spec.kind)
+        shape, dtype = module.raw_input(spec)
+        taken[name] = tf.TensorSpec([BATCH_ROWS, *shape], dtype)
+        prepares[name] = partial(module.prepare, spec)
+
+    def answers_to(batch: dict[str, Any]) -> Any:
+        given = {name: prepares[name](values) if name in prepares else values for name, values in batch.items()}
+        return model(given, training=False)
+
+    answer = tf.function(answers_to, input_signature=[taken], autograph=False)
 
     def batch(start: int) -> npt.NDArray[np.float32]:
-        part = {spec.name: _padded(columns[spec.name][start : start + BATCH_ROWS]) for spec in features}
+        given = {spec.name: (served or {}) if spec.name in raw else columns for spec in features}
+        part = {name: _padded(of[name][start : start + BATCH_ROWS]) for name, of in given.items()}
         result: npt.NDArray[np.float32] = answer({name: tf.constant(values) for name, values in part.items()}).numpy()
         return result[: rows - start]
 
@@ -64,7 +82,9 @@ def predict(
     return answers
 
 
-def _require_taken(features: Sequence[FeatureSpec], columns: Mapping[str, Values], where: str) -> int:
+def _require_taken(
+    features: Sequence[FeatureSpec], columns: Mapping[str, Values], where: str, served: Mapping[str, Any]
+) -> int:
     """Return the number of rows of columns that fit the features; raise DataError led by `where` if they do not."""
     for spec in features:
         if spec.name not in columns:
@@ -75,7 +95,7 @@ def _require_taken(features: Sequence[FeatureSpec], columns: Mapping[str, Values
         if (values.dtype, values.shape[1:]) != (np.dtype(spec.dtype), spec.shape):
             given = f"{values.dtype}[{','.join(map(str, values.shape[1:]))}]"
             raise DataError(f"{where}: the model takes {spec.name} as {spec.type}, got {given}")
-    lengths = {len(columns[spec.name]) for spec in features}
+    lengths = {len(columns[spec.name]) for spec in features} | {len(values) for values in served.values()}
     if len(lengths) != 1:
         raise DataError(f"{where}: features of {sorted(lengths)} rows do not go together")
     return lengths.pop()
@@ -83,7 +103,13 @@ def _require_taken(features: Sequence[FeatureSpec], columns: Mapping[str, Values
 
 def _padded(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     missing = BATCH_ROWS - len(values)
-    return np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)]) if missing else values
+    return np.concatenate([values, _nothing(missing, values)]) if missing else values
+
+
+def _nothing(rows: int, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if values.dtype == np.object_:
+        return np.full((rows, *values.shape[1:]), "", np.object_)
+    return np.zeros((rows, *values.shape[1:]), values.dtype)
 
 
 def _fix_arithmetic(tf: Any) -> None:

@@ -1,6 +1,7 @@
 """Whether choices fit each other, from what their files declare: known before any work.
 
-A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds; a step, `KINDS =
+A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds, or `KINDS`, the
+kinds of whatever features it is asked for, if it reads tables, whose columns may have roles; a step, `KINDS =
 ("image",)`, the kinds that it changes, and `partners`, if it lays one row over another; a loss and a task's objective,
 `TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's `raw_columns(name)` and `facts(name)` are the
 columns it brings.
@@ -14,13 +15,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.recipe import AUGMENTATION, FEATURE, LOSS, SOURCE, Recipe
+from pipeline.recipe.recipe import AUGMENTATION, FEATURE, LOSS, SOURCE, Recipe, slice_column
 from pipeline.recipe.slots import Chosen
 
 # The columns of raw, clean, prepared and augmented rows that no feature may be, or bring.
 ROW_COLUMNS = (
     "id", "label", "part", "source", "row", "content_digest", "problem", "detail", "reason", "column", "copy",
-    "source_id", "other_label", "share", "source_part", "parts_with_row",
+    "source_id", "other_label", "share", "source_part", "parts_with_row", "key", "group", "time",
 )  # fmt: skip
 # Those of the tables that contracts are about, before the columns of features.
 _RAW = ("id", "label", "part", "source", "row", "content_digest", "problem", "detail")
@@ -35,7 +36,7 @@ def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
 
     `of` is raw or prepared data; columns of either, if it is neither.
     """
-    own = {"raw": _RAW, "prepared": (*_PREPARED, *mixed_columns(recipe, of))}.get(of, ROW_COLUMNS)
+    own = {"raw": (*_RAW, *_roles(recipe)), "prepared": (*_PREPARED, *mixed_columns(recipe, of))}.get(of, ROW_COLUMNS)
     features = recipe.data.features.items()
     return (*own, *(column for name, feature in features for column in _columns(name, feature, of)))
 
@@ -48,6 +49,13 @@ def mixed_columns(recipe: Recipe, of: str) -> dict[str, str]:
     }
 
 
+def _roles(recipe: Recipe) -> list[str]:
+    """Return the columns that raw rows have because the recipe gives roles."""
+    roles = recipe.data.roles
+    named = [column for column, name in (("key", roles.id), ("group", roles.group), ("time", roles.time)) if name]
+    return [*named, *map(slice_column, roles.slices)]
+
+
 def require_fit(chosen: Chosen, recipe: Recipe) -> None:
     """Raise UsageError, led by the choice's key, if it declares what the recipe's features do not fit."""
     file, features = chosen.member(), recipe.data.features
@@ -55,6 +63,18 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
         delivered: Mapping[str, str] | None = getattr(file, "FEATURES", None)
         for name, feature in features.items() if delivered is not None else ():
             _require_delivered(f"{chosen.key} {chosen.choice.name}", delivered or {}, name, feature.kind)
+        of_tables: tuple[str, ...] | None = getattr(file, "KINDS", None)
+        for name, feature in features.items() if of_tables is not None else ():
+            if feature.kind not in (of_tables or ()):
+                raise UsageError(
+                    f"{chosen.key} {chosen.choice.name}: delivers no feature of kind {feature.kind}, which "
+                    f"'{name}' is; it delivers {', '.join(of_tables or ())}"
+                )
+        if of_tables is None and (named := _roles(recipe)):
+            raise UsageError(
+                f"data.roles: {chosen.key} {chosen.choice.name} has no columns to give a role to, as {named[0]}; "
+                "leave data.roles out"
+            )
     elif chosen.slot is AUGMENTATION:
         kinds = getattr(file, "KINDS", ())
         if not any(feature.kind in kinds for feature in features.values()):

@@ -6,6 +6,7 @@ The same classes type `params.yaml`, `--set KEY=VALUE` and (through their JSON s
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -40,6 +41,52 @@ SCHEDULE = Slot("schedule", "pipeline.training.schedules", ("share",))
 RULE = Slot("gate rule", "pipeline.gate.rules", ("judge", "proves_better", "shows"))
 
 
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Roles(Settings):
+    """Columns of a table that are no features, by the source's names of them: what a row is, not what is learned from.
+
+    Rows that differ in `id`, `group` or `time` are different rows, though their features are equal.
+    """
+
+    id: ColumnName | None = Field(default=None, description="column with what a row is called outside")
+    group: ColumnName | None = Field(default=None, description="column whose equal values no split may part")
+    time: ColumnName | None = Field(default=None, description="column with the moment of the prediction")
+    slices: tuple[ColumnName, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=20,
+        description="columns by whose values the model is measured and judged, too",
+    )
+
+    @model_validator(mode="after")
+    def _slices_have_columns_of_their_own(self) -> Self:
+        seen: dict[str, str] = {}
+        for name in self.slices:
+            column = slice_column(name)
+            if column in seen:
+                raise ValueError(f"slices {shown(seen[column])} and {shown(name)} would both be column {column}")
+            seen[column] = name
+        return self
+
+
+def slice_column(name: str) -> str:
+    """Return the column of rows that holds the slices of a source's column."""
+    return "slice_" + re.sub(r"[^a-z0-9_]", "_", name.lower())
+
+
+class EqualRows(Settings):
+    """What becomes of rows that are equal in every feature and role."""
+
+    duplicates: Literal["reject", "keep"] = Field(
+        default="reject", description="of those with one target: one stays (reject), or all do (keep)"
+    )
+    conflicts: Literal["reject", "keep"] = Field(
+        default="reject", description="of those with different targets: none stays (reject), or all do (keep)"
+    )
+
+
 class DataParams(Settings):
     """Where the data comes from and what it must be."""
 
@@ -54,19 +101,23 @@ class DataParams(Settings):
     )
     contracts: str = Field(min_length=1, description="folder of the data contracts: raw.yaml and prepared.yaml")
     classes: tuple[str, ...] = Field(
+        default=(),
         strict=False,
-        min_length=2,
         max_length=10_000,
-        description="class names; label n is the n-th",
+        description="class names; label n is the n-th; none: the target is a number",
         json_schema_extra={"items": {"type": "string", "pattern": r"\S"}},  # the form refuses a blank one, too
     )
     features: Annotated[dict[FeatureName, Feature], FEATURE] = Field(
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"
     )
+    roles: Roles = Field(default_factory=Roles)
+    equal_rows: EqualRows = Field(default_factory=EqualRows)
 
     @field_validator("classes")
     @classmethod
     def _names_differ(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(classes) == 1:
+            raise ValueError(f"one class alone, {shown(classes[0])}, cannot be told from others; name two at least")
         seen: dict[str, str] = {}
         for name in classes:
             bare = name.strip()

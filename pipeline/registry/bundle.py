@@ -34,14 +34,13 @@ _TOLERANCE = 1e-5
 
 
 def write_bundle(
-    model_folder: Path, exported: Path, target: Path, example: Columns, raw: Mapping[str, Any] | None = None
+    model_folder: Path, exported: Path, target: Path, example: Columns, served: Mapping[str, Any] | None = None
 ) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
-    `example` are prepared features by name, `[row, *shape]`. It contains the same rows as the served model takes them,
-    `raw`, as the input example: none are needed where prepared values can be taken, as images can. `exported` goes in
-    byte for byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be
-    made again.
+    It contains the rows `example`, prepared features by name, `[row, *shape]`, as the input example; of features that
+    are prepared inside the served model it has their raw values, `served`. `exported` goes in byte for byte: it is what
+    the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
     The folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the
     stored model.
     """
@@ -54,7 +53,7 @@ def write_bundle(
     requirements_utils._MODULES_TO_PACKAGES = {}  # noqa: SLF001
     architecture = stored.read_architecture(model_folder)
     rows = {spec.name: example[spec.name] for spec in architecture.features}
-    asked = in_raw_types(architecture, example if raw is None else raw)
+    asked = in_raw_types(architecture, {**example, **(served or {})})
     given = asked if len(asked) > 1 else next(iter(asked.values()))
     expected = stored.load(model_folder)(rows, training=False).numpy()
     with tempfile.TemporaryDirectory(prefix="ratchet-") as aside, warnings.catch_warnings():

@@ -48,17 +48,17 @@ from pipeline.storage.shards import Columns
 class Description:
     """The description of a new version: lineage, test metrics, recipe by key, a few validation rows, its export.
 
-    `test_ids` are the ids of the test rows that its verdict is about. `raw_example` are the rows of `example` as the
-    served model takes them; none is needed where it takes them as they are prepared.
+    `example` are prepared values, `served` the raw ones of those features that are prepared inside the served model.
+    `test_ids` are the ids of the test rows that its verdict is about.
     """
 
     lineage: Mapping[str, str]
     metrics: Mapping[str, float]
     recipe: Mapping[str, str]
     example: Columns
+    served: Columns
     exported: Path
     test_ids: Sequence[str]
-    raw_example: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def _make_version(
     scratch.mkdir(parents=True)
     try:
         bundle = scratch / "bundle"
-        write_bundle(candidate.folder, description.exported, bundle, description.example, description.raw_example)
+        write_bundle(candidate.folder, description.exported, bundle, description.example, description.served)
         listed = judged_rows.to_bytes(description.test_ids)
         (bundle / judged_rows.JUDGED_BY_FILE).write_bytes(listed)
         described[versions.JUDGED_BY] = f"{candidate.verdict.test_digest} {digest_bytes(listed)}"

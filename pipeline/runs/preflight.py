@@ -107,9 +107,12 @@ def _beside(source: Path) -> str:
 def _open_source(root: Path, recipe: Recipe) -> Source:
     """Refuse a source that cannot be read in the format that is named: its headers are read, no rows."""
     from pipeline.data.opening import open_source
+    from pipeline.data.wanted import wanted
 
+    data, ingest = recipe.data, recipe.ingest
     try:
-        return open_source(recipe.data.source, root / recipe.data.path, recipe.data.classes, recipe.ingest)
+        asked = wanted(data.classes, data.features, data.roles, ingest)
+        return open_source(data.source, root / data.path, asked, ingest)
     except RatchetError as error:
         raise type(error)(str(error).replace(f"{root}/", "")) from error
 

@@ -6,12 +6,14 @@ from functools import partial
 
 from pipeline.data.feature_kinds import specs
 from pipeline.data.shard_cleaning import Folders, clean_dataset
+from pipeline.recipe.recipe import EqualRows, Roles
 from pipeline.records.contract_result import ContractResult
 from pipeline.runtime.progress import count
 from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
 from pipeline.storage.record_files import read_record
+from pipeline.storage.row_columns import RowColumns
 
 
 def run(stage: StageContext) -> str:
@@ -21,7 +23,7 @@ def run(stage: StageContext) -> str:
     """
     contract = stage.dep("reports/contracts/raw/result.json")
     read_record(contract, ContractResult).require_passed(contract)
-    features = specs(stage.param("data.features", dict))
+    features, classes = specs(stage.param("data.features", dict)), stage.param("data.classes", tuple)
     with (
         stage.progress.entering("Spark", spark_session(stage.execution.spark, stage.name)) as session,
         published_folder(stage.out("data/clean")) as clean,
@@ -31,8 +33,10 @@ def run(stage: StageContext) -> str:
         counts = clean_dataset(
             session,
             Folders(stage.dep("data/raw"), clean, quarantine, unlabelled),
-            classes=stage.param("data.classes", tuple),
+            classes=classes,
             features=features,
+            own=RowColumns.of(classes, stage.param("data.roles", Roles)),
+            equal_rows=stage.param("data.equal_rows", EqualRows),
             is_test_given=stage.param("split.method", str) == "source",
             on_progress=partial(stage.progress.advance, unit="rows"),
         )

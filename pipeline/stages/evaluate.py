@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from pipeline.evaluation import measuring
+from pipeline.evaluation.golden_rows import hold_golden_rows
 from pipeline.evaluation.predict import predict
 from pipeline.evaluation.predictions import SHOWN_PART, Predictions, write_predictions
 from pipeline.recipe.slots import Choice
@@ -19,6 +20,7 @@ from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder, read_text
 from pipeline.storage.near_duplicates import JUDGED_PART, LEARNED_PART, read_near_duplicates
 from pipeline.storage.record_files import write_record
+from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import read_rows
 
 
@@ -40,6 +42,8 @@ def run(stage: StageContext) -> str:
         predictions[part] = Predictions(rows.ids, rows.labels, answers)
         measuring.check(task, predictions[part], part)
 
+    served = read_served(stage.dep("data/served/test"), predictions["test"].ids)
+    golden = hold_golden_rows(candidate, served, rows.columns)
     stage.progress.step("measuring")
     test, shown = predictions["test"], predictions[SHOWN_PART]
     near = read_near_duplicates(stage.dep("data/near_duplicates"))
@@ -55,6 +59,7 @@ def run(stage: StageContext) -> str:
     with published_folder(stage.out("reports/predictions")) as folder:
         for part, answered in predictions.items():
             write_predictions(folder, part, answered, task)
+    write_record(stage.out("reports/golden.json"), golden)
     write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is promoted
     primary = task.metrics[0]
     return f"test {primary.title} {report.primary_figure:.3f} on {count(len(test.labels))} rows"

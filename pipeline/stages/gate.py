@@ -16,6 +16,7 @@ from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
 from pipeline.stages.context import StageContext
 from pipeline.storage.record_files import write_record
+from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import read_rows
 
 
@@ -27,7 +28,8 @@ def run(stage: StageContext) -> str:
     parts = stage.dep("reports/predictions")
     of_test, of_train = (read_predictions(parts / part) for part in ("test", "train"))
     exports, scratch = stage.shared(".ratchet/exports"), stage.volatile(".ratchet/gate")
-    first = {name: values[: rule.parity.rows] for name, values in test.columns.items()}
+    served = read_served(stage.dep("data/served/test"), test.ids)
+    first = {name: values[: rule.parity.rows] for name, values in {**test.columns, **served}.items()}
     stage.progress.step("asking the champion, the anchor and the exported candidate")
     evidence = gather(
         candidate=candidate,
@@ -41,6 +43,7 @@ def run(stage: StageContext) -> str:
             predict=partial(
                 predict,
                 columns=test.columns,
+                served=served,
                 progress=partial(stage.progress.advance, unit="rows"),
                 starting=stage.progress.starting,
             ),

@@ -9,32 +9,37 @@ import pyarrow.compute as pc
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.opening import open_source
 from pipeline.data.source_rows import raw_shards, require_delivered
-from pipeline.recipe.recipe import IngestParams
+from pipeline.data.wanted import wanted
+from pipeline.recipe.recipe import IngestParams, Roles
 from pipeline.recipe.slots import Choice
 from pipeline.records.manifest import FileEntry
 from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
 from pipeline.storage import artifacts, shards
+from pipeline.storage.row_columns import RowColumns
 
 
 def run(stage: StageContext) -> str:
     """Publish `data/raw`: raw rows, counted by the source's part, by label and by problem."""
     features = specs(stage.param("data.features", dict))
-    schema = raw_schema(features)
+    classes, roles = stage.param("data.classes", tuple), stage.param("data.roles", Roles)
+    own, ingest = RowColumns.of(classes, roles), stage.param("ingest", IngestParams)
+    schema = raw_schema(features, own)
     folder = stage.dep(stage.param("data.path", str))
-    choice, classes = stage.param("data.source", Choice), stage.param("data.classes", tuple)
-    source = open_source(choice, folder, classes, stage.param("ingest", IngestParams))
+    asked = wanted(classes, stage.param("data.features", dict), roles, ingest)
+    source = open_source(stage.param("data.source", Choice), folder, asked, ingest)
     parts: Counter[str] = Counter()
     labels: Counter[int] = Counter()
     problems: Counter[str] = Counter()
     unlabelled = 0
     with artifacts.published_folder(stage.out("data/raw")) as folder:
         entries: list[FileEntry] = []
-        for table in raw_shards(source.tables, features):
+        for table in raw_shards(source.tables, features, own):
             entries.append(shards.write_shard(folder, len(entries), schema, [table]))
             parts.update(table["part"].to_pylist())
             unlabelled += pc.sum(pc.and_(pc.is_null(table["label"]), pc.is_null(table["problem"]))).as_py() or 0
-            labels.update(table["label"].drop_null().to_pylist())
+            if not own.is_number:
+                labels.update(table["label"].drop_null().to_pylist())
             problems.update(table["problem"].drop_null().to_pylist())
             stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
         require_delivered(source, parts.total())
@@ -45,4 +50,4 @@ def run(stage: StageContext) -> str:
             "problems": dict(sorted(problems.items())),
         }
         manifest = shards.finish_dataset(folder, entries, schema, counts=counts)
-    return f"{count(manifest.rows)} rows, {sum(label >= 0 for label in labels)} labels"
+    return f"{count(manifest.rows)} rows" + (f", {sum(label >= 0 for label in labels)} labels" if classes else "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from pipeline.export.saved_model import exported
@@ -23,6 +23,7 @@ from pipeline.registry.lineage import lineage_tags
 from pipeline.registry.publish import Candidate, Description, register, require_judged
 from pipeline.stages.context import StageContext
 from pipeline.storage.record_files import read_record, write_record
+from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import first_rows, read_labels
 
 _EXAMPLE_ROWS = 4
@@ -53,7 +54,7 @@ def run(stage: StageContext) -> str:
     return f"{registration.name} {registration.sentence}"
 
 
-def _require_given(stage: StageContext, verdict: Verdict, ids: Sequence[str], labels: npt.NDArray[np.int32]) -> None:
+def _require_given(stage: StageContext, verdict: Verdict, ids: Sequence[str], labels: npt.NDArray[Any]) -> None:
     require_given(
         verdict,
         stage.param("gate", GateParams),
@@ -66,7 +67,8 @@ def _require_given(stage: StageContext, verdict: Verdict, ids: Sequence[str], la
 
 
 def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
-    recipe = stage.parameters()
+    recipe, validation = stage.parameters(), stage.dep("data/prepared/validation")
+    example, (ids, _) = first_rows(validation, _EXAMPLE_ROWS), read_labels(validation)
     return Description(
         lineage=lineage_tags(
             recipe=recipe,
@@ -79,7 +81,8 @@ def _describe(stage: StageContext, test_ids: Sequence[str]) -> Description:
         ),
         metrics=read_record(stage.dep("reports/metrics.json"), MetricsReport).test_figures,
         recipe={key: str(value) for key, value in flatten(recipe).items()},
-        example=first_rows(stage.dep("data/prepared/validation"), _EXAMPLE_ROWS),
+        example=example,
+        served=read_served(stage.dep("data/served/validation"), ids[: len(next(iter(example.values())))]),
         test_ids=test_ids,
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )

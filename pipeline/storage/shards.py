@@ -9,7 +9,7 @@ gate. Arrow only: no Spark, no TensorFlow.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +24,34 @@ from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage import artifacts
 from pipeline.storage.manifests import read_manifest, write_manifest
 from pipeline.storage.mapped import Layouts, Values, map_columns
+from pipeline.storage.row_columns import RowColumns, slices_in
 
 ROWS_PER_GROUP = 8192
 Columns = dict[str, npt.NDArray[Any]]  # by feature: [row, *shape]
+_OF_CLASSES = RowColumns()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Prepared rows: `ids [row] str`, `labels [row] int32`, and each feature's values, `[row, *shape]`, by its name."""
+    """Prepared rows: `ids [row] str`, `labels [row]`, and each feature's values, `[row, *shape]`, by its name.
+
+    Labels are int32, or float64 where the target is a number. `slices` are by their column, `[row] str` each.
+    """
 
     ids: list[str]
-    labels: npt.NDArray[np.int32]
+    labels: npt.NDArray[Any]
     columns: Mapping[str, Values]
+    slices: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.labels)
 
 
-def prepared_schema(features: Sequence[FeatureSpec]) -> pa.Schema:
-    """Return the schema of prepared rows: id, label, then each feature's column and the facts beside it."""
-    fields = [pa.field("id", pa.string()), pa.field("label", pa.int32())]
+def prepared_schema(features: Sequence[FeatureSpec], own: RowColumns = _OF_CLASSES) -> pa.Schema:
+    """Return the schema of prepared rows: id, label, slices, then each feature's column and the facts beside it."""
+    fields = [pa.field("id", pa.string()), pa.field("label", own.label)]
+    fields += [pa.field(name, pa.string()) for name in own.slices]
     for spec in features:
         fields.append(pa.field(spec.name, arrow_type(spec)))
         fields += [pa.field(name, pa.type_for_alias(kind)) for name, kind in spec.facts.items()]
@@ -150,11 +157,23 @@ def first_rows(folder: Path, rows: int) -> Columns:
     return {spec.name: array_of(first[spec.name], spec)[:rows] for spec in features}
 
 
-def read_labels(folder: Path) -> tuple[list[str], npt.NDArray[np.int32]]:
-    """Return the ids and the labels of a prepared data set, `[row] int32`; unverified."""
+def read_labels(folder: Path) -> tuple[list[str], npt.NDArray[Any]]:
+    """Return the ids and the labels of a prepared data set, `[row] int32` or float64; unverified."""
+    manifest = read_manifest(folder, verify=False)
     tables = list(iter_tables(folder, ["id", "label"], verify=False))
     table = pa.concat_tables(tables) if tables else prepared_schema([]).empty_table()
-    return table["id"].to_pylist(), table["label"].to_numpy().astype(np.int32)
+    return table["id"].to_pylist(), table["label"].to_numpy().astype(label_dtype(manifest))
+
+
+def label_dtype(manifest: Manifest) -> str:
+    """Return the dtype of a data set's labels: `int32` for classes, `float64` for numbers."""
+    return "float64" if RowColumns.found(manifest.columns).is_number else "int32"
+
+
+def read_texts(folder: Path, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return columns of text, `[row] str` each; unverified."""
+    tables = list(iter_tables(folder, names, verify=False)) if names else []
+    return {name: [text for table in tables for text in table[name].to_pylist()] for name in names}
 
 
 def read_rows(folder: Path, *, verify: bool = True) -> Rows:
@@ -164,7 +183,7 @@ def read_rows(folder: Path, *, verify: bool = True) -> Rows:
     """
     manifest = read_manifest(folder, verify=verify)
     files = [(folder / entry.path, entry) for entry in manifest.files]
-    columns = map_columns(files, {**column_layouts(manifest.features), "label": ("int32", ())})
+    columns = map_columns(files, {**column_layouts(manifest.features), "label": (label_dtype(manifest), ())})
     labels = columns.pop("label")[:]
-    ids = [row_id for path, _ in files for table in iter_shard(path, ["id"]) for row_id in table["id"].to_pylist()]
-    return Rows(ids, labels, columns)
+    texts = read_texts(folder, ["id", *slices_in(manifest.columns)])
+    return Rows(texts.pop("id"), labels, columns, texts)

@@ -69,7 +69,7 @@ def test_prepared_rows_hold_every_feature_with_its_facts():
 
     _, clean = examine(table, 0, 1, TWO)
 
-    prepared, partials = prepared_table(clean["id"], clean["label"], TWO, prepare(TWO, clean))
+    prepared, partials = prepared_table({"id": clean["id"], "label": clean["label"]}, TWO, prepare(TWO, clean))
 
     assert prepared.schema == prepared_schema(TWO)
     assert prepared["front_mean"][0].as_py() == np.float32(images(1, (8, 8, 1), 0).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,9 @@ from pipeline.data import normalizing
 from pipeline.data.cleaning import examine
 from pipeline.data.feature_kinds import clean_schema, fitted
 from pipeline.data.normalizing import (
+    Normalized,
     NormalizedShard,
     ShardToNormalize,
-    _columns,
     _finish_part,
     _tasks,
     normalize_dataset,
@@ -23,6 +24,7 @@ from pipeline.data.normalizing import (
 )
 from pipeline.errors import DataError
 from pipeline.storage.manifests import read_manifest
+from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
 from tests.data.given import image_columns, image_specs, images, raw_row, raw_table
 
@@ -51,9 +53,13 @@ def write_split(root: Path, ids: list[str]) -> None:
     write(root / "split", table.schema, table)
 
 
+def made(root: Path) -> Normalized:
+    return Normalized(root / "prepared", root / "served", root / "left_out")
+
+
 def normalized(root: Path) -> NormalizedShard:
     task = ShardToNormalize(0, {"train": 0, "test": 4})
-    return normalize_shard(task, root / "clean", root / "split", root / "prepared", FEATURES)
+    return normalize_shard(task, root / "clean", root / "split", made(root), FEATURES)
 
 
 def written(root: Path, part: str, number: int) -> pa.Table:
@@ -95,10 +101,6 @@ def test_a_split_of_other_rows_is_refused(folders: Path, ids: list[str]):
         normalized(folders)
 
 
-def test_only_what_is_needed_of_a_clean_row_is_read():
-    assert _columns(FEATURES) == ["id", "label", "image"]
-
-
 def test_pieces_of_a_shard_are_prepared_one_by_one_and_come_to_the_same(folders: Path, monkeypatch: pytest.MonkeyPatch):
     whole = normalized(folders)
     rows = {part: written(folders, part, number) for part, number in (("train", 0), ("test", 4))}
@@ -130,11 +132,11 @@ def test_a_part_s_shards_are_numbered_without_gaps(tmp_path: Path):
 
 
 def test_a_part_s_manifest_has_its_shards_its_features_as_fitted_and_its_rows_by_class(folders: Path):
-    done = [normalized(folders), NormalizedShard({}, {}, {})]
+    done = [normalized(folders), NormalizedShard({}, {}, {}, {}, [], Counter())]
     learned = fitted(FEATURES, done[0].partials["train"])
     (folders / "prepared" / "train" / ".attempt-killed").mkdir()
     for part in ("train", "test"):
-        _finish_part(folders / "prepared" / part, part, done, learned, ["a", "b", "c"])
+        _finish_part(folders / "prepared" / part, part, done, learned, ["a", "b", "c"], RowColumns())
 
     train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
     assert (train.rows, test.rows) == (2, 1)
@@ -160,11 +162,12 @@ def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
         table = pq.read_table(folders / name / shard_name(0))
         entry = write_shard(folders / name, 0, table.schema, [table])
         finish_dataset(folders / name, [entry], table.schema, counts=counts)
-    places = (folders / "clean", folders / "split", folders / "prepared")
+    (folders / "left_out").mkdir()
+    places = (folders / "clean", folders / "split", made(folders))
 
     rows = normalize_dataset(None, *places, features=FEATURES, on_progress=lambda *_: None)  # type: ignore[arg-type]
 
-    assert (rows, asked) == (3, [3])
+    assert (rows, asked) == ({"train": 2, "test": 1}, [3])
     train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
     assert (train.counts["classes"], test.counts["classes"]) == ({"a": 2, "b": 0}, {"a": 0, "b": 1})
     assert train.features == test.features
@@ -185,7 +188,7 @@ def test_a_split_with_other_shards_is_refused_before_any_work(tmp_path: Path, sh
             None,  # type: ignore[arg-type] # no session is asked
             tmp_path / "clean",
             tmp_path / "split",
-            tmp_path / "prepared",
+            made(tmp_path),
             features=FEATURES,
             on_progress=lambda done, rows: None,
         )

@@ -12,6 +12,7 @@ from pipeline.records.champion import Champion
 from pipeline.records.computed_on import ComputedOn
 from pipeline.records.contract_result import ContractResult, ExpectationResult, OffendingRow
 from pipeline.records.feature import FeatureSpec
+from pipeline.records.golden import GoldenFeature, GoldenRows
 from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.manifest import FileEntry, Manifest
@@ -103,6 +104,12 @@ EXAMPLES: tuple[Record, ...] = (
         outcome="fail",
         expectations=(FAILED_EXPECTATION, KEPT_EXPECTATION),
         data_digest="sha256:0c",
+    ),
+    GoldenFeature(name="fare", kind="number", largest_difference=1e-7, raw=[1.5, None]),
+    GoldenRows(
+        rows=256,
+        tolerance=1e-6,
+        features=(GoldenFeature(name="fare", kind="number", largest_difference=1e-7, raw=[1.5, None]),),
     ),
     EpochRecord(
         epoch=1,

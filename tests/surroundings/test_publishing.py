@@ -62,7 +62,7 @@ def run(stage):
     check = GateCheck(name="weight", figure=2, bound=1, outcome="pass", sentence="2 is at least 1")
     verdict = Verdict.of([check], "2 is at least 1", stored.digest(candidate), champion.identity)
     verdict = verdict.changed(anchor=anchor.identity, rule_digest="sha256:0", test_digest="sha256:1")
-    publish.write_bundle = lambda model, exported, bundle, example: shutil.copytree(model, bundle)
+    publish.write_bundle = lambda model, exported, bundle, example, served: shutil.copytree(model, bundle)
     recipe = {"seed": str(stage.param("seed", int))}
     described = publish.Description({}, {"accuracy": 0.9}, recipe, {}, candidate, ["0" * 32])
     judged = publish.Candidate(stage.param("name", str), candidate, verdict, lambda: None, lambda: described)

@@ -40,6 +40,12 @@ _SIDES = ("height", "width", "channels")
 class Settings(Base):
     """Its settings in the recipe."""
 
+    column: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="column of a table with the paths of the pictures' files; null: the feature's name",
+    )
     raw_height: int | None = Field(
         default=None, ge=1, le=16_384, description="height that the source must deliver, pixels; null: any"
     )
@@ -87,7 +93,7 @@ def spec(name: str, settings: Settings) -> FeatureSpec:
     """Return the feature as it is prepared, not fitted yet."""
     from pipeline.records.feature import FeatureSpec
 
-    complete = settings.model_dump(mode="json")
+    complete = settings.model_dump(mode="json", exclude={"column"})  # where it stands makes no other picture
     return FeatureSpec(
         name=name, kind="image", dtype="uint8", shape=shape(settings), settings=complete, facts=facts(name)
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.data.annotation_files import Annotation
     from pipeline.data.source_rows import Source
     from pipeline.data.walking import Found
+    from pipeline.data.wanted import Wanted
 
 FEATURES = {"image": "image"}
 
@@ -79,7 +80,7 @@ class Settings(Files):
         return [(part, file, str(PurePosixPath(images or self.images))) for part, file, images in given if file]
 
 
-def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
+def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     """Read the annotations, and look for their pictures; these are read when the tables are iterated."""
     from pipeline.data.annotated_folder import by_path, entries
     from pipeline.data.entries import labels_of, tables
@@ -111,7 +112,7 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
                 _files(settings, folder),
                 all_named,
                 lambda name: _part_of(settings, name),
-                labels_of(classes),
+                labels_of(wanted.classes),
                 settings.several,
                 settings.largest_file_bytes,
             )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipeline.data.entries import Entry
     from pipeline.data.source_rows import Source
     from pipeline.data.walking import Found
+    from pipeline.data.wanted import Wanted
 
 FEATURES = {"image": "image"}
 READS_A_FILE = True
@@ -56,7 +57,7 @@ class Settings(FolderSettings):
         return Limits(self.most_members, self.largest_file_bytes, self.largest_total_gib * 2**30, self.largest_ratio)
 
 
-def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
+def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     """Look through the archives' directories, where they have one; members are read when the tables are iterated."""
     from pipeline.data.archive_members import zip_names
     from pipeline.data.class_folders import EmptyFolders
@@ -87,8 +88,8 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
     if rows == 0:
         raise NothingThere(f"{folder}: its archive is empty; expected a folder for each class, with pictures")
     if rows is not None:  # every archive has a directory: what is missing is known before any work
-        empty.require_declared(folder, set(classes))
-    return Source(rows=rows, tables=tables(_entries(settings, folder, classes)), test_rows=test_rows)
+        empty.require_declared(folder, set(wanted.classes))
+    return Source(rows=rows, tables=tables(_entries(settings, folder, wanted.classes)), test_rows=test_rows)
 
 
 def recognise(path: Path) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.data.source_rows import Source
+    from pipeline.data.wanted import Wanted
 
 FEATURES = {"image": "image"}
 
@@ -47,7 +48,7 @@ class Settings(Base):
     )
 
 
-def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
+def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     """Find and check the batches of a folder; their rows are read when the tables are iterated."""
     from pipeline.data.source_rows import NothingThere, Source
 
@@ -61,7 +62,7 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
         raise DataError(f"{folder}: CIFAR-10 has no coarse labels; set data.source.settings.labels to fine")
     rows = {path: _rows(path, label_bytes) for path in batches if path.suffix == ".bin"}
     is_counted = len(rows) == len(batches)
-    numbers = _numbers(folder, settings.labels, classes)
+    numbers = _numbers(folder, settings.labels, wanted.classes)
     return Source(
         rows=sum(rows.values()) if is_counted else None,
         tables=(table for path in batches for table in _tables(path, label_bytes, settings.labels, numbers)),

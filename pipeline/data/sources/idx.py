@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.data.source_rows import Source
+    from pipeline.data.wanted import Wanted
 
 FEATURES = {"image": "image"}  # what it delivers: a feature's name, and its kind
 
@@ -85,7 +86,7 @@ class Settings(Base):
     """It has no settings."""
 
 
-def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:  # noqa: ARG001 - as all are
+def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:  # noqa: ARG001 - as all are
     """Find and check the files of an idx folder; their rows are read when the tables are iterated.
 
     Its labels are numbers: they are delivered as they are.

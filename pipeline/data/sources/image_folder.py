@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.data.entries import Entry
     from pipeline.data.source_rows import Source
     from pipeline.data.walking import Found
+    from pipeline.data.wanted import Wanted
 
 FEATURES = {"image": "image"}
 
@@ -87,7 +88,7 @@ class Settings(Files):
     )
 
 
-def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Source:
+def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     """Look through a folder of class folders; its files are read when the tables are iterated."""
     from pipeline.data.class_folders import EmptyFolders
     from pipeline.data.entries import tables
@@ -109,8 +110,8 @@ def open_source(settings: Settings, folder: Path, classes: tuple[str, ...]) -> S
         raise NothingThere(f"{folder}: nothing in it; expected a folder for each class, with pictures")
     if not pictures:
         raise NothingThere(f"{folder}: no file of its {rows} is named like a picture (.png, .jpg …)")
-    empty.require_declared(folder, set(classes))
-    return Source(rows=rows, tables=tables(_entries(settings, folder, classes)), test_rows=test_rows)
+    empty.require_declared(folder, set(wanted.classes))
+    return Source(rows=rows, tables=tables(_entries(settings, folder, wanted.classes)), test_rows=test_rows)
 
 
 def recognise(path: Path) -> dict[str, Any] | None:

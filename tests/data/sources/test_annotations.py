@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
+from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.slots import Choice
 from tests.hostile_tree import picture
@@ -32,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, settings: Mapping[str, Any]) -> Source:
-    return open_source(Choice(name="annotations", settings=dict(settings)), folder, CLASSES)
+    return open_source(Choice(name="annotations", settings=dict(settings)), folder, Wanted(CLASSES))
 
 
 def rows(folder: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:

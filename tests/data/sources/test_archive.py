@@ -22,6 +22,7 @@ import pytest
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
 from pipeline.data.sources.archive import Settings
+from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError
 from pipeline.recipe.slots import Choice
 from tests.data.given import zip_of
@@ -63,7 +64,7 @@ KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
 
 
 def opened(path: Path, **settings: Any) -> Source:
-    return open_source(Choice(name="archive", settings=settings), path, CLASSES)
+    return open_source(Choice(name="archive", settings=settings), path, Wanted(CLASSES))
 
 
 def rows(path: Path, **settings: Any) -> list[dict[str, Any]]:
@@ -446,22 +447,22 @@ def test_an_empty_class_folder_in_an_archive_is_an_error_unless_the_recipe_names
     path.write_bytes(with_folders(kind, "cats", "horses", "horses/new"))
     settings = Choice(name="archive")
     with pytest.raises(DataError, match=rf"a\.{kind}!horses: a class folder without a file; remove it, put pictures"):
-        list(open_source(settings, path, CLASSES).tables)
-    assert pa.concat_tables(open_source(settings, path, (*CLASSES, "horses")).tables).num_rows == len(GOOD)
+        list(open_source(settings, path, Wanted(CLASSES)).tables)
+    assert pa.concat_tables(open_source(settings, path, Wanted((*CLASSES, "horses"))).tables).num_rows == len(GOOD)
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_a_folder_in_an_archive_that_is_of_no_class_or_holds_files_is_none(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a.{kind}"
     path.write_bytes(with_folders(kind, "./", "cats", "cats/new", "test", "test/cats", "__MACOSX", "../horses"))
-    assert pa.concat_tables(open_source(Choice(name="archive"), path, ()).tables).num_rows == len(GOOD)
+    assert pa.concat_tables(open_source(Choice(name="archive"), path, Wanted()).tables).num_rows == len(GOOD)
     path.write_bytes(with_folders(kind, "cats", "dogs", "dogs/old"))
     nested = Choice(name="archive", settings={"class_folder": "innermost"})
     with pytest.raises(DataError, match="!dogs/old: a class folder without a file"):
-        list(open_source(nested, path, CLASSES).tables)
+        list(open_source(nested, path, Wanted(CLASSES)).tables)
 
 
 def test_an_empty_class_folder_of_a_zip_is_told_before_a_row_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(with_folders("zip", "horses"))
     with pytest.raises(DataError, match="horses: a class folder without a file"):
-        open_source(Choice(name="archive"), tmp_path / "a.zip", CLASSES)
+        open_source(Choice(name="archive"), tmp_path / "a.zip", Wanted(CLASSES))

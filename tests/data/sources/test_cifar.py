@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
+from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError
 from pipeline.recipe.slots import Choice
 
@@ -21,7 +22,7 @@ CLASSES = ("airplane", "bird", "cat")
 
 
 def opened(folder: Path, classes: tuple[str, ...] = CLASSES, **settings: Any) -> Source:
-    return open_source(Choice(name="cifar", settings=settings), folder, classes)
+    return open_source(Choice(name="cifar", settings=settings), folder, Wanted(classes))
 
 
 def rows(folder: Path, classes: tuple[str, ...] = CLASSES, **settings: Any) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.data.opening import open_source
 from pipeline.data.problems import PROBLEMS
+from pipeline.data.wanted import Wanted
 from pipeline.recipe.slots import Choice
 from tests.hostile_tree import CLASSES, Tree, write_hostile_tree
 
@@ -24,7 +25,7 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 
 
 def rows_of(tree: Tree) -> dict[str, dict[str, object]]:
-    source = open_source(Choice(name="image_folder", settings=SETTINGS), tree.folder, CLASSES)
+    source = open_source(Choice(name="image_folder", settings=SETTINGS), tree.folder, Wanted(CLASSES))
     table = pa.concat_tables(source.tables)
     assert source.rows == table.num_rows
     rows = {row["source"]: row for row in table.to_pylist()}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.data.opening import open_source
 from pipeline.data.sources.idx import open_idx
+from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.slots import Choice
 from tests.data.conftest import litter
@@ -25,7 +26,7 @@ LABELS = np.arange(7, dtype=np.uint8)
 
 
 def read(folder: Path) -> pa.Table:
-    return pa.concat_tables(open_source(IDX, folder, ()).tables)
+    return pa.concat_tables(open_source(IDX, folder, Wanted()).tables)
 
 
 def pixels(table: pa.Table, shape: tuple[int, int, int]) -> np.ndarray:
@@ -37,7 +38,7 @@ def test_images_and_labels_come_back_as_they_were_written(write_idx, gz):
     write_idx(IMAGES, LABELS, gz=gz)
     folder = write_idx(IMAGES[:3], LABELS[:3], "t10k", gz=gz)
 
-    assert open_source(IDX, folder, ()).rows == 10
+    assert open_source(IDX, folder, Wanted()).rows == 10
     table = read(folder)
 
     assert table["part"].to_pylist() == ["train"] * 7 + ["test"] * 3
@@ -177,9 +178,9 @@ def test_missing_partner_missing_training_files_and_double_files_are_named(write
 
 def test_a_missing_folder_is_a_storage_error_and_an_unknown_format_a_usage_error(tmp_path):
     with pytest.raises(StorageError, match="does not exist"):
-        open_source(IDX, tmp_path / "nowhere", ())
+        open_source(IDX, tmp_path / "nowhere", Wanted())
     with pytest.raises(UsageError, match="did you mean 'idx'"):
-        open_source(Choice(name="idxx"), tmp_path, ())
+        open_source(Choice(name="idxx"), tmp_path, Wanted())
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,6 +15,7 @@ from pipeline.data import file_reading
 from pipeline.data.opening import open_source, recognised
 from pipeline.data.source_rows import Source
 from pipeline.data.sources.image_folder import Settings
+from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.recipe import IngestParams
 from pipeline.recipe.slots import Choice
@@ -32,7 +33,7 @@ def write(folder: Path, *names: str) -> Path:
 
 
 def opened(folder: Path, classes: tuple[str, ...] = CLASSES, **settings: Any) -> Source:
-    return open_source(Choice(name="image_folder", settings=settings), folder, classes)
+    return open_source(Choice(name="image_folder", settings=settings), folder, Wanted(classes))
 
 
 def rows(folder: Path, classes: tuple[str, ...] = CLASSES, **settings: Any) -> list[dict[str, Any]]:
@@ -228,7 +229,7 @@ def test_folders_named_by_a_size_hold_the_classes_and_are_none(tmp_path: Path) -
 def test_another_format_is_told_what_it_looks_like(tmp_path: Path) -> None:
     folder = write(tmp_path, "cats/1.png")
     with pytest.raises(DataError, match=r"no training files, but \.png files; .*; it looks like data\.source: image"):
-        open_source(Choice(name="idx"), folder, CLASSES)
+        open_source(Choice(name="idx"), folder, Wanted(CLASSES))
 
 
 DATED = ("2024-01-01", "2024-02-01")
@@ -239,13 +240,13 @@ def test_classes_that_are_named_by_date_are_read_where_the_recipe_says_that_they
 ) -> None:
     folder = write(tmp_path, "2024-01-01/1.png", "2024-02-01/2.png")
     choice = Choice(name="image_folder")
-    source = open_source(choice, folder, DATED, IngestParams(snapshots=False))
+    source = open_source(choice, folder, Wanted(DATED), IngestParams(snapshots=False))
     assert pa.concat_tables(source.tables)["label"].to_pylist() == [0, 1]
 
     with pytest.raises(UsageError, match=r"'2024-01-01' is a class, and .*ingest\.snapshots: false"):
-        open_source(choice, folder, DATED)
+        open_source(choice, folder, Wanted(DATED))
     with pytest.raises(UsageError, match=r"ingest\.as_of: needs a source with dated snapshots"):
-        open_source(choice, folder, DATED, IngestParams(snapshots=False, as_of="2024-01-15"))
+        open_source(choice, folder, Wanted(DATED), IngestParams(snapshots=False, as_of="2024-01-15"))
 
 
 def test_a_snapshot_with_nothing_in_it_is_told_with_the_way_out(tmp_path: Path) -> None:
