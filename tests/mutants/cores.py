@@ -9,6 +9,8 @@ _IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "ga
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
+_CATEGORY = ("tests/data/features/test_category.py",)
+_NUMBER = ("tests/data/features/test_number.py",)
 _HOSTILE = ("tests/data/sources/test_hostile_tree.py",)
 _FOLDERS = ("tests/data/sources/test_image_folder.py",)
 _RECOGNISED = ("tests/data/sources/test_annotations.py",)
@@ -68,6 +70,17 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/normalizing.py": (),
     "pipeline/data/features/image.py": _STATISTICS,
     "pipeline/data/grey_levels.py": _STATISTICS,
+    "pipeline/data/features/number.py": (),
+    "pipeline/data/features/category.py": (),
+    "pipeline/data/category_texts.py": _CATEGORY,
+    "pipeline/data/category_vocabulary.py": _CATEGORY,
+    "pipeline/data/column_refusals.py": (*_CATEGORY, *_NUMBER),
+    "pipeline/data/number_scaling.py": _NUMBER,
+    "pipeline/data/number_statistics.py": _NUMBER,
+    "pipeline/data/number_texts.py": (),
+    "pipeline/data/value_counts.py": (),
+    "pipeline/models/preprocessing/number.py": ("tests/system/models/test_columns.py",),
+    "pipeline/models/preprocessing/category.py": ("tests/system/models/test_columns.py",),
     "pipeline/models/preprocessing/image.py": ("tests/system/models/test_built.py",),
     "pipeline/training/checkpoints.py": (),
     "pipeline/training/job.py": (),
