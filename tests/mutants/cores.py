@@ -9,6 +9,7 @@ _IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "ga
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
+_TEXT = ("tests/data/features/test_text.py",)
 _CATEGORY = ("tests/data/features/test_category.py",)
 _NUMBER = ("tests/data/features/test_number.py",)
 _HOSTILE = ("tests/data/sources/test_hostile_tree.py",)
@@ -79,6 +80,16 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/number_statistics.py": _NUMBER,
     "pipeline/data/number_texts.py": (),
     "pipeline/data/value_counts.py": (),
+    "pipeline/data/features/text.py": (),
+    "pipeline/data/characters.py": _TEXT,
+    "pipeline/data/tokens.py": _TEXT,
+    "pipeline/data/term_counts.py": _TEXT,
+    "pipeline/data/tf_idf.py": _TEXT,
+    "pipeline/models/preprocessing/text.py": ("tests/system/models/test_texts.py",),
+    "pipeline/models/tokens.py": ("tests/system/models/test_texts.py",),
+    "pipeline/models/vocabulary.py": ("tests/system/models/test_texts.py", "tests/system/models/test_columns.py"),
+    "pipeline/models/embedding.py": ("tests/system/models/test_mixed.py",),
+    "pipeline/models/phrases.py": ("tests/system/models/test_mixed.py",),
     "pipeline/models/preprocessing/number.py": ("tests/system/models/test_columns.py",),
     "pipeline/models/preprocessing/category.py": ("tests/system/models/test_columns.py",),
     "pipeline/models/preprocessing/image.py": ("tests/system/models/test_built.py",),
