@@ -163,7 +163,7 @@ def test_the_page_shows_its_figures_in_its_words(tmp_path: Path, given: Recipe, 
         ({"gate": {"minimum": {"accuracy": 0.8}}}, "gate.minimum: no metric 'accuracy' of this task"),
         ({"gate": {**GATE, "slices": {"class": {}}}}, "gate.slices: no column 'class' divides the rows"),
         ({"gate": {"minimum": {}, "maximum": {}}}, "gate.maximum: 'mean_error' is missing"),
-        ({"gate": {**GATE, "rule": "better"}}, "gate.rule: better counts right and wrong answers, and task closeness"),
+        ({"gate": {**GATE, "rule": "better"}}, "gate.rule.settings.total_margin: is missing; say how much closeness"),
         ({"task": {"name": "closeness", "settings": {"reach": 0.0}}}, "reach: must be above 0"),
     ],
 )

@@ -16,6 +16,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.recipe.task import Metric, Task
 from pipeline.records.metrics import ROWS, MetricsReport
 from pipeline.records.training_history import History
+from pipeline.storage.declared_slices import declared_slices
 
 
 def check(task: Task, predictions: Predictions, part: str) -> None:
@@ -42,6 +43,8 @@ def report(task: Task, train: Predictions, test: Predictions, near: Sequence[int
         overfit=lead if primary.is_higher_better else -lead,
         slices=_measured_slices(task, test),
         without_near_duplicates=None if near is None else _measured_without(task, test, near),
+        units={metric.name: metric.unit for metric in task.metrics if metric.unit},
+        learned=task.learned,
     )
 
 
@@ -69,7 +72,7 @@ def _measured_without(task: Task, predictions: Predictions, left_out: Sequence[i
     is_kept = np.ones(len(predictions.labels), np.bool_)
     is_kept[np.asarray(left_out, np.int64)] = False
     ids = [row_id for row_id, kept in zip(predictions.ids, is_kept.tolist(), strict=True) if kept]
-    others = Predictions(ids, predictions.labels[is_kept], predictions.answers[is_kept])
+    others = Predictions(ids, predictions.labels[is_kept], predictions.answers[is_kept])  # slices are of all rows
     try:
         task.check_answers(others.labels, others.answers)
     except DataError:
@@ -78,8 +81,9 @@ def _measured_without(task: Task, predictions: Predictions, left_out: Sequence[i
 
 
 def _measured_slices(task: Task, test: Predictions) -> dict[str, dict[str, dict[str, float | int]]]:
-    measured = task.measure_slices(test.labels, test.answers)
-    slices = task.slices(test.labels)
+    declared = declared_slices(test.slices)
+    measured = task.measure_slices(test.labels, test.answers, declared)
+    slices = task.slices(test.labels, declared)
     if measured.keys() != slices.keys():
         raise Bug(
             f"task {task.name} measures slices of {list(measured)}, not of those that it declares: {list(slices)}"
@@ -88,7 +92,7 @@ def _measured_slices(task: Task, test: Predictions) -> dict[str, dict[str, dict[
     for column, divided in slices.items():
         rows = np.bincount(divided.number_of, minlength=len(divided.names)).tolist()
         found[column] = {
-            name: {ROWS: number, **_checked(task, measured[column][name], task.slice_metrics)}
+            name: {ROWS: number, **_checked(task, measured[column][name], task.metrics_of(column))}
             for name, number in zip(divided.names, rows, strict=True)
         }
     return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.recipe.recipe import RULE, GateParams
 from pipeline.recipe.task import Task
 from pipeline.records.digests import digest_json
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 # What turns answers into a verdict: who changes it may get another verdict on the same models and rows.
@@ -27,6 +26,7 @@ def rule_digest(gate: GateParams, task: Task, seed: int, code: Mapping[str, str]
     return digest_json({"gate": rule, "task": task.choice.model_dump(mode="json"), "seed": seed, "code": dict(code)})
 
 
-def test_digest(ids: Sequence[str], labels: npt.NDArray[np.int32]) -> str:
-    """Return the digest of the test rows: their ids and labels, in their order."""
-    return digest_json([list(ids), labels.tolist()])
+def test_digest(ids: Sequence[str], labels: npt.NDArray[Any], slices: Mapping[str, Sequence[str]]) -> str:
+    """Return the digest of the test rows: their ids, labels and, if any are declared, slices, in their order."""
+    declared = [{name: list(texts) for name, texts in slices.items()}] if slices else []
+    return digest_json([list(ids), labels.tolist(), *declared])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError, StorageError, UsageError
-from pipeline.recipe.task import Task
+from pipeline.recipe.task import Slices, Task
 from pipeline.records.identity import Identity
 from pipeline.records.metrics import MetricsReport
+from pipeline.storage.declared_slices import declared_slices
 from pipeline.storage.judged_rows import Keys
 
 T = TypeVar("T")
@@ -44,11 +45,15 @@ def known(ask: Callable[[], T], in_words: Callable[[Exception], str]) -> T | Unk
 
 @dataclass(frozen=True)
 class Answers:
-    """Rows and a model's answers to them: `labels [row] int32`, `answers [row, …] float32`."""
+    """Rows and a model's answers to them: `labels [row] int32` or, of numbers, float64; `answers [row, …] float32`.
+
+    `slices` are the texts that declared columns have for the rows, by column: `[row] str` each.
+    """
 
     ids: Sequence[str]
-    labels: npt.NDArray[np.int32]
+    labels: npt.NDArray[Any]
     answers: npt.NDArray[np.float32]
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,19 @@ class Evidence:
     candidate: str
     metrics: MetricsReport | Unknown
     test_ids: Sequence[str]
-    test_labels: npt.NDArray[np.int32]
+    test_labels: npt.NDArray[Any]
     predictions: Answers | Unknown
     train: Answers | Unknown  # the candidate's answers to the training rows
     served: npt.NDArray[np.float32] | Unknown  # the exported model's answers to the first rows
     champion: Other | None
     anchor: Other | None
+    test_slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    validation: Answers | Unknown | None = None  # the candidate's answers from which its task learns
+
+    @property
+    def declared(self) -> dict[str, Slices]:
+        """The test rows' slices that the recipe declares."""
+        return declared_slices(self.test_slices)
 
 
 def predictions_problem(given: Answers, evidence: Evidence, task: Task) -> str | None:
@@ -90,6 +102,10 @@ def predictions_problem(given: Answers, evidence: Evidence, task: Task) -> str |
         return "the ids of the predictions are not those of the test rows"
     if not np.array_equal(given.labels, evidence.test_labels):
         return "the labels of the predictions are not those of the test rows"
+    if {name: list(texts) for name, texts in given.slices.items()} != {
+        name: list(texts) for name, texts in evidence.test_slices.items()
+    }:
+        return "the slices of the predictions are not those of the test rows"
     return answers_problem(given, task)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.gate.evidence import Answers, Unknown
 from pipeline.recipe.task import Metric, RowValues, Task
 from pipeline.records.metrics import ROWS, MetricsReport
+from pipeline.storage.declared_slices import declared_slices
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,20 @@ class Figures:
 
 def measure(test: Answers, train: Answers, task: Task) -> Figures:
     """Return every metric that the task declares. The answers must be such as the task can measure."""
+    declared = declared_slices(test.slices)
     return Figures(
         test=task.measure(test.labels, test.answers),
         test_rows=len(test.labels),
         train=task.measure(train.labels, train.answers),
         train_rows=len(train.labels),
-        slices=task.measure_slices(test.labels, test.answers),
+        slices=task.measure_slices(test.labels, test.answers, declared),
         slice_rows={
             column: dict(
                 zip(divided.names, np.bincount(divided.number_of, minlength=len(divided.names)).tolist(), strict=True)
             )
-            for column, divided in task.slices(test.labels).items()
+            for column, divided in task.slices(test.labels, declared).items()
         },
-        by_row=task.row_values(test.labels, test.answers),
+        by_row=task.row_values(test.labels, test.answers, declared),
         primary=task.metrics[0],
     )
 
@@ -61,7 +63,12 @@ def metrics_problem(metrics: MetricsReport | Unknown, figures: Figures, task: Ta
         return f"the metrics are not known: {metrics.why}"
     if metrics.task != task.name:
         return f"the metrics are those of another task: {metrics.task:.120}"
-    of_task, of_slices = task.metrics, task.slice_metrics
+    if metrics.learned.keys() != task.learned.keys():
+        return "the metrics are not by what the task learns from the validation part"
+    for name, learned in task.learned.items():
+        if not _is_same(metrics.learned[name], learned):
+            return f"the metrics' {name} is not that of the validation part: {learned:g}"
+    of_task = task.metrics
     parts = [
         ("test", metrics.test, figures.test, figures.test_rows, of_task),
         ("training", metrics.train, figures.train, figures.train_rows, of_task),
@@ -73,7 +80,7 @@ def metrics_problem(metrics: MetricsReport | Unknown, figures: Figures, task: Ta
     for column, by_value in figures.slices.items():
         for value, own in by_value.items():
             rows = figures.slice_rows[column][value]
-            parts.append((f"{column} {value}", metrics.slices[column][value], own, rows, of_slices))
+            parts.append((f"{column} {value}", metrics.slices[column][value], own, rows, task.metrics_of(column)))
     problems = (_difference(*part) for part in parts)
     problem = next((problem for problem in problems if problem), None)
     if problem is None and not _is_same(metrics.overfit, figures.overfit):

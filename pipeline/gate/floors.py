@@ -45,19 +45,18 @@ def check_bounds(figures: Figures | Unknown, rule: GateParams, task: Task, seed:
     if primary_check(task) not in (check.name for check in checks):  # a recipe without it is not let through
         unbounded = f"{task.metrics[0].title} is not bounded"
         checks.insert(0, check_of(primary_check(task), None, None, unbounded, passes=False))
-    of_slices = {metric.name: metric for metric in task.slice_metrics}
 
     def of_slice(column: str, value: str, name: str) -> Held | Unknown:
         if isinstance(figures, Unknown):
             return figures
         figure = figures.slices.get(column, {}).get(value, {}).get(name)
         by_row = partial(figures.by_row.of_slice, column, value, name)
-        return _held(figure, by_row, of_slices.get(name), rule, seed)
+        return _held(figure, by_row, _by_name(task, column).get(name), rule, seed)
 
     for column, by_value in rule.slices.items():
         for value, bounds in by_value.items():
             find, where = partial(of_slice, column, value), f"slices.{column}.{value}."
-            checks += _checks(bounds, of_slices, find, rule.confidence, where, f" of {value}")
+            checks += _checks(bounds, _by_name(task, column), find, rule.confidence, where, f" of {value}")
     return checks
 
 
@@ -74,6 +73,10 @@ def bounds_asked(rule: GateParams) -> dict[str, Asked]:
         for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum))
         for name, bound in given.items()
     }
+
+
+def _by_name(task: Task, column: str) -> dict[str, Metric]:
+    return {metric.name: metric for metric in task.metrics_of(column)}
 
 
 def primary_check(task: Task) -> str:

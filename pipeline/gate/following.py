@@ -1,27 +1,31 @@
 """Whether the gate can have given a verdict: what can be told without asking a model.
 
 The recipe and the test rows are those it was given by; every check is there that they ask for, held to the recipe's
-bound; and what follows from the numbers of won and lost rows is worked out again by the rule itself.
+bound; and what follows from the two matches (rows won and lost, or the differences' figures) is worked out again by the
+rule itself.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.gate import digests
 from pipeline.gate.checks import FIRST, Asked
 from pipeline.gate.floors import bounds_asked
+from pipeline.gate.match import Match
 from pipeline.gate.matches import Counted
 from pipeline.gate.paired import Counts
+from pipeline.gate.paired_losses import Losses
 from pipeline.recipe.recipe import RULE, GateParams
 from pipeline.recipe.task import Task
 from pipeline.records.verdict import GateCheck, Matched, Verdict
+from pipeline.storage.declared_slices import Texts, declared_slices
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 _SAME = 1e-6  # the digits that a figure is shown with
@@ -35,14 +39,17 @@ def require_given(
     seed: int,
     code: Mapping[str, str],
     ids: Sequence[str],
-    labels: npt.NDArray[np.int32],
+    labels: npt.NDArray[Any],
+    slices: Texts = MappingProxyType({}),
 ) -> None:
     """Raise DataError unless the gate can have given a verdict by this recipe on these test rows.
 
-    `ids [row]`, `labels [row] int32`; `code` as in `digests`. Bounds that hold by their limits, and slices, are not
-    measured again: that takes the answers of the models.
+    `ids [row]`, `labels [row]`, and the texts `[row]` of declared slices by their column; `code` as in `digests`.
+    Bounds that hold by their limits, and slices, are not measured again: that takes the answers of the models.
     """
-    problem = next(_problems(verdict, gate, task, digests.rule_digest(gate, task, seed, code), ids, labels), None)
+    problem = next(
+        _problems(verdict, gate, task, digests.rule_digest(gate, task, seed, code), ids, labels, slices), None
+    )
     if problem:
         raise DataError(
             f"the verdict {problem}; it was edited, or what it was given by has changed since: run again, and the "
@@ -56,11 +63,12 @@ def _problems(
     task: Task,
     rule_digest: str,
     ids: Sequence[str],
-    labels: npt.NDArray[np.int32],
+    labels: npt.NDArray[Any],
+    slices: Texts,
 ) -> Iterator[str]:
     if (verdict.rule, verdict.rule_digest) != (gate.rule.name, rule_digest):
         yield f"was given by another rule, seed, task or code than the recipe's rule {gate.rule.name}"
-    if verdict.test_digest != digests.test_digest(ids, labels):
+    if verdict.test_digest != digests.test_digest(ids, labels, slices):
         yield "was given on other rows than those of the test part"
     asked = {
         "predictions": Asked(len(ids)),
@@ -74,7 +82,10 @@ def _problems(
             yield f"does not compare all {len(ids)} test rows"
         if counted.champion.digest == counted.anchor.digest and counted.with_champion != counted.with_anchor:
             yield "has two outcomes of the match with the same model"
-        asked |= _asked(member, settings, task, labels)
+        if not all(isinstance(each, Counts) == task.scored_by.is_share for each in counted.matches):
+            yield f"does not compare models by {task.score_title}"
+            return
+        asked |= _asked(member, settings, task, labels, slices)
         yield from _of_checks(verdict.checks, asked, is_all=hasattr(member, "asks"))
         if hasattr(member, "recount"):
             again = member.recount(settings, counted, task)
@@ -93,15 +104,20 @@ def _counted(verdict: Verdict) -> Counted | None:
     met, held = verdict.champion, verdict.anchor
     if met is None or held is None or verdict.against_champion is None or verdict.against_anchor is None:
         return None
-    return Counted(met, held, _counts(verdict.against_champion), _counts(verdict.against_anchor))
+    return Counted(met, held, _match(verdict.against_champion), _match(verdict.against_anchor))
 
 
-def _counts(matched: Matched) -> Counts:
-    return Counts(matched.rows, matched.won, matched.lost)
+def _match(matched: Matched) -> Match:
+    rows, won, lost, found = matched.rows, matched.won, matched.lost, matched.differences
+    if found is None:
+        return Counts(rows, won, lost)
+    return Losses(rows, won, lost, found.mean, found.deviation, found.skewness, found.reach)
 
 
-def _asked(member: Any, settings: Any, task: Task, labels: npt.NDArray[np.int32]) -> dict[str, Asked]:
-    found: dict[str, Asked] = member.asks(settings, task.slices(labels)) if hasattr(member, "asks") else {}
+def _asked(member: Any, settings: Any, task: Task, labels: npt.NDArray[Any], slices: Texts) -> dict[str, Asked]:
+    if not hasattr(member, "asks"):
+        return {}
+    found: dict[str, Asked] = member.asks(settings, task.slices(labels, declared_slices(slices)))
     return found
 
 

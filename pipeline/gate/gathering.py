@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.challenge import Ask, scores_of
+from pipeline.gate.challenge import Ask, Learn, learns_nothing, scores_of
 from pipeline.gate.evidence import Answers, Evidence, Other, Unknown, known
 from pipeline.models import stored
 from pipeline.recipe.task import Task
@@ -25,12 +26,14 @@ from pipeline.storage.shards import Rows
 class ModelQueries:
     """How models are queried: `predict` runs a stored one on the test rows, `serve` the exported one on the first.
 
-    `in_words` says what went wrong without naming this machine's folders.
+    `in_words` says what went wrong without naming this machine's folders. `learn` is what the task learns from a stored
+    model's answers to the validation part.
     """
 
     predict: Ask
     serve: Callable[[], npt.NDArray[np.float32]]
     in_words: Callable[[Exception], str]
+    learn: Learn = learns_nothing
 
 
 def gather(
@@ -44,6 +47,7 @@ def gather(
     train: Answers,
     queries: ModelQueries,
     task: Task,
+    validation: Answers | None = None,
 ) -> Evidence:
     """Return the evidence. What cannot be measured is in it as Unknown, with the reason, rather than raised.
 
@@ -62,6 +66,8 @@ def gather(
         metrics=known(lambda: read_record(metrics, MetricsReport), queries.in_words),
         test_ids=test.ids,
         test_labels=test.labels,
+        test_slices=test.slices,
+        validation=validation,
         predictions=answers,
         train=train,
         champion=met,
@@ -70,14 +76,12 @@ def gather(
     )
 
 
-def _other(
-    of: Champion, folder: Path, labels: npt.NDArray[np.int32], queries: ModelQueries, task: Task
-) -> Other | None:
+def _other(of: Champion, folder: Path, labels: npt.NDArray[Any], queries: ModelQueries, task: Task) -> Other | None:
     """Return a model that the candidate must meet, and its scores; None if there never was one."""
     if of.problem:
         return Other(of.identity, Unknown(of.problem))
     if of.identity is None:
         return None
-    ask = partial(scores_of, of.identity, folder, labels, queries.predict, task)
+    ask = partial(scores_of, of.identity, folder, labels, queries.predict, task, queries.learn)
     listed = known(lambda: read_keys(folder / JUDGED_BY_FILE), queries.in_words)
     return Other(of.identity, known(ask, queries.in_words), None if isinstance(listed, Unknown) else listed)

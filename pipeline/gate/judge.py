@@ -16,13 +16,14 @@ from pipeline.gate.checks import FIRST, check_of
 from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
 from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
+from pipeline.gate.match import Match
 from pipeline.gate.matches import Matches, Scored
-from pipeline.gate.paired import Counts
+from pipeline.gate.paired_losses import Losses
 from pipeline.gate.renewal import in_words, renewal_of
 from pipeline.gate.words import number
 from pipeline.recipe.recipe import RULE, GateParams
 from pipeline.recipe.task import Task
-from pipeline.records.verdict import GateCheck, Matched, Verdict
+from pipeline.records.verdict import Differences, GateCheck, Matched, Verdict
 
 _PROMOTE = "ratchet registry promote"
 _RESTORE = "back from a backup"
@@ -35,14 +36,17 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
     `code` has the digests of the code that judges: see `digests`.
     """
     member, settings = RULE.member(rule.rule.name), RULE.settings(rule.rule, "gate.rule")
-    figures = _figures(evidence, task)
+    learned = _learned(evidence, task)
+    if not isinstance(learned, Unknown):
+        task = task.with_learned(learned)
+    figures = learned if isinstance(learned, Unknown) else _figures(evidence, task)
     matches, compared = _meet(evidence, figures, task, seed)
     if matches is not None:
         compared = member.judge(settings, matches, task)
     checks = (
         _check_predictions(evidence, figures, task),
         *check_bounds(figures, rule, task, seed),
-        _check_parity(evidence, rule),
+        _check_parity(evidence, rule, task),
         *compared,
     )
     renewal = renewal_of(matches.champion, evidence.test_ids, rule, task, seed) if matches else None
@@ -54,15 +58,27 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
         anchor=evidence.anchor.identity if evidence.anchor else None,
         rule=rule.rule.name,
         rule_digest=digests.rule_digest(rule, task, seed, code),
-        test_digest=digests.test_digest(evidence.test_ids, evidence.test_labels),
+        test_digest=digests.test_digest(evidence.test_ids, evidence.test_labels, evidence.test_slices),
         against_champion=_matched(matches.with_champion) if matches else None,
         against_anchor=_matched(matches.with_anchor) if matches else None,
         # The first champion is the first anchor.
         is_better=matches is None or member.proves_better(settings, matches),
-        shows=member.shows(settings, matches) if matches else "",
+        shows=member.shows(settings, matches, task) if matches else "",
         renewal=renewal,
         over_use=in_words(renewal, matches.champion) if matches else "",
     )
+
+
+def _learned(evidence: Evidence, task: Task) -> dict[str, float] | Unknown:
+    """Return what the task learns from the candidate's answers to the validation part."""
+    if not task.learns:
+        return {}
+    given = evidence.validation
+    if given is None or isinstance(given, Unknown):
+        return given or Unknown("there are no predictions of the validation part to learn from")
+    if problem := answers_problem(given, task):
+        return Unknown(f"validation part: {problem}")
+    return task.learn(given.labels, given.answers)
 
 
 def _figures(evidence: Evidence, task: Task) -> Figures | Unknown:
@@ -91,9 +107,9 @@ def _meet(
         problems.append(_closed("champion", "the candidate cannot be compared: its predictions cannot be measured"))
     elif not (isinstance(met, GateCheck) or isinstance(held_to, GateCheck)):
         candidate = task.score(given.labels, given.answers)
-        slices = task.slices(evidence.test_labels)
+        slices = task.slices(evidence.test_labels, evidence.declared)
         if np.isfinite(candidate).all():
-            return Matches(candidate, met, held_to, slices, seed), []
+            return Matches(candidate, met, held_to, slices, seed, task.scored_by.is_share), []
         problems.append(_closed("champion", "the candidate cannot be compared: some of its scores are not finite"))
     return None, problems
 
@@ -140,7 +156,7 @@ def _check_predictions(evidence: Evidence, figures: Figures | Unknown, task: Tas
     return check_of("predictions", rows, rows, sentence, passes=True)
 
 
-def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
+def _check_parity(evidence: Evidence, rule: GateParams, task: Task) -> GateCheck:
     bound = rule.parity.tolerance
     served, given = evidence.served, evidence.predictions
     unknown = next((each.why for each in (served, given) if isinstance(each, Unknown)), None)
@@ -152,6 +168,9 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
         why = f"the exported model answers {list(served.shape)} for {rows} rows, training answered "
         return check_of("parity", None, bound, why + f"{list(expected.shape)}", passes=False)
     gap = float(np.max(np.abs(served.astype(np.float64) - expected)))
+    if not task.classes:  # whatever the unit: in deviations of the answers, of which float32 keeps seven digits
+        size = given.answers.astype(np.float64)
+        gap /= max(float(size.std()), float(np.abs(size).max()) / 100) or 1.0
     if not math.isfinite(gap):
         return check_of("parity", None, bound, "the exported model answers numbers that are not finite", passes=False)
     # Rounded up to a power of ten: the last bits may differ between machines, the verdict's bytes should not.
@@ -159,12 +178,18 @@ def _check_parity(evidence: Evidence, rule: GateParams) -> GateCheck:
     what = f"the exported model, loaded in a fresh process, answers {rows} rows"
     if gap <= bound:
         return check_of("parity", min(shown, bound), bound, f"{what} as the trained one did", passes=True)
-    differs = f"{what} differently from the trained one, by more than {bound:g}"
+    of_what = "" if task.classes else " standard deviations of its answers"
+    differs = f"{what} differently from the trained one, by more than {bound:g}{of_what}"
     return check_of("parity", shown, bound, differs, passes=False)
 
 
-def _matched(counts: Counts) -> Matched:
-    return Matched(rows=counts.rows, won=counts.won, lost=counts.lost)
+def _matched(match: Match) -> Matched:
+    differences = None
+    if isinstance(match, Losses):
+        differences = Differences(
+            mean=match.mean, deviation=match.deviation, skewness=match.skewness, reach=match.reach
+        )
+    return Matched(rows=match.rows, won=match.won, lost=match.lost, differences=differences)
 
 
 def _reason(checks: Sequence[GateCheck], primary: str, compared: GateCheck) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pipeline.gate.intervals import of_mean, of_share
 from pipeline.gate.matches import Scored
-from pipeline.gate.words import number, points
+from pipeline.gate.words import in_unit, number, points
 from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.task import Task
 from pipeline.records.verdict import Renewal, Share
@@ -39,6 +39,8 @@ def renewal_of(champion: Scored, ids: Sequence[str], gate: GateParams, task: Tas
 
     return Renewal(
         title=task.score_title,
+        unit=task.scored_by.unit,
+        is_lower_better=not task.scored_by.is_higher_better,
         confidence=gate.confidence,
         today=share(champion.scores),
         judged_by=share(champion.scores[is_before]),
@@ -58,39 +60,45 @@ def in_words(renewal: Renewal | None, champion: Scored) -> str:
         here = "the test rows are those" if not renewal.gone else f"the {number(before.rows)} test rows are among those"
         return f"{here} that {name} was judged by: none has come since, {gone if renewal.gone else 'none is gone'}"
     figures = (
-        f"{renewal.title} of {name}: {_figure(renewal.today)} on all {number(renewal.today.rows)} test rows, "
-        f"{_figure(before) + ' on ' if before.rows else 'on '}{_rows(before.rows)} that it was judged by, "
-        f"{_figure(since)}{_between(renewal, since)} on {_rows(since.rows)} that {_have(since.rows)} come since"
+        f"{renewal.title} of {name}: {_figure(renewal, renewal.today)} on all {number(renewal.today.rows)} test rows, "
+        f"{_figure(renewal, before) + ' on ' if before.rows else 'on '}{_rows(before.rows)} that it was judged by, "
+        f"{_figure(renewal, since)}{_between(renewal, since)} on "
+        f"{_rows(since.rows)} that {_have(since.rows)} come since"
     )
-    return f"{figures}; {gone if renewal.gone else 'none that it was judged by is gone'}{_meaning(before, since)}"
+    return f"{figures}; {gone if renewal.gone else 'none that it was judged by is gone'}{_meaning(renewal)}"
 
 
-def _meaning(before: Share, since: Share) -> str:
+def _meaning(renewal: Renewal) -> str:
     """Return whether the older rows flatter it, as far as so many newer ones can show."""
-    if before.figure is None or since.figure is None or before.low is None or since.high is None:
+    before, since = renewal.judged_by, renewal.since
+    least, most = (before.high, since.low) if renewal.is_lower_better else (before.low, since.high)
+    if before.figure is None or since.figure is None or least is None or most is None:
         return ""
-    fall = before.figure - since.figure
-    by_chance = math.hypot(before.figure - before.low, since.high - since.figure)
+    fall = since.figure - before.figure if renewal.is_lower_better else before.figure - since.figure
+    by_chance = math.hypot(before.figure - least, most - since.figure)
     if fall > by_chance:
         return "; it does worse on the newer rows: the older ones were used too often, or the newer ones are harder"
     few = f"so few rows as {number(since.rows)}" if since.rows < before.rows else f"{number(since.rows)} rows"
-    return f"; no sign of over-use: on {few}, chance alone may take {points(round(by_chance, 3))}"
+    taken = in_unit(by_chance, renewal.unit) if renewal.is_lower_better else points(round(by_chance, 3))
+    return f"; no sign of over-use: on {few}, chance alone may take {taken}"
 
 
 def _share(scores: Scores, gate: GateParams, task: Task, seed: int) -> Share:
     rows = len(scores)
     if not rows:
         return Share(rows=0, figure=None, low=None, high=None)
-    if task.metrics[0].is_share:
-        limits = of_share(int(np.count_nonzero(scores)), rows, gate.confidence)
+    metric = task.scored_by
+    values = scores if metric.is_higher_better else -scores
+    if metric.is_share:
+        limits = of_share(int(np.count_nonzero(values)), rows, gate.confidence)
     else:
-        limits = of_mean(scores, gate.confidence, gate.resamples, (seed,))
+        limits = of_mean(values, gate.confidence, gate.resamples, (seed,), metric.low, metric.high)
     low, high = (end if math.isfinite(end) else None for end in (limits.low, limits.high))
-    return Share(rows=rows, figure=float(scores.mean()), low=low, high=high)
+    return Share(rows=rows, figure=float(values.mean()), low=low, high=high)
 
 
-def _figure(share: Share) -> str:
-    return f"{share.figure:.4f}"
+def _figure(renewal: Renewal, share: Share) -> str:
+    return f"{share.figure:.4f} {renewal.unit}".rstrip()
 
 
 def _between(renewal: Renewal, share: Share) -> str:

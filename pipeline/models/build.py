@@ -49,7 +49,8 @@ def build(architecture: Architecture) -> Any:
         inputs[spec.name] = of_kind[spec.name].layers(spec, prepared[spec.name])
     build_logits = ARCHITECTURE.member(architecture.name).build
     logits = build_logits(settings, Inputs(inputs, sizes), task.units(len(architecture.classes)))
-    return keras.Model(prepared, task.output(logits), name=architecture.name)
+    scale = () if architecture.target is None else (architecture.target,)
+    return keras.Model(prepared, task.output(logits, *scale), name=architecture.name)
 
 
 def logits_of(model: Any) -> Any:

@@ -35,6 +35,7 @@ def save_weights(folder: Path, architecture: Architecture, weights: Weights) -> 
         task=architecture.task,
         features=architecture.features,
         classes=architecture.classes,
+        target=architecture.target,
         parameters=sum(int(array.size) for array in weights.values()),
         weights=digest_bytes(content),
     )

@@ -2,8 +2,9 @@
 
 A source may declare `FEATURES = {"image": "image"}`, the features that it delivers and their kinds, or `KINDS`, the
 kinds of whatever features it is asked for, if it reads tables, whose columns may have roles; a step, `KINDS =
-("image",)`, the kinds that it changes, and `partners`, if it lays one row over another; a loss and a task's objective,
-`TAKES_MIXED_TARGETS = True`, if a row may have two labels. A kind's `raw_columns(name)` and `facts(name)` are the
+("image",)`, the kinds that it changes, and `partners`, if it lays one row over another; a loss, `TARGET = "class"` or
+`"number"`, of which targets it is one; a loss and a task's objective, `TAKES_MIXED_TARGETS = True`, if a row may have
+two labels. A kind's `raw_columns(name)` and `facts(name)` are the
 columns it brings.
 """
 
@@ -28,7 +29,7 @@ _RAW = ("id", "label", "part", "source", "row", "content_digest", "problem", "de
 _PREPARED = ("id", "label", "part", "copy", "source_id", "source_part", "parts_with_row")
 _MIXED = ("other_label", "share")  # where a step lays rows over each other
 _OBJECTIVES = "pipeline.training.objectives"
-_TAKES_MIXED = "TAKES_MIXED_TARGETS"
+_TAKES_MIXED, _TARGET = "TAKES_MIXED_TARGETS", "TARGET"
 
 
 def columns_of(recipe: Recipe, of: str = "") -> tuple[str, ...]:
@@ -84,8 +85,20 @@ def require_fit(chosen: Chosen, recipe: Recipe) -> None:
             )
         if hasattr(file, "partners"):
             _require_mixable(chosen, recipe)
+    elif chosen.slot is LOSS:
+        _require_target(chosen, recipe)
     elif chosen.slot is FEATURE:
         _require_own_columns(chosen.key, features)
+
+
+def _require_target(chosen: Chosen, recipe: Recipe) -> None:
+    target, own = "class" if recipe.data.classes else "number", getattr(chosen.member(), _TARGET, None)
+    if own not in (None, target):
+        fitting = [name for name in LOSS.names() if getattr(LOSS.member(name), _TARGET, target) == target]
+        raise UsageError(
+            f"{chosen.key} {chosen.choice.name}: is a loss of a {own}, and the target is a {target}; choose one of "
+            f"{', '.join(fitting)}"
+        )
 
 
 def _require_mixable(chosen: Chosen, recipe: Recipe) -> None:

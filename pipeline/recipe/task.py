@@ -8,30 +8,34 @@ A task is a file in `pipeline/evaluation/tasks/` with
 
 Airflow's environment imports it for its metrics and its check, without numpy: what is heavy is imported in functions.
 It does so at every parse, so the values here are named tuples: to make a dataclass takes several times as long.
-Shapes: labels are `[row] int32`, answers `[row, …] float32`, whatever the model gives for a row.
+Shapes: labels are `[row] int32`, of a task whose target is a number `[row] float64`; answers are `[row, …] float32`,
+whatever the model gives for a row.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.bounds import Off
-from pipeline.recipe.recipe import RULE, TASK, Bounds, GateParams
+from pipeline.recipe.recipe import RULE, TASK, Bounds, GateParams, Roles, slice_column
 from pipeline.recipe.slots import Choice
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Labels = npt.NDArray[np.integer[Any]]
+    Labels = npt.NDArray[Any]
     Answers = npt.NDArray[np.floating[Any]]
     Scores = npt.NDArray[np.float64]
 
 OVERFIT = "overfit"
+OTHER = "(other)"  # the slice of a declared column's rare values
 
 
 class Metric(NamedTuple):
@@ -72,6 +76,17 @@ class Slices(NamedTuple):
 
     names: tuple[str, ...]
     number_of: npt.NDArray[np.integer[Any]]
+
+
+def rows_of(divided: Slices, value: str) -> npt.NDArray[np.bool_]:
+    """Return which rows are in a slice, `[row] bool`; none, where no slice is called so."""
+    number = divided.names.index(value) if value in divided.names else -1
+    rows: npt.NDArray[np.bool_] = divided.number_of == number
+    return rows
+
+
+Declared = Mapping[str, Slices]  # by the column that the recipe declares
+NOTHING_DECLARED: Declared = MappingProxyType({})
 
 
 class Mistake(NamedTuple):
@@ -118,22 +133,25 @@ class RowValues:
 
 
 class Task(ABC):
-    """A task with its settings in the recipe and the declared classes.
+    """A task with its settings in the recipe and the declared classes; none if the target is a number.
 
     `metrics` are measured on a whole part; the first, the primary one, must be bounded. `slice_metrics` are measured on
-    the rows of one slice. `score_title` and `slice_score_title` are what the mean of `score` is called: over all rows,
-    and over those of a slice.
+    the rows of one of the task's own slices, `declared_metrics` on those of one that the recipe declares
+    (`data.roles.slices`). `score_title` is what the mean of `score` is called, `slice_score_title` what it is called
+    over the rows of one of the task's own slices.
     """
 
-    metrics: ClassVar[tuple[Metric, ...]]
-    slice_metrics: ClassVar[tuple[Metric, ...]] = ()
-    plots: ClassVar[tuple[Plot, ...]] = ()
-    score_title: ClassVar[str]
-    slice_score_title: ClassVar[str] = ""
+    metrics: tuple[Metric, ...]
+    slice_metrics: tuple[Metric, ...] = ()
+    declared_metrics: tuple[Metric, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    score_title: str
+    slice_score_title: str = ""
 
     def __init__(self, settings: Any, classes: Sequence[str]) -> None:
         self.settings = settings
         self.classes = tuple(classes)
+        self.learned: dict[str, float] = {}
 
     @property
     def name(self) -> str:
@@ -144,6 +162,41 @@ class Task(ABC):
     def choice(self) -> Choice:
         """Return the task as a recipe chooses it, its settings complete."""
         return Choice(name=self.name, settings=self.settings.model_dump(mode="json"))
+
+    @property
+    def learns(self) -> bool:
+        """Whether something of how answers are measured is learned from the validation part."""
+        return False
+
+    def learn(self, labels: Labels, answers: Answers) -> dict[str, float]:  # noqa: ARG002
+        """Return what is learned from a model's answers to the validation part, by the names of attributes."""
+        return {}
+
+    def with_learned(self, learned: Mapping[str, float]) -> Self:
+        """Return the task as it measures with what was learned for a model."""
+        other = copy.copy(self)
+        other.learned = dict(learned)
+        for name, value in learned.items():
+            setattr(other, name, value)
+        return other
+
+    @property
+    def scored_by(self) -> Metric:
+        """The metric that is the mean of `score`, or of its opposites if it is better the lower: the primary one."""
+        return self.metrics[0]
+
+    @property
+    def own_slices(self) -> tuple[str, ...]:
+        """The columns that divide rows by the task itself, whatever the recipe declares."""
+        return ()
+
+    def metrics_of(self, column: str) -> tuple[Metric, ...]:
+        """Return the metrics of each slice of a column."""
+        return self.slice_metrics if column in self.own_slices else self.declared_metrics
+
+    def score_title_of(self, column: str) -> str:
+        """Return what the mean of `score` is called over the rows of a column's slice."""
+        return self.slice_score_title if column in self.own_slices else self.score_title
 
     @abstractmethod
     def check_answers(self, labels: Labels, answers: Answers) -> None:
@@ -157,20 +210,37 @@ class Task(ABC):
     def score(self, labels: Labels, answers: Answers) -> Scores:
         """Return how good each answer is, `[row] float64`: higher is better.
 
-        Where the primary metric is a mean over rows, it is the mean of the scores; of their opposites, if it is better
-        the lower.
+        Where `scored_by` is a mean over rows, it is the mean of the scores; of their opposites, if it is better the
+        lower.
         """
 
-    def slices(self, labels: Labels) -> dict[str, Slices]:  # noqa: ARG002 - for the tasks that have slices
-        """Return the columns by which rows are divided into slices."""
+    def slices(self, labels: Labels, declared: Declared = NOTHING_DECLARED) -> dict[str, Slices]:  # noqa: ARG002
+        """Return the columns by which rows are divided into slices: the task's own, then those that are declared."""
+        return dict(declared)
+
+    def measure_slices(
+        self, labels: Labels, answers: Answers, declared: Declared = NOTHING_DECLARED
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Return every metric of `metrics_of(column)` by the slices' column, the slice and the metric's name."""
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for column, divided in declared.items():
+            found[column] = {}
+            for number, name in enumerate(divided.names):
+                rows = divided.number_of == number
+                found[column][name] = self.measure_some(labels[rows], answers[rows])
+        return found
+
+    def measure_some(self, labels: Labels, answers: Answers) -> dict[str, float]:  # noqa: ARG002
+        """Return every metric of `declared_metrics` of some of a part's rows, one at least."""
         return {}
 
-    def measure_slices(self, labels: Labels, answers: Answers) -> dict[str, dict[str, dict[str, float]]]:  # noqa: ARG002
-        """Return every metric of `slice_metrics` by the slices' column, the slice and the metric's name."""
-        return {}
-
-    def row_values(self, labels: Labels, answers: Answers) -> RowValues:  # noqa: ARG002
-        """Return the values by row of the metrics of a part."""
+    def row_values(
+        self,
+        labels: Labels,  # noqa: ARG002
+        answers: Answers,  # noqa: ARG002
+        declared: Declared = NOTHING_DECLARED,  # noqa: ARG002
+    ) -> RowValues:
+        """Return the values by row of the metrics of a part, and of its slices."""
         return RowValues()
 
     def tables(self, labels: Labels, answers: Answers) -> dict[str, bytes]:  # noqa: ARG002
@@ -222,31 +292,50 @@ def bounded_metrics(kind: type[Task]) -> dict[str, Metric]:
     return {metric.name: metric for metric in (*kind.metrics, overfit_of(kind.metrics[0]))}
 
 
-def check_bounds(kind: type[Task], slices: Mapping[str, Sequence[str]], gate: GateParams) -> None:
+def declared_columns(roles: Roles) -> tuple[str, ...]:
+    """Return what the columns that a recipe declares as slices are called in metrics, in the gate and on the page."""
+    return tuple(slice_column(name).removeprefix(slice_column("")) for name in roles.slices)
+
+
+def check_bounds(
+    kind: type[Task], slices: Mapping[str, Sequence[str]], gate: GateParams, declared: Sequence[str] = ()
+) -> None:
     """Raise UsageError for bounds of the gate that cannot hold: `slices` are the values of each column that slices.
 
     A name must be a declared metric's and a bound within its range, on the side that can be failed. The primary metric
-    must be bounded: no default lets a candidate pass.
+    must be bounded: no default lets a candidate pass. `declared` are columns that the recipe declares as slices, whose
+    values nobody knows before the data are read.
     """
+    for column in declared:
+        if column in slices:
+            raise UsageError(f"data.roles.slices: rows are divided by '{column}' already; rename the column")
     primary = kind.metrics[0]
     _check("", gate, bounded_metrics(kind))
     side, bounds = ("minimum", gate.minimum) if primary.is_higher_better else ("maximum", gate.maximum)
     if primary.name not in bounds:
         raise UsageError(f"gate.{side}: '{primary.name}' is missing: without a bound on it any candidate would pass")
-    _require_slices("gate.slices", gate.slices, slices)
-    of_slice = {metric.name: metric for metric in kind.slice_metrics}
+    _require_slices("gate.slices", gate.slices, slices, declared)
     for column, by_value in gate.slices.items():
+        of_slice = {metric.name: metric for metric in (kind.slice_metrics, kind.declared_metrics)[column in declared]}
         for value, bounds_of_slice in by_value.items():
             _check(f".slices.{column}.{value}", bounds_of_slice, of_slice)
     named = getattr(RULE.settings(gate.rule, "gate.rule"), "named_slices", {})
     for key, by_column in named.items():
-        _require_slices(f"gate.rule.settings.{key}", by_column, slices)
+        _require_slices(f"gate.rule.settings.{key}", by_column, slices, declared)
 
 
-def _require_slices(key: str, named: Mapping[str, Mapping[str, object]], slices: Mapping[str, Sequence[str]]) -> None:
+def _require_slices(
+    key: str,
+    named: Mapping[str, Mapping[str, object]],
+    slices: Mapping[str, Sequence[str]],
+    declared: Sequence[str],
+) -> None:
     for column, by_value in named.items():
+        if column in declared:
+            continue
         if column not in slices:
-            raise UsageError(f"{key}: no column '{column:.80}' divides the rows{nearest(column, slices)}")
+            near = nearest(column, [*slices, *declared])
+            raise UsageError(f"{key}: no column '{column:.80}' divides the rows{near}")
         for value in by_value:
             if value not in slices[column]:
                 raise UsageError(f"{key}.{column}: no {column} '{value:.80}'{nearest(value, slices[column])}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
 from pipeline.errors import DataError
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.record import Record
@@ -14,10 +16,19 @@ WEIGHTS_FILE = "weights.safetensors"
 MODEL_FILES = (ARCHITECTURE_FILE, WEIGHTS_FILE)  # of a stored model
 
 
+class TargetScale(Record):
+    """The mean and the standard deviation of a target that is a number, on the training part, in its unit."""
+
+    mean: float
+    deviation: float = Field(gt=0)
+
+
 class Architecture(Record):
     """What a model is, without its weights: a file in `models/architectures/`, its settings, its inputs and its task.
 
-    `features` are the inputs, fitted. Record version 1 had one image (`input_shape`, `statistics`) and no `task`.
+    `features` are the inputs, fitted. `target` is the scale of a target that is a number; with classes the key is left
+    out, so that a model has the digest that it had before there were numbers. Record version 1 had one image
+    (`input_shape`, `statistics`) and no `task`.
     """
 
     VERSION: ClassVar[int] = 2
@@ -26,6 +37,14 @@ class Architecture(Record):
     task: str
     features: tuple[FeatureSpec, ...]
     classes: tuple[str, ...]
+    target: TargetScale | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialise(self)
+        if values.get("target") is None:
+            values.pop("target", None)
+        return values
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:

@@ -19,10 +19,12 @@ class MetricsReport(Record):
     `slices` are by the column that divides the rows, by its value, and by name. `overfit` is how far the `primary`
     metric is worse on the test part than on the training part. `without_near_duplicates` are the metrics of the test
     rows that look like no training row; None if it is not known which those are, or nothing can be said about them.
-    Record version 1 knew classification alone, version 2 no near-duplicates.
+    `units` are those of metrics that have one, by name; `learned` is what the task has learned from the validation part
+    to measure by. Record version 1 knew classification alone, version 2 no near-duplicates, version 3 neither units nor
+    what is learned.
     """
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
     task: str
     primary: str
     test: Figures
@@ -30,6 +32,8 @@ class MetricsReport(Record):
     overfit: float
     slices: dict[str, dict[str, Figures]]
     without_near_duplicates: Figures | None = None
+    units: dict[str, str] = Field(default_factory=dict)
+    learned: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _parts_have_the_same_metrics(self) -> Self:
@@ -51,7 +55,7 @@ class MetricsReport(Record):
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
-        """Read record versions 1 and 2."""
+        """Read record versions 1 to 3."""
         if version > 1:
             return values
         classes = values.pop("classes", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pipeline.records.identity import Identity
 from pipeline.records.record import Record
@@ -24,7 +24,7 @@ _BEFORE_ANCHORS = {
     "shows": "",
 }
 _BEFORE_RENEWALS = {"renewal": None, "over_use": ""}
-_VERSION_WITH_RENEWALS = 3
+_VERSION_WITH_RENEWALS, _VERSION_WITH_LOSSES = 3, 4
 
 
 class GateCheck(Record):
@@ -45,12 +45,42 @@ class GateCheck(Record):
         return self.outcome != "fail"
 
 
+class Differences(Record):
+    """How much higher a candidate scores than another model, over rows: what a test on the mean of that needs.
+
+    `mean`, `deviation` and `reach` (between the best and the worst score of either) are in the unit of the score.
+    """
+
+    mean: float
+    deviation: float
+    skewness: float
+    reach: float
+
+    @model_validator(mode="after")
+    def _are_figures_of_rows(self) -> Self:
+        if self.deviation < 0 or self.reach < 0:
+            raise ValueError(f"a deviation of {self.deviation:g} within a reach of {self.reach:g}")
+        return self
+
+
 class Matched(Record):
-    """A candidate beside another model on the same rows: on how many it scores higher (won) and lower (lost)."""
+    """A candidate beside another model on the same rows: on how many it scores higher (won) and lower (lost).
+
+    `differences` are known where a score is more than right or wrong. Where it is not, the key is left out: a line of
+    the ledger has the digest that it had before there was one.
+    """
 
     rows: int
     won: int
     lost: int
+    differences: Differences | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialise(self)
+        if values.get("differences") is None:
+            values.pop("differences", None)
+        return values
 
     @model_validator(mode="after")
     def _are_counts_of_the_rows(self) -> Self:
@@ -76,6 +106,8 @@ class Renewal(Record):
 
     title: str
     confidence: float
+    unit: str = ""
+    is_lower_better: bool = False
     today: Share
     judged_by: Share
     since: Share
@@ -90,10 +122,10 @@ class Verdict(Record):
     the test rows. If the candidate is promoted, it is the new anchor where it `moves_anchor`. `shows` says in words
     which gain these test rows can show, `over_use` what the champion's figures on older and newer ones say (`renewal`;
     None if it is not known which rows the champion was judged by). Record version 1 knew no anchor, version 2 no
-    renewal.
+    renewal, version 3 no scores but right and wrong.
     """
 
-    VERSION: ClassVar[int] = _VERSION_WITH_RENEWALS
+    VERSION: ClassVar[int] = _VERSION_WITH_LOSSES
     outcome: VerdictOutcome
     reason: str
     checks: tuple[GateCheck, ...]
@@ -154,7 +186,7 @@ class Verdict(Record):
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:
-        """Read record versions 1 and 2."""
+        """Read record versions 1 to 3."""
         if version < _VERSION_WITH_RENEWALS:
             values = {**_BEFORE_RENEWALS, **values}
         return {**_BEFORE_ANCHORS, **values} if version == 1 else values

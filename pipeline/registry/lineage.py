@@ -10,8 +10,20 @@ from typing import Any
 from pipeline.records.computed_on import ComputedOn
 from pipeline.records.digests import digest_json
 from pipeline.records.manifest import MANIFEST_FILE
+from pipeline.records.metrics import MetricsReport
 from pipeline.records.origin import Origin
-from pipeline.registry.versions import COMPUTED_ON, DAG, DAG_RUN, DEVICE, MISSING, PHOTOGRAPH, PREFIX, RUN, RUN_ADDRESS
+from pipeline.registry.versions import (
+    COMPUTED_ON,
+    DAG,
+    DAG_RUN,
+    DEVICE,
+    MISSING,
+    PHOTOGRAPH,
+    PREFIX,
+    RUN,
+    RUN_ADDRESS,
+    UNIT,
+)
 from pipeline.runtime.git import Commit
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
@@ -26,12 +38,14 @@ def lineage_tags(
     commit: Commit | None,
     computed_on: Sequence[ComputedOn] = (),
     origin: Origin | None = None,
+    answers: MetricsReport | None = None,
 ) -> dict[str, str]:
     """Return the tags that say which recipe, data, code and packages a model came from; `none` for what is missing.
 
     `data` is the folder that holds the prepared parts, `requirements` the lock file of the packages, `lock_digest` a
     digest of what DVC has recorded about the earlier stages. `computed_on` is what trained it: device, processor and
-    versions. `origin` adds the run, the photograph of its inputs, and Airflow's names and page of the run.
+    versions. `origin` adds the run, the photograph of its inputs, and Airflow's names and page of the run; `answers`
+    the unit of what the model answers, and what was learned on the validation part to read it by: `threshold`.
     """
     values = {
         "recipe_digest": digest_json(recipe),
@@ -43,7 +57,14 @@ def lineage_tags(
         DEVICE.removeprefix(PREFIX): ", ".join(dict.fromkeys(one.device for one in computed_on)) or MISSING,
         COMPUTED_ON.removeprefix(PREFIX): json.dumps([one.to_json() for one in computed_on], sort_keys=True),
     }
-    return {**{PREFIX + key: value for key, value in values.items()}, **(_of_run(origin) if origin else {})}
+    tags = {PREFIX + key: value for key, value in values.items()}
+    return {**tags, **(_of_run(origin) if origin else {}), **(_of_answers(answers) if answers else {})}
+
+
+def _of_answers(report: MetricsReport) -> dict[str, str]:
+    unit = report.units.get(report.primary)
+    learned = {PREFIX + name: f"{value:.9g}" for name, value in report.learned.items()}
+    return {**({UNIT: unit} if unit else {}), **learned}
 
 
 def _of_run(origin: Origin) -> dict[str, str]:

@@ -94,11 +94,18 @@ def quality(report: MetricsReport) -> Quality:
         train_rows=report.train[ROWS],
         figures=(*(_measured(report, name, declared) for name in names), overfit),
         tables=tuple(
-            _slice_table(column, slices, kind.slice_metrics if kind else ())
+            _slice_table(column, slices, _metrics_of(slices, kind))
             for column, slices in report.slices.items()
             if slices
         ),
     )
+
+
+def _metrics_of(slices: Mapping[str, Mapping[str, float]], kind: type[Task] | None) -> tuple[Metric, ...]:
+    """Return the metrics of a column's slices: those of the task's own slices, or of declared ones."""
+    first = next(iter(slices.values()))
+    declared = (kind.slice_metrics, kind.declared_metrics) if kind else ()
+    return next((each for each in declared if {metric.name for metric in each} == {*first} - {ROWS}), ())
 
 
 def _by_name(kind: type[Task] | None) -> dict[str, Metric]:
@@ -108,7 +115,7 @@ def _by_name(kind: type[Task] | None) -> dict[str, Metric]:
 def _measured(report: MetricsReport, name: str, declared: Mapping[str, Metric]) -> Measured:
     metric = declared.get(name)
     title = metric.title if metric else name.replace("_", " ")
-    words = "; ".join(filter(None, (metric.words, metric.unit))) if metric else ""
+    words = "; ".join(filter(None, (metric.words, report.units.get(name, metric.unit)))) if metric else ""
     return Measured(title, report.test[name], report.train[name], words)
 
 

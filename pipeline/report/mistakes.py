@@ -106,7 +106,10 @@ def _task(manifest: Manifest, folder: Path) -> Task:
         chosen = Choice.model_validate(manifest.counts.get("task"))
     except ValidationError as error:
         raise DataError(f"{folder}: its manifest does not name the task; make it again") from error
-    return task_of(chosen, names)
+    learned = manifest.counts.get("learned", {})
+    if not isinstance(learned, dict) or not all(isinstance(value, float) for value in learned.values()):
+        raise DataError(f"{folder}: its manifest does not say what the task has learned; make it again")
+    return task_of(chosen, names).with_learned(learned)
 
 
 def with_pictures(mistakes: Sequence[ShownMistake], prepared: Path) -> list[ShownMistake]:

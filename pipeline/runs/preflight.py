@@ -120,8 +120,10 @@ def _open_source(root: Path, recipe: Recipe) -> Source:
 def _check_test_rows(source: Source, recipe: Recipe) -> None:
     """Refuse a source with so few test rows that nothing could ever pass the gate's rule."""
     from pipeline.recipe.recipe import RULE
+    from pipeline.recipe.task import task_of
 
-    fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0)
+    is_share = task_of(recipe.task, recipe.data.classes).scored_by.is_share  # of losses, rows alone decide nothing
+    fewest = getattr(RULE.settings(recipe.gate.rule, "gate.rule"), "fewest_rows", 0) if is_share else 0
     if recipe.split.method == "source":
         most, of_source = source.test_rows, "the source has"
         if most == 0:

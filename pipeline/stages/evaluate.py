@@ -39,13 +39,15 @@ def run(stage: StageContext) -> str:
             progress=partial(stage.progress.advance, unit="rows"),
             starting=stage.progress.starting,
         )
-        predictions[part] = Predictions(rows.ids, rows.labels, answers)
+        predictions[part] = Predictions(rows.ids, rows.labels, answers, rows.slices)
         measuring.check(task, predictions[part], part)
 
     served = read_served(stage.dep("data/served/test"), predictions["test"].ids)
     golden = hold_golden_rows(candidate, served, rows.columns)
     stage.progress.step("measuring")
     test, shown = predictions["test"], predictions[SHOWN_PART]
+    if task.learns:
+        task = task.with_learned(task.learn(shown.labels, shown.answers))
     near = read_near_duplicates(stage.dep("data/near_duplicates"))
     rows_near = [row["row"] for row in near.of(JUDGED_PART, LEARNED_PART)]
     report = measuring.report(task, predictions["train"], test, None if near.why_not else rows_near)

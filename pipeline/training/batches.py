@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
+from pipeline.records.architecture import TargetScale
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.mapped import Values, map_columns
 from pipeline.storage.shards import Columns, column_layouts
 from pipeline.training.order import EpochOrder, Rows
+from pipeline.training.target import scaled
 
-Labels = npt.NDArray[np.int32]
+Labels = npt.NDArray[Any]  # int32; of numbers float32, in deviations from the mean of the target
 # Labels [row]. Where rows may have two labels also the other one [row], and the share of the first [row] float32.
 Targets = tuple[npt.NDArray[Any], ...]
 Batch = tuple[Columns, Targets]  # by feature [row, *shape]
@@ -58,7 +60,7 @@ class Part:
 
     @property
     def labels(self) -> Labels:
-        """The labels, `[row] int32`: of a row that has two, the first."""
+        """The labels, `[row]`: of a row that has two, the first."""
         return self.targets[0]
 
     @property
@@ -83,18 +85,19 @@ def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
     return found[0]
 
 
-def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> Part:
+def read_part(folders: Sequence[Path], classes: int, *, target: TargetScale | None = None, verify: bool = True) -> Part:
     """Map data sets of the same features, one after the other, and read their targets.
 
-    Raises DataError for other features, a label outside 0 … `classes` − 1, a share outside 0 … 1, bytes that do not
-    match their manifest, or a shard whose values cannot be mapped.
+    `target` is the scale of a target that is a number, without `classes`. Raises DataError for other features, a label
+    outside 0 … `classes` − 1 or one that is no finite number, a share outside 0 … 1, bytes that do not match their
+    manifest, or a shard whose values cannot be mapped.
     """
+    label = "float64" if target else "int32"
     features = read_features(folders)
     manifests = [(folder, read_manifest(folder, verify=verify)) for folder in folders]
     files = [(folder / entry.path, entry) for folder, manifest in manifests for entry in manifest.files]
-    columns = map_columns(files, {**column_layouts(features), "label": ("int32", ())})
-    labels = columns.pop("label")[:]
-    _require_labels(labels, classes, folders[0])
+    columns = map_columns(files, {**column_layouts(features), "label": (label, ())})
+    labels = _checked_labels(columns.pop("label")[:], classes, target, folders[0])
     if not any("share" in manifest.columns for _, manifest in manifests):
         return Part(columns, (labels,))
     others, shares = labels.copy(), np.ones(len(labels), np.float32)  # of rows that are not mixed
@@ -103,19 +106,25 @@ def read_part(folders: Sequence[Path], classes: int, *, verify: bool = True) -> 
         here = slice(first, first := first + manifest.rows)
         if "share" in manifest.columns:
             of_folder = [(folder / entry.path, entry) for entry in manifest.files]
-            mixed = map_columns(of_folder, {"other_label": ("int32", ()), "share": ("float32", ())})
-            others[here], shares[here] = mixed["other_label"][:], mixed["share"][:]
-            _require_labels(others[here], classes, folder)
+            mixed = map_columns(of_folder, {"other_label": (label, ()), "share": ("float32", ())})
+            others[here] = _checked_labels(mixed["other_label"][:], classes, target, folder)
+            shares[here] = mixed["share"][:]
             if not ((shares[here] >= 0) & (shares[here] <= 1)).all():
                 raise DataError(f"{folder}: shares of rows that are not within 0 and 1; run `dvc repro`")
     return Part(columns, (labels, others, shares))
 
 
-def _require_labels(labels: Labels, classes: int, folder: Path) -> None:
+def _checked_labels(labels: Labels, classes: int, target: TargetScale | None, folder: Path) -> Labels:
+    """Return labels as they are trained: numbers in deviations from the mean."""
+    if target is not None:
+        if not np.isfinite(labels).all():
+            raise DataError(f"{folder}: some labels are not finite numbers; run `dvc repro` to make it again")
+        return scaled(labels, target)
     if len(labels) and (labels.min() < 0 or labels.max() >= classes):
         raise DataError(
             f"{folder}: labels reach from {labels.min()} to {labels.max()}, but data.classes names {classes}"
         )
+    return labels
 
 
 def step_count(rows: int, batch_size: int) -> int:

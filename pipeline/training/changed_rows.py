@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.augmentation.changing import Originals, Step, change, mixes_rows, steps_of
 from pipeline.augmentation.counter_random import row_keys
 from pipeline.recipe.recipe import AugmentParams
+from pipeline.records.architecture import TargetScale
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.shards import read_labels
 from pipeline.training.batches import Batch, read_features, read_part
@@ -48,9 +49,11 @@ class ChangedRows:
         return made.columns, targets
 
 
-def read_changed_rows(training: Path, classes: int, params: AugmentParams, seed: int) -> ChangedRows:
+def read_changed_rows(
+    training: Path, classes: int, params: AugmentParams, seed: int, target: TargetScale | None = None
+) -> ChangedRows:
     """Map the training rows whose copies are made, and read their labels and ids; raises as `read_part`."""
-    part = read_part([training], classes)
+    part = read_part([training], classes, target=target)
     ids, _ = read_labels(training)
     originals = Originals(part.columns, part.labels, row_keys(ids, seed))
     return ChangedRows(originals, read_features([training]), steps_of(params.steps), params.epoch_copies)

@@ -17,6 +17,7 @@ from pipeline.records.architecture import Architecture
 from pipeline.records.digests import digest_json
 from pipeline.storage.manifests import read_manifest
 from pipeline.training.batches import read_features
+from pipeline.training.target import fit_target
 
 # TensorFlow goes by two names; with GPUs, NVIDIA's libraries do the arithmetic.
 _DECIDING_PACKAGES = (
@@ -62,6 +63,7 @@ def architecture_of(job: Job) -> Architecture:
         task=job.task.name,
         features=tuple(spec for spec in features if spec.role == "input"),
         classes=job.classes,
+        target=None if job.classes else fit_target(job.training_folders[0]),
     )
 
 

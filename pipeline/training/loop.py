@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.models.build import Weights, build, logits_of, set_weights, weights_of
 from pipeline.recipe.recipe import TrainParams
+from pipeline.records.architecture import TargetScale
 from pipeline.records.training_history import EpochRecord
 from pipeline.runtime.processor import processor
 from pipeline.runtime.progress import count
@@ -63,8 +64,8 @@ def train_model(
     report.step("reading the prepared rows")
     work, train = Path(job.work), job.train
     architecture = architecture_of(job)
-    training = read_training(job)
-    validation = read_part([job.validation_folder], len(job.classes))
+    training = read_training(job, architecture.target)
+    validation = read_part([job.validation_folder], len(job.classes), target=architecture.target)
     steps = step_count(len(training), train.batch_size)
 
     report.step("building the model")
@@ -73,7 +74,7 @@ def train_model(
     logits_model = logits_of(model)
     refusals.refuse_weights(logits_model)
     optimizer = make_optimizer(train.optimizer, train.learning_rate, model)
-    objective = objective_of(job.task, train.loss, len(job.classes))
+    objective = objective_of(job.task, train.loss, len(job.classes), architecture.target)
     rates = learning_rates(train, steps)
     features = architecture.features
     score = Score(logits_model, objective, features)
@@ -123,11 +124,11 @@ def train_model(
             logs.write_epoch(record, model)
 
 
-def read_training(job: Job) -> TrainingRows:
+def read_training(job: Job, target: TargetScale | None = None) -> TrainingRows:
     """Return the rows of an epoch: as they are written, or changed anew each time."""
     if job.augment.epoch_copies:
-        return read_changed_rows(job.training_folders[0], len(job.classes), job.augment, job.seed)
-    return read_part(job.training_folders, len(job.classes))
+        return read_changed_rows(job.training_folders[0], len(job.classes), job.augment, job.seed, target)
+    return read_part(job.training_folders, len(job.classes), target=target)
 
 
 def require_finite(figures: Mapping[str, float], part: str, epoch: int, step: int, train: TrainParams) -> None:

@@ -6,6 +6,7 @@ and of the whole batch, not of a row.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import LOSS as LOSS_SLOT
 from pipeline.recipe.slots import Choice
+from pipeline.records.architecture import TargetScale
 from pipeline.records.training_history import LOSS, PENALTY
 
 _OBJECTIVES = "pipeline.training.objectives"
@@ -21,12 +23,13 @@ _OBJECTIVES = "pipeline.training.objectives"
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss and the figures of a task; the files of both are named in errors."""
+    """A loss and the figures of a task, of labels of a dtype; the files of both are named in errors."""
 
     loss: Callable[[Any, Any], Any]
     metrics: Callable[[Any, Any], dict[str, Any]]
     loss_file: str
     metrics_file: str
+    label_type: str = "int32"
 
     def of_rows(self, targets: Sequence[Any], logits: Any) -> dict[str, Any]:
         """Return the loss and the task's figures of each row by name, the loss first: `[batch] float32` each.
@@ -53,16 +56,21 @@ class Objective:
         return figures
 
 
-def objective_of(task: Choice, loss: Choice, classes: int) -> Objective:
-    """Return what a recipe's loss and task say; raise UsageError if there is no such loss or the task measures none."""
+def objective_of(task: Choice, loss: Choice, classes: int, target: TargetScale | None = None) -> Objective:
+    """Return what a recipe's loss and task say; raise UsageError if there is no such loss or the task measures none.
+
+    `target` is the scale of a target that is a number: labels are float32 then, in deviations from its mean.
+    """
     module, file = f"{_OBJECTIVES}.{task.name}", f"{_OBJECTIVES.replace('.', '/')}/{task.name}.py"
     try:
         metrics = importlib.import_module(module).metrics
     except (ImportError, AttributeError) as error:
         raise UsageError(f"task {task.name}: {file} has no metrics(labels, logits): {error}") from error
     settings = LOSS_SLOT.settings(loss, "train.loss")
-    built = LOSS_SLOT.member(loss.name).build(settings, classes)
-    return Objective(built, metrics, f"{LOSS_SLOT.folder}/{loss.name}.py", file)
+    built, loss_file = LOSS_SLOT.member(loss.name).build(settings, classes), f"{LOSS_SLOT.folder}/{loss.name}.py"
+    if target is None:
+        return Objective(built, metrics, loss_file, file)
+    return Objective(built, functools.partial(metrics, target=target), loss_file, file, "float32")
 
 
 def _require_rows(values: Any, what: str) -> None:

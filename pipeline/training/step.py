@@ -23,7 +23,6 @@ from pipeline.training.objective import Objective
 from pipeline.training.tree import added, block_of
 
 _VALIDATION_BATCH = 256
-_TARGETS = ("int32", "int32", "float32")  # label; where rows may have two, the other one, and the share of the first
 Figures = npt.NDArray[np.float64]
 
 
@@ -139,7 +138,9 @@ class TrainingStep:
 
         rows = self._train.batch_size // self._train.virtual_workers
         number = tf.TensorSpec((), tf.int64)
-        targets = tuple(tf.TensorSpec((rows,), kind) for kind in _TARGETS[: 3 if is_mixed else 1])
+        label = objective.label_type
+        # Where rows may have two labels: the other one, and the share of the first.
+        targets = tuple(tf.TensorSpec((rows,), kind) for kind in ((label, label, "float32") if is_mixed else (label,)))
         signature = [_signature(features, rows), targets, number, number]
         # Without AutoGraph, as Keras traces its own steps: an error is raised as it is.
         self._micro_batch = tf.function(micro_batch, input_signature=signature, autograph=False)
@@ -230,7 +231,7 @@ class Score:
             names[:] = figures
             return [tf.reduce_sum(values) for values in figures.values()]
 
-        signature = [_signature(features, None), (tf.TensorSpec((None,), _TARGETS[0]),)]
+        signature = [_signature(features, None), (tf.TensorSpec((None,), objective.label_type),)]
         self._run = tf.function(score, input_signature=signature, autograph=False)
         self._run.get_concrete_function()
         self.names = tuple(names)

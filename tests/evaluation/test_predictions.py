@@ -31,7 +31,7 @@ def test_the_manifest_names_task_and_classes(written: Path, answers: Any) -> Non
     assert [entry.path for entry in manifest.files] == ["part-00000.parquet"]
     assert manifest.rows == len(answers.labels)
     assert manifest.counts == {
-        "task": {"name": "classification", "settings": {"calibration_bins": 15}},
+        "task": {"name": "classification", "settings": answers.task.settings.model_dump()},
         "classes": list(answers.classes),
         "answer_shape": [4],
     }

@@ -18,7 +18,7 @@ from pipeline.gate.evidence import Answers, Other, Unknown
 from pipeline.gate.intervals import of_share
 from pipeline.gate.judge import _check_parity, judge
 from pipeline.recipe.recipe import ParityRule
-from pipeline.recipe.task import RowValues
+from pipeline.recipe.task import NOTHING_DECLARED, RowValues
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.verdict import Verdict
 from tests.gate.given import (
@@ -146,8 +146,8 @@ def test_values_by_row_are_found_of_bounded_metrics_alone() -> None:
     class Watched(type(TASK)):  # type: ignore[misc]
         __module__ = type(TASK).__module__  # by which a task is named
 
-        def row_values(self, labels: Any, answers: Any) -> RowValues:
-            return Asked(super().row_values(labels, answers))
+        def row_values(self, labels: Any, answers: Any, declared: Any = NOTHING_DECLARED) -> RowValues:
+            return Asked(super().row_values(labels, answers, declared))
 
     gate = rule(bounds={"minimum": {"accuracy": 0.7, "auc": 0.5}})
     verdict = judge(evidence(), gate, Watched(TASK.settings, CLASSES), 1, {})
@@ -459,7 +459,7 @@ def test_only_the_champion_is_the_candidate_itself() -> None:
 def test_no_more_rows_are_asked_of_the_exported_model_than_there_are() -> None:
     few = slice(0, 3)
     given = Answers(IDS[few], LABELS[few], probabilities()[few])
-    check = _check_parity(evidence(test_ids=IDS[few], predictions=given, served=probabilities()[few]), rule())
+    check = _check_parity(evidence(test_ids=IDS[few], predictions=given, served=probabilities()[few]), rule(), TASK)
     assert check.sentence == "the exported model, loaded in a fresh process, answers 3 rows as the trained one did"
 
 

@@ -342,12 +342,13 @@ def test_what_has_no_rows_cannot_be_compared_by_the_rule_of_before() -> None:
 def test_the_ranges_and_defaults_of_the_rules(settings: type[Settings]) -> None:
     assert settings().model_dump() == {
         "error": 0.05,
-        "total_margin": 0.01,
+        "total_margin": None,
         "verdicts": 365,
-        "slice_margin": 0.07,
+        "slice_margin": None,
         "slice_margins": {},
         "unjudged": {},
     }
+    assert (settings().of_total, settings().of_slice("class", "cat")) == (0.01, 0.07)
     assert_ranges(settings, {}, error=(1e-9, 0.4999, 0.0, 0.5), verdicts=(1, 1_000_000, 0, 1_000_001))
     many = {f"column {number}": {"a": "why"} for number in range(101)}
     for key, value in (("unjudged", "why"), ("slice_margins", 0.1)):
@@ -369,14 +370,24 @@ def test_the_ranges_and_defaults_of_the_rule_of_before() -> None:
             margin.Settings.model_validate({name: value for name, value in given.items() if name != key})
 
 
-def test_counting_rules_are_refused_for_a_task_whose_answers_are_more_than_right_or_wrong() -> None:
+def test_margins_of_a_loss_must_be_given_and_those_of_right_and_wrong_are_shares() -> None:
     recipe = load_recipe(ROOT)
     better.check(better.Settings(), recipe)
+    better.check(better.Settings(total_margin=0.4999, slice_margins={"class": {"cat": 0.4}}), recipe)
+    too_wide = r"^gate\.rule\.settings\.[a-z_.]+: must be below 0\.5, as a share of rows: at .* a coin passes$"
+    for values in ({"total_margin": 0.5}, {"slice_margin": 3}, {"slice_margins": {"class": {"cat": 0.5}}}):
+        with pytest.raises(UsageError, match=too_wide):
+            better.check(better.Settings.model_validate(values), recipe)
+    with pytest.raises(UsageError, match=r"^gate\.rule\.settings\.margin: must be below 0\.5"):
+        margin.check(margin.Settings(margin=0.5, slice_margin=0.1), recipe)
     with made_task() as name:
         other_task = recipe.model_copy(update={"task": Choice(name=name)})
-        said = rf"^gate\.rule: better counts right and wrong answers, and task {name} measures .*; use gate\.rule: "
+        said = r"^gate\.rule\.settings\.total_margin: is missing; say how much closeness may be lost, in steps, or"
         with pytest.raises(UsageError, match=said):
             better.check(better.Settings(), other_task)
+        better.check(better.Settings(total_margin=2), other_task)
+        better.check(better.Settings.model_validate({"total_margin": {"none": "a new target"}}), other_task)
+        margin.check(margin.Settings(margin=2, slice_margin=9), other_task)
 
 
 def test_settings_name_the_slices_that_they_are_about() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following", "renewal"))
+_IN_GATE = tuple(
+    f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following", "renewal", "numbers")
+)
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
@@ -22,6 +24,7 @@ CORES: Mapping[str, Sequence[str]] = {
         "tests/gate/test_rules.py",
         "tests/gate/test_judge.py",
         "tests/gate/test_following.py",
+        "tests/gate/test_numbers.py",
     ),
     "pipeline/records/verdict.py": _IN_GATE,
     "pipeline/data/splitting.py": (),
@@ -56,6 +59,11 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/near_hashes.py": (),
     "pipeline/data/near_duplicates.py": (),
     "pipeline/evaluation/classification/metrics.py": (),
+    "pipeline/evaluation/classification/threshold.py": (),
+    "pipeline/evaluation/regression/metrics.py": (),
+    "pipeline/evaluation/regression/row_values.py": (),
+    "pipeline/storage/declared_slices.py": (),
+    "pipeline/training/target.py": (),
     "pipeline/training/schedule.py": (),
     "pipeline/training/schedules/*.py": _SCHEDULE,
     "pipeline/augmentation/changing.py": (),

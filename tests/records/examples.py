@@ -22,7 +22,7 @@ from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, Span, StageRun
 from pipeline.records.training_history import EpochRecord, Training
-from pipeline.records.verdict import GateCheck, Matched, Renewal, Share, Verdict
+from pipeline.records.verdict import Differences, GateCheck, Matched, Renewal, Share, Verdict
 
 IDENTITY = Identity(name="digits", version=3, digest="sha256:0a")
 COMPUTED_ON = ComputedOn(
@@ -96,6 +96,7 @@ STAGE_RUN = StageRun(
 EXAMPLES: tuple[Record, ...] = (
     Architecture.model_validate(ARCHITECTURE),
     StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
+    Architecture.model_validate({**ARCHITECTURE, "classes": (), "target": {"mean": 6.5, "deviation": 40.25}}),
     Champion(identity=IDENTITY, registry="local", problem="its files are gone", computed_on=(COMPUTED_ON,)),
     COMPUTED_ON,
     ContractResult(
@@ -134,6 +135,8 @@ EXAMPLES: tuple[Record, ...] = (
         train=METRICS,
         overfit=0.25,
         slices={"class": {"zero": {"rows": 36, "precision": 0.5, "recall": 0.25, "f1": 0.125, "auc": 0.75}}},
+        units={"cross_entropy": "nats a row"},
+        learned={"threshold": 0.375},
     ),
     LedgerLine(
         name="digits",
@@ -228,7 +231,9 @@ EXAMPLES: tuple[Record, ...] = (
         rule_digest="sha256:0c",
         test_digest="sha256:0d",
         against_champion=Matched(rows=360, won=9, lost=2),
-        against_anchor=Matched(rows=360, won=12, lost=2),
+        against_anchor=Matched(
+            rows=360, won=12, lost=2, differences=Differences(mean=0.5, deviation=2.0, skewness=-0.25, reach=9.0)
+        ),
         shows="360 rows",
         renewal=Renewal(
             title="accuracy",

@@ -56,7 +56,7 @@ ADDED: dict[type[Record], dict[str, Any]] = {
         "test": "",
     },
     Verdict: {
-        "record_version": 3,
+        "record_version": 4,
         **dict.fromkeys(("anchor", "against_champion", "against_anchor", "renewal")),
         **dict.fromkeys(("rule", "rule_digest", "test_digest", "shows", "over_use"), ""),
         "moves_anchor": False,

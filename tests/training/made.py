@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage import artifacts, shards
+from pipeline.storage.row_columns import RowColumns
 
 
 def image_spec(shape: tuple[int, int, int], mean: float = 100.0, std: float = 50.0, name: str = "image") -> FeatureSpec:
@@ -43,13 +44,14 @@ def write_rows(
     parts: int = 1,
 ) -> Path:
     """Write a prepared data set of these rows, in so many shards."""
-    schema = shards.prepared_schema(specs)
+    is_number = labels.dtype == np.float64
+    schema = shards.prepared_schema(specs, RowColumns(is_number=is_number))
     with artifacts.published_folder(folder) as aside:
         entries = []
         for number, rows in enumerate(np.array_split(np.arange(len(labels)), parts)):
             table: dict[str, Any] = {
                 "id": [f"{folder.name}-{row}" for row in rows],
-                "label": labels[rows].astype(np.int32),
+                "label": labels[rows] if is_number else labels[rows].astype(np.int32),
             }
             for spec in specs:
                 table[spec.name] = shards.column_of(columns[spec.name][rows], spec)

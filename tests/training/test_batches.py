@@ -174,7 +174,7 @@ def test_a_second_label_without_a_class_and_a_share_that_is_none_are_refused(
 
 def test_a_data_set_without_features_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="train: its manifest names no features"):
-        read_part([write_rows(tmp_path / "train", [], {}, np.zeros(3))], 3)
+        read_part([write_rows(tmp_path / "train", [], {}, np.zeros(3, np.int32))], 3)
 
 
 def test_a_damaged_shard_is_refused(write_images: WriteImages) -> None:

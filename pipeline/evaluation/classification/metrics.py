@@ -1,7 +1,8 @@
 """How good a classifier's predictions are, as numbers. Pure: labels and probabilities in, metrics out.
 
 Labels are `[row] int`, the number of the true class. Probabilities are `[row, class] float`, each row non-negative and
-summing to 1. The predicted class is the one with the highest probability; of several that tie, the lowest number.
+summing to 1. The predicted class is the one with the highest probability; of several that tie, the lowest number. Of
+two classes it is the second one from a `threshold` on; at ½ that is the same.
 
 No metric is ever NaN. Undefined cases are decided here: a class without rows is refused (nothing can be said about it),
 a class that is never predicted has precision 0 and F1 0, constant predictions have correlation 0.
@@ -22,6 +23,7 @@ Probabilities = npt.NDArray[np.floating[Any]]
 
 # Keras clips probabilities at the same value, so the metrics agree with training.
 _SMALLEST_PROBABILITY = 1e-7
+EVEN = 0.5  # the threshold at which the more probable class is taken
 _SUM_TOLERANCE = 1e-3
 
 
@@ -56,7 +58,17 @@ def check_answers(labels: Labels, probabilities: Probabilities, classes: Sequenc
         )
 
 
-def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: int) -> dict[str, float]:
+def predicted(probabilities: Probabilities, threshold: float = EVEN) -> npt.NDArray[np.int64]:
+    """Return the number of the class that each row is taken for, `[row] int64`."""
+    answers: npt.NDArray[np.int64] = (
+        probabilities.argmax(axis=1) if threshold == EVEN else (probabilities[:, 1] >= threshold).astype(np.int64)
+    )
+    return answers
+
+
+def measure(
+    labels: Labels, probabilities: Probabilities, *, calibration_bins: int, threshold: float = EVEN
+) -> dict[str, float]:
     """Return the metrics of one part by name. The predictions must have passed `check_answers`.
 
     Macro metrics are plain means over the classes. AUC is the mean of one-versus-rest areas under the ROC curve
@@ -64,37 +76,37 @@ def measure(labels: Labels, probabilities: Probabilities, *, calibration_bins: i
     """
     from sklearn import metrics
 
-    predicted = probabilities.argmax(axis=1)
-    by_class = _per_class(labels, probabilities)
+    answers = predicted(probabilities, threshold)
+    by_class = _per_class(labels, probabilities, threshold)
     return {
-        "accuracy": float(metrics.accuracy_score(labels, predicted)),
+        "accuracy": float(metrics.accuracy_score(labels, answers)),
         **{f"macro_{name}": _mean([one[name] for one in by_class]) for name in ("precision", "recall", "f1")},
         "auc": _mean([one["auc"] for one in by_class]),
-        "mcc": float(metrics.matthews_corrcoef(labels, predicted)),
+        "mcc": float(metrics.matthews_corrcoef(labels, answers)),
         "cross_entropy": cross_entropy(labels, probabilities),
         "calibration_error": calibration_error(labels, probabilities, bins=calibration_bins),
     }
 
 
 def measure_classes(
-    labels: Labels, probabilities: Probabilities, classes: Sequence[str]
+    labels: Labels, probabilities: Probabilities, classes: Sequence[str], threshold: float = EVEN
 ) -> dict[str, dict[str, float]]:
     """Return the metrics of each class by its name, in the order of `classes`."""
-    return dict(zip(classes, _per_class(labels, probabilities), strict=True))
+    return dict(zip(classes, _per_class(labels, probabilities, threshold), strict=True))
 
 
-def is_right(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.float64]:
+def is_right(labels: Labels, probabilities: Probabilities, threshold: float = EVEN) -> npt.NDArray[np.float64]:
     """Return `[row]`: 1.0 where the predicted class is the true one, otherwise 0.0."""
-    right: npt.NDArray[np.float64] = (probabilities.argmax(axis=1) == labels).astype(np.float64)
+    right: npt.NDArray[np.float64] = (predicted(probabilities, threshold) == labels).astype(np.float64)
     return right
 
 
-def confusion_matrix(labels: Labels, probabilities: Probabilities) -> npt.NDArray[np.int64]:
+def confusion_matrix(labels: Labels, probabilities: Probabilities, threshold: float = EVEN) -> npt.NDArray[np.int64]:
     """Return `[class, class] int64`: rows with true class i (down) that were predicted as class j (across)."""
     from sklearn import metrics
 
     every = np.arange(probabilities.shape[1])
-    matrix: npt.NDArray[np.int64] = metrics.confusion_matrix(labels, probabilities.argmax(axis=1), labels=every)
+    matrix: npt.NDArray[np.int64] = metrics.confusion_matrix(labels, predicted(probabilities, threshold), labels=every)
     return matrix
 
 
@@ -124,18 +136,21 @@ def calibration_error(labels: Labels, probabilities: Probabilities, *, bins: int
 def calibration_bins(
     labels: Labels, probabilities: Probabilities, *, bins: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return for each row its confidence, whether it is right (1.0 or 0.0), and the number of its bin."""
+    """Return for each row its confidence, whether it is right (1.0 or 0.0), and the number of its bin.
+
+    Both are of the class with the highest probability, whatever the threshold: its confidence is what is calibrated.
+    """
     confidence = probabilities.max(axis=1).astype(np.float64)
     bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     return confidence, is_right(labels, probabilities), bin_of
 
 
-def _per_class(labels: Labels, probabilities: Probabilities) -> list[dict[str, float]]:
+def _per_class(labels: Labels, probabilities: Probabilities, threshold: float) -> list[dict[str, float]]:
     from sklearn import metrics
 
     every = np.arange(probabilities.shape[1])
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, probabilities.argmax(axis=1), labels=every, average=None, zero_division=0.0
+        labels, predicted(probabilities, threshold), labels=every, average=None, zero_division=0.0
     )
     return [
         {

@@ -9,28 +9,32 @@ from collections.abc import Sequence
 
 from pipeline.evaluation.classification import curves
 from pipeline.evaluation.classification.curves import Calibration, Curves
-from pipeline.evaluation.classification.metrics import Labels, Probabilities
+from pipeline.evaluation.classification.metrics import EVEN, Labels, Probabilities, predicted
 from pipeline.evaluation.tables import csv_table
 
 
 def tables(
-    labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, calibration_bins: int
+    labels: Labels,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    *,
+    calibration_bins: int,
+    threshold: float = EVEN,
 ) -> dict[str, bytes]:
     """Return every table by its file name."""
     return {
-        "confusion.csv": confusion(labels, probabilities, classes),
+        "confusion.csv": confusion(labels, predicted(probabilities, threshold), classes),
         "roc.csv": roc(curves.roc(labels, probabilities), classes),
         "precision_recall.csv": precision_recall(curves.precision_recall(labels, probabilities), classes),
         "calibration.csv": calibration(curves.calibration(labels, probabilities, bins=calibration_bins)),
     }
 
 
-def confusion(labels: Labels, probabilities: Probabilities, classes: Sequence[str]) -> bytes:
+def confusion(labels: Labels, answers: Labels, classes: Sequence[str]) -> bytes:
     """Return one row per row of the part: DVC's confusion template counts them itself."""
-    predicted = probabilities.argmax(axis=1)
     return csv_table(
         ("actual", "predicted"),
-        ([classes[truth], classes[answer]] for truth, answer in zip(labels, predicted, strict=True)),
+        ([classes[truth], classes[answer]] for truth, answer in zip(labels, answers, strict=True)),
     )
 
 

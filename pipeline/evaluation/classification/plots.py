@@ -17,11 +17,16 @@ _CLASSES_SHOWN = 24
 
 
 def drawings(
-    labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, calibration_bins: int
+    labels: Labels,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    *,
+    calibration_bins: int,
+    threshold: float = metrics.EVEN,
 ) -> dict[str, bytes]:
     """Return every drawing by its file name."""
     return {
-        "confusion.svg": confusion(metrics.confusion_matrix(labels, probabilities), classes),
+        "confusion.svg": confusion(metrics.confusion_matrix(labels, probabilities, threshold), classes),
         "roc.svg": roc(curves.roc(labels, probabilities), classes),
         "precision_recall.svg": precision_recall(curves.precision_recall(labels, probabilities), classes),
         "calibration.svg": calibration(curves.calibration(labels, probabilities, bins=calibration_bins)),

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline.evaluation.classification import metrics
 from pipeline.evaluation.classification.metrics import Labels, Probabilities
-from pipeline.recipe.task import RowValues
+from pipeline.recipe.task import NOTHING_DECLARED, Declared, RowValues, rows_of
 
 Values = npt.NDArray[np.float64]
 
@@ -28,8 +28,16 @@ class ClassRowValues(RowValues):
     """The values of one part. What several metrics need (the classes' confusion, each class's AUC) is found once."""
 
     def __init__(
-        self, labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, calibration_bins: int
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        classes: Sequence[str],
+        *,
+        calibration_bins: int,
+        declared: Declared = NOTHING_DECLARED,
+        threshold: float = metrics.EVEN,
     ) -> None:
+        self._declared, self._threshold = declared, threshold
         self._labels, self._probabilities, self._classes = labels, probabilities, tuple(classes)
         self._bins = calibration_bins
         self._auc = cache(lambda number: _auc(labels == number, probabilities[:, number]))
@@ -49,12 +57,14 @@ class ClassRowValues(RowValues):
         }
         return by_metric[metric]()
 
-    def of_slice(self, column: str, value: str, metric: str) -> Values:  # noqa: ARG002 - classes are the only column
+    def of_slice(self, column: str, value: str, metric: str) -> Values:
         """Return the values of a metric of one class, over the rows that it speaks of: for the AUC all.
 
         For recall the rows of the class, for precision those predicted as it, for F1 those that are either. There may
-        be none that were predicted as it.
+        be none that were predicted as it. Of a declared slice, those of its rows.
         """
+        if column in self._declared:
+            return self.of(metric)[rows_of(self._declared[column], value)]
         number = self._classes.index(value)
         if metric == "auc":
             return self._auc(number)
@@ -71,7 +81,7 @@ class ClassRowValues(RowValues):
 
     @cached_property
     def _table(self) -> _Table:
-        return _Table(self._labels, self._probabilities)
+        return _Table(self._labels, self._probabilities, self._threshold)
 
     def _macro_auc(self) -> Values:
         values = np.zeros(len(self._labels))
@@ -83,10 +93,10 @@ class ClassRowValues(RowValues):
 class _Table:
     """The confusion of classes: `truth`, `predicted` and `found [class]` are shares of all rows."""
 
-    def __init__(self, labels: Labels, probabilities: Probabilities) -> None:
+    def __init__(self, labels: Labels, probabilities: Probabilities, threshold: float) -> None:
         classes = probabilities.shape[1]
         self.labels = labels
-        self.answers = probabilities.argmax(axis=1)
+        self.answers = metrics.predicted(probabilities, threshold)
         self.right = (self.answers == labels).astype(np.float64)
         self.truth = np.bincount(labels, minlength=classes) / len(labels)
         self.predicted = np.bincount(self.answers, minlength=classes) / len(labels)

@@ -2,9 +2,10 @@
 
 Recipe: `gate: {rule: better}`, or `{rule: {name: better, settings: {error: 0.05, total_margin: 0.01}}}`.
 
-The step is McNemar's test: of the rows that one of the two alone has right, a model that is no better would win as many
-as this one at most in `error` of cases, by the mid-p (Fagerland, Lydersen & Laake, BMC Medical Research Methodology 13,
-2013). All else is as in `refresh`.
+The step: a model that is no better would do as well as this one at most in `error` of cases. Where an answer is right
+or wrong, that is McNemar's test on the rows that one of the two alone has right, by the mid-p (Fagerland, Lydersen &
+Laake, BMC Medical Research Methodology 13, 2013); otherwise a test on the mean of the differences (`paired_losses`).
+All else is as in `refresh`.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ def asks(settings: Settings, slices: Mapping[str, Slices]) -> dict[str, Asked]:
 
 
 def recount(settings: Settings, counted: Counted, task: Task) -> list[GateCheck]:
-    """Return the checks that follow from the counts alone: `step` and `total`."""
+    """Return the checks that follow from the matches alone: `step` and `total`."""
     return [_step(settings, counted, task), *refresh.recount(settings, counted, task)]
 
 
 def _step(settings: Settings, counted: Counted, task: Task) -> GateCheck:
     from pipeline.gate.checks import check_of, rounded
-    from pipeline.gate.paired import mid_p
+    from pipeline.gate.match import chance, is_alike
     from pipeline.gate.words import beside, number, percent
 
-    counts = counted.with_champion
-    what = f"{task.score_title}: {beside(counts, 'champion', counted.champion)}"
-    if counts.won == counts.lost == 0:
-        alike = f"the two answer alike on these {number(counts.rows)} rows"
+    match = counted.with_champion
+    what = f"{task.score_title}: {beside(match, 'champion', counted.champion, task.scored_by.unit)}"
+    if is_alike(match):
+        alike = f"the two answer alike on these {number(match.rows)} rows"
         return check_of("step", None, settings.error, f"{what}; {alike}", passes=False)
-    chance = mid_p(counts)
-    shown, passes = rounded(chance, settings.error), chance <= settings.error
+    by_chance = chance(match)
+    shown, passes = rounded(by_chance, settings.error), by_chance <= settings.error
     said = "it is better" if passes else "it is not proven better"
-    sentence = f"{what}; {said} (by chance in {percent(chance)} of cases, at most {percent(settings.error)})"
+    sentence = f"{what}; {said} (by chance in {percent(by_chance)} of cases, at most {percent(settings.error)})"
     return check_of("step", shown, settings.error, sentence, passes=passes)

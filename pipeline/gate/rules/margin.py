@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.recipe.bounds import Margin, Off, require_resamples
+from pipeline.recipe.bounds import Margin, Off, require_in_unit, require_resamples
+from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Settings as Base
+from pipeline.recipe.task import task_of
 
 if TYPE_CHECKING:
     from pipeline.gate.checks import Asked
@@ -39,6 +41,12 @@ class Settings(Base):
         return self
 
 
+def check(settings: Settings, recipe: Recipe) -> None:
+    """Refuse margins that are no shares of rows where an answer is right or wrong."""
+    margins = {"margin": settings.margin, "slice_margin": settings.slice_margin}
+    require_in_unit(margins, (), task_of(recipe.task, recipe.data.classes))
+
+
 def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
     """Return the checks `margin`, and `slice.<column>.<value>` of each slice."""
     from pipeline.gate.comparison import compare_slices
@@ -55,10 +63,13 @@ def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
     )
     for column, by_value in slices.items():
         for value, difference in by_value.items():
-            title = f"{task.slice_score_title} of {value}"
+            title = f"{task.score_title_of(column)} of {value}"
             found.append((f"slice.{column}.{value}", title, settings.slice_margin, difference))
     name = f"champion v{champion.identity.version}"
-    return [_check(check, what, name, margin, difference, settings) for check, what, margin, difference in found]
+    return [
+        _check(check, what, name, margin, difference, settings, _unit(task))
+        for check, what, margin, difference in found
+    ]
 
 
 def asks(settings: Settings, slices: Mapping[str, Slices]) -> dict[str, Asked]:
@@ -75,11 +86,15 @@ def proves_better(settings: Settings, matches: Matches) -> bool:
     return _differs(settings, matches, matches.anchor).lower > 0  # not so of a NaN
 
 
-def shows(settings: Settings, matches: Matches) -> str:
+def shows(settings: Settings, matches: Matches, task: Task) -> str:
     """Return in words how much an equal model may seem to lose on these rows."""
     difference = _differs(settings, matches, matches.champion)
-    below = difference.difference - difference.lower
-    return f"{difference.rows} rows: at {settings.confidence:.0%} confidence, chance alone may take {below:.4f}"
+    below = f"{difference.difference - difference.lower:.4f}{_unit(task)}"
+    return f"{difference.rows} rows: at {settings.confidence:.0%} confidence, chance alone may take {below}"
+
+
+def _unit(task: Task) -> str:
+    return f" {task.scored_by.unit}" if task.scored_by.unit else ""
 
 
 def _differs(settings: Settings, matches: Matches, other: Scored) -> Difference:
@@ -95,7 +110,7 @@ def _differs(settings: Settings, matches: Matches, other: Scored) -> Difference:
 
 
 def _check(
-    name: str, what: str, champion: str, margin: float | Off, found: Difference, settings: Settings
+    name: str, what: str, champion: str, margin: float | Off, found: Difference, settings: Settings, unit: str = ""
 ) -> GateCheck:
     from pipeline.gate.checks import check_of, off, rounded
 
@@ -106,6 +121,6 @@ def _check(
     shown = rounded(found.lower, -margin)
     sentence = (
         f"{what}: {found.difference:+.4f} against {champion} on {found.rows} rows, at worst {shown:+.4f} "
-        f"at {settings.confidence:.0%} confidence; {margin:g} may be lost"
+        f"at {settings.confidence:.0%} confidence; {margin:g}{unit} may be lost"
     )
     return check_of(name, shown, -margin, sentence, passes=found.lower >= -margin)

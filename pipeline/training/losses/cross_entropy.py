@@ -13,6 +13,7 @@ from pydantic import Field
 from pipeline.recipe.settings import Fraction
 from pipeline.recipe.settings import Settings as Base
 
+TARGET = "class"
 TAKES_MIXED_TARGETS = True
 
 

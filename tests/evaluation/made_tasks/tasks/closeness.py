@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Settings as Base
-from pipeline.recipe.task import Metric, RowValues, check_bounds
+from pipeline.recipe.task import NOTHING_DECLARED, Declared, Metric, RowValues, check_bounds
 from pipeline.recipe.task import Task as BaseTask
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Task(BaseTask):
         errors = -self.score(labels, answers)
         return {"mean_error": float(errors.mean()), "within": float((errors <= self.settings.reach).mean())}
 
-    def row_values(self, labels: Labels, answers: Answers) -> Errors:
+    def row_values(self, labels: Labels, answers: Answers, declared: Declared = NOTHING_DECLARED) -> Errors:
         return Errors(-self.score(labels, answers), self.settings.reach)
 
     def score(self, labels: Labels, answers: Answers) -> Scores:

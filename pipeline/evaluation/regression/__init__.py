@@ -1,0 +1,1 @@
+"""The arithmetic and the drawings of regression: `tasks/regression.py` is their only way in."""
