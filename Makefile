@@ -78,7 +78,7 @@ images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 bench: setup ## every comparison in benchmarks/, each printing its ratio, or why it could not
 	@$(in_venv) python benchmarks/run_all.py
 
-gate-campaign: setup ## how often the gate's rules err, 2 000 runs a cell (docs/gate.md): RUNS=2000 ONLY=nights|years|limits|time
+gate-campaign: setup ## how often the gate's rules err, 2 000 runs a cell (docs/gate.md): RUNS=2000 ONLY=nights|years|limits|losses|time
 	@$(in_venv) python benchmarks/gate.py $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only $(ONLY))
 
 hostile: setup ## 300 hostile recipes, each in a real `ratchet run` of at most 3 s: COUNT=300 SEED=0

@@ -22,6 +22,7 @@ from scipy.stats import binom
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import gate_losses
 from benchmarks import gate_simulation as simulation
 from benchmarks.gate_simulation import ACCURACY, CLASSES, RULES, SLICE_MARGIN, TOTAL_MARGIN, Nights, Rule, Shares
 from pipeline.evaluation.drawing import BLUE, INK, ORANGE, grid, svg
@@ -347,7 +348,12 @@ def coverage_campaign(runs: int, images: Path) -> None:
 def main() -> None:
     """Run the campaign, or a part of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"nights": nights_campaign, "years": years_campaign, "limits": coverage_campaign}
+    parts = {
+        "nights": nights_campaign,
+        "years": years_campaign,
+        "limits": coverage_campaign,
+        "losses": lambda runs, _: gate_losses.campaign(runs),
+    }
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs a cell ({spaced(RUNS)})")
     parser.add_argument("--only", choices=(*parts, "time"), help="one part of it")
     parser.add_argument("--images", type=Path, default=IMAGES, help="folder for the curves (docs/images)")

@@ -1,7 +1,7 @@
 """What the `check` of an architecture, or of a step, asks of a recipe: shapes and kinds of the inputs, and the size of
 what would be built.
 
-A kind whose prepared values are ids (int32) may have `largest_size(settings)`: how many different ones there can be.
+A kind whose prepared values are ids (int32) has `largest_size(settings)`: how many different ones there can be.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def input_kinds(recipe: Recipe) -> dict[str, str]:
 
 
 def largest_sizes(recipe: Recipe) -> dict[str, int]:
-    """Return of each feature of ids how many there can be; 1 where its kind does not say."""
+    """Return of each feature of ids how many there can be."""
     sizes = {}
     for name, feature in recipe.data.features.items():
         settings = FEATURE.settings(feature, f"data.features.{name}")
         kind = FEATURE.member(feature.kind)
         if kind.spec(name, settings).dtype == "int32":
-            sizes[name] = kind.largest_size(settings) if hasattr(kind, "largest_size") else 1
+            sizes[name] = kind.largest_size(settings)
     return sizes
 
 

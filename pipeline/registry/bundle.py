@@ -33,13 +33,13 @@ _TOLERANCE = 1e-5
 
 
 def write_bundle(
-    model_folder: Path, exported: Path, target: Path, example: Columns, served: Columns | None = None
+    model_folder: Path, exported: Path, target: Path, example: Columns, served: Mapping[str, Any] | None = None
 ) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
     It contains the rows `example`, prepared features by name, `[row, *shape]`, as the input example; of features that
-    are prepared inside the served model it has their raw values, `served`. `exported` goes in byte for
-    byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
+    are prepared inside the served model it has their raw values, `served`. `exported` goes in byte for byte: it is what
+    the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
     The folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the
     stored model.
     """

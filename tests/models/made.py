@@ -51,6 +51,18 @@ def text(name: str = "body", learned: Sequence[str] = TEXTS, **settings: Any) ->
     return spec.changed(fitted=kind.fit(spec, [kind.learn(spec, text_rows(name, learned))]))
 
 
+def column(kind: str, name: str, learned: Sequence[str | None], **settings: Any) -> FeatureSpec:
+    """Return a feature of numbers or of categories that is fitted on such texts of a column."""
+    from pipeline.data.feature_kinds import specs
+    from pipeline.recipe.recipe import FEATURE
+    from pipeline.recipe.slots import Feature
+
+    [spec] = specs({name: Feature(kind=kind, settings=settings)})
+    member = FEATURE.member(kind)
+    examined = member.examine(spec, text_rows(name, learned), [])
+    return spec.changed(fitted=member.fit(spec, [member.learn(spec, pa.table(examined.columns))]))
+
+
 def text_rows(name: str, texts: Sequence[str | None]) -> pa.Table:
     """Return clean rows of texts."""
     return pa.table({name: pa.chunked_array([pa.array(texts, pa.string())])})

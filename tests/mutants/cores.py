@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_IN_GATE = tuple(f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following", "renewal"))
+_IN_GATE = tuple(
+    f"tests/gate/test_{name}.py" for name in ("judge", "rules", "gathering", "following", "renewal", "numbers")
+)
 _SCHEDULE = ("tests/training/test_schedule.py",)
 _GEOMETRY = ("tests/augmentation/steps/test_warp.py", "tests/augmentation/test_changing.py")
 _STATISTICS = ("tests/data/features/test_image.py", "tests/data/test_normalizing.py")
+_TEXT = ("tests/data/features/test_text.py",)
 _CATEGORY = ("tests/data/features/test_category.py",)
 _NUMBER = ("tests/data/features/test_number.py",)
 _HOSTILE = ("tests/data/sources/test_hostile_tree.py",)
@@ -21,6 +24,7 @@ CORES: Mapping[str, Sequence[str]] = {
         "tests/gate/test_rules.py",
         "tests/gate/test_judge.py",
         "tests/gate/test_following.py",
+        "tests/gate/test_numbers.py",
     ),
     "pipeline/records/verdict.py": _IN_GATE,
     "pipeline/data/splitting.py": (),
@@ -65,6 +69,11 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/near_hashes.py": (),
     "pipeline/data/near_duplicates.py": (),
     "pipeline/evaluation/classification/metrics.py": (),
+    "pipeline/evaluation/classification/threshold.py": (),
+    "pipeline/evaluation/regression/metrics.py": (),
+    "pipeline/evaluation/regression/row_values.py": (),
+    "pipeline/storage/declared_slices.py": (),
+    "pipeline/training/target.py": (),
     "pipeline/training/schedule.py": (),
     "pipeline/training/schedules/*.py": _SCHEDULE,
     "pipeline/augmentation/changing.py": (),
@@ -89,6 +98,16 @@ CORES: Mapping[str, Sequence[str]] = {
     "pipeline/data/number_statistics.py": _NUMBER,
     "pipeline/data/number_texts.py": (),
     "pipeline/data/value_counts.py": (),
+    "pipeline/data/features/text.py": (),
+    "pipeline/data/characters.py": _TEXT,
+    "pipeline/data/tokens.py": _TEXT,
+    "pipeline/data/term_counts.py": _TEXT,
+    "pipeline/data/tf_idf.py": _TEXT,
+    "pipeline/models/preprocessing/text.py": ("tests/system/models/test_texts.py",),
+    "pipeline/models/tokens.py": ("tests/system/models/test_texts.py",),
+    "pipeline/models/vocabulary.py": ("tests/system/models/test_texts.py", "tests/system/models/test_columns.py"),
+    "pipeline/models/embedding.py": ("tests/system/models/test_mixed.py",),
+    "pipeline/models/phrases.py": ("tests/system/models/test_mixed.py",),
     "pipeline/models/preprocessing/number.py": ("tests/system/models/test_columns.py",),
     "pipeline/models/preprocessing/category.py": ("tests/system/models/test_columns.py",),
     "pipeline/models/preprocessing/image.py": ("tests/system/models/test_built.py",),

@@ -108,6 +108,7 @@ STAGE_RUN = StageRun(
 EXAMPLES: tuple[Record, ...] = (
     Architecture.model_validate(ARCHITECTURE),
     StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
+    Architecture.model_validate({**ARCHITECTURE, "classes": (), "target": {"mean": 6.5, "deviation": 40.25}}),
     Champion(identity=IDENTITY, registry="local", problem="its files are gone", computed_on=(COMPUTED_ON,)),
     Columns(
         target=SPREAD,
@@ -160,6 +161,8 @@ EXAMPLES: tuple[Record, ...] = (
         train=METRICS,
         overfit=0.25,
         slices={"class": {"zero": {"rows": 36, "precision": 0.5, "recall": 0.25, "f1": 0.125, "auc": 0.75}}},
+        units={"cross_entropy": "nats a row"},
+        learned={"threshold": 0.375},
     ),
     LedgerLine(
         name="digits",

@@ -112,6 +112,11 @@ def spec(name: str, settings: Settings) -> FeatureSpec:
     )
 
 
+def largest_size(settings: Settings) -> int:
+    """Return how many different indices there may be: unknown, and the vocabulary."""
+    return settings.most + 1
+
+
 def working_bytes(spec: FeatureSpec) -> int:  # noqa: ARG001 - as every kind is asked
     """Return the bytes of a clean category, as they usually are."""
     return _WORKING_BYTES

@@ -271,3 +271,7 @@ def test_the_settings_and_their_ranges() -> None:
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Settings.model_validate(settings)
+
+
+def test_a_recipe_says_how_many_indices_there_can_be() -> None:
+    assert category.largest_size(category.Settings(most=9)) == 10

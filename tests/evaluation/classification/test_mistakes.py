@@ -34,12 +34,12 @@ def test_equally_sure_ones_come_by_their_id() -> None:
 
 
 def test_confused_pairs_are_counted_and_the_commonest_comes_first() -> None:
-    found = common_confusions(LABELS, PROBABILITIES, CLASSES, 2)
+    found = common_confusions(LABELS, PROBABILITIES.argmax(axis=1), CLASSES, 2)
 
     assert found is not None
     assert found.rows[0] == ("b", "a", 2, "100.0 %")
     assert len(found.rows) == 2
-    every = common_confusions(LABELS, PROBABILITIES, CLASSES, 9)
+    every = common_confusions(LABELS, PROBABILITIES.argmax(axis=1), CLASSES, 9)
     assert every is not None
     assert len(every.rows) == 3  # pairs that never happened are not shown
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,14 +17,14 @@ from pipeline.models import stored
 from pipeline.models.build import build, logits_of, settings_of, weights_of
 from pipeline.models.inputs import Inputs
 from pipeline.models.preprocessing import text as served_text
-from pipeline.recipe.recipe import ARCHITECTURE, TrainParams
+from pipeline.recipe.recipe import ARCHITECTURE, FEATURE, TrainParams
 from pipeline.recipe.slots import Choice
 from pipeline.records.architecture import Architecture
 from pipeline.training import refusals
 from pipeline.training.collective import SingleProcess
 from pipeline.training.objective import objective_of
 from pipeline.training.step import TrainingStep, make_optimizer
-from tests.models.made import architecture, image, rows_of, text, texts_of
+from tests.models.made import architecture, column, image, rows_of, text, texts_of
 
 BODY, TITLE = text(length=9, ngrams=[1, 2]), text("title", length=4)
 BAG = text("bag", form="tfidf", most=40)
@@ -156,6 +157,40 @@ def test_padding_does_not_decide(name: str) -> None:
 def test_a_feature_may_be_called_as_a_layer_is(name: str, feature: str) -> None:
     made = architecture(text(feature, length=6), text("not_equal_1", length=6), name=name, settings={})
     assert build(made)(rows_of(made)).shape == (5, 2)
+
+
+@pytest.mark.parametrize("name", ["mlp", "joined"])
+def test_a_picture_two_numbers_a_category_and_a_text_are_trained_exported_and_asked(name: str, tmp_path: Path) -> None:
+    hour = column("number", "hour", ["1", "5", "", "9"], missing="mean", indicator=True)
+    delay = column("number", "delay", ["-3.5", "0", "120"], scale="robust")
+    carrier = column("category", "carrier", ["AA", "UA", "AA", "B6"])
+    made = architecture(PHOTO, hour, delay, carrier, BODY, name=name, settings={})
+    logits = logits_of(model := build(made))
+    step, texts = step_of(logits, made), texts_of(8)
+    refusals.refuse_graph(step, logits, made.features)
+    clean: dict[str, Any] = {
+        "hour": [None, 3.25, 7.0, 8.0] * 2,
+        "delay": [0.0, -3.5, 130.0, 12.5] * 2,
+        "carrier": ["AA", "XX", "UA", "B6"] * 2,
+        "body": texts,
+    }
+    rows = {"photo": rows_of(architecture(PHOTO), 8)["photo"]}
+    for spec in made.features[1:]:
+        rows[spec.name] = FEATURE.member(spec.kind).prepare(
+            spec, pa.table({spec.name: pa.chunked_array([clean[spec.name]])})
+        )
+    labels = np.array([0, 1] * 4, np.int32)
+    halves = (slice(0, 4), slice(4, 8))
+    cut = [({each: values[half] for each, values in rows.items()}, (labels[half],)) for half in halves]
+
+    losses = [step(cut, number)[0] for number in range(20)]
+    stored.save(tmp_path / "model", made, model)
+    served = ask_export(
+        tmp_path / "model", tmp_path / "exports", {**clean, "photo": rows["photo"]}, tmp_path / "scratch"
+    )
+
+    assert losses[-1] < losses[0]
+    np.testing.assert_allclose(served, predict(tmp_path / "model", rows), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["mlp", "text_cnn", "gru", "joined"])
