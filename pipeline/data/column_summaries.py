@@ -92,15 +92,12 @@ def histogram_of(values: Values, counts: Counts, lower: float, upper: float) -> 
     edges = _edges(values, low, high)
     if len(edges) < 2:
         return None
-    place = np.searchsorted(edges, values, side="right") - 1
-    inside = (place >= 0) & (place < len(edges) - 1)
-    rows = np.zeros(len(edges) - 1, np.int64)
-    np.add.at(rows, place[inside], counts[inside])
+    before = np.concatenate([[0], np.cumsum(counts)])[np.searchsorted(values, edges)]  # rows below each edge
     return Histogram(
         edges=tuple(edges),
-        rows=tuple(rows.tolist()),
-        below=int(counts[place < 0].sum()),
-        above=int(counts[place >= len(edges) - 1].sum()),
+        rows=tuple(np.diff(before).tolist()),
+        below=int(before[0]),
+        above=int(counts.sum() - before[-1]),
     )
 
 
