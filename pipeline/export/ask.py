@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -63,7 +64,10 @@ def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float
     questions, answers_path, log = scratch / "columns", scratch / "answers.npy", scratch / "query.log"
     questions.mkdir()
     for name, values in columns.items():
-        np.save(questions / f"{name}.npy", values, allow_pickle=False)
+        if values.dtype == np.object_:  # texts, of any length: an array of them would give each that of the longest
+            (questions / f"{name}.json").write_text(json.dumps(values.tolist()))
+        else:
+            np.save(questions / f"{name}.npy", values, allow_pickle=False)
     arguments = [str(path.absolute()) for path in (saved_model, questions, answers_path)]
     with log.open("wb") as output:
         try:

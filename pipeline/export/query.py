@@ -1,12 +1,15 @@
 """Queries a SavedModel with TensorFlow and numpy only: `python -m pipeline.export.query SAVED_MODEL COLUMNS ANSWERS`.
 
-COLUMNS is a folder with one `.npy` file a feature, called as it is; ANSWERS is a `.npy` file.
+COLUMNS is a folder with one file a feature, called as it is: `.npy`, or of texts `.json`, a list. ANSWERS is a `.npy`
+file.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +30,7 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
         tf = import_tensorflow()
         tf.config.threading.set_intra_op_parallelism_threads(1)  # several would add in an order of their own
         serve = tf.saved_model.load(saved_model).signatures["serving_default"]
-    columns = {path.stem: np.load(path, allow_pickle=False) for path in sorted(Path(columns_folder).glob("*.npy"))}
+    columns = {path.stem: _read(path) for path in sorted(Path(columns_folder).iterdir())}
     rows = max(len(values) for values in columns.values())
     answers = []
     for start in range(0, rows, _BATCH_ROWS):
@@ -39,6 +42,11 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
             sys.exit(next((line for line in reversed(lines) if line and "{{" not in line), error.message))
         answers.append(answer.numpy())
     np.save(answers_path, np.concatenate(answers), allow_pickle=False)
+
+
+def _read(path: Path) -> Any:
+    """Return the values of a feature, `[row, …]`, or the list of its texts."""
+    return json.loads(path.read_text()) if path.suffix == ".json" else np.load(path, allow_pickle=False)
 
 
 if __name__ == "__main__":

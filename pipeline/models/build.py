@@ -1,6 +1,7 @@
 """Builds a Keras model from an architecture; reads its weights and sets them.
 
-a feature  → models/preprocessing/<its kind>.py   fixed-size values become normalised float32, by what was fitted
+a feature  → models/preprocessing/<its kind>.py   fixed-size values become normalised float32, by what was fitted;
+                                                  those that are numbers of a vocabulary (int32) stay so
 all of them → models/architectures/<its name>.py  become logits
 logits     → models/outputs/<its task>.py         become answers
 """
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
+from pipeline.models.inputs import Inputs
 from pipeline.recipe.recipe import ARCHITECTURE
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Choice, Slot
@@ -34,7 +36,8 @@ def build(architecture: Architecture) -> Any:
     fitted, or not so.
     """
     settings, task = settings_of(architecture), output_module(architecture)
-    layers_of = {spec.name: preprocessing_module(spec.kind).layers for spec in architecture.features}
+    of_kind = {spec.name: preprocessing_module(spec.kind) for spec in architecture.features}
+    sizes = {spec.name: of_kind[spec.name].size(spec) for spec in architecture.features if spec.dtype == "int32"}
     import_tensorflow()
     import keras
 
@@ -43,8 +46,9 @@ def build(architecture: Architecture) -> Any:
         tensor = keras.KerasTensor((None, *spec.shape), spec.dtype, name=spec.name)
         # The dot keeps the names of a feature's layers apart from the architecture's: a feature may be called `dense`.
         prepared[spec.name] = keras.Input(tensor=tensor, name=f"{spec.name}.input")
-        inputs[spec.name] = layers_of[spec.name](spec, prepared[spec.name])
-    logits = ARCHITECTURE.member(architecture.name).build(settings, inputs, task.units(len(architecture.classes)))
+        inputs[spec.name] = of_kind[spec.name].layers(spec, prepared[spec.name])
+    build_logits = ARCHITECTURE.member(architecture.name).build
+    logits = build_logits(settings, Inputs(inputs, sizes), task.units(len(architecture.classes)))
     return keras.Model(prepared, task.output(logits), name=architecture.name)
 
 

@@ -5,6 +5,12 @@ Inputs are raw features, each by its name; the one output has the name that the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from pipeline.models.build import output_module, preprocessing_module
 from pipeline.records.architecture import Architecture
 from pipeline.storage.shards import Columns
@@ -23,6 +29,17 @@ def output_name(architecture: Architecture) -> str:
     return name
 
 
-def in_raw_types(architecture: Architecture, columns: Columns) -> Columns:
-    """Return columns by feature, `[row, *shape]`, in the types in which the model takes raw values."""
-    return {name: columns[name].astype(dtype, copy=False) for name, (_, dtype) in raw_inputs(architecture).items()}
+def in_raw_types(architecture: Architecture, columns: Mapping[str, Any]) -> Columns:
+    """Return columns by feature, `[row, *shape]`, in the types in which the model takes raw values.
+
+    Texts are Python's, of any length; for None stands an empty one, which is how a model takes what is missing.
+    """
+    return {name: _in_type(columns[name], dtype) for name, (_, dtype) in raw_inputs(architecture).items()}
+
+
+def _in_type(values: Any, dtype: str) -> npt.NDArray[Any]:
+    if dtype != "string":
+        return np.asarray(values).astype(dtype, copy=False)
+    texts = np.empty(len(values), np.object_)
+    texts[:] = ["" if text is None else str(text) for text in values]
+    return texts

@@ -1,7 +1,7 @@
 """A stored model as an MLflow model: the folder that a registered version holds.
 
     MLmodel, requirements.txt, conda.yaml, python_env.yaml    MLflow's own: signature, flavors, what to install
-    input_example.json …                                      a few rows of the test part
+    input_example.json …                                      a few rows, as the served model takes them
     tf2model/                                                 the SavedModel, also for TensorFlow Serving
     architecture.json, weights.safetensors                    the stored model, from which the digest is computed
 
@@ -15,6 +15,7 @@ import importlib.metadata
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,13 @@ _TOLERANCE = 1e-5
 
 
 def write_bundle(
-    model_folder: Path, exported: Path, target: Path, example: Columns, served: Columns | None = None
+    model_folder: Path, exported: Path, target: Path, example: Columns, served: Mapping[str, Any] | None = None
 ) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
     It contains the rows `example`, prepared features by name, `[row, *shape]`, as the input example; of features that
-    are prepared inside the served model it has their raw values, `served`. `exported` goes in byte for
-    byte: it is what the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
+    are prepared inside the served model it has their raw values, `served`. `exported` goes in byte for byte: it is what
+    the gate has queried, unless the verdict came from DVC's cache and the export had to be made again.
     The folder is then loaded as its users will load it, and queried. Raises Bug if it answers differently from the
     stored model.
     """
@@ -75,6 +76,8 @@ def write_bundle(
         answered: Any = mlflow.pyfunc.load_model(str(link / target.name)).predict(given)
     if isinstance(answered, dict):
         answered = np.asarray(answered[output_name(architecture)])
+    if answered.size == expected.size:
+        answered = answered.reshape(expected.shape)  # MLflow makes one number a row of rows of one number
     if answered.shape != expected.shape or not np.allclose(answered, expected, rtol=0, atol=_TOLERANCE):
         raise Bug("register: the MLflow model answers differently from the model it was made from")
 
@@ -85,13 +88,18 @@ def _signature(architecture: Architecture, answer_shape: tuple[int, ...]) -> Any
 
     inputs = raw_inputs(architecture)
     several = len(inputs) > 1
-    taken = [
-        TensorSpec(np.dtype(dtype), (-1, *(-1 if side is None else side for side in shape)), name if several else None)
-        for name, (shape, dtype) in inputs.items()
-    ]
-    name = output_name(architecture) if several else None
-    answered = TensorSpec(np.dtype(np.float32), (-1, *answer_shape), name)
+    taken = []
+    for name, (shape, dtype) in inputs.items():
+        sides = (-1, *(-1 if side is None else side for side in shape))
+        taken.append(TensorSpec(_numpy_type(dtype), sides, name if several else None))
+    answers = output_name(architecture) if several else None
+    answered = TensorSpec(np.dtype(np.float32), (-1, *answer_shape), answers)
     return ModelSignature(inputs=Schema(taken), outputs=Schema([answered]))
+
+
+def _numpy_type(dtype: str) -> np.dtype[Any]:
+    """Return numpy's type of raw values; MLflow takes texts of any length as Python's."""
+    return np.dtype(np.object_ if dtype == "string" else dtype)
 
 
 def _describe_export(target: Path, *, has_several: bool) -> None:

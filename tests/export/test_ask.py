@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.export import ask as asking
+from pipeline.export import query
 from pipeline.export.ask import ask, ask_export
 from pipeline.runtime import processes
 from tests.waiting import HANG_S
@@ -50,6 +51,15 @@ def test_the_model_is_asked_about_each_column_and_its_answer_comes_back(
     for name, values in COLUMNS.items():
         np.testing.assert_array_equal(np.load(scratch.with_name("question") / f"{name}.npy"), values)
     np.testing.assert_array_equal(found, ANSWERS)
+
+
+def test_texts_travel_as_they_are_however_long_one_is(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    texts = np.array(["a" * 1_000_000, 'שלום\n"quoted"', ""], np.object_)
+    monkeypatch.setitem(COLUMNS, "body", texts)
+    asked(monkeypatch, scratch, answering(scratch))
+    [file] = scratch.with_name("question").glob("body.*")
+    assert file.stat().st_size < 1_001_000
+    assert query._read(file) == texts.tolist()
 
 
 def test_a_model_that_cannot_be_asked_is_bad_data_with_the_last_line_and_no_folder(

@@ -33,7 +33,7 @@ def test_what_no_file_is_called_or_takes_is_refused_with_the_nearest(changes: di
 
 
 def test_settings_are_complete() -> None:
-    assert settings_of(architecture()).model_dump() == {"units": (4,), "dropout": 0.2}
+    assert settings_of(architecture()).model_dump() == {"units": (4,), "dropout": 0.2, "embedding": 8}
 
 
 @dataclass

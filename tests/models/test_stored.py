@@ -50,7 +50,7 @@ def test_another_model_has_another_digest(folder: Path, tmp_path: Path, other: A
 
 
 def test_defaults_are_written_out(folder: Path) -> None:
-    assert stored.read_architecture(folder).settings == {"units": [4], "dropout": 0.2}
+    assert stored.read_architecture(folder).settings == {"units": [4], "dropout": 0.2, "embedding": 8}
 
 
 def test_an_architecture_comes_back_as_it_was(folder: Path) -> None:

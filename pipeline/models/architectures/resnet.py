@@ -19,6 +19,7 @@ from pipeline.recipe.model_inputs import (
     input_shapes,
     output_units,
     require_buildable,
+    require_no_ids,
     require_one_image,
     the_image,
 )
@@ -47,9 +48,10 @@ class Settings(Base):
 
 
 def check(settings: Settings, recipe: Recipe) -> None:
-    """Raise UsageError unless there is exactly one image to convolve, and what is built of it is not absurdly large."""
+    """Raise UsageError unless there is one image to convolve, no ids, and what is built is not absurdly large."""
     shapes = input_shapes(recipe)
     require_one_image("resnet", shapes)
+    require_no_ids("resnet", recipe)
     require_buildable(weight_count(settings, shapes, output_units(recipe)))
 
 

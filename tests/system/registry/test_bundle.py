@@ -18,7 +18,7 @@ from pipeline.models import stored
 from pipeline.models.build import build
 from pipeline.records.architecture import Architecture
 from pipeline.registry.bundle import write_bundle
-from tests.models.made import architecture, image, rows_of
+from tests.models.made import architecture, image, rows_of, text, texts_of
 
 ONE = architecture(image((12, 10, 3)))
 TWO = architecture(image((12, 10, 3)), image(name="depth"))
@@ -59,6 +59,35 @@ def test_a_model_of_several_features_takes_them_by_name_and_names_its_answers(tm
     assert [(taken["name"], taken["tensor-spec"]["shape"]) for taken in inputs_of(written)] == [
         ("image", (-1, -1, -1, 3)),
         ("depth", (-1, -1, -1, 1)),
+    ]
+
+
+def test_a_model_of_one_text_takes_an_array_of_texts_of_any_length(tmp_path: Path) -> None:
+    made = architecture(text(length=9))
+    stored.save(tmp_path / "model", made, build(made))
+    export, rows = exported(tmp_path / "model", tmp_path / "exports"), rows_of(made, 4)
+    write_bundle(tmp_path / "model", export, tmp_path / "bundle", rows, {"body": texts_of(4)})
+
+    answers = mlflow.pyfunc.load_model(str(tmp_path / "bundle")).predict(np.array(texts_of(4)))
+
+    np.testing.assert_allclose(answers, predict(tmp_path / "model", rows), rtol=0, atol=1e-6)
+    assert inputs_of(tmp_path / "bundle") == [{"type": "tensor", "tensor-spec": {"dtype": "object", "shape": (-1,)}}]
+
+
+def test_a_model_of_a_picture_and_a_text_takes_both_by_name(tmp_path: Path) -> None:
+    made = architecture(image((12, 10, 3)), text(length=9), name="joined", settings={"filters": [4], "phrases": 4})
+    stored.save(tmp_path / "model", made, build(made))
+    export, rows = exported(tmp_path / "model", tmp_path / "exports"), rows_of(made, 4)
+    raw = {"image": rows["image"], "body": texts_of(4)}
+    write_bundle(tmp_path / "model", export, tmp_path / "bundle", rows, raw)
+
+    answers = mlflow.pyfunc.load_model(str(tmp_path / "bundle")).predict({**raw, "body": np.array(raw["body"])})
+
+    expected = predict(tmp_path / "model", rows)
+    np.testing.assert_allclose(answers["probabilities"], expected, rtol=0, atol=1e-6)
+    assert [(taken["name"], taken["tensor-spec"]) for taken in inputs_of(tmp_path / "bundle")] == [
+        ("image", {"dtype": "uint8", "shape": (-1, -1, -1, 3)}),
+        ("body", {"dtype": "object", "shape": (-1,)}),
     ]
 
 
