@@ -46,17 +46,22 @@ def of_categories(texts: Sequence[str], counts: Counts, missing: int) -> dict[st
     return {"rows": rows + missing, "missing": missing, "commonest": commonest}
 
 
-def of_texts(lengths: Mapping[int, int], vocabulary: Sequence[str], frequencies: Sequence[int]) -> dict[str, Any]:
-    """Return the summary of texts: how many have each length, in terms, and in how many each term occurs."""
+def of_texts(
+    lengths: Mapping[int, int], vocabulary: Sequence[str], frequencies: Sequence[int], term: str = "term"
+) -> dict[str, Any]:
+    """Return the summary of texts: how many have each length, in terms, and in how many each term occurs.
+
+    `term` is what a term is called.
+    """
     values = np.array(sorted(lengths), np.float64)
     counts = np.array([lengths[length] for length in sorted(lengths)], np.int64)
     top = zip(vocabulary[:_MOST_TERMS], frequencies, strict=False)
     return {
         "rows": int(counts.sum()),
         "missing": lengths.get(0, 0),
-        "missing_word": "without a term",
-        "distribution": spread_of(values, counts, "terms of a text") if len(values) else None,
-        "commonest": Commonest(of="terms in the vocabulary", distinct=len(vocabulary), top=_counted(top)),
+        "missing_word": f"without a {term}",
+        "distribution": spread_of(values, counts, f"{term}s of a text") if len(values) else None,
+        "commonest": Commonest(of=f"{term}s in the vocabulary", distinct=len(vocabulary), top=_counted(top)),
     }
 
 
@@ -92,15 +97,12 @@ def histogram_of(values: Values, counts: Counts, lower: float, upper: float) -> 
     edges = _edges(values, low, high)
     if len(edges) < 2:
         return None
-    place = np.searchsorted(edges, values, side="right") - 1
-    inside = (place >= 0) & (place < len(edges) - 1)
-    rows = np.zeros(len(edges) - 1, np.int64)
-    np.add.at(rows, place[inside], counts[inside])
+    before = np.concatenate([[0], np.cumsum(counts)])[np.searchsorted(values, edges)]  # rows below each edge
     return Histogram(
         edges=tuple(edges),
-        rows=tuple(rows.tolist()),
-        below=int(counts[place < 0].sum()),
-        above=int(counts[place >= len(edges) - 1].sum()),
+        rows=tuple(np.diff(before).tolist()),
+        below=int(before[0]),
+        above=int(counts.sum() - before[-1]),
     )
 
 

@@ -67,8 +67,9 @@ class Kind(Protocol):
     It may offer `left_out(spec, rows, part)`, too: why each clean row, `[row]`, cannot stay in a part once it is known
     what was learned, as reasons and details; None if it stays.
 
-    It may offer `summary(spec, partials)`, too: what people are told of the column in the training part, for a fitted
-    spec and from what `fit` is given: the fields of `records/columns.py`'s ColumnSummary, but name and kind.
+    It may offer `joined(spec, partials)`, too: what several pieces gave, as one that is worth as much, so that it is
+    put together once; and `summary(spec, partials)`: what people are told of the column in the training part, for a
+    fitted spec and from what `fit` is given: the fields of `records/columns.py`'s ColumnSummary, but name and kind.
 
     A kind whose values are pictures also offers `thumbnails(spec, values, shift)`: `[row, 32, 32] uint8`, in grey, by
     which rows of different parts are compared; `shift` is as in `perceptual_hash.thumbnails`.
@@ -235,6 +236,18 @@ def learns(spec: FeatureSpec) -> bool:
 def learn(features: Sequence[FeatureSpec], rows: pa.Table) -> dict[str, Any]:
     """Return by feature what `fitted` needs of clean training rows: of those that learn before they are prepared."""
     return {spec.name: cast(Any, kind_of(spec)).learn(spec, rows) for spec in features if learns(spec)}
+
+
+def joined(features: Sequence[FeatureSpec], partials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return what pieces of the training part gave, put together as far as kinds can."""
+    whole = {}
+    for spec in features:
+        verb = getattr(kind_of(spec), "joined", None)
+        found = [partial[spec.name] for partial in partials if partial.get(spec.name) is not None]
+        if verb and found:
+            whole[spec.name] = verb(spec, found)
+    rest = ({name: value for name, value in partial.items() if name not in whole} for partial in partials)
+    return [whole, *rest]
 
 
 def fitted(features: Sequence[FeatureSpec], partials: Sequence[Mapping[str, Any]]) -> Specs:

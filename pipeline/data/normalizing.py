@@ -25,6 +25,7 @@ from pipeline.data.feature_kinds import (
     clean_names,
     clean_schema,
     fitted,
+    joined,
     learn,
     learns,
     left_out,
@@ -123,7 +124,7 @@ def normalize_dataset(
         of_training = [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)]
         learning = partial(learn_shard, clean=clean, split=split, features=features)
         learned = run_tasks(session, learning, of_training, lambda done, _: on_progress(done // passes, rows.rows))
-        pieces = [each for shard in learned for each in shard]
+        pieces = joined(features, [each for shard in learned for each in shard])
         features = fitted(features, pieces)
         told += summaries(features, pieces)
     done = run_tasks(

@@ -1,4 +1,4 @@
-"""In how many documents each term occurs, and the vocabulary of those that occur in most.
+"""In how many documents each term occurs, how many terms these have, and the vocabulary of terms that occur in most.
 
 Counts of pieces are added: neither the pieces nor their order make a difference.
 """
@@ -12,27 +12,36 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TermCounts:
-    """How many documents there are, and in how many of them each term occurs."""
+    """How many documents there are of each length, in terms, and in how many of them each term occurs."""
 
-    documents: int
+    lengths: Counter[int]
     terms: Counter[str]
+
+    @property
+    def documents(self) -> int:
+        """Return how many documents there are."""
+        return self.lengths.total()
 
     @classmethod
     def of(cls, documents: Iterable[Iterable[str]]) -> TermCounts:
         """Count documents, each given as its terms."""
-        count, terms = 0, Counter[str]()
+        lengths, terms = Counter[int](), Counter[str]()
         for document in documents:
-            count += 1
-            terms.update(set(document))
-        return cls(count, terms)
+            of_document = list(document)
+            lengths[len(of_document)] += 1
+            terms.update(set(of_document))
+        return cls(lengths, terms)
 
     @classmethod
     def total(cls, pieces: Sequence[TermCounts]) -> TermCounts:
         """Return the counts of several pieces together."""
-        terms = Counter[str]()
+        if len(pieces) == 1:
+            return pieces[0]
+        lengths, terms = Counter[int](), Counter[str]()
         for piece in pieces:
+            lengths.update(piece.lengths)
             terms.update(piece.terms)
-        return cls(sum(piece.documents for piece in pieces), terms)
+        return cls(lengths, terms)
 
     def vocabulary(self, most: int, at_least: int) -> list[str]:
         """Return at most so many terms that occur in at least so many documents: those in most first, then by text.

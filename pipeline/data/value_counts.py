@@ -36,7 +36,9 @@ def counted(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
 
 
 def added(pieces: Sequence[ValueCounts], type_: pa.DataType) -> ValueCounts:
-    """Add up the counts of pieces of a column of this type."""
+    """Add up the counts of pieces of a column of this type; those of one piece are what they are."""
+    if len(pieces) == 1:
+        return pieces[0]
     values = pa.chunked_array([piece.values for piece in pieces], type_)
     rows = pa.chunked_array([pa.array(piece.counts) for piece in pieces], pa.int64())
     table = pa.table({"value": values, "rows": rows})

@@ -7,12 +7,15 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.column_summaries import MOST_BINS, of_categories, of_numbers, of_texts, spread_of
-from pipeline.data.features import category, number
+from pipeline.data.feature_kinds import specs
+from pipeline.data.features import category, number, text
+from pipeline.recipe.slots import Feature
 from pipeline.records.columns import ColumnSummary, Distribution, Histogram
 from tests.data.columns import clean, column_spec, fitted
 
@@ -143,3 +146,32 @@ def test_neither_pieces_nor_order_change_what_is_told(values: list[int | None], 
 @pytest.mark.parametrize("unit", ["", "min"])
 def test_numbers_have_their_unit(unit: str) -> None:
     assert of_numbers(*counted([1.0, 2.0]), 1, unit)["distribution"].unit == unit
+
+
+@given(
+    st.lists(st.sampled_from([None, "", "one two", "two", "two three four", "..."]), max_size=12), st.integers(0, 12)
+)
+def test_texts_are_told_by_what_their_kind_learns(texts: list[str | None], cut: int) -> None:
+    rows = pa.table({"x": pa.array([*texts, "two"], pa.string())})
+    [spec] = specs({"x": Feature(kind="text", settings={"missing": "empty", "at_least": 1})})
+    pieces = [text.learn(spec, piece) for piece in (rows.slice(cut), rows.slice(0, cut))]
+    learned = spec.changed(fitted=text.fit(spec, pieces))
+
+    told = ColumnSummary(name="x", kind="text", **text.summary(learned, pieces))
+
+    assert text.summary(learned, [text.joined(spec, pieces)]) == text.summary(learned, pieces)
+    assert (told.rows, told.missing_word) == (len(texts) + 1, "without a word")
+    assert told.missing == sum(each in (None, "", "...") for each in texts)
+    assert told.distribution is not None
+    assert told.distribution.maximum == max(len((each or "").strip(".").split()) for each in [*texts, "two"])
+    assert told.commonest is not None
+    assert told.commonest.of == "words in the vocabulary"
+    assert told.commonest.top[0].rows == sum("two" in (each or "") for each in texts) + 1
+
+
+def test_terms_of_several_words_are_called_terms() -> None:
+    [spec] = specs({"x": Feature(kind="text", settings={"ngrams": [1, 2], "at_least": 1})})
+    pieces = [text.learn(spec, pa.table({"x": ["one two three"]}))]
+    told = text.summary(spec.changed(fitted=text.fit(spec, pieces)), pieces)
+    assert told["distribution"].of == "terms of a text"
+    assert told["distribution"].maximum == 5

@@ -160,6 +160,15 @@ def learn(spec: FeatureSpec, rows: pa.Table) -> ValueCounts:
     return counted(rows[spec.name])
 
 
+def joined(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> ValueCounts:  # noqa: ARG001 - as kinds are asked
+    """Return the distinct categories of several pieces, and how often each comes."""
+    import pyarrow as pa
+
+    from pipeline.data.value_counts import added
+
+    return added(partials, pa.string())
+
+
 def fit(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> dict[str, Any]:
     """Return the `vocabulary`, whose first text has index 1, and what `fill`s a missing value.
 

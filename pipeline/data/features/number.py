@@ -166,6 +166,15 @@ def learn(spec: FeatureSpec, rows: pa.Table) -> ValueCounts:
     return counted(rows[spec.name])
 
 
+def joined(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> ValueCounts:  # noqa: ARG001 - as kinds are asked
+    """Return the distinct numbers of several pieces, and how often each comes."""
+    import pyarrow as pa
+
+    from pipeline.data.value_counts import added
+
+    return added(partials, pa.float64())
+
+
 def fit(spec: FeatureSpec, partials: Sequence[ValueCounts]) -> dict[str, Any]:
     """Return what fills, bounds and scales: `fill`, `lower`, `upper`, `least`, `centre`, `spread`.
 

@@ -169,6 +169,24 @@ def learn(spec: FeatureSpec, rows: pa.Table) -> TermCounts:
     return TermCounts.of(terms(_texts(spec, rows), characters, settings["tokens"], settings["ngrams"]))
 
 
+def joined(spec: FeatureSpec, partials: Sequence[TermCounts]) -> TermCounts:  # noqa: ARG001 - as kinds are asked
+    """Return the counts of several pieces together."""
+    from pipeline.data.term_counts import TermCounts
+
+    return TermCounts.total(partials)
+
+
+def summary(spec: FeatureSpec, partials: Sequence[TermCounts]) -> dict[str, Any]:
+    """Return how long the texts of the training part are, and the terms that occur in most of them."""
+    from pipeline.data.column_summaries import of_texts
+    from pipeline.data.term_counts import TermCounts
+
+    fitted, settings = spec.fitted or {}, spec.settings
+    is_words = settings["tokens"] == "words" and list(settings["ngrams"]) == [1]
+    term = "word" if is_words else "term"
+    return of_texts(TermCounts.total(partials).lengths, fitted["vocabulary"], fitted["frequencies"], term)
+
+
 def fit(spec: FeatureSpec, partials: Sequence[TermCounts]) -> dict[str, Any]:
     """Return the vocabulary, in how many of how many documents each term occurs, and what becomes of characters.
 
