@@ -46,7 +46,7 @@ def test_what_gradients_tell_and_grey_levels_do_not_is_seen_in_the_figures(tmp_p
     assert line.baselines["linear SVM"] < 0.9
     assert line.baselines["HOG + SVM"] == 1.0
     assert not line.is_ahead
-    assert "| `bars` | 220 (60) | 1.000 (linear SVM" in baselines.table([line])
+    assert "| `bars` | 220 (60) | accuracy | 1.000 (linear SVM" in baselines.table([line])
     assert re.search(r"\| 0\.999 \| finished before \|$", baselines.table([line]))
 
 
