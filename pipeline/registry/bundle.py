@@ -33,7 +33,7 @@ _TOLERANCE = 1e-5
 
 
 def write_bundle(
-    model_folder: Path, exported: Path, target: Path, example: Columns, served: Mapping[str, Any] | None = None
+    model_folder: Path, exported: Path, target: Path, example: Columns, served: Columns | None = None
 ) -> None:
     """Write the MLflow model of a stored model and its SavedModel `exported` into the new folder `target`.
 
