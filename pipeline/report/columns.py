@@ -106,7 +106,8 @@ def read_columns(files: RunFiles) -> Section[tuple[ShownColumn, ...]]:
     if read.value is None:
         return Section(None, read.problem)
     columns = read.value
-    return section(lambda: tuple(_shown(columns)), files.root)
+    unit = (files.recipe.value or {}).get("task.settings.unit")
+    return section(lambda: tuple(_shown(columns, unit if isinstance(unit, str) else "")), files.root)
 
 
 def _read(files: RunFiles) -> Section[Columns]:
@@ -129,11 +130,12 @@ def _says_something(files: RunFiles) -> bool:
     return False
 
 
-def _shown(read: Columns) -> Sequence[ShownColumn]:
+def _shown(read: Columns, unit_of_target: str) -> Sequence[ShownColumn]:
     shown = [_column(column) for column in read.columns]
     if read.target is None:
         return shown
-    target = ColumnSummary(name="target", kind="", rows=0, missing=0, distribution=read.target)
+    spread = read.target.changed(unit=read.target.unit or unit_of_target)
+    target = ColumnSummary(name="target", kind="", rows=0, missing=0, distribution=spread)
     return [_column(target), *shown]
 
 

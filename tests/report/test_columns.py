@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,9 +102,14 @@ def test_a_number_as_target_has_its_histogram_first(tables: Path, tmp_path: Path
     )  # fmt: skip
     write_record(path, read_record(path, Columns).changed(target=spread))
 
+    recipe = yaml.safe_load((root / "params.yaml").read_bytes())
+    recipe["task"] = {"name": "regression", "settings": {"unit": "min"}}
+    (root / "params.yaml").write_text(yaml.safe_dump(recipe))
+
     [target, *_] = shown(root).values()
 
     assert (target.name, target.kind, target.rows) == ("target", "", "")
+    assert dict(target.figures)["mean"] == "1.5 min"
     assert target.histogram is not None
     assert [bar.height for bar in target.histogram.bars] == [96.0, 32.0]
 
@@ -209,6 +216,16 @@ def test_served_rows_of_another_order_are_told_and_the_mistakes_stay(
 def test_a_row_that_is_not_there_is_told(tables: Path) -> None:
     with pytest.raises(DataError, match="validation: has no row 400; run again"):
         raw_values.raw_values({400: "one too many"}, [], tables / "data" / "served" / "validation")
+
+
+def test_a_page_of_tables_is_made_without_heavy_libraries(tables: Path) -> None:
+    script = (
+        "import sys, pathlib; from pipeline.report.page import render; render(pathlib.Path(sys.argv[1]));"
+        "print([name for name in ('pandas', 'tensorflow', 'pyspark') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script, str(tables)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_rows_that_two_stages_reject_add_up_and_leave_the_parts_that_lost_them(tables: Path) -> None:
