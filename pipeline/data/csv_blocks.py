@@ -18,7 +18,20 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from pipeline.data.csv_records import BYTES, CODES, FINE, LARGE, NUL, WRONG, Numbers, Rules, one_record, records
+from pipeline.data.csv_records import (
+    BYTES,
+    CODES,
+    FINE,
+    LARGE,
+    NUL,
+    WRONG,
+    Found,
+    Numbers,
+    One,
+    Rules,
+    one_record,
+    records,
+)
 from pipeline.data.delimited_files import Bounds, FileState, Stream, opened
 from pipeline.data.table_rows import Block
 from pipeline.errors import Bug, DataError, printable
@@ -26,6 +39,8 @@ from pipeline.recipe.table_source import Dialect
 
 PIECE_BYTES = 4 * 2**20  # that are read at once
 _SMALLEST_WINDOW = 2**14  # in which is looked for records at once, after one that was not plain
+_MANY = 64  # records that are worth looking for at once
+_MOST_ALONE = 512  # records that are read one by one before they are looked for at once again
 _BOM = b"\xef\xbb\xbf"
 _OTHER_UNICODE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _SHOWN_BYTES = 100
@@ -190,43 +205,78 @@ class OpenedCsv:
 
 def pieces(stream: Stream, rules: Rules, piece_bytes: int) -> Iterator[Piece]:
     """Yield a stream's records in their order, `piece_bytes` at a time, or a record where that is longer."""
-    content, is_all, begin, window = b"", False, 0, piece_bytes
-    parts: list[tuple[Numbers, Numbers, npt.NDArray[np.int8]]] = []
+    content, is_all = b"", False
     while True:
-        part = np.frombuffer(content, np.uint8)[begin : begin + window]
-        found = records(part, rules)
-        if len(found.codes):
-            parts.append((found.begins + begin, found.ends + begin, found.codes))
-        ends_early = begin + window < len(content)
-        begin += found.next
-        if not found.is_stuck and (ends_early or found.next):
-            window = min(2 * window, piece_bytes) if found.next else 2 * window
-            if begin < len(content):
-                continue
-        one = one_record(content, begin, rules, is_all) if begin < len(content) else None
-        if one is not None and one.next > 0:
-            parts.append((np.array([begin]), np.array([one.end]), np.array([one.code], np.int8)))
-            begin, window = one.next, _SMALLEST_WINDOW
-            continue
-        yield from _piece(content, parts, begin)
-        parts = []
-        if one is not None:
-            yield _longest(content, begin, one.end)
-            content, is_all = _behind_line(stream, content[begin:], is_all, piece_bytes)
+        gathered = _Gathered()
+        end, endless = _gather(gathered, content, rules, is_all, piece_bytes)
+        yield from gathered.pieces(content, end)
+        if endless is not None:
+            yield _longest(content, end, endless.end)
+            content, is_all = _behind_line(stream, content[end:], is_all, piece_bytes)
+        elif is_all:
+            return
         else:
-            if is_all:
-                return
             more = stream.read(piece_bytes)
-            content, is_all = content[begin:] + more, len(more) < piece_bytes
+            content, is_all = content[end:] + more, len(more) < piece_bytes
         if is_all and content and not content.endswith(b"\n"):
             content += b"\n"
-        begin, window = 0, max(window, piece_bytes)
 
 
-def _piece(content: bytes, parts: list[tuple[Numbers, Numbers, npt.NDArray[np.int8]]], end: int) -> Iterator[Piece]:
-    if parts:
-        begins, ends, codes = (np.concatenate(each) for each in zip(*parts, strict=True))
-        yield Piece(content, begins, ends, codes, end)
+def _gather(
+    gathered: _Gathered, content: bytes, rules: Rules, is_all: bool, piece_bytes: int
+) -> tuple[int, One | None]:
+    """Gather all records that some content holds to their end; return where the next begins.
+
+    With it comes the line that begins there, if its end is too far away. Where records that are not plain stand close
+    together, more and more of them are read one by one.
+    """
+    array = np.frombuffer(content, np.uint8)
+    begin, window, alone = 0, piece_bytes, 1
+    while begin < len(content):
+        found = records(array[begin : begin + window], rules)
+        gathered.add_all(found, begin)
+        is_cut = begin + window < len(content)
+        begin += found.next
+        if is_cut and not found.is_stuck:
+            window = min(2 * window, piece_bytes) if found.next else 2 * window
+            continue
+        alone = 1 if len(found.codes) >= _MANY else min(2 * alone, _MOST_ALONE)
+        for _ in range(alone):
+            one = one_record(content, begin, rules, is_all) if begin < len(content) else None
+            if one is None or one.next < 0:
+                return begin, one
+            gathered.add(begin, one)
+            begin = one.next
+        window = _SMALLEST_WINDOW
+    return begin, None
+
+
+class _Gathered:
+    """Records in their order, as they are found: many at once, or one by one."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Numbers, Numbers, npt.NDArray[np.int8]]] = []
+        self._alone: list[tuple[int, int, int]] = []
+
+    def add(self, begin: int, one: One) -> None:
+        self._alone.append((begin, one.end, one.code))
+
+    def add_all(self, found: Found, begin: int) -> None:
+        self._settle()
+        self._parts.append((found.begins + begin, found.ends + begin, found.codes))
+
+    def pieces(self, content: bytes, end: int) -> Iterator[Piece]:
+        """Yield them as a piece, if there are any."""
+        self._settle()
+        if any(len(codes) for _, _, codes in self._parts):
+            begins, ends, codes = (np.concatenate(each) for each in zip(*self._parts, strict=True))
+            yield Piece(content, begins, ends, codes, end)
+
+    def _settle(self) -> None:
+        if self._alone:
+            begins, ends, codes = np.array(self._alone, np.int64).T
+            self._parts.append((begins, ends, codes.astype(np.int8)))
+            self._alone = []
 
 
 def _longest(content: bytes, begin: int, end: int) -> Piece:
