@@ -96,7 +96,7 @@ def test_the_recipes_choice_opens_it(tmp_path: Path) -> None:
     for path in (write(tmp_path / "in" / "a.csv", TABLE), tmp_path / "in"):
         [table] = opening.open_source(choice, path, ASKED).tables
         assert table["a"].to_pylist() == ["x", "z"]
-    with pytest.raises(DataError, match="it looks like data.source: image_folder"):
+    with pytest.raises(DataError, match=r"it looks like data.source: image_folder"):
         opening.open_source(choice, write(tmp_path / "cats" / "cats" / "1.png", picture(1)).parents[1], ASKED)
 
 
