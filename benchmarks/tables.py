@@ -3,8 +3,9 @@
     python benchmarks/tables.py [--rows 3000000] [--others ENVIRONMENT/bin/python]
 
 The flights of `samples/flights` are repeated, each time a year later. Stages ingest, clean, split (by time) and
-normalize run as the graph runs them, a process each, in a copy of this checkout: five numbers, three categories, a target
-that is cut into two classes. Polars does the same in an environment of its own, `tables_elsewhere.py`, named by --others:
+normalize run as the graph runs them, a process each, in a copy of this checkout: five numbers, three categories, and a
+target that is cut into two classes. Polars does the same in an environment of its own (`tables_elsewhere.py`), named by
+--others:
 
     uv venv ENVIRONMENT && uv pip install --python ENVIRONMENT/bin/python polars
 
@@ -54,6 +55,8 @@ PARTS = ("train", "validation", "test")
 FEW = 1_000  # rows that show what starting takes
 CORES = 2
 PER_FILE = 500_000
+CONTRACTS = "data_contracts/made"
+ANY_ROWS = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}}
 ASKED_POLARS, ASKED_GROWTH, ASKED_MIB = 4.0, 1.2, 2048
 APART = 0.005  # share of the rows by which Polars' parts may differ: an instant has some hundred rows
 
@@ -101,6 +104,7 @@ def recipe_of(project: Path, path: str) -> dict[str, Any]:
     recipe["data"] |= {
         "source": {"name": "csv", "settings": settings},
         "path": path,
+        "contracts": CONTRACTS,
         "features": features,
         "roles": {"time": "time_hour"},
         "equal_rows": {"duplicates": "reject", "conflicts": "keep"},
@@ -175,6 +179,10 @@ def main() -> int:
         execution = yaml.safe_load((project / "execution.yaml").read_text())
         execution["spark"]["master"] = f"local[{CORES}]"
         (project / "execution.yaml").write_text(yaml.safe_dump(execution))
+        (project / CONTRACTS).mkdir()
+        for contract in ("raw", "prepared"):  # they are not checked here
+            suite = {"name": f"made.{contract}", "expectations": [ANY_ROWS]}
+            (project / CONTRACTS / f"{contract}.yaml").write_text(yaml.safe_dump(suite))
         before = take_sample()
         few, tenth = (sum(as_built(project, rows)[0].values()) for rows in (FEW, options.rows // 10))
         taken_s, peaks = as_built(project, options.rows)
