@@ -12,6 +12,7 @@ from pipeline.data.csv_records import LARGE, Found, Numbers, One, Rules, one_rec
 from pipeline.data.delimited_files import Stream
 
 _SMALLEST_WINDOW = 2**14  # bytes in which is looked for records at once, after one that was not plain
+_LARGEST_WINDOW = 2**18  # bytes: what is made of them stays in a processor's cache
 _MANY = 64  # records that are worth looking for at once
 _MOST_ALONE = 512  # records that are read one by one before they are looked for at once again
 _KEPT_BYTES = 101  # of a line without an end in sight
@@ -32,7 +33,7 @@ def pieces(stream: Stream, rules: Rules, piece_bytes: int) -> Iterator[Piece]:
     content, is_all = b"", False
     while True:
         gathered = _Gathered()
-        end, endless = _gather(gathered, content, rules, is_all, piece_bytes)
+        end, endless = _gather(gathered, content, rules, is_all)
         yield from gathered.pieces(content, end)
         if endless is not None:
             yield _longest(content, end, endless.end)
@@ -46,23 +47,21 @@ def pieces(stream: Stream, rules: Rules, piece_bytes: int) -> Iterator[Piece]:
             content += b"\n"
 
 
-def _gather(
-    gathered: _Gathered, content: bytes, rules: Rules, is_all: bool, piece_bytes: int
-) -> tuple[int, One | None]:
+def _gather(gathered: _Gathered, content: bytes, rules: Rules, is_all: bool) -> tuple[int, One | None]:
     """Gather all records that some content holds to their end; return where the next begins.
 
     With it comes the line that begins there, if its end is too far away. Where records that are not plain stand close
     together, more and more of them are read one by one.
     """
     array = np.frombuffer(content, np.uint8)
-    begin, window, alone = 0, piece_bytes, 1
+    begin, window, alone = 0, _LARGEST_WINDOW, 1
     while begin < len(content):
         found = records(array[begin : begin + window], rules)
         gathered.add_all(found, begin)
         is_cut = begin + window < len(content)
         begin += found.next
         if is_cut and not found.is_stuck:
-            window = min(2 * window, piece_bytes) if found.next else 2 * window
+            window = min(2 * window, _LARGEST_WINDOW) if found.next else 2 * window
             continue
         alone = 1 if len(found.codes) >= _MANY else min(2 * alone, _MOST_ALONE)
         for _ in range(alone):

@@ -65,6 +65,7 @@ def test_records_are_the_same_whatever_the_pieces(
     expected = one_by_one(text.encode(), rules)
     with pytest.MonkeyPatch.context() as patch:  # that all ways are taken in short texts, too
         patch.setattr(csv_pieces, "_SMALLEST_WINDOW", 1 + piece_bytes // 3)
+        patch.setattr(csv_pieces, "_LARGEST_WINDOW", 1 + piece_bytes // 2)
         patch.setattr(csv_pieces, "_MANY", 1 + piece_bytes % 3)
         patch.setattr(csv_pieces, "_MOST_ALONE", 2)
         found = at_once(text.encode(), rules, piece_bytes)
