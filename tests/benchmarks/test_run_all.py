@@ -54,6 +54,7 @@ def test_each_benchmark_of_the_project_is_one_of_them() -> None:
         "pictures",
         "reading",
         "spark_stages",
+        "tables",
         "training_throughput",
         "warm_run",
     ]
