@@ -28,12 +28,12 @@ from pipeline.augmentation.changing import (
     steps_of,
 )
 from pipeline.augmentation.counter_random import Keys, row_keys
-from pipeline.data.feature_kinds import Specs, prepared_table
+from pipeline.data.feature_kinds import OF_CLASSES, Specs, prepared_table
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.mapped import map_columns
-from pipeline.storage.row_columns import RowColumns
+from pipeline.storage.row_columns import WEIGHT, RowColumns
 from pipeline.storage.shards import (
     array_of,
     column_layouts,
@@ -54,7 +54,7 @@ _BLOCK_BYTES = 16 * 2**20  # values made at a time
 _EXAMPLES, _COPIES_SHOWN = 8, 6  # training rows that are shown, and changed copies of each
 
 
-def augmented_schema(features: Specs, *, is_mixed: bool = False, is_number: bool = False) -> pa.Schema:
+def augmented_schema(features: Specs, own: RowColumns = OF_CLASSES, *, is_mixed: bool = False) -> pa.Schema:
     """Return the schema of augmented rows: prepared ones without slices, the copy's number (from 1), its source's id.
 
     Of mixed ones `share` of a copy is its source row's, with `label`, and the rest another's, with `other_label`.
@@ -62,7 +62,7 @@ def augmented_schema(features: Specs, *, is_mixed: bool = False, is_number: bool
     fields = [pa.field("copy", pa.int32()), pa.field("source_id", pa.string())]
     if is_mixed:
         fields += [pa.field("other_label", pa.int32()), pa.field("share", pa.float32())]
-    return pa.schema([*prepared_schema(features, RowColumns(is_number)), *fields])
+    return pa.schema([*prepared_schema(features, own.of_copies), *fields])
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def augment_dataset(
     manifest = read_manifest(training)
     features, steps, is_written = manifest.features, steps_of(params.steps), params.writes_copies
     by_class = copies_by_class(params, list(manifest.counts["classes"].values())) if is_written else None
-    is_number = RowColumns.found(manifest.columns).is_number
+    own = RowColumns.found(manifest.columns)
     is_mixed = mixes_rows(steps) and is_written
     done: list[AugmentedShard] = []
     if is_written and session is not None:
@@ -141,7 +141,7 @@ def augment_dataset(
     return finish_dataset(
         augmented,
         [shard.entry for shard in done],
-        augmented_schema(features, is_mixed=is_mixed, is_number=is_number),
+        augmented_schema(features, own, is_mixed=is_mixed),
         features=features,
         counts=counts,
     )
@@ -172,11 +172,12 @@ def augment_shard(
 ) -> AugmentedShard:
     """Write the changed copies of a shard of the training part: all first copies, all second copies …
 
-    `partners` are needed where a step lays rows over each other.
+    `partners` are needed where a step lays rows over each other. A copy has the weight of its row.
     """
     manifest, steps = read_manifest(training, verify=False), steps_of(params.steps)
-    features = manifest.features
-    rows = read_shard(training / shard_name(shard.number), ["id", "label", *(spec.name for spec in features)])
+    features, own = manifest.features, RowColumns.found(manifest.columns).of_copies
+    names = ["id", "label", *own.roles, *(spec.name for spec in features)]
+    rows = read_shard(training / shard_name(shard.number), names)
     ids, first_row = rows["id"].to_pylist(), 0
     if partners is None:
         values = {spec.name: array_of(rows[spec.name], spec) for spec in features}
@@ -187,15 +188,11 @@ def augment_shard(
         first_row = shard.first_row
     labels = rows["label"].to_numpy()
     copies = _copies_of(labels, params, shard.copies)
-    tables = _augmented(originals, first_row, ids, features, steps, copies)
-    schema = augmented_schema(features, is_mixed=partners is not None, is_number=_is_number(originals))
+    tables = _augmented(originals, first_row, rows.select(["id", *own.roles]), features, steps, copies)
+    schema = augmented_schema(features, own, is_mixed=partners is not None)
     entry = publish_shard(augmented, shard.number, schema, tables)
-    counted = Counter[int]() if _is_number(originals) else Counter(np.repeat(labels, copies).tolist())
+    counted = Counter[int]() if own.is_number else Counter(np.repeat(labels, copies).tolist())
     return AugmentedShard(entry, counted)
-
-
-def _is_number(originals: Originals) -> bool:
-    return originals.labels.dtype.kind == "f"
 
 
 def _partners(training: Path, seed: int) -> Partners:
@@ -204,11 +201,11 @@ def _partners(training: Path, seed: int) -> Partners:
 
 
 def _augmented(
-    originals: Originals, first_row: int, ids: Sequence[str], features: Specs, steps: Sequence[Step], copies: Numbers
+    originals: Originals, first_row: int, of_row: pa.Table, features: Specs, steps: Sequence[Step], copies: Numbers
 ) -> Iterator[pa.Table]:
     """Yield the copies of consecutive rows, the first of which is number `first_row` of the originals.
 
-    `copies` is the number of those of each, `[row]`.
+    `of_row` has their ids, and weights if they have any; `copies` is the number of those of each, `[row]`.
     """
     block = max(1, _BLOCK_BYTES // sum(spec.size_bytes for spec in features))
     for copy in range(1, int(copies.max(initial=0)) + 1):
@@ -217,14 +214,16 @@ def _augmented(
             rows = having[start : start + block]
             numbers = np.full(len(rows), copy)
             made = change(originals, rows + first_row, numbers, features, steps)
-            of_block = [ids[row] for row in rows.tolist()]
-            yield _table(made, of_block, numbers, features, is_mixed=mixes_rows(steps))
+            yield _table(made, of_row.take(pa.array(rows)), numbers, features, is_mixed=mixes_rows(steps))
 
 
-def _table(made: Copies, ids: Sequence[str], copies: Numbers, features: Specs, *, is_mixed: bool) -> pa.Table:
+def _table(made: Copies, of_row: pa.Table, copies: Numbers, features: Specs, *, is_mixed: bool) -> pa.Table:
+    ids = of_row["id"].to_pylist()
     names = [f"{row_id}-{copy}" for row_id, copy in zip(ids, copies.tolist(), strict=True)]
-    own = RowColumns(made.labels.dtype.kind == "f")
-    table, _ = prepared_table({"id": pa.array(names), "label": pa.array(made.labels)}, features, made.columns, own)
+    roles = [name for name in of_row.column_names if name == WEIGHT]
+    own = RowColumns(made.labels.dtype.kind == "f", tuple(roles))
+    given = {"id": pa.array(names), "label": pa.array(made.labels), **{name: of_row[name] for name in roles}}
+    table, _ = prepared_table(given, features, made.columns, own)
     table = table.append_column("copy", pa.array(copies.astype(np.int32)))
     table = table.append_column("source_id", pa.array(ids, pa.string()))
     if is_mixed:
@@ -250,8 +249,8 @@ def write_examples(training: Path, examples: Path, *, seed: int, params: Augment
     """
     manifest, steps = read_manifest(training, verify=False), steps_of(params.steps)
     features = manifest.features
-    is_number = RowColumns.found(manifest.columns).is_number
-    schema = augmented_schema(features, is_mixed=True, is_number=is_number)
+    own = RowColumns(RowColumns.found(manifest.columns).is_number)  # without weights: they are for people to look at
+    schema = augmented_schema(features, own, is_mixed=True)
     entries = []
     classes = list(manifest.counts["classes"])
     by_class = copies_by_class(params, list(manifest.counts["classes"].values()))
@@ -264,7 +263,8 @@ def write_examples(training: Path, examples: Path, *, seed: int, params: Augment
         for copy in range(_COPIES_SHOWN + 1):
             copies = np.full(len(rows), copy)
             made = change(originals, rows, copies, features, steps if copy else [])
-            tables.append(_table(made, [found.ids[row] for row in rows.tolist()], copies, features, is_mixed=True))
+            shown = pa.table({"id": [found.ids[row] for row in rows.tolist()]})
+            tables.append(_table(made, shown, copies, features, is_mixed=True))
         entries = [write_shard(examples, 0, schema, tables)] if len(rows) else []
     counts = {
         "steps": [choice.name for choice in params.steps],

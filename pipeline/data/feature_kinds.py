@@ -210,7 +210,7 @@ def prepared_table(
 ) -> tuple[pa.Table, dict[str, Any]]:
     """Return prepared rows of `shards.prepared_schema`, and by feature what `fitted` needs of them.
 
-    `own` are the columns `id`, `label` and those of slices, `[row]`; `values` are prepared ones by feature.
+    `own` are the columns `id`, `label`, weight and slices, `[row]`; `values` are prepared ones by feature.
     """
     columns: dict[str, Any] = dict(own)
     partials = {}

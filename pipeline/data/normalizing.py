@@ -168,7 +168,7 @@ def normalize_shard(
 
     Raises DataError if the shard of `split` does not name the same rows.
     """
-    names = ["id", "label", "part", "source", "row", *own.slices, *clean_names(features)]
+    names = ["id", "label", "part", "source", "row", *dict(own.prepared), *clean_names(features)]
     result = NormalizedShard({}, {}, {}, {}, [], Counter(), [])
     rejected = []
     for part, chosen in _rows_of_parts(task, clean, split, names, list(task.number_in_part)).items():
@@ -219,7 +219,7 @@ def _learning(features: Specs) -> Specs:
 def _normalized(rows: pa.Table, features: Specs, gathered: list[dict[str, Any]], own: RowColumns) -> Iterator[pa.Table]:
     block = max(1, _BLOCK_BYTES // working_bytes(features))
     for piece in slices(rows, block):
-        of_row = {name: piece[name] for name in ("id", "label", *own.slices)}
+        of_row = {name: piece[name] for name in ("id", "label", *dict(own.prepared))}
         table, partials = prepared_table(of_row, features, prepare(features, piece), own)
         gathered.append(partials)
         yield table

@@ -27,10 +27,12 @@ from pipeline.data.table_joins import Joined
 from pipeline.data.table_pictures import picture_tables
 from pipeline.data.table_targets import targets
 from pipeline.data.table_times import Times, times_of
+from pipeline.data.table_weights import weights
 from pipeline.data.wanted import Wanted
 from pipeline.errors import Bug, DataError, nearest
 from pipeline.recipe.recipe import slice_column
 from pipeline.recipe.table_source import AFTER, BEFORE, TableSettings
+from pipeline.storage.row_columns import WEIGHT
 
 PICTURE = "image"  # the one kind whose raw columns are not the text itself
 _SHOWN = 100  # characters of a value
@@ -67,7 +69,8 @@ def needed_columns(settings: TableSettings, wanted: Wanted) -> dict[str, str]:
     roles = wanted.roles
     if settings.target is not None:
         needed.setdefault(settings.target.column, "data.source.settings.target")
-    for key, column in (("id", roles.id), ("group", roles.group), *(("slices", each) for each in roles.slices)):
+    named = (("id", roles.id), ("group", roles.group), ("weight", roles.weight))
+    for key, column in (*named, *(("slices", each) for each in roles.slices)):
         if column is not None:
             needed.setdefault(column, f"data.roles.{key}")
     if roles.time is not None:
@@ -84,9 +87,10 @@ def needed_columns(settings: TableSettings, wanted: Wanted) -> dict[str, str]:
 def source_tables(blocks: Iterator[Block], settings: TableSettings, wanted: Wanted, folder: Path) -> Iterator[pa.Table]:
     """Yield the tables of a source, as `source_rows.Source` has them, from its blocks in their order.
 
-    Beside the features' raw columns they have `key`, `group` and `time` (timestamp[us, UTC]) where a role names them,
-    and `slice_…` for each of its slices. `folder` is where paths of pictures and of joined tables begin. Raises
-    DataError if a column is not there, StorageError or DataError for a second table that cannot be read.
+    Beside the features' raw columns they have `key`, `group`, `time` (timestamp[us, UTC]) and `row_weight` (float64)
+    where a role names them, and `slice_…` for each of its slices. `folder` is where paths of pictures and of joined
+    tables begin. Raises DataError if a column is not there, StorageError or DataError for a second table that cannot be
+    read.
     """
     reader = _Reader(settings, wanted, folder)
     for block in blocks:
@@ -204,6 +208,8 @@ class _Reader:
             if column is not None:
                 made[name] = texts[column]
                 self._require_there(texts[column], column, problem, faults)
+        if roles.weight is not None:
+            made[WEIGHT] = weights(texts[roles.weight], roles.weight, faults)
         return made | {slice_column(name): texts[name] for name in roles.slices}
 
     def _require_there(self, texts: pa.Array, column: str, problem: str, faults: Faults) -> None:

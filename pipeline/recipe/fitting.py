@@ -22,7 +22,7 @@ from pipeline.recipe.slots import Chosen
 # The columns of raw, clean, prepared and augmented rows that no feature may be, or bring.
 ROW_COLUMNS = (
     "id", "label", "part", "source", "row", "content_digest", "problem", "detail", "reason", "column", "copy",
-    "source_id", "other_label", "share", "source_part", "parts_with_row", "key", "group", "time",
+    "source_id", "other_label", "share", "source_part", "parts_with_row", "key", "group", "time", "row_weight",
 )  # fmt: skip
 # Those of the tables that contracts are about, before the columns of features.
 _RAW = ("id", "label", "part", "source", "row", "content_digest", "problem", "detail")
@@ -53,7 +53,8 @@ def mixed_columns(recipe: Recipe, of: str) -> dict[str, str]:
 def _roles(recipe: Recipe) -> list[str]:
     """Return the columns that raw rows have because the recipe gives roles."""
     roles = recipe.data.roles
-    named = [column for column, name in (("key", roles.id), ("group", roles.group), ("time", roles.time)) if name]
+    given = {"key": roles.id, "group": roles.group, "time": roles.time, "row_weight": roles.weight}
+    named = [column for column, name in given.items() if name]
     return [*named, *map(slice_column, roles.slices)]
 
 
@@ -147,6 +148,11 @@ def _require_target(chosen: Chosen, recipe: Recipe) -> None:
 def _require_mixable(chosen: Chosen, recipe: Recipe) -> None:
     """Refuse a step that lays rows over each other where not all of a row, or its target, can be laid over."""
     where = f"{chosen.key} {chosen.choice.name}"
+    if recipe.data.roles.weight is not None:
+        raise UsageError(
+            f"{where}: makes one row of two, and each of them has a weight of its own (data.roles.weight); take the "
+            "step out of augment.steps, or leave the weight out"
+        )
     kinds = chosen.member().KINDS
     for name, feature in recipe.data.features.items():
         if feature.kind not in kinds:

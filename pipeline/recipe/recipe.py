@@ -47,12 +47,16 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 class Roles(Settings):
     """Columns of a table that are no features, by the source's names of them: what a row is, not what is learned from.
 
-    Rows that differ in `id`, `group` or `time` are different rows, though their features are equal.
+    Rows that differ in `id`, `group` or `time` are different rows, though their features are equal; `weight` and
+    `slices` make no row another one.
     """
 
     id: ColumnName | None = Field(default=None, description="column with what a row is called outside")
     group: ColumnName | None = Field(default=None, description="column whose equal values no split may part")
     time: ColumnName | None = Field(default=None, description="column with the moment of the prediction")
+    weight: ColumnName | None = Field(
+        default=None, description="column with how much a row counts in the loss, a number above 0; none: all the same"
+    )
     slices: tuple[ColumnName, ...] = Field(
         default=(),
         strict=False,

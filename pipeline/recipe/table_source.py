@@ -243,6 +243,7 @@ def check(settings: TableSettings, recipe: Recipe) -> None:
     """Raise UsageError for a target, features, roles or joins that settings of a table and a recipe do not fit."""
     _check_target(settings, recipe)
     features = {name: feature.settings.get("column") or name for name, feature in recipe.data.features.items()}
+    _check_weight(settings, features, recipe.data.roles.weight)
     _check_features(settings, features)
     if recipe.data.roles.time is None:
         _check_without_time(settings, features)
@@ -255,6 +256,20 @@ def _check_target(settings: TableSettings, recipe: Recipe) -> None:
     if target.edges and len(classes) != len(target.edges) + 1:
         needed = f"{len(target.edges) + 1} classes, and data.classes has {len(classes)}"
         raise UsageError(f"{_KEY}.settings.target.edges: {len(target.edges)} of them make {needed}")
+
+
+def _check_weight(settings: TableSettings, features: Mapping[str, str], weight: str | None) -> None:
+    """Refuse a weight that is something else, too: it says how much is learned from a row, and is not learned from."""
+    if weight is None:
+        return
+    if settings.target is not None and weight == settings.target.column:
+        raise UsageError(f"data.roles.weight: '{weight}' is the target ({_KEY}.settings.target); name another column")
+    for name, column in features.items():
+        if column == weight:
+            raise UsageError(
+                f"data.roles.weight: '{weight}' is feature '{name}', too, and who asks the model has no weights; take "
+                "one of them out"
+            )
 
 
 def _check_features(settings: TableSettings, features: Mapping[str, str]) -> None:

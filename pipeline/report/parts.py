@@ -50,7 +50,8 @@ def _why(files: RunFiles) -> Mapping[str, Any]:
 
 def _quality(files: RunFiles) -> Mapping[str, Any]:
     report = files.metrics.value
-    return {"quality": measured.quality(report) if report else None}
+    weight = (files.recipe.value or {}).get("data.roles.weight")
+    return {"quality": measured.quality(report) if report else None, "weight": weight}
 
 
 def _mistakes(files: RunFiles) -> Mapping[str, Any]:

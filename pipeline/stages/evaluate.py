@@ -18,8 +18,10 @@ from pipeline.records.training_history import parse_history
 from pipeline.runtime.progress import count
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder, read_text
+from pipeline.storage.manifests import read_manifest
 from pipeline.storage.near_duplicates import JUDGED_PART, LEARNED_PART, read_near_duplicates
 from pipeline.storage.record_files import write_record
+from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import read_rows
 
@@ -65,4 +67,6 @@ def run(stage: StageContext) -> str:
     write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is promoted
     primary = task.metrics[0]
     unit = f" {primary.unit}" if primary.unit else ""
-    return f"test {primary.title} {report.primary_figure:.3f}{unit} on {count(len(test.labels))} rows"
+    columns = read_manifest(stage.dep("data/prepared/test"), verify=False).columns
+    once = ", each counted once whatever its weight" if RowColumns.found(columns).has_weight else ""
+    return f"test {primary.title} {report.primary_figure:.3f}{unit} on {count(len(test.labels))} rows{once}"

@@ -49,9 +49,9 @@ class Rows:
 
 
 def prepared_schema(features: Sequence[FeatureSpec], own: RowColumns = _OF_CLASSES) -> pa.Schema:
-    """Return the schema of prepared rows: id, label, slices, then each feature's column and the facts beside it."""
+    """Return the schema of prepared rows: id, label, weight, slices, then each feature's column and its facts."""
     fields = [pa.field("id", pa.string()), pa.field("label", own.label)]
-    fields += [pa.field(name, pa.string()) for name in own.slices]
+    fields += [pa.field(name, kind) for name, kind in own.prepared]
     for spec in features:
         fields.append(pa.field(spec.name, arrow_type(spec)))
         fields += [pa.field(name, pa.type_for_alias(kind)) for name, kind in spec.facts.items()]

@@ -24,10 +24,12 @@ from pipeline.storage.manifests import read_manifest
 from pipeline.storage.mapped import Values, map_columns
 from pipeline.storage.shards import Columns, column_layouts
 from pipeline.training.order import EpochOrder, Rows
+from pipeline.training.row_weights import Relative, Weights, read_weights, relative
 from pipeline.training.target import scaled
 
 Labels = npt.NDArray[Any]  # int32; of numbers float32, in deviations from the mean of the target
-# Labels [row]. Where rows may have two labels also the other one [row], and the share of the first [row] float32.
+# Labels [row]. Where rows may have two labels also the other one [row], and the share of the first [row] float32. Where
+# rows have weights, these come last, [row] float32, as shares of the training part's mean.
 Targets = tuple[npt.NDArray[Any], ...]
 Batch = tuple[Columns, Targets]  # by feature [row, *shape]
 _PLACES_AT_ONCE = 4096  # whose rows are worked out together: a tenth of the time that 128 take by themselves
@@ -43,16 +45,24 @@ class TrainingRows(Protocol):
     def is_mixed(self) -> bool:
         """Whether a row may have two labels."""
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+
     def batch(self, rows: Rows, epoch: int) -> Batch:
         """Return some rows of an epoch (from 1), in their order."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of a part: each feature's values by its name, and their targets."""
+    """The rows of a part: each feature's values by its name, their targets, and weights if they have any.
+
+    Weights `[row] float32` are shares of the training part's mean.
+    """
 
     columns: Mapping[str, Values]
     targets: Targets
+    weights: Relative | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -68,10 +78,20 @@ class Part:
         """Whether a row may have two labels."""
         return len(self.targets) > 1
 
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.weights is not None
+
     def batch(self, rows: Rows, epoch: int) -> Batch:  # noqa: ARG002 - these are the same in every epoch
         """Return a copy of some rows, in their order."""
         columns = {name: values.take(rows, axis=0) for name, values in self.columns.items()}
-        return columns, tuple(values.take(rows) for values in self.targets)
+        return columns, with_weights(tuple(values.take(rows) for values in self.targets), self.weights, rows)
+
+
+def with_weights(targets: Targets, weights: Relative | None, rows: Rows | slice) -> Targets:
+    """Return the targets of some rows with their weights, if they have any."""
+    return targets if weights is None else (*targets, weights[rows])
 
 
 def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
@@ -85,10 +105,18 @@ def read_features(folders: Sequence[Path]) -> tuple[FeatureSpec, ...]:
     return found[0]
 
 
-def read_part(folders: Sequence[Path], classes: int, *, target: TargetScale | None = None, verify: bool = True) -> Part:
-    """Map data sets of the same features, one after the other, and read their targets.
+def read_part(
+    folders: Sequence[Path],
+    classes: int,
+    *,
+    target: TargetScale | None = None,
+    weight: float | None = None,
+    verify: bool = True,
+) -> Part:
+    """Map data sets of the same features, one after the other, and read their targets, and weights if they have any.
 
-    `target` is the scale of a target that is a number, without `classes`. Raises DataError for other features, a label
+    `target` is the scale of a target that is a number, without `classes`; `weight` the mean weight of the training
+    part, where rows have weights. Raises DataError for other features, rows without a weight beside others, a label
     outside 0 … `classes` − 1 or one that is no finite number, a share outside 0 … 1, bytes that do not match their
     manifest, or a shard whose values cannot be mapped.
     """
@@ -98,8 +126,9 @@ def read_part(folders: Sequence[Path], classes: int, *, target: TargetScale | No
     files = [(folder / entry.path, entry) for folder, manifest in manifests for entry in manifest.files]
     columns = map_columns(files, {**column_layouts(features), "label": (label, ())})
     labels = _checked_labels(columns.pop("label")[:], classes, target, folders[0])
+    weights = None if weight is None else relative(_weights(folders), weight)
     if not any("share" in manifest.columns for _, manifest in manifests):
-        return Part(columns, (labels,))
+        return Part(columns, (labels,), weights)
     others, shares = labels.copy(), np.ones(len(labels), np.float32)  # of rows that are not mixed
     first = 0
     for folder, manifest in manifests:
@@ -111,7 +140,17 @@ def read_part(folders: Sequence[Path], classes: int, *, target: TargetScale | No
             shares[here] = mixed["share"][:]
             if not ((shares[here] >= 0) & (shares[here] <= 1)).all():
                 raise DataError(f"{folder}: shares of rows that are not within 0 and 1; run `dvc repro`")
-    return Part(columns, (labels, others, shares))
+    return Part(columns, (labels, others, shares), weights)
+
+
+def _weights(folders: Sequence[Path]) -> Weights:
+    found = []
+    for folder in folders:
+        weights = read_weights(folder)
+        if weights is None:
+            raise DataError(f"{folder}: its rows have no weights, and those they stand beside have; run `dvc repro`")
+        found.append(weights)
+    return np.concatenate(found)
 
 
 def _checked_labels(labels: Labels, classes: int, target: TargetScale | None, folder: Path) -> Labels:
@@ -157,7 +196,8 @@ def training_batches(
 def validation_batch(part: Part, number: int, batch_size: int) -> Batch:
     """Return the batch of that number of a part's rows in order; the last one may be smaller."""
     rows = slice(number * batch_size, min((number + 1) * batch_size, len(part)))
-    return {name: values[rows] for name, values in part.columns.items()}, (part.labels[rows],)
+    columns = {name: values[rows] for name, values in part.columns.items()}
+    return columns, with_weights((part.labels[rows],), part.weights, rows)
 
 
 def rank_share(batches: int, rank: int, workers: int) -> range:

@@ -20,8 +20,9 @@ from pipeline.recipe.recipe import AugmentParams
 from pipeline.records.architecture import TargetScale
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage.shards import read_labels
-from pipeline.training.batches import Batch, read_features, read_part
+from pipeline.training.batches import Batch, read_features, read_part, with_weights
 from pipeline.training.order import Rows
+from pipeline.training.row_weights import Relative
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Added:
 class ChangedRows:
     """The rows of an epoch: copy c of row r is number `(c − 1) · rows + r`. `features` are those of the originals.
 
-    Where rows of some classes have more copies, `added` says which row is which.
+    Where rows of some classes have more copies, `added` says which row is which. A copy has the weight of its row.
     """
 
     originals: Originals
@@ -55,6 +56,7 @@ class ChangedRows:
     steps: Sequence[Step]
     copies: int
     added: Added | None = None
+    weights: Relative | None = None  # of the originals
 
     def __len__(self) -> int:
         """Return the number of rows of an epoch."""
@@ -64,6 +66,11 @@ class ChangedRows:
     def is_mixed(self) -> bool:
         """Whether a row may have two labels."""
         return mixes_rows(self.steps)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self.weights is not None
 
     def batch(self, rows: Rows, epoch: int) -> Batch:
         """Return some rows of an epoch (from 1), in their order."""
@@ -75,16 +82,23 @@ class ChangedRows:
             before = (epoch - 1) * self.added.of_row[own]
         made = change(self.originals, own, before + numbers + 1, self.features, self.steps)
         targets = (made.labels, made.other_labels, made.shares) if self.is_mixed else (made.labels,)
-        return made.columns, targets
+        return made.columns, with_weights(targets, self.weights, own)
 
 
 def read_changed_rows(
-    training: Path, classes: int, params: AugmentParams, seed: int, target: TargetScale | None = None
+    training: Path,
+    classes: int,
+    params: AugmentParams,
+    seed: int,
+    *,
+    target: TargetScale | None = None,
+    weight: float | None = None,
 ) -> ChangedRows:
-    """Map the training rows whose copies are made, and read their labels and ids; raises as `read_part`."""
-    part = read_part([training], classes, target=target)
+    """Map the training rows whose copies are made, and read their labels, weights and ids; raises as `read_part`."""
+    part = read_part([training], classes, target=target, weight=weight)
     ids, _ = read_labels(training)
     originals = Originals(part.columns, part.labels, row_keys(ids, seed))
     by_class = copies_by_class(params, np.bincount(part.labels, minlength=classes).tolist() if classes else [])
     added = None if by_class is None else Added.of(by_class.take(part.labels))
-    return ChangedRows(originals, read_features([training]), steps_of(params.steps), params.copies, added)
+    features, steps = read_features([training]), steps_of(params.steps)
+    return ChangedRows(originals, features, steps, params.copies, added, part.weights)

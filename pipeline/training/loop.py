@@ -36,6 +36,7 @@ from pipeline.training.job import Job, architecture_of
 from pipeline.training.logs import TensorBoard
 from pipeline.training.objective import objective_of
 from pipeline.training.order import EpochOrder
+from pipeline.training.row_weights import mean_weight
 from pipeline.training.schedule import learning_rates
 from pipeline.training.step import Score, TrainingStep, make_optimizer, validate
 
@@ -64,8 +65,9 @@ def train_model(
     report.step("reading the prepared rows")
     work, train = Path(job.work), job.train
     architecture = architecture_of(job)
-    training = read_training(job, architecture.target)
-    validation = read_part([job.validation_folder], len(job.classes), target=architecture.target)
+    weight = mean_weight(job.training_folders[0])
+    training = read_training(job, architecture.target, weight)
+    validation = read_part([job.validation_folder], len(job.classes), target=architecture.target, weight=weight)
     steps = step_count(len(training), train.batch_size)
 
     report.step("building the model")
@@ -74,7 +76,9 @@ def train_model(
     logits_model = logits_of(model)
     refusals.refuse_weights(logits_model)
     optimizer = make_optimizer(train.optimizer, train.learning_rate, model)
-    objective = objective_of(job.task, train.loss, len(job.classes), architecture.target)
+    objective = objective_of(
+        job.task, train.loss, len(job.classes), architecture.target, is_weighted=training.is_weighted
+    )
     rates = learning_rates(train, steps)
     features = architecture.features
     score = Score(logits_model, objective, features)
@@ -124,11 +128,13 @@ def train_model(
             logs.write_epoch(record, model)
 
 
-def read_training(job: Job, target: TargetScale | None = None) -> TrainingRows:
-    """Return the rows of an epoch: as they are written, or changed anew each time."""
+def read_training(job: Job, target: TargetScale | None = None, weight: float | None = None) -> TrainingRows:
+    """Return the rows of an epoch: as they are written, or changed anew each time. `weight` is the mean of theirs."""
     if job.augment.makes_copies:
-        return read_changed_rows(job.training_folders[0], len(job.classes), job.augment, job.seed, target)
-    return read_part(job.training_folders, len(job.classes), target=target)
+        return read_changed_rows(
+            job.training_folders[0], len(job.classes), job.augment, job.seed, target=target, weight=weight
+        )
+    return read_part(job.training_folders, len(job.classes), target=target, weight=weight)
 
 
 def require_finite(figures: Mapping[str, float], part: str, epoch: int, step: int, train: TrainParams) -> None:

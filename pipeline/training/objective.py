@@ -23,21 +23,33 @@ _OBJECTIVES = "pipeline.training.objectives"
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss and the figures of a task, of labels of a dtype; the files of both are named in errors."""
+    """A loss and the figures of a task, of labels of a dtype; the files of both are named in errors.
+
+    Where rows have weights (`is_weighted`), these are the last of the targets.
+    """
 
     loss: Callable[[Any, Any], Any]
     metrics: Callable[[Any, Any], dict[str, Any]]
     loss_file: str
     metrics_file: str
     label_type: str = "int32"
+    is_weighted: bool = False
 
     def of_rows(self, targets: Sequence[Any], logits: Any) -> dict[str, Any]:
         """Return the loss and the task's figures of each row by name, the loss first: `[batch] float32` each.
 
         Of rows that may have two labels, `targets` are both and the share of the first; a figure is the mean of those
         of both, weighted so: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, section 2.
+        Where rows have weights, their losses are multiplied by them; the task's figures count each row once.
         Raises UsageError, naming its file, for a figure that is not one number a row.
         """
+        if not self.is_weighted:
+            return self._of_targets(targets, logits)
+        *of_row, weights = targets
+        figures = self._of_targets(of_row, logits)
+        return {**figures, LOSS: weights * figures[LOSS]}
+
+    def _of_targets(self, targets: Sequence[Any], logits: Any) -> dict[str, Any]:
         if len(targets) == 1:
             return self._of_labels(targets[0], logits)
         labels, others, shares = targets
@@ -56,10 +68,13 @@ class Objective:
         return figures
 
 
-def objective_of(task: Choice, loss: Choice, classes: int, target: TargetScale | None = None) -> Objective:
+def objective_of(
+    task: Choice, loss: Choice, classes: int, target: TargetScale | None = None, *, is_weighted: bool = False
+) -> Objective:
     """Return what a recipe's loss and task say; raise UsageError if there is no such loss or the task measures none.
 
-    `target` is the scale of a target that is a number: labels are float32 then, in deviations from its mean.
+    `target` is the scale of a target that is a number: labels are float32 then, in deviations from its mean. With
+    `is_weighted` each row has a weight.
     """
     module, file = f"{_OBJECTIVES}.{task.name}", f"{_OBJECTIVES.replace('.', '/')}/{task.name}.py"
     try:
@@ -69,8 +84,9 @@ def objective_of(task: Choice, loss: Choice, classes: int, target: TargetScale |
     settings = LOSS_SLOT.settings(loss, "train.loss")
     built, loss_file = LOSS_SLOT.member(loss.name).build(settings, classes), f"{LOSS_SLOT.folder}/{loss.name}.py"
     if target is None:
-        return Objective(built, metrics, loss_file, file)
-    return Objective(built, functools.partial(metrics, target=target), loss_file, file, "float32")
+        return Objective(built, metrics, loss_file, file, is_weighted=is_weighted)
+    of_numbers = functools.partial(metrics, target=target)
+    return Objective(built, of_numbers, loss_file, file, "float32", is_weighted)
 
 
 def _require_rows(values: Any, what: str) -> None:

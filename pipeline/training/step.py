@@ -139,8 +139,9 @@ class TrainingStep:
         rows = self._train.batch_size // self._train.virtual_workers
         number = tf.TensorSpec((), tf.int64)
         label = objective.label_type
-        # Where rows may have two labels: the other one, and the share of the first.
-        targets = tuple(tf.TensorSpec((rows,), kind) for kind in ((label, label, "float32") if is_mixed else (label,)))
+        # Where rows may have two labels: the other one, and the share of the first. Where they have weights: these.
+        kinds = [*((label, label, "float32") if is_mixed else (label,)), *_weight_kinds(objective)]
+        targets = tuple(tf.TensorSpec((rows,), kind) for kind in kinds)
         signature = [_signature(features, rows), targets, number, number]
         # Without AutoGraph, as Keras traces its own steps: an error is raised as it is.
         self._micro_batch = tf.function(micro_batch, input_signature=signature, autograph=False)
@@ -231,7 +232,8 @@ class Score:
             names[:] = figures
             return [tf.reduce_sum(values) for values in figures.values()]
 
-        signature = [_signature(features, None), (tf.TensorSpec((None,), objective.label_type),)]
+        kinds = [objective.label_type, *_weight_kinds(objective)]
+        signature = [_signature(features, None), tuple(tf.TensorSpec((None,), kind) for kind in kinds)]
         self._run = tf.function(score, input_signature=signature, autograph=False)
         self._run.get_concrete_function()
         self.names = tuple(names)
@@ -259,6 +261,10 @@ def validate(
         for sums in np.frombuffer(content).reshape(own.shape)[: len(share)]:
             total += sums
     return dict(zip(score.names, (total / len(part)).tolist(), strict=True))
+
+
+def _weight_kinds(objective: Objective) -> list[str]:
+    return ["float32"] if objective.is_weighted else []
 
 
 def _signature(features: tuple[FeatureSpec, ...], rows: int | None) -> dict[str, Any]:

@@ -34,8 +34,8 @@ def fit_target(training: Path) -> TargetScale:
         raise DataError(f"{training}: no rows, so nothing is known of the target; raise split.train")
     if not np.abs(labels).max() <= _LARGEST:  # nor is a NaN
         raise DataError(f"{training}: the target reaches {np.abs(labels).max():g}; numbers are at most {_LARGEST:g}")
-    mean = math.fsum(_numbers(labels)) / len(labels)
-    deviation = math.sqrt(math.fsum(_numbers((labels - mean) ** 2)) / len(labels))
+    mean = math.fsum(numbers_in(labels)) / len(labels)
+    deviation = math.sqrt(math.fsum(numbers_in((labels - mean) ** 2)) / len(labels))
     return TargetScale(mean=mean, deviation=deviation if deviation > _FLAT * abs(mean) else 1.0)
 
 
@@ -44,5 +44,6 @@ def scaled(labels: npt.NDArray[Any], target: TargetScale) -> npt.NDArray[np.floa
     return ((labels - target.mean) / target.deviation).astype(np.float32)
 
 
-def _numbers(values: npt.NDArray[Any]) -> Iterator[float]:
+def numbers_in(values: npt.NDArray[Any]) -> Iterator[float]:
+    """Yield an array's numbers as Python's own, some at a time."""
     return chain.from_iterable(values[start : start + _AT_ONCE].tolist() for start in range(0, len(values), _AT_ONCE))

@@ -26,7 +26,7 @@ from pipeline.errors import DataError
 from pipeline.recipe.slots import Feature
 from pipeline.records.columns import Columns
 from pipeline.storage.manifests import read_manifest
-from pipeline.storage.row_columns import RowColumns
+from pipeline.storage.row_columns import WEIGHT, RowColumns
 from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
 from tests.data.given import image_columns, image_specs, images, raw_row, raw_table
 
@@ -195,6 +195,21 @@ def test_a_split_with_other_shards_is_refused_before_any_work(tmp_path: Path, sh
             features=FEATURES,
             on_progress=lambda done, rows: None,
         )
+
+
+def test_the_rows_of_every_part_keep_their_weights(folders: Path):
+    own = RowColumns(roles=("key", WEIGHT))
+    clean = pq.read_table(folders / "clean" / shard_name(0))
+    clean = clean.append_column("key", pa.array(["a", "b", "c"])).append_column(WEIGHT, pa.array([0.5, 2.0, 3.0]))
+    schema = clean_schema(FEATURES, own)
+    write(folders / "clean", schema, clean.select(schema.names))
+
+    task = ShardToNormalize(0, {"train": 0, "test": 4})
+    normalize_shard(task, folders / "clean", folders / "split", made(folders), FEATURES, own)
+    train, test = written(folders, "train", 0), written(folders, "test", 4)
+    assert (train[WEIGHT].to_pylist(), test[WEIGHT].to_pylist()) == ([0.5, 3.0], [2.0])
+    assert train.schema == prepared_schema(FEATURES, own)
+    assert "key" not in train.column_names
 
 
 def test_columns_and_a_number_as_target_are_told_of_the_training_part_alone(

@@ -186,6 +186,21 @@ def test_a_split_by_time_may_be_frozen_and_one_by_group_not() -> None:
     assert "split: frozen must be null with method grouped: its thresholds are the shares, which never move" in said
 
 
+@pytest.mark.usefixtures("table_source")
+def test_rows_with_weights_are_not_laid_over_each_other() -> None:
+    weights = {"data.roles": {"weight": "w"}}
+    assert "row_weight" in columns_of(recipe_with(mixing("warp") | weights), "raw")
+    with pytest.raises(
+        UsageError, match=r"augment\.steps\.1 overlay: makes one row of two, .* \(data\.roles\.weight\)"
+    ):
+        recipe_with(mixing("warp", OVERLAY) | weights)
+
+
+def test_weights_stand_in_tables_alone() -> None:
+    with pytest.raises(UsageError, match=r"data\.roles: data\.source idx has no columns .* as row_weight; leave"):
+        recipe_with({"data.roles": {"weight": "w"}})
+
+
 def of_number(recipe: Recipe, **split: Any) -> Recipe:
     """Return a recipe whose target is a number, whether or not the rest goes with that."""
     data = recipe.data.model_copy(update={"classes": ()})

@@ -40,6 +40,7 @@ def test_features_of_what_is_known_before_fit() -> None:
     check(settings(), recipe({"carrier": None, "to": "dest"}))
     check(settings(joins=[JOIN]), recipe({"gate": None, "weather_temp": None}, {"time": "time_hour"}))
     check(settings(target={"column": "delay", "edges": [29.5]}), recipe({"carrier": None}))
+    check(settings(), recipe({"carrier": None}, {"weight": "passengers"}))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,8 @@ def test_features_of_what_is_known_before_fit() -> None:
         ({"joins": [JOIN]}, {"carrier": None}, {}, "data.roles.time: is needed: data.source.settings.joins"),
         ({"time": {"zone": "UTC", "columns": ["a"]}}, {"carrier": None}, {}, "data.roles.time: is needed: a name"),
         ({"target": {"column": "late", "edges": [1, 2]}}, {"carrier": None}, {}, "2 of them make 3 classes, and .* 2"),
+        ({}, {"carrier": None}, {"weight": "late"}, "data.roles.weight: 'late' is the target"),
+        ({}, {"x": "dest"}, {"weight": "dest"}, "data.roles.weight: 'dest' is feature 'x', too, and who asks"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_the_recipe_is_refused_with_its_reason(

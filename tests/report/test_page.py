@@ -69,6 +69,15 @@ def test_the_recipe_is_there_and_what_was_set_for_this_run(text: str, whole_proj
     assert f"train.learning_rate {recipe['train']['learning_rate']}" in text
 
 
+def test_rows_with_weights_are_told_to_count_once_in_every_figure(text: str, project: Path) -> None:
+    said = "Each row counts once in every figure here and in the gate: its weight, column "
+    assert said not in text
+    recipe = yaml.safe_load((project / "params.yaml").read_text())
+    recipe["data"]["roles"] = {"weight": "<b>passengers"}
+    (project / "params.yaml").write_text(yaml.safe_dump(recipe))
+    assert f"{said}<b>passengers, says how much is learned from it" in shown(project)
+
+
 def test_a_training_that_was_not_exact_is_told_as_such(text: str, project: Path) -> None:
     assert "Not exact" not in text
     recipe = yaml.safe_load((project / "params.yaml").read_text())

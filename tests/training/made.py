@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.records.feature import FeatureSpec
 from pipeline.storage import artifacts, shards
-from pipeline.storage.row_columns import RowColumns
+from pipeline.storage.row_columns import WEIGHT, RowColumns
 
 
 def image_spec(shape: tuple[int, int, int], mean: float = 100.0, std: float = 50.0, name: str = "image") -> FeatureSpec:
@@ -42,10 +42,11 @@ def write_rows(
     labels: npt.NDArray[Any],
     *,
     parts: int = 1,
+    weights: npt.NDArray[np.float64] | None = None,
 ) -> Path:
     """Write a prepared data set of these rows, in so many shards."""
     is_number = labels.dtype == np.float64
-    schema = shards.prepared_schema(specs, RowColumns(is_number=is_number))
+    schema = shards.prepared_schema(specs, RowColumns(is_number, () if weights is None else (WEIGHT,)))
     with artifacts.published_folder(folder) as aside:
         entries = []
         for number, rows in enumerate(np.array_split(np.arange(len(labels)), parts)):
@@ -53,6 +54,8 @@ def write_rows(
                 "id": [f"{folder.name}-{row}" for row in rows],
                 "label": labels[rows] if is_number else labels[rows].astype(np.int32),
             }
+            if weights is not None:
+                table[WEIGHT] = weights[rows]
             for spec in specs:
                 table[spec.name] = shards.column_of(columns[spec.name][rows], spec)
                 table |= {fact: np.zeros(len(rows), np.float32) for fact in spec.facts}

@@ -86,7 +86,7 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
 def check(settings: Settings, recipe: Recipe) -> None:  # noqa: ARG001 - as all are asked
     """Raise UsageError for a target or a role that needs a column, of which documents have none."""
     roles = recipe.data.roles
-    if roles.id or roles.group or roles.time or roles.slices:
+    if roles.id or roles.group or roles.time or roles.weight or roles.slices:
         raise UsageError("data.roles: text_folder has no columns that could have a role; leave data.roles out")
     if not recipe.data.classes:
         raise UsageError("data.classes: is empty, and text_folder's folders are classes: a number stands in a table")

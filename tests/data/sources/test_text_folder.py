@@ -119,7 +119,9 @@ def test_nothing_there_and_an_empty_class_are_errors(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-@pytest.mark.parametrize("roles", [Roles(id="name"), Roles(group="a"), Roles(time="at"), Roles(slices=("a",))])
+@pytest.mark.parametrize(
+    "roles", [Roles(id="name"), Roles(group="a"), Roles(time="at"), Roles(weight="w"), Roles(slices=("a",))]
+)
 def test_a_role_is_refused_when_the_recipe_is_checked(roles: Roles) -> None:
     recipe = SimpleNamespace(data=SimpleNamespace(roles=roles, classes=CLASSES))
     with pytest.raises(UsageError, match=r"data\.roles: text_folder has no columns"):
