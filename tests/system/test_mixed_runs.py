@@ -1,7 +1,7 @@
-"""A table with pictures, numbers, categories and texts from its file to the registry, twice, and asked in all its forms.
+"""A table with pictures, numbers, categories and texts: from its file to the registry, twice, and asked in all forms.
 
-The second run has other rows: what it learns of them (means, vocabularies) is not what the champion has learned, and the
-gate asks each by its own.
+The second run has other rows: what it learns of them (means, vocabularies) is not what the champion has learned, and
+the gate asks each by its own.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def first(project: Project) -> Run:
 
 
 @pytest.fixture(scope="module")
-def second(project: Project, first: Run) -> Run:  # noqa: ARG001 - whose champion it meets
+def second(project: Project, first: Run) -> Run:
     write_rows(project.root / "visits", later=True)
     return run(project, 2)
 

@@ -1,4 +1,4 @@
-"""A table with every odd line there is among good ones, a second one that is joined as of a time, and a project for it."""
+"""A table with every odd line there is among good ones, a second one to join as of a time, and a project for both."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.system.project import ROOT
 
 GOOD, FILE = 240, "visits.csv"
 HEADER = b"id,at,who,site,n,word,body,label"
-CITIES = ["İzmir", "Ilford", "ığdır", "Straße", "007", "7", "NA", "None", "tel aviv", "תל אביב"]
+CITIES = ["İzmir", "Ilford", "\u0131\u011fd\u0131r", "Straße", "007", "7", "NA", "None", "tel aviv", "תל אביב"]
 TALK = ["IT", "İSTANBUL", "ÄRGER", "naïve", "日本", "🙂", "NULL", "a\u200bb", "ﬁne", "ΣΊΣΥΦΟΣ", "nan"]
 BATCHES = {  # constants of the package that say how much is worked on at a time, and as little as possible
     "pipeline/data/csv_blocks.py": ("PIECE_BYTES = 4 * 2**20", "PIECE_BYTES = 5000"),

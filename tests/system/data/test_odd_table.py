@@ -1,4 +1,4 @@
-"""A table with every odd line there is: each good row is kept, each odd one told; however it is cut, all is the same."""
+"""A table with every odd line there is: each good row is kept, each odd one told, however the table is cut."""
 
 from __future__ import annotations
 
