@@ -122,7 +122,7 @@ def accounted(root: Path, lines: Sequence[bytes]) -> Account:
     to.left_out.mkdir()
     with patch.object(normalizing, "run_tasks", lambda _, function, tasks, __: [function(task) for task, _ in tasks]):
         by_part, _ = normalize_dataset(
-            None,  # type: ignore[arg-type]
+            None,
             folders[0], folders[2], to, features=FEATURES, on_progress=lambda *_: None, own=own,
         )  # fmt: skip
     prepared = {part: ids(pa.concat_tables(iter_tables(to.prepared / part))) for part in PARTS}

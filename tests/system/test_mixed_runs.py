@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from tests.system.data.faulty_rows import table_of
 from tests.system.project import FEW_ROWS, Project, commit_all, copy_checkout
 
 NAME, CLASSES, ROWS, SIDE = "visits", ("left", "stayed"), 80, 10
-TASK = {"name": "classification", "settings": {"score": "log_loss"}}
+TASK: dict[str, Any] = {"name": "classification", "settings": {"score": "log_loss"}}
 COLUMNS = ("visit", "file", "hour", "delay", "carrier", "body", "label")
 WORDS = {False: ["cheap", "pills", "now", "ärger", "日本", "meeting"], True: ["now", "meeting", "invoice", "ÅBO", "🙂"]}
 FEATURES: dict[str, Any] = {
@@ -205,7 +206,13 @@ def test_the_savedmodel_answers_typed_raw_values_as_the_model_answered_prepared_
 
 @pytest.fixture
 def registry(project: Project) -> Iterator[None]:
-    import mlflow
+    from pipeline.registry import tracking
+
+    tracking.prepare()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own, while it is imported
+        import mlflow
+        import mlflow.pyfunc
 
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{project.root}/registry/mlflow.db")

@@ -31,10 +31,9 @@ GOOD, FILE = 240, "visits.csv"
 HEADER = b"id,at,who,site,n,word,body,label"
 CITIES = ["İzmir", "Ilford", "\u0131\u011fd\u0131r", "Straße", "007", "7", "NA", "None", "tel aviv", "תל אביב"]
 TALK = ["IT", "İSTANBUL", "ÄRGER", "naïve", "日本", "🙂", "NULL", "a\u200bb", "ﬁne", "ΣΊΣΥΦΟΣ", "nan"]
-BATCHES = {  # constants of the package that say how much is worked on at a time, and as little as possible
-    "pipeline/data/csv_blocks.py": ("PIECE_BYTES = 4 * 2**20", "PIECE_BYTES = 5000"),
-    "pipeline/data/normalizing.py": ("_BLOCK_BYTES = 16 * 2**20", "_BLOCK_BYTES = 5000"),
-}
+# Constants of the package that say how much is read, or prepared, at a time; and as little as makes many pieces.
+SMALL_READS = ("pipeline/data/csv_blocks.py", "\nPIECE_BYTES = 4 * 2**20", "\nPIECE_BYTES = 5000")
+SMALL_BLOCKS = ("pipeline/data/normalizing.py", "\n_BLOCK_BYTES = 16 * 2**20", "\n_BLOCK_BYTES = 5000")
 
 
 class Odd(NamedTuple):
@@ -111,10 +110,10 @@ def all_lines(order: int = 0) -> list[bytes]:
     return lines
 
 
-def make_root(folder: Path, lines: list[bytes], *, small_batches: bool = False) -> Path:
-    """Make a project of the table."""
+def make_root(folder: Path, lines: list[bytes], *changes: tuple[str, str, str]) -> Path:
+    """Make a project of the table; changes are of its code: a file, a text in it, and what comes in its place."""
     shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    for name, (before, after) in BATCHES.items() if small_batches else ():
+    for name, before, after in changes:
         text = (folder / name).read_text()
         assert before in text
         (folder / name).write_text(text.replace(before, after))
