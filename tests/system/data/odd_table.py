@@ -100,13 +100,16 @@ ODD = (
     Odd(line("both", label="yes"), CONFLICT, "label"),
     Odd(line("both", label="no"), CONFLICT, "label"),
 )
+TWO_WAYS = (line("minus zero", n="-0.0"), line("minus zero", n="0"))
 HELD_BACK = line("unlabelled", label="")
 
 
 def all_lines(order: int = 0) -> list[bytes]:
-    """Return all lines, strewn; of equal ones the good one comes first."""
+    """Return all lines, strewn; of equal rows that are written in two ways the good one, as the first stays."""
     lines = [*good_lines(), *(odd.line for odd in ODD), HELD_BACK]
     random.Random(order).shuffle(lines)
+    first, second = sorted(map(lines.index, TWO_WAYS))
+    lines[first], lines[second] = TWO_WAYS
     return lines
 
 
