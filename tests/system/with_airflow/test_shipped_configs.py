@@ -18,7 +18,7 @@ from tests.system.with_airflow.conftest import AtStart, up
 
 CHANGED = [f"{key}={json.dumps(value)}" for key, value in CHANGES.items()]
 TRIGGERED = {"fashion_mnist": "accuracy", "digits_folders": "accuracy", "flights_late": "accuracy", "spam": "accuracy"}
-BY_HAND = {"flights_delay": "mae"}
+BY_HAND = {"flights_delay": "MAE"}
 
 
 @pytest.fixture(scope="module")
