@@ -125,7 +125,8 @@ def normalize_dataset(
         learning = partial(learn_shard, clean=clean, split=split, features=features)
         learned = run_tasks(session, learning, of_training, lambda done, _: on_progress(done // passes, rows.rows))
         pieces = joined(features, [each for shard in learned for each in shard])
-        features = fitted(features, pieces)
+        known = {spec.name: spec for spec in fitted(_learning(features), pieces)}
+        features = tuple(known.get(spec.name, spec) for spec in features)  # the others learn from what is prepared
         told += summaries(features, pieces)
     done = run_tasks(
         session,

@@ -28,7 +28,7 @@ from pipeline.records.columns import Columns
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import WEIGHT, RowColumns
 from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
-from tests.data.given import image_columns, image_specs, images, raw_row, raw_table
+from tests.data.given import image_columns, image_feature, image_specs, images, raw_row, raw_table
 
 FEATURES = image_specs((8, 8, 1), (8, 8))
 PARTS = ["train", "test", "train"]
@@ -175,6 +175,32 @@ def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
     assert (train.counts["classes"], test.counts["classes"]) == ({"a": 2, "b": 0}, {"a": 0, "b": 1})
     assert train.features == test.features
     assert train.features[0].fitted["mean"] == [PIXELS[[0, 2]].mean()]
+
+
+def test_a_picture_beside_a_number_is_fitted_when_it_is_prepared_and_the_number_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(normalizing, "run_tasks", lambda _, function, tasks, __: [function(task) for task, _ in tasks])
+    features = specs({"image": image_feature((8, 8, 1), (8, 8)), "x": Feature(kind="number", settings={})})
+    raw = raw_table(features, *(raw_row(n, x=str(n), **image_columns(pixels)) for n, pixels in enumerate(PIXELS)))
+    _, clean = examine(raw, 0, 1, features)
+    write_split(tmp_path, ["row-0", "row-1", "row-2"])
+    split = pq.read_table(tmp_path / "split" / shard_name(0))
+    for name, table, counts in (
+        ("clean", clean, {}),
+        ("split", split, {"classes": {"train": {"a": 2}, "test": {"a": 1}}}),
+    ):
+        (tmp_path / name).mkdir(exist_ok=True)
+        entry = write_shard(tmp_path / name, 0, table.schema, [table])
+        finish_dataset(tmp_path / name, [entry], table.schema, counts=counts)
+    (tmp_path / "left_out").mkdir()
+
+    places = (tmp_path / "clean", tmp_path / "split", made(tmp_path))
+    normalize_dataset(None, *places, features=features, on_progress=lambda *_: None)  # type: ignore[arg-type]
+
+    image, x = read_manifest(tmp_path / "prepared" / "test").features
+    assert image.fitted["mean"] == [PIXELS[[0, 2]].mean()]
+    assert x.fitted["centre"] == 1.0
 
 
 @pytest.mark.parametrize("shards", [((0, 3), (0, 2)), ((0, 2), (0, 3)), ((0, 3), (1, 3))])

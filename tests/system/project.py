@@ -81,7 +81,8 @@ class Project:
         path = self.root / "params.yaml"
         recipe = yaml.safe_load(path.read_text())
         for key, value in changes.items():
-            recipe[key] = {**recipe[key], **value} if isinstance(value, dict) else value
+            is_group = isinstance(value, dict) and isinstance(recipe.get(key), dict)
+            recipe[key] = {**recipe[key], **value} if is_group else value
         path.write_text(yaml.safe_dump(recipe, sort_keys=False))
 
     def processes(self) -> list[psutil.Process]:

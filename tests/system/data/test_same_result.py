@@ -27,8 +27,8 @@ for name in sys.argv[1:]:
 """
 
 
-def started(root: Path, *stages: str, cut_by: int = 2) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(root), **spark_cut_by(cut_by)}
+def started(root: Path, *stages: str, cut_by: int = 2, **changes: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(root), **spark_cut_by(cut_by), **changes}
     return subprocess.Popen(
         [sys.executable, "-c", RUN_STAGES, *stages],
         cwd=root,
@@ -40,9 +40,9 @@ def started(root: Path, *stages: str, cut_by: int = 2) -> subprocess.Popen[str]:
     )
 
 
-def run_stages(root: Path, *stages: str, cut_by: int) -> None:
-    """Run stages in a process of their own."""
-    process = started(root, *stages, cut_by=cut_by)
+def run_stages(root: Path, *stages: str, cut_by: int, **changes: str) -> None:
+    """Run stages in a process of their own, with changes to its environment."""
+    process = started(root, *stages, cut_by=cut_by, **changes)
     _, err = process.communicate()
     assert process.returncode == 0, err
 

@@ -69,9 +69,14 @@ def make(folder: Path) -> Project:
 def _add_shipped(project: Project) -> None:
     """Add the shipped configs, each with its whole recipe, since another one is in force here; at no times."""
     shipped.add_samples(project.root)
+    in_force = yaml.safe_load((project.root / "params.yaml").read_text())
     for name in shipped.CONFIGS:
         config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
-        config |= {"schedule": None, "watch": None, "recipe": recipe_layers(ROOT, f"configs/{name}.yaml").values}
+        recipe = recipe_layers(ROOT, f"configs/{name}.yaml").values
+        for group, names in (("data", "features"), ("gate", "minimum"), ("gate", "maximum")):
+            others = dict.fromkeys(in_force[group][names].keys() - recipe[group][names].keys())
+            recipe[group][names] = {**recipe[group][names], **others}  # null: those of the recipe in force are left out
+        config |= {"schedule": None, "watch": None, "recipe": recipe}
         # The order of keys is that of the checks in a verdict.
         (project.root / "configs" / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
