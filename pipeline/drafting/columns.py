@@ -55,6 +55,11 @@ class Column:
         return MOST_VALUES if self.values is None else len(self.values) - len(self.nothings)
 
     @property
+    def levels(self) -> int:
+        """How many different values there are for its kind: in a column of texts, `None` and `NA` are texts, too."""
+        return self.distinct + (len(self.nothings) if self.values is not None and self.decimal is None else 0)
+
+    @property
     def decimal(self) -> Decimal | None:
         """What stands before the fraction if all values are numbers; None if they are not."""
         return next((sign for sign in (".", ",") if self.given and self.numbers[sign] == self.given), None)
@@ -128,8 +133,5 @@ def count_columns(tables: Iterable[pa.Table], names: Sequence[str]) -> tuple[lis
 
 def looks_like_an_id(column: Column) -> bool:
     """Return whether a column is what rows are called: by its name, and as no two rows have one value."""
-    is_called_so = re.fullmatch(
-        r"(?i)(.*[^a-z])?(id|key|uuid|index|rownames?|row|no|nr|number|unnamed: 0)?", column.name
-    )
     is_unique = column.values is None or column.distinct == column.rows
-    return bool(is_called_so) and is_unique and column.given == column.rows
+    return _ID.fullmatch(column.name) is not None and is_unique and column.given == column.rows
