@@ -25,9 +25,8 @@ def targets(
 ) -> pa.Array:
     """Return the label of each row, `[row] int32 | float64`; null for a blank text, and for what is no number.
 
-    Without classes it is the number, with `decimal` before its fraction;
-    with edges, how many of them it is above; else the place of the text in `classes`,
-    or -1.
+    Without classes it is the number, `decimal` before its fraction; with edges, how many of them it is above; else the
+    place of the text in `classes`, or -1.
     """
     encoded = texts.dictionary_encode()
     distinct: list[str] = encoded.dictionary.to_pylist()

@@ -17,7 +17,7 @@ from pipeline.data.number_texts import Decimal, read_numbers
 NOTHINGS = ("NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "?", "-", "--", ".", "#N/A")
 MOST_VALUES = 20_000  # different ones of a column that are counted
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.,+Z-]*)?$"
-_ID = re.compile(r"(?i)(.*[^a-z])?(id|key|uuid|index|rownames?|row|no|nr|number|unnamed: 0)?")
+_ID = re.compile(r"(?i)(.*[^a-z])?(id|key|uuid|index|rownames?|row|no|nr|number|unnamed: 0)")
 _CODE = r"^[+-]?0[0-9]"  # a number that begins so is a code: 007
 
 

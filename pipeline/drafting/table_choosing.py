@@ -32,6 +32,7 @@ _WORDS_OF_A_TEXT = 4.0
 _NEARLY_ALL = 0.5
 _MOST_CATEGORIES = 1000
 _MANY_MISSING = 0.01  # share of rows from which on it is worth a component of its own
+_FEWEST_VALUES, _RARELY = 10, 0.01  # rows, and a share of them, in which a feature has a value
 _TERMS = 5000
 _UNITS = (64, 32)
 _FACTS = ("scaled", "index", "tokens", "bytes")  # what the contracts' tables call what they say of a feature
@@ -167,8 +168,11 @@ def _feature(column: Column) -> tuple[str, dict[str, Any], str] | str:
     """Return the kind and the settings of a column with the reason; or why it is no feature."""
     if not column.name:
         return "has no name"
-    if column.given == 0:
+    there = column.given if column.decimal is not None else column.rows - column.blank
+    if not there:
         return "has no value"
+    if there < max(min(_FEWEST_VALUES, column.rows / 2), _RARELY * column.rows):
+        return f"has a value in {count(there)} rows alone"
     if column.levels <= 1 and not column.blank and (column.decimal is None or not column.nothings):
         return "has the same value in every row"
     decimal = column.decimal
