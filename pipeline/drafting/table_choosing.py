@@ -169,7 +169,7 @@ def _feature(column: Column) -> tuple[str, dict[str, Any], str] | str:
     if not column.name:
         return "has no name"
     there = column.given if column.decimal is not None else column.rows - column.blank
-    if not there:
+    if not column.given:
         return "has no value"
     if there < max(min(_FEWEST_VALUES, column.rows / 2), _RARELY * column.rows):
         return f"has a value in {count(there)} rows alone"

@@ -54,6 +54,7 @@ def feature(texts: Sequence[str | None]) -> Any:
         (["red"] * ROWS, "has the same value in every row"),
         (["7.5"] * ROWS, "has the same value in every row"),
         ([""] * ROWS, "has no value"),
+        (["NA", "-", ""] * 20, "has no value"),
         ([*SIZES[:9], *[""] * 51], "has a value in 9 rows alone"),
         ([f"name{row}" for row in range(ROWS)], "has another text in nearly every row (60 of them)"),
         ([str(row) for row in range(ROWS)], "counts the rows"),
