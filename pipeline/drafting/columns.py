@@ -26,12 +26,13 @@ class Column:
     """What a column's texts are. `values` are the different ones with their rows, None if there are too many.
 
     `numbers` are the rows whose text is a number, by what stands before the fraction; `codes`, those of which it begins
-    with a zero. `low` and `high` are the least and the greatest number.
+    with a zero. `blanks` are the texts of blanks alone. `low` and `high` are the least and the greatest number.
     """
 
     name: str
     rows: int = 0
     blank: int = 0
+    blanks: set[str] = field(default_factory=set)
     values: Counter[str] | None = field(default_factory=Counter)
     numbers: dict[Decimal, int] = field(default_factory=lambda: {".": 0, ",": 0})
     whole: int = 0
@@ -69,8 +70,10 @@ class Column:
         counted = pc.value_counts(texts)
         values, counts = counted.field("values"), counted.field("counts").to_numpy()
         self.rows += len(texts)
+        self.longest = max(self.longest, pc.max(pc.utf8_length(values)).as_py() or 0)
         is_blank = pc.fill_null(pc.equal(pc.binary_length(pc.ascii_trim_whitespace(values)), 0), True)
         self.blank += int(counts[_bools(is_blank)].sum())
+        self.blanks.update(text for text in values.filter(is_blank).to_pylist() if text)
         is_value = ~_bools(is_blank)
         values, counts = values.filter(pa.array(is_value)), counts[is_value]
         self._count(values, counts)
@@ -105,7 +108,6 @@ class Column:
         self.dates += int(counts[_bools(pc.match_substring_regex(values, _DATE))].sum())
         lengths = pc.utf8_length(values).to_numpy()
         self.characters += int((lengths * counts).sum())
-        self.longest = max(self.longest, int(lengths.max()))
         words = pc.add(pc.count_substring_regex(values, r"\S+\s"), 1).to_numpy()
         self.words += int((words * counts).sum())
 

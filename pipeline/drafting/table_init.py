@@ -332,7 +332,10 @@ def contracts(name: str, found: Read, measured: Measured) -> dict[str, str]:
     labelled, kept = sum(found.labels.values()), measured.cleaned.kept
     classes = found.chosen.classes
     shares = [found.labels[each] / labelled for each in classes]
-    raw = raw_table_suite(measured.raw, found.columns, found.problems, shares, found.unlabelled)
+    unknown = sum(found.chosen.few.values())
+    raw = raw_table_suite(
+        measured.raw, found.columns, found.problems, shares, found.unlabelled, unknown, found.chosen.missing
+    )
     of_kept = [kept[each] / measured.cleaned.rows for each in classes]
     prepared = prepared_table_suite(measured.prepared, of_kept, measured.cleaned.rows)
     return {
