@@ -310,7 +310,7 @@ def _doubts(found: Read, measured: Measured) -> list[str]:
     others = {
         why: rows for why, rows in reasons.items() if why not in found.problems and why not in (CONFLICT, DUPLICATE)
     }
-    left_out = "; ".join(f"{name} {why}" for name, why in list(chosen.left_out.items())[:_SHOWN])
+    left_out = "; ".join(f"{name or 'a column'} {why}" for name, why in list(chosen.left_out.items())[:_SHOWN])
     before = "every column is taken to be known before the prediction: move what is not to known_at.after"
     return [
         *chosen.unsure,
