@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # Commands that are no benchmark, need an argument, or are a campaign with a target of its own.
-NOT_ALONE = ("run_all.py", "before_and_after.py", "gate.py", "pictures_elsewhere.py")
+NOT_ALONE = ("run_all.py", "before_and_after.py", "gate.py", "pictures_elsewhere.py", "tables_elsewhere.py")
 MEASURED, COULD_NOT, FAILED = "measured", "could not measure", "failed"
 
 

@@ -203,7 +203,8 @@ def _figures(figures: Figures) -> str:
     for name in names:
         metric = declared.get(name)
         title = metric.title if metric else name.replace("_", " ")
-        unit = f" {metric.unit}" if metric and metric.unit else ""
+        unit = figures.units.get(name, metric.unit if metric else "")
+        unit = f" {unit}" if unit else ""
         said.append(f"{title} {_figure(figures.values[name])}{unit}")
     return " · ".join(said)
 

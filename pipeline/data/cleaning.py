@@ -255,7 +255,7 @@ def compared(
     beside_equals = facts.where(sql.col("reason").isNull()).select(
         "shard",
         "position",
-        sql.col("label").isNull().alias("is_unlabelled"),
+        (sql.col("label").isNull() & sql.max(sql.col("label").isNotNull()).over(equal)).alias("is_told_elsewhere"),
         (is_conflict if equal_rows.conflicts == "reject" else sql.lit(False)).alias("is_conflict"),
         sql.row_number().over(in_order).alias("number"),
         sql.concat_ws(", ", labels.cast("array<string>")).alias("labels"),
@@ -265,7 +265,7 @@ def compared(
     is_conflict = sql.col("is_conflict")
     is_repeated = sql.col("number") > 1
     if equal_rows.duplicates == "keep":
-        is_repeated = is_repeated & sql.col("is_unlabelled")
+        is_repeated = is_repeated & sql.col("is_told_elsewhere")  # a row that is held back, and has its target here
     found = beside_equals.where(is_conflict | is_repeated)
     what = "labelled" if classes else "given"
     return found.select(

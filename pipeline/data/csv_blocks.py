@@ -11,36 +11,25 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from pipeline.data.csv_records import BYTES, CODES, FINE, LARGE, NUL, WRONG, Numbers, Rules, one_record, records
+from pipeline.data.csv_pieces import Piece, pieces
+from pipeline.data.csv_records import BYTES, CODES, FINE, LARGE, NUL, WRONG, Rules, one_record
 from pipeline.data.delimited_files import Bounds, FileState, Stream, opened
 from pipeline.data.table_rows import Block
 from pipeline.errors import Bug, DataError, printable
 from pipeline.recipe.table_source import Dialect
 
 PIECE_BYTES = 4 * 2**20  # that are read at once
-_SMALLEST_WINDOW = 2**14  # in which is looked for records at once, after one that was not plain
 _BOM = b"\xef\xbb\xbf"
 _OTHER_UNICODE = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _SHOWN_BYTES = 100
 _LIKE_A_NUMBER = re.compile(r"\s*[+-]?[0-9]+([.,][0-9]+)?\s*")
 _LIKE_DELIMITERS = ",;\t|"
-
-
-class Piece(NamedTuple):
-    """Records that stand next to each other in some bytes: where each begins, where its text ends, and its code."""
-
-    content: bytes
-    begins: Numbers
-    ends: Numbers
-    codes: npt.NDArray[np.int8]
-    end: int
 
 
 class OpenedCsv:
@@ -186,63 +175,6 @@ class OpenedCsv:
         if table.num_rows != rows:
             raise Bug(f"{self.shown}: {rows} records were found, and {table.num_rows} parsed")
         return table.slice(1) if guard else table
-
-
-def pieces(stream: Stream, rules: Rules, piece_bytes: int) -> Iterator[Piece]:
-    """Yield a stream's records in their order, `piece_bytes` at a time, or a record where that is longer."""
-    content, is_all, begin, window = b"", False, 0, piece_bytes
-    parts: list[tuple[Numbers, Numbers, npt.NDArray[np.int8]]] = []
-    while True:
-        part = np.frombuffer(content, np.uint8)[begin : begin + window]
-        found = records(part, rules)
-        if len(found.codes):
-            parts.append((found.begins + begin, found.ends + begin, found.codes))
-        ends_early = begin + window < len(content)
-        begin += found.next
-        if not found.is_stuck and (ends_early or found.next):
-            window = min(2 * window, piece_bytes) if found.next else 2 * window
-            if begin < len(content):
-                continue
-        one = one_record(content, begin, rules, is_all) if begin < len(content) else None
-        if one is not None and one.next > 0:
-            parts.append((np.array([begin]), np.array([one.end]), np.array([one.code], np.int8)))
-            begin, window = one.next, _SMALLEST_WINDOW
-            continue
-        yield from _piece(content, parts, begin)
-        parts = []
-        if one is not None:
-            yield _longest(content, begin, one.end)
-            content, is_all = _behind_line(stream, content[begin:], is_all, piece_bytes)
-        else:
-            if is_all:
-                return
-            more = stream.read(piece_bytes)
-            content, is_all = content[begin:] + more, len(more) < piece_bytes
-        if is_all and content and not content.endswith(b"\n"):
-            content += b"\n"
-        begin, window = 0, max(window, piece_bytes)
-
-
-def _piece(content: bytes, parts: list[tuple[Numbers, Numbers, npt.NDArray[np.int8]]], end: int) -> Iterator[Piece]:
-    if parts:
-        begins, ends, codes = (np.concatenate(each) for each in zip(*parts, strict=True))
-        yield Piece(content, begins, ends, codes, end)
-
-
-def _longest(content: bytes, begin: int, end: int) -> Piece:
-    """Return a line that is too long as a piece of its own: of its bytes only the first are kept."""
-    head = content[begin : min(end, begin + _SHOWN_BYTES + 1)]
-    return Piece(head, np.array([0]), np.array([len(head)]), np.array([LARGE], np.int8), len(head))
-
-
-def _behind_line(stream: Stream, content: bytes, is_all: bool, piece_bytes: int) -> tuple[bytes, bool]:
-    """Return what comes after the line in which some content begins, and whether it is all."""
-    while (feed := content.find(b"\n")) < 0:
-        if is_all:
-            return b"", True
-        content = stream.read(piece_bytes)
-        is_all = len(content) < piece_bytes
-    return content[feed + 1 :], is_all
 
 
 def _rules(dialect: Dialect, columns: int | None) -> Rules:

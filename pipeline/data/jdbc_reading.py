@@ -7,9 +7,11 @@ to a file in a single call, and holds no more than a few rows. It ends with this
 from __future__ import annotations
 
 import os
+import subprocess
 from binascii import unhexlify
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -59,6 +61,7 @@ _PROPERTIES = {
         "maxResultBuffer": "128M",
     },
 }  # fmt: skip
+_NO_JAVA = "Java does not start, which a source `jdbc` needs; `ratchet doctor` says why"
 _REPEATABLE_READ = 4  # java.sql.Connection.TRANSACTION_REPEATABLE_READ
 # java.sql.Types whose text says all: char, varchar, numbers, boolean, date, time, timestamp, with a zone too.
 _HAVE_TEXT = {1, 12, -1, -15, -9, -16, -6, 5, 4, -5, 6, 7, 8, 2, 3, 16, 91, 92, 93, 2013, 2014}
@@ -169,38 +172,40 @@ def _require_columns(meta: Any, asked: Asked) -> None:
 
 @contextmanager
 def _jvm(jar: Path) -> Iterator[Any]:
-    """Yield the view of a JVM with a driver; it ends with the block."""
-    import pyspark
-    from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+    """Yield the view of a JVM with a driver; it ends with the block, and whenever nobody holds its input any more."""
+    from py4j.java_gateway import GatewayParameters, JavaGateway
 
-    jars = Path(pyspark.__file__).parent / "jars"
-    [py4j] = jars.glob("py4j-*.jar")
-    [writer] = jars.glob("univocity-parsers-*.jar")
     home = os.environ.get("JAVA_HOME")
-    libraries = [str(path.parent) for path in Path("/usr/lib").glob("*/jni/libsqlitejdbc.so")]
-    options = [*_JVM_OPTIONS, *(f"-Dorg.sqlite.lib.path={each}" for each in libraries)]
+    jars = [*_jars_of_spark("py4j-*.jar"), *_jars_of_spark("univocity-parsers-*.jar"), jar]
+    libraries = [f"-Dorg.sqlite.lib.path={path.parent}" for path in Path("/usr/lib").glob("*/jni/libsqlitejdbc.so")]
+    command = [f"{home}/bin/java" if home else "java", "-classpath", os.pathsep.join(map(str, jars))]
+    command += [*_JVM_OPTIONS, *libraries, "py4j.GatewayServer", "--die-on-broken-pipe", "--enable-auth", "0"]
     try:
-        port, token, process = launch_gateway(
-            jarpath=str(py4j),
-            classpath=os.pathsep.join([str(writer), str(jar)]),
-            javaopts=options,
-            java_path=f"{home}/bin/java" if home else "java",
-            die_on_exit=True,
-            enable_auth=True,
-            return_proc=True,
-        )
-    except (OSError, ValueError) as error:
-        raise UsageError("Java does not start, which a source `jdbc` needs; `ratchet doctor` says why") from error
-    # Without the memory management, which would ask a JVM that has ended to let go of what it held.
-    parameters = GatewayParameters(port=port, auth_token=token, enable_memory_management=False)
-    gateway = JavaGateway(gateway_parameters=parameters)
-    try:
-        yield gateway.jvm
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        gateway.close()
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError as error:
+        raise UsageError(_NO_JAVA) from error
+    with process:
+        try:
+            said = process.stdout or ()
+            port, token = (next(iter(said), b"").decode(errors="replace").strip() for _ in range(2))
+            if not port.isdigit():
+                raise UsageError(_NO_JAVA)
+            # Without the memory management, which would ask a JVM that has ended to let go of what it held.
+            parameters = GatewayParameters(port=int(port), auth_token=token, enable_memory_management=False)
+            gateway = JavaGateway(gateway_parameters=parameters)
+            try:
+                yield gateway.jvm
+            finally:
+                gateway.close()
+        finally:
+            process.kill()
+
+
+def _jars_of_spark(pattern: str) -> list[Path]:
+    """Return the jars that PySpark brings, without importing it."""
+    found = find_spec("pyspark")
+    folders = (found and found.submodule_search_locations) or []
+    return [jar for folder in folders for jar in Path(folder, "jars").glob(pattern)]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from pipeline.storage.shards import Columns
 
 ROWS = 256
 TOLERANCE = 1e-6  # of a number around 1 and, above that, of its size
-_SHOWN = 3
+_SHOWN, _CHARACTERS = 3, 100
 _FLOOR = 1e-7  # below float32's resolution differences are none
 
 
@@ -48,11 +48,18 @@ def hold_golden_rows(model_folder: Path, served: Columns, prepared: Mapping[str,
                 f"feature {spec.name}: the served model prepares it differently from the data phase, by {gap:g} on the "
                 f"first {rows} test rows; please report it"
             )
-        shown = [None if value != value else value for value in raw[:_SHOWN].tolist()]
+        shown = [_shown(value) for value in raw[:_SHOWN].tolist()]
         found.append(
             GoldenFeature(name=spec.name, kind=spec.kind, largest_difference=_rounded_up(gap), raw=tuple(shown))
         )
     return GoldenRows(rows=rows, tolerance=TOLERANCE, features=tuple(found))
+
+
+def _shown(value: float | str) -> float | str | None:
+    """Return a value as a file may hold it: no NaN, and of a text its beginning."""
+    if isinstance(value, str):
+        return value if len(value) <= _CHARACTERS else value[: _CHARACTERS - 1] + "…"
+    return None if math.isnan(value) else value
 
 
 def _largest_difference(made: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:

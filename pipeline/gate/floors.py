@@ -15,7 +15,7 @@ from pipeline.gate.figures import Figures
 from pipeline.gate.intervals import Limits, Values, of_mean, of_share
 from pipeline.recipe.bounds import Off
 from pipeline.recipe.recipe import Bounds, GateParams
-from pipeline.recipe.task import OVERFIT, Metric, Task, bounded_metrics
+from pipeline.recipe.task import OVERFIT, Metric, Task, overfit_of
 from pipeline.records.verdict import GateCheck
 
 
@@ -32,7 +32,7 @@ Find = Callable[[str], Held | Unknown]
 
 def check_bounds(figures: Figures | Unknown, rule: GateParams, task: Task, seed: int) -> list[GateCheck]:
     """Return a check for each bound, called as the bound is in the recipe below `gate`."""
-    metrics = bounded_metrics(type(task))
+    metrics = {metric.name: metric for metric in (*task.metrics, overfit_of(task.metrics[0]))}
 
     def of_test(name: str) -> Held | Unknown:
         if isinstance(figures, Unknown):
@@ -130,23 +130,27 @@ def _checks(
             if isinstance(found, Unknown):
                 yield check_of(check, None, bound, f"{title} is not known: {found.why}", passes=False)
             else:
-                yield _check(check, title, found, bound, confidence, is_minimum=side == "minimum")
+                unit = metrics[name].unit if name in metrics else ""
+                yield _check(check, title, found, bound, confidence, unit, is_minimum=side == "minimum")
 
 
-def _check(name: str, title: str, found: Held, bound: float, confidence: float, *, is_minimum: bool) -> GateCheck:
+def _check(
+    name: str, title: str, found: Held, bound: float, confidence: float, unit: str = "", *, is_minimum: bool
+) -> GateCheck:
     limit = found.limits.low if is_minimum else found.limits.high
     if math.isnan(limit):
         return check_of(name, None, bound, f"{title} has no limit ({found.limits.how})", passes=False)
     passes, holds = _is_within(limit, bound, is_minimum), _is_within(found.value, bound, is_minimum)
     figure, worst = rounded(found.value, bound), rounded(limit, bound)
+    shown = f"{title} {figure:g} {unit}".rstrip()
     at = f"at {100 * confidence:.6g} % confidence ({found.limits.how})"
     within, beyond = ("at least", "below") if is_minimum else ("at most", "above")
     if passes:
-        sentence = f"{title} {figure:g} is {within} {bound:g}, {worst:g} at worst {at}"
+        sentence = f"{shown} is {within} {bound:g}, {worst:g} at worst {at}"
     elif holds:
-        sentence = f"{title} {figure:g} may be {worst:g} {at}, {beyond} {bound:g}"
+        sentence = f"{shown} may be {worst:g} {at}, {beyond} {bound:g}"
     else:
-        sentence = f"{title} {figure:g} is {beyond} {bound:g}"
+        sentence = f"{shown} is {beyond} {bound:g}"
     return check_of(name, worst if math.isfinite(worst) else None, bound, sentence, passes=passes)
 
 

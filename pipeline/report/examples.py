@@ -83,8 +83,10 @@ def _values(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _in_words(values: dict[str, Any], classes: list[str]) -> str:
-    """Return a copy's class; of one with two labels both, each with its share in percent."""
+    """Return a copy's class, or number; of one with two labels both, each with its share in percent."""
     labels = values["label"], values["other_label"]
+    if not classes and all(isinstance(label, float) for label in labels):
+        classes, labels = [f"{label:g}" for label in labels], (0, 1)
     if not all(isinstance(label, int) and 0 <= label < len(classes) for label in labels):
         raise DataError(f"the examples have labels {labels[0]} and {labels[1]}, of {len(classes)} classes; run again")
     own, other = (classes[label] for label in labels)

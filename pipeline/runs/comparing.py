@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from pipeline.recipe.recipe import PARAMS_FILE
@@ -150,7 +150,9 @@ def _figures(a: Evidence, b: Evidence) -> tuple[FigureChange, ...]:
     declared = metrics_of_task(next((one.figures.task for one in (a, b) if one.figures), ""))
     names = [name for name in declared if name in first or name in second]
     names += [name for name in dict.fromkeys((*first, *second)) if name not in declared]
-    return tuple(_figure(name, declared.get(name), first.get(name), second.get(name)) for name in names)
+    units = {name: unit for one in (a, b) if one.figures for name, unit in one.figures.units.items()}
+    found = (_figure(name, declared.get(name), first.get(name), second.get(name)) for name in names)
+    return tuple(replace(change, unit=units.get(change.name, change.unit)) for change in found)
 
 
 def _figure(name: str, metric: Metric | None, a: float | None, b: float | None) -> FigureChange:

@@ -7,7 +7,7 @@ own. Runs of every record version are read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,12 +35,16 @@ _MADE = ("done", "cached", "unchanged")  # how a stage ends that has made, or fo
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of one part of the data (`validation` or `test`) by name; `epoch` is the one that was chosen."""
+    """Figures of one part of the data (`validation` or `test`) by name; `epoch` is the one that was chosen.
+
+    `units` are those that the target gives some of them.
+    """
 
     part: str
     values: Mapping[str, float]
     task: str = ""
     epoch: int | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ def _figures(
     path = graph.find("metrics")
     if path and record.until is None and is_made("metrics"):
         report = find_record(root / record.folder / path, MetricsReport)
-        return Figures(TEST, report.test_figures, report.task) if report else None
+        return Figures(TEST, report.test_figures, report.task, units=report.units) if report else None
     files = _trained(root, record, graph) if record.until is not None and is_made("candidate") else None
     if files is None:
         return None

@@ -64,4 +64,5 @@ def run(stage: StageContext) -> str:
     write_record(stage.out("reports/golden.json"), golden)
     write_record(stage.out("reports/metrics.json"), report)  # last: without metrics nothing is promoted
     primary = task.metrics[0]
-    return f"test {primary.title} {report.primary_figure:.3f} on {count(len(test.labels))} rows"
+    unit = f" {primary.unit}" if primary.unit else ""
+    return f"test {primary.title} {report.primary_figure:.3f}{unit} on {count(len(test.labels))} rows"

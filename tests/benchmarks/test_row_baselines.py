@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from threadpoolctl import threadpool_limits
 
 from benchmarks import baselines, row_baselines
 from benchmarks.baselines import Line
@@ -53,12 +51,10 @@ def test_a_model_may_be_as_far_behind_as_is_asked_of_it(
 
 
 @pytest.fixture
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two small models and one thread: threads that wait for each other are slow where others work, too."""
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two small models."""
     monkeypatch.setattr(row_baselines, "ITERATIONS", (10, 40))
     monkeypatch.setattr(row_baselines, "LEAVES", (8,))
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.mark.usefixtures("_quick")

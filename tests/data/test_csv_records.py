@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.csv_blocks import pieces
+from pipeline.data import csv_pieces
+from pipeline.data.csv_pieces import pieces
 from pipeline.data.csv_records import CODES, FINE, LARGE, QUOTES, RETURN, WRONG, One, Rules, one_record
 
 QUOTE, COMMA = ord('"'), ord(",")
@@ -62,7 +63,12 @@ def test_records_are_the_same_whatever_the_pieces(
 ) -> None:
     rules = Rules(COMMA, QUOTE if with_quotes else None, columns, largest)
     expected = one_by_one(text.encode(), rules)
-    found = at_once(text.encode(), rules, piece_bytes)
+    with pytest.MonkeyPatch.context() as patch:  # that all ways are taken in short texts, too
+        patch.setattr(csv_pieces, "_SMALLEST_WINDOW", 1 + piece_bytes // 3)
+        patch.setattr(csv_pieces, "_LARGEST_WINDOW", 1 + piece_bytes // 2)
+        patch.setattr(csv_pieces, "_MANY", 1 + piece_bytes % 3)
+        patch.setattr(csv_pieces, "_MOST_ALONE", 2)
+        found = at_once(text.encode(), rules, piece_bytes)
     assert [code for _, code in found] == [code for _, code in expected]
     assert [text[:100] for text, _ in found] == [text[:100] for text, _ in expected]
 

@@ -118,7 +118,7 @@ def test_the_overfit_of_a_metric_that_is_better_the_lower_turns_over() -> None:
         limits = of_mean(rows, 0.95, gate.resamples, (1,), 0)
         assert primary_check(task) == "maximum.mean_error"
         assert found["maximum.overfit"].figure == pytest.approx(limits.high - 0.0625, abs=1e-6)
-        assert found["maximum.overfit"].sentence.startswith("overfit 0.0625 is at most 0.5")
+        assert found["maximum.overfit"].sentence.startswith("overfit 0.0625 steps is at most 0.5")
         lower = floors._overfit(figures, gate, 1)
         assert isinstance(lower, Held)
         assert lower.limits.low == pytest.approx(limits.low - 0.0625)

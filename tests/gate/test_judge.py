@@ -92,7 +92,7 @@ def test_a_first_model_on_few_rows_is_refused_for_the_confidence_of_its_floor() 
     [
         ({"minimum": {"accuracy": 0.7, "macro_f1": 0.951}}, "minimum.macro_f1", "macro F1 0.95 is below 0.951"),
         ({"minimum": {"accuracy": 0.7, "mcc": 0.89}}, "minimum.mcc", "MCC 0.9 may be 0.88"),
-        ({"maximum": {"cross_entropy": 0.22}}, "maximum.cross_entropy", "cross-entropy 0.215222 may be 0.2"),
+        ({"maximum": {"cross_entropy": 0.22}}, "maximum.cross_entropy", "cross-entropy 0.215222 nats a row may be 0.2"),
         ({"maximum": {"calibration_error": 0.04}}, "maximum.calibration_error", "calibration error 0.05 is above 0.04"),
         ({"maximum": {"overfit": 0.045}}, "maximum.overfit", "overfit 0.04 may be 0.04877 at 95 % confidence"),
     ],

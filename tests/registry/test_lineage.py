@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.records.manifest import Manifest
+from pipeline.records.metrics import MetricsReport
 from pipeline.records.origin import Origin
 from pipeline.registry.lineage import lineage_tags
 from pipeline.registry.versions import Version
@@ -56,6 +57,16 @@ def test_a_model_has_a_tag_for_all_it_came_from(root: Path) -> None:
         "ratchet.computed_on",
     ]
     assert (found["ratchet.git_commit"], found["ratchet.git_dirty"]) == ("c0ffee", "false")
+
+
+def test_a_model_says_how_its_answers_are_read(root: Path) -> None:
+    part = {"rows": 4, "mae": 2.5}
+    report = MetricsReport(
+        task="regression", primary="mae", test=part, train=part, overfit=0.0, slices={}, units={"mae": "min"}
+    )
+    assert {**tags(root), "ratchet.unit": "min"} == tags(root, answers=report)
+    learned = report.changed(units={}, learned={"threshold": 0.262064278})
+    assert {**tags(root), "ratchet.threshold": "0.262064278"} == tags(root, answers=learned)
 
 
 def test_what_is_not_known_of_the_files_is_unknown(root: Path) -> None:

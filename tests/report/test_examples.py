@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.data.augmenting import write_examples
+from pipeline.errors import DataError
 from pipeline.recipe.recipe import AugmentParams
 from pipeline.records.manifest import MANIFEST_FILE
+from pipeline.report import examples
 from pipeline.report.examples import Examples, read_examples
 from pipeline.report.page import render
 from pipeline.report.run_files import read_run_files
@@ -137,3 +139,13 @@ def test_examples_that_do_not_say_what_was_done_are_refused(root: Path) -> None:
     assert "does not say how many copies there are" in read_examples(read_run_files(root)).problem
     (folder / MANIFEST_FILE).unlink()
     assert "missing, so reports/augmentation was never published" in read_examples(read_run_files(root)).problem
+
+
+@pytest.mark.parametrize(
+    ("labels", "share", "said"), [((2.5, 2.5), 1.0, "2.5"), ((-3.0, 40.0), 0.25, "25 % -3, 75 % 40")]
+)
+def test_the_target_of_a_copy_may_be_a_number(labels: tuple[float, float], share: float, said: str) -> None:
+    own, other = labels
+    assert examples._in_words({"label": own, "other_label": other, "share": share}, []) == said
+    with pytest.raises(DataError, match="of 0 classes"):
+        examples._in_words({"label": 1, "other_label": 1, "share": 1.0}, [])

@@ -446,7 +446,7 @@ def test_an_empty_class_folder_in_an_archive_is_an_error_unless_the_recipe_names
     path = tmp_path / f"a.{kind}"
     path.write_bytes(with_folders(kind, "cats", "horses", "horses/new"))
     settings = Choice(name="archive")
-    with pytest.raises(DataError, match=rf"a\.{kind}!horses: a class folder without a file; remove it, put pictures"):
+    with pytest.raises(DataError, match=rf"a\.{kind}!horses: a class folder without a file; remove it, put files"):
         list(open_source(settings, path, Wanted(CLASSES)).tables)
     assert pa.concat_tables(open_source(settings, path, Wanted((*CLASSES, "horses"))).tables).num_rows == len(GOOD)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from pipeline.data import opening
 from pipeline.data.opening import recognised
 from pipeline.data.source_rows import NothingThere
 from pipeline.data.sources.csv import Settings, open_source, recognise
 from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, UsageError
+from pipeline.recipe.slots import Choice
 from tests.data.csv_files import rows, wanted, write
 from tests.hostile_tree import picture
 
@@ -87,6 +89,15 @@ def test_a_folder_without_such_files_holds_nothing_of_this_format(tmp_path: Path
     write(tmp_path / "a.tsv", TABLE)
     with pytest.raises(NothingThere, match=r"holds no file like \*.csv, \*.csv.gz"):
         places(tmp_path)
+
+
+def test_the_recipes_choice_opens_it(tmp_path: Path) -> None:
+    choice = Choice(name="csv", settings={"target": "y"})
+    for path in (write(tmp_path / "in" / "a.csv", TABLE), tmp_path / "in"):
+        [table] = opening.open_source(choice, path, ASKED).tables
+        assert table["a"].to_pylist() == ["x", "z"]
+    with pytest.raises(DataError, match=r"it looks like data.source: image_folder"):
+        opening.open_source(choice, write(tmp_path / "cats" / "cats" / "1.png", picture(1)).parents[1], ASKED)
 
 
 def test_every_row_is_accounted_for_in_its_order(tmp_path: Path) -> None:

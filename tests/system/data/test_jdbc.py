@@ -203,6 +203,21 @@ def test_a_driver_that_is_not_there_is_named(tmp_path: Path, database: sqlite3.C
         of_sqlite(tmp_path, driver_jar="/nowhere.jar")
 
 
+def test_without_java_it_is_said_where_to_look(
+    tmp_path: Path, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    with pytest.raises(UsageError, match="Java does not start, which a source `jdbc` needs; `ratchet doctor` says why"):
+        of_sqlite(tmp_path)
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho this is no Java\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="Java does not start"):
+        of_sqlite(tmp_path)
+
+
 def test_a_killed_jvm_is_tried_again(tmp_path: Path, database: sqlite3.Connection, answers: Answers) -> None:
     database.executemany("INSERT INTO flights VALUES (?, ?, 1, '2024-01-01')", [(n, "x" * 50) for n in range(300_000)])
     database.commit()

@@ -16,9 +16,9 @@ from pipeline.evaluation.predict import predict
 from pipeline.export.saved_model import exported
 from pipeline.models import stored
 from pipeline.models.build import build
-from pipeline.records.architecture import Architecture
+from pipeline.records.architecture import Architecture, TargetScale
 from pipeline.registry.bundle import write_bundle
-from tests.models.made import architecture, image, rows_of, text, texts_of
+from tests.models.made import architecture, column, image, rows_of, text, texts_of
 
 ONE = architecture(image((12, 10, 3)))
 TWO = architecture(image((12, 10, 3)), image(name="depth"))
@@ -89,6 +89,23 @@ def test_a_model_of_a_picture_and_a_text_takes_both_by_name(tmp_path: Path) -> N
         ("image", {"dtype": "uint8", "shape": (-1, -1, -1, 3)}),
         ("body", {"dtype": "object", "shape": (-1,)}),
     ]
+
+
+def test_a_number_predicted_from_a_text_and_a_category_is_published_by_row(tmp_path: Path) -> None:
+    carrier = column("category", "carrier", ["AA", "UA", "AA"])
+    target = TargetScale(mean=40.0, deviation=25.0)
+    made = architecture(text(length=9), carrier, name="gru", settings={"units": 4}, task="regression", classes=())
+    made = made.changed(target=target)
+    stored.save(tmp_path / "model", made, build(made))
+    export = exported(tmp_path / "model", tmp_path / "exports")
+    rows = {"body": rows_of(architecture(text(length=9)), 4)["body"], "carrier": np.array([1, 0, 2, 1], np.int32)}
+    raw = {"body": texts_of(4), "carrier": ["AA", "", "UA", "AA"]}
+
+    write_bundle(tmp_path / "model", export, tmp_path / "bundle", rows, raw)
+
+    asked = {name: np.array(texts) for name, texts in raw.items()}
+    [answers] = mlflow.pyfunc.load_model(str(tmp_path / "bundle")).predict(asked).values()
+    np.testing.assert_allclose(np.ravel(answers), np.ravel(predict(tmp_path / "model", rows)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("made", [ONE, TWO], ids=["one", "two"])
