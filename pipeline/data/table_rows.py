@@ -187,7 +187,7 @@ class _Reader:
         target, classes = self._settings.target, self._wanted.classes
         if target is None:
             return pa.nulls(rows, pa.int32() if classes else pa.float64())
-        return targets(texts[target.column], classes, target.edges, faults)
+        return targets(texts[target.column], classes, target.edges, faults, target.decimal)
 
     def _parts(self, texts: dict[str, pa.Array], rows: int, faults: Faults) -> pa.Array:
         if self._settings.part is None:

@@ -20,11 +20,13 @@ _BLANKS = " \t\r\n"
 _SHOWN = 100  # characters
 
 
-def targets(texts: pa.Array, classes: tuple[str, ...], edges: tuple[float, ...], faults: Faults) -> pa.Array:
+def targets(
+    texts: pa.Array, classes: tuple[str, ...], edges: tuple[float, ...], faults: Faults, decimal: str = "."
+) -> pa.Array:
     """Return the label of each row, `[row] int32 | float64`; null for a blank text, and for what is no number.
 
-    Without classes it is the number; with edges, how many of them it is above; else the place of the text in `classes`,
-    or -1.
+    Without classes it is the number, `decimal` before its fraction; with edges, how many of them it is above; else the
+    place of the text in `classes`, or -1.
     """
     encoded = texts.dictionary_encode()
     distinct: list[str] = encoded.dictionary.to_pylist()
@@ -38,7 +40,7 @@ def targets(texts: pa.Array, classes: tuple[str, ...], edges: tuple[float, ...],
             unknown = _mask(pc.equal(found, UNKNOWN_LABEL))
             faults.note(unknown, lambda row: getattr(labels[places[row].as_py()], "detail", None))
         return found
-    values = np.array([_number(text) for text in distinct], np.float64)
+    values = np.array([_number(text, decimal) for text in distinct], np.float64)
     is_blank = np.array([not text.strip(_BLANKS) for text in distinct], np.bool_)
     is_number = np.isfinite(values)
     if not (is_number | is_blank).all():
@@ -50,9 +52,11 @@ def targets(texts: pa.Array, classes: tuple[str, ...], edges: tuple[float, ...],
     return pa.array(values, mask=~is_number).take(places)
 
 
-def _number(text: str) -> float:
+def _number(text: str, decimal: str) -> float:
     """Return the number that a text is; nan for none, or for one beyond the range of numbers."""
     bare = text.strip(_BLANKS)
+    if decimal == ",":
+        bare = "" if "." in bare else bare.replace(",", ".")
     number = float(bare) if _NUMBER.fullmatch(bare) else math.nan
     return number + 0.0 if math.isfinite(number) else math.nan  # of -0.0: 0.0
 

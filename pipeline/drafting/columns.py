@@ -17,7 +17,7 @@ from pipeline.data.number_texts import Decimal, read_numbers
 NOTHINGS = ("NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "?", "-", "--", ".", "#N/A")
 MOST_VALUES = 20_000  # different ones of a column that are counted
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.,+Z-]*)?$"
-_ID = re.compile(r"(?i)(.*[^a-z])?(id|key|uuid|index|rownames?|row|no|nr|number|unnamed: 0)?")
+_ID = re.compile(r"(?i)(.*[^a-z])?(id|key|uuid|index|rownames?|row|no|nr|number|unnamed: 0)")
 _CODE = r"^[+-]?0[0-9]"  # a number that begins so is a code: 007
 
 
@@ -26,12 +26,13 @@ class Column:
     """What a column's texts are. `values` are the different ones with their rows, None if there are too many.
 
     `numbers` are the rows whose text is a number, by what stands before the fraction; `codes`, those of which it begins
-    with a zero. `low` and `high` are the least and the greatest number.
+    with a zero. `blanks` are the texts of blanks alone. `low` and `high` are the least and the greatest number.
     """
 
     name: str
     rows: int = 0
     blank: int = 0
+    blanks: set[str] = field(default_factory=set)
     values: Counter[str] | None = field(default_factory=Counter)
     numbers: dict[Decimal, int] = field(default_factory=lambda: {".": 0, ",": 0})
     whole: int = 0
@@ -55,6 +56,11 @@ class Column:
         return MOST_VALUES if self.values is None else len(self.values) - len(self.nothings)
 
     @property
+    def levels(self) -> int:
+        """How many different values there are for its kind: in a column of texts, `None` and `NA` are texts, too."""
+        return self.distinct + (len(self.nothings) if self.values is not None and self.decimal is None else 0)
+
+    @property
     def decimal(self) -> Decimal | None:
         """What stands before the fraction if all values are numbers; None if they are not."""
         return next((sign for sign in (".", ",") if self.given and self.numbers[sign] == self.given), None)
@@ -64,8 +70,10 @@ class Column:
         counted = pc.value_counts(texts)
         values, counts = counted.field("values"), counted.field("counts").to_numpy()
         self.rows += len(texts)
+        self.longest = max(self.longest, pc.max(pc.utf8_length(values)).as_py() or 0)
         is_blank = pc.fill_null(pc.equal(pc.binary_length(pc.ascii_trim_whitespace(values)), 0), True)
         self.blank += int(counts[_bools(is_blank)].sum())
+        self.blanks.update(text for text in values.filter(is_blank).to_pylist() if text)
         is_value = ~_bools(is_blank)
         values, counts = values.filter(pa.array(is_value)), counts[is_value]
         self._count(values, counts)
@@ -100,7 +108,6 @@ class Column:
         self.dates += int(counts[_bools(pc.match_substring_regex(values, _DATE))].sum())
         lengths = pc.utf8_length(values).to_numpy()
         self.characters += int((lengths * counts).sum())
-        self.longest = max(self.longest, int(lengths.max()))
         words = pc.add(pc.count_substring_regex(values, r"\S+\s"), 1).to_numpy()
         self.words += int((words * counts).sum())
 
@@ -128,8 +135,5 @@ def count_columns(tables: Iterable[pa.Table], names: Sequence[str]) -> tuple[lis
 
 def looks_like_an_id(column: Column) -> bool:
     """Return whether a column is what rows are called: by its name, and as no two rows have one value."""
-    is_called_so = re.fullmatch(
-        r"(?i)(.*[^a-z])?(id|key|uuid|index|rownames?|row|no|nr|number|unnamed: 0)?", column.name
-    )
     is_unique = column.values is None or column.distinct == column.rows
-    return bool(is_called_so) and is_unique and column.given == column.rows
+    return _ID.fullmatch(column.name) is not None and is_unique and column.given == column.rows

@@ -139,6 +139,7 @@ class Measuring:
     def split(self, params: SplitParams, seed: int, on_progress: OnProgress) -> dict[str, dict[str, int]]:
         """Divide the clean rows; return rows by part and class. Raises DataError if a part lacks a class.
 
+        Where the target is a number, all rows of a part are told as those of the class "".
         If the recipe names a frozen split, the rows freeze it.
         """
         [split] = self._made("divided")
@@ -146,7 +147,7 @@ class Measuring:
         self.frozen = None
         if params.frozen:
             self.frozen = freeze(kept, classes=self._classes, params=params, seed=seed, before=None).split
-        split_dataset(
+        by_part = split_dataset(
             kept,
             self._work / "rejected",
             split,
@@ -155,6 +156,8 @@ class Measuring:
             division=Division.of(params, seed, self._classes, self.frozen),
             on_progress=on_progress,
         )
+        if not self._classes:
+            return {part: {"": rows} for part, rows in by_part.items()}
         by_class: dict[str, dict[str, int]] = read_manifest(split).counts["classes"]
         return by_class
 

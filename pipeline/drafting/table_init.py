@@ -26,7 +26,7 @@ from pipeline.drafting.summary import counted, in_brackets
 from pipeline.drafting.table_choosing import TableChoice
 from pipeline.drafting.table_suites import prepared_table_suite, raw_table_suite
 from pipeline.drafting.writing import Request
-from pipeline.errors import DataError, shortened
+from pipeline.errors import Bug, DataError, UsageError, shortened
 from pipeline.recipe.recipe import SOURCE, AugmentParams, EqualRows, IngestParams, Roles, SplitParams
 from pipeline.recipe.slots import Choice, Feature
 from pipeline.runtime.progress import count
@@ -92,6 +92,8 @@ def read(request: Request, recognised: Recognised, progress: Progress) -> Read:
     choice = recognised.choice
     if hasattr(SOURCE.member(choice.name), "KINDS"):
         return _read_table(request, choice, IngestParams(snapshots=bool(recognised.snapshot)), progress)
+    if request.target is not None:
+        raise UsageError(f"--target: source {choice.name} delivers documents, whose folders are classes; leave it out")
     return _read_documents(request, choice, IngestParams(snapshots=bool(recognised.snapshot)), progress)
 
 
@@ -123,7 +125,9 @@ def _read_table(request: Request, choice: Choice, ingest: IngestParams, progress
     target = of_column[chosen.target]
     used = {str(each.get("settings", {}).get("column", name)): name for name, each in chosen.features.items()}
     known = {"before": list(used)}
-    given = {"target": chosen.target, "known_at": known, "missing": list(chosen.missing)}
+    is_comma = not chosen.classes and target.decimal == ","
+    goal = {"column": chosen.target, "decimal": ","} if is_comma else chosen.target
+    given = {"target": goal, "known_at": known, "missing": list(chosen.missing)}
     nothing = Counter({text: rows for text, rows in target.nothings.items() if text in chosen.missing})
     labels = dict.fromkeys(chosen.classes, 0)
     for text, number in (target.values or {}).items():
@@ -221,8 +225,8 @@ def _divided(
 ) -> tuple[choosing.Chosen, Cleaned, dict[str, dict[str, int]]]:
     failed: DataError | None = None
     is_cleaned_as_given = "test" in found.parts
-    ways = choosing.splits(found.parts, found.rows, request.places.name)
-    for way in ways if found.chosen.classes else [each for each in ways if each.values["frozen"] is None]:
+    is_number = not found.chosen.classes
+    for way in table_choosing.splits(list(found.parts), found.rows, request.places.name, is_number=is_number):
         params = SplitParams.model_validate(way.values)
         is_given = params.method == "source"
         if is_given != is_cleaned_as_given:
@@ -231,7 +235,17 @@ def _divided(
             return way, cleaned, measuring.split(params, seed, advance)
         except DataError as error:
             failed = error
-    raise DataError(f"{request.shown}: its rows cannot be divided: {failed}") from failed
+    if failed is None:
+        raise Bug("init: there was no way to divide the rows; please report it")
+    raise DataError(
+        f"{request.shown}: no way to divide its {count(cleaned.rows)} rows gives each part what it needs "
+        f"({_first_part(failed)}); add rows, or name another target"
+    ) from failed
+
+
+def _first_part(error: DataError) -> str:
+    """Return what is wrong, without what a run would have to do about it."""
+    return str(error).partition(";")[0].removeprefix("split: ")
 
 
 def draft(request: Request, found: Read, measured: Measured, recipe: Recipe) -> tuple[Draft, list[str]]:
@@ -296,7 +310,7 @@ def _doubts(found: Read, measured: Measured) -> list[str]:
     others = {
         why: rows for why, rows in reasons.items() if why not in found.problems and why not in (CONFLICT, DUPLICATE)
     }
-    left_out = "; ".join(f"{name} {why}" for name, why in list(chosen.left_out.items())[:_SHOWN])
+    left_out = "; ".join(f"{name or 'a column'} {why}" for name, why in list(chosen.left_out.items())[:_SHOWN])
     before = "every column is taken to be known before the prediction: move what is not to known_at.after"
     return [
         *chosen.unsure,
@@ -318,7 +332,10 @@ def contracts(name: str, found: Read, measured: Measured) -> dict[str, str]:
     labelled, kept = sum(found.labels.values()), measured.cleaned.kept
     classes = found.chosen.classes
     shares = [found.labels[each] / labelled for each in classes]
-    raw = raw_table_suite(measured.raw, found.columns, found.problems, shares, found.unlabelled)
+    unknown = sum(found.chosen.few.values())
+    raw = raw_table_suite(
+        measured.raw, found.columns, found.problems, shares, found.unlabelled, unknown, found.chosen.missing
+    )
     of_kept = [kept[each] / measured.cleaned.rows for each in classes]
     prepared = prepared_table_suite(measured.prepared, of_kept, measured.cleaned.rows)
     return {

@@ -6,7 +6,7 @@ others, one row in a hundred apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.drafting.columns import Column
@@ -22,12 +22,11 @@ from pipeline.drafting.expectations import (
     schema,
 )
 from pipeline.drafting.measuring import Table
-from pipeline.drafting.widening import divergence, down, mostly, out_of, row_count, spaced, up
+from pipeline.drafting.widening import ONE_IN_A_HUNDRED, divergence, down, mostly, out_of, row_count, spaced, up
 
 _NUMBER = {".": r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"}
 _NUMBER[","] = _NUMBER["."].replace(r"\.", ",")
 _MOST_NAMED = 50  # texts of a column that a contract lists
-_UNUSUAL = 20.0  # scaled values: deviations, or distances of quartiles, that the greatest may have
 
 
 def raw_table_suite(
@@ -36,16 +35,27 @@ def raw_table_suite(
     problems: Mapping[str, int],
     shares: Sequence[float],
     unlabelled: int,
+    unknown: int = 0,
+    missing: Collection[str] = (),
 ) -> list[Section]:
-    """Return what the raw rows promise. `features` are their kinds and columns by name; `shares` those of classes."""
+    """Return what the raw rows promise. `features` are their kinds and columns by name; `shares` those of classes.
+
+    `unlabelled` rows have no target, `unknown` ones one that is no class; `missing` texts stand for no value.
+    """
     rows, unusable = table.rows, sum(problems.values())
     sound = mostly(unusable, rows)
     typed = ("id", "label", "content_digest") if shares else ("id", "content_digest")
-    labels = [Expected("column_values_to_not_be_null", {"column": "label", **mostly(unlabelled, rows)})]
+    labels = [Expected("column_values_to_not_be_null", {"column": "label", **mostly(unlabelled + unusable, rows)})]
     if shares:
+        labelled = max(1, rows - unlabelled - unusable)
         known = label_set(len(shares))
-        labels += [known._replace(kwargs={**known.kwargs, **mostly(0, rows)}), divergence(shares, rows, holdout=0.01)]
-    columns = [each for name, (kind, column) in features.items() for each in _raw_column(name, kind, column, rows)]
+        labels += [known._replace(kwargs={**known.kwargs, **mostly(unknown, labelled)})]
+        labels.append(divergence(shares, labelled, unknown / labelled, holdout=ONE_IN_A_HUNDRED))
+    columns = [
+        each
+        for name, (kind, column) in features.items()
+        for each in raw_column(name, kind, column, rows, missing=missing)
+    ]
     return [
         Section("The table", [row_count(rows), *schema(table.columns, typed)]),
         Section("Each row is one row", [*is_id(), *_places(table)]),
@@ -72,15 +82,21 @@ def _places(table: Table) -> list[Expected]:
     return [unique] if not table.exceptions else []
 
 
-def _raw_column(name: str, kind: str, column: Column, rows: int) -> list[Expected]:
-    lacking = rows - column.given if column.decimal is not None or kind != "category" else column.blank
+def raw_column(name: str, kind: str, column: Column, rows: int, missing: Collection[str] = ()) -> list[Expected]:
+    """Return what a column promises in so many raw rows, those that cannot be used included: they have no value."""
+    texts = column.rows - column.blank - sum(column.nothings[text] for text in missing)
+    lacking = rows - (column.given if kind == "number" else texts)
     there = Expected("column_values_to_not_be_null", {"column": name, **mostly(lacking, rows)})
     if kind == "number":
         sign = column.decimal or "."
         is_number = {"column": name, "regex": _NUMBER[sign], "mostly": 0.99}
         return [there, Expected("column_values_to_match_regex", is_number, f"{column.low:.6g} to {column.high:.6g}")]
     if kind == "category" and column.values is not None and len(column.values) <= _MOST_NAMED:
-        values = {"column": name, "value_set": sorted(column.values), "mostly": 0.99}
+        values = {
+            "column": name,
+            "value_set": sorted(column.blanks.union(column.values).difference(missing)),
+            "mostly": 0.99,
+        }
         return [there, Expected("column_values_to_be_in_set", values)]
     lengths = {"column": name, "min_value": 0, "max_value": max(1, 2 * column.longest)}
     return [

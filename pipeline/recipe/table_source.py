@@ -41,6 +41,7 @@ class Target(Settings):
     """The column of the target. `edges` cut a number into classes: of n edges, n + 1."""
 
     column: Column
+    decimal: Literal[".", ","] = Field(default=".", description="what stands before a number's fraction")
     edges: tuple[Edge, ...] = Field(
         default=(), strict=False, max_length=1000, description="a value above an edge is of the next class"
     )

@@ -63,6 +63,13 @@ def test_a_number_above_an_edge_is_of_the_next_class() -> None:
     assert found["problem"].to_pylist() == [*[None] * 5, TARGET_NOT_A_NUMBER, None]
 
 
+def test_a_comma_stands_before_the_fraction_where_that_is_declared() -> None:
+    faults = Faults(5)
+    labels = targets(pa.array(["1,5", "2", " -,5e1 ", "1.5", ""]), (), (), faults, ",")
+    assert labels.to_pylist() == [1.5, 2.0, -5.0, None, None]
+    assert faults.columns()[0].to_pylist() == [None, None, None, TARGET_NOT_A_NUMBER, None]
+
+
 def test_a_class_is_found_by_its_name_and_another_is_told_without_a_problem() -> None:
     found = told(["dogs", " cats ", "birds", "", None, "dog"], ("cats", "dogs"))
     assert found["label"].to_pylist() == [1, 0, -1, None, None, -1]

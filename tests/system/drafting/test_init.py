@@ -249,3 +249,89 @@ def test_the_settings_with_which_nothing_is_found_are_told(
     monkeypatch.chdir(root)
     assert command_line.main(("init", "oaks.zip", "--setting", "below=ashes")) == 65
     assert "oaks.zip: holds no row with a label, read as archive with below=ashes;" in capsys.readouterr().err
+
+
+def test_a_table_with_missing_and_bad_values_becomes_a_config_that_runs_at_once_and_the_same_each_time(
+    root: Path, init: Init, run_here: RunHere
+) -> None:
+    generator = np.random.default_rng(1)
+    lines = ["Nr;Größe;Farbe;Stufe;Preis"]
+    for row in range(300):
+        size = "" if row % 9 == 0 else f"{generator.normal(20, 5):.2f}".replace(".", ",")
+        colour = ("rot", "grün", "NA", "")[row % 4]
+        price = "" if row % 50 == 49 else f"{generator.normal(100, 20):.2f}".replace(".", ",")
+        lines.append(f"{row};{size};{colour};{row % 5};{price}")
+    lines.insert(200, '7;"1,5;rot;2;3')
+    (root / "häuser.csv").write_bytes("\r\n".join(lines).encode("cp1252"))
+    said = init("häuser.csv", "--target", "Preis")
+    assert len(said) <= 15
+    assert said[0] == "häuser.csv: 301 rows, read as csv, 6 without a target"
+    assert said[1] == "the target is a number: Preis"
+    assert said[2] == "features: 1 number, 2 category: gro_e, farbe, stufe"
+    assert any("a comma is taken to stand before a fraction" in line for line in said)
+    assert any(line.startswith("unsure: 1 of 301 rows cannot be read:") for line in said)
+    recipe = config(root, "hauser")
+    assert recipe["task"] == "regression"
+    assert recipe["data"]["roles"] == {"id": "Nr"}
+    assert recipe["data"]["source"]["settings"]["target"] == {"column": "Preis", "decimal": ","}
+    assert recipe["data"]["features"]["gro_e"]["settings"]["missing"] == "median"
+
+    stages = run(root, run_here, "hauser")
+    assert "expectations hold for 301 rows" in stages[2]
+    assert "expectations hold for 294 rows" in stages[-1]
+
+    init("häuser.csv", "--target", "Preis", "--name", "hausen")
+    for file in (f"{CONFIGS}/NAME.yaml", "data_contracts/NAME/raw.yaml", "data_contracts/NAME/prepared.yaml"):
+        again, first = ((root / file.replace("NAME", name)).read_text() for name in ("hausen", "hauser"))
+        assert again.replace("hausen", "hauser") == first
+
+
+def test_a_folder_of_documents_becomes_a_config_that_runs_at_once(root: Path, init: Init, run_here: RunHere) -> None:
+    for name, words in (("jokes", "what did one say to another"), ("laws", "whoever does so shall be liable")):
+        (root / "cookies" / name).mkdir(parents=True)
+        for number in range(40):
+            text = f"{words}, number {number}\n" * (1 + number % 3)
+            (root / "cookies" / name / f"{number}.txt").write_text(text)
+    (root / "cookies" / "jokes" / "empty.txt").write_text("")
+    (root / "cookies" / "rare").mkdir()
+    (root / "cookies" / "rare" / "1.txt").write_text("one alone")
+    said = init("cookies")
+    assert said[0] == "cookies: 82 rows, read as text_folder"
+    assert said[1] == "2 classes (rows): jokes (40), laws (40)"
+    assert any("too few rows to be classes, whose rows are rejected: rare (1)" in line for line in said)
+    assert config(root, "cookies")["data"]["features"]["text"]["kind"] == "text"
+
+    stages = run(root, run_here, "cookies")
+    assert "expectations hold for 82 rows" in stages[2]
+    assert "expectations hold for 80 rows" in stages[-1]
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "code", "said"),
+    [
+        ("size,kind\n" + "1,a\n2,b\n" * 9, ("--target", "knd"), 2, "--target: there is no column 'knd' (did you mean"),
+        ("size,kind\n" + "1,a\n2,a\n" * 9, (), 65, "column 'kind': a classification needs two values of 4 rows"),
+        ("size,kind\n" + "1,7.5\n2,7.5\n" * 9, (), 65, "column 'kind': is 7.5 in every row"),
+        ("kind\n" + "a\nb\n" * 9, ("--source", "csv"), 65, "no column beside the target 'kind' can be a feature"),
+        ("size,kind\n", (), 65, "has a header and no rows"),
+        ("size,kind\n1.5,a\n", (), 65, "a classification needs two values of 4 rows or more, and of 1 none has so"),
+        ("size,size,kind\n" + "1,2,a\n" * 9, (), 65, "two columns are called 'size'"),
+    ],
+)  # fmt: skip
+def test_a_table_that_nothing_can_be_learned_of_is_told_in_one_line_and_nothing_is_written(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    table: str,
+    arguments: tuple[str, ...],
+    code: int,
+    said: str,
+) -> None:
+    (root / "poor").mkdir(exist_ok=True)
+    (root / "poor" / "table.csv").write_text(table)
+    monkeypatch.chdir(root)
+    assert command_line.main(("init", "poor", *arguments)) == code
+    error = capsys.readouterr().err
+    assert said in error.splitlines()[-1]
+    assert not (root / CONFIGS / "poor.yaml").exists()
+    assert not (root / "data_contracts" / "poor").exists()
