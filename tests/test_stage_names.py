@@ -50,6 +50,12 @@ SAID = {
         ("pipeline/drafting/writing.py", name): "a group of the recipe that is drafted; train a part, too"
         for name in ("ingest", "split", "augment", "train", "gate")
     },
+    **{
+        ("pipeline/drafting/table_init.py", name): "a group of the recipe that is drafted; train a part, too"
+        for name in ("split", "augment", "train", "gate")
+    },
+    ("pipeline/drafting/table_choosing.py", "train"): "a share of the recipe that is drafted",
+    ("pipeline/drafting/table_suites.py", "train"): "a part of the data",
     ("pipeline/drafting/choosing.py", "train"): "a share of the recipe that is drafted",
     ("pipeline/drafting/suites.py", "train"): "a part of the data",
     ("pipeline/report/flow_picture.py", "train"): "a part of the data, which has a colour",

@@ -109,7 +109,10 @@ class DataParams(Settings):
         strict=False,
         max_length=10_000,
         description="class names; label n is the n-th; none: the target is a number",
-        json_schema_extra={"items": {"type": "string", "pattern": r"\S"}},  # the form refuses a blank one, too
+        json_schema_extra={  # the form refuses a blank one, and one alone, too
+            "items": {"type": "string", "pattern": r"\S"},
+            "anyOf": [{"maxItems": 0}, {"minItems": 2}],
+        },
     )
     features: Annotated[dict[FeatureName, Feature], FEATURE] = Field(
         min_length=1, max_length=1000, description="the model's inputs by name, each of a kind"

@@ -171,7 +171,6 @@ def test_a_value_in_range_is_accepted(key: str, value: object) -> None:
         ("gate.minimum", {"accuracy": "x"}),
         ("gate.minimum", {"accuracy": {"none": ""}}),
         ("gate.rule.settings.total_margin", 0),
-        ("gate.rule.settings.total_margin", 0.5),
         ("gate.rule.settings.total_margin", {}),
         ("gate.slices", {"class": {"bag": {"minimum": 3}}}),
         ("gate.slices", {"class": {"bag": {"least": {}}}}),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.instants import Instants, instants_of, parsed, prove_in_order, text_of, times_of
+from pipeline.data.shares import largest_remainder
 from pipeline.errors import Bug, DataError
 
 PARTS = ("train", "validation", "test")
@@ -35,12 +36,12 @@ def test_the_order_of_rows_makes_no_difference(times, data):
 def test_no_other_instant_is_nearer_to_the_test_part_s_share(times):
     found = instants_of(np.array(times), SHARES)
     without = sorted(set(times))[:2]  # a training and a validation row are needed
-    wanted = round(len(times) * 0.2)
+    wanted = largest_remainder(len(times), SHARES)[2]
 
     def off(instant: int) -> float:
         return abs(sum(time >= instant for time in times) - wanted)
 
-    assert off(found.test_from) <= 1 + min(off(each) for each in set(times) if each not in without)
+    assert off(found.test_from) == min(off(each) for each in set(times) if each not in without)
 
 
 def test_rows_of_different_times_are_divided_into_the_exact_shares():

@@ -64,7 +64,7 @@ def run(stage):
     verdict = verdict.changed(anchor=anchor.identity, rule_digest="sha256:0", test_digest="sha256:1")
     publish.write_bundle = lambda model, exported, bundle, example, served: shutil.copytree(model, bundle)
     recipe = {"seed": str(stage.param("seed", int))}
-    described = publish.Description({}, {"accuracy": 0.9}, recipe, {}, candidate, ["0" * 32])
+    described = publish.Description({}, {"accuracy": 0.9}, recipe, {}, {}, candidate, ["0" * 32])
     judged = publish.Candidate(stage.param("name", str), candidate, verdict, lambda: None, lambda: described)
     done = publish.register(stage.store(), judged, Actor.here(), scratch=stage.volatile(".ratchet/register"))
     write_record(stage.volatile("reports/registration.json"), done)

@@ -33,6 +33,6 @@ def write_images(folder: Path, ids: Sequence[str], pixels: Any, labels: Any) -> 
 def write_served(folder: Path, ids: Sequence[str]) -> None:
     """Write the rows of a part as a served model takes them: of images nothing more than is prepared."""
     schema = pa.schema([("id", pa.string())])
-    folder.mkdir(parents=True)
-    entry = shards.write_shard(folder, 0, schema, [pa.table({"id": list(ids)}, schema=schema)])
-    shards.finish_dataset(folder, [entry], schema)
+    with artifacts.published_folder(folder) as aside:
+        entry = shards.write_shard(aside, 0, schema, [pa.table({"id": list(ids)}, schema=schema)])
+        shards.finish_dataset(aside, [entry], schema)
