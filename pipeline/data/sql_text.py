@@ -24,16 +24,19 @@ _CHANGES = frozenset((
     "clock_timestamp", "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "now",
     "random", "randomblob", "gen_random_uuid", "statement_timestamp", "timeofday", "transaction_timestamp",
 ))  # fmt: skip
-_COMMENT = r"--[^\n]*|/\*.*?\*/"
+# Where a comment, a name and a dollar quote end, as the database itself reads them: for PostgreSQL a carriage return
+# ends a line, and every character beyond ASCII is a letter (its scan.l: comment, ident_start, dolqdelim).
+_LETTER = r"A-Za-z_\u0080-\U0010ffff"
 _TOKENS = {
     "sqlite": re.compile(
-        rf"(?P<comment>{_COMMENT})|(?P<text>'(?:[^']|'')*')|(?P<name>\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\])"
-        r"|(?P<word>[^\W\d][\w$]*)|(?P<sign>\S)",
+        r"(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<text>'(?:[^']|'')*')"
+        r"|(?P<name>\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\])|(?P<word>[^\W\d][\w$]*)|(?P<sign>\S)",
         re.S,
     ),
     "postgresql": re.compile(
-        rf"(?P<comment>{_COMMENT})|(?P<text>[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
-        r"|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<word>[^\W\d][\w$]*)|(?P<sign>\S)",
+        r"(?P<comment>--[^\n\r]*|/\*.*?\*/)"
+        rf"|(?P<text>[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\$(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*)?)\$.*?\$(?P=tag)\$)"
+        rf"|(?P<name>\"(?:[^\"]|\"\")*\")|(?P<word>[{_LETTER}][{_LETTER}0-9$]*)|(?P<sign>\S)",
         re.S,
     ),
 }
@@ -60,6 +63,8 @@ def require_one_select(query: str, database: str, where: str) -> str:
     if not tokens or tokens[0][1].lower() not in ("select", "with"):
         raise refuse(0, f"begins with {tokens[0][1][:40]!r}" if tokens else "is empty; one SELECT is needed")
     depth = 0
+    for at in _nested_comments(text, database):
+        raise refuse(at, "a comment in a comment, whose end is not where it seems to be; take one out")
     for kind, symbol, at in tokens:
         if (kind == "sign" and symbol in "'\"`") or (symbol == "/" and text.startswith("/*", at)):
             raise refuse(at, f"{text[at : at + 20]!r} is never closed")
@@ -82,6 +87,13 @@ def _tokens(text: str, database: str) -> Iterator[tuple[str, str, int]]:
         kind = "text" if match.lastgroup == "tag" else str(match.lastgroup)
         if kind != "comment":
             yield kind, match[0], match.start()
+
+
+def _nested_comments(text: str, database: str) -> Iterator[int]:
+    """Yield where comments begin that PostgreSQL ends later: there, they stand in each other."""
+    for match in _TOKENS[database].finditer(text):
+        if database == "postgresql" and (match["comment"] or "").startswith("/*") and "/*" in match[0][2:]:
+            yield match.start()
 
 
 def columns_of(query: str) -> str:

@@ -100,7 +100,7 @@ def _require_source(chosen: Chosen, recipe: Recipe) -> None:
 
 
 def require_divisible(recipe: Recipe) -> None:
-    """Raise UsageError if the rows lack what the recipe divides them by."""
+    """Raise UsageError if the rows lack what the recipe divides them by, or if what must stay together would not."""
     method, roles = recipe.split.method, recipe.data.roles
     for of, role in (("grouped", "group"), ("time", "time")):
         if method == of and getattr(roles, role) is None:
@@ -108,6 +108,11 @@ def require_divisible(recipe: Recipe) -> None:
                 f"split.method: {method} divides rows by their {role}, and data.roles.{role} names no column of it; "
                 "name one, or take another method"
             )
+    if roles.group is not None and method in ("hash", "stratified"):
+        raise UsageError(
+            f"split.method: {method} parts rows of one group, which data.roles.group ('{roles.group}') says must stay "
+            "together; take method grouped, or leave the role out"
+        )
     if recipe.split.frozen is not None:
         require_freezable(recipe)
 

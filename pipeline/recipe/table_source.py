@@ -246,8 +246,11 @@ def check(settings: TableSettings, recipe: Recipe) -> None:
     features = {name: feature.settings.get("column") or name for name, feature in recipe.data.features.items()}
     _check_weight(settings, features, recipe.data.roles.weight)
     _check_features(settings, features)
+    _check_joins(settings, features)
     if recipe.data.roles.time is None:
         _check_without_time(settings, features)
+    else:
+        _check_time(settings, features, recipe.data.roles.time)
 
 
 def _check_target(settings: TableSettings, recipe: Recipe) -> None:
@@ -294,6 +297,47 @@ def _check_features(settings: TableSettings, features: Mapping[str, str]) -> Non
             raise UsageError(
                 f"data.features.{name}: {what} is not in {where}{advice}; list it under before, if it is known before "
                 "the prediction, else under after: then it can be no feature"
+            )
+
+
+def _check_joins(settings: TableSettings, features: Mapping[str, str]) -> None:
+    """Refuse features that a join finds by what is known only later: who knows them, knows that, too."""
+    for join in settings.joins:
+        where = f"{_KEY}.settings.joins, {join.name}"
+        for name in sorted(name for name, column in features.items() if column in join.columns.values()):
+            for key in join.left_key or join.key:
+                if settings.target is not None and key == settings.target.column:
+                    raise UsageError(
+                        f"{where}: its key '{key}' is the target: a model would be told the answer by feature "
+                        f"'{name}'; take another key, or the feature out"
+                    )
+                group = settings.group_of(key)
+                if group in (BEFORE, None) or group == settings.group_of(features[name]):
+                    continue
+                if group == AFTER:
+                    raise UsageError(
+                        f"{where}: its key '{key}' is known only afterwards ({_KEY}.settings.known_at.after), and so "
+                        f"is feature '{name}', which is found by it; take another key, or the feature out"
+                    )
+                raise UsageError(
+                    f"{where}: its key '{key}' is known at '{group}', and so is feature '{name}', which is found by "
+                    f"it; list '{features[name]}' under {_KEY}.settings.known_at.{group}, too"
+                )
+
+
+def _check_time(settings: TableSettings, features: Mapping[str, str], role: str) -> None:
+    """Refuse a time of rows that is known only afterwards where it says what was known before."""
+    if not any(
+        settings.group_of(column) not in (BEFORE, AFTER) or column in settings.joined for column in features.values()
+    ):
+        return
+    for column in settings.time.columns or (role,):
+        is_target = settings.target is not None and column == settings.target.column
+        if is_target or settings.group_of(column) == AFTER:
+            what = "the target" if is_target else f"known only afterwards ({_KEY}.settings.known_at.after)"
+            raise UsageError(
+                f"data.roles.time: '{column}' is {what}, and what joins bring, or is known at a time, is held against "
+                "it; name a time that is known before the prediction"
             )
 
 

@@ -71,6 +71,27 @@ def test_each_database_has_quotes_of_its_own() -> None:
         require_one_select(r"SELECT 'a\'; DROP", "sqlite", "q")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1 AS a -- b\r) AS q; COMMIT; DROP TABLE t; --",
+        "SELECT 1 AS a /* /* */ -- */) AS q; COMMIT; DROP TABLE t; --",
+        "SELECT 1 AS a /*/* */ -- */) AS q; COMMIT; DROP TABLE t; --",
+        "SELECT 1 AS €$a$) AS q; COMMIT; DROP TABLE t; -- $a$",
+        "SELECT $€$ ' $€$ AS a) AS q; COMMIT; DROP TABLE t; -- '",
+    ],
+)
+def test_what_postgresql_reads_as_a_second_statement_hides_in_no_comment_or_quote(query: str) -> None:
+    """A second statement could end the transaction that may only read."""
+    with pytest.raises(UsageError, match=r"a \) without its \(|a comment in a comment"):
+        require_one_select(query, "postgresql", "q.sql")
+
+
+def test_comments_stand_beside_each_other() -> None:
+    query = "SELECT 1 /* a */ /* b */ -- /* c\n AS größe, '/* /* */' AS b"
+    assert require_one_select(query, "postgresql", "q.sql") == query
+
+
 @given(st.text(alphabet="ab;'\"()[]`$-/*\\ \n", max_size=40), st.sampled_from(DATABASES))
 def test_no_text_behind_a_select_ends_the_statement(text: str, database: str) -> None:
     """What passes has no semicolon outside of quotes: seen by a reader that knows nothing but quotes and comments."""

@@ -187,6 +187,13 @@ def test_a_split_by_time_may_be_frozen_and_one_by_group_not() -> None:
 
 
 @pytest.mark.usefixtures("table_source")
+@pytest.mark.parametrize("method", ["hash", "stratified"])
+def test_a_group_is_not_passed_over_in_silence(method: str) -> None:
+    said = divided({"group": "x"}, method=method)
+    assert f"split.method: {method} parts rows of one group, which data.roles.group ('x') says must stay" in said
+
+
+@pytest.mark.usefixtures("table_source")
 def test_rows_with_weights_are_not_laid_over_each_other() -> None:
     weights = {"data.roles": {"weight": "w"}}
     assert "row_weight" in columns_of(recipe_with(mixing("warp") | weights), "raw")

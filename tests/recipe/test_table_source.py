@@ -18,6 +18,13 @@ from pipeline.recipe.table_source import TimeFormat, check
 JOIN = {"name": "weather", "path": "weather.csv", "key": ["origin"], "time": {"columns": ["time_hour"]},
         "tolerance_minutes": 60, "columns": {"temp": "weather_temp"}}  # fmt: skip
 KNOWN = {"before": ["carrier", "dest"], "after": ["dep_time", "air_time"], "seen_at": ["gate"]}
+TIME = {"time": "time_hour"}
+
+
+def by_key(*columns: str) -> dict[str, Any]:
+    """Return settings with a join that finds temp by columns of the rows."""
+    keys = [f"k{number}" for number in range(len(columns))]
+    return {"joins": [{**JOIN, "name": "found", "key": keys, "left_key": columns, "columns": {"t": "temp"}}]}
 
 
 def settings(**changed: Any) -> Settings:
@@ -41,6 +48,11 @@ def test_features_of_what_is_known_before_fit() -> None:
     check(settings(joins=[JOIN]), recipe({"gate": None, "weather_temp": None}, {"time": "time_hour"}))
     check(settings(target={"column": "delay", "edges": [29.5]}), recipe({"carrier": None}))
     check(settings(), recipe({"carrier": None}, {"weight": "passengers"}))
+    check(settings(**by_key("late")), recipe({"carrier": None}, TIME))  # no feature comes of it
+    check(settings(**by_key("dest", "unlisted")), recipe({"temp": None}, TIME))
+    known = {**KNOWN, "seen_at": ["gate", "temp"]}
+    check(settings(**by_key("gate"), known_at=known), recipe({"temp": None}, TIME))
+    check(settings(), recipe({"carrier": None}, {"time": "dep_time"}))  # the order of rows alone
 
 
 @pytest.mark.parametrize(
@@ -59,6 +71,14 @@ def test_features_of_what_is_known_before_fit() -> None:
         ({"target": {"column": "late", "edges": [1, 2]}}, {"carrier": None}, {}, "2 of them make 3 classes, and .* 2"),
         ({}, {"carrier": None}, {"weight": "late"}, "data.roles.weight: 'late' is the target"),
         ({}, {"x": "dest"}, {"weight": "dest"}, "data.roles.weight: 'dest' is feature 'x', too, and who asks"),
+        (by_key("late"), {"x": "temp"}, TIME, "joins, found: its key 'late' is the target: .* by feature 'x'"),
+        (by_key("air_time"), {"x": "temp"}, TIME, "key 'air_time' is known only afterwards .* so is feature 'x'"),
+        (by_key("dest", "gate"), {"temp": None}, TIME, "key 'gate' is known at 'seen_at'.*; list 'temp' under"),
+        ({"joins": [JOIN]}, {"weather_temp": None}, {"time": "dep_time"}, "data.roles.time: 'dep_time' is known only"),
+        ({"joins": [JOIN]}, {"weather_temp": None}, {"time": "late"}, "data.roles.time: 'late' is the target, and"),
+        ({}, {"gate": None}, {"time": "dep_time"}, "data.roles.time: 'dep_time' is known only afterwards"),
+        ({"time": {"format": "%Y-%m-%d %H:%M", "zone": "UTC", "columns": ["day", "dep_time"]}}, {"gate": None},
+         {"time": "departs"}, "data.roles.time: 'dep_time' is known only afterwards"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_the_recipe_is_refused_with_its_reason(

@@ -119,6 +119,8 @@ def check(settings: Settings, recipe: Recipe) -> None:
 
 def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     """Read and check the query; the database is asked when the tables are iterated."""
+    import os
+
     from pipeline.data import sql_text
     from pipeline.data.file_reading import read_required
     from pipeline.data.jdbc_reading import Asked, blocks
@@ -128,6 +130,9 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     path = folder / settings.query
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; data.source.settings.query names the file of the query")
+    root = os.path.realpath(folder)
+    if os.path.commonpath([root, os.path.realpath(path)]) != root:
+        raise DataError(f"{path}: a link that leads out of {folder}; put the query itself there")
     try:
         text = read_required(str(path), "query", _LARGEST_QUERY_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:

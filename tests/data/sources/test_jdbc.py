@@ -111,3 +111,16 @@ def test_the_query_is_looked_at_before_anything_is_connected_to(tmp_path: Path) 
     (tmp_path / "query.sql").write_bytes(b"SELECT '\xe9'")
     with pytest.raises(DataError, match=r"query\.sql: no UTF-8 at byte 8"):
         jdbc.open_source(settings(), tmp_path, wanted)
+
+
+def test_a_link_to_a_query_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "data", tmp_path / "secret"
+    folder.mkdir()
+    elsewhere.write_text("root:x:0")
+    (folder / "query.sql").symlink_to(elsewhere)
+    with pytest.raises(DataError, match=r"query\.sql: a link that leads out of .*data; put the query itself there"):
+        jdbc.open_source(settings(), folder, Wanted(("0", "1")))
+    (folder / "mine.sql").write_text("SELECT 1")
+    (folder / "query.sql").unlink()
+    (folder / "query.sql").symlink_to("mine.sql")
+    assert jdbc.open_source(settings(), folder, Wanted(("0", "1"))).rows is None
