@@ -40,6 +40,9 @@ class Answers(list[IO[bytes]]):
         return any(os.fstat(file.fileno()).st_size for file in self if not file.closed) or None
 
 
+_SPARK = "org.apache.spark.deploy"
+
+
 @pytest.fixture(autouse=True)
 def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     """Whatever happens: no file of an answer stays, and no JVM."""
@@ -59,8 +62,10 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers
 
 
 def jvms() -> list[psutil.Process]:
+    """Return the JVMs that this process has started, Spark's aside, which other tests share."""
     found = psutil.Process().children(recursive=True)
-    return [each for each in found if each.name() == "java" and each.status() != psutil.STATUS_ZOMBIE]
+    living = [each for each in found if each.name() == "java" and each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in living if not any(_SPARK in word for word in each.cmdline())]
 
 
 def asked(folder: Path, query: str, wanted: Wanted = WANTED, **settings: Any) -> pa.Table:
