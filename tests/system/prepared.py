@@ -14,7 +14,7 @@ from tests.models.made import image
 
 
 def write_images(folder: Path, ids: Sequence[str], pixels: Any, labels: Any) -> None:
-    """Write images `[row, height, width, channel] uint8` as a prepared part."""
+    """Write images `[row, height, width, channel] uint8` as a prepared part, and beside it as they are served."""
     spec = image(pixels.shape[1:])
     schema = shards.prepared_schema([spec])
     flat = pixels.reshape(len(pixels), -1)
@@ -28,9 +28,11 @@ def write_images(folder: Path, ids: Sequence[str], pixels: Any, labels: Any) -> 
     with artifacts.published_folder(folder) as aside:
         entry = shards.write_shard(aside, 0, schema, [pa.table(columns, schema=schema)])
         shards.finish_dataset(aside, [entry], schema, features=[spec])
+    if folder.name in ("validation", "test"):
+        _write_served(folder.parents[1] / "served" / folder.name, ids)
 
 
-def write_served(folder: Path, ids: Sequence[str]) -> None:
+def _write_served(folder: Path, ids: Sequence[str]) -> None:
     """Write the rows of a part as a served model takes them: of images nothing more than is prepared."""
     schema = pa.schema([("id", pa.string())])
     with artifacts.published_folder(folder) as aside:

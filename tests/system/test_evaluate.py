@@ -24,7 +24,7 @@ from pipeline.stages import evaluate
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
 from pipeline.storage.near_duplicates import SCHEMA, Between, write_near_duplicates
-from tests.system.prepared import write_images, write_served
+from tests.system.prepared import write_images
 from tests.system.project import ROOT
 
 NEAR = (0, 3, 500)  # test rows that look like a training row
@@ -103,8 +103,6 @@ def _near(test_rows: tuple[int, ...]) -> pa.Table:
 def write_part(folder: Path, pixels: Any, labels: Any) -> None:
     ids = [f"{folder.name}-{row:04}" for row in range(len(pixels))]
     write_images(folder, ids, pixels, labels)
-    if folder.name != "train":
-        write_served(folder.parents[1] / "served" / folder.name, ids)
 
 
 @pytest.fixture(scope="module")
