@@ -87,6 +87,20 @@ class Settings(Files):
         description="folders, beside those of classes, whose pictures have no label",
     )
 
+    def found_in(self, folder: Path) -> Iterator[Found]:
+        """Yield what a folder holds, what is to be left alone aside."""
+        from pipeline.data.walking import walk
+
+        return walk(folder, self.is_left_alone)
+
+    def place_of(self, found: Found) -> tuple[str, str | None]:
+        """Return the part and the label that a file's folders, or an empty folder, say; None for unlabelled."""
+        from pipeline.data.class_folders import place_of
+        from pipeline.data.walking import shown_name
+
+        name = f"{found.name}/" if found.is_empty_folder else found.name
+        return place_of(shown_name(name), self.class_folder, self.unlabelled, has_parts=self.parts)
+
 
 def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     """Look through a folder of class folders; its files are read when the tables are iterated."""
@@ -97,8 +111,8 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
 
     rows = test_rows = pictures = 0
     empty = EmptyFolders()
-    for found in _walk(settings, folder):
-        part, label = _place(settings, found)
+    for found in settings.found_in(folder):
+        part, label = settings.place_of(found)
         if found.is_empty_folder:
             empty.saw_folder(shown_name(found.name), label)
             continue
@@ -130,29 +144,15 @@ def recognise(path: Path) -> dict[str, Any] | None:
     return found_settings(below) if any(len(parts) > 1 for parts in below) else None
 
 
-def _walk(settings: Settings, folder: Path) -> Iterator[Found]:
-    from pipeline.data.walking import walk
-
-    return walk(folder, settings.is_left_alone)
-
-
-def _place(settings: Settings, found: Found) -> tuple[str, str | None]:
-    from pipeline.data.class_folders import place_of
-    from pipeline.data.walking import shown_name
-
-    name = f"{found.name}/" if found.is_empty_folder else found.name
-    return place_of(shown_name(name), settings.class_folder, settings.unlabelled, has_parts=settings.parts)
-
-
 def _entries(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Iterator[Entry]:
     from pipeline.data.entries import UNLABELLED, Entry, labels_of, picture_entry
     from pipeline.data.file_reading import read_whole
 
     label_of = labels_of(classes)
-    for found in _walk(settings, folder):
+    for found in settings.found_in(folder):
         if found.is_empty_folder:
             continue
-        part, text = _place(settings, found)
+        part, text = settings.place_of(found)
         label = UNLABELLED if text is None else label_of(text)
         if found.problem:
             yield Entry(found.name, part, label, None, found.problem, found.detail)

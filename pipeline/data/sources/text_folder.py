@@ -69,8 +69,8 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
 
     rows = test_rows = 0
     empty = EmptyFolders()
-    for found in _walk(settings, folder):
-        part, label = _place(settings, found)
+    for found in settings.found_in(folder):
+        part, label = settings.place_of(found)
         if found.is_empty_folder:
             empty.saw_folder(shown_name(found.name), label)
             continue
@@ -104,7 +104,7 @@ def recognise(path: Path) -> dict[str, Any] | None:
     if not path.is_dir():
         return None
     settings = Settings()
-    files = [each for each in islice(_walk(settings, path), _LOOKED_AT) if not each.is_empty_folder]
+    files = [each for each in islice(settings.found_in(path), _LOOKED_AT) if not each.is_empty_folder]
     encodings = {each.name: _looks_encoded(each) for each in files}
     steps = [each.split("/") for each, encoding in encodings.items() if encoding]
     below = [each[1:] if each[0].lower() in PART_FOLDERS else each for each in steps]
@@ -133,29 +133,15 @@ def _looks_encoded(found: Found) -> str | None:
     return "utf-8"
 
 
-def _walk(settings: Settings, folder: Path) -> Iterator[Found]:
-    from pipeline.data.walking import walk
-
-    return walk(folder, settings.is_left_alone)
-
-
-def _place(settings: Settings, found: Found) -> tuple[str, str | None]:
-    from pipeline.data.class_folders import place_of
-    from pipeline.data.walking import shown_name
-
-    name = f"{found.name}/" if found.is_empty_folder else found.name
-    return place_of(shown_name(name), settings.class_folder, settings.unlabelled, has_parts=settings.parts)
-
-
 def _documents(settings: Settings, folder: Path, classes: tuple[str, ...]) -> Iterator[_Document]:
     from pipeline.data.entries import UNLABELLED, labels_of
     from pipeline.data.file_reading import read_whole
 
     label_of = labels_of(classes)
-    for found in _walk(settings, folder):
+    for found in settings.found_in(folder):
         if found.is_empty_folder:
             continue
-        part, text = _place(settings, found)
+        part, text = settings.place_of(found)
         label = UNLABELLED if text is None else label_of(text)
         if found.problem:
             yield _Document(found.name, part, label, None, found.problem, found.detail)
