@@ -25,7 +25,7 @@ from pipeline.drafting.writing import Found, Request, contracts, draft
 from pipeline.errors import Bug, DataError, UsageError
 from pipeline.recipe.configs import Config, recipe_layers
 from pipeline.recipe.fitting import columns_of
-from pipeline.recipe.recipe import SOURCE, AugmentParams, IngestParams, SplitParams
+from pipeline.recipe.recipe import SOURCE, AugmentParams, IngestParams
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.settings import validate
 from pipeline.recipe.slots import Choice, Feature
@@ -218,28 +218,14 @@ def _divided(
     request: Request, measuring: Measuring, cleaned: Cleaned, looking: Looking, seed: int, advance: Any
 ) -> tuple[choosing.Chosen, Cleaned, dict[str, dict[str, int]]]:
     """Divide the rows in the first way in which each part has each class; raise DataError if none is one."""
-    is_cleaned_as_given = "test" in looking.delivered.parts
-    failed: DataError | None = None
-    for way in choosing.splits(looking.delivered.parts, looking.delivered.rows, request.places.name):
-        params = SplitParams.model_validate(way.values)
-        is_given = params.method == "source"
-        if is_given != is_cleaned_as_given:
-            cleaned, is_cleaned_as_given = measuring.clean(is_test_given=is_given, on_progress=advance), is_given
-        try:
-            return way, cleaned, measuring.split(params, seed, advance)
-        except DataError as error:
-            failed = error
-    if failed is None:
-        raise Bug("init: there was no way to divide the rows; please report it")
-    raise DataError(
-        f"{request.shown}: no way to divide its rows gives each class some in each part ({_first_part(failed)}); add "
-        "pictures of that class, or divide them yourself: train/, validation/ and test/ above the classes"
-    ) from failed
-
-
-def _first_part(error: DataError) -> str:
-    """Return what is wrong, without what a run would have to do about it."""
-    return str(error).partition(";")[0].removeprefix("split: ")
+    ways = choosing.splits(looking.delivered.parts, looking.delivered.rows, request.places.name)
+    try:
+        return measuring.divided(ways, cleaned, seed, advance, is_cleaned_as_given="test" in looking.delivered.parts)
+    except DataError as error:
+        raise DataError(
+            f"{request.shown}: no way to divide its rows gives each class some in each part ({error}); add pictures of "
+            "that class, or divide them yourself: train/, validation/ and test/ above the classes"
+        ) from error
 
 
 def _require_sound(request: Request, config: str, suites: Mapping[str, str], work: Path) -> None:

@@ -23,7 +23,8 @@ from pipeline.data.normalizing import Normalized, normalize_dataset
 from pipeline.data.shard_cleaning import Folders, clean_dataset
 from pipeline.data.source_rows import raw_shards
 from pipeline.data.splitting import Division, split_dataset
-from pipeline.errors import DataError
+from pipeline.drafting.choosing import Chosen
+from pipeline.errors import Bug, DataError
 from pipeline.recipe.recipe import AugmentParams, EqualRows, Roles, SplitParams
 from pipeline.recipe.slots import Feature
 from pipeline.records.manifest import FileEntry
@@ -160,6 +161,29 @@ class Measuring:
             return {part: {"": rows} for part, rows in by_part.items()}
         by_class: dict[str, dict[str, int]] = read_manifest(split).counts["classes"]
         return by_class
+
+    def divided(
+        self, ways: Iterable[Chosen], cleaned: Cleaned, seed: int, on_progress: OnProgress, *, is_cleaned_as_given: bool
+    ) -> tuple[Chosen, Cleaned, dict[str, dict[str, int]]]:
+        """Divide the rows in the first way that gives each part what it needs; return it, what is kept, and the rows.
+
+        Rows are cleaned again where a way takes the source's test part as given and they were not, or the reverse.
+        Raises DataError, saying what is wrong with the last way, if none does.
+        """
+        failed: DataError | None = None
+        for way in ways:
+            params = SplitParams.model_validate(way.values)
+            is_given = params.method == "source"
+            if is_given != is_cleaned_as_given:
+                cleaned, is_cleaned_as_given = self.clean(is_test_given=is_given, on_progress=on_progress), is_given
+            try:
+                return way, cleaned, self.split(params, seed, on_progress)
+            except DataError as error:
+                failed = error
+        if failed is None:
+            raise Bug("init: there was no way to divide the rows; please report it")
+        # Without what a run would have to do about it.
+        raise DataError(str(failed).partition(";")[0].removeprefix("split: ")) from failed
 
     def prepare(self, on_progress: OnProgress) -> None:
         """Prepare the rows of all parts."""

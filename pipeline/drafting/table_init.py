@@ -26,8 +26,8 @@ from pipeline.drafting.summary import counted, in_brackets
 from pipeline.drafting.table_choosing import TableChoice
 from pipeline.drafting.table_suites import prepared_table_suite, raw_table_suite
 from pipeline.drafting.writing import Request
-from pipeline.errors import Bug, DataError, UsageError, shortened
-from pipeline.recipe.recipe import SOURCE, AugmentParams, EqualRows, IngestParams, Roles, SplitParams
+from pipeline.errors import DataError, UsageError, shortened
+from pipeline.recipe.recipe import SOURCE, AugmentParams, EqualRows, IngestParams, Roles
 from pipeline.recipe.slots import Choice, Feature
 from pipeline.runtime.progress import count
 from pipeline.storage.row_columns import RowColumns
@@ -223,29 +223,14 @@ def measure(
 def _divided(
     request: Request, found: Read, measuring: Measuring, cleaned: Cleaned, seed: int, advance: Any
 ) -> tuple[choosing.Chosen, Cleaned, dict[str, dict[str, int]]]:
-    failed: DataError | None = None
-    is_cleaned_as_given = "test" in found.parts
-    is_number = not found.chosen.classes
-    for way in table_choosing.splits(list(found.parts), found.rows, request.places.name, is_number=is_number):
-        params = SplitParams.model_validate(way.values)
-        is_given = params.method == "source"
-        if is_given != is_cleaned_as_given:
-            cleaned, is_cleaned_as_given = measuring.clean(is_test_given=is_given, on_progress=advance), is_given
-        try:
-            return way, cleaned, measuring.split(params, seed, advance)
-        except DataError as error:
-            failed = error
-    if failed is None:
-        raise Bug("init: there was no way to divide the rows; please report it")
-    raise DataError(
-        f"{request.shown}: no way to divide its {count(cleaned.rows)} rows gives each part what it needs "
-        f"({_first_part(failed)}); add rows, or name another target"
-    ) from failed
-
-
-def _first_part(error: DataError) -> str:
-    """Return what is wrong, without what a run would have to do about it."""
-    return str(error).partition(";")[0].removeprefix("split: ")
+    ways = table_choosing.splits(list(found.parts), found.rows, request.places.name, is_number=not found.chosen.classes)
+    try:
+        return measuring.divided(ways, cleaned, seed, advance, is_cleaned_as_given="test" in found.parts)
+    except DataError as error:
+        raise DataError(
+            f"{request.shown}: no way to divide its {count(cleaned.rows)} rows gives each part what it needs "
+            f"({error}); add rows, or name another target"
+        ) from error
 
 
 def draft(request: Request, found: Read, measured: Measured, recipe: Recipe) -> tuple[Draft, list[str]]:
@@ -339,7 +324,7 @@ def contracts(name: str, found: Read, measured: Measured) -> dict[str, str]:
     of_kept = [kept[each] / measured.cleaned.rows for each in classes]
     prepared = prepared_table_suite(measured.prepared, of_kept, measured.cleaned.rows)
     return {
-        "raw.yaml": suite_text(name, "raw", "data/raw", raw),
+        "raw.yaml": suite_text(name, "raw", "data/raw, whose values are texts", raw),
         "prepared.yaml": suite_text(name, "prepared", "data/prepared and data/augmented together", prepared),
     }
 
