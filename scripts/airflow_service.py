@@ -37,6 +37,8 @@ _STILL_S = 15.0
 
 USAGE, BUG, INPUT_OUTPUT = 2, 70, 74
 
+_asked_to_leave: list[int] = []  # by which signals
+
 
 class Refused(Exception):
     """One line for the user, and the exit code."""
@@ -83,7 +85,7 @@ def start(port: int | None, patience: Callable[[], Patience], grace_s: float, *,
     One that has lost a part is ended and started anew. A failed start leaves nothing running and raises `Refused`;
     pages that cannot be served do not end Airflow.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     with _turn():
         started, child = Started.read(RECORD), None
@@ -199,6 +201,7 @@ def _spawn(port: int) -> tuple[Started, subprocess.Popen[bytes]]:
             start_new_session=True,
         )
     while child.poll() is None:
+        _leave_if_asked()
         started = Started.read(RECORD)
         if started and started.pid == child.pid:
             say(f"starting Airflow at {started.address} (log: {LOG.relative_to(ROOT)})")
@@ -236,6 +239,7 @@ class _Wait:
 
     def go_on(self, lacks: str, what: str) -> None:
         """Wait for a moment. Raises `Refused` if it is in vain; `what` is then what is not ready."""
+        _leave_if_asked()
         now_s = time.monotonic()
         ticks = airflow_processes.ticks(ROOT, self._session)
         size = self._log.stat().st_size if self._log.exists() else 0
@@ -252,6 +256,7 @@ class _Wait:
 def _wait_until_ready(started: Started, patience: Patience) -> None:
     readiness, wait = Readiness(started), _Wait(patience, started.pid, LOG)
     while True:
+        _leave_if_asked()
         is_alive = started.is_alive  # asked before the rest: one that ends meanwhile is found dead the next time
         ended_parts = airflow_processes.ended_parts(started)
         try:
@@ -307,7 +312,14 @@ def _end_of_log(log: Path, count: int = 20) -> str:
 
 
 def _leave(number: int, _: object) -> None:
+    _asked_to_leave.append(number)
     raise SystemExit(128 + number)
+
+
+def _leave_if_asked() -> None:
+    """Leave if a signal has asked for it: Python loses what is raised while it takes an object apart."""
+    if _asked_to_leave:
+        raise SystemExit(128 + _asked_to_leave[0])
 
 
 def say(line: str) -> None:

@@ -6,25 +6,34 @@ import copy
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pipeline.errors import UsageError
 from pipeline.recipe.changing import apply_overrides
 from pipeline.recipe.resolving import checked
 from pipeline.recipe.slots import choices
 
-# Of which one may be chosen.
-_WORDS: dict[str, tuple[Any, ...]] = {
+# What else a value may be, where neither its type nor the value itself tells.
+_OTHERS: dict[str, tuple[Any, ...]] = {
     "split.method": ("hash", "stratified"),
     "train.device": ("cpu", "gpu"),
     "augment.when": ("before", "during"),
-    "data.features.image.settings.resize": ("stretch", "crop", "pad"),
-    "data.source.settings.class_folder": ("innermost", "path"),
-    "data.source.settings.format": ("coco", "voc"),
-    "data.source.settings.several": ("single", "largest"),
-    "data.source.settings.delimiter": (";",),
-    "data.source.settings.box_columns": (["left", "top", "right", "bottom"],),
-    "data.source.settings.labels": ("coarse",),
+    "delimiter": (";",),
+    "quote": ("'",),
+    "box_columns": (["left", "top", "right", "bottom"],),
+    "outliers": ({"method": "zscore", "bound": 3.0, "action": "clip"},),
+    "watermark": ({"column": "x", "at_most": "2026-11-22"},),
+    "column": ("hour", "carrier"),
+    "driver_jar": ("driver.jar",),
+    "user_variable": ("DATABASE_USER",),
+    "password_variable": ("DATABASE_PASSWORD",),
+    "data.roles.id": ("flight",),
+    "data.roles.group": ("dest",),
+    "data.roles.time": ("time_hour",),
+    "data.roles.weight": ("distance",),
+    "data.roles.slices": (["origin"],),
+    "data.equal_rows.duplicates": ("keep",),
+    "data.equal_rows.conflicts": ("keep",),
 }
 
 
@@ -86,8 +95,10 @@ def _candidates(values: Mapping[str, Any], key: str, now: Any) -> list[Any]:
     if is_name(key):
         slot = next(each.slot for each in choices(checked(values, "x")) if each.key == key.rpartition(".")[0])
         return list(slot.names())
-    if key in _WORDS:
-        return list(_WORDS[key])
+    if others := _OTHERS.get(key) or _OTHERS.get(key.rpartition(".")[2]):
+        return list(others)
+    if words := [word for word in _words(values, key) if word is not None]:
+        return words
     if isinstance(now, bool):
         return [not now]
     if isinstance(now, int | float):
@@ -97,5 +108,15 @@ def _candidates(values: Mapping[str, Any], key: str, now: Any) -> list[Any]:
     if isinstance(now, list):
         return [[*now, *now[-1:]], now[:-1], [*now, f"{now[-1:]}x"]]
     if now is None:
-        return ["2026-11-22"]
+        return ["2026-11-22", "x", 3.0]
     return [{**now, "accuracy": 0.5}, {**now, "class": {"bag": {"minimum": {"recall": 0.5}}}}]
+
+
+def _words(values: Mapping[str, Any], key: str) -> list[Any]:
+    """Return the words of which a setting of a choice is one."""
+    owner, found, field = key.rpartition(".settings.")
+    chosen = next((each for each in choices(checked(values, "x")) if found and each.key == owner), None)
+    if chosen is None or field not in (fields := chosen.member().Settings.model_fields):
+        return []
+    kinds = [fields[field].annotation, *get_args(fields[field].annotation)]
+    return [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
