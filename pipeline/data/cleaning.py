@@ -72,6 +72,7 @@ def facts_schema(own: RowColumns = OF_CLASSES) -> pa.Schema:
             ("column", pa.string()),  # the feature that it is about, or `label`; null if it is about the row
             ("detail", pa.string()),
             ("content", pa.string()),  # digest of the clean values; null for a rejected row
+            ("key", pa.int64()),  # its first 64 bits, which few rows share that are not equal
             ("label", own.label),
             ("rank", pa.int8()),  # of equal rows the lowest is kept: test, validation, training, unlabelled
             ("source", pa.string()),
@@ -148,8 +149,9 @@ def examine(
     if not is_usable.all():
         clean = clean.filter(pa.array(is_usable))
 
-    content = np.full(table.num_rows, None, np.object_)
-    content[is_fine] = _contents(clean, features, own)
+    content, key = np.full(table.num_rows, None, np.object_), np.zeros(table.num_rows, np.int64)
+    content[is_fine] = contents = _contents(clean, features, own)
+    key[is_fine] = np.frombuffer(bytes.fromhex("".join(digest[:16] for digest in contents)), ">i8")
     parts = table["part"].dictionary_encode().combine_chunks()
     of_parts = [_RANKS.get(part, _TRAIN) for part in parts.dictionary.to_pylist()]
     ranks = np.asarray(of_parts, np.int8)[parts.indices.to_numpy()] if table.num_rows else np.empty(0, np.int8)
@@ -158,6 +160,7 @@ def examine(
         "position": pa.array(every),
         **{name: pa.array(values, pa.string()) for name, values in why.items()},
         "content": pa.array(content, pa.string()),
+        "key": pa.array(key, mask=~is_fine),
         "label": labels,
         "rank": pa.array(np.where(is_unlabelled, _UNLABELLED, ranks).astype(np.int8)),
         "source": table["source"],
@@ -276,6 +279,18 @@ def compared(
         .otherwise(sql.concat(sql.lit("of "), "first_source", sql.lit(" row "), "first_row"))
         .alias("detail"),
     )
+
+
+def in_question(keys: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.bool_]]:
+    """Return which rows may equal another one, `[row]` for each array of keys: all others need not be compared."""
+    every = np.sort(np.concatenate([*keys, np.empty(0, np.int64)]))
+    shared = np.unique(every[1:][every[1:] == every[:-1]])
+    del every
+    places = (np.minimum(np.searchsorted(shared, of_shard), len(shared) - 1) for of_shard in keys)
+    return [
+        shared[at] == of_shard if len(shared) else np.zeros(len(of_shard), np.bool_)
+        for at, of_shard in zip(places, keys, strict=True)
+    ]
 
 
 def separate(facts: pa.Table, found: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], pa.Table]:

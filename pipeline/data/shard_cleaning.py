@@ -1,7 +1,8 @@
 """Cleans a data set shard by shard on Spark: every row is examined and decoded first, then the rows are sorted out.
 
-The first pass writes what it decodes aside, with the facts of every row; Spark compares the facts; the second pass
-divides what lies aside. So a picture is decoded once, and where all rows of a shard are kept, its file is only renamed.
+The first pass writes what it decodes aside, with the facts of every row; Spark compares the facts of those rows whose
+key another row has, too; the second pass divides what lies aside. So a picture is decoded once, and where all rows of a
+shard are kept, its file is only renamed. Of each row eight bytes are kept here, its key.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pipeline.data.cleaning import (
     compared,
     examine,
     facts_schema,
+    in_question,
     quarantine_schema,
     reasons,
     rejected_rows,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _FACTS = "facts"  # a folder aside, beside the decoded rows
+_IN_QUESTION = "in_question"  # of those of rows that may equal another one
 _BOTH_REJECTED = EqualRows()
 
 
@@ -87,7 +90,7 @@ def clean_dataset(
         list(enumerate(entry.rows for entry in manifest.files)),
         lambda done, _: on_progress(done // 2, manifest.rows),  # each is examined, and put where it belongs
     )
-    facts = _facts(session, folders, manifest, own)
+    facts = _facts_in_question(session, folders, manifest, own)
     if facts is None:
         found = FOUND_SCHEMA.empty_table()
     else:
@@ -197,11 +200,21 @@ def _written(cleaned: list[CleanedShard], name: str) -> list[FileEntry]:
     return [entry for shard in cleaned if (entry := getattr(shard, name))]
 
 
-def _facts(session: SparkSession, folders: Folders, manifest: Manifest, own: RowColumns) -> DataFrame | None:
-    """Return the facts of all rows, of `facts_schema`; None if there are no shards."""
+def _facts_in_question(
+    session: SparkSession, folders: Folders, manifest: Manifest, own: RowColumns
+) -> DataFrame | None:
+    """Return the facts of all rows that may equal another one, of `facts_schema`; None if there are none."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    paths = [str(folders.aside / _FACTS / shard_name(number)) for number in range(len(manifest.files))]
+    facts = [folders.aside / _FACTS / shard_name(number) for number in range(len(manifest.files))]
+    keys = [read_shard(path, ["key"])["key"].drop_null().to_numpy() for path in facts]
+    paths = []
+    for number, is_asked in enumerate(in_question(keys)):
+        if is_asked.any():
+            rows = read_shard(facts[number])
+            rows = rows.filter(pc.is_valid(rows["key"])).filter(pa.array(is_asked))
+            entry = publish_shard(folders.aside / _IN_QUESTION, number, facts_schema(own), [rows])
+            paths.append(str(folders.aside / _IN_QUESTION / entry.path))
     return session.read.schema(from_arrow_schema(facts_schema(own))).parquet(*paths) if paths else None
 
 

@@ -68,6 +68,11 @@ def stable_hash(names: Sequence[str], seed: int) -> Hashes:
     return np.frombuffer(content, ">u8").astype(np.uint64)
 
 
+def passing_hash(names: Sequence[str]) -> Hashes:
+    """Return 64 bits per name, `[row] uint64`, which are others in another process: for a proof, not for a result."""
+    return np.fromiter(map(hash, names), np.int64, len(names)).astype(np.uint64)
+
+
 @dataclass(frozen=True)
 class Division:
     """By which hashes rows are divided: the hashes' seed, and the thresholds of each stratum, `[stratum]`.
@@ -308,7 +313,8 @@ def split_dataset(
     division = with_instants(clean, params, division)
     codes = np.empty(manifest.rows, np.int8)
     labels = np.empty(manifest.rows, np.int32 if classes else np.float64)
-    of_names = {name: np.empty(manifest.rows, np.uint64) for name in proven(params)}
+    hashes_of = {name: division.hashes if name == hashed_column(params) else passing_hash for name in proven(params)}
+    of_names = {name: np.empty(manifest.rows, np.uint64) for name in hashes_of}
     times = np.empty(manifest.rows if params.method == "time" else 0, np.int64)
     entries: list[FileEntry] = []
     end = 0
@@ -316,7 +322,7 @@ def split_dataset(
         rows = read_shard(clean / file.path, columns_of(params))
         here = slice(end, end := end + rows.num_rows)
         for name, of_name in of_names.items():
-            of_name[here] = division.hashes(rows[name].to_pylist())
+            of_name[here] = hashes_of[name](rows[name].to_pylist())
         labels[here] = rows["label"].to_numpy()
         if params.method == "time":
             times[here] = times_of(rows["time"])
@@ -330,7 +336,7 @@ def split_dataset(
     strata = strata_to_count(params, classes, division, labels)
     by_stratum = stratum_counts(counted(codes, strata.of(labels), len(strata.names)), strata, params.method)
     by_part = {part: sum(by_stratum[part].values()) for part in PARTS}
-    names = {name: Names(found, partial(_names, clean, name, division)) for name, found in of_names.items()}
+    names = {name: Names(found, partial(_names, clean, name, hashes_of[name])) for name, found in of_names.items()}
     counts: dict[str, Any] = {
         "parts": by_part,
         "classes": by_stratum if classes else {part: {} for part in PARTS},
@@ -350,7 +356,7 @@ def proven(params: SplitParams) -> tuple[str, ...]:
     return ("id", "content_digest", *(("group",) if params.method == "grouped" else ()))
 
 
-def _names(clean: Path, column: str, division: Division) -> Iterator[tuple[list[str], Hashes]]:
+def _names(clean: Path, column: str, hashes: Callable[[Sequence[str]], Hashes]) -> Iterator[tuple[list[str], Hashes]]:
     for table in iter_tables(clean, [column], verify=False):  # verified when its rows were divided
         names = table[column].to_pylist()
-        yield names, division.hashes(names)
+        yield names, hashes(names)

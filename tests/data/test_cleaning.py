@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.data.cleaning import (
     CONFLICT,
@@ -12,6 +16,7 @@ from pipeline.data.cleaning import (
     FOUND_SCHEMA,
     UNKNOWN_LABEL,
     examine,
+    in_question,
     quarantine_schema,
     reasons,
     rejected_rows,
@@ -168,3 +173,10 @@ def test_a_shard_is_divided_into_kept_held_back_and_rejected_rows_in_order():
         ("row-5", DUPLICATE, None, "of file row 3"),
         ("row-6", UNKNOWN_LABEL, "label", "5"),
     ]
+
+
+@given(st.lists(st.lists(st.integers(-5, 5), max_size=9), max_size=6))
+def test_in_question_is_every_row_whose_key_another_one_has(keys: list[list[int]]) -> None:
+    counts = Counter(key for of_shard in keys for key in of_shard)
+    found = in_question([np.array(of_shard, np.int64) for of_shard in keys])
+    assert [each.tolist() for each in found] == [[counts[key] > 1 for key in of_shard] for of_shard in keys]
