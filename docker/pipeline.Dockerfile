@@ -40,7 +40,7 @@ COPY pipeline/__init__.py pipeline/
 FROM compiler AS environment-cpu
 RUN --mount=type=cache,target=/var/cache/ratchet,sharing=locked --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca PIP_CERT=/run/secrets/ca; fi; \
-    scripts/setup.sh && mv .venv/* .venv/.[!.]* /opt/ratchet-venv/
+    scripts/setup.sh && rm -f .venv/spark.jsa && mv .venv/* .venv/.[!.]* /opt/ratchet-venv/
 
 FROM system AS cpu
 COPY --from=environment-cpu /opt/ratchet-venv /opt/ratchet-venv

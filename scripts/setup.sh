@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$(pwd -P)
 inputs=(pyproject.toml requirements/{bootstrap,build,horovod,pipeline}.txt
-  scripts/{setup,set_up_steps,find_python,uv,build_horovod}.sh scripts/prove_horovod.py)
+  scripts/{setup,set_up_steps,find_python,uv,build_horovod}.sh scripts/{prove_horovod,archive_classes}.py)
 log=.ratchet/setup.log
 # shellcheck source=scripts/set_up_steps.sh
 . scripts/set_up_steps.sh
@@ -109,5 +109,7 @@ close_environment .venv
 
 step "proving Horovod: an allreduce between two processes" .venv/bin/python scripts/prove_horovod.py ||
   fail 70 "Horovod does not work here: remove $(dirname "$wheel") and run this again to build it anew (log: $log)"
+step "archiving the classes of Spark's JVM, which then starts in half the time" \
+  .venv/bin/python scripts/archive_classes.py .venv/spark.jsa || say "  it could not be done (log: $log): Spark starts more slowly"
 stamp .venv "$digests"
 say "ready in $SECONDS s"

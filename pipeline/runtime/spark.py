@@ -115,7 +115,7 @@ def _conf(settings: SparkSettings, root: Path) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
             # A local JVM spends most of its time here starting up, which takes less work without the optimizing
             # compiler and the parallel collector. Long SQL jobs may need them: `spark.settings` overrides this.
-            _JVM_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            _JVM_OPTIONS: " ".join(("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", *_archived_classes())),
         }
     # Last, because no setting may change it: workers import this very package, not one that happens to be installed
     # (runs have workspaces of their own).
@@ -125,6 +125,21 @@ def _conf(settings: SparkSettings, root: Path) -> dict[str, str]:
         f"{_EXECUTOR}PYTHONPATH": str((root / "pipeline").resolve().parent),
         "spark.python.daemon.module": "pipeline.runtime.spark_workers",
     }
+
+
+def _archived_classes() -> tuple[str, ...]:
+    """Return the JVM's options for the classes that set-up has archived, if it has: `scripts/archive_classes.py`.
+
+    A JVM for which the archive was not made does without, and would say so among what a stage says.
+    """
+    archive = Path(sys.prefix) / "spark.jsa"
+    if not archive.is_file():
+        return ()
+    return (
+        json.dumps(f"-XX:SharedArchiveFile={archive}", ensure_ascii=False),
+        "-Xlog:disable",
+        "-Xlog:all=error:stderr",
+    )
 
 
 def _of_stage(settings: SparkSettings) -> dict[str, str]:
