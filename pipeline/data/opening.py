@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.data.snapshots import snapshot
 from pipeline.data.source_rows import NothingThere, Source
@@ -10,6 +11,7 @@ from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, RatchetError, StorageError, UsageError
 from pipeline.recipe.recipe import SOURCE, IngestParams
 from pipeline.recipe.slots import Choice
+from pipeline.records.manifest import TARGET
 
 _AS_IT_IS = IngestParams()
 
@@ -54,6 +56,12 @@ def _folder(path: Path, classes: tuple[str, ...], ingest: IngestParams) -> Path:
 def reads_a_file(choice: Choice) -> bool:
     """Return whether a format reads a file as well as a folder."""
     return bool(getattr(SOURCE.member(choice.name), "READS_A_FILE", False))
+
+
+def predicted(choice: Choice) -> dict[str, dict[str, Any]]:
+    """Return what is predicted, as manifests have it under `target`: of sources whose settings tell (`predicted`)."""
+    column = getattr(SOURCE.settings(choice, "data.source"), "predicted", None)
+    return {} if column is None else {TARGET: column}
 
 
 def instead(path: Path, name: str) -> str:

@@ -227,6 +227,11 @@ class TableSettings(Settings):
         return self
 
     @property
+    def predicted(self) -> dict[str, Any] | None:
+        """What is predicted, as manifests have it: the target's column, and the edges that cut it into classes."""
+        return None if self.target is None else self.target.model_dump(mode="json", include={"column", "edges"})
+
+    @property
     def joined(self) -> frozenset[str]:
         """The columns that joins bring."""
         return frozenset(name for join in self.joins for name in join.columns.values())
