@@ -308,12 +308,13 @@ def split_dataset(
     division = with_instants(clean, params, division)
     codes = np.empty(manifest.rows, np.int8)
     labels = np.empty(manifest.rows, np.int32 if classes else np.float64)
-    of_names = {name: np.empty(manifest.rows, np.uint64) for name in proven(params)}
+    of_names = {name: np.empty(manifest.rows, np.uint64) for name in proven(manifest.columns)}
+    needed = list(dict.fromkeys((*columns_of(params), *of_names)))
     times = np.empty(manifest.rows if params.method == "time" else 0, np.int64)
     entries: list[FileEntry] = []
     end = 0
     for number, file in enumerate(manifest.files):
-        rows = read_shard(clean / file.path, columns_of(params))
+        rows = read_shard(clean / file.path, needed)
         here = slice(end, end := end + rows.num_rows)
         for name, of_name in of_names.items():
             of_name[here] = division.hashes(rows[name].to_pylist())
@@ -345,9 +346,12 @@ def split_dataset(
     return by_part
 
 
-def proven(params: SplitParams) -> tuple[str, ...]:
-    """Return the columns of which it is proven that no value is in two parts."""
-    return ("id", "content_digest", *(("group",) if params.method == "grouped" else ()))
+def proven(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns, of those of clean rows, of which it is proven that no value is in two parts.
+
+    A group is one by whatever rows are divided: the parts of a source, or of times, may be apart in it, or not.
+    """
+    return ("id", "content_digest", *(("group",) if "group" in columns else ()))
 
 
 def _names(clean: Path, column: str, division: Division) -> Iterator[tuple[list[str], Hashes]]:
