@@ -598,7 +598,7 @@ def test_a_group_that_the_source_or_the_time_parts_is_named(tmp_path: Path, para
     parts = pa.array(["train"] * 60 + ["validation"] * 10 + ["test"] * 30)
     table = table_of(rows).set_column(2, "part", parts)
 
-    with pytest.raises(DataError, match=r"^split: group both is both in .* part; split\.method grouped keeps") as raised:
+    with pytest.raises(DataError, match=r"^split: group both is both in .* part; split\.method grouped") as raised:
         split(tmp_path, [table], params, has_groups=True)
     assert str(raised.value).endswith("give them to one part, or leave data.roles.group out")
     split(tmp_path, [table], params)  # nothing says that they belong together
