@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,18 @@ def instead(path: Path, name: str) -> str:
     """Return the advice to name another format, if what stands at a path is of one."""
     others = [other for other in recognised(path) if other != name]
     return f"; it looks like data.source: {others[0]}" if others else ""
+
+
+def by_hand(path: Path, names: Iterable[str]) -> str | None:
+    """Return what a person is to write for what stands at a path, of the first of these formats that can say it."""
+    for name in names:
+        try:
+            said: str | None = getattr(SOURCE.member(name), "by_hand", lambda _: None)(path)
+        except OSError:
+            continue  # what cannot be looked at is for whoever opens it to say
+        if said is not None:
+            return said
+    return None
 
 
 def recognised(path: Path) -> dict[str, dict[str, object]]:

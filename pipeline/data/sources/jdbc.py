@@ -22,6 +22,7 @@ writes them as text: times as ISO 8601 in UTC, true and false, numbers by their 
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,8 @@ _POSTGRESQL = re.compile(
     r"jdbc:postgresql://(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?/[\w.%~-]+(?:\?sslmode=[a-z-]+)?", re.ASCII
 )
 _LARGEST_QUERY_BYTES = 2**20
+_LOOKED_AT = 1000  # entries of a folder, to tell what it holds
+_SQLITE_BEGINS = b"SQLite format 3\0"  # sqlite.org/fileformat.html, 1.3.1
 
 _Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 _Number = Annotated[float, Field(ge=-1e308, le=1e308)]
@@ -153,3 +156,29 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
         raise UsageError("data.source.settings.watermark.at_most: is missing; name the value up to which rows are read")
     asked = Asked(settings, folder, query, watermark, needed_columns(settings, wanted))
     return Source(rows=None, tables=source_tables(blocks(asked), settings, wanted, folder))
+
+
+def by_hand(path: Path) -> str | None:
+    """Return what is to be written where a path has queries, or databases of SQLite; None if it has neither.
+
+    What pins the rows, and when a column is known, stands in no database: a draft could only guess.
+    """
+    if not path.is_dir():
+        return None
+    files = sorted(each for each in islice(path.iterdir(), _LOOKED_AT) if each.is_file())
+    queries = [each.name for each in files if each.suffix.lower() == ".sql"]
+    databases = [each.name for each in files if _begins(each) == _SQLITE_BEGINS]
+    if not queries and not databases:
+        return None
+    url = f"{_OF_SQLITE}{databases[0]}" if databases else "jdbc:postgresql://HOST/DATABASE"
+    query = queries[0] if queries else "query.sql"
+    return (
+        f"{(queries or databases)[0]} is for source jdbc, of which no draft can be made; write by hand data.source: "
+        f"{{name: jdbc, settings: {{url: '{url}', query: {query}, watermark: …, target: …, known_at: …}}}} "
+        "(docs/data.md, jdbc)"
+    )
+
+
+def _begins(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(len(_SQLITE_BEGINS))
