@@ -104,8 +104,8 @@ def test_a_query_and_a_database_are_said_to_be_written_by_hand_and_how(tmp_path:
     said = str(raised.value)
     assert said == (
         f"{tmp_path}: flights.sql is for source jdbc, of which no draft can be made; write by hand data.source: "
-        "{name: jdbc, settings: {url: 'jdbc:sqlite:flights.db', query: flights.sql, watermark: …, target: …, known_at: …}} "
-        "(docs/data.md, jdbc)"
+        "{name: jdbc, settings: {url: 'jdbc:sqlite:flights.db', query: flights.sql, watermark: …, target: …, "
+        "known_at: …}} (docs/data.md, jdbc)"
     )
 
 
