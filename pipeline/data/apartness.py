@@ -20,7 +20,11 @@ from pipeline.errors import DataError
 
 Hashes = npt.NDArray[np.uint64]
 # Equal rows with different targets, if they are kept, may have thresholds of their own in a frozen split.
-_ADVICE = {"content_digest": "run stage clean again, or where data.equal_rows.conflicts keeps such rows, reject them"}
+_ADVICE = {
+    "content_digest": "run stage clean again, or where data.equal_rows.conflicts keeps such rows, reject them",
+    "group": "split.method grouped keeps a group's rows together; with another method give them to one part, or leave "
+    "data.roles.group out",
+}
 
 
 @dataclass(frozen=True)

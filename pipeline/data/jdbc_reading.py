@@ -133,8 +133,8 @@ def _ask(asked: Asked, answer: Path) -> None:
 
 def _connection(jvm: Any, settings: Settings, folder: Path, user: str | None, password: str | None) -> Any:
     database, url = settings.database, settings.url
-    if database == "sqlite":
-        path = folder / url.removeprefix("jdbc:sqlite:")
+    if settings.file is not None:
+        path = folder / settings.file
         if not path.is_file():
             raise StorageError(f"{path}: there is no such database; look at data.source.settings.url")
         url = f"jdbc:sqlite:{path}"

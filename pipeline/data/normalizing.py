@@ -38,7 +38,7 @@ from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slic
 from pipeline.data.value_counts import ValueCounts, added, counted
 from pipeline.errors import DataError
 from pipeline.records.columns import Columns, Distribution
-from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.manifest import TARGET, FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import finish_dataset, prepared_schema, shard_name
@@ -140,7 +140,7 @@ def normalize_dataset(
     by_part = {}
     for part, by_class in parts.counts["classes"].items():
         classes = [] if own.is_number else list(by_class)
-        by_part[part] = _finish_part(to.prepared / part, part, done, features, classes, own)
+        by_part[part] = _finish_part(to.prepared / part, part, done, features, classes, own, rows.counts.get(TARGET))
     for part in SERVED_PARTS:
         (to.served / part).mkdir(parents=True, exist_ok=True)
         sweep_attempts(to.served / part)
@@ -253,7 +253,13 @@ def _reasons(done: Sequence[NormalizedShard]) -> dict[str, int]:
 
 
 def _finish_part(
-    folder: Path, part: str, done: Sequence[NormalizedShard], features: Specs, classes: list[str], own: RowColumns
+    folder: Path,
+    part: str,
+    done: Sequence[NormalizedShard],
+    features: Specs,
+    classes: list[str],
+    own: RowColumns,
+    target: dict[str, Any] | None = None,
 ) -> int:
     sweep_attempts(folder)
     entries = [shard.entries[part] for shard in done if part in shard.entries]
@@ -268,5 +274,6 @@ def _finish_part(
             f"normalize: {what} left in the {part} part (left out: {', '.join(_reasons(done))}); "
             "change the outliers or the unknown categories of data.features"
         )
-    finish_dataset(folder, entries, prepared_schema(features, own), features=features, counts={"classes": counts})
+    counted_rows = {"classes": counts, **({TARGET: target} if target is not None else {})}
+    finish_dataset(folder, entries, prepared_schema(features, own), features=features, counts=counted_rows)
     return rows

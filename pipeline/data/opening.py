@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipeline.data.snapshots import snapshot
 from pipeline.data.source_rows import NothingThere, Source
@@ -10,6 +12,7 @@ from pipeline.data.wanted import Wanted
 from pipeline.errors import DataError, RatchetError, StorageError, UsageError
 from pipeline.recipe.recipe import SOURCE, IngestParams
 from pipeline.recipe.slots import Choice
+from pipeline.records.manifest import TARGET
 
 _AS_IT_IS = IngestParams()
 
@@ -56,10 +59,28 @@ def reads_a_file(choice: Choice) -> bool:
     return bool(getattr(SOURCE.member(choice.name), "READS_A_FILE", False))
 
 
+def predicted(choice: Choice) -> dict[str, dict[str, Any]]:
+    """Return what is predicted, as manifests have it under `target`: of sources whose settings tell (`predicted`)."""
+    column = getattr(SOURCE.settings(choice, "data.source"), "predicted", None)
+    return {} if column is None else {TARGET: column}
+
+
 def instead(path: Path, name: str) -> str:
     """Return the advice to name another format, if what stands at a path is of one."""
     others = [other for other in recognised(path) if other != name]
     return f"; it looks like data.source: {others[0]}" if others else ""
+
+
+def by_hand(path: Path, names: Iterable[str]) -> str | None:
+    """Return what a person is to write for what stands at a path, of the first of these formats that can say it."""
+    for name in names:
+        try:
+            said: str | None = getattr(SOURCE.member(name), "by_hand", lambda _: None)(path)
+        except OSError:
+            continue  # what cannot be looked at is for whoever opens it to say
+        if said is not None:
+            return said
+    return None
 
 
 def recognised(path: Path) -> dict[str, dict[str, object]]:

@@ -37,7 +37,7 @@ from pipeline.data.feature_kinds import OF_CLASSES, Specs, clean_schema
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
 from pipeline.errors import Bug, DataError
 from pipeline.recipe.recipe import EqualRows
-from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.manifest import TARGET, FileEntry, Manifest
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import finish_dataset, shard_name
@@ -108,7 +108,8 @@ def clean_dataset(
     for folder in (folders.clean, folders.quarantine, folders.unlabelled):
         sweep_attempts(folder)
     kept, held_back = clean_schema(features, own), {"parts": counts["unlabelled_parts"]}
-    finish_dataset(folders.clean, [shard.clean for shard in cleaned], kept, counts=counts)
+    column = {TARGET: manifest.counts[TARGET]} if TARGET in manifest.counts else {}
+    finish_dataset(folders.clean, [shard.clean for shard in cleaned], kept, counts={**counts, **column})
     finish_dataset(folders.unlabelled, _written(cleaned, "unlabelled"), kept, counts=held_back)
     rejected = {"rejected": counts["reasons"]}
     finish_dataset(

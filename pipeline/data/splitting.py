@@ -313,13 +313,15 @@ def split_dataset(
     division = with_instants(clean, params, division)
     codes = np.empty(manifest.rows, np.int8)
     labels = np.empty(manifest.rows, np.int32 if classes else np.float64)
-    hashes_of = {name: division.hashes if name == hashed_column(params) else passing_hash for name in proven(params)}
-    of_names = {name: np.empty(manifest.rows, np.uint64) for name in hashes_of}
+    quick = {name: passing_hash for name in proven(manifest.columns)}
+    hashes_of = {**quick, hashed_column(params): division.hashes}
+    of_names = {name: np.empty(manifest.rows, np.uint64) for name in quick}
+    needed = list(dict.fromkeys((*columns_of(params), *of_names)))
     times = np.empty(manifest.rows if params.method == "time" else 0, np.int64)
     entries: list[FileEntry] = []
     end = 0
     for number, file in enumerate(manifest.files):
-        rows = read_shard(clean / file.path, columns_of(params))
+        rows = read_shard(clean / file.path, needed)
         here = slice(end, end := end + rows.num_rows)
         for name, of_name in of_names.items():
             of_name[here] = hashes_of[name](rows[name].to_pylist())
@@ -351,9 +353,12 @@ def split_dataset(
     return by_part
 
 
-def proven(params: SplitParams) -> tuple[str, ...]:
-    """Return the columns of which it is proven that no value is in two parts."""
-    return ("id", "content_digest", *(("group",) if params.method == "grouped" else ()))
+def proven(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns, of those of clean rows, of which it is proven that no value is in two parts.
+
+    A group is one by whatever rows are divided: the parts of a source, or of times, may be apart in it, or not.
+    """
+    return ("id", "content_digest", *(("group",) if "group" in columns else ()))
 
 
 def _names(clean: Path, column: str, hashes: Callable[[Sequence[str]], Hashes]) -> Iterator[tuple[list[str], Hashes]]:

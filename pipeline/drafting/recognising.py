@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.data.opening import recognised
+from pipeline.data.opening import by_hand, recognised
 from pipeline.data.snapshots import snapshot
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.recipe import SOURCE
@@ -41,7 +41,11 @@ def recognise(path: Path, name: str | None = None, settings: Mapping[str, Any] |
     if newest and (name not in claims if name else not claims):
         newest, claims = None, recognised(path)
     if name is not None:
+        if claims.get(name) is None and (written := by_hand(path, [name])):
+            raise DataError(f"{path}: {written}")
         return Recognised(_choice(name, claims.get(name, {}), settings), (), newest)
+    if not claims and (written := by_hand(path, SOURCE.names())):
+        raise DataError(f"{path}: {written}")
     if not claims:
         raise DataError(
             f"{path}: no source recognises what is there (there are {', '.join(SOURCE.names())}); name a folder that "

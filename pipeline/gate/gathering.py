@@ -15,6 +15,7 @@ from pipeline.gate.challenge import Ask, Learn, learns_nothing, scores_of
 from pipeline.gate.evidence import Answers, Evidence, Other, Unknown, known
 from pipeline.models import stored
 from pipeline.recipe.task import Task
+from pipeline.records.architecture import Predicted
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.metrics import MetricsReport
 from pipeline.storage.judged_rows import JUDGED_BY_FILE, read_keys
@@ -54,7 +55,8 @@ def gather(
     An anchor that is the champion's model has its files there, and is not asked again.
     """
     in_use, held_to = read_record(champion / CHAMPION_FILE, Champion), read_record(anchor / ANCHOR_FILE, Champion)
-    ask = partial(_other, labels=test.labels, queries=queries, task=task)
+    predicts = stored.read_architecture(candidate).predicts
+    ask = partial(_other, labels=test.labels, queries=queries, task=task, predicts=predicts)
     # Before the export is queried: predict fixes TensorFlow's arithmetic for this process.
     met = ask(in_use, champion)
     if met is not None and in_use.identity and held_to.identity and in_use.identity.digest == held_to.identity.digest:
@@ -76,12 +78,19 @@ def gather(
     )
 
 
-def _other(of: Champion, folder: Path, labels: npt.NDArray[Any], queries: ModelQueries, task: Task) -> Other | None:
+def _other(
+    of: Champion,
+    folder: Path,
+    labels: npt.NDArray[Any],
+    queries: ModelQueries,
+    task: Task,
+    predicts: Predicted | None,
+) -> Other | None:
     """Return a model that the candidate must meet, and its scores; None if there never was one."""
     if of.problem:
         return Other(of.identity, Unknown(of.problem))
     if of.identity is None:
         return None
-    ask = partial(scores_of, of.identity, folder, labels, queries.predict, task, queries.learn)
+    ask = partial(scores_of, of.identity, folder, labels, queries.predict, task, queries.learn, predicts=predicts)
     listed = known(lambda: read_keys(folder / JUDGED_BY_FILE), queries.in_words)
     return Other(of.identity, known(ask, queries.in_words), None if isinstance(listed, Unknown) else listed)

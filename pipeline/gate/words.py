@@ -8,6 +8,7 @@ from pipeline.gate.paired import Counts, detectable_gain, rows_for_gain
 from pipeline.gate.paired_losses import Losses
 from pipeline.records.identity import Identity
 
+RARE = "values that have too few rows each, and too few together"
 _A_POINT = 0.01
 _SMALLEST = 1e-4
 

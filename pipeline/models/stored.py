@@ -36,6 +36,7 @@ def save_weights(folder: Path, architecture: Architecture, weights: Weights) -> 
         features=architecture.features,
         classes=architecture.classes,
         target=architecture.target,
+        predicts=architecture.predicts,
         parameters=sum(int(array.size) for array in weights.values()),
         weights=digest_bytes(content),
     )

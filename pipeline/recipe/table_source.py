@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -24,7 +25,7 @@ from pipeline.errors import UsageError, nearest
 from pipeline.recipe.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.recipe.recipe import Recipe
+    from pipeline.recipe.recipe import Recipe, Roles
 
 BEFORE, AFTER = "before", "after"
 ISO = "iso"
@@ -35,6 +36,16 @@ _LONGEST_NAME = 1000
 Edge = Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
 Column = Annotated[str, Field(max_length=_LONGEST_NAME)]
 Columns = Annotated[tuple[Column, ...], Field(strict=False, max_length=10_000)]
+
+
+def inside(path: str) -> str:
+    """Return the path of a file in `data.path`, relative to it; raise ValueError for one that leads out of it.
+
+    What lies elsewhere is no dependency of a stage: a change of it would not be seen.
+    """
+    if path.startswith("/") or ".." in PurePosixPath(path).parts or "\0" in path:
+        raise ValueError("leads out of data.path; name it relative to that folder")
+    return path
 
 
 class Target(Settings):
@@ -175,6 +186,11 @@ class Join(Dialect):
     largest_mib: int = Field(default=256, ge=1, le=4096, description="largest size, unpacked: it is held in memory")
     largest_ratio: int = Field(default=200, ge=1, le=1_000_000, description="how many times its size it may unpack to")
 
+    @field_validator("path")
+    @classmethod
+    def _path_stays_inside(cls, path: str) -> str:
+        return inside(path)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.left_key and len(self.left_key) != len(self.key):
@@ -227,6 +243,11 @@ class TableSettings(Settings):
         return self
 
     @property
+    def predicted(self) -> dict[str, Any] | None:
+        """What is predicted, as manifests have it: the target's column, and the edges that cut it into classes."""
+        return None if self.target is None else self.target.model_dump(mode="json", include={"column", "edges"})
+
+    @property
     def joined(self) -> frozenset[str]:
         """The columns that joins bring."""
         return frozenset(name for join in self.joins for name in join.columns.values())
@@ -244,7 +265,8 @@ def check(settings: TableSettings, recipe: Recipe) -> None:
     """Raise UsageError for a target, features, roles or joins that settings of a table and a recipe do not fit."""
     _check_target(settings, recipe)
     features = {name: feature.settings.get("column") or name for name, feature in recipe.data.features.items()}
-    _check_weight(settings, features, recipe.data.roles.weight)
+    _check_roles(settings, recipe.data.roles)
+    _check_weight(features, recipe.data.roles.weight)
     _check_features(settings, features)
     _check_joins(settings, features)
     if recipe.data.roles.time is None:
@@ -262,12 +284,21 @@ def _check_target(settings: TableSettings, recipe: Recipe) -> None:
         raise UsageError(f"{_KEY}.settings.target.edges: {len(target.edges)} of them make {needed}")
 
 
-def _check_weight(settings: TableSettings, features: Mapping[str, str], weight: str | None) -> None:
-    """Refuse a weight that is something else, too: it says how much is learned from a row, and is not learned from."""
+def _check_roles(settings: TableSettings, roles: Roles) -> None:
+    """Refuse a target that has a role, too: what a row is must be known without what is to be predicted of it."""
+    times = settings.time.columns
+    named = [("data.roles.id", roles.id), ("data.roles.group", roles.group), ("data.roles.weight", roles.weight)]
+    named += [(f"{_KEY}.settings.time.columns", each) for each in times] or [("data.roles.time", roles.time)]
+    named += [("data.roles.slices", each) for each in roles.slices]
+    for key, column in named:
+        if settings.target is not None and column == settings.target.column:
+            raise UsageError(f"{key}: '{column}' is the target ({_KEY}.settings.target); name another column")
+
+
+def _check_weight(features: Mapping[str, str], weight: str | None) -> None:
+    """Refuse a weight that is a feature, too: it says how much is learned from a row, and is not learned from."""
     if weight is None:
         return
-    if settings.target is not None and weight == settings.target.column:
-        raise UsageError(f"data.roles.weight: '{weight}' is the target ({_KEY}.settings.target); name another column")
     for name, column in features.items():
         if column == weight:
             raise UsageError(
@@ -301,9 +332,22 @@ def _check_features(settings: TableSettings, features: Mapping[str, str]) -> Non
 
 
 def _check_joins(settings: TableSettings, features: Mapping[str, str]) -> None:
-    """Refuse features that a join finds by what is known only later: who knows them, knows that, too."""
+    """Refuse features that a join finds by what is known only later: who knows them, knows that, too.
+
+    So are features of a column that is called like the target, or like what is known only afterwards, without a lag:
+    of a second table with the same rows, a row would find its own.
+    """
     for join in settings.joins:
         where = f"{_KEY}.settings.joins, {join.name}"
+        called = {column: theirs for theirs, column in join.columns.items()}
+        for name, column in sorted(features.items()):
+            what = _known_later(settings, join, called[column]) if column in called else None
+            if join.lag_minutes == 0 and what is not None:
+                raise UsageError(
+                    f"{where}: its column '{called[column]}' is called like what is {what}, and with lag_minutes: 0 "
+                    f"feature '{name}' may be a row's own; set lag_minutes to how long it takes to be known, or take "
+                    "it out"
+                )
         for name in sorted(name for name, column in features.items() if column in join.columns.values()):
             for key in join.left_key or join.key:
                 if settings.target is not None and key == settings.target.column:
@@ -325,6 +369,19 @@ def _check_joins(settings: TableSettings, features: Mapping[str, str]) -> None:
                 )
 
 
+def _known_later(settings: TableSettings, join: Join, column: str) -> str | None:
+    """Return what a column of a second table is if a row of its name is known later than the row; None if it is not.
+
+    Where the second table is joined by the time at which it is known, nothing is seen before that.
+    """
+    if settings.target is not None and column == settings.target.column:
+        return "the target"
+    group = next((group for group, columns in settings.known_at.items() if column in columns), BEFORE)
+    if group == BEFORE or join.time.columns == (group,):
+        return None
+    return f"known only afterwards ({_KEY}.settings.known_at.after)" if group == AFTER else f"known at '{group}'"
+
+
 def _check_time(settings: TableSettings, features: Mapping[str, str], role: str) -> None:
     """Refuse a time of rows that is known only afterwards where it says what was known before."""
     if not any(
@@ -332,12 +389,11 @@ def _check_time(settings: TableSettings, features: Mapping[str, str], role: str)
     ):
         return
     for column in settings.time.columns or (role,):
-        is_target = settings.target is not None and column == settings.target.column
-        if is_target or settings.group_of(column) == AFTER:
-            what = "the target" if is_target else f"known only afterwards ({_KEY}.settings.known_at.after)"
+        if settings.group_of(column) == AFTER:
             raise UsageError(
-                f"data.roles.time: '{column}' is {what}, and what joins bring, or is known at a time, is held against "
-                "it; name a time that is known before the prediction"
+                f"data.roles.time: '{column}' is known only afterwards ({_KEY}.settings.known_at.after), and what "
+                "joins bring, or is known at a time, is held against it; name a time that is known before the "
+                "prediction"
             )
 
 

@@ -14,6 +14,7 @@ from pipeline.records.record import Record
 ARCHITECTURE_FILE = "architecture.json"
 WEIGHTS_FILE = "weights.safetensors"
 MODEL_FILES = (ARCHITECTURE_FILE, WEIGHTS_FILE)  # of a stored model
+_LEFT_OUT = ("target", "predicts")  # keys of an architecture that are not written where there is nothing
 
 
 class TargetScale(Record):
@@ -23,12 +24,24 @@ class TargetScale(Record):
     deviation: float = Field(gt=0)
 
 
+class Predicted(Record):
+    """What is predicted: the column of the source's table, the edges that cut it into classes, and a number's unit.
+
+    `column` is None where the source has no such column. Two numbers in one file mean the same only if these agree.
+    """
+
+    column: str | None = None
+    edges: tuple[float, ...] = ()
+    unit: str = ""
+
+
 class Architecture(Record):
     """What a model is, without its weights: a file in `models/architectures/`, its settings, its inputs and its task.
 
-    `features` are the inputs, fitted. `target` is the scale of a target that is a number; with classes the key is left
-    out, so that a model has the digest that it had before there were numbers. Record version 1 had one image
-    (`input_shape`, `statistics`) and no `task`.
+    `features` are the inputs, fitted. `target` is the scale of a target that is a number, `predicts` what a column of a
+    table, or a number, means. Where there is none of a key, it is left out, so that a model has the digest that it had
+    before; of a model written before `predicts` was, that is not known. Record version 1 had one image (`input_shape`,
+    `statistics`) and no `task`.
     """
 
     VERSION: ClassVar[int] = 2
@@ -38,13 +51,12 @@ class Architecture(Record):
     features: tuple[FeatureSpec, ...]
     classes: tuple[str, ...]
     target: TargetScale | None = None
+    predicts: Predicted | None = None
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = serialise(self)
-        if values.get("target") is None:
-            values.pop("target", None)
-        return values
+        return {key: value for key, value in values.items() if value is not None or key not in _LEFT_OUT}
 
     @classmethod
     def upgraded(cls, values: dict[str, Any], version: int) -> dict[str, Any]:

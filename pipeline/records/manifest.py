@@ -13,6 +13,7 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.records.record import Record
 
 MANIFEST_FILE = "manifest.json"
+TARGET = "target"  # among counts: which column is predicted, of raw, clean and prepared rows of a table
 
 
 class FileEntry(Record):

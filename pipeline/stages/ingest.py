@@ -7,7 +7,7 @@ from collections import Counter
 import pyarrow.compute as pc
 
 from pipeline.data.feature_kinds import raw_schema, specs
-from pipeline.data.opening import open_source
+from pipeline.data.opening import open_source, predicted
 from pipeline.data.source_rows import raw_shards, require_delivered
 from pipeline.data.wanted import wanted
 from pipeline.recipe.recipe import IngestParams, Roles
@@ -48,6 +48,7 @@ def run(stage: StageContext) -> str:
             "labels": {str(label): rows for label, rows in sorted(labels.items())},
             "unlabelled": unlabelled,
             "problems": dict(sorted(problems.items())),
+            **predicted(stage.param("data.source", Choice)),
         }
         manifest = shards.finish_dataset(folder, entries, schema, counts=counts)
     return f"{count(manifest.rows)} rows" + (f", {sum(label >= 0 for label in labels)} labels" if classes else "")

@@ -2,11 +2,12 @@
 
 Values with few rows are one slice together, `(other)`. Every slice must pass the gate: one of a few rows could pass
 only by luck, so it would refuse whatever is judged; and rare values come and go from day to day, and the names of the
-checks with them.
+checks with them. A value that is called like one of these names has brackets more: no two slices have one name.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,7 @@ FEWEST_ROWS = 100  # of a slice of its own
 NO_VALUE = "(none)"  # what rows without a value are called
 Texts = Mapping[str, Sequence[str]]  # by column, `[row]` each; "" where a row has no value
 _PREFIX = slice_column("")
+_LIKE_OURS = re.compile(rf"\(+({NO_VALUE[1:-1]}|{OTHER[1:-1]})\)+")
 
 
 def declared_slices(texts: Texts) -> dict[str, Slices]:
@@ -29,10 +31,17 @@ def declared_slices(texts: Texts) -> dict[str, Slices]:
     return {column.removeprefix(_PREFIX): _slices(values) for column, values in texts.items()}
 
 
+def _name(value: str) -> str:
+    """Return what the slice of a value is called: no two values have one name, and none has `(none)` or `(other)`."""
+    if not value:
+        return NO_VALUE
+    return f"({value})" if _LIKE_OURS.fullmatch(value) else value
+
+
 def _slices(values: Sequence[str]) -> Slices:
-    named = [value or NO_VALUE for value in values]
+    named = [_name(value) for value in values]
     rows = Counter(named)
-    names = sorted(name for name, count in rows.items() if count >= FEWEST_ROWS and name != OTHER)
+    names = sorted(name for name, count in rows.items() if count >= FEWEST_ROWS)
     if sum(rows[name] for name in names) < len(named):
         names.append(OTHER)
     number_of = {name: number for number, name in enumerate(names)}

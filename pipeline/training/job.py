@@ -14,8 +14,9 @@ from pipeline.recipe.recipe import ARCHITECTURE, AugmentParams, TrainParams
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Choice, choices
 from pipeline.recipe.workers import require_equal_blocks
-from pipeline.records.architecture import Architecture
+from pipeline.records.architecture import Architecture, Predicted
 from pipeline.records.digests import digest_json
+from pipeline.records.manifest import TARGET
 from pipeline.storage.manifests import read_manifest
 from pipeline.training.batches import read_features
 from pipeline.training.target import fit_target
@@ -65,7 +66,17 @@ def architecture_of(job: Job) -> Architecture:
         features=tuple(spec for spec in features if spec.role == "input"),
         classes=job.classes,
         target=None if job.classes else fit_target(job.training_folders[0]),
+        predicts=_predicted(job),
     )
+
+
+def _predicted(job: Job) -> Predicted | None:
+    """Return what a number, or a column of a table, means that is predicted; None of classes without a column."""
+    column: dict[str, Any] | None = read_manifest(job.training_folders[0], verify=False).counts.get(TARGET)
+    if job.classes and column is None:
+        return None
+    unit = "" if job.classes else job.task.settings.get("unit", "")
+    return Predicted.from_json({**(column or {}), "unit": unit}, f"{job.training_folders[0]}: target")
 
 
 def job_key(job: Job) -> str:

@@ -25,6 +25,7 @@ from pipeline.data.normalizing import (
 from pipeline.errors import DataError
 from pipeline.recipe.slots import Feature
 from pipeline.records.columns import Columns
+from pipeline.records.manifest import TARGET
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.row_columns import WEIGHT, RowColumns
 from pipeline.storage.shards import array_of, finish_dataset, prepared_schema, shard_name, write_shard
@@ -160,7 +161,9 @@ def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
         return [function(task) for task, _ in tasks]
 
     monkeypatch.setattr(normalizing, "run_tasks", run_here)
-    for name, counts in (("clean", {}), ("split", {"classes": {"train": {"a": 2, "b": 0}, "test": {"a": 0, "b": 1}}})):
+    column = {"column": "pet", "edges": []}
+    of_split = {"classes": {"train": {"a": 2, "b": 0}, "test": {"a": 0, "b": 1}}}
+    for name, counts in (("clean", {TARGET: column}), ("split", of_split)):
         table = pq.read_table(folders / name / shard_name(0))
         entry = write_shard(folders / name, 0, table.schema, [table])
         finish_dataset(folders / name, [entry], table.schema, counts=counts)
@@ -173,6 +176,7 @@ def test_a_data_set_is_prepared_shard_by_shard_and_fitted_on_its_training_part(
     assert columns == Columns()  # pictures are shown as such
     train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
     assert (train.counts["classes"], test.counts["classes"]) == ({"a": 2, "b": 0}, {"a": 0, "b": 1})
+    assert (train.counts[TARGET], test.counts[TARGET]) == (column, column)
     assert train.features == test.features
     assert train.features[0].fitted["mean"] == [PIXELS[[0, 2]].mean()]
 

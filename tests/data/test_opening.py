@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.opening import open_source
+from pipeline.data.opening import open_source, predicted
 from pipeline.data.wanted import Wanted, WantedFeature
 from pipeline.errors import UsageError
 from pipeline.recipe.recipe import IngestParams
@@ -26,3 +26,14 @@ def test_a_date_is_the_database_s_to_know_where_nothing_keeps_snapshots(tmp_path
     (tmp_path / "a.jsonl").write_text("{}")
     with pytest.raises(UsageError, match=r"ingest\.as_of: "):
         open_source(Choice(name="jsonl", settings={"target": "z"}), tmp_path, asked, ingest)
+
+
+def test_a_table_says_which_column_is_predicted_and_how_it_is_cut() -> None:
+    target = {"column": "arr_delay", "edges": [29.5]}
+    assert predicted(Choice(name="csv", settings={"target": target})) == {"target": target}
+    assert predicted(Choice(name="jsonl", settings={"target": "z"})) == {"target": {"column": "z", "edges": []}}
+
+
+@pytest.mark.parametrize("name", ["idx", "image_folder", "text_folder"])
+def test_a_source_without_columns_says_nothing_of_them(name: str) -> None:
+    assert predicted(Choice(name=name)) == {}

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -245,7 +246,8 @@ def written(folder: Path, name: str, tables: list[pa.Table]) -> Path:
     target = folder / name
     target.mkdir()
     entries = [write_shard(target, number, table.schema, [table]) for number, table in enumerate(tables)]
-    finish_dataset(target, entries, tables[0].schema)
+    parts = Counter(part for table in tables for part in table["part"].to_pylist())
+    finish_dataset(target, entries, tables[0].schema, counts={"source_parts": dict(parts)})
     return target
 
 
@@ -385,9 +387,12 @@ def split(
     classes: Sequence[str] = (),
     frozen: FrozenSplit | None = None,
     rejected: pa.Table | None = None,
+    has_groups: bool = False,
 ) -> Found:
-    """Divide rows in these shards in a folder of its own."""
+    """Divide rows in these shards in a folder of its own; they keep their groups if the method, or who asks, does."""
     own = Path(tempfile.mkdtemp(dir=folder))
+    if params.method != "grouped" and not has_groups:
+        shards = [rows.drop_columns(["group"]) if "group" in rows.column_names else rows for rows in shards]
     clean = written(own, "clean", shards)
     gone = shards[0].slice(0, 0).append_column("reason", pa.array([], pa.string())) if rejected is None else rejected
     quarantine = written(own, "quarantine", [gone])
@@ -582,6 +587,28 @@ def test_a_group_in_two_parts_would_be_named(tmp_path: Path):
     names = {"group": Names(np.array([1, 1], np.uint64), lambda: [(["g", "g"], np.array([1, 1], np.uint64))])}
     with pytest.raises(DataError, match="split: group g is both in the train and in the test part"):
         prove_apart(PARTS, np.array([0, 2], np.int8), names)
+
+
+SOURCE = SplitParams(method="source", train=0.9, validation=0.1, test=0.0)
+
+
+@pytest.mark.parametrize("params", [TIME, SOURCE], ids=["time", "source"])
+def test_a_group_that_the_source_or_the_time_parts_is_named(tmp_path: Path, params: SplitParams):
+    rows = [Given(n, 0.0, "alone", n) for n in range(60)] + [Given(60 + n, 0.0, "both", 60 + n) for n in range(40)]
+    parts = pa.array(["train"] * 60 + ["validation"] * 10 + ["test"] * 30)
+    table = table_of(rows).set_column(2, "part", parts)
+
+    with pytest.raises(DataError, match=r"^split: group both is both in .* part; split\.method grouped") as raised:
+        split(tmp_path, [table], params, has_groups=True)
+    assert str(raised.value).endswith("give them to one part, or leave data.roles.group out")
+    split(tmp_path, [table], params)  # nothing says that they belong together
+
+
+def test_groups_that_are_apart_in_the_source_s_own_parts_are_proven_so(tmp_path: Path):
+    rows = [Given(n, 0.0, f"g{n % 5 + 5 * (n // 50)}", n) for n in range(150)]
+    table = table_of(rows).set_column(2, "part", pa.array(["train"] * 50 + ["validation"] * 50 + ["test"] * 50))
+    proof = split(tmp_path, [table], SOURCE, has_groups=True).counts["proof"]
+    assert (proof["distinct_groups"], proof["groups_in_two_parts"]) == (15, 0)
 
 
 def test_by_time_equal_content_at_times_of_two_parts_is_refused(tmp_path: Path):

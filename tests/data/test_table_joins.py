@@ -93,8 +93,7 @@ def test_a_key_may_be_of_several_columns_by_other_names(tmp_path: Path) -> None:
         ("NA,2013-01-01T00:00Z,1\n", {}, "row 1: has no key"),
         ("JFK,2013-01-01T00:00Z,1\n", {"columns": {"tempp": "x"}}, "no column 'tempp', .* names .did you mean 'temp'"),
         ("JFK,2013-01-01T00:00Z,1\n", {"path": "other.csv"}, "other.csv does not exist; .*joins, weather"),
-        ("JFK,2013-01-01T00:00Z,1\n", {"path": "../weather.csv"}, "leads out of"),
-        ("JFK,2013-01-01T00:00Z,1\n", {"path": "/etc/passwd"}, "leads out of"),
+        ("JFK,2013-01-01T00:00Z,1\n", {"path": "link.csv"}, "path 'link.csv' leads out of"),
         ("", {}, "weather.csv: has a header and no rows"),
         ("JFK,2013-01-01T00:00Z,1\n" * 100_000, {"largest_mib": 1}, "raise largest_mib of join weather"),
     ],
@@ -104,6 +103,7 @@ def test_a_second_table_that_cannot_be_used_is_refused(
 ) -> None:
     write(tmp_path / "weather.csv", "out")
     write(tmp_path / "in" / "weather.csv", f"origin,at,temp\n{content}")
+    (tmp_path / "in" / "link.csv").symlink_to(tmp_path / "weather.csv")
     with pytest.raises(DataError, match=said):
         joined(tmp_path / "in", [("JFK", 60)], **changed)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,35 @@ def test_folders_named_by_date_are_classes_where_pictures_stand_in_them(tmp_path
     found = recognise(dated(tmp_path, "1.png", "2.png"))
     assert (found.choice.name, found.snapshot) == ("image_folder", None)
     assert recognise(tmp_path, "image_folder").snapshot is None
+
+
+@pytest.mark.parametrize("name", [None, "jdbc"])
+def test_a_query_and_a_database_are_said_to_be_written_by_hand_and_how(tmp_path: Path, name: str | None) -> None:
+    (tmp_path / "flights.sql").write_text("SELECT * FROM flights")
+    with closing(sqlite3.connect(tmp_path / "flights.db")) as connection:
+        connection.execute("CREATE TABLE flights (x)")
+    with pytest.raises(DataError) as raised:
+        recognise(tmp_path, name)
+    said = str(raised.value)
+    assert said == (
+        f"{tmp_path}: flights.sql is for source jdbc, of which no draft can be made; write by hand data.source: "
+        "{name: jdbc, settings: {url: 'jdbc:sqlite:flights.db', query: flights.sql, watermark: …, target: …, "
+        "known_at: …}} (docs/data.md, jdbc)"
+    )
+
+
+def test_a_query_or_a_database_alone_is_known_too(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("SELECT 1")
+    with pytest.raises(
+        DataError, match=r"a\.sql is for source jdbc.*url: 'jdbc:postgresql://HOST/DATABASE', query: a\.sql"
+    ):
+        recognise(tmp_path)
+    (tmp_path / "a.sql").unlink()
+    (tmp_path / "b").write_bytes(b"SQLite format 3\0")
+    with pytest.raises(DataError, match=r"b is for source jdbc.*url: 'jdbc:sqlite:b', query: query\.sql"):
+        recognise(tmp_path)
+
+
+def test_what_a_source_reads_is_not_to_be_written_by_hand_for_a_query_beside_it(photographs: Path) -> None:
+    (photographs / "a.sql").write_text("SELECT 1")
+    assert recognise(photographs).choice.name == "image_folder"

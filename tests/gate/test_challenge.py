@@ -15,7 +15,7 @@ from pipeline.gate.challenge import scores_of
 from pipeline.models import stored
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import Task, kind_of, task_of
-from pipeline.records.architecture import Architecture
+from pipeline.records.architecture import Architecture, Predicted
 from pipeline.records.identity import Identity
 from tests.evaluation.made_task import made_task
 from tests.gate.given import CLASSES, LABELS, TASK, probabilities, scores
@@ -114,3 +114,72 @@ def test_the_model_in_its_own_folder_is_asked(champion: Identity, folder: Path) 
 
     scores_of(champion, folder, LABELS, ask, TASK)
     assert asked == [folder]
+
+
+# -- what a target means: the same task and the same classes are not yet the same question
+
+MINUTES = Predicted(column="arr_delay", unit="min")
+OWN_NAME = "they answer different questions; give the new one a name of its own (name)"
+
+
+def met_about(folder: Path, task: Task, theirs: Predicted | None, ours: Predicted | None) -> str | None:
+    """Return why a model of `theirs` cannot be met by a candidate of `ours`; None if it is asked."""
+    architecture = Architecture(
+        name="mlp", settings={}, task=task.name, features=(), classes=task.classes, predicts=theirs
+    )
+    stored.save_weights(folder, architecture, {"dense/kernel": np.ones((2, 2), np.float32)})
+    identity = Identity(name="flights", version=3, digest=stored.digest(folder))
+    labels = LABELS.astype(np.float64) if not task.classes else LABELS
+    given = np.zeros((len(labels), 1), np.float32) if not task.classes else probabilities()
+    try:
+        scores_of(identity, folder, labels, lambda _: given, task, predicts=ours)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("ours", "shown"),
+    [
+        (Predicted(column="arr_delay", unit="s"), "'arr_delay' in s"),
+        (Predicted(column="arr_delay"), "'arr_delay' without a unit"),
+        (Predicted(column="dep_delay", unit="min"), "'dep_delay' in min"),
+        (Predicted(unit="s"), "a number in s"),
+    ],
+)
+def test_a_champion_of_another_number_cannot_be_met(tmp_path: Path, ours: Predicted, shown: str) -> None:
+    task = task_of(Choice(name="regression", settings={"unit": "min"}), ())
+    said = met_about(tmp_path / "model", task, MINUTES, ours)
+    assert said is not None
+    assert said.startswith(f"it predicts 'arr_delay' in min, and the candidate {shown} (")
+    assert said.endswith(OWN_NAME)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [(MINUTES, MINUTES), (None, MINUTES), (MINUTES, None), (MINUTES, Predicted(unit="min"))]
+)
+def test_a_champion_of_the_same_number_or_of_one_that_nobody_wrote_down_is_met(
+    tmp_path: Path, theirs: Predicted | None, ours: Predicted | None
+) -> None:
+    task = task_of(Choice(name="regression", settings={"unit": "min"}), ())
+    assert met_about(tmp_path / "model", task, theirs, ours) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "shown"),
+    [
+        (Predicted(column="arr_delay", edges=(60.0,)), "'arr_delay' cut at 60"),
+        (Predicted(column="dep_delay", edges=(29.5,)), "'dep_delay' cut at 29.5"),
+        (Predicted(column="is_late"), "'is_late'"),
+    ],
+)
+def test_a_champion_of_a_number_that_is_cut_otherwise_cannot_be_met(
+    tmp_path: Path, ours: Predicted, shown: str
+) -> None:
+    said = met_about(tmp_path / "model", TASK, Predicted(column="arr_delay", edges=(29.5,)), ours)
+    assert said is not None
+    assert said.startswith(f"it predicts 'arr_delay' cut at 29.5, and the candidate {shown} (")
+
+
+def test_classes_by_name_are_the_same_in_another_column(tmp_path: Path) -> None:
+    assert met_about(tmp_path / "model", TASK, Predicted(column="species"), Predicted(column="animal")) is None

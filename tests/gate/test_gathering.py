@@ -14,7 +14,7 @@ from pipeline.errors import DataError, TryAgain
 from pipeline.gate.evidence import Answers, Evidence, Other, Unknown
 from pipeline.gate.gathering import ModelQueries, gather
 from pipeline.models import stored
-from pipeline.records.architecture import Architecture
+from pipeline.records.architecture import Architecture, Predicted
 from pipeline.records.champion import ANCHOR_FILE, CHAMPION_FILE, Champion
 from pipeline.records.identity import Identity
 from pipeline.storage.record_files import write_record
@@ -50,9 +50,11 @@ class Left:
         )
 
 
-def store(folder: Path, weight: float) -> str:
+def store(folder: Path, weight: float, predicts: Predicted | None = None) -> str:
     """Store a tiny model; return its digest."""
-    architecture = Architecture(name="mlp", settings={}, task="classification", features=(), classes=CLASSES)
+    architecture = Architecture(
+        name="mlp", settings={}, task="classification", features=(), classes=CLASSES, predicts=predicts
+    )
     stored.save_weights(folder, architecture, {"dense/kernel": np.full((2, 2), weight, np.float32)})
     return stored.digest(folder)
 
@@ -137,6 +139,16 @@ def why_not_met(other: Other | None) -> str:
     """Return why a model's scores are not known."""
     assert other is not None
     return why(other.scores)
+
+
+def test_one_that_predicts_something_else_than_the_candidate_is_not_met(left: Left) -> None:
+    store(left.root / "candidate", 1.0, Predicted(column="delay", edges=(30.0,)))
+    digest = store(left.root / "champion", 2.0, Predicted(column="delay", edges=(15.0,)))
+    champion = Identity(name="pets", version=3, digest=digest)
+    write_record(left.root / "champion" / CHAMPION_FILE, Champion(identity=champion, registry="local"))
+    found = left.gathered()
+    assert why_not_met(found.champion).startswith("it predicts 'delay' cut at 15, and the candidate 'delay' cut at 30")
+    assert isinstance(found.anchor.scores, np.ndarray)  # type: ignore[union-attr] - one that says nothing of it is met
 
 
 def test_missing_metrics_are_unknown(left: Left) -> None:

@@ -131,6 +131,44 @@ def test_rare_values_that_are_too_few_together_do_not_refuse_and_are_said_to_be(
     assert (check.outcome, verdict.promotes) in (("off", True), ("pass", True))
 
 
+RARE = np.arange(ROWS) >= ROWS - 30
+ALTERNATE = np.where(np.arange(ROWS) % 2, 1.0, -1.0)
+
+
+def met_by_margin(by: Any, slice_margin: float) -> Verdict:
+    """Judge a candidate whose errors of rare airports are larger by so much, by the rule of before."""
+    ours = LABELS + NOISE + np.sign(NOISE) * np.where(RARE, by, 0.0)
+    rule = {"name": "margin", "settings": {"margin": 1.0, "slice_margin": slice_margin}}
+    bounded = GateParams.model_validate({"maximum": {"mae": 30.0}, "rule": rule, "parity": {"rows": 4}})
+    evidence = given(ours.astype(np.float32)[:, None], predicted(1.0), slices=AIRPORTS)
+    verdict = judged(evidence, bounded)
+    require_given(
+        verdict, bounded, TASK, seed=1, code={}, ids=IDS, labels=LABELS, slices=evidence.test_slices
+    )  # what a verdict may be off in, it is held to as well
+    return verdict
+
+
+def test_the_rule_of_before_does_not_judge_rare_values_that_are_too_few_together_either() -> None:
+    verdict = met_by_margin(4.0 * ALTERNATE, slice_margin=0.5)  # as good, and 30 rows cannot show it
+    check = check_of(verdict, "slice.origin.(other)")
+    assert check.outcome == "off"
+    assert check.sentence.endswith("; not judged: values that have too few rows each, and too few together")
+    assert verdict.promotes, verdict.reason
+
+
+def test_the_rule_of_before_judges_rare_values_where_their_rows_suffice() -> None:
+    assert check_of(met_by_margin(0.1 * ALTERNATE, slice_margin=0.5), "slice.origin.(other)").outcome == "pass"
+    verdict = met_by_margin(1.0 + 0.1 * ALTERNATE, slice_margin=0.5)
+    assert failed(verdict) == ["slice.origin.(other)"]
+    assert not check_of(verdict, "slice.origin.(other)").sentence.endswith("it is worse")
+
+
+def test_the_rule_of_before_refuses_who_is_proven_worse_on_rare_values_however_few_they_are() -> None:
+    verdict = met_by_margin(6.0 + 4.0 * ALTERNATE, slice_margin=0.5)
+    assert failed(verdict) == ["slice.origin.(other)"]
+    assert check_of(verdict, "slice.origin.(other)").sentence.endswith("; it is worse")
+
+
 def test_a_bound_may_be_on_a_declared_slice() -> None:
     bounded = gate().model_dump()
     bounded["slices"] = {"origin": {"EWR": {"maximum": {"mae": 1.0}}, "JFK": {"maximum": {"rmse": 30.0}}}}

@@ -79,7 +79,7 @@ def test_a_better_mean_never_proves_less(found: Losses, more: float) -> None:
 
 @given(losses(), MARGINS, st.floats(1.0, 3))
 def test_a_wider_margin_never_lets_less_through(found: Losses, margin: float, wider: float) -> None:
-    assert score(found, margin * wider) >= score(found, margin)
+    assert score(found, margin * wider) >= score(found, margin) - 1e-9  # the last bits are rounding
 
 
 @given(losses(), MARGINS, st.sampled_from([0.125, 0.5, 8.0, 64.0]))

@@ -27,6 +27,12 @@ def by_key(*columns: str) -> dict[str, Any]:
     return {"joins": [{**JOIN, "name": "found", "key": keys, "left_key": columns, "columns": {"t": "temp"}}]}
 
 
+def brings(column: str, lag: int) -> dict[str, Any]:
+    """Return settings with a join that brings in a column of the second table, called `before`."""
+    changed = {"lag_minutes": lag, "tolerance_minutes": 90, "columns": {column: "before"}}
+    return {"joins": [{**JOIN, "name": "found", **changed}]}
+
+
 def settings(**changed: Any) -> Settings:
     return validate(Settings, {"target": "late", "known_at": KNOWN, **changed}, "params.yaml", "data.source.settings")
 
@@ -53,6 +59,12 @@ def test_features_of_what_is_known_before_fit() -> None:
     known = {**KNOWN, "seen_at": ["gate", "temp"]}
     check(settings(**by_key("gate"), known_at=known), recipe({"temp": None}, TIME))
     check(settings(), recipe({"carrier": None}, {"time": "dep_time"}))  # the order of rows alone
+    for column in ("late", "air_time"):
+        check(settings(**brings(column, lag=60)), recipe({"before": None}, TIME))  # what the last hour's row had
+        check(settings(**brings(column, lag=0)), recipe({"carrier": None}, TIME))  # no feature comes of it
+    [by_when_it_is_known] = brings("gate", lag=0)["joins"]
+    by_when_it_is_known["time"] = {"columns": ["seen_at"]}
+    check(settings(joins=[by_when_it_is_known]), recipe({"before": None}, TIME))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,16 @@ def test_features_of_what_is_known_before_fit() -> None:
         (by_key("air_time"), {"x": "temp"}, TIME, "key 'air_time' is known only afterwards .* so is feature 'x'"),
         (by_key("dest", "gate"), {"temp": None}, TIME, "key 'gate' is known at 'seen_at'.*; list 'temp' under"),
         ({"joins": [JOIN]}, {"weather_temp": None}, {"time": "dep_time"}, "data.roles.time: 'dep_time' is known only"),
-        ({"joins": [JOIN]}, {"weather_temp": None}, {"time": "late"}, "data.roles.time: 'late' is the target, and"),
+        ({"joins": [JOIN]}, {"weather_temp": None}, {"time": "late"}, "data.roles.time: 'late' is the target .*; name"),
+        ({}, {"carrier": None}, {"time": "late"}, "data.roles.time: 'late' is the target"),
+        ({"time": {"format": "%Y-%m-%d %H:%M", "zone": "UTC", "columns": ["day", "late"]}}, {"carrier": None},
+         {"time": "departs"}, "data.source.settings.time.columns: 'late' is the target"),
+        ({}, {"carrier": None}, {"id": "late"}, "data.roles.id: 'late' is the target"),
+        ({}, {"carrier": None}, {"group": "late"}, "data.roles.group: 'late' is the target"),
+        ({}, {"carrier": None}, {"slices": ["dest", "late"]}, "data.roles.slices: 'late' is the target"),
+        (brings("late", lag=0), {"x": "before"}, TIME, "joins, found: its column 'late' is called like what is the"),
+        (brings("air_time", lag=0), {"before": None}, TIME, "'air_time' is called like what is known only afterwards"),
+        (brings("gate", lag=0), {"before": None}, TIME, "its column 'gate' is called like what is known at 'seen_at'"),
         ({}, {"gate": None}, {"time": "dep_time"}, "data.roles.time: 'dep_time' is known only afterwards"),
         ({"time": {"format": "%Y-%m-%d %H:%M", "zone": "UTC", "columns": ["day", "dep_time"]}}, {"gate": None},
          {"time": "departs"}, "data.roles.time: 'dep_time' is known only afterwards"),
@@ -111,6 +132,8 @@ def test_what_does_not_fit_the_recipe_is_refused_with_its_reason(
         ({"joins": [{**JOIN, "time": {}}]}, "time.columns: is needed"),
         ({"joins": [{**JOIN, "lag_minutes": 61}]}, "tolerance_minutes: is below lag_minutes"),
         ({"joins": [{**JOIN, "left_key": ["a", "b"]}]}, "left_key: 2 columns, and key has 1"),
+        ({"joins": [{**JOIN, "path": "/etc/passwd"}]}, "path: leads out of data.path; name it relative to that folder"),
+        ({"joins": [{**JOIN, "path": "a/../../b.csv"}]}, "path: leads out of data.path; name it relative"),
         ({"joins": [JOIN, JOIN]}, "joins: 'weather' stands there twice"),
         ({"joins": [JOIN, {**JOIN, "name": "other"}]}, "joins, columns: 'weather_temp' stands there twice"),
         ({"delimiter": '"'}, "delimiter and quote must differ"),

@@ -108,7 +108,14 @@ STAGE_RUN = StageRun(
 EXAMPLES: tuple[Record, ...] = (
     Architecture.model_validate(ARCHITECTURE),
     StoredArchitecture.model_validate({**ARCHITECTURE, "parameters": 610, "weights": "sha256:0b"}),
-    Architecture.model_validate({**ARCHITECTURE, "classes": (), "target": {"mean": 6.5, "deviation": 40.25}}),
+    Architecture.model_validate(
+        {
+            **ARCHITECTURE,
+            "classes": (),
+            "target": {"mean": 6.5, "deviation": 40.25},
+            "predicts": {"column": "delay", "edges": (), "unit": "min"},
+        }
+    ),
     Champion(identity=IDENTITY, registry="local", problem="its files are gone", computed_on=(COMPUTED_ON,)),
     Columns(
         target=SPREAD,

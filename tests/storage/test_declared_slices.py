@@ -12,7 +12,10 @@ from pipeline.recipe.task import OTHER
 from pipeline.storage.declared_slices import FEWEST_ROWS, NO_VALUE, declared_slices
 
 TEXTS = st.lists(
-    st.tuples(st.sampled_from(["JFK", "EWR", "LGA", "", OTHER, "a.b", "ü"]), st.integers(1, 2 * FEWEST_ROWS)),
+    st.tuples(
+        st.sampled_from(["JFK", "EWR", "LGA", "", OTHER, NO_VALUE, "((none))", "a.b", "ü"]),
+        st.integers(1, 2 * FEWEST_ROWS),
+    ),
     max_size=9,
 ).map(lambda runs: [text for text, rows in runs for _ in range(rows)])
 
@@ -33,7 +36,18 @@ def test_every_row_is_in_one_slice_and_every_slice_has_rows(texts: list[str]) ->
     rows = Counter(found.names[number] for number in found.number_of)
     assert all(count >= FEWEST_ROWS for name, count in rows.items() if name != OTHER)
     for text, number in zip(texts, found.number_of.tolist(), strict=True):
-        assert found.names[number] in (text or NO_VALUE, OTHER)
+        assert found.names[number] in (shown(text), OTHER)
+
+
+def shown(text: str) -> str:
+    return NO_VALUE if not text else f"({text})" if text.strip("()") in ("none", "other") else text
+
+
+def test_a_value_that_is_called_like_no_value_or_like_the_rare_ones_is_a_slice_of_its_own() -> None:
+    texts = [each for each in ("", NO_VALUE, OTHER, "((none))", "none", "(none") for _ in range(FEWEST_ROWS)]
+    found = declared_slices({"slice_origin": [*texts, "rare"]})["origin"]
+    assert found.names == ("(((none)))", "((none))", "((other))", "(none", NO_VALUE, "none", OTHER)
+    assert set(Counter(found.number_of.tolist()).values()) == {FEWEST_ROWS, 1}
 
 
 @given(TEXTS, st.randoms(use_true_random=False))

@@ -25,6 +25,7 @@ from pipeline.models import stored
 from pipeline.models.serving import in_raw_types, output_name
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
+from pipeline.records.architecture import Predicted
 from pipeline.records.verdict import Verdict
 from pipeline.storage.record_files import read_record
 from tests.system.contracts.tables import write_suite
@@ -218,6 +219,10 @@ def registry(project: Project) -> Iterator[None]:
     mlflow.set_tracking_uri(f"sqlite:///{project.root}/registry/mlflow.db")
     yield
     mlflow.set_tracking_uri(before)
+
+
+def test_the_version_says_which_column_it_predicts(first: Run) -> None:
+    assert stored.read_architecture(first.bundle).predicts == Predicted(column="label")
 
 
 @pytest.mark.usefixtures("registry")

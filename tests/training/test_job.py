@@ -9,6 +9,9 @@ import pytest
 
 from pipeline.errors import DataError, UsageError
 from pipeline.graph import load_graph
+from pipeline.recipe.slots import Choice
+from pipeline.records.architecture import Predicted
+from pipeline.records.manifest import TARGET
 from pipeline.storage import artifacts
 from pipeline.storage.manifests import read_manifest, write_manifest
 from pipeline.training.job import Job, architecture_of, check_job, checked_job, epoch_rows, job_key, versions
@@ -89,6 +92,23 @@ def test_the_architecture_has_the_features_of_the_data(job: Job) -> None:
     found = architecture_of(job)
     assert (found.name, found.task, found.classes) == ("mlp", "classification", ("bright", "dark", "striped"))
     assert found.features == (image_spec((8, 8, 1)),)
+
+
+def test_of_classes_without_a_column_nothing_more_is_said(job: Job) -> None:
+    assert architecture_of(job).predicts is None
+
+
+def test_the_architecture_says_which_column_is_predicted_and_in_which_unit(job: Job) -> None:
+    folder = job.training_folders[0]
+    column = {"column": "arr_delay", "edges": [0.0, 30.0]}
+    write_manifest(folder, read_manifest(folder).changed(counts={TARGET: column}))
+    of_classes = architecture_of(job).predicts
+    assert of_classes == Predicted(column="arr_delay", edges=(0.0, 30.0))
+
+    number = Choice(name="regression", settings={"unit": "min"})
+    write_manifest(folder, read_manifest(folder).changed(counts={TARGET: {**column, "edges": []}}))
+    of_number = architecture_of(job.model_copy(update={"task": number, "classes": ()})).predicts
+    assert of_number == Predicted(column="arr_delay", unit="min")
 
 
 def test_a_validation_part_of_other_features_is_refused(job: Job, write_images: Any) -> None:

@@ -29,8 +29,9 @@ class Settings(Base):
 
     deviation: NotNegative = Field(
         le=10,
-        description="standard deviation of the noise, in units of the scaled number: with scale standard or log the "
-        "standard deviation of the training part, with minmax its range, with robust the distance of its quartiles",
+        description="standard deviation of the noise, in units of the scaled number: with scale standard the training "
+        "part's standard deviation, with log that of the logarithms, with minmax its range, with robust the distance "
+        "of its quartiles, with none the number's own unit",
     )
     probability: Probability = Field(default=1.0, description="probability that a number is changed")
 

@@ -22,14 +22,15 @@ writes them as text: times as ISO 8601 in UTC, true and false, numbers by their 
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
 from pipeline.errors import DataError, UsageError
 from pipeline.recipe.settings import Settings as Base
-from pipeline.recipe.table_source import TableSettings
+from pipeline.recipe.table_source import TableSettings, inside
 from pipeline.recipe.table_source import check as check_table
 
 if TYPE_CHECKING:
@@ -41,11 +42,14 @@ KINDS = ("number", "category", "text", "image")
 TAKES_AS_OF = True  # `ingest.as_of` is a date for the query, not of a snapshot in data.path
 
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_OF_SQLITE = "jdbc:sqlite:"
 _SQLITE = re.compile(r"jdbc:sqlite:(?!file:|:)[^?\0]+")
 _POSTGRESQL = re.compile(
     r"jdbc:postgresql://(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?/[\w.%~-]+(?:\?sslmode=[a-z-]+)?", re.ASCII
 )
 _LARGEST_QUERY_BYTES = 2**20
+_LOOKED_AT = 1000  # entries of a folder, to tell what it holds
+_SQLITE_BEGINS = b"SQLite format 3\0"  # sqlite.org/fileformat.html, 1.3.1
 
 _Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 _Number = Annotated[float, Field(ge=-1e308, le=1e308)]
@@ -85,19 +89,24 @@ class Settings(TableSettings):
             raise ValueError(
                 "must be jdbc:sqlite:<file> or jdbc:postgresql://<host>:<port>/<database>, with ?sslmode= at most"
             )
+        if _SQLITE.fullmatch(url):
+            inside(url.removeprefix(_OF_SQLITE))
         return url
 
     @field_validator("query")
     @classmethod
     def _stays_inside(cls, query: str) -> str:
-        if query.startswith("/") or ".." in PurePosixPath(query).parts or "\0" in query:
-            raise ValueError("leads out of data.path; name it relative to that folder")
-        return query
+        return inside(query)
 
     @property
     def database(self) -> str:
         """Which database it is: `sqlite` or `postgresql`."""
         return self.url.split(":")[1]
+
+    @property
+    def file(self) -> str | None:
+        """The file of SQLite, relative to `data.path`; None of a server."""
+        return self.url.removeprefix(_OF_SQLITE) if self.database == "sqlite" else None
 
 
 def check(settings: Settings, recipe: Recipe) -> None:
@@ -131,8 +140,9 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; data.source.settings.query names the file of the query")
     root = os.path.realpath(folder)
-    if os.path.commonpath([root, os.path.realpath(path)]) != root:
-        raise DataError(f"{path}: a link that leads out of {folder}; put the query itself there")
+    for what, name in (("query", settings.query), ("database", settings.file)):
+        if name is not None and os.path.commonpath([root, os.path.realpath(folder / name)]) != root:
+            raise DataError(f"{folder / name}: a link that leads out of {folder}; put the {what} itself there")
     try:
         text = read_required(str(path), "query", _LARGEST_QUERY_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -146,3 +156,29 @@ def open_source(settings: Settings, folder: Path, wanted: Wanted) -> Source:
         raise UsageError("data.source.settings.watermark.at_most: is missing; name the value up to which rows are read")
     asked = Asked(settings, folder, query, watermark, needed_columns(settings, wanted))
     return Source(rows=None, tables=source_tables(blocks(asked), settings, wanted, folder))
+
+
+def by_hand(path: Path) -> str | None:
+    """Return what is to be written where a path has queries, or databases of SQLite; None if it has neither.
+
+    What pins the rows, and when a column is known, stands in no database: a draft could only guess.
+    """
+    if not path.is_dir():
+        return None
+    files = sorted(each for each in islice(path.iterdir(), _LOOKED_AT) if each.is_file())
+    queries = [each.name for each in files if each.suffix.lower() == ".sql"]
+    databases = [each.name for each in files if _begins(each) == _SQLITE_BEGINS]
+    if not queries and not databases:
+        return None
+    url = f"{_OF_SQLITE}{databases[0]}" if databases else "jdbc:postgresql://HOST/DATABASE"
+    query = queries[0] if queries else "query.sql"
+    return (
+        f"{(queries or databases)[0]} is for source jdbc, of which no draft can be made; write by hand data.source: "
+        f"{{name: jdbc, settings: {{url: '{url}', query: {query}, watermark: …, target: …, known_at: …}}}} "
+        "(docs/data.md, jdbc)"
+    )
+
+
+def _begins(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(len(_SQLITE_BEGINS))

@@ -3,8 +3,9 @@
 Recipe: `gate: {rule: {name: margin, settings: {margin: 0.02, slice_margin: 0.12}}}`.
 
 The candidate passes if the lower limit of its difference from the champion, by the paired bootstrap of the task's
-score, is not below -margin: over all rows, and in every slice. The anchor does not count; docs/gate.md says how often
-this lets a worse model through.
+score, is not below -margin: over all rows, and in every slice. A declared column's rare values together may have too
+few rows for that: where an equal model would not pass on them either, they are off, unless it is proven worse on them.
+The anchor does not count; docs/gate.md says how often this lets a worse model through.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import Field, model_validator
 from pipeline.recipe.bounds import Margin, Off, require_in_unit, require_resamples
 from pipeline.recipe.recipe import Recipe
 from pipeline.recipe.settings import Settings as Base
-from pipeline.recipe.task import task_of
+from pipeline.recipe.task import OTHER, task_of
 
 if TYPE_CHECKING:
     from pipeline.gate.checks import Asked
@@ -66,9 +67,14 @@ def judge(settings: Settings, matches: Matches, task: Task) -> list[GateCheck]:
             title = f"{task.score_title_of(column)} of {value}"
             found.append((f"slice.{column}.{value}", title, settings.slice_margin, difference))
     name = f"champion v{champion.identity.version}"
-    return [
+    checks = [
         _check(check, what, name, margin, difference, settings, _unit(task))
         for check, what, margin, difference in found
+    ]
+    rare = {f"slice.{column}.{OTHER}": column for column in slices}
+    return [
+        _of_rare(check, found[number][3], settings, matches, rare[check.name]) if check.name in rare else check
+        for number, check in enumerate(checks)
     ]
 
 
@@ -78,7 +84,11 @@ def asks(settings: Settings, slices: Mapping[str, Slices]) -> dict[str, Asked]:
 
     names = [f"slice.{column}.{value}" for column, divided in slices.items() for value in divided.names]
     margins = {"margin": settings.margin, **dict.fromkeys(names, settings.slice_margin)}
-    return {name: Asked(margin if isinstance(margin, Off) else -margin) for name, margin in margins.items()}
+    rare = {f"slice.{column}.{OTHER}" for column in slices}
+    return {
+        name: Asked(margin if isinstance(margin, Off) else -margin, may_be_off=name in rare)
+        for name, margin in margins.items()
+    }
 
 
 def proves_better(settings: Settings, matches: Matches) -> bool:
@@ -107,6 +117,32 @@ def _differs(settings: Settings, matches: Matches, other: Scored) -> Difference:
         resamples=settings.resamples,
         seed=(matches.seed, 0),
     )
+
+
+def _of_rare(check: GateCheck, found: Difference, settings: Settings, matches: Matches, column: str) -> GateCheck:
+    """Return the check of a column's rare values: off if it fails for want of rows alone.
+
+    An equal model, that differs as much on these rows, has its limit as far below 0 as this one's is below its mean.
+    Who is proven worse does not fail for want of rows: the champion's difference from it has a lower limit above 0.
+    """
+    from pipeline.gate.checks import check_of, off
+    from pipeline.gate.comparison import compare
+    from pipeline.gate.words import RARE
+
+    margin = settings.slice_margin
+    if check.has_passed or isinstance(margin, Off) or found.lower - found.difference >= -margin:
+        return check
+    rows = matches.of_slice(column, OTHER)
+    theirs = compare(
+        matches.champion.scores[rows],
+        matches.candidate[rows],
+        confidence=settings.confidence,
+        resamples=settings.resamples,
+        seed=(matches.seed, 0),
+    )
+    if theirs.lower > 0:
+        return check_of(check.name, check.figure, check.bound, f"{check.sentence}; it is worse", passes=False)
+    return off(check.name, f"{check.sentence}; not judged: {RARE}")
 
 
 def _check(

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pipeline.records.verdict import GateCheck
 
 TOTAL_MARGIN, SLICE_MARGIN = 0.01, 0.07  # shares of rows
-_RARE = "values that have too few rows each, and too few together"
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
 
 
@@ -201,7 +200,7 @@ def _slice(settings: Settings, column: str, value: str, match: Match, what: str,
     from pipeline.gate.checks import check_of, off
     from pipeline.gate.match import chance_of_worse, has_power, rows_for_power, score
     from pipeline.gate.paired import z_at
-    from pipeline.gate.words import number
+    from pipeline.gate.words import RARE, number
 
     name, z = f"slice.{column}.{value}", z_at(settings.error)
     margin = settings.of_slice(column, value)
@@ -214,7 +213,7 @@ def _slice(settings: Settings, column: str, value: str, match: Match, what: str,
     needed = f": needs {number(enough)} rows" if enough is not None else ""
     if match.rows and chance_of_worse(match) <= settings.error:
         return check_of(name, None, z, f"{what}; it is worse", passes=False)
-    if reason := settings.unjudged.get(column, {}).get(value, _RARE if value == OTHER else None):
+    if reason := settings.unjudged.get(column, {}).get(value, RARE if value == OTHER else None):
         return off(name, f"{what}; not judged{needed}: {reason}")
     return check_of(name, None, z, f"{what}; not judged{needed}", passes=False)
 

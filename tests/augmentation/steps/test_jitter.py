@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from pipeline.augmentation.changing import Originals, change, steps_of
 from pipeline.augmentation.counter_random import row_keys, standard_normal, uniform
 from pipeline.augmentation.steps import jitter
 from pipeline.augmentation.steps.jitter import Settings
+from pipeline.data.features import number
+from pipeline.data.number_scaling import learned, scaled
 from pipeline.recipe.slots import Choice
 from pipeline.records.feature import FeatureSpec
 from tests.ranges import assert_ranges
@@ -32,6 +36,28 @@ def test_the_noise_has_the_stated_deviation():
 
     assert noise.std() == pytest.approx(0.3, rel=0.02)
     assert noise.mean() == pytest.approx(0, abs=0.01)
+
+
+UNITS = {
+    "standard": np.std,
+    "log": lambda values: np.std(np.log1p(values - values.min())),
+    "minmax": np.ptp,
+    "robust": lambda values: np.subtract(*np.quantile(values, [0.75, 0.25])),
+    "none": lambda _: 1.0,
+}
+
+
+@pytest.mark.parametrize("scale", get_args(number.Settings.model_fields["scale"].annotation))
+def test_the_deviation_is_in_the_unit_that_the_scale_makes(scale: str):
+    values = np.sort(np.random.default_rng(7).gamma(2.0, 40.0, 20_000)) + 300.0
+    settings = number.Settings.model_validate({"scale": scale}).model_dump(mode="json")
+    fitted = learned("x", settings, values, np.ones(len(values), np.int64), 0)
+    prepared = scaled(settings, fitted, values)
+    changed = jitter.change(prepared, KEYS, Settings(deviation=0.5))
+
+    standing = np.log1p(values - values.min()) if scale == "log" else values
+    back = changed[:, 0].astype(np.float64) * fitted["spread"] + fitted["centre"]
+    assert np.std(back - standing) == pytest.approx(0.5 * UNITS[scale](values), rel=0.02)
 
 
 def test_it_is_added_to_the_scaled_number_and_not_to_what_stands_beside_it():

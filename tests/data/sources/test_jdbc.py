@@ -25,7 +25,7 @@ def settings(**changes: Any) -> Settings:
 
 @pytest.mark.parametrize(
     "url",
-    [SQLITE, "jdbc:sqlite:/srv/a b.db", POSTGRESQL, "jdbc:postgresql://[::1]/f", POSTGRESQL + "?sslmode=verify-full"],
+    [SQLITE, "jdbc:sqlite:dumps/a b.db", POSTGRESQL, "jdbc:postgresql://[::1]/f", POSTGRESQL + "?sslmode=verify-full"],
 )
 def test_files_of_sqlite_and_servers_of_postgresql_are_known(url: str) -> None:
     assert settings(url=url).database == url.split(":")[1]
@@ -62,6 +62,23 @@ def test_a_variable_has_the_name_of_one(name: str) -> None:
 def test_the_query_lies_in_the_folder(query: str) -> None:
     with pytest.raises(ValidationError, match=r"leads out of data\.path"):
         settings(query=query)
+
+
+@pytest.mark.parametrize("file", ["/srv/flights.db", "../flights.db", "a/../../flights.db"])
+def test_the_file_of_sqlite_lies_in_the_folder(file: str) -> None:
+    with pytest.raises(ValidationError, match=r"leads out of data\.path; name it relative to that folder"):
+        settings(url=f"jdbc:sqlite:{file}")
+
+
+def test_a_link_to_a_database_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "data", tmp_path / "secret.db"
+    folder.mkdir()
+    elsewhere.write_bytes(b"")
+    (folder / "query.sql").write_text("SELECT x, z, at FROM flights")
+    (folder / "flights.db").symlink_to(elsewhere)
+    wanted = Wanted(("0", "1"), (WantedFeature("x", "number", "x"),))
+    with pytest.raises(DataError, match=r"flights\.db: a link that leads out of .*; put the database itself there"):
+        jdbc.open_source(settings(), folder, wanted)
 
 
 class _Recipe:
