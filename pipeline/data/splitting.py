@@ -313,7 +313,7 @@ def split_dataset(
     division = with_instants(clean, params, division)
     codes = np.empty(manifest.rows, np.int8)
     labels = np.empty(manifest.rows, np.int32 if classes else np.float64)
-    quick = {name: passing_hash for name in proven(manifest.columns)}
+    quick = dict.fromkeys(proven(manifest.columns), passing_hash)
     hashes_of = {**quick, hashed_column(params): division.hashes}
     of_names = {name: np.empty(manifest.rows, np.uint64) for name in quick}
     needed = list(dict.fromkeys((*columns_of(params), *of_names)))
