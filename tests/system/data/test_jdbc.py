@@ -63,9 +63,15 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers
 
 def jvms() -> list[psutil.Process]:
     """Return the JVMs that this process has started, Spark's aside, which other tests share."""
-    found = psutil.Process().children(recursive=True)
-    living = [each for each in found if each.name() == "java" and each.status() != psutil.STATUS_ZOMBIE]
-    return [each for each in living if not any(_SPARK in word for word in each.cmdline())]
+    return [each for each in psutil.Process().children(recursive=True) if _is_a_jvm(each)]
+
+
+def _is_a_jvm(process: psutil.Process) -> bool:
+    try:
+        lives = process.name() == "java" and process.status() != psutil.STATUS_ZOMBIE
+        return lives and not any(_SPARK in word for word in process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return False
 
 
 def asked(folder: Path, query: str, wanted: Wanted = WANTED, **settings: Any) -> pa.Table:
