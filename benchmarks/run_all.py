@@ -21,6 +21,7 @@ NOT_ALONE = (
     "gate_losses.py",
     "pictures_elsewhere.py",
     "tables_elsewhere.py",
+    "whole_flights.py",
 )
 MEASURED, COULD_NOT, FAILED = "measured", "could not measure", "failed"
 
