@@ -21,6 +21,7 @@ from pyspark.sql import functions as sql
 
 OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # those of pipeline/runtime/spark.py
 ROWS = 4096
+END_WITHIN_S = 600.0  # it writes the archive then
 
 
 def work(session: SparkSession, folder: Path) -> None:
@@ -76,7 +77,12 @@ def main(archive: Path) -> None:
         work(session, Path(name))
         session.stop()
         gateway.proc.stdin.close()  # at which it ends
-        gateway.proc.wait()
+        try:
+            code = gateway.proc.wait(END_WITHIN_S)
+        finally:
+            gateway.proc.kill()
+        if code or not written.is_file():
+            sys.exit(f"the JVM ended with {code} and has written no archive")
         written.replace(archive)
 
 
