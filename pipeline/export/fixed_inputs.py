@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.models import stored
 from pipeline.models.build import preprocessing_module
-from pipeline.models.serving import output_name, raw_inputs
+from pipeline.models.serving import output_name, raw_inputs, with_no_answers
 from pipeline.records.architecture import Architecture
 from pipeline.records.feature import FeatureSpec
 from pipeline.runtime.tensorflow_import import import_tensorflow
@@ -57,7 +57,7 @@ def fixed_module(model_folder: Path) -> Any:
         def serve(self, columns: dict[str, Any]) -> dict[str, Any]:
             prepared = {spec.name: _prepared(spec, columns[spec.name]) for spec in architecture.features}
             answers, _ = model.stateless_call(*weights, prepared, training=False)
-            return {output: answers}
+            return {output: with_no_answers(answers, prepared)}
 
     return Fixed()
 

@@ -16,7 +16,7 @@ from typing import Any
 import pipeline
 from pipeline.models import stored
 from pipeline.models.build import preprocessing_module
-from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
+from pipeline.models.serving import SIGNATURE, output_name, raw_inputs, with_no_answers
 from pipeline.recipe.code_digest import code_digest
 from pipeline.records.digests import digest_json
 from pipeline.runtime.progress import Starting
@@ -48,7 +48,8 @@ def serving_module(model_folder: Path) -> Any:
     taken = columns_taken if len(columns_taken) > 1 else next(iter(columns_taken.values()))
 
     def answers(columns: dict[str, Any]) -> Any:
-        return model({name: prepare(spec, columns[name]) for name, (spec, prepare) in prepares.items()}, training=False)
+        prepared = {name: prepare(spec, columns[name]) for name, (spec, prepare) in prepares.items()}
+        return with_no_answers(model(prepared, training=False), prepared)
 
     class Serving(tf.Module):  # type: ignore[misc]
         """A stored model with fixed names for its inputs and its output."""
