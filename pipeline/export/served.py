@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DataError, StorageError
+from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.export.column_files import read_array, read_column, write_columns
 from pipeline.records.served_model import ANSWERS_FILE, GOLDEN_FOLDER, SERVED_FILE, ServedModel
 from pipeline.storage.artifacts import digest_file, published_folder
@@ -51,12 +51,13 @@ def write_served(
     all of them, and the first GOLDEN_ROWS travel with the model; `is_made` says that they were made up. The SavedModel
     is always there; a further one of `formats` that cannot be made, or answers differently, is left out with its
     reason. `calibration` are training rows, for formats of whole numbers. Exports are kept in the folder `exports`.
-    Raises UsageError for an unknown format; DataError if the SavedModel does not answer as the stored model does.
+    Raises UsageError for an unknown format, or a `target` that holds something else; DataError if the SavedModel does not answer as the stored model does.
     """
     from pipeline.export.making import make, served_inputs
     from pipeline.models import stored
     from pipeline.models.serving import SIGNATURE, in_raw_types, output_name, raw_inputs
 
+    require_replaceable(target)
     architecture = stored.read_architecture(model_folder)
     rows = in_raw_types(architecture, golden)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +101,14 @@ def write_served(
         )
         write_record(folder / SERVED_FILE, record)
     return record
+
+
+def require_replaceable(target: Path) -> None:
+    """Raise UsageError if what is at `target` is neither nothing, nor empty, nor a served folder: it would be lost."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UsageError(f"{target}: no folder; name another, which export makes")
+    if target.is_dir() and any(target.iterdir()) and not (target / SERVED_FILE).is_file():
+        raise UsageError(f"{target}: holds something else than a served model; name another folder, which export makes")
 
 
 def read_served(folder: Path) -> ServedModel:
