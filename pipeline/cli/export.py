@@ -55,7 +55,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def told(served: ServedModel, where: Path) -> list[str]:
-    """Return what people are told of a served folder: a line for each form, with its figures, or why it is not there."""
+    """Return what people are told of a served folder: of each form its figures, or why it is not there."""
     rows = "test rows" if served.golden == "test" else "made rows, since there are no test rows of its features here"
     lines = [f"{served.name} v{served.version} is in {where}, proven on {served.rows} {rows}"]
     lines += [f"{form.name:12}  {_size(form.size_bytes):>9}  {_proof(form)}{_speed(form)}" for form in served.formats]

@@ -33,7 +33,7 @@ def _values(
         values = np.empty(rows, np.object_)
         values[:] = [" ".join(rng.choice(words, rng.integers(1, count + 1))) for _ in range(rows)]
         return values
-    sides = spec.shape if None in shape else shape
+    sides = spec.shape if None in shape else tuple(side for side in shape if side is not None)
     if dtype.startswith("float"):
         centre, spread = (float(fitted.get(key) or default) for key, default in (("centre", 0.0), ("spread", 1.0)))
         settings = spec.settings

@@ -51,7 +51,8 @@ def write_served(
     all of them, and the first GOLDEN_ROWS travel with the model; `is_made` says that they were made up. The SavedModel
     is always there; a further one of `formats` that cannot be made, or answers differently, is left out with its
     reason. `calibration` are training rows, for formats of whole numbers. Exports are kept in the folder `exports`.
-    Raises UsageError for an unknown format, or a `target` that holds something else; DataError if the SavedModel does not answer as the stored model does.
+    Raises UsageError for an unknown format, or a `target` that holds something else; DataError if the SavedModel does
+    not answer as the stored model does.
     """
     from pipeline.export.making import make, served_inputs
     from pipeline.models import stored
