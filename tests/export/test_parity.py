@@ -51,4 +51,4 @@ def test_of_two_classes_the_second_begins_at_the_threshold() -> None:
     assert classes_of(answers).tolist() == [0, 0, 1]
     assert classes_of(answers, 0.5).tolist() == [0, 0, 1]  # as the model was judged
     assert classes_of(answers, 0.3).tolist() == [1, 1, 1]
-    assert compare(answers, answers[:, ::-1], has_classes=True, threshold=0.3).agreement == pytest.approx(1 / 3)
+    assert compare(answers, answers[:, ::-1], has_classes=True, threshold=0.3).agreement == pytest.approx(2 / 3)
