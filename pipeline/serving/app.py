@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from pipeline.serving import open_inference, predicting, tensorflow_rest
 from pipeline.serving.answers import description, identity
-from pipeline.serving.guard import Guard, refused
+from pipeline.serving.guard import BUG, Guard, refused
 from pipeline.serving.metrics import CONTENT_TYPE
 from pipeline.serving.page import page
 from pipeline.serving.refusals import Refusal
@@ -32,6 +32,7 @@ def build(service: Service) -> ASGIApp:
         summary="Asks the champion.",
         docs_url=None,  # its pages load what they show from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to whatever host the request names
         lifespan=_lifespan(service),
     )
 
@@ -72,6 +73,11 @@ def build(service: Service) -> ASGIApp:
             dict(error.headers or {}),
         )
 
+    async def fail(_: Request, _error: Exception) -> Response:  # which is raised again, and logged by the guard
+        response: Response = refused(BUG)
+        return response
+
+    app.add_exception_handler(Exception, fail)
     app.add_exception_handler(Refusal, refuse)
     app.add_exception_handler(HTTPException, refuse_http)
     return Guard(app, service)

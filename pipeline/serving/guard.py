@@ -20,6 +20,7 @@ _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _OPEN = {"/", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 _BEARER = "Bearer "
 GONE_STATUS = 499  # nobody reads it; the log and the metrics do
+BUG = Refusal(500, "the service failed; its log says where")
 _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -55,7 +56,7 @@ class Guard:
             if not isinstance(error, Refusal):
                 self._service.metrics.failed()
                 self._service.log("bug", request_id=request_id, error=type(error).__name__, at=_place(error))
-                error = Refusal(500, "the service failed; its log says where")
+                error = BUG
             if not has_started:
                 await refused(error)(scope, receive, answering)
         seconds, route = time.perf_counter() - began_s, _route(scope)
