@@ -88,8 +88,8 @@ class Models:
         except Exception as error:  # noqa: BLE001 - whatever a folder raises, the last good model stays
             why = str(error) if isinstance(error, RatchetError) else type(error).__name__
             why = shortened(why.replace(f"{folder}/", "").replace(f"{self._folder}/", ""))
-            self.refused = RefusedModel(name, why)
             self._metrics.refuses()
+            self.refused = RefusedModel(name, why)
             self._log("model refused", folder=name, why=why, served=self._served())
             return
         self._take(model)
@@ -100,9 +100,8 @@ class Models:
             self._log("last good model not noted", why=str(error))
 
     def _take(self, model: LoadedModel) -> None:
-        is_swap, self.refused = self.current is not None, None
-        self.current = model
-        self._metrics.serves(model, is_swap=is_swap)
+        self._metrics.serves(model, is_swap=self.current is not None)
+        self.current, self.refused = model, None
         self._log("model taken", **self._served(), engine=model.engine_name)
 
     def _served(self) -> dict[str, str | int | None]:

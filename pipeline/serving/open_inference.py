@@ -180,7 +180,7 @@ def _data(
 ) -> tuple[npt.NDArray[Any] | list[Any], int]:
     """Return a tensor's column, or a list of encoded pictures; and where in the binary part the next one begins."""
     where, datatype = f"input '{taken.name}'", tensor.get("datatype")
-    if datatype != _BYTES and datatype not in _NUMPY:
+    if not isinstance(datatype, str) or datatype not in (_BYTES, *_NUMPY):
         raise Refusal(BAD_REQUEST, f"{where}: datatype must be {_DATATYPES[taken.dtype]}")
     count = math.prod(shape)  # of Python's integers: it may be any
     size = _parameters(where, tensor).get("binary_data_size")
@@ -201,7 +201,7 @@ def _data(
         return _of_bytes(taken, values, shape, count), at
     if taken.dtype == "string":
         raise Refusal(BAD_REQUEST, f"{where}: datatype must be {_BYTES}")
-    return _of_numbers(service, taken, values, _NUMPY[str(datatype)], shape, count), at
+    return _of_numbers(service, taken, values, _NUMPY[datatype], shape, count), at
 
 
 def _flat(where: str, data: Any, count: int) -> list[Any]:
@@ -285,16 +285,13 @@ def _of_bytes(taken: ServedInput, values: Any, shape: list[int], count: int) -> 
 def _elements(where: str, values: memoryview, count: int) -> list[bytes]:
     """Return the elements of a binary tensor of bytes: each is preceded by its length, four bytes, little-endian."""
     found: list[bytes] = []
-    at = 0
-    while at < len(values):
-        if at + 4 > len(values):
-            break
+    at, end = 0, len(values)
+    while len(found) < count and at + 4 <= end:
         (length,) = struct.unpack_from("<I", values, at)
         at += 4 + length
-        if at > len(values) or len(found) == count:
-            break
-        found.append(bytes(values[at - length : at]))
-    if at != len(values) or len(found) != count:
+        if at <= end:
+            found.append(bytes(values[at - length : at]))
+    if at != end or len(found) != count:
         raise Refusal(BAD_REQUEST, f"{where}: its bytes are not {count} elements, each with its length before it")
     return found
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
 from typing import Any
 
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.records.served_model import ServedInput, ServedModel
 from pipeline.serving.answers import identity, predictions
+from pipeline.serving.forms import fields_of
 from pipeline.serving.pictures import is_quick
 from pipeline.serving.refusals import BAD_REQUEST, UNKNOWN_TYPE, Refusal
 from pipeline.serving.service import JSON, Service, parsed
@@ -52,7 +50,7 @@ async def _parts(service: Service, request: Request, served: ServedModel, body: 
         taken = _only(served, "text", "text")
         return of_columns(served, {taken.name: [_utf8(body, "the body")]}, limits)
     if kind == _FORM:
-        return await _of_form(service, served, request.headers, body)
+        return await _of_form(service, served, given, body)
     raise Refusal(
         UNKNOWN_TYPE, f"content type '{kind:.60}' is not taken: {JSON}, {_FORM}, image/…, {_BYTES} and {_TEXT} are"
     )
@@ -85,9 +83,9 @@ async def _of_values(served: ServedModel, columns: dict[str, list[Any]], service
     return await asyncio.to_thread(of_columns, served, columns, service.limits)
 
 
-async def _of_form(service: Service, served: ServedModel, headers: Headers, body: bytes) -> list[Part]:
+async def _of_form(service: Service, served: ServedModel, content_type: str, body: bytes) -> list[Part]:
     """Return the parts of a form: one row, or of a model with one feature as many as it has fields."""
-    fields = await _fields(headers, body, service)
+    fields = fields_of(content_type, body, service.limits.rows)
     if len(served.inputs) == 1:
         [taken] = served.inputs
         has_count(len(fields), service.limits)
@@ -99,33 +97,12 @@ async def _of_form(service: Service, served: ServedModel, headers: Headers, body
     return await _of_values(served, {each.name: [_value(each, given[each.name])] for each in served.inputs}, service)
 
 
-async def _fields(headers: Headers, body: bytes, service: Service) -> list[tuple[str, bytes | str]]:
-    """Return the fields of a form in their order: a file's bytes, or a text."""
-
-    async def whole() -> AsyncGenerator[bytes, None]:
-        yield body
-
-    most = service.limits.rows
-    parser = MultiPartParser(headers, whole(), max_files=most, max_fields=most, max_part_size=service.limits.body_bytes)
-    parser.spool_max_size = service.limits.body_bytes  # in memory, where it is already
-    try:
-        form = await parser.parse()
-    except (MultiPartException, LookupError, ValueError) as error:
-        why = error.message if isinstance(error, MultiPartException) else "it cannot be read"
-        raise Refusal(BAD_REQUEST, f"the form is broken: {why}") from None
-    fields = [
-        (name, value.file.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
-    ]
-    await form.close()
-    return fields
-
-
-def _value(taken: ServedInput, value: bytes | str) -> Any:
+def _value(taken: ServedInput, value: bytes) -> Any:
     """Return a field's value as JSON would give it, a picture's bytes as they are; an empty number is missing."""
-    if taken.kind == IMAGE and isinstance(value, bytes):
+    if taken.kind == IMAGE:
         return value
-    text = value if isinstance(value, str) else _utf8(value, f"field '{taken.name}'")
-    if taken.kind == IMAGE or taken.dtype == "string":
+    text = _utf8(value, f"field '{taken.name}'")
+    if taken.dtype == "string":
         return text
     if not text.strip():
         return None

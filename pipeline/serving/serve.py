@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import os
 import resource
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -142,6 +143,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     gc.freeze()  # what has been loaded stays: to look through it would hold up answers for a tenth of a second
     host, port = listening.getsockname()[:2]
     log("serving", host=host, port=port, calls=calls, tokens=settings.tokens is not None)
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
     log("ended")
     return 0

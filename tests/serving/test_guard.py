@@ -259,7 +259,7 @@ def test_tokens_open_the_service_and_are_read_again_when_the_file_changes(tmp_pa
 
         assert status(authorization=f"Bearer {first}") == 200
         assert status(authorization=f"bearer {first}") == 200
-        assert [line["token"] for line in service.log.lines] == ["till-7", "till-7"]
+        wait_for(lambda: [line["token"] for line in service.log.lines] == ["till-7", "till-7"])
         assert status() == 401
         assert status(authorization="Bearer wrong") == 401
         assert status(authorization=f"Basic {first}") == 401

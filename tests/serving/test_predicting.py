@@ -253,7 +253,11 @@ def test_a_broken_form_is_refused(mixed: Running) -> None:
     no_number, _ = form(("image", png()), ("distance", "NaN"), ("carrier", "A"), ("body", "b"))
     assert "must be a number" in mixed.ask("POST", "/predict", no_number, headers).error
     no_file, _ = form(("image", "text"), ("distance", "1"), ("carrier", "A"), ("body", "b"))
-    assert mixed.ask("POST", "/predict", no_file, headers).status == 400
+    assert mixed.ask("POST", "/predict", no_file, headers).status == 415
+    cut = mixed.ask("POST", "/predict", whole[: whole.rindex(b"--edge--")], headers)
+    assert "cut short" in cut.error
+    many, _ = form(*[("image", "x")] * 9)
+    assert mixed.ask("POST", "/predict", many, headers).status == 413
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read_or_inflated(table: Running) -> None:
