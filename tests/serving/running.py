@@ -99,7 +99,7 @@ class Running:
 def serving(model: LoadedModel | None, limits: Limits | None = None, **more: Any) -> Service:
     """Return a service of a model, or of none yet."""
     limits = limits or Limits()
-    metrics, log = Metrics(), more.pop("log", Kept())
+    metrics, log = more.pop("metrics", None) or Metrics(), more.pop("log", Kept())
     models = more.pop("models", None) or Models(Path("nowhere"), metrics, log)
     if model is not None:
         models.current = model

@@ -192,7 +192,7 @@ def test_models_are_swapped_without_a_failed_or_mixed_answer(tmp_path: Path) -> 
     wrong: list[object] = []
     seen: set[int] = set()
     is_over = threading.Event()
-    with running(serving(None, models=found, log=log)) as service:
+    with running(serving(None, models=found, metrics=metrics, log=log)) as service:
 
         def client() -> None:
             while not is_over.is_set():
