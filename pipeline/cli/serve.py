@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.cli.command import Command, say
-from pipeline.errors import UsageError
+from pipeline.cli.command import Command, project_root, say
+from pipeline.errors import DataError, UsageError
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 def _fill(command: argparse.ArgumentParser) -> None:
-    command.add_argument("folder", nargs="?", type=Path, help="a folder that `ratchet export` has written")
+    command.add_argument(
+        "folder", nargs="?", type=Path,
+        help="a folder that `ratchet export` has written; of --model, where its versions are kept",
+    )  # fmt: skip
+    command.add_argument("--model", metavar="NAME", help="the champion of this name in the project's registry")
+    command.add_argument("--follow", action="store_true", help="go on to the next champion of --model, and so on")
+    command.add_argument(
+        "--formats", default="", help="further forms of --model to have at hand, as of `ratchet export`"
+    )
     command.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     command.add_argument("--port", type=int, default=8600, help="the port; 0 takes a free one (default: %(default)s)")
     command.add_argument("--tokens", type=Path, metavar="FILE", help="who may ask; needed beyond this machine")
@@ -37,15 +48,22 @@ def _serve(options: argparse.Namespace) -> int:
 
     if options.new_token is not None:
         return _new_token(options)
-    if options.folder is None:
-        raise UsageError("what is to be served? name a folder that `ratchet export --to FOLDER` has written")
+    if options.folder is None and options.model is None:
+        raise UsageError(
+            "what is to be served? name a folder that `ratchet export --to FOLDER` has written, or --model NAME"
+        )
+    if options.follow and options.model is None:
+        raise UsageError("--follow needs --model NAME: whose champion is to be followed?")
     logged = None
     if options.log_predictions is not None:
         from pipeline.serving.prediction_log import LogSettings
 
         logged = LogSettings(options.log_share)
+    folder, follower, project = _followed(options) if options.model else (options.folder, [], Path())
     settings = ServeSettings(
-        folder=options.folder,
+        folder=folder,
+        follower=follower,
+        project=project,
         host=options.host,
         port=options.port,
         tokens=options.tokens,
@@ -66,6 +84,30 @@ def _serve(options: argparse.Namespace) -> int:
     }
     limits = replace(settings.limits, **{key: value for key, value in given.items() if value is not None})
     return serve(replace(settings, limits=limits))
+
+
+def _followed(options: argparse.Namespace) -> tuple[Path, list[str], Path]:
+    """Return the folder of a champion's versions, the command that keeps it up to date, if any, and the project."""
+    import subprocess
+
+    from pipeline.serving.supervising import environment, follower_command
+
+    project = project_root()
+    if options.folder is None and not _PLAIN.fullmatch(options.model):
+        raise UsageError(
+            f"--model {options.model:.80}: no folder can have this name; say one: `ratchet serve FOLDER --model …`"
+        )
+    folder = options.folder or project / ".ratchet" / "serving" / options.model
+    formats = [each for each in options.formats.split(",") if each]
+    if options.follow:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder, follower_command(project, options.model, folder, formats), project
+    command = follower_command(project, options.model, folder, formats, once=True)
+    done = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["the follower said nothing"]
+        raise DataError(lines[-1])
+    return folder, [], project
 
 
 def _new_token(options: argparse.Namespace) -> int:
@@ -100,7 +142,8 @@ def _number(text: str) -> float:
 COMMAND = Command(
     "serve",
     "answer over HTTP with a served folder, or with the champion of the registry",
-    "  ratchet serve served/\n  ratchet serve --new-token till-7 --tokens tokens.txt\n"
+    "  ratchet serve served/\n  ratchet serve --model fashion_mnist --follow\n"
+    "  ratchet serve --new-token till-7 --tokens tokens.txt\n"
     "  ratchet serve served/ --host 0.0.0.0 --tokens tokens.txt",
     _fill,
 )

@@ -48,7 +48,9 @@ def fixed_module(model_folder: Path) -> Any:
     }
 
     # As constants: LiteRT's converter reads variables of Keras as if nothing had been assigned to them.
-    weights = [[variable.numpy() for variable in of] for of in (model.trainable_variables, model.non_trainable_variables)]
+    weights = [
+        [variable.numpy() for variable in of] for of in (model.trainable_variables, model.non_trainable_variables)
+    ]
 
     class Fixed(tf.Module):  # type: ignore[misc]
         """A stored model with fixed names and sizes of its inputs."""

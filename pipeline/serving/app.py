@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -108,8 +109,17 @@ async def _ready(service: Service, _request: Request) -> Response:
         "ready": is_ready,
         "model": identity(current.served) if current else None,
         "refused": not_taken._asdict() if not_taken else None,
+        "follower": _follower(service),
     }
     return as_json(content, 200 if is_ready else 503)
+
+
+def _follower(service: Service) -> dict[str, Any] | None:
+    found = service.models.following
+    if found is None:
+        return None
+    silent_s = round(max(0.0, time.time() - found.looked_at_s), 1)
+    return {"state": found.state, "why": found.why, "version": found.version, "silent_s": silent_s}
 
 
 async def _metrics(service: Service, _request: Request) -> Response:
@@ -118,6 +128,7 @@ async def _metrics(service: Service, _request: Request) -> Response:
         queued_rows=service.batcher.queued_rows,
         rows_per_s=service.batcher.rows_per_s,
         bodies_bytes=service.held.size_bytes,
+        following=service.models.following,
     )
     return Response(text, media_type=CONTENT_TYPE)
 

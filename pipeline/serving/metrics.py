@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from pipeline.records.following import Following
 from pipeline.serving.model import LoadedModel
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -69,6 +70,8 @@ class Metrics:
         self._logged = Counter(
             "ratchet_prediction_log_rows", "Rows of the prediction log.", ("fate",), registry=registry
         )
+        self._follower = Gauge("ratchet_follower", "The state of the follower: 1.", ("state",), registry=registry)
+        self._follower_silent = Gauge("ratchet_follower_silent_seconds", "Since its last look.", registry=registry)
         self._open_bodies = Gauge("ratchet_bodies_bytes", "Bytes of bodies that are being answered.", registry=registry)
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -123,8 +126,20 @@ class Metrics:
         self._refused_models.inc()
         self._is_refusing.set(1)
 
-    def text(self, *, model: LoadedModel | None, queued_rows: int, rows_per_s: float, bodies_bytes: int) -> bytes:
+    def text(
+        self,
+        *,
+        model: LoadedModel | None,
+        queued_rows: int,
+        rows_per_s: float,
+        bodies_bytes: int,
+        following: Following | None,
+    ) -> bytes:
         """Return all readings."""
+        if following is not None:
+            self._follower.clear()
+            self._follower.labels(following.state).set(1)
+            self._follower_silent.set(max(0.0, time.time() - following.looked_at_s))
         self._queue.set(queued_rows)
         self._drain.set(rows_per_s)
         self._open_bodies.set(bodies_bytes)

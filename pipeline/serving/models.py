@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import RatchetError, StorageError, shortened
+from pipeline.records.following import FOLLOWER_FILE, Following
 from pipeline.records.served_model import SERVED_FILE
 from pipeline.serving.log import Log
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.model import LoadedModel, load
+from pipeline.serving.pointers import LAST_GOOD, POINTER, pointed_to
 from pipeline.storage.artifacts import write_file
+from pipeline.storage.record_files import read_record
 
-POINTER, LAST_GOOD = "current", "last_good"
 LOOK_EVERY_S = 0.5
 Loading = Callable[[Path], LoadedModel]
 
@@ -41,6 +42,7 @@ class Models:
         self._folder, self._metrics, self._log, self._loading = folder, metrics, log, loading
         self.current: LoadedModel | None = None
         self.refused: RefusedModel | None = None
+        self.following: Following | None = None
         self._seen: str | None = None
 
     @property
@@ -78,8 +80,15 @@ class Models:
         """Look again and again, beside the event loop; never ends by itself."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            self.following = self._followed()
             if self.is_followed and pointed_to(self._folder, POINTER) not in (None, self._seen):
                 await asyncio.to_thread(self.look)
+
+    def _followed(self) -> Following | None:
+        """Return what the follower found at its last look, if there is one."""
+        with suppress(RatchetError):  # none yet, or not whole any more: then nothing is known of it
+            return read_record(self._folder / FOLLOWER_FILE, Following)
+        return None
 
     def _try(self, name: str) -> None:
         folder = self._folder / name
@@ -107,17 +116,3 @@ class Models:
     def _served(self) -> dict[str, str | int | None]:
         served = self.current.served if self.current else None
         return {"name": served.name, "version": served.version, "digest": served.digest} if served else {}
-
-
-def pointed_to(folder: Path, pointer: str) -> str | None:
-    """Return the name of the folder that a pointer names; None if there is none, or if it is no plain name."""
-    name = None
-    with suppress(OSError, UnicodeDecodeError):
-        name = (folder / pointer).read_text(encoding="utf-8").strip()
-    is_plain = name and not name.startswith(".") and os.sep not in name and "\0" not in name and len(name) < 256
-    return name if is_plain else None
-
-
-def point_to(folder: Path, name: str) -> None:
-    """Let a followed folder's pointer name one of its folders from now on."""
-    write_file(folder / POINTER, f"{name}\n".encode())

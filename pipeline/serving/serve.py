@@ -9,7 +9,7 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,8 @@ class ServeSettings:
     is_batching: bool = True
     prediction_log: Path | None = None
     logged: LogSettings | None = None
-    follow: Callable[[Log], None] | None = None  # called once the address is taken
+    follower: Sequence[str] = ()  # the command of a follower to be kept running, in the folder `project`
+    project: Path = Path()
 
 
 def serve(settings: ServeSettings) -> int:
@@ -80,15 +81,18 @@ def is_loopback(host: str) -> bool:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:
+        raise UsageError(f"--port {port}: a port is a number from 0 to {2**16 - 1}")
     try:
         [(family, kind, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         listening = socket.socket(family, kind)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise StorageError(f"cannot serve on {host} port {port}: {why}; choose another by --host and --port") from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot serve on {host} port {port}: {error.strerror}; choose another by --host and --port"
+        ) from error
     return listening
 
 
@@ -104,13 +108,13 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     from pipeline.serving.models import Models
     from pipeline.serving.prediction_log import PredictionLog
     from pipeline.serving.service import Service
+    from pipeline.serving.supervising import Supervisor
     from pipeline.serving.tokens import Tokens
 
     log, metrics, limits = JsonLog(), Metrics(), settings.limits
     _take_files()
     _pass_on_warnings(log)
-    if settings.follow is not None:
-        settings.follow(log)
+    supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))
     models.open()
     calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
@@ -146,6 +150,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
+    if supervisor is not None:
+        supervisor.close()
     log("ended")
     return 0
 

@@ -16,7 +16,8 @@ from pipeline.serving import model as model_module
 from pipeline.serving.engine import chosen
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.model import LoadedModel, free_memory_bytes, load
-from pipeline.serving.models import LAST_GOOD, Models, point_to, pointed_to
+from pipeline.serving.models import Models
+from pipeline.serving.pointers import LAST_GOOD, point_to, pointed_to
 from tests.serving import made
 from tests.serving.running import Kept, running, serving
 from tests.serving.test_guard import wait_for
