@@ -111,7 +111,7 @@ def _weights(source: Any, target: Any) -> Any:
     missing = _UNIT - tf.reduce_sum(whole, axis=1, keepdims=True)
     rank = tf.argsort(tf.argsort(remainders, direction="DESCENDING", stable=True))
     whole += tf.cast(tf.cast(rank, tf.int64) < missing, tf.int64)  # largest remainder: a flat image stays unchanged
-    # With a margin for the taps outside the image, so that no two have one place: ONNX keeps the last, and adds nothing.
+    # With a margin for the taps outside the image, so that no two have one place: ONNX keeps the last and adds nothing.
     margin = tf.shape(taps, tf.int64)[1]
     places = tf.stack([tf.broadcast_to(numbers, tf.shape(taps)), taps + margin], axis=2)
     exact = tf.scatter_nd(places, whole, tf.stack([target, source + 2 * margin]))[:, margin : margin + source]

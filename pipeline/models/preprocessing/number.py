@@ -42,7 +42,7 @@ def prepare(spec: FeatureSpec, raw: Any) -> Any:
     settings, fitted = spec.settings, scaling(spec)
     lowest = -_LIMIT if settings["low"] is None else settings["low"]
     highest = _LIMIT if settings["high"] is None else settings["high"]
-    is_missing = tf.not_equal(raw, raw)  # NaN; LiteRT has no operation of that name
+    is_missing = tf.logical_not((raw <= 0) | (raw > 0))  # NaN, for which LiteRT has no operation of its own
     has_no_answer = (raw < lowest) | (raw > highest)
     if fitted.fill is None:
         has_no_answer |= is_missing
