@@ -226,9 +226,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     over = load(port, content, 128, options.seconds, 2 * most)
                     after = memory_mib(pid)
                     unloaded = results[kind, counts[0]].ms(99)
-                    print(f"  twice saturation ({2 * most:.0f}/s asked): accepted p50 {over.ms(50):.2f} ms, p99 "
-                          f"{over.ms(99):.2f} ms = {over.ms(99) / unloaded:.1f} x unloaded; {len(over.seconds)} accepted, "
-                          f"{over.refused} refused, {over.failed} failed; memory {before:.0f} -> {after:.0f} MiB")  # fmt: skip
+                    print(
+                        f"  twice saturation ({2 * most:.0f}/s asked): accepted p50 {over.ms(50):.2f} ms, "
+                        f"p99 {over.ms(99):.2f} ms = {over.ms(99) / unloaded:.1f} x unloaded; "
+                        f"{len(over.seconds)} accepted, {over.refused} refused, {over.failed} failed; "
+                        f"memory {before:.0f} -> {after:.0f} MiB"
+                    )
         print("\nratios")
         one = results["batching", counts[0]].ms(50)
         print(f"  one image: p50 {one:.2f} ms; allowed 1.5 x bare + 1 ms = {1.5 * alone['1'][0] + 1:.2f} ms")
