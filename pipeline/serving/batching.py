@@ -1,0 +1,243 @@
+"""Micro-batching: rows that wait at the same time share one call of the model, bounded in rows and in waiting time.
+
+A row does not wait where there is nothing to wait for: a call that is free takes what is there at once, unless the
+last one was shared; then it waits for as many rows as that one had, at most `wait_s` after the first of them came. Rows
+share a call only if model, features and shapes are the same, so that two champions' rows are never mixed.
+
+The queue is bounded in rows and in the time that they would wait by the measured rate. Rows are dropped, never asked,
+when their deadline has passed or whoever sent them has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.serving.limits import Limits
+from pipeline.serving.model import LoadedModel
+from pipeline.serving.refusals import OVERLOADED, TOO_LATE, Gone, Refusal
+from pipeline.storage.shards import Columns
+
+Answers = npt.NDArray[np.float32]
+Receive = Callable[[], Awaitable[Any]]
+_REMEMBERED_ROWS = 256  # by which the rate is measured: what came before them fades
+_LONGEST_RETRY_S = 60
+
+
+class Observer(Protocol):
+    """Whoever wants to know how the queue stands and what the calls take."""
+
+    def batch(self, rows: int, requests: int, waited_s: Sequence[float], call_s: float) -> None:
+        """Note one call: its rows, how many entries shared it, how long each waited, how long it took."""
+
+    def shed(self, rows: int) -> None:
+        """Note rows that were refused, because too many waited."""
+
+    def dropped(self, rows: int, why: str) -> None:
+        """Note rows that were not asked: of clients that have `gone`, or past their `deadline`."""
+
+
+class _Entry:
+    __slots__ = ("arrived_s", "columns", "future", "is_abandoned", "key", "model", "rows")
+
+    def __init__(self, model: LoadedModel, columns: Columns, rows: int, now_s: float, future: asyncio.Future[Any]):
+        self.model, self.columns, self.rows, self.arrived_s, self.future = model, columns, rows, now_s, future
+        self.key = (id(model), *((name, values.shape[1:]) for name, values in columns.items()))
+        self.is_abandoned = False
+
+
+class Batcher:
+    """Asks models in threads of its own, `calls` at once. All its methods belong to one event loop."""
+
+    def __init__(self, limits: Limits, observer: Observer, *, calls: int = 1, is_batching: bool = True) -> None:
+        self._limits, self._observer, self._calls = limits, observer, calls
+        self._most_rows = limits.batch_rows
+        self._is_batching = is_batching
+        self._threads = ThreadPoolExecutor(calls, thread_name_prefix="model")
+        self._queue: dict[int, _Entry] = {}  # in the order of arrival
+        self._queued_rows = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._last_shared_rows = 1
+        self._timer: asyncio.TimerHandle | None = None
+        self._rows, self._busy_s = 0.0, 0.0
+
+    @property
+    def queued_rows(self) -> int:
+        """How many rows wait for a call."""
+        return self._queued_rows
+
+    @property
+    def rows_per_s(self) -> float:
+        """How many rows are answered in a second while all calls are busy, as measured; infinite at first."""
+        return self._calls * self._rows / self._busy_s if self._busy_s else math.inf
+
+    async def ask(self, model: LoadedModel, columns: Columns, deadline_s: float, receive: Receive) -> Answers:
+        """Return a model's answers to columns, `[row, number]`, all of that model.
+
+        `deadline_s` is by the event loop's clock; `receive` is the request's, read to its end. Raises Refusal if there
+        are too many rows waiting or the deadline passes, Gone if the client hangs up; what the model raises comes
+        through.
+        """
+        rows = len(next(iter(columns.values())))
+        self._admit(rows)
+        loop = asyncio.get_running_loop()
+        now_s, entries = loop.time(), []
+        for start in range(0, rows, self._most_rows):
+            piece = columns if rows <= self._most_rows else _slice(columns, start, start + self._most_rows)
+            entry = _Entry(model, piece, min(self._most_rows, rows - start), now_s, loop.create_future())
+            self._queue[id(entry)] = entry
+            self._queued_rows += entry.rows
+            entries.append(entry)
+        self._pump()
+        watch = self._watch(entries, receive) if any(id(entry) in self._queue for entry in entries) else None
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                answers = [await entry.future for entry in entries]
+        except TimeoutError:
+            self._abandon(entries, "deadline")
+            raise Refusal(TOO_LATE, "there was no answer before the deadline") from None
+        except asyncio.CancelledError:
+            is_gone = any(entry.is_abandoned for entry in entries)
+            self._abandon(entries, "gone")
+            if is_gone:
+                raise Gone from None
+            raise
+        except BaseException:
+            self._abandon(entries, "failed")
+            raise
+        finally:
+            if watch is not None:
+                watch.cancel()
+        return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+    async def close(self) -> None:
+        """Wait for the calls that are under way; nothing can be asked afterwards."""
+        if self._running:
+            await asyncio.wait(self._running)
+        self._threads.shutdown(wait=False)
+
+    def _admit(self, rows: int) -> None:
+        queued = self._queued_rows
+        if queued == 0:
+            return
+        wait_s = queued / self.rows_per_s
+        is_short = queued + rows <= 2 * self._most_rows
+        if queued + rows <= self._limits.queue_rows and (is_short or wait_s <= self._limits.queue_s):
+            return
+        self._observer.shed(rows)
+        retry_s = min(_LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
+        raise Refusal(
+            OVERLOADED,
+            f"{queued} rows wait to be answered, no more are taken; try again in {retry_s} s",
+            {"retry-after": str(retry_s)},
+        )
+
+    def _watch(self, entries: Sequence[_Entry], receive: Receive) -> asyncio.Task[None]:
+        async def until_gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            for entry in entries:
+                entry.is_abandoned = True
+                entry.future.cancel()
+
+        return asyncio.get_running_loop().create_task(until_gone())
+
+    def _abandon(self, entries: Sequence[_Entry], why: str) -> None:
+        """Take entries that still wait out of the queue: nobody needs their answers."""
+        dropped = 0
+        for entry in entries:
+            if self._queue.pop(id(entry), None) is not None:
+                self._queued_rows -= entry.rows
+                dropped += entry.rows
+            entry.future.cancel()
+            with suppress(asyncio.CancelledError, asyncio.InvalidStateError):
+                entry.future.exception()  # it has been seen
+        if dropped:
+            self._observer.dropped(dropped, why)
+
+    def _pump(self) -> None:
+        """Start as many calls as may run, with what waits."""
+        while self._queue and len(self._running) < self._calls:
+            batch, rows = self._next()
+            now_s = asyncio.get_running_loop().time()
+            if self._is_batching and rows < min(self._last_shared_rows, self._most_rows):
+                waits_until_s = batch[0].arrived_s + self._limits.wait_s
+                if now_s < waits_until_s:
+                    if self._timer is None:
+                        self._timer = asyncio.get_running_loop().call_at(waits_until_s, self._on_time)
+                    return
+            for entry in batch:
+                del self._queue[id(entry)]
+            self._queued_rows -= rows
+            self._last_shared_rows = rows
+            task = asyncio.get_running_loop().create_task(self._call(batch, rows, now_s))
+            self._running.add(task)
+            task.add_done_callback(self._on_done)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._pump()
+
+    def _next(self) -> tuple[list[_Entry], int]:
+        """Return the entries that share the next call: the oldest, and those after it that can be asked with it."""
+        batch: list[_Entry] = []
+        rows = 0
+        for entry in self._queue.values():
+            if not batch:
+                batch, rows = [entry], entry.rows
+                if not self._is_batching:
+                    break
+            elif entry.key == batch[0].key and rows + entry.rows <= self._most_rows:
+                batch.append(entry)
+                rows += entry.rows
+            if rows >= self._most_rows:
+                break
+        return batch, rows
+
+    async def _call(self, batch: list[_Entry], rows: int, now_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        model = batch[0].model
+        try:
+            answers = await loop.run_in_executor(self._threads, model.answer, _joined(batch))
+        except Exception as error:  # noqa: BLE001 - a model raises anything for values that it does not take
+            if len(batch) == 1:
+                _end(batch[0], error)
+            else:  # one is at fault: the others shall not suffer from it
+                for entry in batch:
+                    await self._call([entry], entry.rows, now_s)
+            return
+        call_s = loop.time() - now_s
+        fading = max(0.0, 1 - rows / _REMEMBERED_ROWS)
+        self._rows, self._busy_s = self._rows * fading + rows, self._busy_s * fading + call_s
+        self._observer.batch(rows, len(batch), [now_s - entry.arrived_s for entry in batch], call_s)
+        start = 0
+        for entry in batch:
+            if not entry.future.done():
+                entry.future.set_result(answers[start : start + entry.rows])
+            start += entry.rows
+
+
+def _end(entry: _Entry, error: Exception) -> None:
+    if not entry.future.done():
+        entry.future.set_exception(error)
+
+
+def _joined(batch: Sequence[_Entry]) -> Columns:
+    if len(batch) == 1:
+        return batch[0].columns
+    return {name: np.concatenate([entry.columns[name] for entry in batch]) for name in batch[0].columns}
+
+
+def _slice(columns: Columns, start: int, end: int) -> Columns:
+    return {name: values[start:end] for name, values in columns.items()}

@@ -1,0 +1,115 @@
+"""What stands before all routes: a request's id, its token, its line in the log, and the end of every error.
+
+An ASGI application around another. A request's address is never written anywhere, only the route that it met: an
+address may hold what it should not.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.serving.refusals import UNAUTHORIZED, Gone, Refusal
+from pipeline.serving.service import Service, as_json
+
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_OPEN = {"/", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+_BEARER = "Bearer "
+GONE_STATUS = 499  # nobody reads it; the log and the metrics do
+BUG = Refusal(500, "the service failed; its log says where")
+_SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+
+
+class Guard:
+    """Lets a request through if it may pass, and answers for what goes wrong behind it."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = time.perf_counter()
+        request_id = scope["ratchet.id"] = _request_id(scope)
+        status, has_started = 0, False
+
+        async def answering(message: Message) -> None:
+            nonlocal status, has_started
+            if message["type"] == "http.response.start":
+                status, has_started = message["status"], True
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *_SAFE]
+            await send(message)
+
+        try:
+            if refusal := self._refused(scope):
+                raise refusal
+            await self._app(scope, receive, answering)
+        except Gone:
+            status = GONE_STATUS
+        except Exception as error:  # noqa: BLE001 - a bug of the service: one line, and its kind in the log
+            if not isinstance(error, Refusal):
+                self._service.metrics.failed()
+                self._service.log("bug", request_id=request_id, error=type(error).__name__, at=_place(error))
+                error = BUG
+            if not has_started:
+                await refused(error)(scope, receive, answering)
+        seconds, route = time.perf_counter() - began_s, _route(scope)
+        self._service.metrics.request(route, status, seconds)
+        self._service.log(
+            "request",
+            request_id=request_id,
+            method=scope["method"] if scope["method"].isalpha() else "other",
+            route=route,
+            status=status,
+            ms=round(1000 * seconds, 3),
+            rows=scope.get("ratchet.rows"),
+            version=scope.get("ratchet.version"),
+            token=scope.get("ratchet.token"),
+        )
+
+    def _refused(self, scope: Scope) -> Refusal | None:
+        """Return why a request may not pass, None if it may. A token counts in the header alone."""
+        tokens = self._service.tokens
+        if tokens is None or scope["path"] in _OPEN:
+            return None
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        text = given[0].decode("latin-1") if len(given) == 1 else ""
+        if text[: len(_BEARER)].lower() == _BEARER.lower() and (owner := tokens.owner(text[len(_BEARER) :].strip())):
+            scope["ratchet.token"] = owner
+            return None
+        if tokens.problem:
+            self._service.log("tokens cannot be read", why=tokens.problem)
+        why = "this token is not taken" if given else "a token is needed"
+        return Refusal(
+            UNAUTHORIZED, f"{why}: send it in the header `Authorization: Bearer TOKEN`", {"www-authenticate": "Bearer"}
+        )
+
+
+def refused(refusal: Refusal) -> Any:
+    """Return the response to a request that is refused: a status, and one line."""
+    return as_json({"error": str(refusal)}, refusal.status, refusal.headers)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _ID.fullmatch(value):
+            return str(value, "ascii")
+    return uuid.uuid4().hex
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "other")
+
+
+def _place(error: BaseException) -> str:
+    """Return where an error was raised, without what it says, which may repeat values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"

@@ -1,0 +1,150 @@
+"""What `/metrics` tells, in Prometheus' text format: requests, rows, time by part, the queue, the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from pipeline.records.following import Following
+from pipeline.serving.model import LoadedModel
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_TIMES_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+READ, ENCODE = "read", "encode"
+
+
+class Metrics:
+    """The readings of one service. Names of clients, features and values are in none of them."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a time beside every counter, which nobody reads
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "ratchet_requests",
+            "Requests answered, by route, protocol and status.",
+            ("route", "status"),
+            registry=registry,
+        )
+        self._request_s = Histogram(
+            "ratchet_request_seconds", "From a request's head to its answer's end.", ("route",), buckets=_TIMES_S,
+            registry=registry,
+        )  # fmt: skip
+        self._part_s = Histogram(
+            "ratchet_part_seconds", "Time of a prediction by part: read, queue, model, encode.", ("part",),
+            buckets=_TIMES_S, registry=registry,
+        )  # fmt: skip
+        self._rows = Counter("ratchet_rows", "Rows answered.", ("version",), registry=registry)
+        self._batch = Histogram(
+            "ratchet_batch_rows", "Rows of one call of the model.", buckets=_ROWS, registry=registry
+        )
+        self._queue = Gauge("ratchet_queue_rows", "Rows that wait for a call.", registry=registry)
+        self._drain = Gauge("ratchet_drain_rows_per_second", "Rows answered in a second, if busy.", registry=registry)
+        self._shed = Counter(
+            "ratchet_shed_rows", "Rows, or requests unread, refused because too many waited.", registry=registry
+        )
+        self._dropped = Counter(
+            "ratchet_dropped_rows", "Rows not asked: their client had gone, or their deadline passed.", ("why",),
+            registry=registry,
+        )  # fmt: skip
+        self._errors = Counter("ratchet_errors", "Requests that failed by a fault of the service.", registry=registry)
+        self._model = Gauge(
+            "ratchet_model", "The model that is served: 1.", ("name", "version", "digest", "engine"), registry=registry
+        )
+        self._loaded_at = Gauge("ratchet_model_loaded_timestamp_seconds", "When it was loaded.", registry=registry)
+        self._age = Gauge("ratchet_model_age_seconds", "For how long it has been served.", registry=registry)
+        self._swaps = Counter("ratchet_swaps", "Models taken in place of another.", registry=registry)
+        self._refused_models = Counter("ratchet_refused_models", "Models that were not taken.", registry=registry)
+        self._is_refusing = Gauge(
+            "ratchet_model_refused", "1 while the model to be served is refused, and the last good one stays.",
+            registry=registry,
+        )  # fmt: skip
+        self._logged = Counter(
+            "ratchet_prediction_log_rows", "Rows of the prediction log.", ("fate",), registry=registry
+        )
+        self._follower = Gauge("ratchet_follower", "The state of the follower: 1.", ("state",), registry=registry)
+        self._follower_silent = Gauge("ratchet_follower_silent_seconds", "Since its last look.", registry=registry)
+        self._open_bodies = Gauge("ratchet_bodies_bytes", "Bytes of bodies that are being answered.", registry=registry)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Note an answered request."""
+        self._requests.labels(route, str(status)).inc()
+        self._request_s.labels(route).observe(seconds)
+
+    def part(self, name: str, seconds: float) -> None:
+        """Note how long a part of a prediction took."""
+        self._part_s.labels(name).observe(seconds)
+
+    def answered(self, version: str, rows: int) -> None:
+        """Note rows that were answered."""
+        self._rows.labels(version).inc(rows)
+
+    def batch(self, rows: int, requests: int, waited_s: Sequence[float], call_s: float) -> None:  # noqa: ARG002
+        """See `batching.Observer`."""
+        self._batch.observe(rows)
+        self._part_s.labels("model").observe(call_s)
+        queue = self._part_s.labels("queue")
+        for seconds in waited_s:
+            queue.observe(seconds)
+
+    def shed(self, rows: int) -> None:
+        """See `batching.Observer`."""
+        self._shed.inc(rows)
+
+    def dropped(self, rows: int, why: str) -> None:
+        """See `batching.Observer`."""
+        self._dropped.labels(why).inc(rows)
+
+    def failed(self) -> None:
+        """Note a fault of the service."""
+        self._errors.inc()
+
+    def logged(self, rows: int, fate: str) -> None:
+        """Note rows of the prediction log: `written`, or `lost` because the disk was too slow or full."""
+        self._logged.labels(fate).inc(rows)
+
+    def serves(self, model: LoadedModel, *, is_swap: bool) -> None:
+        """Note which model is served from now on."""
+        self._model.clear()
+        served = model.served
+        self._model.labels(served.name, model.version, served.digest, model.engine_name).set(1)
+        self._loaded_at.set(model.loaded_at_s)
+        self._is_refusing.set(0)
+        if is_swap:
+            self._swaps.inc()
+
+    def refuses(self) -> None:
+        """Note that a model was not taken."""
+        self._refused_models.inc()
+        self._is_refusing.set(1)
+
+    def text(
+        self,
+        *,
+        model: LoadedModel | None,
+        queued_rows: int,
+        rows_per_s: float,
+        bodies_bytes: int,
+        following: Following | None,
+    ) -> bytes:
+        """Return all readings."""
+        if following is not None:
+            self._follower.clear()
+            self._follower.labels(following.state).set(1)
+            self._follower_silent.set(max(0.0, time.time() - following.looked_at_s))
+        self._queue.set(queued_rows)
+        self._drain.set(rows_per_s)
+        self._open_bodies.set(bodies_bytes)
+        if model is not None:
+            self._age.set(time.time() - model.loaded_at_s)
+        return generate_latest(self._registry)

@@ -1,0 +1,177 @@
+"""Runs the service until it is told to end: takes its address, loads its model, answers, finishes what it has begun."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import StorageError, UsageError
+from pipeline.serving.engine import AUTO
+from pipeline.serving.limits import Limits
+
+if TYPE_CHECKING:
+    from pipeline.serving.log import Log
+    from pipeline.serving.prediction_log import LogSettings
+
+_BACKLOG = 4096
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """What is served, where, to whom. `folder` is a served one, or a followed one; see `models`.
+
+    `port` 0 takes a free one. `calls` is how many calls of the model run at once; None: half of the cores.
+    """
+
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 8600
+    tokens: Path | None = None
+    engine: str = AUTO
+    calls: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    is_batching: bool = True
+    prediction_log: Path | None = None
+    logged: LogSettings | None = None
+    is_plain: bool = False  # without the parser and the loop in C, and without their bounds of a head
+    follower: Sequence[str] = ()  # the command of a follower to be kept running, in the folder `project`
+    project: Path = Path()
+
+
+def serve(settings: ServeSettings) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    Raises UsageError for an address that all may reach without tokens, StorageError for one that cannot be had; what
+    `model.load` raises for a served folder.
+    """
+    if settings.tokens is None and not is_loopback(settings.host):
+        raise UsageError(
+            f"--host {settings.host} can be reached from other machines, so access tokens are needed: "
+            "`ratchet serve --new-token NAME --tokens FILE` makes one, then add --tokens FILE"
+        )
+    if settings.tokens is not None:
+        from pipeline.serving.tokens import read_tokens
+
+        if not read_tokens(settings.tokens):
+            raise UsageError(
+                f"{settings.tokens}: has no token; `ratchet serve --new-token NAME --tokens FILE` adds one"
+            )
+    listening = _bound(settings.host, settings.port)
+    with listening:
+        return _serve(settings, listening)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's address can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 2**16:
+        raise UsageError(f"--port {port}: a port is a number from 0 to {2**16 - 1}")
+    try:
+        [(family, kind, _, _, address), *_] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        listening = socket.socket(family, kind)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        raise StorageError(
+            f"cannot serve on {host} port {port}: {error.strerror}; choose another by --host and --port"
+        ) from error
+    return listening
+
+
+def _serve(settings: ServeSettings, listening: socket.socket) -> int:
+    import uvicorn
+
+    from pipeline.serving.app import build
+    from pipeline.serving.batching import Batcher
+    from pipeline.serving.connections import bounded
+    from pipeline.serving.log import JsonLog
+    from pipeline.serving.metrics import Metrics
+    from pipeline.serving.model import load
+    from pipeline.serving.models import Models
+    from pipeline.serving.prediction_log import PredictionLog
+    from pipeline.serving.service import Service
+    from pipeline.serving.supervising import Supervisor
+    from pipeline.serving.tokens import Tokens
+
+    log, metrics, limits = JsonLog(), Metrics(), settings.limits
+    _take_files()
+    _pass_on_warnings(log)
+    supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
+    models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))
+    models.open()
+    calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
+    service = Service(
+        models=models,
+        batcher=Batcher(limits, metrics, calls=calls, is_batching=settings.is_batching),
+        metrics=metrics,
+        log=log,
+        limits=limits,
+        tokens=Tokens(settings.tokens) if settings.tokens else None,
+        prediction_log=PredictionLog(settings.prediction_log, settings.logged, metrics.logged, log)
+        if settings.prediction_log and settings.logged
+        else None,
+    )
+    config = uvicorn.Config(
+        build(service),
+        http="h11" if settings.is_plain else bounded(limits),
+        loop="asyncio" if settings.is_plain else "uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=int(limits.idle_s),
+        timeout_graceful_shutdown=int(limits.end_s),
+    )
+    gc.collect()
+    gc.freeze()  # what has been loaded stays: to look through it would hold up answers for a tenth of a second
+    host, port = listening.getsockname()[:2]
+    log("serving", host=host, port=port, calls=calls, tokens=settings.tokens is not None)
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listening])
+    if supervisor is not None:
+        supervisor.close()
+    log("ended")
+    return 0
+
+
+def _take_files() -> None:
+    """Allow this process as many open files as it may have: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # a hard limit that the kernel does not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _pass_on_warnings(log: Log) -> None:
+    """Let the server's warnings be lines of the log, in its form; what reads forms would log bytes of them."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            log("server", level=record.levelname.lower(), message=record.getMessage()[:200])
+
+    logger = logging.getLogger("uvicorn")
+    logger.handlers = [Handler(logging.WARNING)]
+    logger.propagate = False
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)

@@ -1,0 +1,66 @@
+"""Keeps the follower running beside the service: one that ends, whatever ends it, is started again, later each time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pipeline
+from pipeline.runtime import processes
+from pipeline.serving.log import Log
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
+_LASTED_S = 60.0  # after which it has worked, and the waits begin anew
+
+
+class Supervisor:
+    """One process that is kept running, in the folder of a project; it dies with this one."""
+
+    def __init__(self, command: Sequence[str], folder: Path, log: Log, first_wait_s: float = _FIRST_WAIT_S) -> None:
+        self._command, self._folder, self._log, self._first_wait_s = command, folder, log, first_wait_s
+        self._is_over = threading.Event()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="follower", daemon=True)
+        self._thread.start()  # the process dies with the thread that starts it, which stays
+
+    def close(self) -> None:
+        """End the process, and do not start it again."""
+        self._is_over.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        wait_s = self._first_wait_s
+        while not self._is_over.is_set():
+            began_s = time.monotonic()
+            self.process = processes.start(self._command, folder=self._folder, environment=environment(), output=2)
+            while self.process.poll() is None and not self._is_over.wait(0.2):
+                pass
+            processes.end(self.process)
+            if self._is_over.is_set():
+                return
+            if time.monotonic() - began_s > _LASTED_S:
+                wait_s = self._first_wait_s
+            self._log("follower ended", exit_code=self.process.returncode, again_in_s=wait_s)
+            self._is_over.wait(wait_s)
+            wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
+
+
+def follower_command(
+    project: Path, name: str, folder: Path, formats: Sequence[str], *, once: bool = False
+) -> list[str]:
+    """Return the command of a follower; see `follower`."""
+    return [
+        sys.executable, "-m", "pipeline.serving.follower", str(project), name, str(folder.absolute()),
+        *(["--formats", ",".join(formats)] if formats else []), *(["--once"] if once else []),
+    ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process that imports this package from where it is."""
+    places = [str(Path(pipeline.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
