@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pipeline.cli.command import Command, project_root, require_known_variables, say
+
+_LOG = Path(".ratchet") / "score.log"
 
 
 def _fill(command: argparse.ArgumentParser) -> None:
@@ -34,9 +39,26 @@ def _score(options: argparse.Namespace) -> int:
     if options.is_own_process:  # what somebody set for another program decides no bit here either
         surroundings.enter(root, load_execution(root).environment.pass_on)
     config = os.path.relpath(options.config, root) if options.config else None
-    done = score(root, ScoreOptions(options.input, options.output, config, options.model), Progress("score"))
+    asked = ScoreOptions(options.input, options.output, config, options.model)
+    with _libraries_aside(root / _LOG) if options.is_own_process else nullcontext():
+        done = score(root, asked, Progress("score"))
     say(str(done))
     return 0
+
+
+@contextmanager
+def _libraries_aside(log: Path) -> Iterator[None]:
+    """Have what Spark and TensorFlow say go to a file, as in a run; what this program says goes where it did."""
+    log.parent.mkdir(exist_ok=True)
+    own, stderr = os.dup(2), sys.stderr
+    with os.fdopen(own, "w", buffering=1) as stream, log.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            os.dup2(own, 2)
+            sys.stderr = stderr
 
 
 COMMAND = Command(

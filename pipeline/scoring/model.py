@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError, nearest
-from pipeline.recipe.recipe import Recipe
+from pipeline.recipe.recipe import FEATURE, Recipe
+from pipeline.recipe.slots import Feature
 from pipeline.records.feature import FeatureSpec
 from pipeline.runtime.progress import Starting
 from pipeline.storage.home import home_of
@@ -78,7 +79,7 @@ def from_registry(
         version=version.version,
         digest=version.digest,
         saved_model=exported(scratch, home_of(root) / _EXPORTS, starting),
-        features=architecture.features,
+        features=tuple(completed(spec) for spec in architecture.features),
         inputs={name: dtype for name, (_, dtype) in raw_inputs(architecture).items()},
         classes=architecture.classes,
         unit="" if architecture.classes or unit == MISSING else unit,
@@ -94,6 +95,13 @@ def find_version(store: Store, which: str | None, name: str) -> Version:
     if not asked or (separator and not number):
         raise UsageError(f"--model {which}: expected NAME or NAME@VERSION, like {name}@3 or {name}@{_CHAMPION}")
     return by_hand.show(store, asked, number or _CHAMPION)
+
+
+def completed(spec: FeatureSpec) -> FeatureSpec:
+    """Return a model's feature with every setting that its kind has today: a model of before one has its default."""
+    settings = FEATURE.settings(Feature(kind=spec.kind, settings=spec.settings), f"feature {spec.name}")
+    made: FeatureSpec = FEATURE.member(spec.kind).spec(spec.name, settings)
+    return made.changed(fitted=spec.fitted)
 
 
 def require_asked_for(model: ScoringModel, recipe: Recipe, where: str) -> None:
