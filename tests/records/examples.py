@@ -22,6 +22,7 @@ from pipeline.records.origin import Origin
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, Span, StageRun
+from pipeline.records.served_model import ServedFormat, ServedInput, ServedModel, ServedSpeed
 from pipeline.records.training_history import EpochRecord, Training
 from pipeline.records.verdict import Differences, GateCheck, Matched, Renewal, Share, Verdict
 
@@ -237,6 +238,37 @@ EXAMPLES: tuple[Record, ...] = (
         work_seconds=2.0,
         waiting_seconds=57.5,
         stages=(STAGE_RUN,),
+    ),
+    ServedModel(
+        name="digits",
+        version=3,
+        digest="sha256:0a",
+        task="classification",
+        output="probabilities",
+        signature="serving_default",
+        classes=("zero", "one"),
+        unit="min",
+        threshold=0.375,
+        parameters=610,
+        inputs=(ServedInput(name="picture", kind="image", dtype="uint8", shape=(None, None, 1)),),
+        golden="made",
+        golden_files={"golden/picture.npy": "sha256:0b"},
+        rows=360,
+        formats=(
+            ServedFormat(
+                name="onnx",
+                path="onnx/model.onnx",
+                files={"onnx/model.onnx": "sha256:0c"},
+                size_bytes=4096,
+                largest_difference=1e-6,
+                agreement=1.0,
+                tolerance=1e-4,
+                least_agreement=0.99,
+                speeds=(ServedSpeed(rows=64, p50_ms=0.5, p95_ms=0.75),),
+            ),
+        ),
+        refused={"litert": "it has string operations"},
+        made_with={"tensorflow-cpu": "2.21.0"},
     ),
     Training(
         best_epoch=2,
