@@ -20,11 +20,13 @@ def _fill(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config", type=Path, metavar="FILE", help="a file in configs/: its source and model, not params.yaml's"
     )
-    command.add_argument(
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
         "--model",
         metavar="NAME[@VERSION]",
         help="a version of the registry (default: the champion of the recipe's name)",
     )
+    which.add_argument("--served", type=Path, metavar="FOLDER", help="a served folder (ratchet export) instead")
     command.set_defaults(handler=_score)
 
 
@@ -39,7 +41,7 @@ def _score(options: argparse.Namespace) -> int:
     if options.is_own_process:  # what somebody set for another program decides no bit here either
         surroundings.enter(root, load_execution(root).environment.pass_on)
     config = os.path.relpath(options.config, root) if options.config else None
-    asked = ScoreOptions(options.input, options.output, config, options.model)
+    asked = ScoreOptions(options.input, options.output, config, options.model, options.served)
     with _libraries_aside(root / _LOG) if options.is_own_process else nullcontext():
         done = score(root, asked, Progress("score"))
     say(str(done))

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import UsageError, nearest
+from pipeline.errors import DataError, UsageError, nearest
 from pipeline.recipe.recipe import FEATURE, Recipe
 from pipeline.recipe.slots import Feature
+from pipeline.records.digests import digest_json
 from pipeline.records.feature import FeatureSpec
 from pipeline.runtime.progress import Starting
 from pipeline.storage.home import home_of
 
 if TYPE_CHECKING:
+    from pipeline.records.served_model import ServedInput
     from pipeline.registry.store import Store
     from pipeline.registry.versions import Version
 
@@ -29,14 +31,16 @@ _EVEN = 0.5
 class ScoringModel:
     """A model as it is asked, and how its answers are read.
 
-    `features` are its inputs as the data phase understands them; `inputs` their dtypes as the SavedModel takes them.
-    Without `classes` the answer is a number in `unit`. Of two classes the second is answered from `threshold` on.
+    `export` says which SavedModel of the model it is. `features` are its inputs as the data phase understands them,
+    `inputs` their dtypes as the SavedModel takes them. Without `classes` the answer is a number in `unit`. Of two
+    classes the second is answered from `threshold` on.
     """
 
     name: str
     version: int | None
     digest: str
     saved_model: Path
+    export: str
     features: tuple[FeatureSpec, ...]
     inputs: Mapping[str, str]
     classes: tuple[str, ...]
@@ -74,17 +78,63 @@ def from_registry(
     fetch(store, open_reader(store), version, scratch)
     architecture = stored.read_architecture(scratch)
     unit = version.tags.get(UNIT, MISSING)
+    saved_model = exported(scratch, home_of(root) / _EXPORTS, starting)
     return ScoringModel(
         name=version.name,
         version=version.version,
         digest=version.digest,
-        saved_model=exported(scratch, home_of(root) / _EXPORTS, starting),
+        saved_model=saved_model,
+        export=saved_model.name,  # what decides it: the model, the exporter, TensorFlow
         features=tuple(completed(spec) for spec in architecture.features),
         inputs={name: dtype for name, (_, dtype) in raw_inputs(architecture).items()},
         classes=architecture.classes,
         unit="" if architecture.classes or unit == MISSING else unit,
         threshold=_threshold(version, recipe, architecture.classes),
     )
+
+
+def from_served(folder: Path, recipe: Recipe) -> ScoringModel:
+    """Return the model of a served folder. Its inputs are understood as the recipe says: the folder has no settings.
+
+    Raises StorageError or DataError if the folder is none, or is damaged; UsageError where rows are rejected by what
+    was fitted, which the folder does not say either.
+    """
+    from pipeline.data.feature_kinds import specs
+    from pipeline.export.served import read_served
+    from pipeline.records.served_model import SAVED_MODEL
+
+    served = read_served(folder)
+    form = served.format(SAVED_MODEL)
+    if form is None:
+        raise DataError(f"{folder}: has no {SAVED_MODEL}, which scoring asks; export it again")
+    given = recipe.data.features
+    known = {
+        spec.name: spec for spec in specs({each.name: given[each.name] for each in served.inputs if each.name in given})
+    }
+    for spec in known.values():
+        if spec.settings.get("unknown") == "reject":
+            raise UsageError(
+                f"--served {folder}: data.features.{spec.name} rejects what was not in the training part, and a served "
+                "folder does not say what was; score by --model"
+            )
+    features = tuple(known.get(each.name) or _unknown(each) for each in served.inputs)
+    return ScoringModel(
+        name=served.name,
+        version=served.version,
+        digest=served.digest,
+        saved_model=(folder / form.path).resolve(),
+        export=digest_json(form.files),
+        features=features,
+        inputs={each.name: each.dtype for each in served.inputs},
+        classes=served.classes,
+        unit=served.unit,
+        threshold=_EVEN if served.threshold is None else served.threshold,
+    )
+
+
+def _unknown(given: ServedInput) -> FeatureSpec:
+    """Return an input that the recipe does not name: `require_asked_for` says so."""
+    return FeatureSpec(name=given.name, kind=given.kind, dtype="float32", shape=())
 
 
 def find_version(store: Store, which: str | None, name: str) -> Version:

@@ -22,7 +22,7 @@ from pipeline.runtime.progress import Progress, count
 from pipeline.runtime.spark import spark_session
 from pipeline.scoring import job as jobs
 from pipeline.scoring.accounting import account
-from pipeline.scoring.model import ScoringModel, from_registry, require_asked_for
+from pipeline.scoring.model import ScoringModel, from_registry, from_served, require_asked_for
 from pipeline.scoring.reading import Asked, asked_of, open_input, require_apart
 
 _DECIDING_ROOMS = ("data", "scoring")  # with the export's name, which says what made that
@@ -36,6 +36,7 @@ class ScoreOptions:
     output: Path
     config: str | None = None  # relative to the project
     model: str | None = None
+    served: Path | None = None  # a served folder in the registry's place
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,11 @@ def score(root: Path, options: ScoreOptions, progress: Progress) -> Scored:
         raise StorageError(f"{options.input}: there is nothing; name the folder, or the file, that holds the rows")
     require_apart(options.input, options.output)
     with jobs.held(options.output) as aside:
-        store = resolve_store(root, execution.mlflow)
-        model = from_registry(root, store, options.model, recipe, aside.model, progress.starting)
+        if options.served is not None:
+            model = from_served(options.served, recipe)
+        else:
+            store = resolve_store(root, execution.mlflow)
+            model = from_registry(root, store, options.model, recipe, aside.model, progress.starting)
         require_asked_for(model, recipe, options.config or PARAMS_FILE)
         source = open_input(recipe, asked, options.input, model.features)
         job = ScoringJob(input=str(options.input), model=model.shown, decides=_decides(model, asked, recipe))
@@ -118,7 +122,7 @@ def _decides(model: ScoringModel, asked: Asked, recipe: Recipe) -> str:
     return digest_json(
         [
             model.to_json(),
-            model.saved_model.name,
+            model.export,
             [spec.to_json() for spec in model.features],
             asked.choice.model_dump(mode="json"),
             asked.roles.model_dump(mode="json"),
