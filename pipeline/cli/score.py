@@ -20,6 +20,11 @@ def _fill(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config", type=Path, metavar="FILE", help="a file in configs/: its source and model, not params.yaml's"
     )
+    command.add_argument(
+        "--by-version",
+        action="store_true",
+        help="the answers of each version in a folder of its own in OUTPUT: NAME-v3",
+    )
     which = command.add_mutually_exclusive_group()
     which.add_argument(
         "--model",
@@ -41,7 +46,7 @@ def _score(options: argparse.Namespace) -> int:
     if options.is_own_process:  # what somebody set for another program decides no bit here either
         surroundings.enter(root, load_execution(root).environment.pass_on)
     config = os.path.relpath(options.config, root) if options.config else None
-    asked = ScoreOptions(options.input, options.output, config, options.model, options.served)
+    asked = ScoreOptions(options.input, options.output, config, options.model, options.served, options.by_version)
     with _libraries_aside(root / _LOG) if options.is_own_process else nullcontext():
         done = score(root, asked, Progress("score"))
     say(str(done))

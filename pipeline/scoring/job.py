@@ -4,7 +4,6 @@ All of it stands in a folder beside the output, `.OUTPUT.scoring`, which is move
 
     lock                  held by the process that scores
     job.json              what is scored by what; what another job has left is removed
-    model/                the version as it was fetched
     raw/part-00003.parquet        a shard that is being scored
     done/00003.json               what became of a shard: written last, so that what it names is whole
     output/part-00003.parquet     its answers
@@ -80,11 +79,6 @@ class Aside:
     def rejected(self) -> Path:
         """The rows without an answer."""
         return self.output / REJECTED
-
-    @property
-    def model(self) -> Path:
-        """A version as it was fetched."""
-        return self.folder / "model"
 
     def done(self, number: int) -> Path:
         """Return the file that says what became of a shard."""

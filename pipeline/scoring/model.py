@@ -13,17 +13,16 @@ from pipeline.recipe.recipe import FEATURE, Recipe
 from pipeline.recipe.slots import Feature
 from pipeline.records.digests import digest_json
 from pipeline.records.feature import FeatureSpec
+from pipeline.registry.versions import CHAMPION, MISSING, PREFIX, UNIT, Version
 from pipeline.runtime.progress import Starting
 from pipeline.storage.home import home_of
 
 if TYPE_CHECKING:
     from pipeline.records.served_model import ServedInput
     from pipeline.registry.store import Store
-    from pipeline.registry.versions import Version
 
 _EXPORTS = Path(".ratchet") / "exports"  # in the project's folder: the export that was judged is there already
-_THRESHOLD = "ratchet.threshold"  # a tag of the registry: what was learned on the validation part
-_CHAMPION = "champion"
+_THRESHOLD = PREFIX + "threshold"  # a tag of the registry: what was learned on the validation part
 _EVEN = 0.5
 
 
@@ -52,6 +51,11 @@ class ScoringModel:
         """What it is called in messages."""
         return self.name if self.version is None else f"{self.name} v{self.version}"
 
+    @property
+    def folder_name(self) -> str:
+        """What the folder of its scores is called: one for each version."""
+        return f"{self.name}-v{self.version}" if self.version is not None else f"{self.name}-{self.digest[7:19]}"
+
     def to_json(self) -> dict[str, Any]:
         """Return what a manifest says of it."""
         told: dict[str, Any] = {"name": self.name, "version": self.version, "digest": self.digest}
@@ -72,7 +76,6 @@ def from_registry(
     from pipeline.models.serving import raw_inputs
     from pipeline.registry.fetch import fetch
     from pipeline.registry.reader import open_reader
-    from pipeline.registry.versions import MISSING, UNIT
 
     version = find_version(store, which, recipe.name)
     fetch(store, open_reader(store), version, scratch)
@@ -143,8 +146,8 @@ def find_version(store: Store, which: str | None, name: str) -> Version:
 
     asked, separator, number = (which or name).partition("@")
     if not asked or (separator and not number):
-        raise UsageError(f"--model {which}: expected NAME or NAME@VERSION, like {name}@3 or {name}@{_CHAMPION}")
-    return by_hand.show(store, asked, number or _CHAMPION)
+        raise UsageError(f"--model {which}: expected NAME or NAME@VERSION, like {name}@3 or {name}@{CHAMPION}")
+    return by_hand.show(store, asked, number or CHAMPION)
 
 
 def completed(spec: FeatureSpec) -> FeatureSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.data.source_rows import Source, raw_shards, require_delivered
 from pipeline.errors import StorageError
 from pipeline.recipe.code_digest import code_digest
 from pipeline.recipe.configs import recipe_layers
-from pipeline.recipe.execution import load_execution
+from pipeline.recipe.execution import MLflowSettings, load_execution
 from pipeline.recipe.recipe import PARAMS_FILE, Recipe
 from pipeline.recipe.resolving import checked
 from pipeline.records.digests import digest_json
@@ -24,6 +25,7 @@ from pipeline.scoring import job as jobs
 from pipeline.scoring.accounting import account
 from pipeline.scoring.model import ScoringModel, from_registry, from_served, require_asked_for
 from pipeline.scoring.reading import Asked, asked_of, open_input, require_apart
+from pipeline.storage.home import home_of
 
 _DECIDING_ROOMS = ("data", "scoring")  # with the export's name, which says what made that
 
@@ -37,6 +39,7 @@ class ScoreOptions:
     config: str | None = None  # relative to the project
     model: str | None = None
     served: Path | None = None  # a served folder in the registry's place
+    has_folders: bool = False  # of each version its own, in `output`
 
 
 @dataclass(frozen=True)
@@ -65,28 +68,23 @@ def score(root: Path, options: ScoreOptions, progress: Progress) -> Scored:
     DataError or StorageError if the input or the model is damaged or cannot be read; TryAgain if Spark's processes are
     killed. What is finished then stays aside, and the next call goes on from there.
     """
-    from pipeline.registry.store import resolve_store
-
     layers = recipe_layers(root, options.config)
     recipe, execution = checked(layers.values, layers.where), load_execution(root)
     asked = asked_of(recipe)
     if not options.input.exists():
         raise StorageError(f"{options.input}: there is nothing; name the folder, or the file, that holds the rows")
     require_apart(options.input, options.output)
-    with jobs.held(options.output) as aside:
-        if options.served is not None:
-            model = from_served(options.served, recipe)
-        else:
-            store = resolve_store(root, execution.mlflow)
-            model = from_registry(root, store, options.model, recipe, aside.model, progress.starting)
-        require_asked_for(model, recipe, options.config or PARAMS_FILE)
-        source = open_input(recipe, asked, options.input, model.features)
+    model = _model(root, options, recipe, execution.mlflow, progress)
+    require_asked_for(model, recipe, options.config or PARAMS_FILE)
+    source = open_input(recipe, asked, options.input, model.features)
+    output = options.output / model.folder_name if options.has_folders else options.output
+    with jobs.held(output) as aside:
         job = ScoringJob(input=str(options.input), model=model.shown, decides=_decides(model, asked, recipe))
         reading = _Reading(source, model, asked)
-        if there := jobs.find_published(options.output, job):
+        if there := jobs.find_published(output, job):
             progress.step("reading the input: the output is there already")
-            jobs.require_same_rows(options.output, there, reading.shards())
-            return _told(options.output, model, there.counts, was_there=True)
+            jobs.require_same_rows(output, there, reading.shards())
+            return _told(output, model, there.counts, was_there=True)
         jobs.begin(aside, job)
         with progress.entering("Spark", spark_session(execution.spark, "score")) as session:
             shards = jobs.score_shards(
@@ -99,8 +97,22 @@ def score(root: Path, options: ScoreOptions, progress: Progress) -> Scored:
             )
         require_delivered(source, reading.rows)
         found = account(shards, reading.rows, model.classes)
-        manifest = jobs.publish(aside, options.output, shards, model, asked.own, found, job)
-    return _told(options.output, model, manifest.counts, was_there=False)
+        manifest = jobs.publish(aside, output, shards, model, asked.own, found, job)
+    return _told(output, model, manifest.counts, was_there=False)
+
+
+def _model(
+    root: Path, options: ScoreOptions, recipe: Recipe, settings: MLflowSettings, progress: Progress
+) -> ScoringModel:
+    from pipeline.registry.store import resolve_store
+
+    if options.served is not None:
+        return from_served(options.served, recipe)
+    own = home_of(root) / ".ratchet"
+    own.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="scored-", dir=own) as scratch:
+        store = resolve_store(root, settings)
+        return from_registry(root, store, options.model, recipe, Path(scratch), progress.starting)
 
 
 class _Reading:
