@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ def answering(saved_model: Path) -> Answer:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     serve = tf.saved_model.load(str(saved_model)).signatures[SIGNATURE]
+
+    # Spark's worker collects garbage after each task, and of what is loaded nothing is: it would look at all of it.
+    gc.freeze()
 
     def answer(columns: Columns) -> npt.NDArray[np.float32]:
         batch = {
