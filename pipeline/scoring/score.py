@@ -79,7 +79,8 @@ def score(root: Path, options: ScoreOptions, progress: Progress) -> Scored:
     source = open_input(recipe, asked, options.input, model.features)
     output = options.output / model.folder_name if options.has_folders else options.output
     with jobs.held(output) as aside:
-        job = ScoringJob(input=str(options.input), model=model.shown, decides=_decides(model, asked, recipe))
+        place = str(options.input.resolve())
+        job = ScoringJob(input=place, model=model.shown, decides=_decides(model, asked, recipe))
         reading = _Reading(source, model, asked)
         if there := jobs.find_published(output, job):
             progress.step("reading the input: the output is there already")
