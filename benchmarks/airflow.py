@@ -41,7 +41,7 @@ from tests.system.project import Project
 
 ROOT = Path(__file__).parents[1]
 DAG, SWEEP = "retrain_fashion_mnist", "ratchet_sweep"
-DAG_FILES = ("retrain.py", "watch.py", "sweep.py", "problems.py")
+DAG_FILES = ("retrain.py", "watch.py", "score.py", "sweep.py", "problems.py")
 WORKERS = 8  # AIRFLOW__CORE__PARALLELISM in dags/airflow.env
 PARSES = 7
 ASKED_PARSE_MS, ASKED_TASK_S, ASKED_SHARE, ASKED_NO_OP_S = 50.0, 1.5, 0.10, 10.0

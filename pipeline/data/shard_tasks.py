@@ -78,7 +78,9 @@ def run_tasks(
     return [result for result, _ in pairs]
 
 
-def publish_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> FileEntry:
+def publish_shard(
+    folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table], *, is_compact: bool = False
+) -> FileEntry:
     """Write a shard so that killing the task, or running it twice, even at the same time, does no harm.
 
     Every attempt writes in a folder of its own and renames: the bytes are a function of the rows, so it does not matter
@@ -87,7 +89,7 @@ def publish_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable
     attempt = folder / f".attempt-{uuid.uuid4().hex}"
     attempt.mkdir(parents=True)
     try:
-        entry = shards.write_shard(attempt, number, schema, tables)
+        entry = shards.write_shard(attempt, number, schema, tables, is_compact=is_compact)
         (attempt / entry.path).replace(folder / entry.path)
     finally:
         shutil.rmtree(attempt, ignore_errors=True)

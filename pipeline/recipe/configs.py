@@ -18,12 +18,24 @@ from pipeline.recipe.strict_yaml import parse_yaml
 
 CONFIGS = "configs"  # the folder, in the project's
 _SUFFIX = ".yaml"
+_PATH = r"^[^\x00-\x1f]+$"
 
 
 class Approval(Settings):
     """A person's approval, required before a candidate that has passed the gate is published."""
 
     deadline_hours: float = Field(gt=0, le=24 * 30, description="no answer within that is a no, hours")
+
+
+class Scoring(Settings):
+    """What is scored by each new champion, as `ratchet score INPUT OUTPUT --by-version` does."""
+
+    input: str = Field(
+        min_length=1, max_length=4096, pattern=_PATH, description="what the config's source reads: a folder, or a file"
+    )
+    output: str = Field(
+        min_length=1, max_length=4096, pattern=_PATH, description="folder in which each version's scores have their own"
+    )
 
 
 class Config(Settings):
@@ -36,6 +48,7 @@ class Config(Settings):
         default=None, description="cron expression: how often to look whether the source has changed; none: never"
     )
     approval: Approval | None = Field(default=None, description="ask a person before promotion; none: the gate decides")
+    score: Scoring | None = Field(default=None, description="score a source by each new champion; none: do not")
     tags: tuple[str, ...] = Field(default=(), strict=False, description="labels in Airflow")
     recipe: dict[str, Any] = Field(default_factory=dict, description="changes to params.yaml")
 

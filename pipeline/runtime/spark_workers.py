@@ -1,13 +1,15 @@
 """The daemon from which Spark forks its Python workers: PySpark's own, made cheaper. Run by Spark, never imported.
 
 In PySpark 4.1 a worker calls `importlib.invalidate_caches()` before every task, which reads the directories of the
-archives on `sys.path` (pyspark.zip and a jar) again; and every worker imports pandas by itself, because pyarrow needs
-it. So this daemon takes the archives, whose modules are installed anyway, off the path, and imports what all workers
-need once, before they are forked. It ends with the stage, whose Spark may live on for the next one.
+archives on `sys.path` (pyspark.zip and a jar) again; every worker imports pandas by itself, because pyarrow needs it;
+and after every task it looks for garbage among all that is loaded. So this daemon takes the archives, whose modules are
+installed anyway, off the path, imports what all workers need once, before they are forked, and leaves that out of the
+collections. It ends with the stage, whose Spark may live on for the next one.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -32,6 +34,7 @@ def main() -> None:
     import pyarrow.parquet  # noqa: F401
     from pyspark import daemon
 
+    gc.freeze()
     daemon.manager()
 
 

@@ -79,11 +79,19 @@ def shard_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def write_shard(folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table]) -> FileEntry:
-    """Write one shard and return its entry for the manifest. The bytes depend on the rows and their order only."""
+def write_shard(
+    folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table], *, is_compact: bool = False
+) -> FileEntry:
+    """Write one shard and return its entry for the manifest. The bytes depend on the rows and their order only.
+
+    One that `is_compact` is compressed and has statistics, for whoever queries it; it cannot be mapped.
+    """
     path = folder / shard_name(number)
     rows = 0
-    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as writer:
+    compression = "zstd" if is_compact else "none"
+    with pq.ParquetWriter(
+        path, schema, compression=compression, use_dictionary=is_compact, write_statistics=is_compact
+    ) as writer:
         for table in tables:
             writer.write_table(table.cast(schema), row_group_size=ROWS_PER_GROUP)
             rows += table.num_rows

@@ -19,7 +19,7 @@ HEAVY = {
     *("tensorflow", "keras", "horovod", "pyspark", "great_expectations", "mlflow", "dvc"),
     *("numpy", "pandas", "pyarrow", "sklearn", "scipy", "matplotlib", "psutil"),
 }
-FILES = ("retrain.py", "watch.py", "sweep.py", "problems.py", "plugins/ratchet.py")
+FILES = ("retrain.py", "watch.py", "score.py", "sweep.py", "problems.py", "plugins/ratchet.py")
 
 LOAD = """
 import json, runpy, sys

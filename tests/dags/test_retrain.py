@@ -44,7 +44,8 @@ def test_every_config_makes_a_dag_and_nothing_else_does(shipped: Any) -> None:
     assert shipped.import_errors == {}
     watched = [name for name in CONFIGS if written(name).get("watch")]
     retrain, watch = {f"retrain_{name}" for name in CONFIGS}, {f"watch_{name}" for name in watched}
-    assert set(shipped.dags) == {"ratchet_sweep"} | retrain | watch
+    score = {f"score_{name}" for name in CONFIGS if written(name).get("score")}
+    assert set(shipped.dags) == {"ratchet_sweep"} | retrain | watch | score
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -209,7 +210,7 @@ def test_a_worker_builds_the_one_dag_whose_task_it_runs(checkout: Checkout) -> N
 
 def test_files_that_are_no_dags_are_not_read_as_such(shipped: Any) -> None:
     read = {Path(stat.file).name for stat in shipped.dagbag_stats}
-    assert read == {"retrain.py", "watch.py", "sweep.py", "problems.py"}
+    assert read == {"retrain.py", "watch.py", "score.py", "sweep.py", "problems.py"}
 
 
 @pytest.mark.parametrize(

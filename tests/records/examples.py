@@ -23,6 +23,7 @@ from pipeline.records.origin import Origin
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunRecord, RunReport, Span, StageRun
+from pipeline.records.scored_shard import ScoredShard, ScoringJob
 from pipeline.records.served_model import ServedFormat, ServedInput, ServedModel, ServedSpeed
 from pipeline.records.training_history import EpochRecord, Training
 from pipeline.records.verdict import Differences, GateCheck, Matched, Renewal, Share, Verdict
@@ -247,6 +248,15 @@ EXAMPLES: tuple[Record, ...] = (
         work_seconds=2.0,
         waiting_seconds=57.5,
         stages=(STAGE_RUN,),
+    ),
+    ScoringJob(input="new/pictures", model="digits v3", decides="sha256:0d"),
+    ScoredShard(
+        read="sha256:0e",
+        rows=5,
+        scored=FileEntry(path="part-00000.parquet", rows=3, size_bytes=30, digest="sha256:0f"),
+        rejected=FileEntry(path="part-00000.parquet", rows=2, size_bytes=20, digest="sha256:10"),
+        reasons={"empty": 2},
+        predictions={"zero": 2, "one": 1},
     ),
     ServedModel(
         name="digits",
