@@ -218,8 +218,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 load(port, content, 4, 1.0)
                 for count in counts:
                     found = results[kind, count] = load(port, content, count, options.seconds)
-                    print(f"  {count:3} clients: p50 {found.ms(50):7.2f} ms, p99 {found.ms(99):7.2f} ms, "
-                          f"{found.rows_per_s:7.0f} rows/s, {found.refused} refused, {found.failed} failed")  # fmt: skip
+                    print(
+                        f"  {count:3} clients: p50 {found.ms(50):7.2f} ms, p99 {found.ms(99):7.2f} ms, "
+                        f"{found.rows_per_s:7.0f} rows/s, {found.refused} refused, {found.failed} failed"
+                    )
                 if kind == "batching":
                     most = max(results[kind, count].rows_per_s for count in counts)
                     before = memory_mib(pid)
