@@ -17,7 +17,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
     && apt-get -qq install -y --no-install-recommends ca-certificates git openjdk-17-jre-headless python3.11 >/dev/null \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log \
     && useradd --uid "$RATCHET_UID" --create-home --shell /bin/bash ratchet \
-    && install -d -o ratchet -g ratchet /opt/ratchet /opt/ratchet-venv
+    && install -d -o ratchet -g ratchet /opt/ratchet /opt/ratchet-venv /opt/served
 ENV PATH=/opt/ratchet-venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/ratchet \
     LANG=C.UTF-8 \

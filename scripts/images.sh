@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the CPU images and tries each: `make images`, or scripts/images.sh [--only NAME].
 #
-#   --only pipeline|airflow|worker|mlflow   that image alone (a worker stands on a pipeline image that is there already)
+#   --only pipeline|airflow|worker|mlflow|serving   that image alone (a worker stands on a pipeline image that is there already)
 #   RATCHET_CACHE=…            where base image, layers and caches are kept without Docker (default ~/.cache/ratchet)
 #   RATCHET_DEBIAN_MIRROR=…    where the base image's packages come from (default: debootstrap's own)
 #   RATCHET_UID=…              the user inside (default 1000): the owner of the checkout that will be mounted
@@ -15,7 +15,7 @@
 # shellcheck disable=SC2016  # what stands in single quotes is for the shell inside the image
 set -euo pipefail
 cd "$(dirname "$0")/.."
-names=(pipeline airflow worker mlflow)
+names=(pipeline airflow worker mlflow serving)
 tag=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 base=$(sed -n 's/^ARG BASE=//p' docker/pipeline.Dockerfile)
 cache=${RATCHET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ratchet}/images
@@ -142,9 +142,9 @@ CFG
 }
 
 # -- what is tried in each image, as the user that it runs as
-declare -A image_of=([pipeline]=ratchet-pipeline [airflow]=ratchet-airflow [worker]=ratchet-worker [mlflow]=ratchet-mlflow)
-declare -A file_of=([pipeline]=pipeline [airflow]=airflow [worker]=airflow [mlflow]=mlflow)
-declare -A target_of=([pipeline]=cpu [airflow]=airflow [worker]=worker [mlflow]=mlflow)
+declare -A image_of=([pipeline]=ratchet-pipeline [airflow]=ratchet-airflow [worker]=ratchet-worker [mlflow]=ratchet-mlflow [serving]=ratchet-serving)
+declare -A file_of=([pipeline]=pipeline [airflow]=airflow [worker]=airflow [mlflow]=mlflow [serving]=serving)
+declare -A target_of=([pipeline]=cpu [airflow]=airflow [worker]=worker [mlflow]=mlflow [serving]=serving)
 small_run=(ratchet run --set train.epochs=1 --set augment.copies=0
   --set "gate.minimum={accuracy: 0.5, macro_f1: 0.4}" --set "gate.maximum={cross_entropy: 2.0, calibration_error: 0.5}")
 try_pipeline() {
@@ -170,6 +170,18 @@ try_mlflow() {
   trial mlflow "answers on /health" sh -c 'mlflow server --host 127.0.0.1 --port 15000 --serve-artifacts >/tmp/log 2>&1 &
     for i in $(seq 60); do sleep 1; http-ok http://127.0.0.1:15000/health OK 2>/dev/null && good=0 && break; done
     kill $!; [ "${good:-1}" = 0 ] || { cat /tmp/log; exit 1; }'
+}
+try_serving() {
+  trial serving "not as root" sh -c '[ "$(id -u)" != 0 ]'
+  trial serving "no compiler, no Java inside" sh -c '! command -v g++ cc make java'
+  trial serving "no Spark, Horovod, MLflow" python -c 'import importlib.util as u, sys; sys.exit(any(map(u.find_spec, ("pyspark", "horovod", "mlflow"))))'
+  trial serving "alive, and not ready, without a model" sh -c 'cd /opt/ratchet
+    ratchet="python ratchet_command.py serve"
+    $ratchet --new-token trial --tokens /tmp/tokens >/dev/null || exit
+    $ratchet /opt/served --host 0.0.0.0 --port 18600 --tokens /tmp/tokens >/tmp/log 2>&1 & service=$!
+    for i in $(seq 60); do sleep 1; http-ok http://127.0.0.1:18600/health/live true 2>/dev/null && good=0 && break; done
+    if http-ok http://127.0.0.1:18600/health/ready 2>/dev/null; then good=1; fi
+    kill $service; wait $service || good=1; [ "${good:-1}" = 0 ] || { cat /tmp/log; exit 1; }'
 }
 
 rows=() failures=0 container=''

@@ -39,7 +39,7 @@ def make_images(tmp_path: Path, *arguments: str, user: str | None = None) -> sub
 def test_an_unknown_image_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
     finished = make_images(tmp_path, "--only", "pipelin")
     assert finished.returncode == 2
-    assert finished.stderr == "ratchet: --only pipelin: no such image; one of: pipeline airflow worker mlflow\n"
+    assert finished.stderr == "ratchet: --only pipelin: no such image; one of: pipeline airflow worker mlflow serving\n"
 
 
 def test_without_docker_and_without_root_one_line_says_what_to_do(tmp_path: Path) -> None:
