@@ -32,7 +32,7 @@ from pipeline.storage.manifests import read_manifest
 from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import Columns, read_rows
 
-EXPORTS = ".ratchet/exports"
+EXPORTS = ".ratchet/exported"  # apart from those of runs, which have folders of their own
 _THRESHOLD = PREFIX + "threshold"
 _CALIBRATION_ROWS = 1024
 _SEPARATOR = "@"
