@@ -25,12 +25,15 @@ def test_images_of_one_pixel_stay_images() -> None:
     assert all(columns["image"].size for columns in found.values())
 
 
-def test_every_second_number_is_missing_or_far_outside_and_the_others_stay() -> None:
-    rows = {"fare": np.arange(9.0), "age": np.arange(9.0)}
-    changed = probes(rows, {"fare": ((), "float64"), "age": ((), "float64")})["missing"]["fare"]
-    np.testing.assert_array_equal(changed[1::2], rows["fare"][1::2])
-    np.testing.assert_array_equal(changed[::2], [np.nan, 0.0, -1e6, 1e6, np.nan])
-    np.testing.assert_array_equal(rows["fare"], np.arange(9.0))  # what was given is not changed
+def test_each_number_is_missing_or_far_outside_in_rows_where_the_others_stay() -> None:
+    rows = {"fare": np.arange(5.0), "age": np.arange(5.0)}
+    changed = probes(rows, {"fare": ((), "float64"), "age": ((), "float64")})["missing"]
+    stay = np.arange(12) % 5
+    np.testing.assert_array_equal(changed["fare"][::3], [np.nan, 0.0, -1e6, 1e6])
+    np.testing.assert_array_equal(changed["age"][::3], stay[::3])
+    np.testing.assert_array_equal(changed["age"][1::3], [np.nan, 0.0, -1e6, 1e6])
+    np.testing.assert_array_equal(changed["fare"][1::3], stay[1::3])
+    np.testing.assert_array_equal(rows["fare"], np.arange(5.0))  # what was given is not changed
 
 
 def test_texts_come_empty_blank_long_and_in_other_scripts() -> None:
