@@ -192,3 +192,15 @@ def test_the_served_folder_belongs_to_the_user_in_both_images() -> None:
         made = [step for step in stage_of(file, stage).all("RUN") if "/opt/served" in step]
         assert made
         assert all("install -d -o ratchet -g ratchet" in step for step in made)
+
+
+def test_the_documentation_names_readings_that_the_service_has() -> None:
+    from pipeline.serving.metrics import Metrics
+
+    text = Metrics().text(model=None, queued_rows=0, rows_per_s=0.0, bodies_bytes=0, following=None).decode()
+    # Counters and histograms as Prometheus asks for them; gauges with labels have no value until there is one.
+    has = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    has |= {f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram", text, re.MULTILINE)}
+    asked = set(re.findall(r"\bratchet_\w+", (ROOT / "docs" / "deploying.md").read_text())) - {"ratchet_command"}
+    assert len(asked) > 8
+    assert asked <= has
