@@ -40,6 +40,7 @@ def _fill(command: argparse.ArgumentParser) -> None:
         "--log-predictions", type=Path, metavar="FOLDER", help="keep what was asked and answered there"
     )
     command.add_argument("--log-share", type=float, default=1.0, help="the share of requests kept (default: all)")
+    command.add_argument("--plain-http", action="store_true", help=argparse.SUPPRESS)  # for benchmarks/serving.py
     command.set_defaults(handler=_serve)
 
 
@@ -70,6 +71,7 @@ def _serve(options: argparse.Namespace) -> int:
         engine=options.engine,
         calls=options.calls,
         is_batching=options.batch_rows != 1,
+        is_plain=options.plain_http,
         prediction_log=options.log_predictions,
         logged=logged,
     )

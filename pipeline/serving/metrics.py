@@ -50,7 +50,9 @@ class Metrics:
         )
         self._queue = Gauge("ratchet_queue_rows", "Rows that wait for a call.", registry=registry)
         self._drain = Gauge("ratchet_drain_rows_per_second", "Rows answered in a second, if busy.", registry=registry)
-        self._shed = Counter("ratchet_shed_rows", "Rows refused because too many waited.", registry=registry)
+        self._shed = Counter(
+            "ratchet_shed_rows", "Rows, or requests unread, refused because too many waited.", registry=registry
+        )
         self._dropped = Counter(
             "ratchet_dropped_rows", "Rows not asked: their client had gone, or their deadline passed.", ("why",),
             registry=registry,

@@ -47,7 +47,7 @@ async def infer(service: Service, request: Request) -> Response:
     """Answer tensors with tensors."""
     began_s = time.perf_counter()
     model = _model(service, request)
-    with service.held.part() as part:
+    with service.admission.place(), service.held.part() as part:
         body = await part.read(request.scope, request.receive)
         content, binary = _divided(request, body)
         parts = _parts(service, model.served, content, binary)

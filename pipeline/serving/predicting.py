@@ -28,7 +28,7 @@ async def predict(service: Service, request: Request) -> Response:
     """Answer the rows of a request."""
     began_s = time.perf_counter()
     model = service.model()
-    with service.held.part() as part:
+    with service.admission.place(), service.held.part() as part:
         body = await part.read(request.scope, request.receive)
         parts = await _parts(service, request, model.served, body)
         answers = await service.ask(request, model, parts, began_s)

@@ -43,6 +43,7 @@ class ServeSettings:
     is_batching: bool = True
     prediction_log: Path | None = None
     logged: LogSettings | None = None
+    is_plain: bool = False  # without the parser and the loop in C, and without their bounds of a head
     follower: Sequence[str] = ()  # the command of a follower to be kept running, in the folder `project`
     project: Path = Path()
 
@@ -131,8 +132,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     )
     config = uvicorn.Config(
         build(service),
-        http=bounded(limits),
-        loop="uvloop",
+        http="h11" if settings.is_plain else bounded(limits),
+        loop="asyncio" if settings.is_plain else "uvloop",
         ws="none",
         lifespan="on",
         log_config=None,

@@ -13,6 +13,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipeline.serving.admission import Admission
 from pipeline.serving.batching import Answers, Batcher
 from pipeline.serving.bodies import Held
 from pipeline.serving.limits import Limits
@@ -45,6 +46,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.held = Held(self.limits)
+        self.admission = Admission(self.limits, self.metrics.shed, time.perf_counter)
 
     def model(self) -> LoadedModel:
         """Return the model that is served; raise Refusal if there is none yet."""

@@ -33,7 +33,7 @@ async def predict(service: Service, request: Request) -> Response:
     """Answer `instances` with `predictions`, or `inputs` with `outputs`."""
     began_s = time.perf_counter()
     model = _model(service, request)
-    with service.held.part() as part:
+    with service.admission.place(), service.held.part() as part:
         content = parsed(await part.read(request.scope, request.receive))
         parts, answer = _parts(service, model.served, content)
         answers = await service.ask(request, model, parts, began_s)

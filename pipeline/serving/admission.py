@@ -1,0 +1,57 @@
+"""How many requests are answered at once: no more than are thought to be answered in time, by the measured rate.
+
+The queue of the model is bounded by `batching`; this bounds what stands before it, in the event loop itself, which is
+the narrow place where a call of the model is short. As many requests as one call may have rows are always let in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pipeline.serving.limits import Limits
+from pipeline.serving.refusals import OVERLOADED, Refusal
+
+_REMEMBERED = 256  # requests by which the rate is measured: what came before them fades
+_LONGEST_RETRY_S = 60
+
+
+class Admission:
+    """Counts requests that are being answered, and measures how many are in a second."""
+
+    def __init__(self, limits: Limits, shed: Callable[[int], None], clock: Callable[[], float]) -> None:
+        self._limits, self._shed, self._clock = limits, shed, clock
+        self.in_flight = 0
+        self._done, self._busy_s, self._since_s = 0.0, 0.0, 0.0
+
+    @property
+    def requests_per_s(self) -> float:
+        """How many requests are answered in a second while there are any; infinite at first."""
+        return self._done / self._busy_s if self._done and self._busy_s else math.inf
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place for one request; raise Refusal if it would wait too long."""
+        wait_s = self.in_flight / self.requests_per_s
+        if self.in_flight >= self._limits.batch_rows and wait_s > self._limits.queue_s:
+            self._shed(1)
+            retry_s = min(_LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
+            message = f"{self.in_flight} requests are being answered, no more are taken; try again in {retry_s} s"
+            raise Refusal(OVERLOADED, message, {"retry-after": str(retry_s)})
+        self._pass_time()
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self._pass_time()
+            self.in_flight -= 1
+            self._done += 1
+            if self._done > _REMEMBERED:
+                self._done, self._busy_s = self._done / 2, self._busy_s / 2
+
+    def _pass_time(self) -> None:
+        now_s = self._clock()
+        if self.in_flight:
+            self._busy_s += now_s - self._since_s
+        self._since_s = now_s
