@@ -16,6 +16,7 @@ DOCKER = ROOT / "docker"
 
 JOBS = {"project", "airflow-init"}
 STATEFUL = {"postgres", "redis"}
+SERVING = {"follower", "serving"}  # of the profile of that name
 SECRET = re.compile(r"(PASSWORD|SECRET|_AUTH|_KEY)$")
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z0-9_]+)(?:(:[?-])([^}]*))?\}")
 
@@ -40,7 +41,7 @@ def test_it_starts_all_that_a_team_needs(compose: dict[str, Any]) -> None:
     assert set(services(compose)) == {
         "postgres", "redis", "project", "mlflow", "spark-master", "spark-worker", "tensorboard",
         "airflow-init", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer",
-        "airflow-worker",
+        "airflow-worker", *SERVING,
     }  # fmt: skip
     for name in ("spark-worker", "airflow-worker"):
         assert services(compose)[name]["deploy"]["replicas"] == 2
@@ -90,7 +91,7 @@ def test_images_are_built_here_or_pinned_by_an_exact_version(compose: dict[str, 
         image = service["image"]
         if image.startswith("ratchet-"):
             kind, _, tag = image.removeprefix("ratchet-").partition(":")
-            assert kind in {"pipeline", "airflow", "worker", "mlflow"}
+            assert kind in {"pipeline", "airflow", "worker", "mlflow", "serving"}
             assert tag == f"${{RATCHET_TAG:-{version[1]}}}"
             assert service["pull_policy"] == "never"
         else:
@@ -161,9 +162,9 @@ def test_the_pipeline_understands_what_the_workers_are_told(compose: dict[str, A
 
 def test_state_lies_on_named_volumes(compose: dict[str, Any]) -> None:
     named = set(compose["volumes"])
-    assert named == {"postgres_data", "mlflow_artifacts", "airflow_logs", "project"}
+    assert named == {"postgres_data", "mlflow_artifacts", "airflow_logs", "project", "served"}
     used = {
-        volume.split(":")[0].replace("${RATCHET_PROJECT", "project")
+        volume.split(":")[0].replace("${RATCHET_PROJECT", "project").replace("${RATCHET_SERVED", "served")
         for service in services(compose).values()
         for volume in service.get("volumes", [])
     }

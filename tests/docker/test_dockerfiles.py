@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
-RUNNING = {"pipeline": {"cpu", "gpu"}, "airflow": {"airflow", "worker"}, "mlflow": {"mlflow"}}
+RUNNING = {"pipeline": {"cpu", "gpu"}, "airflow": {"airflow", "worker"}, "mlflow": {"mlflow"}, "serving": {"serving"}}
 DATED = re.compile(r"docker\.io/library/debian:bookworm-20\d{6}-slim")
 
 
