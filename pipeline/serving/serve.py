@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -112,6 +113,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     from pipeline.serving.supervising import Supervisor
     from pipeline.serving.tokens import Tokens
 
+    # TensorFlow imports Keras if it is there; a SavedModel needs none of it.
+    sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
     log, metrics, limits = JsonLog(), Metrics(), settings.limits
     _take_files()
     _pass_on_warnings(log)

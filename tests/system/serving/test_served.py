@@ -161,7 +161,7 @@ def test_every_protocol_answers_what_was_judged(served: Serving) -> None:
 
 def test_a_picture_of_another_size_is_resized_inside_the_model(served: Serving) -> None:
     large = np.random.default_rng(2).integers(0, 256, (13, 17, 1)).astype(np.uint8)
-    [small] = resize(large[None], 8, 8)
+    small = resize(large[None], 8, 8)[0]
     rows = [{**served.row(0), "image": pixels.tolist()} for pixels in (large, small)]
     _, content = served.ask("/predict", json.dumps(rows).encode(), content_type="application/json")
     one, other = (list(each["probabilities"].values()) for each in json.loads(content)["predictions"])
