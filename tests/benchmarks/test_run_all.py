@@ -53,6 +53,7 @@ def test_each_benchmark_of_the_project_is_one_of_them() -> None:
         "photograph",
         "pictures",
         "reading",
+        "scoring",
         "spark_stages",
         "tables",
         "training_throughput",
