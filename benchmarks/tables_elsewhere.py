@@ -26,11 +26,16 @@ def polars_way() -> Callable[[str, str], None]:
 
     def run(source: str, target: str) -> None:
         wanted = ["time_hour", *NUMBERS, *CATEGORIES, "arr_delay"]
-        rows = pl.scan_csv(f"{source}/*.csv", null_values=["NA"]).select(wanted).drop_nulls("arr_delay").unique()
-        rows = rows.with_columns(
-            pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ"),
-            (pl.col("arr_delay") > LATE_MIN).cast(pl.Int32).alias("label"),
+        rows = (
+            pl.scan_csv(f"{source}/*.csv", null_values=["NA"])
+            .select(wanted)
+            .drop_nulls("arr_delay")
+            .with_columns(
+                pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ"),
+                (pl.col("arr_delay") > LATE_MIN).cast(pl.Int32).alias("label"),
+            )
         )
+        rows = rows.drop("arr_delay").unique()  # rows are equal by their class, not by their minutes
         table = rows.collect().sort("time_hour")
         validation, test = (table["time_hour"][int(share * len(table))] for share in (TRAIN, TEST_FROM))
         when = pl.col("time_hour")
