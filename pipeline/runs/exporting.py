@@ -26,14 +26,13 @@ from pipeline.registry.by_hand import show
 from pipeline.registry.fetch import fetch
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import Store
-from pipeline.registry.versions import CHAMPION, PREFIX, UNIT
+from pipeline.registry.versions import CHAMPION, THRESHOLD, UNIT
 from pipeline.runtime.progress import Starting
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import Columns, read_rows
 
 EXPORTS = ".ratchet/exports"
-_THRESHOLD = PREFIX + "threshold"
 _CALIBRATION_ROWS = 1024
 _SEPARATOR = "@"
 
@@ -65,7 +64,7 @@ def export_version(
     if separator and not number:
         raise UsageError(f"{which}: expected NAME{_SEPARATOR}VERSION, like {own or name}{_SEPARATOR}3")
     version = show(store, own or name, number or CHAMPION)
-    threshold = version.tags.get(_THRESHOLD)
+    threshold = version.tags.get(THRESHOLD)
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         model = Path(folder) / "model"
         fetch(store, open_reader(store), version, model)
