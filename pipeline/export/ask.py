@@ -20,6 +20,7 @@ from pipeline.runtime.progress import Starting
 from pipeline.storage.shards import Columns
 
 ASK_TIMEOUT_S = 300.0
+_ROWS_IN_A_SECOND = 20.0  # which every model that is worth serving answers
 _MESSAGE_LIMIT = 200
 _QUERY = "pipeline.export.query"
 
@@ -38,7 +39,7 @@ def ask_export(
 
 
 def ask(
-    saved_model: Path, columns: Columns, scratch: Path, *, timeout_s: float = ASK_TIMEOUT_S
+    saved_model: Path, columns: Columns, scratch: Path, *, timeout_s: float | None = None
 ) -> npt.NDArray[np.float32]:
     """Load a SavedModel in a fresh process, query it, and return its answers `[row, …] float32`.
 
@@ -48,6 +49,8 @@ def ask(
     """
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    if timeout_s is None:
+        timeout_s = ASK_TIMEOUT_S + max(map(len, columns.values())) / _ROWS_IN_A_SECOND
     try:
         return _answer(saved_model, columns, scratch, timeout_s)
     finally:

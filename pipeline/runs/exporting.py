@@ -26,14 +26,13 @@ from pipeline.registry.by_hand import show
 from pipeline.registry.fetch import fetch
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import Store
-from pipeline.registry.versions import CHAMPION, PREFIX, UNIT
+from pipeline.registry.versions import CHAMPION, THRESHOLD, UNIT
 from pipeline.runtime.progress import Starting
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import Columns, read_rows
 
 EXPORTS = ".ratchet/exported"  # apart from those of runs, which have folders of their own
-_THRESHOLD = PREFIX + "threshold"
 _CALIBRATION_ROWS = 1024
 _SEPARATOR = "@"
 
@@ -65,7 +64,7 @@ def export_version(
     if separator and not number:
         raise UsageError(f"{which}: expected NAME{_SEPARATOR}VERSION, like {own or name}{_SEPARATOR}3")
     version = show(store, own or name, number or CHAMPION)
-    threshold = version.tags.get(_THRESHOLD)
+    threshold = version.tags.get(THRESHOLD)
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         model = Path(folder) / "model"
         fetch(store, open_reader(store), version, model)
@@ -95,7 +94,8 @@ def proof_of(root: Path, architecture: Architecture) -> Proof:
     test = read_rows(prepared / "test")
     rows = {**test.columns, **read_served(served / "test", test.ids)}
     types = raw_inputs(architecture)
-    if any(types[spec.name][1] != spec.dtype for spec in architecture.features):
+    is_here = (prepared / "train" / MANIFEST_FILE).is_file()
+    if not is_here or any(types[spec.name][1] != spec.dtype for spec in architecture.features):
         return Proof({name: rows[name][:] for name in types}, is_made=False)
     train = read_rows(prepared / "train").columns
     count = len(next(iter(train.values())))
