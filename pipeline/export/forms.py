@@ -1,12 +1,13 @@
 """The slot of export formats: what each file in `pipeline/export/formats/` has, and how one is asked for.
 
-PLACE                                          its path in the served folder: a file, or a folder
-PACKAGES                                       the distributions that it needs
-Settings                                       `tolerance` and `least_agreement`, what it is held to, and its own
-refusal(architecture)                          why there can be none of a model, in one line; None if nothing is known
-inputs(architecture)                           shape and dtype of one raw value of each feature, by name
+PLACE                   its path in the served folder: a file, or a folder
+PACKAGES                the distributions that it needs
+CALIBRATES              whether `write` needs raw training rows, `calibration`
+Settings                `tolerance` and `least_agreement`, what it is held to, and its own
+refusal(architecture)   why there can be none of a model, in one line; None if nothing is known
+inputs(architecture)    shape and dtype of one raw value of each feature, by name
 write(model_folder, target, settings, calibration)   writes it, whatever libraries that takes
-load(path)                                     a function from raw values by feature to answers, by its runtime alone
+load(path)              a function from raw values by feature to answers, by its own runtime alone
 """
 
 from __future__ import annotations

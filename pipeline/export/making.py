@@ -166,7 +166,8 @@ def _worst(model: _Model, found: Mapping[str, Answers], expected: Mapping[str, A
 def _written(model: _Model, name: str, member: ModuleType, settings: Any) -> Path:
     """Return the file, or the folder, of a form, made if that is not done yet: it is kept by what decides it."""
     file = Path(member.PLACE).name
-    rows = {key: values[:_CALIBRATION_ROWS] for key, values in (model.calibration or {}).items()}
+    calibration = model.calibration if member.CALIBRATES and model.calibration else {}
+    rows = {key: values[:_CALIBRATION_ROWS] for key, values in calibration.items()}
     versions = {package: version_of(package) for package in (*_PACKAGES, *member.PACKAGES)}
     decides = [
         stored.digest(model.folder),
@@ -178,15 +179,19 @@ def _written(model: _Model, name: str, member: ModuleType, settings: Any) -> Pat
     ]
 
     def write(folder: Path) -> None:
-        calibration = []
+        questions = model.scratch / f"{name}-calibration"
         if rows:
-            scratch = model.scratch / f"{name}-calibration"
-            scratch.mkdir()
-            write_columns(scratch, rows)
-            calibration = [str(scratch)]
+            questions.mkdir()
+            write_columns(questions, rows)
         arguments = [name, str(model.folder.absolute()), str((folder / file).absolute()), settings.model_dump_json()]
         log = model.scratch / f"{name}.log"
-        require_done("pipeline.export.convert", [*arguments, *calibration], log, _TIMEOUT_S, "it cannot be written")
+        require_done(
+            "pipeline.export.convert",
+            [*arguments, *([str(questions)] if rows else [])],
+            log,
+            _TIMEOUT_S,
+            "it cannot be written",
+        )
 
     return kept(model.exports, decides, write) / file
 

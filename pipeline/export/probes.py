@@ -15,6 +15,7 @@ from pipeline.export.forms import Inputs
 from pipeline.storage.shards import Columns
 
 _ROWS = 16
+_OUTSIDE = (np.nan, 0.0, -1e6, 1e6)
 _FOREIGN = ("", " ", "שלום עולם", "a" * 300, "\N{GRINNING FACE} ﬁ Ǆ")
 
 
@@ -25,10 +26,9 @@ def probes(rows: Columns, inputs: Inputs) -> dict[str, Columns]:
     if any(None in shape for shape, _ in inputs.values()):
         for name, change in (("smaller", _smaller), ("larger", _larger)):
             found[name] = {key: change(values) if None in inputs[key][0] else values for key, values in first.items()}
-    if any(dtype.startswith("float") for _, dtype in inputs.values()):
-        found["missing"] = {
-            key: _missing(values) if inputs[key][1].startswith("float") else values for key, values in first.items()
-        }
+    numbers = [name for name, (_, dtype) in inputs.items() if dtype.startswith("float")]
+    if numbers:
+        found["missing"] = _missing(rows, numbers)
     if any(dtype == "string" for _, dtype in inputs.values()):
         found["foreign"] = {
             key: _foreign(values) if inputs[key][1] == "string" else values for key, values in first.items()
@@ -45,10 +45,14 @@ def _larger(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.repeat(np.repeat(images, 2, axis=1), 3, axis=2)[:, :, 1:]
 
 
-def _missing(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Replace every second number: by none, and by some that are far outside."""
-    changed = numbers.copy()
-    changed[::2] = np.resize([np.nan, 0.0, -1e6, 1e6], len(changed[::2])).reshape(-1, *[1] * (numbers.ndim - 1))
+def _missing(rows: Columns, numbers: list[str]) -> Columns:
+    """Replace numbers, each in rows of its own where the others stay: by none, and by some that are far outside."""
+    count, every = len(next(iter(rows.values()))), len(numbers) + 1
+    places = np.arange(len(_OUTSIDE) * every) % count
+    changed = {name: values[places] for name, values in rows.items()}
+    for number, name in enumerate(numbers):
+        values = changed[name]
+        values[number::every] = np.array(_OUTSIDE).reshape(-1, *[1] * (values.ndim - 1))
     return changed
 
 

@@ -54,7 +54,8 @@ def with_no_answers(answers: Any, prepared: Mapping[str, Any]) -> Any:
 
     for values in prepared.values():
         if values.dtype.is_floating:
-            is_number = tf.reshape((values <= 0) | (values > 0), [-1, int(np.prod(values.shape[1:]))])
+            # NaN is neither; other formats have no operation for it, and turn `≤` into `not >`.
+            is_number = tf.reshape((values > 0) | (values < 1), [-1, int(np.prod(values.shape[1:]))])
             has_answer = tf.reshape(tf.reduce_all(is_number, axis=1), [-1] + [1] * (len(answers.shape) - 1))
             answers = tf.where(has_answer, answers, tf.constant(np.nan, answers.dtype))
     return answers

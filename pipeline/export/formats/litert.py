@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLACE = "litert/model.tflite"
 PACKAGES = ("ai-edge-litert",)
+CALIBRATES = False
 
 
 class Settings(Base):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLACE = "litert_int8/model.tflite"
 PACKAGES = ("ai-edge-litert",)
+CALIBRATES = True
 
 
 class Settings(Base):

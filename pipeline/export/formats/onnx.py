@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLACE = "onnx/model.onnx"
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
+CALIBRATES = False
 
 
 class Settings(Base):

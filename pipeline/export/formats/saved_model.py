@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PLACE = "saved_model/1"
 PACKAGES: tuple[str, ...] = ()
+CALIBRATES = False
 
 
 class Settings(Base):

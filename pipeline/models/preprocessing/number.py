@@ -42,7 +42,8 @@ def prepare(spec: FeatureSpec, raw: Any) -> Any:
     settings, fitted = spec.settings, scaling(spec)
     lowest = -_LIMIT if settings["low"] is None else settings["low"]
     highest = _LIMIT if settings["high"] is None else settings["high"]
-    is_missing = tf.logical_not((raw <= 0) | (raw > 0))  # NaN, for which LiteRT has no operation of its own
+    # NaN is neither; other formats have no operation for it, and turn `≤` into `not >`.
+    is_missing = tf.logical_not((raw > 0) | (raw < 1))
     has_no_answer = (raw < lowest) | (raw > highest)
     if fitted.fill is None:
         has_no_answer |= is_missing
@@ -50,16 +51,18 @@ def prepare(spec: FeatureSpec, raw: Any) -> Any:
     standing = raw
     if action == "clip":
         standing = tf.clip_by_value(standing, fitted.lower, fitted.upper)
-    standing = tf.where(is_missing, tf.constant(fitted.fill or 0.0, raw.dtype), standing)
+    # Gathered, not selected: converted to ONNX, a float64 that is selected is multiplied by 0 or 1, and NaN stays NaN.
+    either = tf.stack([standing, tf.fill(tf.shape(raw), tf.constant(fitted.fill or 0.0, raw.dtype))], axis=1)
+    standing = tf.gather(either, tf.cast(is_missing, tf.int32), batch_dims=1)
     if fitted.least is not None:
         standing = tf.math.log1p(tf.maximum(standing - fitted.least, 0.0))
     standing = tf.clip_by_value((standing - fitted.centre) / fitted.spread, -_LIMIT, _LIMIT)
-    components = [tf.where(has_no_answer, tf.constant(math.nan, raw.dtype), standing)]
+    components = [tf.where(has_no_answer, math.nan, tf.cast(standing, tf.float32))]
     if settings["indicator"]:
-        components.append(tf.cast(is_missing, raw.dtype))
+        components.append(tf.cast(is_missing, tf.float32))
     if action == "flag":
-        components.append(tf.cast((raw < fitted.lower) | (raw > fitted.upper), raw.dtype))
-    return tf.cast(tf.stack(components, axis=1), tf.float32)
+        components.append(tf.cast((raw < fitted.lower) | (raw > fitted.upper), tf.float32))
+    return tf.stack(components, axis=1)
 
 
 def layers(spec: FeatureSpec, prepared: Any) -> Any:
