@@ -30,6 +30,7 @@ from pipeline.storage.record_files import read_record
 
 LOOK_EVERY_S = 5.0
 _EXPORT_S = 1800.0
+_REFUSED_S = 600.0  # after which a refused champion is tried again: what it was refused for may lie in the project
 _KEPT_BESIDES = 2
 _TRY_AGAIN = (StorageError.exit_code, TryAgain.exit_code)
 
@@ -41,6 +42,7 @@ class Refused(NamedTuple):
 
     folder: str
     why: str
+    until_s: float
 
 
 class Follower:
@@ -68,13 +70,13 @@ class Follower:
         folder = folder_of(champion)
         if pointed_to(self._folder, POINTER) == folder and (self._folder / folder / SERVED_FILE).is_file():
             return self._noted("following", version=champion.version)
-        if self._refused is not None and self._refused.folder == folder:
+        if self._refused is not None and self._refused.folder == folder and self._clock() < self._refused.until_s:
             return self._noted("refused", self._refused.why, champion.version)
         try:
             self._bring(champion, folder)
         except RatchetError as error:
             if error.exit_code not in _TRY_AGAIN:
-                self._refused = Refused(folder, str(error))  # its bytes will be no others the next time
+                self._refused = Refused(folder, str(error), self._clock() + _REFUSED_S)
             return self._noted("refused", str(error), champion.version)
         self._refused = None
         self._sweep(folder)
@@ -128,7 +130,7 @@ def export_by_command(project: Path, formats: Sequence[str]) -> Export:
                 processes.end(process)
         if process.returncode != 0:
             lines = output.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            why = shortened(lines[-1].removeprefix("ratchet: "))
+            why = shortened(lines[-1].removeprefix("ratchet: ").replace(f"{project}/", ""))
             kind = TryAgain if process.returncode < 0 or process.returncode in _TRY_AGAIN else DataError
             raise kind(why)
 
