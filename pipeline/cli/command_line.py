@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from pipeline.cli import fetch, gate, gc, init, project, quarantine, registry, run, runs, score, split, stage
+from pipeline.cli import export, fetch, gate, gc, init, project, quarantine, registry, run, runs, score, split, stage
 from pipeline.cli.bugs import BUG_EXIT_CODE, as_bug, traceback_text
 from pipeline.cli.command import Command, Parser
 from pipeline.errors import RatchetError, UsageError, as_full_disk, nearest
@@ -23,7 +23,7 @@ _COMMANDS: dict[str, Command] = {
     for command in (
         init.COMMAND, run.COMMAND, runs.COMMAND, stage.COMMAND, project.GRAPH, project.REPORT, project.DOCTOR,
         gate.COMMAND, registry.COMMAND, score.COMMAND, split.COMMAND, fetch.COMMAND, quarantine.COMMAND,
-        gc.COMMAND,
+        export.COMMAND, gc.COMMAND,
     )
 }  # fmt: skip
 _EXIT_CODES = """\

@@ -44,6 +44,7 @@ def predict(
     """
     from pipeline.models import stored
     from pipeline.models.build import preprocessing_module
+    from pipeline.models.serving import with_no_answers
 
     features = stored.read_architecture(model_folder).features
     raw = {spec.name: spec for spec in features if spec.name in (served or {})}
@@ -62,7 +63,7 @@ def predict(
 
     def answers_to(batch: dict[str, Any]) -> Any:
         given = {name: prepares[name](values) if name in prepares else values for name, values in batch.items()}
-        return model(given, training=False)
+        return with_no_answers(model(given, training=False), {name: given[name] for name in raw})
 
     answer = tf.function(answers_to, input_signature=[taken], autograph=False)
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-import pipeline
 from pipeline.errors import DataError, TryAgain
+from pipeline.export.apart import ended
+from pipeline.export.column_files import write_columns
 from pipeline.export.saved_model import exported
 from pipeline.models import stored
 from pipeline.models.serving import in_raw_types
-from pipeline.runtime import processes
 from pipeline.runtime.progress import Starting
-from pipeline.runtime.warm import client
 from pipeline.storage.shards import Columns
 
 ASK_TIMEOUT_S = 300.0
+_ROWS_IN_A_SECOND = 20.0  # which every model that is worth serving answers
 _MESSAGE_LIMIT = 200
 _QUERY = "pipeline.export.query"
 
@@ -44,7 +39,7 @@ def ask_export(
 
 
 def ask(
-    saved_model: Path, columns: Columns, scratch: Path, *, timeout_s: float = ASK_TIMEOUT_S
+    saved_model: Path, columns: Columns, scratch: Path, *, timeout_s: float | None = None
 ) -> npt.NDArray[np.float32]:
     """Load a SavedModel in a fresh process, query it, and return its answers `[row, …] float32`.
 
@@ -54,6 +49,8 @@ def ask(
     """
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
+    if timeout_s is None:
+        timeout_s = ASK_TIMEOUT_S + max(map(len, columns.values())) / _ROWS_IN_A_SECOND
     try:
         return _answer(saved_model, columns, scratch, timeout_s)
     finally:
@@ -63,15 +60,11 @@ def ask(
 def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float) -> npt.NDArray[np.float32]:
     questions, answers_path, log = scratch / "columns", scratch / "answers.npy", scratch / "query.log"
     questions.mkdir()
-    for name, values in columns.items():
-        if values.dtype == np.object_:  # texts, of any length: an array of them would give each that of the longest
-            (questions / f"{name}.json").write_text(json.dumps(values.tolist()))
-        else:
-            np.save(questions / f"{name}.npy", values, allow_pickle=False)
+    write_columns(questions, columns)
     arguments = [str(path.absolute()) for path in (saved_model, questions, answers_path)]
     with log.open("wb") as output:
         try:
-            code = _ended(arguments, output, timeout_s)
+            code = ended(_QUERY, arguments, output, timeout_s)
         except (TimeoutError, subprocess.TimeoutExpired) as error:
             raise TryAgain(f"the exported model did not answer within {timeout_s:g} s; run again") from error
     if code < 0:
@@ -82,19 +75,3 @@ def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float
         raise DataError(f"the exported model does not answer: {reason}")
     answers: npt.NDArray[np.float32] = np.load(answers_path, allow_pickle=False)
     return answers
-
-
-def _ended(arguments: Sequence[str], output: IO[bytes], timeout_s: float) -> int:
-    """Run the query in a process that the server of the run forks, or in a new one; return its exit code."""
-    if client.is_forked():
-        with suppress(client.NoServer), client.forked(_QUERY, arguments, ["tensorflow"], output.fileno()) as forked:
-            code = forked.wait(timeout_s)
-            assert code is not None
-            return code
-    package_folder = Path(pipeline.__path__[0]).parent
-    command = [sys.executable, "-m", _QUERY, *arguments]
-    process = processes.start(command, folder=package_folder, environment=os.environ, output=output)
-    try:
-        return process.wait(timeout_s)
-    finally:
-        processes.end(process)

@@ -46,7 +46,7 @@ def main(saved_model: str, columns_folder: str, answers_path: str) -> None:
 
 def _read(path: Path) -> Any:
     """Return the values of a feature, `[row, …]`, or the list of its texts."""
-    return json.loads(path.read_text()) if path.suffix == ".json" else np.load(path, allow_pickle=False)
+    return json.loads(path.read_text()) if path.suffix == ".json" else np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 if __name__ == "__main__":

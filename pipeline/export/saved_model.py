@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pipeline
 from pipeline.models import stored
 from pipeline.models.build import preprocessing_module
-from pipeline.models.serving import SIGNATURE, output_name, raw_inputs
+from pipeline.models.serving import SIGNATURE, output_name, raw_inputs, with_no_answers
 from pipeline.recipe.code_digest import code_digest
 from pipeline.records.digests import digest_json
 from pipeline.runtime.progress import Starting
@@ -48,7 +49,8 @@ def serving_module(model_folder: Path) -> Any:
     taken = columns_taken if len(columns_taken) > 1 else next(iter(columns_taken.values()))
 
     def answers(columns: dict[str, Any]) -> Any:
-        return model({name: prepare(spec, columns[name]) for name, (spec, prepare) in prepares.items()}, training=False)
+        prepared = {name: prepare(spec, columns[name]) for name, (spec, prepare) in prepares.items()}
+        return with_no_answers(model(prepared, training=False), prepared)
 
     class Serving(tf.Module):  # type: ignore[misc]
         """A stored model with fixed names for its inputs and its output."""
@@ -76,20 +78,35 @@ def exported(model_folder: Path, exports: Path, starting: Starting = nullcontext
     others find it; what none has asked for in a week is removed when another is made. `starting` is called with what is
     loaded.
     """
+
+    def write(folder: Path) -> None:
+        with starting("TensorFlow"):
+            module = serving_module(model_folder)
+        save(module, folder)
+
+    return kept(exports, [stored.digest(model_folder), _tensorflow(), code_digests(*_DECIDING_CODE)], write)
+
+
+def save(module: Any, folder: Path) -> None:
+    """Write a serving module as a SavedModel into a folder."""
+    signatures = {SIGNATURE: module.serve.get_concrete_function()}
+    import_tensorflow().saved_model.save(module, str(folder), signatures=signatures)
+
+
+def kept(exports: Path, decides: Sequence[Any], write: Callable[[Path], None]) -> Path:
+    """Return the folder of an export that is named by what `decides` it; `write` fills it if there is none yet.
+
+    Raises what `write` raises; then there is none.
+    """
     from filelock import FileLock
 
-    decides = digest_json([stored.digest(model_folder), _tensorflow(), _code_digests()])
-    target = exports / decides.removeprefix("sha256:")[:32]
+    target = exports / digest_json(list(decides)).removeprefix("sha256:")[:32]
     exports.mkdir(parents=True, exist_ok=True)
     with FileLock(exports / _LOCK):  # ends with the process, whatever kills it
         if not target.is_dir():
             _remove_unused(exports)
-            with starting("TensorFlow"):
-                module = serving_module(model_folder)
             with published_folder(target) as folder:
-                import_tensorflow().saved_model.save(
-                    module, str(folder), signatures={SIGNATURE: module.serve.get_concrete_function()}
-                )
+                write(folder)
         os.utime(target)
     return target
 
@@ -108,8 +125,9 @@ def _tensorflow() -> str:
     return str(import_tensorflow().__version__)
 
 
-def _code_digests() -> dict[str, str]:
+def code_digests(*deciding: str) -> dict[str, str]:
+    """Return the digests of what files of this package do, by path; of all files of those that are folders."""
     package = Path(pipeline.__path__[0])
-    paths = [package / name for name in _DECIDING_CODE]
+    paths = [package / name for name in deciding]
     files = sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))
     return {file.relative_to(package).as_posix(): code_digest(file) for file in files}

@@ -6,18 +6,18 @@ digest: what is served is what was proven. Reading it needs no TensorFlow.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import DataError, StorageError
+from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.export.column_files import read_array, read_column, write_columns
 from pipeline.records.served_model import ANSWERS_FILE, GOLDEN_FOLDER, SERVED_FILE, ServedModel
 from pipeline.storage.artifacts import digest_file, published_folder
 from pipeline.storage.record_files import read_record, write_record
@@ -51,12 +51,14 @@ def write_served(
     all of them, and the first GOLDEN_ROWS travel with the model; `is_made` says that they were made up. The SavedModel
     is always there; a further one of `formats` that cannot be made, or answers differently, is left out with its
     reason. `calibration` are training rows, for formats of whole numbers. Exports are kept in the folder `exports`.
-    Raises UsageError for an unknown format; DataError if the SavedModel does not answer as the stored model does.
+    Raises UsageError for an unknown format, or a `target` that holds something else; DataError if the SavedModel does
+    not answer as the stored model does.
     """
-    from pipeline.export.making import make
+    from pipeline.export.making import make, served_inputs
     from pipeline.models import stored
     from pipeline.models.serving import SIGNATURE, in_raw_types, output_name, raw_inputs
 
+    require_replaceable(target)
     architecture = stored.read_architecture(model_folder)
     rows = in_raw_types(architecture, golden)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +73,6 @@ def write_served(
             calibration=None if calibration is None else in_raw_types(architecture, calibration),
             starting=starting,
         )
-    kinds = {spec.name: spec.kind for spec in architecture.features}
     with published_folder(target) as folder:
         for source, place in made.sources.items():
             _copy(source, folder / place)
@@ -90,10 +91,7 @@ def write_served(
                 "unit": unit,
                 "threshold": threshold,
                 "parameters": architecture.parameters,
-                "inputs": tuple(
-                    {"name": key, "kind": kinds[key], "dtype": dtype, "shape": shape}
-                    for key, (shape, dtype) in raw_inputs(architecture).items()
-                ),
+                "inputs": served_inputs(architecture, raw_inputs(architecture)),
                 "golden": "made" if is_made else "test",
                 "golden_files": golden_files,
                 "rows": len(made.answers),
@@ -104,6 +102,14 @@ def write_served(
         )
         write_record(folder / SERVED_FILE, record)
     return record
+
+
+def require_replaceable(target: Path) -> None:
+    """Raise UsageError if what is at `target` is neither nothing, nor empty, nor a served folder: it would be lost."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UsageError(f"{target}: no folder; name another, which export makes")
+    if target.is_dir() and any(target.iterdir()) and not (target / SERVED_FILE).is_file():
+        raise UsageError(f"{target}: holds something else than a served model; name another folder, which export makes")
 
 
 def read_served(folder: Path) -> ServedModel:
@@ -135,16 +141,12 @@ def golden_rows(folder: Path) -> tuple[Columns, npt.NDArray[np.float32]]:
     Texts are Python's. Raises DataError if they are missing or do not fit each other.
     """
     served = read_record(folder / SERVED_FILE, ServedModel)
-    columns = {each.name: _read_column(folder, each.name, each.dtype) for each in served.inputs}
-    answers = _load(folder / GOLDEN_FOLDER / ANSWERS_FILE)
+    golden = folder / GOLDEN_FOLDER
+    columns = {each.name: read_column(golden, each.name, each.dtype) for each in served.inputs}
+    answers = read_array(golden / ANSWERS_FILE)
     if {len(values) for values in columns.values()} != {len(answers)} or answers.dtype != np.float32:
-        raise DataError(f"{folder / GOLDEN_FOLDER}: rows and answers do not fit each other; export it again")
+        raise DataError(f"{golden}: rows and answers do not fit each other; export it again")
     return columns, answers
-
-
-def column_file(name: str, dtype: Any) -> str:
-    """Return the file of a feature's raw values, as `export/query.py` reads it."""
-    return f"{name}.json" if dtype in ("string", np.object_) else f"{name}.npy"
 
 
 def _write_golden(folder: Path, columns: Columns, answers: npt.NDArray[np.float32]) -> dict[str, str]:
@@ -153,37 +155,6 @@ def _write_golden(folder: Path, columns: Columns, answers: npt.NDArray[np.float3
     write_columns(golden, columns)
     np.save(golden / ANSWERS_FILE, answers, allow_pickle=False)
     return {f"{GOLDEN_FOLDER}/{file.name}": digest_file(file) for file in sorted(golden.iterdir())}
-
-
-def write_columns(folder: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Write raw values, one file a feature; texts as a list, as an array would give each the longest one's length."""
-    for name, values in columns.items():
-        path = folder / column_file(name, values.dtype)
-        if values.dtype == np.object_:
-            path.write_text(json.dumps(values.tolist()))
-        else:
-            np.save(path, values, allow_pickle=False)
-
-
-def _read_column(folder: Path, name: str, dtype: str) -> npt.NDArray[Any]:
-    path = folder / GOLDEN_FOLDER / column_file(name, dtype)
-    if dtype != "string":
-        return _load(path)
-    try:
-        texts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no list of texts: {error}; export it again") from error
-    values = np.empty(len(texts), np.object_)
-    values[:] = texts
-    return values
-
-
-def _load(path: Path) -> npt.NDArray[Any]:
-    try:
-        values: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: no array: {error}; export it again") from error
-    return values
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -162,7 +162,7 @@ def _check_parity(evidence: Evidence, rule: GateParams, task: Task) -> GateCheck
     unknown = next((each.why for each in (served, given) if isinstance(each, Unknown)), None)
     if unknown or isinstance(served, Unknown) or isinstance(given, Unknown):
         return check_of("parity", None, bound, unknown or "", passes=False)
-    rows = min(rule.parity.rows, len(evidence.test_ids))
+    rows = len(evidence.test_ids[: rule.parity.rows])
     expected = given.answers[:rows]
     if rows == 0 or served.shape != expected.shape:
         why = f"the exported model answers {list(served.shape)} for {rows} rows, training answered "
@@ -175,7 +175,7 @@ def _check_parity(evidence: Evidence, rule: GateParams, task: Task) -> GateCheck
         return check_of("parity", None, bound, "the exported model answers numbers that are not finite", passes=False)
     # Rounded up to a power of ten: the last bits may differ between machines, the verdict's bytes should not.
     shown = _PARITY_FLOOR if gap <= _PARITY_FLOOR else float(f"{10.0 ** math.ceil(math.log10(gap)):.0e}")
-    what = f"the exported model, loaded in a fresh process, answers {rows} rows"
+    what = f"the exported model, loaded in a fresh process, answers {number(rows)} rows"
     if gap <= bound:
         return check_of("parity", min(shown, bound), bound, f"{what} as the trained one did", passes=True)
     of_what = "" if task.classes else " standard deviations of its answers"

@@ -60,13 +60,12 @@ def _padded(pixels: Any, sides: Any, height: int, width: int, background: int) -
     top, left = (height - inner_height) // 2, (width - inner_width) // 2
     none = tf.constant(0, tf.int64)
     around = [[top, height - inner_height - top], [left, width - inner_width - left], [none, none]]
-    level = tf.constant(background, tf.uint8)
-    return _resampled(
-        pixels,
-        (inner_height, inner_width),
-        (height, width),
-        lambda image: tf.pad(image, tf.stack(around), constant_values=level),
-    )
+    level = tf.constant(background, tf.float32)  # which holds grey levels exactly; ONNX pads no uint8
+
+    def padded(image: Any) -> Any:
+        return tf.cast(tf.pad(tf.cast(image, tf.float32), tf.stack(around), constant_values=level), tf.uint8)
+
+    return _resampled(pixels, (inner_height, inner_width), (height, width), padded)
 
 
 def _rounded(numerator: Any, denominator: Any) -> Any:
@@ -102,7 +101,8 @@ def _weights(source: Any, target: Any) -> Any:
     largest = tf.maximum(source, target)
     numbers = tf.range(target)[:, None]
     centres = (2 * numbers + 1) * source
-    first = (centres - 2 * largest - target) // (2 * target) + 1
+    # Of nothing below zero: there ONNX rounds towards it, and not down.
+    first = (centres - 2 * largest - target + 4 * largest * target) // (2 * target) + 1 - 2 * largest
     taps = first + tf.range(2 * largest // target + 1)
     is_inside = tf.cast((taps >= 0) & (taps < source), tf.int64)
     reach = tf.nn.relu(2 * largest - tf.abs(centres - (2 * taps + 1) * target)) * is_inside
@@ -111,7 +111,8 @@ def _weights(source: Any, target: Any) -> Any:
     missing = _UNIT - tf.reduce_sum(whole, axis=1, keepdims=True)
     rank = tf.argsort(tf.argsort(remainders, direction="DESCENDING", stable=True))
     whole += tf.cast(tf.cast(rank, tf.int64) < missing, tf.int64)  # largest remainder: a flat image stays unchanged
-    # Outside the image `whole` is 0: there it may be added anywhere.
-    places = tf.stack([tf.broadcast_to(numbers, tf.shape(taps)), tf.clip_by_value(taps, 0, source - 1)], axis=2)
-    exact = tf.scatter_nd(places, whole, tf.stack([target, source]))
+    # With a margin for the taps outside the image, so that no two have one place: ONNX keeps the last and adds nothing.
+    margin = tf.shape(taps, tf.int64)[1]
+    places = tf.stack([tf.broadcast_to(numbers, tf.shape(taps)), taps + margin], axis=2)
+    exact = tf.scatter_nd(places, whole, tf.stack([target, source + 2 * margin]))[:, margin : margin + source]
     return tf.cast(exact, tf.float64) / _UNIT

@@ -43,3 +43,19 @@ def _in_type(values: Any, dtype: str) -> npt.NDArray[Any]:
     texts = np.empty(len(values), np.object_)
     texts[:] = ["" if text is None else str(text) for text in values]
     return texts
+
+
+def with_no_answers(answers: Any, prepared: Mapping[str, Any]) -> Any:
+    """Return answers `[batch, …]`, NaN in the rows where a prepared number is NaN.
+
+    The layers alone do not see to it: a fused activation makes 0 of NaN, and of that an answer like any other.
+    """
+    import tensorflow as tf
+
+    for values in prepared.values():
+        if values.dtype.is_floating:
+            # NaN is neither; other formats have no operation for it, and turn `≤` into `not >`.
+            is_number = tf.reshape((values > 0) | (values < 1), [-1, int(np.prod(values.shape[1:]))])
+            has_answer = tf.reshape(tf.reduce_all(is_number, axis=1), [-1] + [1] * (len(answers.shape) - 1))
+            answers = tf.where(has_answer, answers, tf.constant(np.nan, answers.dtype))
+    return answers

@@ -312,7 +312,7 @@ class Bounds(Settings):
 class ParityRule(Settings):
     """The exported model, loaded in a fresh process, must predict what the trained one did."""
 
-    rows: int = Field(default=256, ge=1, le=100_000, description="test rows asked")
+    rows: Annotated[int, Field(ge=1, le=100_000)] | None = Field(default=None, description="test rows asked; null: all")
     tolerance: Positive = Field(default=1e-4, le=1, description="largest difference of any number")
 
 

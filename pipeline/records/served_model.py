@@ -51,7 +51,8 @@ class ServedFormat(Record):
 
     Of the SavedModel, which the others are held to, `largest_difference` is from the trained model. A difference is of
     any number, by its size where that is above 1; `agreement` is the share of rows with the same class. `tolerance` is
-    the largest difference it is held to, None where it is held to `least_agreement` alone.
+    the largest difference it is held to, None where it is held to `least_agreement` alone. `inputs` are there where it
+    takes less than the model: images of one size, numbers as float32.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ServedFormat(Record):
     agreement: float | None = None
     tolerance: float | None = None
     least_agreement: float | None = None
+    inputs: tuple[ServedInput, ...] = ()
     speeds: tuple[ServedSpeed, ...] = ()
 
     @field_validator("path")

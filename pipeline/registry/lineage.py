@@ -22,11 +22,14 @@ from pipeline.registry.versions import (
     PREFIX,
     RUN,
     RUN_ADDRESS,
+    THRESHOLD,
     UNIT,
 )
 from pipeline.runtime.git import Commit
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
+
+_EVEN = 0.5  # at which the likelier class is taken, as without a threshold
 
 
 def lineage_tags(
@@ -57,8 +60,15 @@ def lineage_tags(
         DEVICE.removeprefix(PREFIX): ", ".join(dict.fromkeys(one.device for one in computed_on)) or MISSING,
         COMPUTED_ON.removeprefix(PREFIX): json.dumps([one.to_json() for one in computed_on], sort_keys=True),
     }
-    tags = {PREFIX + key: value for key, value in values.items()}
+    tags = {PREFIX + key: value for key, value in values.items()} | _of_recipe(recipe)
     return {**tags, **(_of_run(origin) if origin else {}), **(_of_answers(answers) if answers else {})}
+
+
+def _of_recipe(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tag of a threshold that the recipe sets itself: who serves the model has to read its answers by it."""
+    task = recipe.get("task")
+    given = task.get("settings", {}).get("threshold") if isinstance(task, Mapping) else None
+    return {THRESHOLD: f"{given:.9g}"} if isinstance(given, float) and given != _EVEN else {}
 
 
 def _of_answers(report: MetricsReport) -> dict[str, str]:

@@ -37,6 +37,7 @@ DAG_RUN = PREFIX + "dag_run"
 RUN_ADDRESS = PREFIX + "run_address"
 DEVICE = PREFIX + "device"  # cpu or gpu; several, if the training was continued on another
 UNIT = PREFIX + "unit"  # of what the model answers, where that is a number
+THRESHOLD = PREFIX + "threshold"  # from which probability a row belongs to the second of two classes
 COMPUTED_ON = PREFIX + "computed_on"  # the records of that, as JSON
 MISSING = "none"
 MOVES = ("promoted", "promoted by hand", "restored")  # the events that make a version champion

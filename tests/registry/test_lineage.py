@@ -147,3 +147,15 @@ def test_a_manifest_that_cannot_be_trusted_has_no_digest(root: Path) -> None:
     (root / "data" / "test" / "manifest.json").write_text("{")
     with pytest.raises(DataError, match=r"manifest\.json"):
         tags(root)
+
+
+@pytest.mark.parametrize(
+    ("settings", "tag"),
+    [({"threshold": 0.375}, "0.375"), ({"threshold": 0.5}, None), ({"threshold": "validation"}, None), ({}, None)],
+)
+def test_a_threshold_of_the_recipe_is_kept_for_who_serves_the_model(
+    tmp_path: Path, settings: dict[str, object], tag: str | None
+) -> None:
+    recipe = {"task": {"name": "classification", "settings": settings}}
+    tags = lineage_tags(recipe=recipe, data=tmp_path, requirements=tmp_path / "none.txt", lock_digest=None, commit=None)
+    assert tags.get("ratchet.threshold") == tag

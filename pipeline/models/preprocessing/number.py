@@ -33,13 +33,17 @@ def raw_input(spec: FeatureSpec) -> tuple[tuple[int | None, ...], str]:  # noqa:
 
 
 def prepare(spec: FeatureSpec, raw: Any) -> Any:
-    """Return numbers `[batch] float64` as prepared ones, `[batch, component] float32`, by TensorFlow operations."""
+    """Return numbers `[batch] float64` as prepared ones, `[batch, component] float32`, by TensorFlow operations.
+
+    A runtime that knows no float64 gives them as float32, and then they are computed so.
+    """
     import tensorflow as tf
 
     settings, fitted = spec.settings, scaling(spec)
     lowest = -_LIMIT if settings["low"] is None else settings["low"]
     highest = _LIMIT if settings["high"] is None else settings["high"]
-    is_missing = tf.math.is_nan(raw)
+    # NaN is neither; other formats have no operation for it, and turn `≤` into `not >`.
+    is_missing = tf.logical_not((raw > 0) | (raw < 1))
     has_no_answer = (raw < lowest) | (raw > highest)
     if fitted.fill is None:
         has_no_answer |= is_missing
@@ -47,16 +51,18 @@ def prepare(spec: FeatureSpec, raw: Any) -> Any:
     standing = raw
     if action == "clip":
         standing = tf.clip_by_value(standing, fitted.lower, fitted.upper)
-    standing = tf.where(is_missing, tf.constant(fitted.fill or 0.0, tf.float64), standing)
+    # Gathered, not selected: converted to ONNX, a float64 that is selected is multiplied by 0 or 1, and NaN stays NaN.
+    either = tf.stack([standing, tf.fill(tf.shape(raw), tf.constant(fitted.fill or 0.0, raw.dtype))], axis=1)
+    standing = tf.gather(either, tf.cast(is_missing, tf.int32), batch_dims=1)
     if fitted.least is not None:
         standing = tf.math.log1p(tf.maximum(standing - fitted.least, 0.0))
     standing = tf.clip_by_value((standing - fitted.centre) / fitted.spread, -_LIMIT, _LIMIT)
-    components = [tf.where(has_no_answer, tf.constant(math.nan, tf.float64), standing)]
+    components = [tf.where(has_no_answer, math.nan, tf.cast(standing, tf.float32))]
     if settings["indicator"]:
-        components.append(tf.cast(is_missing, tf.float64))
+        components.append(tf.cast(is_missing, tf.float32))
     if action == "flag":
-        components.append(tf.cast((raw < fitted.lower) | (raw > fitted.upper), tf.float64))
-    return tf.cast(tf.stack(components, axis=1), tf.float32)
+        components.append(tf.cast((raw < fitted.lower) | (raw > fitted.upper), tf.float32))
+    return tf.stack(components, axis=1)
 
 
 def layers(spec: FeatureSpec, prepared: Any) -> Any:

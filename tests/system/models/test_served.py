@@ -20,7 +20,8 @@ from pipeline.export import saved_model
 from pipeline.export.ask import ask, ask_export
 from pipeline.export.saved_model import exported, serving_module
 from pipeline.models import stored
-from tests.models.made import rows_of
+from pipeline.models.build import build
+from tests.models.made import architecture, column, rows_of
 
 TOLERANCE = 1e-6
 
@@ -181,3 +182,15 @@ def test_an_export_that_is_asked_for_stays_however_old_it_is(one: Path, two: Pat
     exported(one, tmp_path / "exports")
     exported(two, tmp_path / "exports")
     assert of_one.is_dir()
+
+
+def test_a_number_that_no_row_could_hold_has_no_answer_whatever_the_layers_make_of_it(tmp_path: Path) -> None:
+    made = architecture(column("number", "fare", ["1", "2", "9"], high=10.0), settings={"units": [16]})
+    stored.save(tmp_path / "model", made, build(made))
+    fares = np.array([1.0, np.nan, 11.0, 3.0])
+
+    answers = ask(exported(tmp_path / "model", tmp_path / "exports"), {"fare": fares}, tmp_path / "scratch")
+
+    assert np.isnan(answers).any(axis=1).tolist() == [False, True, True, False]
+    prepared = {"fare": np.zeros((4, 1), np.float32)}
+    np.testing.assert_allclose(predict(tmp_path / "model", prepared, served={"fare": fares}), answers, atol=1e-6)
