@@ -13,7 +13,7 @@ from pipeline.recipe.recipe import FEATURE, Recipe
 from pipeline.recipe.slots import Feature
 from pipeline.records.digests import digest_json
 from pipeline.records.feature import FeatureSpec
-from pipeline.registry.versions import CHAMPION, MISSING, PREFIX, UNIT, Version
+from pipeline.registry.versions import CHAMPION, MISSING, THRESHOLD, UNIT, Version
 from pipeline.runtime.progress import Starting
 from pipeline.storage.home import home_of
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pipeline.registry.store import Store
 
 _EXPORTS = Path(".ratchet") / "exports"  # in the project's folder: the export that was judged is there already
-_THRESHOLD = PREFIX + "threshold"  # a tag of the registry: what was learned on the validation part
 _EVEN = 0.5
 
 
@@ -177,7 +176,7 @@ def _threshold(version: Version, recipe: Recipe, classes: tuple[str, ...]) -> fl
     """Return from which probability on the second of two classes is answered: as learned, or as its recipe fixes it."""
     if len(classes) != 2:
         return _EVEN
-    learned = version.tags.get(_THRESHOLD)
+    learned = version.tags.get(THRESHOLD)
     if learned is not None:
         return float(learned)
     fixed = recipe.task.settings.get("threshold") if recipe.name == version.name else None
