@@ -149,9 +149,10 @@ def _proven(
 
 def served_inputs(architecture: StoredArchitecture, inputs: Inputs) -> tuple[ServedInput, ...]:
     """Return inputs as the record has them."""
-    kinds = {spec.name: spec.kind for spec in architecture.features}
+    specs = {spec.name: spec for spec in architecture.features}
+    known = {name: {"kind": spec.kind, "background": spec.settings.get("background")} for name, spec in specs.items()}
     return tuple(
-        ServedInput.model_validate({"name": name, "kind": kinds[name], "dtype": dtype, "shape": shape})
+        ServedInput.model_validate({"name": name, **known[name], "dtype": dtype, "shape": shape})
         for name, (shape, dtype) in inputs.items()
     )
 

@@ -30,12 +30,16 @@ def _inside(path: str) -> str:
 
 
 class ServedInput(Record):
-    """One raw feature: `shape` is that of one row's value, without the batch; None is a side of any length."""
+    """One raw feature: `shape` is that of one row's value, without the batch; None is a side of any length.
+
+    `background` is the grey level behind what is transparent in a picture, where it was decoded so for the training.
+    """
 
     name: str
     kind: str
     dtype: InputType
     shape: tuple[int | None, ...] = ()
+    background: int | None = Field(default=None, ge=0, le=255)
 
 
 class ServedSpeed(Record):

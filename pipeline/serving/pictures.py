@@ -28,9 +28,10 @@ def of_bytes(content: bytes, taken: ServedInput, limits: Limits, where: str = ""
     channels = taken.shape[-1]
     assert channels is not None
     height, width = taken.shape[:2]
-    found = decode(
-        content, encoding_of(content), Rules(channels, pixels_at_most=limits.pixels, height=height, width=width)
-    )
+    rules = Rules(channels, pixels_at_most=limits.pixels, height=height, width=width)
+    if taken.background is not None:
+        rules = rules._replace(background=taken.background)
+    found = decode(content, encoding_of(content), rules)
     if isinstance(found, Refused):
         status = _STATUS.get(found.reason, refusals.BAD_REQUEST)
         raise Refusal(status, f"{where}{found.reason}: {found.detail}")
