@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,51 +113,57 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     from pipeline.serving.supervising import Supervisor
     from pipeline.serving.tokens import Tokens
 
+    for number in (signal.SIGTERM, signal.SIGINT):  # what is the first process of a container has no default for them
+        signal.signal(number, _leave)
     # TensorFlow imports Keras if it is there; a SavedModel needs none of it.
     sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
     log, metrics, limits = JsonLog(), Metrics(), settings.limits
     _take_files()
     _pass_on_warnings(log)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
-    models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))
-    models.open()
-    calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
-    service = Service(
-        models=models,
-        batcher=Batcher(limits, metrics, calls=calls, is_batching=settings.is_batching),
-        metrics=metrics,
-        log=log,
-        limits=limits,
-        tokens=Tokens(settings.tokens) if settings.tokens else None,
-        prediction_log=PredictionLog(settings.prediction_log, settings.logged, metrics.logged, log)
-        if settings.prediction_log and settings.logged
-        else None,
-    )
-    config = uvicorn.Config(
-        build(service),
-        http="h11" if settings.is_plain else bounded(limits),
-        loop="asyncio" if settings.is_plain else "uvloop",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=int(limits.idle_s),
-        timeout_graceful_shutdown=int(limits.end_s),
-    )
-    gc.collect()
-    gc.freeze()  # what has been loaded stays: to look through it would hold up answers for a tenth of a second
-    host, port = listening.getsockname()[:2]
-    log("serving", host=host, port=port, calls=calls, tokens=settings.tokens is not None)
-    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
-    if supervisor is not None:
-        supervisor.close()
+    with closing(supervisor) if supervisor else nullcontext():
+        models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))
+        models.open()
+        calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
+        service = Service(
+            models=models,
+            batcher=Batcher(limits, metrics, calls=calls, is_batching=settings.is_batching),
+            metrics=metrics,
+            log=log,
+            limits=limits,
+            tokens=Tokens(settings.tokens) if settings.tokens else None,
+            prediction_log=PredictionLog(settings.prediction_log, settings.logged, metrics.logged, log)
+            if settings.prediction_log and settings.logged
+            else None,
+        )
+        config = uvicorn.Config(
+            build(service),
+            http="h11" if settings.is_plain else bounded(limits),
+            loop="asyncio" if settings.is_plain else "uvloop",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=int(limits.idle_s),
+            timeout_graceful_shutdown=int(limits.end_s),
+        )
+        gc.collect()
+        gc.freeze()  # what has been loaded stays: to look through it would hold up answers for a tenth of a second
+        host, port = listening.getsockname()[:2]
+        log("serving", host=host, port=port, calls=calls, tokens=settings.tokens is not None)
+        for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
+            signal.signal(number, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listening])
     log("ended")
     return 0
+
+
+def _leave(number: int, _: object) -> None:
+    """End while the model is still loaded: there is nobody to answer yet."""
+    raise SystemExit(128 + number)
 
 
 def _take_files() -> None:
