@@ -72,6 +72,8 @@ _FOREIGN = (
     "XDG_",
     "DVC_",
     "RATCHET_",
+    "PYSPARK_",
+    "SPARK_",
     "MLFLOW_",
     "PYTHON",
 )  # what the machine of the tests may say must not matter
