@@ -24,6 +24,7 @@ _OTHERS: dict[str, tuple[Any, ...]] = {
     "outliers": ({"method": "zscore", "bound": 3.0, "action": "clip"},),
     "watermark": ({"column": "x", "at_most": "2026-11-22"},),
     "column": ("hour", "carrier"),
+    "gate.parity.rows": (3,),
     "driver_jar": ("driver.jar",),
     "user_variable": ("DATABASE_USER",),
     "password_variable": ("DATABASE_PASSWORD",),
