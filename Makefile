@@ -2,15 +2,14 @@
 # PATH holds .venv/bin because dvc.yaml's commands are `ratchet stage …`, for `dvc repro` and `ratchet run` alike.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-airflow setup-databases demo airflow airflow-stop test test-airflow-and-fast test-system
+.PHONY: help setup setup-airflow setup-databases demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
 .PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings same-bits fortnight mutants images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
-# Whole runs first: what comes last should take little, or one of the two workers waits for the other.
-system_tests = $(wildcard tests/system/test_*.py) $(wildcard tests/surroundings) \
-  $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
+run_tests = $(wildcard tests/system/test_*.py)
+part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
 # So many that a check runs them in two parts that take equally long: in this one all that wait for processes.
 some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report tests/runs
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
@@ -40,9 +39,10 @@ airflow-stop: ## stop it
 
 test: setup-airflow ## every test: budget 40 minutes on two quiet cores
 	@scripts/setup_databases.sh || true # without it, they are skipped
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-airflow-and-fast test-system
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-airflow-and-fast test-runs test-parts
 
-# Three processes for two cores, since each of them waits at times for what it has started.
+# In three parts side by side that take equally long: a part of its own would leave the second core idle, and both whenever
+# it waits for what it has started. Each says before each file which it is.
 test-airflow-and-fast: # the fast tests, the DAGs, and all that one real Airflow is asked
 	@set -o pipefail; failed=0; \
 	$(in_venv) python -u -m pytest $(fast_tests) | sed -u 's|^tests/|fast: &|' || failed=1; \
@@ -50,8 +50,11 @@ test-airflow-and-fast: # the fast tests, the DAGs, and all that one real Airflow
 	$(in_venv) python -u -m pytest $(wildcard $(airflow_tests)) | sed -u 's|^tests/|in Airflow: &|' || failed=1; \
 	exit $$failed
 
-test-system: # whole runs, small projects in odd places, the parts of a run with the real libraries; a worker takes a file
-	@set -o pipefail; $(in_venv) python -u -m pytest --numprocesses=2 --dist=loadfile $(system_tests) | sed -u 's|^|system: |'
+test-runs: # whole runs and trainings
+	@set -o pipefail; $(in_venv) python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|'
+
+test-parts: # small projects in odd places, and the parts of a run with the real libraries
+	@set -o pipefail; $(in_venv) python -u -m pytest $(part_tests) | sed -u 's|^tests/|parts: &|'
 
 check: setup-airflow ## lint, format, types, import contracts and the fast tests, budget 75 s on two quiet cores
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line check-tests check-some-tests check-code
