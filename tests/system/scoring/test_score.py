@@ -18,14 +18,14 @@ from PIL import Image
 
 from pipeline.data.sources import idx
 from pipeline.export.ask import ask
-from pipeline.export.making import described
 from pipeline.recipe.execution import load_execution
-from pipeline.records.served_model import SERVED_FILE, ServedInput, ServedModel
+from pipeline.records.served_model import SERVED_FILE, ServedFormat, ServedInput, ServedModel
 from pipeline.registry.store import resolve_store
 from pipeline.registry.tracking import open_client
 from pipeline.runtime.progress import Progress
 from pipeline.scoring.job import REJECTED, Aside
 from pipeline.scoring.score import Scored, ScoreOptions, score
+from pipeline.storage.artifacts import digest_file
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.record_files import write_record
 from tests.system.project import Project, make_project
@@ -171,6 +171,17 @@ def test_of_a_folder_of_files_each_is_scored_or_rejected_with_its_reason(project
     assert answers["0.png"] == answers["twice.png"]
 
 
+def form(folder: Path, place: str) -> ServedFormat:
+    """Return the record of a SavedModel in a served folder."""
+    files = [path for path in sorted((folder / place).rglob("*")) if path.is_file()]
+    return ServedFormat(
+        name="saved_model",
+        path=place,
+        files={path.relative_to(folder).as_posix(): digest_file(path) for path in files},
+        size_bytes=sum(path.stat().st_size for path in files),
+    )
+
+
 def test_a_served_folder_scores_as_its_version_of_the_registry(project: Project, whole: Scored, run: Run) -> None:
     [export] = [each for each in (project.root / ".ratchet" / "exports").iterdir() if each.is_dir()]
     folder = project.root / "served"
@@ -189,7 +200,7 @@ def test_a_served_folder_scores_as_its_version_of_the_registry(project: Project,
             parameters=1,
             inputs=(ServedInput(name="image", kind="image", dtype="uint8", shape=(None, None, 1)),),
             rows=1,
-            formats=(described("saved_model", folder / "saved_model" / "1", "saved_model/1"),),
+            formats=(form(folder, "saved_model/1"),),
         ),
     )
     done = run("new", "scores/served", served=folder)
