@@ -38,11 +38,11 @@ class RowNames:
 
     def _earlier(self, keys: Sequence[bytes]) -> list[int]:
         """Return how often each key has come before."""
-        in_order = np.unique(np.array(keys, f"S{_KEY_BYTES}"))
-        if len(in_order) == len(keys) and not any(self._are_known(in_order)):  # nearly always
+        every = np.array(keys, f"S{_KEY_BYTES}")
+        were_here, in_order = self._are_known(every), np.unique(every)
+        if len(in_order) == len(keys) and not any(were_here):  # nearly always
             self._keep(in_order)
             return [0] * len(keys)
-        were_here = self._are_known(np.array(keys, f"S{_KEY_BYTES}"))
         new: set[bytes] = set()
         numbers = []
         for key, was_here in zip(keys, were_here, strict=True):

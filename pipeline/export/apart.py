@@ -50,5 +50,10 @@ def require_done(module: str, arguments: Sequence[str], log: Path, timeout_s: fl
     if code < 0:
         raise DataError(f"{what}: the process was ended by signal {-code}")
     if code != 0:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["it said nothing"]
-        raise DataError(f"{what}: {lines[-1].strip()[:_MESSAGE_LIMIT]}")
+        raise DataError(f"{what}: {last_said(log)}")
+
+
+def last_said(log: Path) -> str:
+    """Return the last line that a process has printed."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] or ["it said nothing"]
+    return lines[-1].strip().replace(f"{log.parent}/", "")[:_MESSAGE_LIMIT]

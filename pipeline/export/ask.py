@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError, TryAgain
-from pipeline.export.apart import ended
+from pipeline.export.apart import ended, last_said
 from pipeline.export.column_files import write_columns
 from pipeline.export.saved_model import exported
 from pipeline.models import stored
@@ -21,7 +21,6 @@ from pipeline.storage.shards import Columns
 
 ASK_TIMEOUT_S = 300.0
 _ROWS_IN_A_SECOND = 20.0  # which every model that is worth serving answers
-_MESSAGE_LIMIT = 200
 _QUERY = "pipeline.export.query"
 
 
@@ -70,8 +69,6 @@ def _answer(saved_model: Path, columns: Columns, scratch: Path, timeout_s: float
     if code < 0:
         raise TryAgain(f"the process that asks the exported model was ended by signal {-code}; run again")
     if code != 0:
-        lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-        reason = lines[-1].replace(f"{scratch}/", "")[:_MESSAGE_LIMIT]
-        raise DataError(f"the exported model does not answer: {reason}")
+        raise DataError(f"the exported model does not answer: {last_said(log)}")
     answers: npt.NDArray[np.float32] = np.load(answers_path, allow_pickle=False)
     return answers

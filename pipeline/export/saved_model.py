@@ -23,11 +23,13 @@ from pipeline.records.digests import digest_json
 from pipeline.runtime.progress import Starting
 from pipeline.runtime.tensorflow_import import import_tensorflow
 from pipeline.storage.artifacts import published_folder
+from pipeline.storage.home import home_of
 
 _DECIDING_CODE = ("models", "export/saved_model.py")
 _PACKAGES = ("tensorflow", "tensorflow-cpu")
 _LOCK = "lock"
 _UNUSED_S = 7 * 24 * 3600.0
+_EXPORTS = ".ratchet/exports"
 
 
 def serving_module(model_folder: Path) -> Any:
@@ -68,6 +70,11 @@ def serving_module(model_folder: Path) -> Any:
             return {output: answers(columns)}
 
     return Serving()
+
+
+def shared_exports(root: Path) -> Path:
+    """Return the folder of exports that all runs of a project share: what was judged is there already."""
+    return home_of(root) / _EXPORTS
 
 
 def exported(model_folder: Path, exports: Path, starting: Starting = nullcontext) -> Path:

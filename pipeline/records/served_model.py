@@ -9,9 +9,9 @@ onnx/model.onnx, litert/model.tflite, litert_int8/model.tflite    further format
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.records.record import Record
 
@@ -27,6 +27,9 @@ def _inside(path: str) -> str:
     if not parts or path.startswith("/") or ".." in parts or "\\" in path or path != "/".join(parts):
         raise ValueError(f"'{path:.80}' is no path inside the folder")
     return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]  # a path in the served folder
 
 
 class ServedInput(Record):
@@ -60,8 +63,8 @@ class ServedFormat(Record):
     """
 
     name: str
-    path: str
-    files: dict[str, str] = Field(min_length=1)
+    path: Inside
+    files: dict[Inside, str] = Field(min_length=1)
     size_bytes: int
     largest_difference: float | None = None
     agreement: float | None = None
@@ -69,18 +72,6 @@ class ServedFormat(Record):
     least_agreement: float | None = None
     inputs: tuple[ServedInput, ...] = ()
     speeds: tuple[ServedSpeed, ...] = ()
-
-    @field_validator("path")
-    @classmethod
-    def _path_is_inside(cls, value: str) -> str:
-        return _inside(value)
-
-    @field_validator("files")
-    @classmethod
-    def _files_are_inside(cls, value: dict[str, str]) -> dict[str, str]:
-        for path in value:
-            _inside(path)
-        return value
 
 
 class ServedModel(Record):
@@ -105,18 +96,11 @@ class ServedModel(Record):
     parameters: int
     inputs: tuple[ServedInput, ...] = Field(min_length=1)
     golden: Literal["test", "made"] = "test"
-    golden_files: dict[str, str] = Field(default_factory=dict)
+    golden_files: dict[Inside, str] = Field(default_factory=dict)
     rows: int
     formats: tuple[ServedFormat, ...] = Field(min_length=1)
     refused: dict[str, str] = Field(default_factory=dict)
     made_with: dict[str, str] = Field(default_factory=dict)
-
-    @field_validator("golden_files")
-    @classmethod
-    def _files_are_inside(cls, value: dict[str, str]) -> dict[str, str]:
-        for path in value:
-            _inside(path)
-        return value
 
     @model_validator(mode="after")
     def _names_are_different(self) -> Self:

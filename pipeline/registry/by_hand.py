@@ -37,6 +37,18 @@ def show(store: Store, name: str, which: str) -> Version:
     return _find(open_reader(store), name, which)
 
 
+def named(store: Store, which: str, name: str, where: str = "") -> Version:
+    """Return the version that `NAME@VERSION` names: NAME is `name`, and VERSION the champion, where they are not said.
+
+    Raises UsageError, led by `where`, if there is none.
+    """
+    own, separator, number = which.partition("@")
+    if separator and not number:
+        own = own or name
+        raise UsageError(f"{where}{which}: expected NAME or NAME@VERSION, like {own}@3 or {own}@{versions.CHAMPION}")
+    return show(store, own or name, number or versions.CHAMPION)
+
+
 def promote(
     store: Store,
     name: str,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.errors import UsageError
 from pipeline.export.made_rows import made_rows
+from pipeline.export.saved_model import shared_exports
 from pipeline.export.served import require_replaceable, write_served
 from pipeline.graph import load_graph
 from pipeline.models import stored
@@ -22,19 +22,17 @@ from pipeline.models.serving import raw_inputs
 from pipeline.records.architecture import Architecture
 from pipeline.records.manifest import MANIFEST_FILE
 from pipeline.records.served_model import ServedModel
-from pipeline.registry.by_hand import show
+from pipeline.registry.by_hand import named
 from pipeline.registry.fetch import fetch
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import Store
-from pipeline.registry.versions import CHAMPION, THRESHOLD, UNIT
+from pipeline.registry.versions import THRESHOLD, UNIT
 from pipeline.runtime.progress import Starting
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import Columns, read_rows
 
-EXPORTS = ".ratchet/exported"  # apart from those of runs, which have folders of their own
 _CALIBRATION_ROWS = 1024
-_SEPARATOR = "@"
 
 
 class Proof(NamedTuple):
@@ -60,10 +58,7 @@ def export_version(
     champion if there is none. Raises UsageError for an unknown one.
     """
     require_replaceable(target)
-    own, separator, number = which.partition(_SEPARATOR)
-    if separator and not number:
-        raise UsageError(f"{which}: expected NAME{_SEPARATOR}VERSION, like {own or name}{_SEPARATOR}3")
-    version = show(store, own or name, number or CHAMPION)
+    version = named(store, which, name)
     threshold = version.tags.get(THRESHOLD)
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         model = Path(folder) / "model"
@@ -71,7 +66,7 @@ def export_version(
         proof = proof_of(root, stored.read_architecture(model))
         return write_served(
             model,
-            root / EXPORTS,
+            shared_exports(root),
             target,
             proof.rows,
             name=version.name,

@@ -13,15 +13,13 @@ from pipeline.recipe.recipe import FEATURE, Recipe
 from pipeline.recipe.slots import Feature
 from pipeline.records.digests import digest_json
 from pipeline.records.feature import FeatureSpec
-from pipeline.registry.versions import CHAMPION, MISSING, THRESHOLD, UNIT, Version
+from pipeline.registry.versions import MISSING, THRESHOLD, UNIT, Version
 from pipeline.runtime.progress import Starting
-from pipeline.storage.home import home_of
 
 if TYPE_CHECKING:
     from pipeline.records.served_model import ServedInput
     from pipeline.registry.store import Store
 
-_EXPORTS = Path(".ratchet") / "exports"  # in the project's folder: the export that was judged is there already
 _EVEN = 0.5
 
 
@@ -70,17 +68,18 @@ def from_registry(
     Its bytes are fetched into `scratch` and trusted only if they have its digest. Raises UsageError if there is no such
     version, DataError if it is damaged or not Ratchet's, StorageError if the registry cannot be reached.
     """
-    from pipeline.export.saved_model import exported
+    from pipeline.export.saved_model import exported, shared_exports
     from pipeline.models import stored
     from pipeline.models.serving import raw_inputs
+    from pipeline.registry.by_hand import named
     from pipeline.registry.fetch import fetch
     from pipeline.registry.reader import open_reader
 
-    version = find_version(store, which, recipe.name)
+    version = named(store, which or "", recipe.name, "--model ")
     fetch(store, open_reader(store), version, scratch)
     architecture = stored.read_architecture(scratch)
     unit = version.tags.get(UNIT, MISSING)
-    saved_model = exported(scratch, home_of(root) / _EXPORTS, starting)
+    saved_model = exported(scratch, shared_exports(root), starting)
     return ScoringModel(
         name=version.name,
         version=version.version,
@@ -137,16 +136,6 @@ def from_served(folder: Path, recipe: Recipe) -> ScoringModel:
 def _unknown(given: ServedInput) -> FeatureSpec:
     """Return an input that the recipe does not name: `require_asked_for` says so."""
     return FeatureSpec(name=given.name, kind=given.kind, dtype="float32", shape=())
-
-
-def find_version(store: Store, which: str | None, name: str) -> Version:
-    """Return the version that `NAME@VERSION` names, NAME being `name` and VERSION the champion if they are not said."""
-    from pipeline.registry import by_hand
-
-    asked, separator, number = (which or name).partition("@")
-    if not asked or (separator and not number):
-        raise UsageError(f"--model {which}: expected NAME or NAME@VERSION, like {name}@3 or {name}@{CHAMPION}")
-    return by_hand.show(store, asked, number or CHAMPION)
 
 
 def completed(spec: FeatureSpec) -> FeatureSpec:

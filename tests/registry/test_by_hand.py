@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import DataError, TryAgain, UsageError
 from pipeline.models import stored
-from pipeline.registry.by_hand import list_versions, promote, rollback, show
+from pipeline.registry.by_hand import list_versions, named, promote, rollback, show
 from pipeline.registry.store import locked
 from pipeline.registry.versions import LAST_CHAMPION, REPLACED, ROLLED_BACK
 from tests.registry.local_registry import LocalRegistry
@@ -37,6 +37,24 @@ def test_versions_are_listed_by_name_and_number(filled: LocalRegistry) -> None:
 @pytest.mark.parametrize("which", ["2", "v2", "champion"])
 def test_a_version_is_shown_by_its_number_or_its_alias(filled: LocalRegistry, which: str) -> None:
     assert show(filled.store, "pets", which).digest == "sha256:two"
+
+
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        ("", "pets v2"), ("pets", "pets v2"), ("plants@1", "plants v1"), ("pets@v1", "pets v1"), ("@1", "pets v1"),
+        ("pets@champion", "pets v2"),
+    ],
+)  # fmt: skip
+def test_a_version_is_named_as_a_person_names_it(filled: LocalRegistry, which: str, found: str) -> None:
+    version = named(filled.store, which, "pets")
+    assert f"{version.name} v{version.version}" == found
+
+
+@pytest.mark.parametrize(("which", "like"), [("plants@", "plants@3"), ("@", "pets@3")])
+def test_what_names_no_version_is_refused(filled: LocalRegistry, which: str, like: str) -> None:
+    with pytest.raises(UsageError, match=f"^--model {which}: expected NAME or NAME@VERSION, like {like}"):
+        named(filled.store, which, "pets", "--model ")
 
 
 @pytest.mark.parametrize(("name", "which"), [("pets", "3"), ("pets", "challenger"), ("pet", "1"), ("pets", "9" * 20)])

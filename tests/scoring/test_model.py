@@ -12,52 +12,12 @@ from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.recipe.recipe import Recipe
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.served_model import SERVED_FILE, ServedFormat, ServedInput, ServedModel
-from pipeline.registry import by_hand
 from pipeline.registry.versions import Version
-from pipeline.scoring.model import _threshold, completed, find_version, from_served, require_asked_for
+from pipeline.scoring.model import _threshold, completed, from_served, require_asked_for
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.record_files import write_record
 from tests.scoring.given import features, model
 from tests.scoring.test_reading import recipe
-
-STORE: Any = None
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Which names and versions the registry was asked for."""
-    seen: list[tuple[str, str]] = []
-
-    def show(_store: Any, name: str, which: str) -> Version:
-        seen.append((name, which))
-        return Version(name, 1, "", "", {})
-
-    monkeypatch.setattr(by_hand, "show", show)
-    return seen
-
-
-@pytest.mark.parametrize(
-    ("which", "found"),
-    [
-        (None, ("ages", "champion")),
-        ("other", ("other", "champion")),
-        ("other@3", ("other", "3")),
-        ("other@v3", ("other", "v3")),
-        ("other@best", ("other", "best")),
-    ],
-)
-def test_a_version_is_named_as_a_person_names_it(
-    asked: list[tuple[str, str]], which: str | None, found: tuple[str, str]
-) -> None:
-    find_version(STORE, which, "ages")
-    assert asked == [found]
-
-
-@pytest.mark.parametrize("which", ["@3", "ages@", "@"])
-def test_what_names_no_version_is_refused(asked: list[tuple[str, str]], which: str) -> None:
-    with pytest.raises(UsageError, match=f"--model {which}: expected NAME or NAME@VERSION, like ages@3"):
-        find_version(STORE, which, "ages")
-    assert asked == []
 
 
 def test_a_feature_of_an_earlier_ratchet_gets_what_its_kind_has_today() -> None:

@@ -88,8 +88,7 @@ def test_what_comes_while_a_call_is_under_way_shares_the_next_one() -> None:
         first = ask(batcher, model, 0)
         await asyncio.sleep(0)
         others = [ask(batcher, model, number) for number in range(1, 7)]
-        await asyncio.sleep(0.01)
-        assert batcher.queued_rows == 6
+        await until(lambda: batcher.queued_rows == 6)
         model.engine.is_open.set()
         for number, asked in enumerate([first, *others]):
             np.testing.assert_array_equal(await asked, expected(model, number))
@@ -116,7 +115,7 @@ def test_after_a_shared_call_the_next_waits_for_as_many_rows() -> None:
     async def scenario(batcher: Batcher, seen: Seen) -> None:
         model.engine.is_open.clear()
         asked = [ask(batcher, model, number) for number in range(5)]
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.queued_rows == 4)
         model.engine.is_open.set()
         await asyncio.gather(*asked)  # one row, then four
         again = [ask(batcher, model, 0), ask(batcher, model, 1)]
@@ -134,7 +133,7 @@ def test_no_row_waits_longer_than_allowed() -> None:
     async def scenario(batcher: Batcher, seen: Seen) -> None:
         model.engine.is_open.clear()
         asked = [ask(batcher, model, number) for number in range(5)]
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.queued_rows == 4)
         model.engine.is_open.set()
         await asyncio.gather(*asked)
         await ask(batcher, model, 0)
@@ -194,8 +193,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
         await ask(batcher, model, 0)  # the rate is measured: at most 20 rows a second
         model.engine.is_open.clear()
         asked = [ask(batcher, model, *range(8)) for _ in range(6)]
-        await asyncio.sleep(0.01)
-        assert batcher.queued_rows == 40
+        await until(lambda: batcher.queued_rows == 40)
         with pytest.raises(Refusal, match="40 rows wait") as refused:
             await ask(batcher, model, 1)
         assert refused.value.status == 503
@@ -213,7 +211,7 @@ def test_more_is_refused_than_can_be_answered_in_time() -> None:
         await ask(batcher, model, 0)
         model.engine.is_open.clear()
         asked = [ask(batcher, model, *range(8)) for _ in range(3)]  # one under way, two calls' rows always may wait
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.queued_rows == 16)
         with pytest.raises(Refusal, match="16 rows wait"):
             await ask(batcher, model, 1)
         model.engine.is_open.set()
@@ -256,7 +254,7 @@ def test_rows_of_a_client_that_hangs_up_are_dropped() -> None:
         first = ask(batcher, model, 0)
         await asyncio.sleep(0)
         gone = ask(batcher, model, *range(9), receive=receive)
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.queued_rows > 0)
         hung_up.set()
         with pytest.raises(Gone):
             await gone
@@ -276,7 +274,7 @@ def test_a_row_that_the_model_refuses_fails_alone() -> None:
     async def scenario(batcher: Batcher, seen: Seen) -> None:
         model.engine.is_open.clear()
         asked = [ask(batcher, model, number) for number in (0, 1, 13, 2)]
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.queued_rows == 3)
         model.engine.is_open.set()
         for number, each in zip((0, 1, 13, 2), asked, strict=True):
             if number == 13:
