@@ -43,6 +43,7 @@ from pipeline.data.feature_kinds import (
     kind_of,
     raw_schema,
 )
+from pipeline.data.row_digests import leading_bits
 from pipeline.errors import DataError
 from pipeline.recipe.recipe import EqualRows
 from pipeline.records.feature import FeatureSpec
@@ -86,6 +87,7 @@ FOUND_SCHEMA = pa.schema(
     [("shard", pa.int32()), ("position", pa.int32()), ("reason", pa.string()), ("detail", pa.string())]
 )
 _WHY = ("reason", "column", "detail")
+NEEDED_FACTS = ["position", "label", *_WHY]  # by which a shard's rows are separated
 
 
 def reasons(features: Sequence[FeatureSpec]) -> tuple[str, ...]:
@@ -149,17 +151,18 @@ def examine(
     if not is_usable.all():
         clean = clean.filter(pa.array(is_usable))
 
-    content, key = np.full(table.num_rows, None, np.object_), np.zeros(table.num_rows, np.int64)
-    content[is_fine] = contents = _contents(clean, features, own)
-    key[is_fine] = np.frombuffer(bytes.fromhex("".join(digest[:16] for digest in contents)), ">i8")
+    contents = _contents(clean, features, own)
+    key = np.zeros(table.num_rows, np.int64)
+    key[is_fine] = leading_bits(contents).view(np.int64)
+    content = contents if is_fine.all() else _spread(contents, is_fine)
     parts = table["part"].dictionary_encode().combine_chunks()
     of_parts = [_RANKS.get(part, _TRAIN) for part in parts.dictionary.to_pylist()]
     ranks = np.asarray(of_parts, np.int8)[parts.indices.to_numpy()] if table.num_rows else np.empty(0, np.int8)
     facts = {
         "shard": pa.array(np.full(table.num_rows, shard, np.int32)),
         "position": pa.array(every),
-        **{name: pa.array(values, pa.string()) for name, values in why.items()},
-        "content": pa.array(content, pa.string()),
+        **{name: _texts(values) for name, values in why.items()},
+        "content": content,
         "key": pa.array(key, mask=~is_fine),
         "label": labels,
         "rank": pa.array(np.where(is_unlabelled, _UNLABELLED, ranks).astype(np.int8)),
@@ -173,7 +176,17 @@ def _taken(texts: Texts, rows: npt.NDArray[np.intp]) -> Texts:
     return texts.take(pa.array(rows)) if isinstance(texts, pa.Array | pa.ChunkedArray) else [texts[row] for row in rows]
 
 
-def _contents(clean: pa.Table, features: Sequence[FeatureSpec], own: RowColumns) -> list[str]:
+def _spread(values: pa.Array, is_there: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return the values at the rows that are marked, in order, and null at the others, `[row]`."""
+    places = np.cumsum(is_there) - 1
+    return values.take(pa.array(places, mask=~is_there))
+
+
+def _texts(values: npt.NDArray[np.object_]) -> pa.Array:
+    return pa.nulls(len(values), pa.string()) if _is_none(values).all() else pa.array(values, pa.string())
+
+
+def _contents(clean: pa.Table, features: Sequence[FeatureSpec], own: RowColumns) -> pa.Array:
     """Return a digest of each row's values and of its roles, `[row]`.
 
     What stands in columns of fixed size, pictures, is compared as clean rows hold it; all else as it was understood.
@@ -181,19 +194,15 @@ def _contents(clean: pa.Table, features: Sequence[FeatureSpec], own: RowColumns)
     names = clean_names(features)
     is_fixed = [pa.types.is_fixed_size_binary(clean.schema.field(name).type) for name in names]
     if not any(is_fixed):
-        digests: list[str] = clean["content_digest"].to_pylist()
-        return digests
+        return clean["content_digest"].combine_chunks()
     return joined_digests({"": _value_digests(clean, names)}, {name: clean[name] for name in own.apart})
 
 
-def _require_digests(table: pa.Table, found: Sequence[str]) -> None:
-    given = table["content_digest"].to_pylist()
-    if list(found) == given:
-        return
-    for row, (digest, declared) in enumerate(zip(found, given, strict=True)):
-        if digest != declared:
-            row_id = table["id"][row].as_py()
-            raise DataError(f"data/raw: row {row_id}: its content does not match its digest; run stage ingest again")
+def _require_digests(table: pa.Table, found: pa.Array) -> None:
+    is_other = pc.not_equal(table["content_digest"], found)
+    if pc.any(is_other).as_py():
+        row_id = table["id"].filter(is_other)[0].as_py()
+        raise DataError(f"data/raw: row {row_id}: its content does not match its digest; run stage ingest again")
 
 
 def _give(
@@ -223,11 +232,14 @@ def _value_digests(rows: pa.Table, names: Sequence[str]) -> list[str]:
 
 
 def _objects(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    if column.null_count == len(column):
+        return np.full(len(column), None, np.object_)
     return np.asarray(column.to_pylist(), np.object_).reshape(-1)
 
 
 def _is_none(values: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
-    return np.array([value is None for value in values], np.bool_)
+    found: npt.NDArray[np.bool_] = np.equal(values, None).astype(np.bool_)
+    return found
 
 
 def compared(
@@ -296,7 +308,7 @@ def in_question(keys: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.bo
 def separate(facts: pa.Table, found: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], pa.Table]:
     """Return which of a shard's usable rows are kept, which are held back, and the rejected rows' reasons.
 
-    `facts` are those of the shard's raw rows, `found` its rows of FOUND_SCHEMA. The first two are `[usable row]`; the
+    `facts` are the NEEDED_FACTS of the shard's raw rows, `found` its rows of FOUND_SCHEMA. The first two are `[usable row]`; the
     table has the position, the reason, the column and the detail of each rejected row, in order.
     """
     usable = np.flatnonzero(facts["reason"].is_null().to_numpy())

@@ -9,7 +9,6 @@ A kind is a file in `data/features/`. What it does stands in `Kind`; nothing els
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.data.row_digests import hex_digests
 from pipeline.recipe.recipe import FEATURE
 from pipeline.recipe.settings import Settings
 from pipeline.recipe.slots import Feature
@@ -161,21 +161,20 @@ def _raw_fields(features: Sequence[FeatureSpec]) -> list[tuple[str, pa.DataType]
     ]
 
 
-def joined_digests(by_feature: Mapping[str, Texts], roles: Mapping[str, pa.ChunkedArray] | None = None) -> list[str]:
-    """Return a digest of each row, `[row]`, from those of its features, or the texts that say what these hold.
+def joined_digests(by_feature: Mapping[str, Texts], roles: Mapping[str, pa.ChunkedArray] | None = None) -> pa.Array:
+    """Return a digest of each row, `[row] string`, from those of its features, or the texts that say what these hold.
 
     That of a single feature with digests is the row's. `roles` are columns that tell rows apart, too.
     """
     first = next(iter(by_feature.values()))
     if len(by_feature) == 1 and not roles and not isinstance(first, pa.Array | pa.ChunkedArray):
-        return list(first)
+        return pa.array(first, pa.string())
     columns: list[Any] = []
     for name in sorted(by_feature):
         columns += [pa.scalar(name), _as_text(by_feature[name])]
     for name, values in sorted((roles or {}).items()):
         columns += [pa.scalar(name), _as_text(_marked(values))]
-    rows = pc.binary_join_element_wise(*columns, "\0")
-    return [hashlib.sha256(row).hexdigest() for row in rows.cast(pa.binary()).to_pylist()]
+    return hex_digests(pc.binary_join_element_wise(*columns, "\0"))
 
 
 def _as_text(values: Texts) -> pa.Array:
@@ -189,7 +188,7 @@ def _marked(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.binary_join_element_wise("=", whole.cast(pa.string()), "").fill_null("")
 
 
-def content_digests(features: Sequence[FeatureSpec], rows: pa.Table, own: RowColumns = OF_CLASSES) -> list[str]:
+def content_digests(features: Sequence[FeatureSpec], rows: pa.Table, own: RowColumns = OF_CLASSES) -> pa.Array:
     """Return the `content_digest` of each raw row: of its features as they were delivered, and of its roles."""
     delivered = {spec.name: kind_of(spec).raw_digests(spec, rows) for spec in features}
     return joined_digests(delivered, {name: rows[name] for name in own.apart})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.data.column_summaries import spread_of
 from pipeline.data.feature_kinds import (
@@ -35,7 +36,7 @@ from pipeline.data.feature_kinds import (
     working_bytes,
 )
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
-from pipeline.data.value_counts import ValueCounts, added, counted
+from pipeline.data.value_counts import ValueCounts, added, counted, occurrences
 from pipeline.errors import DataError
 from pipeline.records.columns import Columns, Distribution
 from pipeline.records.manifest import TARGET, FileEntry, Manifest
@@ -188,7 +189,7 @@ def normalize_shard(
         gathered: list[dict[str, Any]] = []
         tables = _normalized(chosen, features, gathered, own)
         result.entries[part] = publish_shard(to.prepared / part, number, prepared_schema(features, own), tables)
-        result.labels[part] = Counter() if own.is_number else Counter(chosen["label"].to_pylist())
+        result.labels[part] = Counter() if own.is_number else occurrences(chosen["label"])
         result.partials[part] = gathered
         if own.is_number and part == _TRAIN:
             result.targets.append(counted(chosen["label"]))
@@ -209,8 +210,7 @@ def _rows_of_parts(
         raise DataError(
             f"data/split/{shard_name(task.number)}: its rows are not those of data/clean; run stage split again"
         )
-    part_of_row = np.asarray(parts["part"].to_pylist(), np.object_)
-    return {part: rows.filter(pa.array(part_of_row == part)) for part in wanted}
+    return {part: rows.filter(pc.equal(parts["part"], part)) for part in wanted}
 
 
 def _learning(features: Specs) -> Specs:
@@ -231,7 +231,7 @@ def _tasks(split: Path, parts: Manifest) -> list[ShardToNormalize]:
     used: Counter[str] = Counter()
     tasks = []
     for number, entry in enumerate(parts.files):
-        present = sorted(set(read_shard(split / entry.path, ["part"])["part"].to_pylist()))
+        present = sorted(read_shard(split / entry.path, ["part"])["part"].unique().to_pylist())
         tasks.append(ShardToNormalize(number, {part: used[part] for part in present}))
         used.update(present)
     return tasks

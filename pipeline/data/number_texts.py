@@ -11,7 +11,7 @@ parsing at a gigabyte per second, 2021); −0.0 becomes 0.0.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,10 @@ class ReadNumbers(NamedTuple):
     values: npt.NDArray[np.float64]
     is_blank: npt.NDArray[np.bool_]
     is_number: npt.NDArray[np.bool_]
+
+    def at(self, places: npt.NDArray[Any]) -> Self:
+        """Return what the texts at these places hold, `[place]` each."""
+        return self._make(values[places] for values in self)
 
 
 def read_numbers(texts: pa.ChunkedArray | pa.Array, decimal: Decimal) -> ReadNumbers:

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from pipeline.data.cleaning import (
     FOUND_SCHEMA,
+    NEEDED_FACTS,
     compared,
     examine,
     facts_schema,
@@ -35,6 +36,7 @@ from pipeline.data.cleaning import (
 )
 from pipeline.data.feature_kinds import OF_CLASSES, Specs, clean_schema
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
+from pipeline.data.value_counts import occurrences
 from pipeline.errors import Bug, DataError
 from pipeline.recipe.recipe import EqualRows
 from pipeline.records.manifest import TARGET, FileEntry, Manifest
@@ -153,7 +155,7 @@ def clean_shard(task: ShardToClean, folders: Folders, features: Specs, own: RowC
     """Write shard n of the kept rows, and those of the unlabelled and the rejected ones if there are any."""
     name = shard_name(task.number)
     schema = clean_schema(features, own)
-    is_kept, is_held_back, rejected = separate(read_shard(folders.aside / _FACTS / name), task.found)
+    is_kept, is_held_back, rejected = separate(read_shard(folders.aside / _FACTS / name, NEEDED_FACTS), task.found)
     told = read_shard(folders.aside / name, ["label", "part"])
     unlabelled = quarantine = None
     if is_kept.all():
@@ -173,16 +175,11 @@ def clean_shard(task: ShardToClean, folders: Folders, features: Specs, own: RowC
         clean=clean,
         unlabelled=unlabelled,
         quarantine=quarantine,
-        labels=Counter() if own.is_number else _counted(kept["label"]),
-        parts=_counted(kept["part"]),
-        unlabelled_parts=_counted(held["part"]),
-        reasons=_counted(rejected["reason"]),
+        labels=Counter() if own.is_number else occurrences(kept["label"]),
+        parts=occurrences(kept["part"]),
+        unlabelled_parts=occurrences(held["part"]),
+        reasons=occurrences(rejected["reason"]),
     )
-
-
-def _counted(column: pa.ChunkedArray) -> Counter[Any]:
-    counted = pc.value_counts(column)
-    return Counter(dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)))
 
 
 def _move(aside: Path, target: Path) -> None:

@@ -15,7 +15,9 @@ from pipeline.records.feature import FeatureSpec
 from pipeline.storage.row_columns import RowColumns
 
 # Many shards give Spark parallel work, and a bound on their bytes bounds the memory of every task after this one.
-ROWS_PER_SHARD = 4096
+ROWS_PER_SHARD = 4096  # at least: of small rows a shard has as many as fill SMALL_BYTES_PER_SHARD
+MOST_ROWS_PER_SHARD = 2**16
+SMALL_BYTES_PER_SHARD = 3 * 2**20
 BYTES_PER_SHARD = 32 * 2**20
 CLEAN_BYTES_PER_SHARD = 128 * 2**20  # what its rows become, decoded
 _MAY_BE_ABSENT = ("problem", "detail")
@@ -62,16 +64,22 @@ def rows_at_once(payload_bytes: int) -> int:
     return max(1, min(ROWS_PER_SHARD, BYTES_PER_SHARD // max(1, payload_bytes)))
 
 
+def _most_rows(clean_bytes: int) -> int:
+    """Return how many rows a shard has at most, of rows that take so many bytes once they are decoded."""
+    small = min(MOST_ROWS_PER_SHARD, SMALL_BYTES_PER_SHARD // clean_bytes)
+    return max(1, min(max(ROWS_PER_SHARD, small), CLEAN_BYTES_PER_SHARD // clean_bytes))
+
+
 def raw_shards(
     tables: Iterable[pa.Table], features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES
 ) -> Iterator[pa.Table]:
     """Yield tables of `raw_schema(features)`, one per shard, from a source's tables in their order.
 
-    A shard ends after ROWS_PER_SHARD rows, or before it would exceed BYTES_PER_SHARD, or its decoded values
-    CLEAN_BYTES_PER_SHARD: what a shard holds depends on the rows alone, not on how the source's tables were cut.
+    A shard ends after ROWS_PER_SHARD rows, or once its decoded values fill SMALL_BYTES_PER_SHARD if that comes later,
+    or before it would exceed BYTES_PER_SHARD, or its decoded values CLEAN_BYTES_PER_SHARD: what a shard holds depends on the rows alone, not on how the source's tables were cut.
     Raises DataError if a column is missing or of another type.
     """
-    most = max(1, min(ROWS_PER_SHARD, CLEAN_BYTES_PER_SHARD // working_bytes(features)))
+    most = _most_rows(working_bytes(features))
     schema = source_schema(features, own)
     names = RowNames()
     gathered: list[pa.Table] = []
@@ -120,7 +128,7 @@ def _payload_bytes(table: pa.Table) -> pa.Array:
 
 def _named(table: pa.Table, features: Sequence[FeatureSpec], own: RowColumns, names: RowNames) -> pa.Table:
     digests = content_digests(features, table, own)
-    ids = names.names(table["part"].to_pylist(), table["label"].to_pylist(), digests)
-    named = table.append_column("id", pa.array(ids)).append_column("content_digest", pa.array(digests))
+    ids = names.names(table["part"], table["label"], digests)
+    named = table.append_column("id", ids).append_column("content_digest", digests)
     schema = raw_schema(features, own)
     return named.select(schema.names).cast(schema)

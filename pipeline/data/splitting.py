@@ -33,6 +33,7 @@ from pipeline.data.apartness import Hashes, Names, prove_apart
 from pipeline.data.cleaning import DUPLICATE
 from pipeline.data.frozen_split import HASHES, FrozenSplit, Thresholds
 from pipeline.data.instants import Instants, instants_of, prove_in_order, times_of
+from pipeline.data.row_digests import leading_bits
 from pipeline.data.shard_tasks import read_shard
 from pipeline.data.strata import Edges, Strata, quantile_edges, strata_of
 from pipeline.errors import Bug, DataError
@@ -45,6 +46,7 @@ SPLIT_SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
 _COLUMNS = ("id", "label", "part", "content_digest")
 # The column of rows that a method needs beside these.
 _ROLES = {"grouped": ("group", pa.string()), "time": ("time", pa.timestamp("us", "UTC"))}
+_DIGESTS = ("id", "content_digest")
 PARTS = ("train", "validation", "test")  # a part's code is its index
 _TRAIN, _VALIDATION, _TEST = range(3)
 Codes = npt.NDArray[np.int8]
@@ -71,6 +73,11 @@ def stable_hash(names: Sequence[str], seed: int) -> Hashes:
 def passing_hash(names: Sequence[str]) -> Hashes:
     """Return 64 bits per name, `[row] uint64`, which are others in another process: for a proof, not for a result."""
     return np.fromiter(map(hash, names), np.int64, len(names)).astype(np.uint64)
+
+
+def _any_hash(what: str, names: pa.ChunkedArray) -> Hashes:
+    """Return 64 bits per name, `[row] uint64`, for a proof: of digests those that they begin with."""
+    return leading_bits(names) if what in _DIGESTS else passing_hash(names.to_pylist())
 
 
 @dataclass(frozen=True)
@@ -313,9 +320,10 @@ def split_dataset(
     division = with_instants(clean, params, division)
     codes = np.empty(manifest.rows, np.int8)
     labels = np.empty(manifest.rows, np.int32 if classes else np.float64)
-    quick = dict.fromkeys(proven(manifest.columns), passing_hash)
-    hashes_of = {**quick, hashed_column(params): division.hashes}
-    of_names = {name: np.empty(manifest.rows, np.uint64) for name in quick}
+    hashes_of = {name: partial(_any_hash, name) for name in proven(manifest.columns)}
+    of_names = {name: np.empty(manifest.rows, np.uint64) for name in hashes_of}
+    if params.method != "time":
+        hashes_of[hashed_column(params)] = lambda names: division.hashes(names.to_pylist())
     needed = list(dict.fromkeys((*columns_of(params), *of_names)))
     times = np.empty(manifest.rows if params.method == "time" else 0, np.int64)
     entries: list[FileEntry] = []
@@ -324,13 +332,13 @@ def split_dataset(
         rows = read_shard(clean / file.path, needed)
         here = slice(end, end := end + rows.num_rows)
         for name, of_name in of_names.items():
-            of_name[here] = hashes_of[name](rows[name].to_pylist())
+            of_name[here] = hashes_of[name](rows[name])
         labels[here] = rows["label"].to_numpy()
         if params.method == "time":
             times[here] = times_of(rows["time"])
         hashes = of_names[hashed_column(params)][here]
         codes[here] = assign_rows(rows, params, division, hashes=hashes, is_validation_given=is_given)
-        parts = pa.array(np.asarray(PARTS, np.object_)[codes[here]])
+        parts = pa.array(PARTS).take(pa.array(codes[here]))
         entries.append(write_shard(split, number, SPLIT_SCHEMA, [pa.table({"id": rows["id"], "part": parts})]))
         on_progress(end, manifest.rows)
 
@@ -361,7 +369,6 @@ def proven(columns: Iterable[str]) -> tuple[str, ...]:
     return ("id", "content_digest", *(("group",) if "group" in columns else ()))
 
 
-def _names(clean: Path, column: str, hashes: Callable[[Sequence[str]], Hashes]) -> Iterator[tuple[list[str], Hashes]]:
+def _names(clean: Path, column: str, hashes: Callable[[Any], Hashes]) -> Iterator[tuple[list[str], Hashes]]:
     for table in iter_tables(clean, [column], verify=False):  # verified when its rows were divided
-        names = table[column].to_pylist()
-        yield names, hashes(names)
+        yield table[column].to_pylist(), hashes(table[column])

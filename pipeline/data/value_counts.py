@@ -6,8 +6,10 @@ They are kept whole: a column of numbers that all differ takes 16 bytes a traini
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,12 @@ class ValueCounts:
     def rows(self) -> int:
         """Return the number of rows, with and without a value."""
         return int(self.counts.sum()) + self.missing
+
+
+def occurrences(column: pa.ChunkedArray | pa.Array) -> Counter[Any]:
+    """Return how often each value of a column comes, None among them."""
+    found = pc.value_counts(column)
+    return Counter(dict(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)))
 
 
 def counted(column: pa.ChunkedArray | pa.Array) -> ValueCounts:

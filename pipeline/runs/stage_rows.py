@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from pipeline.runtime.progress import count
+from pipeline.runtime.progress import progress_of
 
 _PROCESS = "its process"
 
@@ -97,9 +97,9 @@ def apply_event(row: StageRow, event: dict[str, Any]) -> None:
     elif kind == "step":
         row.what, row.total = event["what"], 0
     elif kind == "advance":
-        row.done, row.total = event["done"], event["total"]
-        done = f"{count(row.done)} of {count(row.total)} {event['unit']}"
-        row.what = "  ".join(filter(None, (done, event["note"])))
+        row.done, row.total = event["done"], event["total"] or 0
+        told = progress_of(event["done"], event["total"], event["unit"])
+        row.what = "  ".join(filter(None, (told, event["note"])))
     elif kind in ("finish", "fail"):
         row.end("done" if kind == "finish" else "failed", event["summary"], event["at_s"])
         row.readings = {key: value for key, value in event.items() if key.startswith("peak_")}

@@ -88,9 +88,12 @@ class Progress:
         """Report what is being done now, when there is nothing to count (examining the rows, measuring …)."""
         self._emit("step", what=what)
 
-    def advance(self, done: int, total: int, unit: str, note: str = "") -> None:
-        """Report that `done` of `total` units are done; `note` carries figures worth a glance. Throttled."""
-        if self._throttle.is_due(is_last=done >= total):
+    def advance(self, done: int, total: int | None, unit: str, note: str = "") -> None:
+        """Report that `done` of `total` units are done; `note` carries figures worth a glance. Throttled.
+
+        Where nobody knows how many there will be, `total` is None.
+        """
+        if self._throttle.is_due(is_last=total is not None and done >= total):
             self._emit("advance", done=done, total=total, unit=unit, note=note)
 
     def finish(self, summary: str, **readings: float) -> None:
@@ -142,10 +145,15 @@ def count(number: int) -> str:
     return f"{number:_}".replace("_", " ")
 
 
+def progress_of(done: int, total: int | None, unit: str) -> str:
+    """Return how far something is: `4 000 of 14 000 rows`, or `4 000 rows` where nobody knows how many there are."""
+    return f"{count(done)} {unit}" if total is None else f"{count(done)} of {count(total)} {unit}"
+
+
 def _as_text(event: str, values: dict[str, Any]) -> str:
     if event == "advance":
         note = f"  {values['note']}" if values["note"] else ""
-        return f"{count(values['done'])} of {count(values['total'])} {values['unit']}{note}"
+        return f"{progress_of(values['done'], values['total'], values['unit'])}{note}"
     if event == "starting":
         return f"starting {values['what']}"
     return str(values.get("what") or values.get("summary") or event)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from pipeline.data.feature_kinds import raw_schema, specs
 from pipeline.data.opening import open_source, predicted
 from pipeline.data.source_rows import raw_shards, require_delivered
+from pipeline.data.value_counts import occurrences
 from pipeline.data.wanted import wanted
 from pipeline.recipe.recipe import IngestParams, Roles
 from pipeline.recipe.slots import Choice
@@ -36,12 +37,12 @@ def run(stage: StageContext) -> str:
         entries: list[FileEntry] = []
         for table in raw_shards(source.tables, features, own):
             entries.append(shards.write_shard(folder, len(entries), schema, [table]))
-            parts.update(table["part"].to_pylist())
+            parts.update(occurrences(table["part"]))
             unlabelled += pc.sum(pc.and_(pc.is_null(table["label"]), pc.is_null(table["problem"]))).as_py() or 0
             if not own.is_number:
-                labels.update(table["label"].drop_null().to_pylist())
-            problems.update(table["problem"].drop_null().to_pylist())
-            stage.progress.advance(parts.total(), source.rows or parts.total(), "rows")
+                labels.update(occurrences(table["label"].drop_null()))
+            problems.update(occurrences(table["problem"].drop_null()))
+            stage.progress.advance(parts.total(), source.rows, "rows")
         require_delivered(source, parts.total())
         counts = {
             "parts": dict(sorted(parts.items(), reverse=True)),

@@ -72,12 +72,11 @@ def test_a_row_of_one_image_has_the_id_and_the_digest_it_has_always_had():
 def test_shards_hold_the_same_however_the_source_cuts_its_tables(content, rows, size_bytes, cut):
     table = source_table([payload for payload, _ in content], [label for _, label in content])
     pieces = [table.slice(start, cut) for start in range(0, table.num_rows, cut)]
-    limits = source_rows.ROWS_PER_SHARD, source_rows.BYTES_PER_SHARD
-    source_rows.ROWS_PER_SHARD, source_rows.BYTES_PER_SHARD = rows, size_bytes
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_rows, "ROWS_PER_SHARD", rows)
+        patch.setattr(source_rows, "MOST_ROWS_PER_SHARD", rows)
+        patch.setattr(source_rows, "BYTES_PER_SHARD", size_bytes)
         whole, cut_up = list(raw_shards([table], FEATURES)), list(raw_shards(pieces, FEATURES))
-    finally:
-        source_rows.ROWS_PER_SHARD, source_rows.BYTES_PER_SHARD = limits
 
     assert [shard.to_pylist() for shard in whole] == [shard.to_pylist() for shard in cut_up]
     assert pa.concat_tables(whole).drop_columns(["id", "content_digest"]).to_pylist() == table.to_pylist()
@@ -99,6 +98,16 @@ def test_a_shard_holds_no_more_rows_than_are_bounded_when_they_are_decoded(monke
     table = source_table([bytes([n]) for n in range(8)], [0] * 8)
 
     assert [shard.num_rows for shard in raw_shards([table], FEATURES)] == [3, 3, 2]
+
+
+@pytest.mark.parametrize(("small_bytes", "most", "rows"), [(0, 9, 4), (5 * 64, 9, 5), (7 * 64, 9, 7), (7 * 64, 6, 6)])
+def test_of_small_rows_a_shard_has_as_many_as_fill_it_within_bounds(monkeypatch, small_bytes, most, rows):
+    monkeypatch.setattr(source_rows, "ROWS_PER_SHARD", 4)
+    monkeypatch.setattr(source_rows, "MOST_ROWS_PER_SHARD", most)
+    monkeypatch.setattr(source_rows, "SMALL_BYTES_PER_SHARD", small_bytes)
+    table = source_table([bytes([n]) for n in range(8)], [0] * 8)
+
+    assert next(raw_shards([table], FEATURES)).num_rows == rows
 
 
 def test_rows_without_a_label_and_rows_with_a_problem_are_named_as_others_are():

@@ -114,6 +114,8 @@ def test_a_step_is_told_in_its_words_and_counts_nothing() -> None:
 
 def test_what_is_done_is_counted_with_its_unit() -> None:
     row = StageRow("train")
+    apply_event(row, {"event": "advance", "at_s": 10.5, "done": 5_000, "total": None, "unit": "rows", "note": ""})
+    assert (row.what, row.total) == ("5 000 rows", 0)
     apply_event(row, {"event": "advance", "at_s": 11.0, "done": 5_000, "total": 10_000, "unit": "images", "note": "x"})
     assert (row.done, row.total, row.what) == (5_000, 10_000, "5 000 of 10 000 images  x")
 
