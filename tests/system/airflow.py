@@ -23,6 +23,7 @@ from tests.waiting import STALL_S, size_of, wait_for, work_of
 OVER = ("success", "failed")
 PASSWORDS = "simple_auth_manager_passwords.json.generated"
 _LOOK_S = 0.5
+_ANSWER_S = 2 * STALL_S  # SQLite alone lets a request wait for its turn for 300 s (scripts/airflow_settings.py)
 T = TypeVar("T")
 _BUSY = 503  # what Airflow answers on SQLite while its scheduler writes
 
@@ -102,7 +103,7 @@ class Airflow:
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, method=method, data=content, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=STALL_S) as answer:
+            with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -13,7 +13,6 @@ import pytest
 from tests.system.airflow import Airflow
 from tests.system.project import ROOT, Project
 from tests.system.shipped import CHANGES, CONFIGS, make_shipped
-from tests.system.with_airflow.conftest import AtStart, up
 
 CHANGED = [f"{key}={json.dumps(value)}" for key, value in CHANGES.items()]
 TRIGGERED = {"digits_folders": "accuracy", "flights_late": "accuracy", "flights_delay": "MAE", "spam": "accuracy"}
@@ -22,19 +21,6 @@ TRIGGERED = {"digits_folders": "accuracy", "flights_late": "accuracy", "flights_
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return make_shipped(tmp_path_factory.mktemp("shipped") / "project")
-
-
-@pytest.fixture(scope="module")
-def triggered(installed: Airflow, at_start: AtStart) -> dict[str, str]:
-    """Trigger them, at once; return their runs at their end, by config."""
-    airflow, runs = up(installed), {}
-    for name in TRIGGERED:
-        airflow.switch_on(f"retrain_{name}")
-        runs[name] = airflow.trigger(f"retrain_{name}", overrides=CHANGED)
-    for name, run_id in runs.items():
-        done = airflow.ended(f"retrain_{name}", run_id)
-        assert done["state"] == "success", airflow.told(f"retrain_{name}", run_id)
-    return runs
 
 
 def run(clone: Project, name: str, refused_for: str) -> Path:
@@ -52,11 +38,16 @@ def run(clone: Project, name: str, refused_for: str) -> Path:
 
 @pytest.mark.parametrize("name", TRIGGERED)
 def test_a_shipped_config_ends_in_a_verdict_and_with_the_same_lock_in_airflow_and_by_hand(
-    airflow: Airflow, triggered: dict[str, str], clone: Project, name: str
+    airflow: Airflow, clone: Project, name: str
 ) -> None:
+    dag = f"retrain_{name}"
+    airflow.switch_on(dag)
+    run_id = airflow.trigger(dag, overrides=CHANGED)
     by_hand = run(clone, name, TRIGGERED[name])
-    assert airflow.run(f"retrain_{name}", triggered[name])["note"].startswith(f"refused: {TRIGGERED[name]}")
-    by_airflow = airflow.kept(f"retrain_{name}", triggered[name])
+    done = airflow.ended(dag, run_id)
+    assert done["state"] == "success", airflow.told(dag, run_id)
+    assert done["note"].startswith(f"refused: {TRIGGERED[name]}")
+    by_airflow = airflow.kept(dag, run_id)
     assert (by_airflow / "dvc.lock").read_bytes() == (by_hand / "dvc.lock").read_bytes()
 
 
