@@ -17,7 +17,11 @@ from pipeline.data.identity import RowNames, _Keys
 
 
 def names(namer: RowNames, parts: list[str], labels: list[float | None], digests: list[str]) -> list[str]:
-    columns = pa.chunked_array([parts], pa.string()), pa.chunked_array([pa.array(labels)]), pa.array(digests, pa.string())
+    columns = (
+        pa.chunked_array([parts], pa.string()),
+        pa.chunked_array([pa.array(labels)]),
+        pa.array(digests, pa.string()),
+    )
     return namer.names(*columns).to_pylist()
 
 
@@ -72,7 +76,9 @@ def test_of_a_row_that_comes_once_little_is_kept():
     assert kept < 24 * rows
 
 
-@given(known=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 3))), asked=st.lists(st.tuples(*[st.integers(0, 3)] * 2)))
+@given(
+    known=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 3))), asked=st.lists(st.tuples(*[st.integers(0, 3)] * 2))
+)
 def test_keys_that_share_their_first_bits_are_told_apart(known, asked):
     run, _ = keys(list(known)).in_order()
 
