@@ -238,7 +238,7 @@ def _objects(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
 
 
 def _is_none(values: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = np.equal(values, None).astype(np.bool_)
+    found: npt.NDArray[np.bool_] = values == None  # noqa: E711 - of each element
     return found
 
 
@@ -308,8 +308,8 @@ def in_question(keys: Sequence[npt.NDArray[np.int64]]) -> list[npt.NDArray[np.bo
 def separate(facts: pa.Table, found: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], pa.Table]:
     """Return which of a shard's usable rows are kept, which are held back, and the rejected rows' reasons.
 
-    `facts` are the NEEDED_FACTS of the shard's raw rows, `found` its rows of FOUND_SCHEMA. The first two are `[usable row]`; the
-    table has the position, the reason, the column and the detail of each rejected row, in order.
+    `facts` are the NEEDED_FACTS of the shard's raw rows, `found` its rows of FOUND_SCHEMA. The first two are
+    `[usable row]`; the table has the position, the reason, the column and the detail of each rejected row, in order.
     """
     usable = np.flatnonzero(facts["reason"].is_null().to_numpy())
     is_found = np.isin(usable, found["position"].to_numpy())

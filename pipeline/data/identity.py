@@ -62,9 +62,7 @@ class RowNames:
 
     def __init__(self) -> None:
         self._runs: list[_Keys] = []  # each in rising order, each less than half as long as the one before
-        self._repeated: Counter[bytes] = (
-            Counter()
-        )  # how often a row has come, by its first id, of those that came again
+        self._repeated: Counter[bytes] = Counter()  # how often rows that came again have come, by their first id
 
     def names(self, parts: pa.ChunkedArray, labels: pa.ChunkedArray, digests: pa.Array) -> pa.Array:
         """Return the ids of the next rows, `[row] string`, from their parts, labels and content digests, `[row]`."""

@@ -11,7 +11,7 @@ parsing at a gigabyte per second, 2021); −0.0 becomes 0.0.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +36,9 @@ class ReadNumbers(NamedTuple):
     is_blank: npt.NDArray[np.bool_]
     is_number: npt.NDArray[np.bool_]
 
-    def at(self, places: npt.NDArray[Any]) -> Self:
+    def at(self, places: npt.NDArray[Any]) -> ReadNumbers:
         """Return what the texts at these places hold, `[place]` each."""
-        return self._make(values[places] for values in self)
+        return ReadNumbers(self.values[places], self.is_blank[places], self.is_number[places])
 
 
 def read_numbers(texts: pa.ChunkedArray | pa.Array, decimal: Decimal) -> ReadNumbers:

@@ -76,7 +76,8 @@ def raw_shards(
     """Yield tables of `raw_schema(features)`, one per shard, from a source's tables in their order.
 
     A shard ends after ROWS_PER_SHARD rows, or once its decoded values fill SMALL_BYTES_PER_SHARD if that comes later,
-    or before it would exceed BYTES_PER_SHARD, or its decoded values CLEAN_BYTES_PER_SHARD: what a shard holds depends on the rows alone, not on how the source's tables were cut.
+    or before it would exceed BYTES_PER_SHARD, or its decoded values CLEAN_BYTES_PER_SHARD: what a shard holds depends
+    on the rows alone, not on how the source's tables were cut.
     Raises DataError if a column is missing or of another type.
     """
     most = _most_rows(working_bytes(features))

@@ -46,7 +46,7 @@ SPLIT_SCHEMA = pa.schema([("id", pa.string()), ("part", pa.string())])
 _COLUMNS = ("id", "label", "part", "content_digest")
 # The column of rows that a method needs beside these.
 _ROLES = {"grouped": ("group", pa.string()), "time": ("time", pa.timestamp("us", "UTC"))}
-_DIGESTS = ("id", "content_digest")
+_DIGEST = "content_digest"
 PARTS = ("train", "validation", "test")  # a part's code is its index
 _TRAIN, _VALIDATION, _TEST = range(3)
 Codes = npt.NDArray[np.int8]
@@ -77,7 +77,7 @@ def passing_hash(names: Sequence[str]) -> Hashes:
 
 def _any_hash(what: str, names: pa.ChunkedArray) -> Hashes:
     """Return 64 bits per name, `[row] uint64`, for a proof: of digests those that they begin with."""
-    return leading_bits(names) if what in _DIGESTS else passing_hash(names.to_pylist())
+    return leading_bits(names) if what == _DIGEST else passing_hash(names.to_pylist())
 
 
 @dataclass(frozen=True)
@@ -320,6 +320,7 @@ def split_dataset(
     division = with_instants(clean, params, division)
     codes = np.empty(manifest.rows, np.int8)
     labels = np.empty(manifest.rows, np.int32 if classes else np.float64)
+    hashes_of: dict[str, Callable[[Any], Hashes]]
     hashes_of = {name: partial(_any_hash, name) for name in proven(manifest.columns)}
     of_names = {name: np.empty(manifest.rows, np.uint64) for name in hashes_of}
     if params.method != "time":
