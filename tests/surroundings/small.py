@@ -253,6 +253,21 @@ def write_graph(root: Path, stages: Mapping[str, Mapping[str, Any]]) -> None:
     (root / "dvc.yaml").write_text(json.dumps({"stages": declared}, indent=2))  # YAML, too, and without aliases
 
 
+def works(small: Small) -> dict[str, Any]:
+    """Run a recipe in a run of its own, which leaves nothing behind; return what its stages have seen.
+
+    That is the way with most to go wrong: it photographs the project. Whatever differs from another case only in what
+    it photographs needs no other way.
+    """
+    listing = small.listing()
+    seen = small.seen(small.run("seed=7"))
+    small.assert_listing(listing)
+    assert seen["seed"] == 7
+    left = [*small.root.glob(".ratchet/workspaces/*"), *small.root.glob(".worktrees/*"), *small.aside.glob("*/*")]
+    assert not left, left
+    return seen
+
+
 def works_in_every_way(small: Small) -> dict[str, Any]:
     """Run the same recipe in a run of its own, in steps and in place, and hold all that is promised of the three.
 

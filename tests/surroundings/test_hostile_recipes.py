@@ -70,7 +70,7 @@ def refused(project: Path, recipe: Hostile) -> str:
     return err
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))  # thousands: `make hostile`
 @given(data=st.data())
 def test_a_hostile_recipe_is_refused_in_one_short_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, data: st.DataObject

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.surroundings.small import Small, commit_all, works_in_every_way
+from tests.surroundings.small import Small, commit_all, works, works_in_every_way
 from tests.system.project import ROOT
 
 OWNER, STRANGER = 23_001, 23_002  # neither has a passwd entry
@@ -129,7 +129,7 @@ def test_with_a_lost_and_found_in_the_source_that_only_root_may_read(project: Sm
     (project.root / "digits" / "lost+found").mkdir(mode=0o700)
     give(project.root, STRANGER)
     os.chown(project.root / "digits" / "lost+found", 0, 0)
-    assert len(works_in_every_way(project)["source"]) == 4
+    assert len(works(project)["source"]) == 4
 
 
 @pytest.mark.parametrize("name", ["digits", "data_contracts/digits", "data_contracts/digits/raw.yaml", "params.yaml"])
