@@ -67,10 +67,10 @@ check-code: # what reads the code, and the DAGs' tests
 	@$(run_dag_tests) -q
 
 check-some-tests:
-	@$(in_venv) python -m pytest -q $(some_tests)
+	@$(in_venv) python -m pytest -q --hypothesis-profile=check $(some_tests)
 
 check-tests:
-	@$(in_venv) python -m pytest -q $(filter-out $(some_tests),$(fast_tests))
+	@$(in_venv) python -m pytest -q --hypothesis-profile=check $(filter-out $(some_tests),$(fast_tests))
 
 images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh

@@ -11,6 +11,8 @@ from hypothesis import Phase, settings
 
 # The machines that run this are shared: how long an example took says nothing about the code.
 settings.register_profile("ratchet", deadline=None, max_examples=50)
+# While somebody works: `make check`.
+settings.register_profile("check", parent=settings.get_profile("ratchet"), max_examples=10)
 # A mutant is noticed or not, always alike; which example is the smallest is no matter.
 settings.register_profile(
     "mutants",
