@@ -200,26 +200,25 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, scratch: Path, workers: int) -> Iterator[Service]:
-    """Serve a followed folder by several workers, until all of them are up."""
-    command = [sys.executable, "-m", "pipeline", "serve", str(folder), "--port", "0", "--workers", str(workers)]
+def serving(folder: Path, scratch: Path, *options: str) -> Iterator[Service]:
+    """Serve a folder from when the service answers; its log is in `scratch`."""
+    command = [sys.executable, "-m", "pipeline", "serve", str(folder), "--port", "0", *options]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    log = scratch / "log"
+    log = scratch / "service.log"
     with log.open("w") as stream:
         process = subprocess.Popen(command, stderr=stream, text=True, env=environment)
         try:
-            port = wait_for(
-                lambda: next((each["port"] for each in events(log) if each["event"] == "serving"), None),
-                "the service",
-                progress=lambda: size_of(log),
-                explain=log.read_text,
-            )
-            service = Service(port, process, log)
-            service.wait(lambda: service.all_have("ratchet_worker_up", workers), "all workers")
-            yield service
+            yield Service(wait_for(lambda: port_in(log, process), "the service", explain=log.read_text), process, log)
         finally:
             process.kill()
             process.wait()
+
+
+def port_in(log: Path, process: subprocess.Popen[str]) -> int | None:
+    """Return on which port a service answers, if it does yet."""
+    assert process.poll() is None, log.read_text()
+    found: list[int] = [each["port"] for each in events(log) if each["event"] == "serving"]
+    return found[0] if found else None
 
 
 def events(log: Path) -> list[dict[str, Any]]:
@@ -307,7 +306,8 @@ def campaign(
     """
     followed = folder / "followed"
     versions = make_versions(followed, first, folder)
-    with serving(followed, folder, workers) as service:
+    with serving(followed, folder, "--workers", str(workers)) as service:
+        service.wait(lambda: service.all_have("ratchet_worker_up", workers), "all workers")
         until_s = time.monotonic() + for_s
         with Clients(service.port, versions, clients, pause_s) as asking:
             one_round(service, asking, followed, workers, tell)

@@ -7,11 +7,14 @@ import http.client
 import io
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,6 +143,21 @@ def test_a_picture_of_another_size_is_resized_inside_the_model(served: Serving) 
     _, content = served.ask("/predict", json.dumps(rows).encode(), content_type="application/json")
     one, other = (list(each["probabilities"].values()) for each in json.loads(content)["predictions"])
     np.testing.assert_allclose(one, other, rtol=0, atol=TOLERANCE)
+
+
+def test_five_thousand_idle_connections_keep_nobody_out(served: Serving) -> None:
+    count, (soft, hard) = 5_000, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2 * count:
+        pytest.skip(f"a process may have {hard} files open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with ExitStack() as stack:
+            for _ in range(count):
+                stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=HANG_S))
+            _, content = served.ask("/predict", json.dumps(served.row(0)).encode(), content_type="application/json")
+        assert len(json.loads(content)["predictions"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_it_ends_gracefully_having_loaded_no_more_than_it_needs(served: Serving) -> None:
