@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -42,8 +42,12 @@ def listening() -> Iterator[socket.socket]:
 
 
 def answer(listening: socket.socket) -> int:
-    with socket.create_connection(listening.getsockname(), timeout=60) as connection:
-        return int(connection.recv(100))
+    """Ask until there is an answer: whoever is cut before it asks again."""
+    content = b""
+    while not content:
+        with suppress(ConnectionError), socket.create_connection(listening.getsockname(), timeout=60) as connection:
+            content = connection.recv(100)
+    return int(content)
 
 
 def test_a_worker_that_is_killed_is_started_again_and_another_answers_meanwhile(
