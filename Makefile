@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-airflow setup-databases demo airflow airflow-stop test test-airflow-and-fast test-runs test-parts
-.PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings same-bits fortnight mutants images lock clean
+.PHONY: check check-code check-tests check-some-tests bench gate-campaign hostile killings same-bits fortnight clients load mutants images lock clean
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
@@ -92,6 +92,13 @@ same-bits: setup ## digest tables: ranks, threads, kills, the shipped recipe, tw
 
 fortnight: setup ## fourteen nights of the main job that try to bring the champion down: PICTURE=docs/images/fortnight.svg
 	@$(in_venv) python -m tests.system.fortnight $(if $(PICTURE),--picture $(PICTURE))
+
+clients: setup ## one champion of each shipped problem, asked by every client that its users have (.venv-clients): ONLY="spam …" PROJECT=…
+	@scripts/setup_clients.sh
+	@$(in_venv) python -m tests.system.serving.clients $(if $(PROJECT),--project $(PROJECT)) $(if $(ONLY),--only $(ONLY))
+
+load: setup ## clients that never rest while champions come, one is refused and workers are killed: FOR_S=300 CLIENTS=16 WORKERS=2
+	@$(in_venv) python -m tests.system.serving.load $(if $(FOR_S),--for-s $(FOR_S)) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(WORKERS),--workers $(WORKERS))
 
 mutants: setup ## small faults in the pure cores, against the tests of their modules: COUNT=300 SEED=0 ONLY="gate/ splitting"
 	@$(in_venv) python -m tests.mutants --count $(or $(COUNT),300) --seed $(or $(SEED),0) $(if $(ONLY),--only $(ONLY))

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=$(scripts/uv.sh)
 # An order in which each finds the locks that it keeps to already written.
-for name in bootstrap build horovod pipeline pipeline_gpu airflow airflow_team mlflow serving; do
+for name in bootstrap build horovod pipeline pipeline_gpu airflow airflow_team mlflow serving clients; do
   # Horovod's own requirements are in pipeline.in: its lock is the one source archive that build_horovod.sh builds.
   only=(); [ "$name" = horovod ] && only=(--no-deps --no-binary horovod)
   [ -e "requirements/$name.overrides" ] && only+=(--override "requirements/$name.overrides")

@@ -28,6 +28,10 @@ def _fill(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tokens", type=Path, metavar="FILE", help="who may ask; needed beyond this machine")
     command.add_argument("--new-token", metavar="NAME", help="add a token to FILE, print it once, and leave")
     command.add_argument("--engine", default="auto", help="saved_model or onnx (default: the SavedModel)")
+    command.add_argument(
+        "--workers", type=_count, default=1,
+        help="processes that answer, each with a model of its own; one that dies is started again (default: 1)",
+    )  # fmt: skip
     command.add_argument("--calls", type=_count, help="calls of the model at once (default: half of the cores)")
     command.add_argument("--batch-rows", type=_count, help="rows that may share a call; 1: none (default: 64)")
     command.add_argument("--batch-wait-ms", type=_number, help="how long a row may wait for others (default: 2)")
@@ -41,12 +45,15 @@ def _fill(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--log-share", type=float, default=1.0, help="the share of requests kept (default: all)")
     command.add_argument("--plain-http", action="store_true", help=argparse.SUPPRESS)  # for benchmarks/serving.py
+    command.add_argument("--worker", type=int, help=argparse.SUPPRESS)  # for serving/workers.py: one of --workers
     command.set_defaults(handler=_serve)
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from pipeline.serving.serve import ServeSettings, serve
+    from pipeline.serving.serve import ServeSettings, serve, serve_as_worker
 
+    if options.worker is not None:
+        return serve_as_worker(options.folder, options.worker)
     if options.new_token is not None:
         return _new_token(options)
     if options.folder is None and options.model is None:
@@ -69,6 +76,7 @@ def _serve(options: argparse.Namespace) -> int:
         port=options.port,
         tokens=options.tokens,
         engine=options.engine,
+        workers=options.workers,
         calls=options.calls,
         is_batching=options.batch_rows != 1,
         is_plain=options.plain_http,

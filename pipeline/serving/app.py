@@ -88,9 +88,13 @@ def _lifespan(service: Service) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         following = asyncio.ensure_future(service.models.follow())
+        if service.readings is not None:
+            await service.readings.offer(lambda: _readings(service))
         yield
         service.is_ending = True
         following.cancel()
+        if service.readings is not None:
+            service.readings.close()
         await service.batcher.close()
         if service.prediction_log is not None:
             await asyncio.to_thread(service.prediction_log.close)
@@ -123,14 +127,20 @@ def _follower(service: Service) -> dict[str, Any] | None:
 
 
 async def _metrics(service: Service, _request: Request) -> Response:
-    text = service.metrics.text(
+    text = _readings(service)
+    if service.readings is not None:
+        text = await service.readings.of_all(text)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _readings(service: Service) -> bytes:
+    return service.metrics.text(
         model=service.models.current,
         queued_rows=service.batcher.queued_rows,
         rows_per_s=service.batcher.rows_per_s,
         bodies_bytes=service.held.size_bytes,
         following=service.models.following,
     )
-    return Response(text, media_type=CONTENT_TYPE)
 
 
 async def _model(service: Service, _request: Request) -> Response:

@@ -1,6 +1,6 @@
-"""One connection of a client: uvicorn's, with bounds on how long and how large a request's head may be.
+"""One connection of a client: uvicorn's, with bounds on a request's head, and on answers that nobody reads.
 
-Uvicorn 0.54 bounds a connection's idle time only after its first answer.
+Uvicorn 0.54 bounds a connection's idle time only after its first answer, and keeps for ever what is not read of one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ def bounded(limits: Limits) -> type[asyncio.Protocol]:
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is closed if a request's head does not arrive within `head_s`, or is too large."""
+    """A connection that is closed if a request's head does not arrive within `head_s`, or is too large.
+
+    It is cut if, within the time that it may idle, nothing of an answer is read.
+    """
 
     head_s = Limits.headers_s
     _timer: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
     _is_in_head = True
     _head_bytes = 0
 
@@ -36,6 +40,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop()
+        if self._reading is not None:
+            self._reading.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -58,6 +64,24 @@ class Connection(HttpToolsProtocol):
         self._stop()
         self._is_in_head = False
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait until the answer is read, if not all of it could be sent at once."""
+        super().on_response_complete()
+        if self._reading is None and self.transport.get_write_buffer_size():
+            self._expect_reading()
+
+    def _expect_reading(self) -> None:
+        left_bytes = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self.timeout_keep_alive, self._look_at_reading, left_bytes)
+
+    def _look_at_reading(self, before_bytes: int) -> None:
+        self._reading = None
+        left_bytes = self.transport.get_write_buffer_size()
+        if left_bytes >= before_bytes:
+            self.transport.abort()
+        elif left_bytes:
+            self._expect_reading()
 
     def _expect_head(self) -> None:
         self._is_in_head = True

@@ -17,15 +17,19 @@ class Log(Protocol):
 
 
 class JsonLog:
-    """Writes events to a stream, `sys.stderr` if no other is given; goes on when nobody reads it any more."""
+    """Writes events to a stream, `sys.stderr` if no other is given; goes on when nobody reads it any more.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    Each line has the values `always`, too.
+    """
+
+    def __init__(self, stream: TextIO | None = None, **always: Any) -> None:
         self._stream = sys.stderr if stream is None else stream
+        self._always = always
 
     def __call__(self, event: str, /, **values: Any) -> None:
         """Write one event as a line."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = orjson.dumps({"at_utc": at, "event": event, **values}).decode()
+        line = orjson.dumps({"at_utc": at, "event": event, **self._always, **values}).decode()
         try:
             self._stream.write(line + "\n")
             self._stream.flush()

@@ -63,8 +63,10 @@ def load(folder: Path, engine: str = AUTO, *, opening: Opening = open_engine) ->
     _has_room(served)
     try:
         name, opened = opening(folder, served, engine)
-    except (RatchetError, MemoryError):
+    except RatchetError:
         raise
+    except MemoryError as error:
+        raise TryAgain(f"{_named(served)} needs more memory to be loaded than there is") from error
     except Exception as error:  # a library raises anything for a model that it cannot load
         raise DataError(f"{_named(served)} cannot be loaded: {type(error).__name__}: {error}") from error
     model = LoadedModel(served, opened, name, folder)
@@ -73,11 +75,16 @@ def load(folder: Path, engine: str = AUTO, *, opening: Opening = open_engine) ->
 
 
 def prove(model: LoadedModel) -> None:
-    """Raise DataError unless a model answers its golden rows as they were answered when it was exported."""
+    """Raise DataError unless a model answers its golden rows as they were answered when it was exported.
+
+    Raises TryAgain if that needs more memory than there is.
+    """
     served = model.served
     columns, expected = golden_rows(model.folder)
     try:
         found = model.answer(columns)
+    except MemoryError as error:
+        raise TryAgain(f"{_named(served)} needs more memory to answer its golden rows than there is") from error
     except Exception as error:  # as in `load`
         raise DataError(
             f"{_named(served)} does not answer its golden rows: {type(error).__name__}: {error}; export it again"

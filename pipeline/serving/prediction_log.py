@@ -17,6 +17,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,12 +130,15 @@ class PredictionLog:
             aside.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
-        files = sorted(self._folder.glob("predictions-*.parquet"))
-        size_bytes = sum(file.stat().st_size for file in files)
-        for file in files[:-1]:
+        sizes: dict[Path, int] = {}
+        for file in sorted(self._folder.glob("predictions-*.parquet")):
+            with suppress(FileNotFoundError):  # another worker has made room
+                sizes[file] = file.stat().st_size
+        size_bytes = sum(sizes.values())
+        for file in list(sizes)[:-1]:
             if size_bytes <= self._settings.size_bytes:
                 return
-            size_bytes -= file.stat().st_size
+            size_bytes -= sizes[file]
             file.unlink(missing_ok=True)
 
 

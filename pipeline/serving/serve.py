@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import StorageError, UsageError
 from pipeline.serving.engine import AUTO
 from pipeline.serving.limits import Limits
+from pipeline.serving.workers import MOST_WORKERS, Worker, keep, taken
 
 if TYPE_CHECKING:
     from pipeline.serving.log import Log
@@ -31,7 +32,8 @@ _BACKLOG = 4096
 class ServeSettings:
     """What is served, where, to whom. `folder` is a served one, or a followed one; see `models`.
 
-    `port` 0 takes a free one. `calls` is how many calls of the model run at once; None: half of the cores.
+    `port` 0 takes a free one. `workers` processes answer, each with a model of its own; see `workers`. `calls` is how
+    many calls of the model run at once in each; None: half of the cores, shared among the workers.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class ServeSettings:
     port: int = 8600
     tokens: Path | None = None
     engine: str = AUTO
+    workers: int = 1
     calls: int | None = None
     limits: Limits = field(default_factory=Limits)
     is_batching: bool = True
@@ -67,9 +70,18 @@ def serve(settings: ServeSettings) -> int:
             raise UsageError(
                 f"{settings.tokens}: has no token; `ratchet serve --new-token NAME --tokens FILE` adds one"
             )
+    if not 1 <= settings.workers <= MOST_WORKERS:
+        raise UsageError(f"--workers {settings.workers}: must be from 1 to {MOST_WORKERS}")
     listening = _bound(settings.host, settings.port)
     with listening:
-        return _serve(settings, listening)
+        return _serve(settings, listening) if settings.workers == 1 else keep(settings, listening)
+
+
+def serve_as_worker(folder: Path, number: int) -> int:
+    """Serve as one of several workers, whose settings are in a folder, until SIGTERM; return the exit code."""
+    settings, listening, worker = taken(folder, number)
+    with listening:
+        return _serve(settings, listening, worker)
 
 
 def is_loopback(host: str) -> bool:
@@ -98,7 +110,7 @@ def _bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _serve(settings: ServeSettings, listening: socket.socket) -> int:
+def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | None = None) -> int:
     import uvicorn
 
     from pipeline.serving.app import build
@@ -109,6 +121,7 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     from pipeline.serving.model import load
     from pipeline.serving.models import Models
     from pipeline.serving.prediction_log import PredictionLog
+    from pipeline.serving.readings import Readings
     from pipeline.serving.service import Service
     from pipeline.serving.supervising import Supervisor
     from pipeline.serving.tokens import Tokens
@@ -117,7 +130,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
         signal.signal(number, _leave)
     # TensorFlow imports Keras if it is there; a SavedModel needs none of it.
     sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
-    log, metrics, limits = JsonLog(), Metrics(), settings.limits
+    log = JsonLog(worker=worker.number) if worker else JsonLog()
+    metrics, limits = Metrics(), settings.limits
     _take_files()
     _pass_on_warnings(log)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
@@ -135,6 +149,7 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
             prediction_log=PredictionLog(settings.prediction_log, settings.logged, metrics.logged, log)
             if settings.prediction_log and settings.logged
             else None,
+            readings=Readings(*worker) if worker else None,
         )
         config = uvicorn.Config(
             build(service),

@@ -22,6 +22,7 @@ from pipeline.serving.metrics import ENCODE, READ, Metrics
 from pipeline.serving.model import LoadedModel
 from pipeline.serving.models import Models
 from pipeline.serving.prediction_log import PredictionLog
+from pipeline.serving.readings import Readings
 from pipeline.serving.refusals import BAD_REQUEST, NOT_FOUND, OVERLOADED, UNANSWERABLE, Refusal
 from pipeline.serving.tokens import Tokens
 from pipeline.serving.values import Part
@@ -42,6 +43,7 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     tokens: Tokens | None = None
     prediction_log: PredictionLog | None = None
+    readings: Readings | None = None  # of the other workers, if there are any
     is_ending: bool = False
 
     def __post_init__(self) -> None:

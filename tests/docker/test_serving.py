@@ -71,7 +71,7 @@ def follower(compose: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_parser_of_these_tests_does_refuse() -> None:
     with pytest.raises(AssertionError):
-        parsed(["serve", "/opt/served", "--workers=4"])
+        parsed(["serve", "/opt/served", "--threads=4"])
 
 
 def test_the_image_serves_its_folder_with_tokens_on_the_port_that_it_names() -> None:
@@ -196,11 +196,12 @@ def test_the_served_folder_belongs_to_the_user_in_both_images() -> None:
 
 def test_the_documentation_names_readings_that_the_service_has() -> None:
     from pipeline.serving.metrics import Metrics
+    from pipeline.serving.readings import UP
 
     text = Metrics().text(model=None, queued_rows=0, rows_per_s=0.0, bodies_bytes=0, following=None).decode()
     # Counters and histograms as Prometheus asks for them; gauges with labels have no value until there is one.
     has = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
-    has |= {f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram", text, re.MULTILINE)}
+    has |= {UP, *(f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram", text, re.MULTILINE))}
     asked = set(re.findall(r"\bratchet_\w+", (ROOT / "docs" / "deploying.md").read_text())) - {"ratchet_command"}
     assert len(asked) > 8
     assert asked <= has

@@ -64,6 +64,7 @@ class Running:
     service: Service
     log: Kept
     loop: asyncio.AbstractEventLoop
+    server: uvicorn.Server
 
     def ask(
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
@@ -115,6 +116,7 @@ def running(service: Service) -> Iterator[Running]:
     config = uvicorn.Config(
         build(service), http=bounded(service.limits), loop="asyncio", ws="none", lifespan="on", log_config=None,
         access_log=False, server_header=False, timeout_graceful_shutdown=20,
+        timeout_keep_alive=service.limits.idle_s,  # type: ignore[arg-type]
     )  # fmt: skip
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -130,7 +132,7 @@ def running(service: Service) -> Iterator[Running]:
     thread.start()
     assert started.wait(60)
     try:
-        yield Running(listening.getsockname()[1], service, service.log, loops[0])
+        yield Running(listening.getsockname()[1], service, service.log, loops[0], server)
     finally:
         server.should_exit = True
         thread.join(60)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,51 @@ def test_the_service_says_what_the_follower_found(
         readings = service.ask("GET", "/metrics").body
         assert b'ratchet_follower{state="refused"} 1.0' in readings
         assert b"ratchet_follower_silent_seconds" in readings
+
+
+@pytest.mark.parametrize(("error", "state"), [(None, "waiting"), (StorageError("it cannot be reached"), "unreachable")])
+def test_a_registry_that_is_empty_or_gone_at_the_start_is_said_by_a_service_that_lives(
+    follower: Follower, registry: Registry, tmp_path: Path, error: RatchetError | None, state: str
+) -> None:
+    registry.error = error
+    follower.look()
+    models = Models(tmp_path, Metrics(), Kept(), lambda folder: made_model(folder))
+    models.open()
+    with running(serving(None, models=models)) as service:
+        wait_for(lambda: models.following)
+        ready = service.ask("GET", "/health/ready")
+        assert (ready.status, ready.json["follower"]["state"]) == (503, state)
+        asked = service.post("/predict", {"distance": 1, "carrier": "A"})
+        assert (asked.status, asked.headers["retry-after"]) == (503, "5")
+        assert "no model is served" in asked.error
+        registry.error, registry.champion = None, version(1)
+        follower.look()
+        wait_for(lambda: service.post("/predict", {"distance": 1, "carrier": "A"}).status == 200)
+
+
+def test_a_registry_that_does_not_answer_holds_up_the_follower_alone(
+    follower: Follower, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.champion = version(1)
+    follower.look()
+    models = Models(tmp_path, Metrics(), Kept(), lambda folder: made_model(folder))
+    models.open()
+    answers = threading.Event()
+    monkeypatch.setattr(registry, "by_alias", lambda *_: answers.wait(60) and version(2))
+    looking = threading.Thread(target=follower.look)
+    looking.start()
+    try:
+        with running(serving(None, models=models)) as service:
+            wait_for(lambda: models.following)
+            for _ in range(3):
+                assert service.post("/predict", {"distance": 1, "carrier": "A"}).status == 200
+            ready = service.ask("GET", "/health/ready").json
+            assert ready["follower"]["silent_s"] > 1e6  # it last looked at 5 s after the epoch
+            answers.set()
+            wait_for(lambda: models.current and models.current.version == "2")
+    finally:
+        answers.set()
+        looking.join()
 
 
 def made_model(folder: Path) -> object:

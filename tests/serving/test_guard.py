@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -116,6 +117,7 @@ def test_a_bug_is_one_line_and_the_service_goes_on(monkeypatch: pytest.MonkeyPat
         answer = table.post("/predict", ROW)
     assert answer.status == 500
     assert answer.error == "the service failed; its log says where"
+    wait_for(lambda: any(line["event"] == "bug" for line in table.log.lines))  # written after the answer
     bug = next(line for line in table.log.lines if line["event"] == "bug")
     assert bug["error"] == "ZeroDivisionError"
     assert "secret" not in json.dumps(bug)
@@ -169,6 +171,51 @@ def test_a_client_that_hangs_up_leaves_no_rows_behind() -> None:
         assert b'ratchet_dropped_rows_total{why="gone"} 1.0' in service.ask("GET", "/metrics").body
         assert 499 in [line["status"] for line in service.log.lines]
     assert model.engine.asked == [1]
+
+
+def ask_for_much(connection: socket.socket) -> None:
+    """Ask for more than the system keeps of what nobody reads, and read the beginning."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+    body = json.dumps({"rows": [ROW] * 150}).encode()
+    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_hangs_up_in_the_middle_of_its_answer_leaves_nothing_behind() -> None:
+    model = made.model(made.TABLE, classes=tuple(f"class {number}" for number in range(2000)))
+    with running(serving(model)) as service:
+        for _ in range(3):
+            with service.connect() as connection:
+                ask_for_much(connection)
+                at_once = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)  # by a reset, as if killed
+        assert service.post("/predict", ROW).status == 200
+        wait_for(lambda: service.service.admission.in_flight == 0)
+        wait_for(lambda: len([line for line in service.log.lines if line["event"] == "request"]) == 4)
+        assert service.service.held.size_bytes == 0
+        assert {line["event"] for line in service.log.lines} == {"request"}
+
+
+def test_an_answer_that_nobody_reads_is_let_go() -> None:
+    model = made.model(made.TABLE, classes=tuple(f"class {number}" for number in range(2000)))
+    with running(serving(model, Limits(idle_s=0.2))) as service, service.connect() as connection:
+        ask_for_much(connection)
+        wait_for(lambda: not service.server.server_state.connections)
+        assert service.post("/predict", ROW).status == 200
+
+
+def test_a_slow_reader_gets_all_of_its_answer() -> None:
+    model = made.model(made.TABLE, classes=tuple(f"class {number}" for number in range(2000)))
+    with running(serving(model, Limits(idle_s=0.3))) as service, service.connect() as connection:
+        ask_for_much(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+        end = b""
+        while not end.endswith(b"}]}"):
+            chunk = connection.recv(2**18)
+            assert chunk, "the service cut it"
+            end = chunk[-3:]
+            time.sleep(0.03)
 
 
 def wait_for(condition: object) -> None:

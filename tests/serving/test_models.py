@@ -237,6 +237,45 @@ def test_models_are_swapped_without_a_failed_or_mixed_answer(tmp_path: Path) -> 
     assert json.dumps(log.lines).count("model refused") == 1
 
 
+def test_a_champion_of_other_features_is_asked_by_its_own(tmp_path: Path) -> None:
+    """Whoever still sends the features of before is told so in one line."""
+    found = models(followed(tmp_path, 1))
+    point_to(tmp_path, "v1")
+    found.open()
+    rows = {1: {"distance": 2.0, "carrier": "A"}, 2: {"body": "a text"}}
+    with running(serving(None, models=found)) as service:
+        assert service.post("/predict", rows[1]).json["model"]["version"] == 1
+        made.folder(tmp_path / "v2", made.TEXT, version=2)
+        point_to(tmp_path, "v2")
+        wait_for(lambda: found.current and found.current.version == "2")
+        refused = service.post("/predict", rows[1])
+        assert refused.status == 400
+        assert "no feature 'distance'" in refused.error
+        assert service.post("/predict", rows[2]).json["model"]["version"] == 2
+        assert [each["name"] for each in service.ask("GET", "/model").json["inputs"]] == ["body"]
+
+
+@pytest.mark.parametrize(("when", "what"), [("opened", "to be loaded"), ("asked", "to answer its golden rows")])
+def test_a_champion_for_which_memory_runs_out_leaves_the_last_good_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, what: str
+) -> None:
+    found = models(followed(tmp_path, 1, 2))
+    point_to(tmp_path, "v1")
+    found.open()
+
+    def out_of_memory(*_: object) -> None:
+        raise MemoryError
+
+    point_to(tmp_path, "v2")
+    with monkeypatch.context() as patch:
+        patch.setattr(made.Foretelling, "__init__" if when == "opened" else "answer", out_of_memory)
+        found.look()
+    assert found.current is not None
+    assert found.current.version == "1"
+    assert found.refused is not None
+    assert found.refused.why == f"zoo v2 needs more memory {what} than there is"
+
+
 def test_a_last_good_that_cannot_be_noted_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, content: bytes) -> None:
         raise StorageError("no room")

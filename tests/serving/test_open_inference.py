@@ -148,6 +148,13 @@ def test_pictures_come_as_files_of_any_size(pictures: Running) -> None:
     assert answered(pictures.post(INFER, {"inputs": [{**tensor, "data": data}]})) == wanted
 
 
+def deep(levels: int) -> Any:
+    found: Any = 1
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 BIG = 2**31
 FAULTS: list[tuple[str, Any, str]] = [
     ("list", [], "must be an object"),
@@ -183,6 +190,8 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("overflow", {"inputs": [numbers(1e300, datatype="FP32"), texts("A")]}, "not finite"),
     ("number in texts", {"inputs": [numbers(1), texts(3)]}, "must be a text, not a number"),
     ("nested", {"inputs": [numbers(data=[[1], 2], shape=[2]), texts("A", "B")]}, "different depths"),
+    ("deep", {"inputs": [numbers(data=deep(900)), texts("A")]}, "data"),
+    ("deep shape", {"inputs": [numbers(1, shape=deep(900)), texts("A")]}, "shape must be a list"),
     ("no data", {"inputs": [numbers(1, data=3), texts("A")]}, "data must be a list"),
     ("parameters", {"inputs": [numbers(1, parameters=3), texts("A")]}, "parameters must be an object"),
     ("both", {"inputs": [numbers(1, parameters={"binary_data_size": 8}), texts("A")]}, "and not both"),
@@ -208,6 +217,10 @@ def test_broken_binary_tensors_are_refused(table: Running) -> None:
         assert answer.status == 400, broken
         assert "elements" in answer.error
     assert "not UTF-8" in binary(table, [(distance, number), (carrier[0], of_bytes(b"\xff"))]).error
+    for shape in ([BIG], [BIG - 1] * 3, [2**62, 2**62], [2**32 + 1], [1, BIG], [-BIG, -1]):  # of any product
+        answer = binary(table, [({**distance, "shape": shape}, number), carrier])
+        assert answer.status == 400, shape
+        assert "from 0 to" in answer.error or "bytes" in answer.error
     for odd in ("x", "-1", "1.0", "", "9" * 50, "99999"):
         answer = table.ask("POST", INFER, b"{}", {"inference-header-content-length": odd})
         assert answer.status == 400, odd

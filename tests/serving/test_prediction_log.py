@@ -92,6 +92,16 @@ def test_each_model_has_files_of_its_own_and_the_oldest_go(tmp_path: Path) -> No
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_file_that_another_worker_has_removed_keeps_nothing_from_being_written(tmp_path: Path) -> None:
+    counted = Counted()
+    log = PredictionLog(tmp_path, LogSettings(1.0, rows=1), counted, Kept())
+    (tmp_path / "predictions-0.parquet").symlink_to("nowhere")  # found in the folder, and not there any more
+    noted(log, made.model(made.TABLE), 1)
+    noted(log, made.model(made.TABLE), 2)
+    log.close()
+    assert counted.rows == {"written": 2}
+
+
 def test_what_cannot_be_written_is_lost_and_counted(tmp_path: Path) -> None:
     counted, said = Counted(), Kept()
     folder = tmp_path / "log"

@@ -119,6 +119,8 @@ FAULTS: list[tuple[str, bytes, int, str]] = [
     ("column a value", b'{"inputs": {"distance": 1, "carrier": ["A"]}}', 400, "must be a list"),
     ("columns of two lengths", b'{"inputs": {"distance": [1, 2], "carrier": ["A"]}}', 400, "1, 2 rows"),
     ("columns empty", b'{"inputs": {"distance": [], "carrier": []}}', 400, "there are no rows"),
+    ("deep", b'{"instances": ' + b"[" * 900 + b"]" * 900 + b"}", 400, "row 0"),
+    ("too deep", b'{"instances": ' + b"[" * 60_000, 400, "not JSON"),
     ("nested", b'{"inputs": {"distance": [[1]], "carrier": ["A"]}}', 400, "not a list"),
 ]
 

@@ -7,11 +7,14 @@ import http.client
 import io
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,18 +23,13 @@ import pytest
 from PIL import Image
 
 from pipeline.data.resizing import resize
-from pipeline.export.served import golden_rows, write_served
-from pipeline.models import stored
-from pipeline.models.build import build
+from pipeline.export.served import golden_rows, read_served
 from pipeline.records.served_model import ServedModel
-from tests.models.made import TEXTS, architecture, column, image, text
+from tests.system.serving.zoo import ROWS
 from tests.waiting import HANG_S
 
 ROOT = Path(__file__).parents[3]
-ROWS = 8
 TOLERANCE = 1e-6
-WORDS = ["AA", "UA", None, "AA", "B6", "UA", "AA", "B6"]
-NUMBERS = ["1.5", "2", "", "-3", "1e3", "7", "8", "0"]
 LOADED = """
 import sys
 from pipeline.cli.command_line import main
@@ -75,37 +73,16 @@ class Serving(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """The service of one exported model, started once for all tests."""
     root = tmp_path_factory.mktemp("served")
-    made = architecture(
-        image(),
-        column("number", "distance", NUMBERS, missing="median"),
-        column("category", "carrier", WORDS, missing="unknown"),
-        text(),
-        name="joined",
-        settings={},
-        classes=("cat", "dog", "hen"),
-    )
-    stored.save(root / "stored", made, build(made))
-    dice = np.random.default_rng(1)
-    golden = {
-        "image": dice.integers(0, 256, (ROWS, 8, 8, 1)).astype(np.uint8),
-        "distance": np.asarray([float(each or "nan") for each in NUMBERS]),
-        "carrier": np.asarray([each or "" for each in WORDS], np.object_),
-        "body": np.asarray([*TEXTS, "", "unknown"], np.object_),
-    }
-    folder = root / "folder"
-    record = write_served(
-        root / "stored", root / "exports", folder, golden, name="zoo", version=3, formats=["saved_model"]
-    )
-    columns, answers = golden_rows(folder)
+    columns, answers = golden_rows(exported)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-c", LOADED, "serve", str(folder), "--port", "0"]
+    command = [sys.executable, "-c", LOADED, "serve", str(exported), "--port", "0"]
     with (root / "log").open("w+") as log:
         process = subprocess.Popen(command, stderr=log, stdout=subprocess.PIPE, text=True, env=environment)
         try:
-            yield Serving(port_of(root / "log", process), process, record, columns, answers)
+            yield Serving(port_of(root / "log", process), process, read_served(exported), columns, answers)
         finally:
             process.kill()
             process.communicate()
@@ -126,7 +103,7 @@ def test_every_protocol_answers_what_was_judged(served: Serving) -> None:
     rows = [served.row(place) for place in range(ROWS)]
     _, content = served.ask("/predict", json.dumps(rows).encode(), content_type="application/json")
     found = json.loads(content)
-    assert found["model"] == {"name": "zoo", "version": 3, "digest": served.record.digest}
+    assert found["model"] == {"name": "zoo", "version": 1, "digest": served.record.digest}
     predicted = [list(each["probabilities"].values()) for each in found["predictions"]]
     np.testing.assert_allclose(predicted, served.answers, rtol=0, atol=TOLERANCE)
     assert [each["label"] for each in found["predictions"]] == [
@@ -166,6 +143,21 @@ def test_a_picture_of_another_size_is_resized_inside_the_model(served: Serving) 
     _, content = served.ask("/predict", json.dumps(rows).encode(), content_type="application/json")
     one, other = (list(each["probabilities"].values()) for each in json.loads(content)["predictions"])
     np.testing.assert_allclose(one, other, rtol=0, atol=TOLERANCE)
+
+
+def test_five_thousand_idle_connections_keep_nobody_out(served: Serving) -> None:
+    count, (soft, hard) = 5_000, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2 * count:
+        pytest.skip(f"a process may have {hard} files open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with ExitStack() as stack:
+            for _ in range(count):
+                stack.enter_context(socket.create_connection(("127.0.0.1", served.port), timeout=HANG_S))
+            _, content = served.ask("/predict", json.dumps(served.row(0)).encode(), content_type="application/json")
+        assert len(json.loads(content)["predictions"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_it_ends_gracefully_having_loaded_no_more_than_it_needs(served: Serving) -> None:
