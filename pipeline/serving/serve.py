@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import logging
+import math
 import os
 import resource
 import signal
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError, UsageError
+from pipeline.records.served_model import SERVED_FILE
 from pipeline.serving.engine import AUTO
 from pipeline.serving.limits import Limits
+from pipeline.serving.roles import Shares
 
 if TYPE_CHECKING:
     from pipeline.serving.log import Log
@@ -31,10 +34,13 @@ _BACKLOG = 4096
 class ServeSettings:
     """What is served, where, to whom. `folder` is a served one, or a followed one; see `models`.
 
-    `port` 0 takes a free one. `calls` is how many calls of the model run at once; None: half of the cores.
+    `challenger` is a served folder, or whether there is to be the one that a followed folder names; with shares above 0
+    there is. `port` 0 takes a free one. `calls` is how many calls of the model run at once; None: half of the cores.
     """
 
     folder: Path
+    challenger: Path | bool = False
+    shares: Shares = field(default_factory=Shares)
     host: str = "127.0.0.1"
     port: int = 8600
     tokens: Path | None = None
@@ -55,6 +61,10 @@ def serve(settings: ServeSettings) -> int:
     Raises UsageError for an address that all may reach without tokens, StorageError for one that cannot be had; what
     `model.load` raises for a served folder.
     """
+    if settings.shares.is_any and settings.challenger is False and (settings.folder / SERVED_FILE).is_file():
+        raise UsageError(
+            "--canary-share and --shadow-share need a challenger: name its served folder, `--challenger FOLDER`"
+        )
     if settings.tokens is None and not is_loopback(settings.host):
         raise UsageError(
             f"--host {settings.host} can be reached from other machines, so access tokens are needed: "
@@ -122,7 +132,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     _pass_on_warnings(log)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
-        models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))
+        challenger = settings.challenger or settings.shares.is_any
+        models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine), challenger)
         models.open()
         calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
         service = Service(
@@ -135,6 +146,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
             prediction_log=PredictionLog(settings.prediction_log, settings.logged, metrics.logged, log)
             if settings.prediction_log and settings.logged
             else None,
+            shares=settings.shares,
+            calls_beside=max(1, math.ceil(calls * settings.shares.canary)),
         )
         config = uvicorn.Config(
             build(service),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.serving import service as service_module
+from pipeline.serving.choosing import Choosing
 from pipeline.serving.limits import Limits
 from pipeline.serving.tokens import Tokens, add_token
 from tests.serving import made
@@ -112,7 +112,7 @@ def test_a_bug_is_one_line_and_the_service_goes_on(monkeypatch: pytest.MonkeyPat
         raise ZeroDivisionError("secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service_module.Service, "model", broken)
+        patch.setattr(Choosing, "drawn", broken)
         answer = table.post("/predict", ROW)
     assert answer.status == 500
     assert answer.error == "the service failed; its log says where"
