@@ -7,11 +7,12 @@ import http.client
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from pipeline.export.served import golden_rows, write_served
 from pipeline.models import stored
 from pipeline.models.build import build
 from pipeline.records.served_model import ServedModel
+from pipeline.storage.artifacts import write_json
 from tests.models.made import TEXTS, architecture, column, image, text
 from tests.waiting import HANG_S
 
@@ -100,8 +102,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         root / "stored", root / "exports", folder, golden, name="zoo", version=3, formats=["saved_model"]
     )
     columns, answers = golden_rows(folder)
+    beside = shutil.copytree(folder, root / "beside")  # the same model under another number: it must agree
+    write_json(beside / "model.json", record.changed(version=4, digest="sha256:" + "4" * 64).to_json())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-c", LOADED, "serve", str(folder), "--port", "0"]
+    command += ["--challenger", str(beside), "--shadow-share", "1"]
     with (root / "log").open("w+") as log:
         process = subprocess.Popen(command, stderr=log, stdout=subprocess.PIPE, text=True, env=environment)
         try:
@@ -166,6 +171,38 @@ def test_a_picture_of_another_size_is_resized_inside_the_model(served: Serving) 
     _, content = served.ask("/predict", json.dumps(rows).encode(), content_type="application/json")
     one, other = (list(each["probabilities"].values()) for each in json.loads(content)["predictions"])
     np.testing.assert_allclose(one, other, rtol=0, atol=TOLERANCE)
+
+
+def test_a_challenger_is_asked_beside_the_champion_and_compared_with_it(served: Serving) -> None:
+    found = readings(served, lambda text: "ratchet_challenger{" in text)
+    before = rows_compared(found)
+    rows = json.dumps({"instances": [served.row(place) for place in range(ROWS)]}).encode()
+    for label, version in (("champion", "3"), ("challenger", "4")):
+        response, content = served.ask(f"/v1/models/zoo/labels/{label}:predict", rows)
+        assert response.headers["x-model-version"] == version
+        np.testing.assert_allclose(json.loads(content)["predictions"], served.answers, rtol=0, atol=TOLERANCE)
+    found = readings(served, lambda text: rows_compared(text) >= before + ROWS)
+    assert 'ratchet_shadow_disagreements_total{version="4"} 0.0' in found
+    assert f'ratchet_shadow_difference_bucket{{le="1e-06",version="4"}} {rows_compared(found)}' in found
+
+
+def readings(served: Serving, condition: Callable[[str], bool]) -> str:
+    """Return the readings once they are such."""
+    until_s = time.monotonic() + HANG_S
+    while time.monotonic() < until_s:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=HANG_S)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        if condition(text):
+            return text
+        time.sleep(0.05)
+    raise AssertionError(text)
+
+
+def rows_compared(text: str) -> float:
+    lines = [line for line in text.splitlines() if line.startswith('ratchet_shadow_rows_total{version="4"}')]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
 
 
 def test_it_ends_gracefully_having_loaded_no_more_than_it_needs(served: Serving) -> None:
