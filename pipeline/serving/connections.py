@@ -1,12 +1,13 @@
-"""One connection of a client: uvicorn's, with bounds on how long and how large a request's head may be.
+"""One connection of a client: uvicorn's, with bounds on a request's head, in time and size, and on how many there are.
 
-Uvicorn 0.54 bounds a connection's idle time only after its first answer.
+Uvicorn 0.54 bounds a connection's idle time only after its first answer. Each connection is an open file: where there
+are as many as may be, the one that has been silent longest makes room for a new one, so that idle ones keep nobody out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -17,13 +18,20 @@ HEAD_BYTES = 2**16
 
 def bounded(limits: Limits) -> type[asyncio.Protocol]:
     """Return the protocol's class, for uvicorn to make one object a connection."""
-    return type("BoundedConnection", (Connection,), {"head_s": limits.headers_s})
+    own = {"head_s": limits.headers_s, "most": limits.connections, "silent": {}}
+    return type("BoundedConnection", (Connection,), own)
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that is closed if a request's head does not arrive within `head_s`, or is too large."""
+    """A connection that is closed if a request's head does not arrive within `head_s`, or is too large.
+
+    `silent` are those that wait for a request's head, the one that has waited longest first; one of them is closed if
+    there are more than `most` connections.
+    """
 
     head_s = Limits.headers_s
+    most = Limits.connections
+    silent: ClassVar[dict[Connection, None]] = {}
     _timer: asyncio.TimerHandle | None = None
     _is_in_head = True
     _head_bytes = 0
@@ -31,11 +39,17 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            oldest = next(iter(self.silent), self)
+            self.silent.pop(oldest, None)
+            oldest.transport.close()
+        self.silent[self] = None
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop()
+        self.silent.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +71,15 @@ class Connection(HttpToolsProtocol):
         """Let the request begin."""
         self._stop()
         self._is_in_head = False
+        self.silent.pop(self, None)
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin to be silent, unless more was asked already."""
+        is_asked = bool(self.pipeline)
+        super().on_response_complete()
+        if not is_asked and not self.transport.is_closing():
+            self.silent[self] = None
 
     def _expect_head(self) -> None:
         self._is_in_head = True

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.serving.prediction_log import LogSettings
 
 _BACKLOG = 4096
+_OTHER_FILES = 256
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
         signal.signal(number, _leave)
     # TensorFlow imports Keras if it is there; a SavedModel needs none of it.
     sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
-    log, metrics, limits = JsonLog(), Metrics(), settings.limits
-    _take_files()
+    log, metrics = JsonLog(), Metrics()
+    limits = replace(settings.limits, connections=_take_files(settings.limits.connections))
     _pass_on_warnings(log)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
@@ -166,7 +167,10 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
         gc.collect()
         gc.freeze()  # what has been loaded stays: to look through it would hold up answers for a tenth of a second
         host, port = listening.getsockname()[:2]
-        log("serving", host=host, port=port, calls=calls, tokens=settings.tokens is not None)
+        log(
+            "serving", host=host, port=port, calls=calls, connections=limits.connections,
+            tokens=settings.tokens is not None,
+        )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listening])
@@ -179,11 +183,16 @@ def _leave(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _take_files() -> None:
-    """Allow this process as many open files as it may have: each connection is one."""
+def _take_files(connections: int) -> int:
+    """Allow this process as many open files as it may have; return how many connections may be, no more than wanted.
+
+    Files are left for models that are loaded, tokens and logs.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a hard limit that the kernel does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections if files == resource.RLIM_INFINITY else min(connections, max(files // 2, files - _OTHER_FILES))
 
 
 def _pass_on_warnings(log: Log) -> None:

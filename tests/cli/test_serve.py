@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from pathlib import Path
 
@@ -92,6 +93,16 @@ def test_options_become_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert (settings.challenger, settings.shares) == (False, Shares())
     answer(capsys, "serve", "one", "--challenger=two", "--canary-share=0.05", "--shadow-share=0.1")
     assert (seen[1].challenger, seen[1].shares) == (Path("two"), Shares(0.05, 0.1))
+
+
+def test_connections_leave_some_of_the_open_files_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    granted = [100, 1000, 20_000, resource.RLIM_INFINITY]
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    found = []
+    for files in granted:
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        found.append(serving._take_files(10_000))
+    assert found == [50, 744, 10_000, 10_000]
 
 
 def test_a_followed_model_has_a_folder_and_a_follower(
