@@ -49,11 +49,11 @@ class Challenger:
             return
         self._seen = (folder, champion)
         if folder is None or champion is None:
-            self._leave("")
+            self._leave("none is named")
             return
         model = self.taken.model if self.taken else None
         if model is None or model.folder != folder:
-            self._leave("")
+            self._leave("another one is named")
             try:
                 model = self._loading(folder)
             except Exception as error:  # noqa: BLE001 - whatever a folder raises, the champion goes on alone

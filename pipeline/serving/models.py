@@ -114,7 +114,7 @@ class Models:
         if not self.has_challenger:
             return "none is asked for (`--challenger`)"
         said = self.following.challenger if self.following else None
-        return self.challenger.why or (said.why if said else "") or "none has come yet"
+        return (said.why if said else "") or self.challenger.why or "none has come yet"
 
     def _next(self) -> str | None:
         """Return the folder that the pointer names, if that is another one than at the last look."""

@@ -216,7 +216,7 @@ def test_what_the_follower_does_not_let_answer_does_not(tmp_path: Path) -> None:
 
 def test_why_the_follower_has_none_is_said(tmp_path: Path) -> None:
     found = followed(tmp_path)
-    assert found.why_no_challenger == "none has come yet"
+    assert found.why_no_challenger == "none is named"
     challenger = FollowedChallenger(state="waiting", why="zoo has no version '9'")
     following = Following(state="following", version=1, looked_at_s=1.0, challenger=challenger)
     write_json(tmp_path / FOLLOWER_FILE, following.to_json())
