@@ -1,58 +1,48 @@
 """What the service costs beside the bare call of its model, and what sharing calls is worth: ratios, in one run.
 
     python benchmarks/serving.py [FOLDER] [--seconds 5] [--clients 1,32,64] [--plain]
+    python benchmarks/serving.py [FOLDER] --shadow | --idle 5000 | --minutes 10
 
 FOLDER is one that `ratchet export` has written; without, a CNN of 220 k parameters for grey images of 28 × 28 is made.
 Each service is a process of its own, asked over loopback with a PNG a request by a process of clients that keep their
 connections; client and service share the cores. `--plain` measures uvicorn's parser and loop without C, too.
 Prints p50 and p99 of a request, rows in a second, and the ratios; then what happens at twice saturation.
+
+Instead: `--shadow` asks the same service in turns with and without a challenger that gets a copy of each request.
+`--idle` opens so many connections that say nothing: each takes an open file of the service (`ulimit -n`, RLIMIT_NOFILE)
+and one of this process. `--minutes` asks for so long at twice saturation, and prints the service's memory each half
+minute.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import io
+import http.client
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.asking import Found, load, memory_mib, question
+
+ROOT = Path(__file__).parents[1]
 START_S = 120.0
 
 
-@dataclass
-class Found:
-    """What clients saw: seconds of each accepted request, and how many were refused or failed."""
-
-    seconds: list[float] = field(default_factory=list)
-    refused: int = 0
-    failed: int = 0
-    wall_s: float = 0.0
-
-    def ms(self, percent: float) -> float:
-        """Return a percentile of an accepted request, in milliseconds."""
-        return 1000 * float(np.percentile(self.seconds, percent)) if self.seconds else float("nan")
-
-    @property
-    def rows_per_s(self) -> float:
-        return len(self.seconds) / self.wall_s if self.wall_s else 0.0
-
-
-def made_folder(root: Path) -> Path:
+def made_folder(root: Path, version: int = 1) -> Path:
     """Export an untrained CNN of the size of the demo's: its speed is that of a trained one."""
     from pipeline.export.served import write_served
     from pipeline.models import stored
@@ -73,7 +63,7 @@ def made_folder(root: Path) -> Path:
     stored.save(root / "stored", architecture, build(architecture))
     rows = {"image": np.random.default_rng(1).integers(0, 256, (256, side, side, 1)).astype(np.uint8)}
     target = root / "served"
-    write_served(root / "stored", root / "exports", target, rows, name="made", version=1, formats=["saved_model"])
+    write_served(root / "stored", root / "exports", target, rows, name="made", version=version, formats=["saved_model"])
     return target
 
 
@@ -140,55 +130,110 @@ def service(folder: Path, *options: str) -> Iterator[tuple[int, int, float]]:
             process.wait(60)
 
 
-async def _client(port: int, content: bytes, found: Found, until_s: float, pause_s: float) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < until_s:
-        began_s = time.perf_counter()
-        writer.write(content)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        await reader.readexactly(length)
-        status = int(head[9:12])
-        if status == 200:
-            found.seconds.append(time.perf_counter() - began_s)
-        elif status == 503:
-            found.refused += 1
-        else:
-            found.failed += 1
-        if pause_s:
-            await asyncio.sleep(max(0.0, pause_s - (time.perf_counter() - began_s)))
-    writer.close()
+def ask(port: int, path: str) -> str:
+    """Return what a page of a service says."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    content = connection.getresponse().read().decode()
+    connection.close()
+    return content
 
 
-async def _load(port: int, content: bytes, clients: int, seconds: float, rate: float | None) -> Found:
-    found, began_s = Found(), time.perf_counter()
-    pause_s = clients / rate if rate else 0.0
-    await asyncio.gather(*(_client(port, content, found, began_s + seconds, pause_s) for _ in range(clients)))
-    found.wall_s = time.perf_counter() - began_s
-    return found
+def reading(port: int, name: str) -> float:
+    """Return one reading of a service, by its name with its labels; 0 if it has none."""
+    lines = [line for line in ask(port, "/metrics").splitlines() if line.startswith(f"{name} ")]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
 
 
-def load(port: int, content: bytes, clients: int, seconds: float, rate: float | None = None) -> Found:
-    """Ask with so many clients at once, in a closed loop or, with a rate, as often as that, for some seconds."""
-    return asyncio.run(_load(port, content, clients, seconds, rate))
+def told(found: Found) -> str:
+    return (
+        f"p50 {found.ms(50):7.2f} ms, p99 {found.ms(99):7.2f} ms, {found.rows_per_s:7.0f} rows/s, "
+        f"{found.refused} refused, {found.failed} failed"
+    )
 
 
-def question() -> bytes:
-    """Return a request with one PNG of 28 × 28."""
-    from PIL import Image
+def with_copies(folder: Path, scratch: Path, engine: list[str], seconds: float) -> None:
+    """Ask in turns with and without copies for a challenger: one client, several at a third of the most, and all."""
+    beside = made_folder(scratch / "beside", 2)
+    shadowed = ["--challenger", str(beside), "--shadow-share", "1"]
+    content = question()
+    with ExitStack() as stack:
+        ports = {
+            name: stack.enter_context(service(folder, *engine, *more))[0]
+            for name, more in (("without", []), ("copies", shadowed))
+        }
+        while json.loads(ask(ports["copies"], "/model"))["challenger"]["model"] is None:
+            time.sleep(0.1)
+        most = max(load(port, content, 32, 2.0).rows_per_s for port in ports.values())
+        for clients, rate in ((1, None), (8, most / 3), (32, None)):
+            found = {name: Found() for name in ports}
+            fates = ("compared", "failed", "dropped")
+            before = {fate: reading(ports["copies"], f'ratchet_shadow_copies_total{{fate="{fate}"}}') for fate in fates}
+            for _ in range(4):
+                for name, port in ports.items():
+                    one = load(port, content, clients, seconds / 2, rate)
+                    found[name].seconds += one.seconds
+                    found[name].refused += one.refused
+                    found[name].failed += one.failed
+                    found[name].wall_s += one.wall_s
+            print(f"{clients} clients{f', {rate:.0f} requests/s' if rate else ''}")
+            for name, each in found.items():
+                print(f"  {name:8} {told(each)}")
+            ratios = [found["copies"].ms(percent) / found["without"].ms(percent) for percent in (50, 99)]
+            copies = {
+                fate: reading(ports["copies"], f'ratchet_shadow_copies_total{{fate="{fate}"}}') - count
+                for fate, count in before.items()
+            }
+            said = ", ".join(f"{count:.0f} {fate}" for fate, count in copies.items())
+            print(f"  ratios: p50 {ratios[0]:.2f}, p99 {ratios[1]:.2f}; copies: {said}")
 
-    stream = io.BytesIO()
-    pixels = np.random.default_rng(1).integers(0, 256, (28, 28)).astype(np.uint8)
-    Image.fromarray(pixels).save(stream, "PNG")
-    body = stream.getvalue()
-    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+
+def with_idle(folder: Path, engine: list[str], count: int, seconds: float) -> None:
+    """Open connections that say nothing, and ask beside them."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    content = question()
+    with service(folder, *engine) as (port, pid, _):
+        load(port, content, 4, 1.0)
+        alone, before = load(port, content, 4, seconds), memory_mib(pid)
+        with ExitStack() as stack:
+            began_s = time.perf_counter()
+            idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(count)]
+            opened_s = time.perf_counter() - began_s
+            beside, after = load(port, content, 4, seconds), memory_mib(pid)
+            files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+            print(
+                f"{count} connections opened in {opened_s:.1f} s; the service has {files} files open of {hard} it may"
+            )
+            print(f"memory {before:.0f} -> {after:.0f} MiB: {1024 * (after - before) / count:.1f} KiB a connection")
+            print(f"4 clients, alone:    {told(alone)}")
+            print(f"4 clients, beside:   {told(beside)}; p50 {beside.ms(50) / alone.ms(50):.2f} x alone")
+            for each in idle:
+                each.settimeout(120)
+                try:
+                    if each.recv(1) != b"":
+                        raise SystemExit("the service said something to a connection that had asked nothing")
+                except ConnectionResetError:
+                    pass
+            print(f"all were closed by the service within {time.perf_counter() - began_s:.0f} s")
+        print(f"memory afterwards {memory_mib(pid):.0f} MiB; {told(load(port, content, 4, seconds))}")
 
 
-def memory_mib(pid: int) -> float:
-    """Return the resident memory of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
+def for_minutes(folder: Path, engine: list[str], minutes: float) -> None:
+    """Ask at twice saturation for minutes, and watch the memory."""
+    content = question()
+    with service(folder, *engine) as (port, pid, _):
+        load(port, content, 4, 1.0)
+        most = load(port, content, 64, 5.0).rows_per_s
+        total, sizes = Found(), []
+        print(f"{2 * most:.0f} requests/s asked by 128 clients")
+        for part in range(round(2 * minutes)):
+            found = load(port, content, 128, 30.0, 2 * most)
+            sizes.append(memory_mib(pid))
+            total.failed += found.failed
+            print(f"  {(part + 1) / 2:4.1f} min: memory {sizes[-1]:.0f} MiB, {told(found)}", flush=True)
+        settled = sizes[min(2, len(sizes) - 1) :]
+        print(f"after the first minute: {min(settled):.0f} to {max(settled):.0f} MiB; {total.failed} failed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -199,15 +244,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", default="1,32,64")
     parser.add_argument("--engine", default="saved_model")
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--shadow", action="store_true")
+    parser.add_argument("--idle", type=int, metavar="CONNECTIONS")
+    parser.add_argument("--minutes", type=float)
     options = parser.parse_args(arguments)
     counts = [int(each) for each in options.clients.split(",")]
     with tempfile.TemporaryDirectory() as scratch:
-        folder = options.folder or made_folder(Path(scratch))
+        folder, engine = options.folder or made_folder(Path(scratch)), ["--engine", options.engine]
+        if options.shadow or options.idle or options.minutes:
+            print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; engine {options.engine}")
+        if options.shadow:
+            with_copies(folder, Path(scratch), engine, options.seconds)
+            return 0
+        if options.idle:
+            with_idle(folder, engine, options.idle, options.seconds)
+            return 0
+        if options.minutes:
+            for_minutes(folder, engine, options.minutes)
+            return 0
         alone = bare(folder, options.engine)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; engine {options.engine}")
         print(f"bare call: 1 row p50 {alone['1'][0]:.2f} ms (p95 {alone['1'][1]:.2f}), "
               f"64 rows p50 {alone['64'][0]:.2f} ms; loaded in {alone['start_s']:.1f} s")  # fmt: skip
-        content, engine = question(), ["--engine", options.engine]
+        content = question()
         kinds: dict[str, list[str]] = {"batching": [], "without": ["--batch-rows", "1", "--queue-ms", "60000"]}
         if options.plain:
             kinds["plain"] = ["--plain-http"]
@@ -218,10 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 load(port, content, 4, 1.0)
                 for count in counts:
                     found = results[kind, count] = load(port, content, count, options.seconds)
-                    print(
-                        f"  {count:3} clients: p50 {found.ms(50):7.2f} ms, p99 {found.ms(99):7.2f} ms, "
-                        f"{found.rows_per_s:7.0f} rows/s, {found.refused} refused, {found.failed} failed"
-                    )
+                    print(f"  {count:3} clients: {told(found)}")
                 if kind == "batching":
                     most = max(results[kind, count].rows_per_s for count in counts)
                     before = memory_mib(pid)

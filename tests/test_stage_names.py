@@ -66,7 +66,7 @@ SAID = {
     ("pipeline/runs/preflight.py", "champion"): "that role",
     ("pipeline/report/provenance.py", "champion"): "that role",
     ("pipeline/runs/exporting.py", "train"): "a part of the data",
-    ("pipeline/serving/service.py", "champion"): "the label of a served version, as in the registry",
+    ("pipeline/serving/roles.py", "champion"): "the role of a served version, and its label, as in the registry",
 }
 
 

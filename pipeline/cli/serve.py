@@ -6,9 +6,13 @@ import argparse
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.cli.command import Command, project_root, say
 from pipeline.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.serving.roles import Shares
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -22,6 +26,16 @@ def _fill(command: argparse.ArgumentParser) -> None:
     command.add_argument("--follow", action="store_true", help="go on to the next champion of --model, and so on")
     command.add_argument(
         "--formats", default="", help="further forms of --model to have at hand, as of `ratchet export`"
+    )
+    command.add_argument(
+        "--challenger", metavar="WHICH",
+        help="a model beside the champion: a served folder, or of --model NAME@VERSION, a number or an alias",
+    )  # fmt: skip
+    command.add_argument(
+        "--canary-share", type=_number, default=0.0, help="the share of the requests that it answers (default: none)"
+    )
+    command.add_argument(
+        "--shadow-share", type=_number, default=0.0, help="the share it gets copies of, to compare (default: none)"
     )
     command.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     command.add_argument("--port", type=int, default=8600, help="the port; 0 takes a free one (default: %(default)s)")
@@ -50,6 +64,7 @@ def _fill(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from pipeline.serving.roles import Shares
     from pipeline.serving.serve import ServeSettings, serve, serve_as_worker
 
     if options.worker is not None:
@@ -67,9 +82,13 @@ def _serve(options: argparse.Namespace) -> int:
         from pipeline.serving.prediction_log import LogSettings
 
         logged = LogSettings(options.log_share)
-    folder, follower, project = _followed(options) if options.model else (options.folder, [], Path())
+    shares = Shares(options.canary_share, options.shadow_share)
+    beside = _beside(options, shares)
+    folder, follower, project = _followed(options, beside) if options.model else (options.folder, [], Path())
     settings = ServeSettings(
         folder=folder,
+        challenger=bool(beside) if options.model or not beside else Path(beside),
+        shares=shares,
         follower=follower,
         project=project,
         host=options.host,
@@ -96,7 +115,21 @@ def _serve(options: argparse.Namespace) -> int:
     return serve(replace(settings, limits=limits))
 
 
-def _followed(options: argparse.Namespace) -> tuple[Path, list[str], Path]:
+def _beside(options: argparse.Namespace, shares: Shares) -> str:
+    """Return the challenger: a folder, or the version of --model; "" if there is none."""
+    which: str = options.challenger or ""
+    if options.model is None:
+        return which
+    name, _, version = which.partition("@")
+    if (which or shares.is_any) and not (name == options.model and version):
+        raise UsageError(
+            f"--challenger {which or '(none)':.80}: expected a version of --model, like {options.model}@4 or "
+            f"{options.model}@challenger, an alias"
+        )
+    return version
+
+
+def _followed(options: argparse.Namespace, challenger: str) -> tuple[Path, list[str], Path]:
     """Return the folder of a champion's versions, the command that keeps it up to date, if any, and the project."""
     import subprocess
 
@@ -111,8 +144,8 @@ def _followed(options: argparse.Namespace) -> tuple[Path, list[str], Path]:
     formats = [each for each in options.formats.split(",") if each]
     if options.follow:
         folder.mkdir(parents=True, exist_ok=True)
-        return folder, follower_command(project, options.model, folder, formats), project
-    command = follower_command(project, options.model, folder, formats, once=True)
+        return folder, follower_command(project, options.model, folder, formats, challenger=challenger), project
+    command = follower_command(project, options.model, folder, formats, challenger=challenger, once=True)
     done = subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).strip().splitlines() or ["the follower said nothing"]
@@ -153,6 +186,7 @@ COMMAND = Command(
     "serve",
     "answer over HTTP with a served folder, or with the champion of the registry",
     "  ratchet serve served/\n  ratchet serve --model fashion_mnist --follow\n"
+    "  ratchet serve --model fashion_mnist --follow --challenger fashion_mnist@4 --shadow-share 0.1\n"
     "  ratchet serve --new-token till-7 --tokens tokens.txt\n"
     "  ratchet serve served/ --host 0.0.0.0 --tokens tokens.txt",
     _fill,

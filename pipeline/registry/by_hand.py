@@ -19,11 +19,9 @@ from pipeline.registry.commands import promote_command
 from pipeline.registry.fetch import fetch
 from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
-from pipeline.registry.reader import Reader, champion_of, no_version, open_reader
+from pipeline.registry.reader import Reader, champion_of, open_reader, version_named
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
-
-_LONGEST_NUMBER = 18  # digits that a registry's numbers can have (SQLite: 64 bits)
 
 
 def list_versions(store: Store, name: str | None = None) -> list[Version]:
@@ -34,7 +32,7 @@ def list_versions(store: Store, name: str | None = None) -> list[Version]:
 
 def show(store: Store, name: str, which: str) -> Version:
     """Return one version by number (`3`, `v3`) or alias (`champion`); raise UsageError if there is none."""
-    return _find(open_reader(store), name, which)
+    return version_named(open_reader(store), name, which)
 
 
 def named(store: Store, which: str, name: str, where: str = "") -> Version:
@@ -68,7 +66,7 @@ def promote(
     reason, actor = _checked(reason), actor or Actor.here()
     with writing(store, lock_timeout_s):
         reader = open_reader(store)
-        version, champion = _find(reader, name, which), champion_of(reader, name)
+        version, champion = version_named(reader, name, which), champion_of(reader, name)
         named = f"{name} v{version.version}"
         is_champion = version.is_champion and in_force(reader, name, champion).problem is None
         if is_champion and not is_anchor:
@@ -139,7 +137,7 @@ def rollback(
             last = last_champion(reader, name)
             way = f"{promote_command(last.version)} names the last one again" if last else "see `ratchet registry list`"
             raise UsageError(f"model registry: {name} has no champion to roll back; {way}")
-        target = _find(reader, name, to) if to else _champion_before(reader, champion)
+        target = version_named(reader, name, to) if to else _champion_before(reader, champion)
         if target.is_champion:
             raise UsageError(f"{name} v{target.version} is the champion; name another version")
         if versions.REPLACED not in target.tags:
@@ -202,17 +200,6 @@ def _verify(store: Store, reader: Reader, version: Version) -> None:
     """Raise DataError unless the version's bytes exist and have its digest."""
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         fetch(store, reader, version, Path(folder))
-
-
-def _find(reader: Reader, name: str, which: str) -> Version:
-    number = which.removeprefix("v")
-    if number.isdecimal():
-        found = reader.version(name, int(number)) if len(number) <= _LONGEST_NUMBER else None
-    else:
-        found = reader.by_alias(name, which)
-    if found is None:
-        raise UsageError(no_version(reader, name, which))
-    return found
 
 
 def _champion_before(reader: Reader, champion: Version) -> Version:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pipeline.errors import nearest
+from pipeline.errors import UsageError, nearest
 from pipeline.records.identity import Identity
 from pipeline.registry.store import Store
 from pipeline.registry.versions import CHAMPION, Version
+
+_LONGEST_NUMBER = 18  # digits that a registry's numbers can have (SQLite: 64 bits)
 
 
 class Reader(Protocol):
@@ -61,6 +63,18 @@ def with_digest(reader: Reader, name: str, digest: str) -> Version | None:
     """Return the first version that holds the model of this digest, if any."""
     found = reader.versions(name, digest)
     return found[0] if found else None
+
+
+def version_named(reader: Reader, name: str, which: str) -> Version:
+    """Return a version by number (`3`, `v3`) or alias (`champion`); raise UsageError if there is none."""
+    number = which.removeprefix("v")
+    if number.isdecimal():
+        found = reader.version(name, int(number)) if len(number) <= _LONGEST_NUMBER else None
+    else:
+        found = reader.by_alias(name, which)
+    if found is None:
+        raise UsageError(no_version(reader, name, which))
+    return found
 
 
 def no_version(reader: Reader, name: str, what: str) -> str:

@@ -50,6 +50,17 @@ class Admission:
             if self._done > _REMEMBERED:
                 self._done, self._busy_s = self._done / 2, self._busy_s / 2
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Do not count a request that holds a place for a while: what it waits for does not hold up others."""
+        self._pass_time()
+        self.in_flight -= 1
+        try:
+            yield
+        finally:
+            self._pass_time()
+            self.in_flight += 1
+
     def _pass_time(self) -> None:
         now_s = self._clock()
         if self.in_flight:

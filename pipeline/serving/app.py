@@ -95,7 +95,9 @@ def _lifespan(service: Service) -> Callable[[FastAPI], Any]:
         following.cancel()
         if service.readings is not None:
             service.readings.close()
+        service.shadow.close()
         await service.batcher.close()
+        await service.beside.close()
         if service.prediction_log is not None:
             await asyncio.to_thread(service.prediction_log.close)
 
@@ -113,9 +115,23 @@ async def _ready(service: Service, _request: Request) -> Response:
         "ready": is_ready,
         "model": identity(current.served) if current else None,
         "refused": not_taken._asdict() if not_taken else None,
+        "challenger": _challenger(service),
         "follower": _follower(service),
     }
     return as_json(content, 200 if is_ready else 503)
+
+
+def _challenger(service: Service) -> dict[str, Any] | None:
+    """Return which model is beside the champion, for which shares, and why it is not there; None if none is wanted."""
+    if not service.models.has_challenger:
+        return None
+    beside, shares = service.models.challenger.taken, service.shares
+    return {
+        "model": identity(beside.model.served) if beside else None,
+        "why": service.models.why_no_challenger,
+        "canary_share": shares.canary,
+        "shadow_share": shares.shadow,
+    }
 
 
 def _follower(service: Service) -> dict[str, Any] | None:
@@ -144,8 +160,8 @@ def _readings(service: Service) -> bytes:
 
 
 async def _model(service: Service, _request: Request) -> Response:
-    model = service.model()
-    return as_json(description(model.served, model.engine_name))
+    model = service.choosing.champion()
+    return as_json({**description(model.served, model.engine_name), "challenger": _challenger(service)})
 
 
 async def _page(_service: Service, _request: Request) -> Response:

@@ -66,12 +66,23 @@ class Batcher:
         self._running: set[asyncio.Task[None]] = set()
         self._last_shared_rows = 1
         self._timer: asyncio.TimerHandle | None = None
+        self._is_free = asyncio.Event()
+        self._is_free.set()
         self._rows, self._busy_s = 0.0, 0.0
 
     @property
     def queued_rows(self) -> int:
         """How many rows wait for a call."""
         return self._queued_rows
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a row that came now would be asked at once."""
+        return self._is_free.is_set()
+
+    async def until_free(self) -> None:
+        """Wait until nothing waits and a call could begin; it may be gone again when this returns."""
+        await self._is_free.wait()
 
     @property
     def rows_per_s(self) -> float:
@@ -161,9 +172,20 @@ class Batcher:
                 entry.future.exception()  # it has been seen
         if dropped:
             self._observer.dropped(dropped, why)
+            self._note_free()
+
+    def _note_free(self) -> None:
+        if self._queue or len(self._running) >= self._calls:
+            self._is_free.clear()
+        else:
+            self._is_free.set()
 
     def _pump(self) -> None:
         """Start as many calls as may run, with what waits."""
+        self._start_calls()
+        self._note_free()
+
+    def _start_calls(self) -> None:
         while self._queue and len(self._running) < self._calls:
             batch, rows = self._next()
             now_s = asyncio.get_running_loop().time()

@@ -1,12 +1,14 @@
-"""One connection of a client: uvicorn's, with bounds on a request's head, and on answers that nobody reads.
+"""One connection of a client: uvicorn's, with bounds on a request's head, on unread answers, and on how many there are.
 
 Uvicorn 0.54 bounds a connection's idle time only after its first answer, and keeps for ever what is not read of one.
+Each connection is an open file: where there are as many as may be, the one that has been silent longest makes room for
+a new one, so that idle ones keep nobody out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -17,16 +19,21 @@ HEAD_BYTES = 2**16
 
 def bounded(limits: Limits) -> type[asyncio.Protocol]:
     """Return the protocol's class, for uvicorn to make one object a connection."""
-    return type("BoundedConnection", (Connection,), {"head_s": limits.headers_s})
+    own = {"head_s": limits.headers_s, "most": limits.connections, "silent": {}}
+    return type("BoundedConnection", (Connection,), own)
 
 
 class Connection(HttpToolsProtocol):
     """A connection that is closed if a request's head does not arrive within `head_s`, or is too large.
 
     It is cut if, within the time that it may idle, nothing of an answer is read.
+    `silent` are those that wait for a request's head, the one that has waited longest first; one of them is closed if
+    there are more than `most` connections.
     """
 
     head_s = Limits.headers_s
+    most = Limits.connections
+    silent: ClassVar[dict[Connection, None]] = {}
     _timer: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
     _is_in_head = True
@@ -35,6 +42,11 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            oldest = next(iter(self.silent), self)
+            self.silent.pop(oldest, None)
+            oldest.transport.close()
+        self.silent[self] = None
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -42,6 +54,7 @@ class Connection(HttpToolsProtocol):
         self._stop()
         if self._reading is not None:
             self._reading.cancel()
+        self.silent.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,11 +76,15 @@ class Connection(HttpToolsProtocol):
         """Let the request begin."""
         self._stop()
         self._is_in_head = False
+        self.silent.pop(self, None)
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Begin to wait until the answer is read, if not all of it could be sent at once."""
+        """Begin to be silent, unless more was asked; wait until the answer is read, if not all of it could be sent."""
+        is_asked = bool(self.pipeline)
         super().on_response_complete()
+        if not is_asked and not self.transport.is_closing():
+            self.silent[self] = None
         if self._reading is None and self.transport.get_write_buffer_size():
             self._expect_reading()
 

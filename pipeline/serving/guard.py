@@ -60,6 +60,8 @@ class Guard:
             if not has_started:
                 await refused(error)(scope, receive, answering)
         seconds, route = time.perf_counter() - began_s, _route(scope)
+        if status == 200 and (copy := scope.get("ratchet.copy")) is not None:
+            self._service.shadow.take(copy)
         self._service.metrics.request(route, status, seconds)
         self._service.log(
             "request",
@@ -70,6 +72,7 @@ class Guard:
             ms=round(1000 * seconds, 3),
             rows=scope.get("ratchet.rows"),
             version=scope.get("ratchet.version"),
+            role=scope.get("ratchet.role"),
             token=scope.get("ratchet.token"),
         )
 

@@ -1,9 +1,9 @@
-"""What `/metrics` tells, in Prometheus' text format: requests, rows, time by part, the queue, the model."""
+"""What `/metrics` tells, in Prometheus' text format: requests, rows, time by part, the queue, the models."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,9 +17,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from pipeline.records.following import Following
 from pipeline.serving.model import LoadedModel
+from pipeline.serving.roles import CHALLENGER, CHAMPION
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _TIMES_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_DIFFERENCES = (1e-6, 1e-4, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000, 10_000, 1_000_000)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 READ, ENCODE = "read", "encode"
 
@@ -75,6 +77,48 @@ class Metrics:
         self._follower = Gauge("ratchet_follower", "The state of the follower: 1.", ("state",), registry=registry)
         self._follower_silent = Gauge("ratchet_follower_silent_seconds", "Since its last look.", registry=registry)
         self._open_bodies = Gauge("ratchet_bodies_bytes", "Bytes of bodies that are being answered.", registry=registry)
+        self._challenger = Gauge(
+            "ratchet_challenger", "The model beside it: 1.", ("name", "version", "digest", "engine"), registry=registry
+        )
+        self._is_refusing_challenger = Gauge(
+            "ratchet_challenger_refused", "1 while the challenger is refused, and the champion goes on alone.",
+            registry=registry,
+        )  # fmt: skip
+        self._role_requests = Counter(
+            "ratchet_role_requests", "Requests that a role answered.", ("role", "version"), registry=registry
+        )
+        self._role_errors = Counter(
+            "ratchet_role_errors",
+            "Requests, copies too, that a role did not answer: it failed, refused, was late or busy.",
+            ("role", "version", "why"),
+            registry=registry,
+        )
+        self._role_s = Histogram(
+            "ratchet_role_seconds", "From a request's rows, read, to a role's answer: queue and model.", ("role",),
+            buckets=_TIMES_S, registry=registry,
+        )  # fmt: skip
+        self._call_s = Histogram(
+            "ratchet_role_call_seconds", "One call of a role's model.", ("role",), buckets=_TIMES_S, registry=registry
+        )
+        self._call_rows = Counter("ratchet_role_call_rows", "Rows of these calls.", ("role",), registry=registry)
+        self._instead = Counter(
+            "ratchet_canary_fallbacks", "Requests of the canary that the champion answered instead.", registry=registry
+        )
+        self._copies = Counter(
+            "ratchet_shadow_copies", "Copies: compared, failed, or dropped since there was too much to do.", ("fate",),
+            registry=registry,
+        )  # fmt: skip
+        self._shadow_rows = Counter(
+            "ratchet_shadow_rows", "Rows whose two answers were compared.", ("version",), registry=registry
+        )
+        self._disagreements = Counter(
+            "ratchet_shadow_disagreements", "Those of another class, or that only one of the two had an answer to.",
+            ("version",), registry=registry,
+        )  # fmt: skip
+        self._differences = Histogram(
+            "ratchet_shadow_difference", "Of a row: of any probability, the largest; or of the number, in its unit.",
+            ("version",), buckets=_DIFFERENCES, registry=registry,
+        )  # fmt: skip
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Note an answered request."""
@@ -93,6 +137,7 @@ class Metrics:
         """See `batching.Observer`."""
         self._batch.observe(rows)
         self._part_s.labels("model").observe(call_s)
+        self.called(CHAMPION, rows, call_s)
         queue = self._part_s.labels("queue")
         for seconds in waited_s:
             queue.observe(seconds)
@@ -104,6 +149,36 @@ class Metrics:
     def dropped(self, rows: int, why: str) -> None:
         """See `batching.Observer`."""
         self._dropped.labels(why).inc(rows)
+
+    def answered_by(self, role: str, version: str, seconds: float) -> None:
+        """Note a request that a role has answered, and how long it took."""
+        self._role_requests.labels(role, version).inc()
+        self._role_s.labels(role).observe(seconds)
+
+    def not_answered_by(self, role: str, version: str, why: str) -> None:
+        """Note a request or a copy that a role has not answered: `failed`, `refused`, `late` or `busy`."""
+        self._role_errors.labels(role, version, why).inc()
+
+    def called(self, role: str, rows: int, seconds: float) -> None:
+        """Note one call of a role's model."""
+        self._call_s.labels(role).observe(seconds)
+        self._call_rows.labels(role).inc(rows)
+
+    def fell_back(self) -> None:
+        """Note a request of the canary that the champion answered instead."""
+        self._instead.inc()
+
+    def copied(self, fate: str) -> None:
+        """Note a copy: `compared`, `failed` or `dropped`."""
+        self._copies.labels(fate).inc()
+
+    def compared(self, version: str, rows: int, disagreements: int, differences: Iterable[float]) -> None:
+        """Note how a challenger's answers to a copy differ from the champion's."""
+        self._shadow_rows.labels(version).inc(rows)
+        self._disagreements.labels(version).inc(disagreements)
+        histogram = self._differences.labels(version)
+        for difference in differences:
+            histogram.observe(difference)
 
     def failed(self) -> None:
         """Note a fault of the service."""
@@ -128,6 +203,17 @@ class Metrics:
         self._refused_models.inc()
         self._is_refusing.set(1)
 
+    def challenged_by(self, model: LoadedModel | None) -> None:
+        """Note which challenger there is from now on."""
+        self._challenger.clear()
+        self._is_refusing_challenger.set(0)
+        if model is not None:
+            self._challenger.labels(model.served.name, model.version, model.served.digest, model.engine_name).set(1)
+
+    def refuses_challenger(self) -> None:
+        """Note that a challenger was not taken."""
+        self._is_refusing_challenger.set(1)
+
     def text(
         self,
         *,
@@ -148,3 +234,20 @@ class Metrics:
         if model is not None:
             self._age.set(time.time() - model.loaded_at_s)
         return generate_latest(self._registry)
+
+
+class ChallengerCalls:
+    """What the challenger's queue tells the readings: calls. Those of the champion's queue are about it alone."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def batch(self, rows: int, requests: int, waited_s: Sequence[float], call_s: float) -> None:  # noqa: ARG002
+        """See `batching.Observer`."""
+        self._metrics.called(CHALLENGER, rows, call_s)
+
+    def shed(self, rows: int) -> None:
+        """See `batching.Observer`; the request is counted as one that the challenger has not answered."""
+
+    def dropped(self, rows: int, why: str) -> None:
+        """See `batching.Observer`; as `shed`."""

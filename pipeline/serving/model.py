@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import DataError, RatchetError, TryAgain
+from pipeline.errors import DataError, RatchetError, TryAgain, shortened
 from pipeline.export.parity import compare
 from pipeline.export.served import golden_rows, read_served
 from pipeline.records.served_model import ServedModel
@@ -103,6 +103,14 @@ def prove(model: LoadedModel) -> None:
             f"{_named(served)} fails its golden rows: answers differ by {parity.largest_difference:.3g}, "
             f"at most {tolerance:g} is allowed; export it again"
         )
+
+
+def why_not_taken(error: Exception, *folders: Path) -> str:
+    """Return why a model could not be loaded, in one line without these folders' paths."""
+    why = str(error) if isinstance(error, RatchetError) else type(error).__name__
+    for folder in folders:
+        why = why.replace(f"{folder}/", "")
+    return shortened(why)
 
 
 def _named(served: ServedModel) -> str:

@@ -46,13 +46,13 @@ _LONGEST_SIDE = 2**31 - 1
 async def infer(service: Service, request: Request) -> Response:
     """Answer tensors with tensors."""
     began_s = time.perf_counter()
-    model = _model(service, request)
+    chosen = service.choosing.addressed(request.scope, **request.path_params)
     with service.admission.place(), service.held.part() as part:
         body = await part.read(request.scope, request.receive)
         content, binary = _divided(request, body)
-        parts = _parts(service, model.served, content, binary)
-        is_binary = _is_binary(model.served, content)
-        answers = await service.ask(request, model, parts, began_s)
+        parts = _parts(service, chosen.model.served, content, binary)
+        is_binary = _is_binary(chosen.model.served, content)
+        model, answers = await service.ask(request, chosen, parts, began_s)
     return _response(model, content, answers, is_binary=is_binary)
 
 
@@ -90,7 +90,7 @@ async def metadata(service: Service, request: Request) -> Response:
     return as_json(
         {
             "name": served.name,
-            "versions": [model.version],
+            "versions": service.choosing.versions(),
             "platform": _PLATFORMS.get(model.engine_name, model.engine_name),
             "inputs": inputs,
             "outputs": [output],
@@ -99,7 +99,7 @@ async def metadata(service: Service, request: Request) -> Response:
 
 
 def _model(service: Service, request: Request) -> LoadedModel:
-    return service.named(request.path_params["name"], request.path_params.get("version"))
+    return service.choosing.named(**request.path_params).model
 
 
 def _divided(request: Request, body: bytes) -> tuple[dict[str, Any], memoryview]:

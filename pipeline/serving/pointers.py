@@ -6,9 +6,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.errors import StorageError
 from pipeline.storage.artifacts import write_file
 
 POINTER, LAST_GOOD = "current", "last_good"
+CHALLENGER_POINTER = "challenger"  # only while there is one
 
 
 def pointed_to(folder: Path, pointer: str) -> str | None:
@@ -20,6 +22,14 @@ def pointed_to(folder: Path, pointer: str) -> str | None:
     return name if is_plain else None
 
 
-def point_to(folder: Path, name: str) -> None:
-    """Let a followed folder's pointer name one of its folders from now on."""
-    write_file(folder / POINTER, f"{name}\n".encode())
+def point_to(folder: Path, name: str, pointer: str = POINTER) -> None:
+    """Let a pointer of a followed folder name one of its folders from now on."""
+    write_file(folder / pointer, f"{name}\n".encode())
+
+
+def point_away(folder: Path, pointer: str) -> None:
+    """Take a pointer of a followed folder away, if it is there. Raises StorageError if that cannot be done."""
+    try:
+        (folder / pointer).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder / pointer}: cannot be removed: {error.strerror}") from error

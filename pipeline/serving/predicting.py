@@ -27,11 +27,11 @@ _FEW_PICTURES = 8
 async def predict(service: Service, request: Request) -> Response:
     """Answer the rows of a request."""
     began_s = time.perf_counter()
-    model = service.model()
+    chosen = service.choosing.drawn(request.scope)
     with service.admission.place(), service.held.part() as part:
         body = await part.read(request.scope, request.receive)
-        parts = await _parts(service, request, model.served, body)
-        answers = await service.ask(request, model, parts, began_s)
+        parts = await _parts(service, request, chosen.model.served, body)
+        model, answers = await service.ask(request, chosen, parts, began_s)
     return service.answered(model, {"model": identity(model.served), "predictions": predictions(model.served, answers)})
 
 

@@ -2,10 +2,11 @@
 
     FOLDER/predictions-<time>-<process>-<number>.parquet
 
-A row has `at_utc`, `request_id`, `name`, `version`, `digest`, the features, and the answer: `label`, `confidence` and
-`answers`, or `value`. A picture stands as its height, width, mean grey level and digest, not as itself. Whether a
-request is sampled is drawn once for all of its rows. Files are written by a thread of its own, whole or not at all; if
-it cannot keep up, rows are lost and counted, and no answer waits.
+A row has `at_utc`, `request_id`, `name`, `version`, `digest` and `role` (champion or challenger) of the model that gave
+the answer, the features, and the answer: `label`, `confidence` and `answers`, or `value`. A picture stands as its
+height, width, mean grey level and digest, not as itself. Whether a request is sampled is drawn once for all of its
+rows. Files are written by a thread of its own, whole or not at all; if it cannot keep up, rows are lost and counted,
+and no answer waits.
 """
 
 from __future__ import annotations
@@ -65,13 +66,13 @@ class PredictionLog:
         self._thread.start()
 
     def note(
-        self, model: LoadedModel, parts: Sequence[Part], answers: npt.NDArray[np.float32], request_id: str
+        self, model: LoadedModel, role: str, parts: Sequence[Part], answers: npt.NDArray[np.float32], request_id: str
     ) -> None:
         """Keep an answered request, or not, as the sample has it. Never waits."""
         if self._random.random() >= self._settings.share:
             return
         try:
-            self._queue.put_nowait((datetime.now(UTC), model, list(parts), answers, request_id))
+            self._queue.put_nowait((datetime.now(UTC), model, role, list(parts), answers, request_id))
         except queue.Full:
             self._count(len(answers), LOST)
 
@@ -143,11 +144,16 @@ class PredictionLog:
 
 
 def _rows(
-    at: datetime, model: LoadedModel, parts: Sequence[Part], answers: npt.NDArray[np.float32], request_id: str
+    at: datetime,
+    model: LoadedModel,
+    role: str,
+    parts: Sequence[Part],
+    answers: npt.NDArray[np.float32],
+    request_id: str,
 ) -> list[dict[str, Any]]:
     served = model.served
     own = {"at_utc": at, "request_id": request_id, "name": served.name, "version": served.version,
-           "digest": served.digest}  # fmt: skip
+           "digest": served.digest, "role": role}  # fmt: skip
     rows: list[dict[str, Any]] = [dict(own) for _ in answers]
     for part in parts:
         for taken in served.inputs:

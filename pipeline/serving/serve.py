@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import ipaddress
 import logging
+import math
 import os
 import resource
 import signal
@@ -12,31 +13,37 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError, UsageError
+from pipeline.records.served_model import SERVED_FILE
 from pipeline.serving.engine import AUTO
 from pipeline.serving.limits import Limits
+from pipeline.serving.prediction_log import LogSettings
+from pipeline.serving.roles import Shares
 from pipeline.serving.workers import MOST_WORKERS, Worker, keep, taken
 
 if TYPE_CHECKING:
     from pipeline.serving.log import Log
-    from pipeline.serving.prediction_log import LogSettings
 
 _BACKLOG = 4096
+_OTHER_FILES = 256
 
 
 @dataclass(frozen=True)
 class ServeSettings:
     """What is served, where, to whom. `folder` is a served one, or a followed one; see `models`.
 
-    `port` 0 takes a free one. `workers` processes answer, each with a model of its own; see `workers`. `calls` is how
-    many calls of the model run at once in each; None: half of the cores, shared among the workers.
+    `challenger` is a served folder, or whether there is to be the one that a followed folder names; with shares above 0
+    there is. `port` 0 takes a free one. `workers` processes answer, each with models of its own; see `workers`. `calls`
+    is how many calls of the model run at once in each; None: half of the cores, shared among the workers.
     """
 
     folder: Path
+    challenger: Path | bool = False
+    shares: Shares = field(default_factory=Shares)
     host: str = "127.0.0.1"
     port: int = 8600
     tokens: Path | None = None
@@ -58,6 +65,10 @@ def serve(settings: ServeSettings) -> int:
     Raises UsageError for an address that all may reach without tokens, StorageError for one that cannot be had; what
     `model.load` raises for a served folder.
     """
+    if settings.shares.is_any and settings.challenger is False and (settings.folder / SERVED_FILE).is_file():
+        raise UsageError(
+            "--canary-share and --shadow-share need a challenger: name its served folder, `--challenger FOLDER`"
+        )
     if settings.tokens is None and not is_loopback(settings.host):
         raise UsageError(
             f"--host {settings.host} can be reached from other machines, so access tokens are needed: "
@@ -131,12 +142,13 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
     # TensorFlow imports Keras if it is there; a SavedModel needs none of it.
     sys.modules.setdefault("keras", None)  # type: ignore[arg-type]
     log = JsonLog(worker=worker.number) if worker else JsonLog()
-    metrics, limits = Metrics(), settings.limits
-    _take_files()
+    metrics = Metrics()
+    limits = replace(settings.limits, connections=_take_files(settings.limits.connections))
     _pass_on_warnings(log)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
-        models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))
+        challenger = settings.challenger or settings.shares.is_any
+        models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine), challenger)
         models.open()
         calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
         service = Service(
@@ -150,6 +162,8 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
             if settings.prediction_log and settings.logged
             else None,
             readings=Readings(*worker) if worker else None,
+            shares=settings.shares,
+            calls_beside=max(1, math.ceil(calls * settings.shares.canary)),
         )
         config = uvicorn.Config(
             build(service),
@@ -168,7 +182,10 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
         gc.collect()
         gc.freeze()  # what has been loaded stays: to look through it would hold up answers for a tenth of a second
         host, port = listening.getsockname()[:2]
-        log("serving", host=host, port=port, calls=calls, tokens=settings.tokens is not None)
+        log(
+            "serving", host=host, port=port, calls=calls, connections=limits.connections,
+            tokens=settings.tokens is not None,
+        )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what it has obeyed
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listening])
@@ -181,11 +198,16 @@ def _leave(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _take_files() -> None:
-    """Allow this process as many open files as it may have: each connection is one."""
+def _take_files(connections: int) -> int:
+    """Allow this process as many open files as it may have; return how many connections may be, no more than wanted.
+
+    Files are left for models that are loaded, tokens and logs.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # a hard limit that the kernel does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections if files == resource.RLIM_INFINITY else min(connections, max(files // 2, files - _OTHER_FILES))
 
 
 def _pass_on_warnings(log: Log) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,25 +17,30 @@ from starlette.responses import Response
 from pipeline.serving.admission import Admission
 from pipeline.serving.batching import Answers, Batcher
 from pipeline.serving.bodies import Held
+from pipeline.serving.choosing import Choosing
 from pipeline.serving.limits import Limits
 from pipeline.serving.log import Log
-from pipeline.serving.metrics import ENCODE, READ, Metrics
+from pipeline.serving.metrics import ENCODE, READ, ChallengerCalls, Metrics
 from pipeline.serving.model import LoadedModel
 from pipeline.serving.models import Models
 from pipeline.serving.prediction_log import PredictionLog
 from pipeline.serving.readings import Readings
-from pipeline.serving.refusals import BAD_REQUEST, NOT_FOUND, OVERLOADED, UNANSWERABLE, Refusal
+from pipeline.serving.refusals import BAD_REQUEST, OVERLOADED, TOO_LATE, UNANSWERABLE, Gone, Refusal
+from pipeline.serving.roles import CHALLENGER, CHAMPION, Chosen, Shares
+from pipeline.serving.shadow import Copy, Shadow
 from pipeline.serving.tokens import Tokens
 from pipeline.serving.values import Part
 
 JSON = "application/json"
 TIMEOUT_HEADER = "x-timeout-ms"
 _REFUSED_BY_MODEL = {"InvalidArgumentError", "InvalidArgument"}  # TensorFlow's, ONNX Runtime's
+_FAILED = 500
+_WHY, _FAILED_WHY = {UNANSWERABLE: "refused", TOO_LATE: "late", OVERLOADED: "busy"}, "failed"
 
 
 @dataclass
 class Service:
-    """One service: everything that its routes use."""
+    """One service: everything that its routes use. The challenger has a queue of its own, of `calls_beside` calls."""
 
     models: Models
     batcher: Batcher
@@ -44,59 +50,93 @@ class Service:
     tokens: Tokens | None = None
     prediction_log: PredictionLog | None = None
     readings: Readings | None = None  # of the other workers, if there are any
+    shares: Shares = field(default_factory=Shares)
+    calls_beside: int = 1
     is_ending: bool = False
 
     def __post_init__(self) -> None:
         self.held = Held(self.limits)
+        self.choosing = Choosing(self.models, self.shares)
         self.admission = Admission(self.limits, self.metrics.shed, time.perf_counter)
+        few = replace(self.limits, queue_rows=min(self.limits.queue_rows, self.limits.batch_rows))
+        self.beside = Batcher(few, ChallengerCalls(self.metrics), calls=self.calls_beside)
+        self.shadow = Shadow((self.batcher, self.beside), self.limits, self.metrics, self.log)
 
-    def model(self) -> LoadedModel:
-        """Return the model that is served; raise Refusal if there is none yet."""
-        if self.models.current is None:
-            why = self.models.refused.why if self.models.refused else "none has come yet"
-            raise Refusal(OVERLOADED, f"no model is served: {why}", {"retry-after": "5"})
-        return self.models.current
+    async def ask(
+        self, request: Request, chosen: Chosen, parts: Sequence[Part], began_s: float
+    ) -> tuple[LoadedModel, Answers]:
+        """Return the answers to all parts of a request, in the order of its rows, and the one model that gave them.
 
-    def named(self, name: str, version: str | None = None, label: str | None = None) -> LoadedModel:
-        """Return the model of a name, perhaps of a version or a label; raise Refusal if it is not served."""
-        model = self.model()
-        served = model.served
-        if name != served.name:
-            raise Refusal(NOT_FOUND, f"no model '{name:.80}' is served: '{served.name}' is")
-        if version is not None and version != model.version:
-            raise Refusal(NOT_FOUND, f"version '{version:.20}' of {served.name} is not served: {model.version} is")
-        if label is not None and label != "champion":
-            raise Refusal(NOT_FOUND, f"no label '{label:.80}': champion is the only one")
-        return model
-
-    async def ask(self, request: Request, model: LoadedModel, parts: Sequence[Part], began_s: float) -> Answers:
-        """Return the answers to all parts of a request, in the order of its rows; all are of the one model."""
+        If the challenger of a canary does not answer, whatever the reason, the champion does.
+        """
         deadline_s = self._deadline_s(request)
         self.metrics.part(READ, time.perf_counter() - began_s)
-        try:
-            if len(parts) == 1:
-                answers = await self.batcher.ask(model, parts[0].columns, deadline_s, request.receive)
-            else:
-                answers = await self._in_parts(request, model, parts, deadline_s)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise self._not_answered(error) from error
-        except Exception as error:
-            if type(error).__name__ in _REFUSED_BY_MODEL:
-                raise self._not_answered(error) from error
-            raise
-        rows = len(answers)
-        self.metrics.answered(model.version, rows)
-        request.scope["ratchet.rows"], request.scope["ratchet.version"] = rows, model.version
+        answers = await self._tried(request, chosen, parts, deadline_s) if chosen.instead else None
+        model, role = chosen.model, chosen.role
+        if answers is None:
+            if chosen.instead:
+                model, role = chosen.instead, CHAMPION
+            try:
+                answers = await self._asked(request, model, role, parts, deadline_s)
+            except Refusal as refusal:
+                if refusal.status == _FAILED:
+                    self.metrics.failed()
+                raise
+        self.metrics.answered(model.version, len(answers))
+        request.scope.update({"ratchet.rows": len(answers), "ratchet.version": model.version, "ratchet.role": role})
         if self.prediction_log is not None:
-            self.prediction_log.note(model, parts, answers, request.scope.get("ratchet.id", ""))
+            self.prediction_log.note(model, role, parts, answers, request.scope.get("ratchet.id", ""))
+        if not chosen.instead and (challenger := self.choosing.copied_to(request.scope, model)) is not None:
+            request.scope["ratchet.copy"] = Copy(model, challenger, parts, answers)  # for after the answer was sent
+        return model, answers
+
+    async def _tried(
+        self, request: Request, chosen: Chosen, parts: Sequence[Part], deadline_s: float
+    ) -> Answers | None:
+        """Return the answers of a canary's challenger; None if it has none in time."""
+        now_s = asyncio.get_running_loop().time()
+        until_s = now_s + min(self.limits.canary_s, (deadline_s - now_s) / 2)
+        try:
+            if self.held.size_bytes <= self.limits.bodies_bytes / 2:
+                return await self._asked(request, chosen.model, chosen.role, parts, until_s)
+            self.metrics.not_answered_by(
+                chosen.role, chosen.model.version, "busy"
+            )  # or bodies that wait keep others out
+        except Gone:
+            raise
+        except Exception as error:  # noqa: BLE001 - no request is to fail on account of a challenger
+            why = str(error) if isinstance(error, Refusal) else type(error).__name__
+            self.log("challenger did not answer", why=why)
+        self.metrics.fell_back()
+        return None
+
+    async def _asked(
+        self, request: Request, model: LoadedModel, role: str, parts: Sequence[Part], deadline_s: float
+    ) -> Answers:
+        """Return a model's answers, by the queue of its role."""
+        began_s = time.perf_counter()
+        batcher, place = (self.beside, self.admission.aside()) if role == CHALLENGER else (self.batcher, nullcontext())
+        try:
+            with place:
+                answers = await self._in_parts(batcher, request, model, parts, deadline_s)
+        except Gone:
+            raise
+        except Exception as error:
+            said = self._said(error, role)
+            why = _WHY.get(said.status, _FAILED_WHY) if isinstance(said, Refusal) else _FAILED_WHY
+            self.metrics.not_answered_by(role, model.version, why)
+            if said is error:
+                raise
+            raise said from error
+        self.metrics.answered_by(role, model.version, time.perf_counter() - began_s)
         return answers
 
     async def _in_parts(
-        self, request: Request, model: LoadedModel, parts: Sequence[Part], deadline_s: float
+        self, batcher: Batcher, request: Request, model: LoadedModel, parts: Sequence[Part], deadline_s: float
     ) -> Answers:
-        asked = [
-            asyncio.ensure_future(self.batcher.ask(model, part.columns, deadline_s, request.receive)) for part in parts
-        ]
+        if len(parts) == 1:
+            return await batcher.ask(model, parts[0].columns, deadline_s, request.receive)
+        asked = [asyncio.ensure_future(batcher.ask(model, part.columns, deadline_s, request.receive)) for part in parts]
         try:
             found = await asyncio.gather(*asked)
         finally:
@@ -107,13 +147,16 @@ class Service:
             answers[part.places] = some
         return answers
 
-    def _not_answered(self, error: Exception) -> Refusal:
+    def _said(self, error: Exception, role: str) -> Exception:
+        """Return what is said of an error: a refusal, unless it is a bug."""
         kind = type(error).__name__
-        self.log("model failed", error=kind)  # its text may repeat values
-        if kind in _REFUSED_BY_MODEL:
+        is_refused = kind in _REFUSED_BY_MODEL
+        if isinstance(error, Refusal) or not (is_refused or isinstance(error, RuntimeError | ValueError | TypeError)):
+            return error
+        self.log("model failed", error=kind, role=role)  # its text may repeat values
+        if is_refused:
             return Refusal(UNANSWERABLE, "the model refuses these values")
-        self.metrics.failed()
-        return Refusal(500, "the model failed; the service's log says by what kind of error")
+        return Refusal(_FAILED, "the model failed; the service's log says by what kind of error")
 
     def _deadline_s(self, request: Request) -> float:
         text, most_s = request.headers.get(TIMEOUT_HEADER), self.limits.request_s

@@ -71,12 +71,13 @@ class Supervisor:
 
 
 def follower_command(
-    project: Path, name: str, folder: Path, formats: Sequence[str], *, once: bool = False
+    project: Path, name: str, folder: Path, formats: Sequence[str], *, challenger: str = "", once: bool = False
 ) -> list[str]:
     """Return the command of a follower; see `follower`."""
     return [
         sys.executable, "-m", "pipeline.serving.follower", str(project), name, str(folder.absolute()),
-        *(["--formats", ",".join(formats)] if formats else []), *(["--once"] if once else []),
+        *(["--formats", ",".join(formats)] if formats else []), *(["--challenger", challenger] if challenger else []),
+        *(["--once"] if once else []),
     ]  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 https://www.tensorflow.org/tfx/serving/api_rest. A body is read as JSON whatever its content type says, as there. What
 differs: NaN is no JSON and is refused, a missing number is `null`; a picture may also be `{"b64": …}` of a file, which
-is decoded here. The label `champion` is the version that is served.
+is decoded here. The labels `champion` and `challenger` are the versions that are served; who names neither label nor
+version may be answered by either.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipeline.records.served_model import ServedModel
-from pipeline.serving.model import LoadedModel
 from pipeline.serving.refusals import BAD_REQUEST, Refusal
 from pipeline.serving.service import Service, as_json, parsed
 from pipeline.serving.values import Part, kind_of, of_columns, of_rows
@@ -32,24 +32,26 @@ _TYPES = {
 async def predict(service: Service, request: Request) -> Response:
     """Answer `instances` with `predictions`, or `inputs` with `outputs`."""
     began_s = time.perf_counter()
-    model = _model(service, request)
+    chosen = service.choosing.addressed(request.scope, **_address(request))
     with service.admission.place(), service.held.part() as part:
         content = parsed(await part.read(request.scope, request.receive))
-        parts, answer = _parts(service, model.served, content)
-        answers = await service.ask(request, model, parts, began_s)
+        parts, answer = _parts(service, chosen.model.served, content)
+        model, answers = await service.ask(request, chosen, parts, began_s)
     return service.answered(model, {answer: answers})
 
 
 async def status(service: Service, request: Request) -> Response:
-    """Say that the version is available."""
-    model = _model(service, request)
-    state = {"version": model.version, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-    return as_json({"model_version_status": [state]})
+    """Say that the version is available; of a model, each of its versions."""
+    found = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    address = _address(request)
+    versions = service.choosing.versions() if len(address) == 1 else []
+    named = service.choosing.named(**address).model.version
+    return as_json({"model_version_status": [{"version": each, **found} for each in versions or [named]]})
 
 
 async def metadata(service: Service, request: Request) -> Response:
     """Describe the signature."""
-    model = _model(service, request)
+    model = service.choosing.named(**_address(request)).model
     served = model.served
     signature = {
         "inputs": {each.name: _tensor(each.name, each.dtype, each.shape) for each in served.inputs},
@@ -61,9 +63,9 @@ async def metadata(service: Service, request: Request) -> Response:
     return as_json({"model_spec": spec, "metadata": {"signature_def": signatures}})
 
 
-def _model(service: Service, request: Request) -> LoadedModel:
-    found = request.path_params
-    return service.named(found["name"], found.get("version"), found.get("label"))
+def _address(request: Request) -> dict[str, str]:
+    """Return what a request names: `name`, and perhaps `version` or `label`."""
+    return dict(request.path_params)
 
 
 def _parts(service: Service, served: ServedModel, content: Any) -> tuple[list[Part], str]:

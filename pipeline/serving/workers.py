@@ -9,7 +9,6 @@ outlives the first process.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -21,6 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import TypeAdapter
+
 from pipeline.errors import DataError, StorageError, UsageError
 from pipeline.serving.log import JsonLog, Log
 from pipeline.serving.readings import socket_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.serving.serve import ServeSettings
 
 MOST_WORKERS = 64
-_SETTINGS = "settings.pickle"
+_SETTINGS = "settings.json"
 _GRACE_S = 10.0  # beyond what answers that are on their way get
 _LOOK_EVERY_S = 0.2
 _NO_USE = {UsageError.exit_code, DataError.exit_code}  # of a worker for which another try would be none
@@ -59,7 +60,8 @@ class Workers:
         self, settings: ServeSettings, listening: socket.socket, folder: Path, log: Log, command: Command
     ) -> None:
         calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2 // settings.workers)
-        (folder / _SETTINGS).write_bytes(pickle.dumps(replace(settings, calls=calls, follower=())))
+        written = _form().dump_json(replace(settings, calls=calls, follower=()))
+        (folder / _SETTINGS).write_bytes(written)
         self._folder = folder
         self.supervisors = [
             Supervisor(
@@ -86,6 +88,12 @@ class Workers:
             each.let_end()
         for each in self.supervisors:
             each.close()
+
+
+def _form() -> TypeAdapter[ServeSettings]:
+    from pipeline.serving.serve import ServeSettings
+
+    return TypeAdapter(ServeSettings)
 
 
 def keep(settings: ServeSettings, listening: socket.socket) -> int:
@@ -116,7 +124,7 @@ def keep(settings: ServeSettings, listening: socket.socket) -> int:
 
 def taken(folder: Path, number: int) -> tuple[ServeSettings, socket.socket, Worker]:
     """Return, in a worker, its settings, the address, and which worker it is."""
-    settings: ServeSettings = pickle.loads((folder / _SETTINGS).read_bytes())  # noqa: S301 - this user's alone
+    settings = _form().validate_json((folder / _SETTINGS).read_bytes())
     listening = socket.socket(fileno=os.dup(0))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

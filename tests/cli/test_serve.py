@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from pathlib import Path
 
 import pytest
 
 from pipeline.serving import serve as serving
+from pipeline.serving.roles import Shares
 from pipeline.serving.serve import ServeSettings, is_loopback
 from pipeline.serving.tokens import Tokens
 from tests.cli.given import answer, complaint
@@ -23,6 +25,15 @@ def complains(capsys: pytest.CaptureFixture[str], code: int, line: str, *words: 
 def test_what_is_to_be_served_must_be_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert complains(capsys, 2, "what is to be served?", "serve")
     assert complains(capsys, 2, "--follow needs --model", "serve", "folder", "--follow")
+
+
+def test_shares_need_a_challenger_and_are_from_0_to_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "model.json").touch()
+    assert complains(capsys, 2, "need a challenger", "serve", str(tmp_path), "--canary-share=0.1", "--port=0")
+    assert complains(capsys, 2, "from 0 to 1", "serve", str(tmp_path), "--shadow-share=1.5")
+    assert complains(capsys, 2, "is no", "serve", str(tmp_path), "--shadow-share=x")
+    for words in (["--challenger=park@4"], ["--challenger=zoo"], ["--challenger=4"], ["--canary-share=0.1"]):
+        assert complains(capsys, 2, "like zoo@4", "serve", "--model=zoo", "--follow", *words)
 
 
 def test_beyond_this_machine_tokens_are_needed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -80,6 +91,19 @@ def test_options_become_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     limits = settings.limits
     assert (limits.wait_s, limits.queue_rows, limits.queue_s, limits.request_s) == (0.005, 7, 0.02, 3)
     assert (limits.body_bytes, limits.pixels) == (2 * 2**20, 9)
+    assert (settings.challenger, settings.shares) == (False, Shares())
+    answer(capsys, "serve", "one", "--challenger=two", "--canary-share=0.05", "--shadow-share=0.1")
+    assert (seen[1].challenger, seen[1].shares) == (Path("two"), Shares(0.05, 0.1))
+
+
+def test_connections_leave_some_of_the_open_files_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    granted = [100, 1000, 20_000, resource.RLIM_INFINITY]
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    found = []
+    for files in granted:
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        found.append(serving._take_files(10_000))
+    assert found == [50, 744, 10_000, 10_000]
 
 
 def test_a_followed_model_has_a_folder_and_a_follower(
@@ -96,5 +120,8 @@ def test_a_followed_model_has_a_folder_and_a_follower(
     answer(capsys, "serve", str(project / "mine"), "--model", "a/b", "--follow")
     assert [settings.folder for settings in seen] == [project / ".ratchet/serving/zoo", project / "mine"]
     assert seen[0].follower[1:4] == ["-m", "pipeline.serving.follower", str(project)]
+    answer(capsys, "serve", "--model=zoo", "--follow", "--challenger=zoo@challenger", "--canary-share=0.1")
+    assert list(seen[2].follower[-2:]) == ["--challenger", "challenger"]
+    assert seen[2].challenger is True
     assert complains(capsys, 2, "no folder can have this name", "serve", "--model", "../x", "--follow")
     assert complains(capsys, 65, "has no champion", "serve", "--model", "zoo")

@@ -108,6 +108,7 @@ def test_the_service_is_given_flags_that_it_has() -> None:
     [port] = container()["ports"]
     assert told.port == port["containerPort"]
     assert str(told.calls) == container()["resources"]["requests"]["cpu"]
+    assert (told.canary_share, told.shadow_share) == (0, 0)
 
 
 def test_every_probe_asks_an_address_that_the_service_has_and_that_needs_no_token() -> None:
@@ -201,12 +202,13 @@ def test_the_service_is_told_of_no_services_variables_that_would_be_taken_for_it
 
 def test_the_follower_is_one_that_writes_where_the_service_reads() -> None:
     from pipeline.recipe.execution import load_execution
+    from pipeline.serving.roles import CHALLENGER
     from tests.docker.test_serving import parsed
 
     follower = named("Deployment", "ratchet-follower")["spec"]
     assert (follower["replicas"], follower["strategy"]["type"]) == (1, "Recreate")
     assert container("ratchet-follower")["command"] == ["python", "-m", "pipeline.serving.follower"]
-    _, name, folder = container("ratchet-follower")["args"]
+    _, name, folder, challenger = container("ratchet-follower")["args"]
     assert Path(folder) == parsed(container()["args"]).folder
     claims = [
         [each["persistentVolumeClaim"]["claimName"] for each in pod(name)["volumes"] if "persistentVolumeClaim" in each]
@@ -215,6 +217,8 @@ def test_the_follower_is_one_that_writes_where_the_service_reads() -> None:
     assert claims == [[named("PersistentVolumeClaim", "ratchet-served")["metadata"]["name"]]] * 2
     settings = named("ConfigMap")["data"]
     assert name == "$(RATCHET_MODEL)"
+    assert challenger == "--challenger=$(RATCHET_CHALLENGER)"
+    assert settings["RATCHET_CHALLENGER"] == CHALLENGER
     assert settings["RATCHET_MODEL"] == re.search(r"^name: (\S+)$", (ROOT / "params.yaml").read_text(), re.M)[1]  # type: ignore[index]
     assert load_execution(ROOT, settings).mlflow.uri == settings["RATCHET_MLFLOW__URI"]
 

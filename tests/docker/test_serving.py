@@ -124,6 +124,7 @@ def test_compose_gives_the_service_flags_that_it_has(serving: dict[str, Any]) ->
     assert serving["ports"] == [f"127.0.0.1:{told.port}:{told.port}"]
     assert told.host == "0.0.0.0"
     assert told.tokens == Path("/run/secrets") / serving["secrets"][0]
+    assert (told.canary_share, told.shadow_share) == (0, 0)
     [volume] = serving["volumes"]
     assert DEFAULT.sub(r"\1", volume) == f"served:{told.folder}"
 
@@ -165,10 +166,13 @@ def test_the_service_has_the_time_to_end_what_it_has_begun(serving: dict[str, An
 def test_the_follower_writes_where_the_service_reads_and_asks_the_registry(
     follower: dict[str, Any], serving: dict[str, Any], compose: dict[str, Any]
 ) -> None:
+    from pipeline.serving.roles import CHALLENGER
+
     assert set(serving["volumes"]) < set(follower["volumes"])
     words = [DEFAULT.sub(r"\1", word) for word in follower["command"]]
     assert words[:3] == ["python", "-m", "pipeline.serving.follower"]
-    project, name, folder = words[3:]
+    project, name, folder, challenger = words[3:]
+    assert challenger == f"--challenger={CHALLENGER}"
     assert f"{project}\n" in "".join(f"{volume.split(':')[-1]}\n" for volume in follower["volumes"])
     assert name == re.search(r"^name: (\S+)$", (ROOT / "params.yaml").read_text(), re.MULTILINE)[1]  # type: ignore[index]
     assert Path(folder) == parsed(serving["command"]).folder
@@ -194,7 +198,8 @@ def test_the_served_folder_belongs_to_the_user_in_both_images() -> None:
         assert all("install -d -o ratchet -g ratchet" in step for step in made)
 
 
-def test_the_documentation_names_readings_that_the_service_has() -> None:
+@pytest.mark.parametrize("document", ["deploying.md", "serving.md"])
+def test_the_documentation_names_readings_that_the_service_has(document: str) -> None:
     from pipeline.serving.metrics import Metrics
     from pipeline.serving.readings import UP
 
@@ -202,6 +207,6 @@ def test_the_documentation_names_readings_that_the_service_has() -> None:
     # Counters and histograms as Prometheus asks for them; gauges with labels have no value until there is one.
     has = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     has |= {UP, *(f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram", text, re.MULTILINE))}
-    asked = set(re.findall(r"\bratchet_\w+", (ROOT / "docs" / "deploying.md").read_text())) - {"ratchet_command"}
+    asked = set(re.findall(r"\bratchet_\w+", (ROOT / "docs" / document).read_text())) - {"ratchet_command"}
     assert len(asked) > 8
     assert asked <= has

@@ -13,7 +13,7 @@ from pipeline.records.columns import Columns, ColumnSummary, Commonest, CountedT
 from pipeline.records.computed_on import ComputedOn
 from pipeline.records.contract_result import ContractResult, ExpectationResult, OffendingRow
 from pipeline.records.feature import FeatureSpec
-from pipeline.records.following import Following
+from pipeline.records.following import FollowedChallenger, Following
 from pipeline.records.golden import GoldenFeature, GoldenRows
 from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
@@ -142,7 +142,13 @@ EXAMPLES: tuple[Record, ...] = (
         expectations=(FAILED_EXPECTATION, KEPT_EXPECTATION),
         data_digest="sha256:0c",
     ),
-    Following(state="refused", why="pets v4 is damaged", version=4, looked_at_s=1796000000.5),
+    Following(
+        state="refused",
+        why="pets v4 is damaged",
+        version=4,
+        looked_at_s=1796000000.5,
+        challenger=FollowedChallenger(state="following", version=5, may_answer=True),
+    ),
     GoldenFeature(name="fare", kind="number", largest_difference=1e-7, raw=[1.5, None]),
     GoldenRows(
         rows=256,

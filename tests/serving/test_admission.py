@@ -40,6 +40,25 @@ def test_requests_are_refused_that_would_wait_too_long_by_the_measured_rate() ->
         assert admission.in_flight == 1
 
 
+def test_what_waits_for_something_else_holds_up_nobody_and_is_let_in_again() -> None:
+    clock, shed = Clock(), []
+    admission = Admission(Limits(batch_rows=1, queue_s=0.5), shed.append, clock)
+    for _ in range(20):
+        with admission.place():
+            clock.now_s += 1.0
+    with ExitStack() as held:
+        held.enter_context(admission.place())
+        with admission.aside():
+            clock.now_s += 100.0  # says nothing of the rate
+            held.enter_context(admission.place())
+            assert admission.in_flight == 1
+        assert admission.in_flight == 2
+        with pytest.raises(Refusal), admission.place():
+            pass
+    assert admission.in_flight == 0
+    assert admission.requests_per_s == pytest.approx(22 / 20)
+
+
 def test_the_rate_follows_what_has_changed() -> None:
     clock = Clock()
     admission = Admission(Limits(), lambda rows: None, clock)

@@ -338,6 +338,51 @@ def test_each_gets_its_own_answers_and_its_own_models_however_they_come(
     assert sum(rows for rows, _ in seen.batches) == sum(rows for rows, _, _ in requests)
 
 
+def test_it_is_free_while_nothing_waits_and_a_call_is_left() -> None:
+    model = made.model(made.TABLE)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        assert batcher.is_free
+        model.engine.is_open.clear()
+        first = ask(batcher, model, 0)
+        await asyncio.sleep(0)
+        assert batcher.is_free  # one of two calls is left
+        second = ask(batcher, model, 1)
+        await asyncio.sleep(0)
+        assert not batcher.is_free
+        late = ask(batcher, model, 2, within_s=0.02)
+        with pytest.raises(Refusal):
+            await late
+        assert not batcher.is_free
+        free = asyncio.ensure_future(batcher.until_free())
+        await asyncio.sleep(0.01)
+        assert not free.done()
+        model.engine.is_open.set()
+        await asyncio.gather(first, second, free)
+        assert batcher.is_free
+
+    run(scenario, calls=2)
+
+
+def test_rows_that_were_waiting_for_others_and_are_dropped_leave_it_free() -> None:
+    model = made.model(made.TABLE)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        model.engine.is_open.clear()
+        asked = [ask(batcher, model, number) for number in range(5)]
+        await until(lambda: batcher.queued_rows == 4)
+        model.engine.is_open.set()
+        await asyncio.gather(*asked)
+        waits = ask(batcher, model, 0, within_s=0.02)  # for as many as shared the last call
+        await asyncio.sleep(0)
+        assert not batcher.is_free
+        with pytest.raises(Refusal):
+            await waits
+        assert batcher.is_free
+
+    run(scenario, Limits(wait_s=30.0))
+
+
 def test_the_rate_is_what_was_measured() -> None:
     model = made.model(made.TABLE, call_s=0.02)
     rates = []

@@ -13,27 +13,21 @@ import pytest
 
 from pipeline.errors import DataError, RatchetError, StorageError, TryAgain
 from pipeline.records.following import FOLLOWER_FILE
-from pipeline.registry.versions import CHAMPION, DIGEST, Version
+from pipeline.registry.versions import CHAMPION, DIGEST, HISTORY, OUTCOME, Version
 from pipeline.serving import follower as following
 from pipeline.serving.follower import Follower, export_by_command, folder_of
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.models import Models
-from pipeline.serving.pointers import LAST_GOOD, pointed_to
+from pipeline.serving.pointers import CHALLENGER_POINTER, LAST_GOOD, POINTER, pointed_to
 from pipeline.serving.supervising import Supervisor, follower_command
 from tests.serving import made
 from tests.serving.running import Kept, running, serving
 from tests.serving.test_guard import wait_for
 
 
-def version(number: int) -> Version:
-    return Version(
-        "zoo",
-        number,
-        "2026-11-01T00:00:00Z",
-        "run",
-        {DIGEST: made.record(made.TABLE, version=number).digest},
-        (CHAMPION,),
-    )
+def version(number: int, **tags: str) -> Version:
+    digest = {DIGEST: made.record(made.TABLE, version=number).digest}
+    return Version("zoo", number, "2026-11-01T00:00:00Z", "run", {**digest, **tags}, (CHAMPION,))
 
 
 class Registry:
@@ -41,6 +35,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.champion: Version | None = None
+        self.aliases: dict[str, Version] = {}
         self.error: RatchetError | None = None
 
     def __call__(self) -> Registry:
@@ -49,8 +44,14 @@ class Registry:
         return self
 
     def by_alias(self, name: str, alias: str) -> Version | None:
-        assert (name, alias) == ("zoo", CHAMPION)
-        return self.champion
+        assert name == "zoo"
+        return self.champion if alias == CHAMPION else self.aliases.get(alias)
+
+    def version(self, name: str, number: int) -> Version | None:
+        return version(number) if number < 10 else None
+
+    def versions(self, name: str) -> list[Version]:
+        return [version(number) for number in (1, 2, 3)]
 
 
 class Exporting:
@@ -160,6 +161,115 @@ def test_old_folders_go_but_the_last_good_one_stays(follower: Follower, registry
             (tmp_path / LAST_GOOD).write_text(folder_of(version(1)))
     kept = {folder.name for folder in tmp_path.glob("v*/")}
     assert kept == {folder_of(version(number)) for number in (1, 5, 6, 7)}
+
+
+def challenging(tmp_path: Path, registry: Registry, exporting: Exporting, which: str) -> Follower:
+    return Follower("zoo", tmp_path, registry, exporting, clock=lambda: 5.0, challenger=which)  # type: ignore[arg-type]
+
+
+def beside(follower: Follower) -> tuple[str, int | None]:
+    found = follower.look().challenger
+    assert found is not None
+    return found.state, found.version
+
+
+def test_a_challenger_is_exported_beside_the_champion_and_pointed_to(
+    registry: Registry, exporting: Exporting, tmp_path: Path
+) -> None:
+    follower = challenging(tmp_path, registry, exporting, "4")
+    assert beside(follower) == ("waiting", 4)  # there is no champion yet
+    registry.champion = version(3)
+    for _ in range(2):
+        assert beside(follower) == ("following", 4)
+    assert exporting.asked == [3, 4]
+    assert pointed_to(tmp_path, POINTER) == folder_of(version(3))
+    assert pointed_to(tmp_path, CHALLENGER_POINTER) == folder_of(version(4))
+    for number in range(5, 9):  # the folder stays, however many champions come
+        registry.champion = version(number)
+        assert beside(follower) == ("following", 4)
+    assert (tmp_path / folder_of(version(4))).is_dir()
+
+
+def test_an_alias_is_followed_and_without_it_there_is_no_challenger(
+    registry: Registry, exporting: Exporting, tmp_path: Path
+) -> None:
+    follower = challenging(tmp_path, registry, exporting, "challenger")
+    registry.champion = version(3)
+    found = follower.look().challenger
+    assert found is not None
+    assert (found.state, found.why[:42]) == ("waiting", "model registry: zoo has no version 'challe")
+    for number in (4, 5):
+        registry.aliases["challenger"] = version(number)
+        assert beside(follower) == ("following", number)
+        assert pointed_to(tmp_path, CHALLENGER_POINTER) == folder_of(version(number))
+    registry.champion = version(5)
+    assert beside(follower) == ("waiting", 5)  # it is the champion
+    assert pointed_to(tmp_path, CHALLENGER_POINTER) is None
+    assert pointed_to(tmp_path, POINTER) == folder_of(version(5))
+    assert exporting.asked == [3, 4, 5]
+
+
+def test_a_challenger_that_cannot_be_exported_has_no_pointer_and_the_champion_stays(
+    registry: Registry, exporting: Exporting, tmp_path: Path
+) -> None:
+    registry.champion, registry.aliases["challenger"] = version(3), version(4)
+    follower = challenging(tmp_path, registry, exporting, "challenger")
+    assert beside(follower) == ("following", 4)
+    registry.aliases["challenger"], exporting.error = version(5), DataError("zoo v5 is damaged")
+    for _ in range(2):
+        found = follower.look()
+        assert (found.state, found.version) == ("following", 3)
+        assert found.challenger is not None
+        assert (found.challenger.state, found.challenger.why) == ("refused", "zoo v5 is damaged")
+        assert pointed_to(tmp_path, CHALLENGER_POINTER) is None
+    assert exporting.asked == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("tags", "may_answer"),
+    [
+        ({}, False),
+        ({OUTCOME: "refuse"}, False),
+        ({OUTCOME: "promote"}, True),
+        ({OUTCOME: "refuse", HISTORY: '[{"event": "promoted by hand"}]'}, True),
+        ({OUTCOME: "refuse", HISTORY: '[{"event": "promoted by hand"}, {"event": "withdrawn"}]'}, False),
+    ],
+)
+def test_answers_are_given_of_what_the_gate_or_a_person_has_let_pass(
+    registry: Registry, exporting: Exporting, tmp_path: Path, tags: dict[str, str], *, may_answer: bool
+) -> None:
+    registry.champion, registry.aliases["challenger"] = version(3), version(4, **tags)
+    found = challenging(tmp_path, registry, exporting, "challenger").look().challenger
+    assert found is not None
+    assert (found.state, found.may_answer) == ("following", may_answer)
+
+
+def test_a_challenger_whose_tags_were_broken_by_hand_is_refused(
+    registry: Registry, exporting: Exporting, tmp_path: Path
+) -> None:
+    registry.champion, registry.aliases["challenger"] = version(3), version(4, **{HISTORY: "{"})
+    assert beside(challenging(tmp_path, registry, exporting, "challenger")) == ("refused", 4)
+
+
+def test_while_the_registry_is_gone_the_challenger_stays_over_a_restart_too(
+    registry: Registry, exporting: Exporting, tmp_path: Path
+) -> None:
+    registry.champion, registry.aliases["challenger"] = version(3), version(4, **{OUTCOME: "promote"})
+    before = challenging(tmp_path, registry, exporting, "challenger").look()
+    registry.error = StorageError("the registry cannot be reached")
+    found = challenging(tmp_path, registry, exporting, "challenger").look()
+    assert found.state == "unreachable"
+    assert found.challenger == before.challenger
+    assert pointed_to(tmp_path, CHALLENGER_POINTER) == folder_of(version(4))
+
+
+def test_a_follower_that_is_told_of_none_takes_the_pointer_away(
+    follower: Follower, registry: Registry, exporting: Exporting, tmp_path: Path
+) -> None:
+    registry.champion = version(3)
+    challenging(tmp_path, registry, exporting, "4").look()
+    assert follower.look().challenger is None
+    assert pointed_to(tmp_path, CHALLENGER_POINTER) is None
 
 
 def test_the_service_says_what_the_follower_found(
@@ -288,4 +398,5 @@ def test_a_follower_that_is_killed_is_started_again_and_ends_with_the_service(tm
 def test_its_command_looks_once_or_goes_on(tmp_path: Path) -> None:
     assert follower_command(tmp_path, "zoo", tmp_path, [], once=True)[-1] == "--once"
     assert follower_command(tmp_path, "zoo", tmp_path, ["onnx"])[-2:] == ["--formats", "onnx"]
+    assert follower_command(tmp_path, "zoo", tmp_path, [], challenger="4")[-2:] == ["--challenger", "4"]
     assert shutil.which(follower_command(tmp_path, "zoo", tmp_path, [])[0])

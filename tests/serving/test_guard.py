@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.serving import service as service_module
+from pipeline.serving.choosing import Choosing
 from pipeline.serving.limits import Limits
 from pipeline.serving.tokens import Tokens, add_token
 from tests.serving import made
-from tests.serving.running import Running, running, serving
+from tests.serving.running import Answer, Running, running, serving
 
 ROW = {"distance": 1, "carrier": "secret-value"}
 
@@ -113,7 +113,7 @@ def test_a_bug_is_one_line_and_the_service_goes_on(monkeypatch: pytest.MonkeyPat
         raise ZeroDivisionError("secret")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service_module.Service, "model", broken)
+        patch.setattr(Choosing, "drawn", broken)
         answer = table.post("/predict", ROW)
     assert answer.status == 500
     assert answer.error == "the service failed; its log says where"
@@ -205,19 +205,6 @@ def test_an_answer_that_nobody_reads_is_let_go() -> None:
         assert service.post("/predict", ROW).status == 200
 
 
-def test_a_slow_reader_gets_all_of_its_answer() -> None:
-    model = made.model(made.TABLE, classes=tuple(f"class {number}" for number in range(2000)))
-    with running(serving(model, Limits(idle_s=0.3))) as service, service.connect() as connection:
-        ask_for_much(connection)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
-        end = b""
-        while not end.endswith(b"}]}"):
-            chunk = connection.recv(2**18)
-            assert chunk, "the service cut it"
-            end = chunk[-3:]
-            time.sleep(0.03)
-
-
 def wait_for(condition: object) -> None:
     until_s = time.monotonic() + 60
     while not condition():  # type: ignore[operator]
@@ -278,6 +265,41 @@ def test_idle_connections_do_not_keep_others_out(table: Running) -> None:
         for _ in range(200):
             stack.enter_context(socket.create_connection(("127.0.0.1", table.port)))
         assert table.post("/predict", ROW).status == 200
+
+
+def test_where_there_are_as_many_connections_as_may_be_the_longest_silent_makes_room() -> None:
+    with running(serving(made.model(made.TABLE), Limits(connections=20))) as service, contextlib.ExitStack() as stack:
+        model = service.service.models.current
+        assert model is not None
+        model.engine.is_open.clear()
+        found: list[Answer] = []
+        asking = threading.Thread(target=lambda: found.append(service.post("/predict", ROW)))
+        asking.start()
+        wait_for(lambda: len(service.service.batcher._running) == 1)  # it is not silent, so it stays
+        kept = stack.enter_context(service.connect())
+        idle = [stack.enter_context(service.connect()) for _ in range(18)]
+        for _ in range(3):
+            assert asked_live(kept)  # one that asks is not the longest silent
+            idle += [stack.enter_context(service.connect()) for _ in range(10)]
+            assert service.ask("GET", "/health/live").status == 200
+        for each in idle[:28]:
+            assert each.recv(1) == b""
+        assert asked_live(kept)
+        model.engine.is_open.set()
+        asking.join()
+        assert found[0].status == 200
+
+
+def asked_live(connection: socket.socket) -> bool:
+    """Ask on a connection that is kept; return whether it is live."""
+    connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+    found = b""
+    while not found.endswith(b"}"):
+        chunk = connection.recv(2**16)
+        if not chunk:
+            return False
+        found += chunk
+    return found.startswith(b"HTTP/1.1 200")
 
 
 def test_at_the_end_a_request_under_way_is_answered() -> None:

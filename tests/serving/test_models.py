@@ -17,7 +17,7 @@ from pipeline.serving.engine import chosen
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.model import LoadedModel, free_memory_bytes, load
 from pipeline.serving.models import Models
-from pipeline.serving.pointers import LAST_GOOD, point_to, pointed_to
+from pipeline.serving.pointers import LAST_GOOD, point_away, point_to, pointed_to
 from tests.serving import made
 from tests.serving.running import Kept, running, serving
 from tests.serving.test_guard import wait_for
@@ -136,6 +136,12 @@ def test_a_followed_folder_is_served_from_where_its_pointer_says(tmp_path: Path)
 def test_a_pointer_names_a_folder_inside_or_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / "current").write_text(name)
     assert pointed_to(tmp_path, "current") is None
+
+
+def test_a_pointer_that_cannot_be_taken_away_is_said(tmp_path: Path) -> None:
+    (tmp_path / "challenger").mkdir()
+    with pytest.raises(StorageError, match="challenger: cannot be removed"):
+        point_away(tmp_path, "challenger")
 
 
 def test_a_refused_model_leaves_the_last_good_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.serving.prediction_log import LogSettings, PredictionLog
+from pipeline.serving.roles import CHAMPION
 from pipeline.serving.values import Part
 from tests.serving import made
 from tests.serving.running import Kept, running, serving
@@ -36,7 +37,7 @@ def rows_in(folder: Path) -> list[dict[str, Any]]:
 def noted(log: PredictionLog, model: Any, *numbers: float) -> None:
     columns = {"distance": np.asarray(numbers), "carrier": made.column(["A"] * len(numbers))}
     answers = model.answer(columns)
-    log.note(model, [Part(columns, np.arange(len(numbers)))], answers, "an-id")
+    log.note(model, CHAMPION, [Part(columns, np.arange(len(numbers)))], answers, "an-id")
 
 
 def test_a_row_has_when_which_model_the_features_and_the_answer(tmp_path: Path) -> None:

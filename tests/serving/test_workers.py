@@ -88,7 +88,7 @@ def test_a_worker_takes_address_and_settings_but_not_the_follower(
             os.close(kept)
         with address:
             assert address.getsockname() == listening.getsockname()
-    assert (found.folder, found.workers, found.follower) == (settings.folder, 3, ())
+    assert (found.folder, found.workers, [*found.follower]) == (settings.folder, 3, [])
     assert found.calls is not None
     assert worker == (tmp_path, 2, 3)
 

@@ -8,12 +8,13 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from PIL import Image
 from pipeline.data.resizing import resize
 from pipeline.export.served import golden_rows, read_served
 from pipeline.records.served_model import ServedModel
+from pipeline.storage.artifacts import write_json
 from tests.system.serving.zoo import ROWS
 from tests.waiting import HANG_S
 
@@ -77,8 +79,11 @@ def served(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The service of one exported model, started once for all tests."""
     root = tmp_path_factory.mktemp("served")
     columns, answers = golden_rows(exported)
+    beside = shutil.copytree(exported, root / "beside")  # the same model under another number: it must agree
+    write_json(beside / "model.json", read_served(exported).changed(version=4, digest="sha256:" + "4" * 64).to_json())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-c", LOADED, "serve", str(exported), "--port", "0"]
+    command += ["--challenger", str(beside), "--shadow-share", "1"]
     with (root / "log").open("w+") as log:
         process = subprocess.Popen(command, stderr=log, stdout=subprocess.PIPE, text=True, env=environment)
         try:
@@ -158,6 +163,38 @@ def test_five_thousand_idle_connections_keep_nobody_out(served: Serving) -> None
         assert len(json.loads(content)["predictions"]) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_challenger_is_asked_beside_the_champion_and_compared_with_it(served: Serving) -> None:
+    found = readings(served, lambda text: "ratchet_challenger{" in text)
+    before = rows_compared(found)
+    rows = json.dumps({"instances": [served.row(place) for place in range(ROWS)]}).encode()
+    for label, version in (("champion", "1"), ("challenger", "4")):
+        response, content = served.ask(f"/v1/models/zoo/labels/{label}:predict", rows)
+        assert response.headers["x-model-version"] == version
+        np.testing.assert_allclose(json.loads(content)["predictions"], served.answers, rtol=0, atol=TOLERANCE)
+    found = readings(served, lambda text: rows_compared(text) >= before + ROWS)
+    assert 'ratchet_shadow_disagreements_total{version="4"} 0.0' in found
+    assert f'ratchet_shadow_difference_bucket{{le="1e-06",version="4"}} {rows_compared(found)}' in found
+
+
+def readings(served: Serving, condition: Callable[[str], bool]) -> str:
+    """Return the readings once they are such."""
+    until_s = time.monotonic() + HANG_S
+    while time.monotonic() < until_s:
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=HANG_S)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        if condition(text):
+            return text
+        time.sleep(0.05)
+    raise AssertionError(text)
+
+
+def rows_compared(text: str) -> float:
+    lines = [line for line in text.splitlines() if line.startswith('ratchet_shadow_rows_total{version="4"}')]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
 
 
 def test_it_ends_gracefully_having_loaded_no_more_than_it_needs(served: Serving) -> None:
