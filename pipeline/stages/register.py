@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pipeline.export.saved_model import exported
 from pipeline.gate.digests import JUDGES
 from pipeline.gate.following import require_given
+from pipeline.models import stored
 from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.settings import flatten
 from pipeline.recipe.slots import Choice
@@ -78,6 +79,7 @@ def _require_given(stage: StageContext, verdict: Verdict, test: _TestRows) -> No
         ids=test.ids,
         labels=test.labels,
         slices=test.slices,
+        parameters=stored.read_architecture(stage.dep("models/candidate")).parameters,
     )
 
 
