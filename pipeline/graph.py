@@ -47,6 +47,7 @@ Role = Literal[
     "champion",
     "verdict",
     "registration",
+    "card",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 

@@ -26,6 +26,7 @@ from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
 from pipeline.records.digests import digest_bytes
 from pipeline.records.ledger import LedgerLine
+from pipeline.records.model_card import CARD_FILE
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry import anchor, ledger, runs, versions
@@ -49,7 +50,7 @@ class Description:
     """The description of a new version: lineage, test metrics, recipe by key, a few validation rows, its export.
 
     `example` are prepared values, `served` the raw ones of those features that are prepared inside the served model.
-    `test_ids` are the ids of the test rows that its verdict is about.
+    `test_ids` are the ids of the test rows that its verdict is about. `card` are the files of its model card by name.
     """
 
     lineage: Mapping[str, str]
@@ -59,6 +60,7 @@ class Description:
     served: Columns
     exported: Path
     test_ids: Sequence[str]
+    card: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,9 @@ def _make_version(
         listed = judged_rows.to_bytes(description.test_ids)
         (bundle / judged_rows.JUDGED_BY_FILE).write_bytes(listed)
         described[versions.JUDGED_BY] = f"{candidate.verdict.test_digest} {digest_bytes(listed)}"
+        for name, content in description.card.items():
+            (bundle / name).write_bytes(content)
+        described[versions.CARD] = digest_bytes(description.card[CARD_FILE])
         run = runs.open_run(
             store,
             client,

@@ -26,6 +26,7 @@ REPLACED = PREFIX + "met"
 ANCHOR = PREFIX + "anchor"  # the one in force while this version is champion
 LEDGER = PREFIX + "ledger"  # the latest line on this version: its number and its digest
 JUDGED_BY = PREFIX + "judged_by"  # the digests of the test rows of its verdict and of the file that lists them
+CARD = PREFIX + "card"  # the digest of its card's file
 LAST_CHAMPION = PREFIX + "last_champion"  # of the model, not of a version: it is still there if that version is not
 LAST_ANCHOR = PREFIX + "last_anchor"  # of the model: the anchor of the last champion's time
 ROLLED_BACK = PREFIX + "rolled_back"

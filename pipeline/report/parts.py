@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.graph import Graph
+from pipeline.records.model_card import CARD_FILE, ModelCard
 from pipeline.records.run import PAGE_FILE
+from pipeline.registry.card import how_to_use
 from pipeline.report import columns, examples, flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.drawing import draw
 from pipeline.report.flow_picture import picture_of
@@ -125,6 +127,11 @@ def _run(files: RunFiles) -> Mapping[str, Any]:
     return {"time_line": section(lambda: time_line_of(report), files.root) if report else Section(None)}
 
 
+def _card(files: RunFiles) -> Mapping[str, Any]:
+    card = section(lambda: files.find("card", CARD_FILE, ModelCard), files.root)
+    return {"card": card, "shown": (*card.value.parts, how_to_use(card.value)) if card.value else ()}
+
+
 def _lineage(files: RunFiles) -> Mapping[str, Any]:
     return {
         "digests": provenance.digests(files),
@@ -183,4 +190,5 @@ PARTS = (
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
     Part("run", "The run", "Run", _run),
     Part("lineage", "Lineage", "Lineage", _lineage),
+    Part("card", "Model card", "Model card", _card, lambda graph: graph.maker("card")),
 )

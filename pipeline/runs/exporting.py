@@ -21,12 +21,14 @@ from pipeline.models import stored
 from pipeline.models.serving import raw_inputs
 from pipeline.records.architecture import Architecture
 from pipeline.records.manifest import MANIFEST_FILE
+from pipeline.records.model_card import CARD_PAGE
 from pipeline.records.served_model import ServedModel
 from pipeline.registry.by_hand import named
-from pipeline.registry.fetch import fetch
+from pipeline.registry.fetch import fetch, fetch_card
 from pipeline.registry.reader import open_reader
 from pipeline.registry.store import Store
 from pipeline.registry.versions import THRESHOLD, UNIT
+from pipeline.report.card_files import markdown
 from pipeline.runtime.progress import Starting
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.served_rows import read_served
@@ -52,7 +54,7 @@ def export_version(
     name: str,
     starting: Starting = nullcontext,
 ) -> ServedModel:
-    """Publish the served folder of a version as `target`; see `write_served`.
+    """Publish the served folder of a version as `target`, with its model card if it has one; see `write_served`.
 
     `which` is `NAME@VERSION`, `NAME` or "" (the model called `name`), with a number or an alias as VERSION: the
     champion if there is none. Raises UsageError for an unknown one.
@@ -62,7 +64,9 @@ def export_version(
     threshold = version.tags.get(THRESHOLD)
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         model = Path(folder) / "model"
-        fetch(store, open_reader(store), version, model)
+        reader = open_reader(store)
+        fetch(store, reader, version, model)
+        card = fetch_card(store, reader, version)
         proof = proof_of(root, stored.read_architecture(model))
         return write_served(
             model,
@@ -76,6 +80,7 @@ def export_version(
             threshold=float(threshold) if threshold else None,
             calibration=proof.calibration,
             is_made=proof.is_made,
+            beside={CARD_PAGE: markdown(card)} if card else {},
             starting=starting,
         )
 

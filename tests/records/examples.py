@@ -19,6 +19,7 @@ from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.manifest import FileEntry, Manifest
 from pipeline.records.metrics import MetricsReport
+from pipeline.records.model_card import CardPart, CardTable, ModelCard
 from pipeline.records.origin import Origin
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
@@ -190,6 +191,21 @@ EXAMPLES: tuple[Record, ...] = (
         moves_anchor=True,
         by="ann",
         at_utc="2026-11-28T12:28:14Z",
+    ),
+    ModelCard(
+        name="digits",
+        version=3,
+        digest="sha256:0a",
+        request='{"x": 1}',
+        parts=(
+            CardPart(
+                title="Data",
+                facts={"source": "csv"},
+                tables=(CardTable(title="Rows", columns=("part", "rows"), rows=(("test", "360"),)),),
+                sentences=("None was left out.",),
+                commands=("ratchet serve served",),
+            ),
+        ),
     ),
     Registration(
         outcome="promoted",

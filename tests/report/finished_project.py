@@ -13,17 +13,22 @@ import yaml
 from pipeline.evaluation import measuring
 from pipeline.evaluation.predictions import write_predictions
 from pipeline.models import stored
+from pipeline.recipe.recipe import load_recipe
 from pipeline.records.architecture import Architecture
 from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.metrics import MetricsReport
+from pipeline.records.model_card import ModelCard
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunReport, Span, StageRun
 from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry.card import Rows, card_of
+from pipeline.report.card_files import card_files
 from pipeline.storage import artifacts, near_duplicates, shards
 from pipeline.storage.manifests import write_manifest
-from pipeline.storage.record_files import write_record
+from pipeline.storage.record_files import read_record, write_record
 from tests.evaluation.made_answers import HISTORY, MadeAnswers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +51,8 @@ def make_project(root: Path, answers: MadeAnswers) -> None:
     _write_evaluation(root / "reports", answers)
     write_record(root / "reports" / "verdict.json", _verdict(digest, answers))
     write_record(root / "reports" / "registration.json", _registration(digest))
+    for name, content in card_files(_card(root)).items():
+        artifacts.write_file(root / "reports" / "card" / name, content)
     for suite, column in (("raw", "label"), ("prepared", "image_std")):
         folder = root / "reports" / "contracts" / suite
         write_record(folder / "result.json", _contract(suite, column, 3 * len(answers.labels)))
@@ -210,6 +217,16 @@ def _contract(suite: str, column: str, rows: int) -> ContractResult:
         ),
         data_digest="sha256:" + "da" * 32,
     )
+
+
+def _card(root: Path) -> ModelCard:
+    recipe = load_recipe(root).model_dump(mode="json")
+    metrics = read_record(root / "reports" / "metrics.json", MetricsReport)
+    verdict = read_record(root / "reports" / "verdict.json", Verdict)
+    rows = Rows(parts={part: int(metrics.test["rows"]) for part in PARTS}, left_out={"exact duplicate": 12})
+    architecture = stored.read_architecture(root / "models" / "candidate")
+    lineage = {"ratchet.git_commit": "c0ffee"}
+    return card_of("fashion_mnist", recipe, architecture, metrics, verdict, rows, lineage, version=4)
 
 
 def _run() -> RunReport:
