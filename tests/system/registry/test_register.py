@@ -48,6 +48,12 @@ def test_a_version_says_where_it_comes_from(workspace):
     }  # fmt: skip
     assert told["lineage"]["data_digest"].startswith("sha256:")
     assert [event["event"] for event in told["history"]] == ["registered", "promoted"]
+    card = by_hand.card(workspace.store, NAME, "champion")
+    assert card.to_json() == workspace.json("reports/card/model_card.json")
+    assert card.version == 1
+    facts = {name: text for part in card.parts for name, text in part.facts.items()}
+    assert facts["digest"] == workspace.zoo.digest("first")
+    assert facts["recipe"] == told["lineage"]["recipe_digest"]
 
 
 def test_a_candidate_worse_than_the_champion_is_refused_recorded_and_moves_nothing(workspace):
