@@ -48,6 +48,7 @@ Role = Literal[
     "verdict",
     "registration",
     "card",
+    "exports",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError, UsageError
+from pipeline.export.bounds import MachineBounds
 from pipeline.serving.engine import AUTO
 from pipeline.serving.limits import Limits
 
@@ -47,6 +48,7 @@ class ServeSettings:
     is_plain: bool = False  # without the parser and the loop in C, and without their bounds of a head
     follower: Sequence[str] = ()  # the command of a follower to be kept running, in the folder `project`
     project: Path = Path()
+    bounds: MachineBounds = field(default_factory=MachineBounds)
 
 
 def serve(settings: ServeSettings) -> int:
@@ -106,12 +108,12 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     from pipeline.serving.connections import bounded
     from pipeline.serving.log import JsonLog
     from pipeline.serving.metrics import Metrics
-    from pipeline.serving.model import load
     from pipeline.serving.models import Models
     from pipeline.serving.prediction_log import PredictionLog
     from pipeline.serving.service import Service
     from pipeline.serving.supervising import Supervisor
     from pipeline.serving.tokens import Tokens
+    from pipeline.serving.within import within
 
     for number in (signal.SIGTERM, signal.SIGINT):  # what is the first process of a container has no default for them
         signal.signal(number, _leave)
@@ -120,6 +122,7 @@ def _serve(settings: ServeSettings, listening: socket.socket) -> int:
     log, metrics, limits = JsonLog(), Metrics(), settings.limits
     _take_files()
     _pass_on_warnings(log)
+    load = within(settings.bounds)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
         models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+from pipeline.export.bounds import MachineBounds
+from pipeline.export.measured import measured
+from pipeline.export.proof_rows import proof_rows
 from pipeline.export.saved_model import exported
 from pipeline.gate.digests import JUDGES
 from pipeline.gate.following import require_given
@@ -17,6 +20,7 @@ from pipeline.recipe.recipe import GateParams
 from pipeline.recipe.settings import flatten
 from pipeline.recipe.slots import Choice
 from pipeline.recipe.task import task_of
+from pipeline.records.measured_exports import MeasuredExports
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.model_card import ModelCard
 from pipeline.records.training_history import TRAINING_FILE, Training
@@ -25,6 +29,7 @@ from pipeline.registry.actor import Actor
 from pipeline.registry.card import Rows, card_of
 from pipeline.registry.lineage import lineage_tags
 from pipeline.registry.publish import Candidate, Description, register, require_judged
+from pipeline.registry.versions import THRESHOLD
 from pipeline.report.card_files import card_files
 from pipeline.stages.context import StageContext
 from pipeline.storage.artifacts import published_folder
@@ -43,12 +48,14 @@ def run(stage: StageContext) -> str:
     verdict = read_record(stage.dep("reports/verdict.json"), Verdict)
     test = functools.cache(lambda: _read_test(stage.dep("data/prepared/test")))  # if anything is written, and once
     told = functools.cache(lambda: _tell(stage, verdict))
+    exports = _measure(stage, verdict, told)
     candidate = Candidate(
         stage.param("name", str),
         stage.dep("models/candidate"),
         verdict,
         require_given=lambda: _require_given(stage, verdict, test()),
-        describe=lambda: _describe(stage, told(), test().ids),
+        describe=lambda: _describe(stage, told(), test().ids, exports),
+        beyond=exports.beyond,
     )
     require_judged(candidate)
     origin = stage.origin()
@@ -61,6 +68,7 @@ def run(stage: StageContext) -> str:
         starting=stage.progress.starting,
     )
     write_record(stage.volatile("reports/registration.json"), registration)
+    write_record(stage.volatile("reports/exports.json"), exports)
     with published_folder(stage.volatile("reports/card")) as folder:
         for name, content in card_files(told().card.changed(version=registration.version)).items():
             (folder / name).write_bytes(content)
@@ -134,7 +142,24 @@ def _left_out(stage: StageContext) -> dict[str, int]:
     return {**found, "no label": read_data_set(unlabelled).rows} if unlabelled.is_dir() else found
 
 
-def _describe(stage: StageContext, told: _Told, test_ids: Sequence[str]) -> Description:
+def _measure(stage: StageContext, verdict: Verdict, told: Callable[[], _Told]) -> MeasuredExports:
+    """Return what the candidate's forms take here."""
+    candidate, asked = stage.dep("models/candidate"), stage.execution.export
+    threshold = told().lineage.get(THRESHOLD)
+    return measured(
+        candidate,
+        stage.shared(".ratchet/exports"),
+        lambda: proof_rows(stage.dep("data/prepared"), stage.dep("data/served"), stored.read_architecture(candidate)),
+        asked.formats,
+        stage.volatile(".ratchet/measured"),
+        test=verdict.test_digest,
+        threshold=float(threshold) if threshold else None,
+        bounds=MachineBounds(asked.max_p95_ms, asked.max_size_mib),
+        starting=stage.progress.starting,
+    )
+
+
+def _describe(stage: StageContext, told: _Told, test_ids: Sequence[str], exports: MeasuredExports) -> Description:
     validation = stage.dep("data/prepared/validation")
     example, (ids, _) = first_rows(validation, _EXAMPLE_ROWS), read_labels(validation)
     return Description(
@@ -145,5 +170,6 @@ def _describe(stage: StageContext, told: _Told, test_ids: Sequence[str]) -> Desc
         served=read_served(stage.dep("data/served/validation"), ids[: len(next(iter(example.values())))]),
         test_ids=test_ids,
         card=card_files(told.card),
+        exports=exports,
         exported=exported(stage.dep("models/candidate"), stage.shared(".ratchet/exports"), stage.progress.starting),
     )

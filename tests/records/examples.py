@@ -18,6 +18,7 @@ from pipeline.records.golden import GoldenFeature, GoldenRows
 from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.measured_exports import MeasuredExports
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.model_card import CardPart, CardTable, ModelCard
 from pipeline.records.origin import Origin
@@ -77,6 +78,17 @@ SPREAD = Distribution(
     maximum=90.5,
     mean=3.25,
     histogram=Histogram(edges=(-2.5, 0.5, 3.5), rows=(4, 2), below=1, above=3),
+)
+FORM = ServedFormat(
+    name="onnx",
+    path="onnx/model.onnx",
+    files={"onnx/model.onnx": "sha256:0c"},
+    size_bytes=4096,
+    largest_difference=1e-6,
+    agreement=1.0,
+    tolerance=1e-4,
+    least_agreement=0.99,
+    speeds=(ServedSpeed(rows=64, p50_ms=0.5, p95_ms=0.75),),
 )
 FEATURE = FeatureSpec(
     name="picture",
@@ -192,6 +204,15 @@ EXAMPLES: tuple[Record, ...] = (
         by="ann",
         at_utc="2026-11-28T12:28:14Z",
     ),
+    MeasuredExports(
+        digest="sha256:0a",
+        machine="till-7 (x86_64)",
+        rows=360,
+        formats=(FORM,),
+        refused={"litert": "it has string operations"},
+        problem="not measured",
+        beyond="its saved_model has 2 MiB, 1 may be on this machine",
+    ),
     ModelCard(
         name="digits",
         version=3,
@@ -289,19 +310,7 @@ EXAMPLES: tuple[Record, ...] = (
         golden="made",
         golden_files={"golden/picture.npy": "sha256:0b"},
         rows=360,
-        formats=(
-            ServedFormat(
-                name="onnx",
-                path="onnx/model.onnx",
-                files={"onnx/model.onnx": "sha256:0c"},
-                size_bytes=4096,
-                largest_difference=1e-6,
-                agreement=1.0,
-                tolerance=1e-4,
-                least_agreement=0.99,
-                speeds=(ServedSpeed(rows=64, p50_ms=0.5, p95_ms=0.75),),
-            ),
-        ),
+        formats=(FORM,),
         refused={"litert": "it has string operations"},
         made_with={"tensorflow-cpu": "2.21.0"},
     ),

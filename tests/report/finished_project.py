@@ -19,10 +19,12 @@ from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.measured_exports import MeasuredExports
 from pipeline.records.metrics import MetricsReport
 from pipeline.records.model_card import ModelCard
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunReport, Span, StageRun
+from pipeline.records.served_model import ServedFormat, ServedSpeed
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry.card import Rows, card_of
 from pipeline.report.card_files import card_files
@@ -51,6 +53,7 @@ def make_project(root: Path, answers: MadeAnswers) -> None:
     _write_evaluation(root / "reports", answers)
     write_record(root / "reports" / "verdict.json", _verdict(digest, answers))
     write_record(root / "reports" / "registration.json", _registration(digest))
+    write_record(root / "reports" / "exports.json", _exports(digest, answers))
     for name, content in card_files(_card(root)).items():
         artifacts.write_file(root / "reports" / "card" / name, content)
     for suite, column in (("raw", "label"), ("prepared", "image_std")):
@@ -227,6 +230,20 @@ def _card(root: Path) -> ModelCard:
     architecture = stored.read_architecture(root / "models" / "candidate")
     lineage = {"ratchet.git_commit": "c0ffee"}
     return card_of("fashion_mnist", recipe, architecture, metrics, verdict, rows, lineage, version=4)
+
+
+def _exports(digest: str, answers: MadeAnswers) -> MeasuredExports:
+    form = ServedFormat(
+        name="saved_model",
+        path="saved_model/1",
+        files={"saved_model/1/saved_model.pb": "sha256:0"},
+        size_bytes=3 * 2**19,
+        largest_difference=2e-7,
+        agreement=1.0,
+        speeds=(ServedSpeed(rows=1, p50_ms=0.5, p95_ms=1.25), ServedSpeed(rows=64, p50_ms=2.0, p95_ms=3.5)),
+    )
+    rows, refused = len(answers.labels), {"litert": "it has texts"}
+    return MeasuredExports(digest=digest, machine="till-7 (x86_64)", rows=rows, formats=(form,), refused=refused)
 
 
 def _run() -> RunReport:

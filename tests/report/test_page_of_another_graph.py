@@ -20,6 +20,7 @@ PARTS = {
     "plots": "curves",
     "near_duplicates": "near_duplicates",
     "card": "card",
+    "exports": "exports",
 }
 
 
@@ -105,5 +106,5 @@ def test_a_graph_that_is_damaged_is_the_headline_and_the_reason_of_every_part(pr
     text = written(project)
 
     assert "■ Unreadable The graph cannot be read: dvc.yaml:2: " in text
-    assert text.count("✗ cannot be shown: dvc.yaml, which says where it is, cannot be read") == 9
+    assert text.count("✗ cannot be shown: dvc.yaml, which says where it is, cannot be read") == 10
     assert "evaluate 12 000 images, 10 classes" in text  # what needs no graph is there

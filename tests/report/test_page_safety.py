@@ -23,8 +23,17 @@ RECORDS = [
     "run.json",
     "contracts/raw/result.json",
     "card/model_card.json",
+    "exports.json",
 ]
-FREE_KEYS = ("kwargs", "observed", "slices", "class", "overrides", "facts")  # what they hold has keys of the user's
+FREE_KEYS = (
+    "kwargs",
+    "observed",
+    "slices",
+    "class",
+    "overrides",
+    "facts",
+    "refused",
+)  # what they hold has keys of the user's
 
 
 BOUND = ("outcome", "primary")  # one of a few words, or the name of something beside it
