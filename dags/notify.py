@@ -89,9 +89,11 @@ def verdict_message(root: Any, dag_id: str, run_id: str) -> dict[str, Any] | Non
     graph = load_graph(folder)
     figures = _figures(outcome.metrics_of(folder, graph)) if graph.find("metrics") else {}
     registration = outcome.find_registration(folder, graph)
+    is_held = registration is not None and registration.outcome == "held"
+    title = "has a candidate that a bound of its machine holds back" if is_held else titles[record.outcome]
     return {
         "event": record.outcome,
-        "title": f"{dag_id} {titles[record.outcome]}",
+        "title": f"{dag_id} {title}",
         "sentence": "; ".join(
             dict.fromkeys(filter(None, (record.sentence, registration.sentence if registration else "")))
         ),

@@ -47,6 +47,8 @@ Role = Literal[
     "champion",
     "verdict",
     "registration",
+    "card",
+    "exports",
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 

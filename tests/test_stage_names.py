@@ -60,6 +60,7 @@ SAID = {
     ("pipeline/drafting/suites.py", "train"): "a part of the data",
     ("pipeline/report/flow_picture.py", "train"): "a part of the data, which has a colour",
     ("pipeline/runs/opening.py", "ingest"): "a group of the recipe: whether the source keeps snapshots",
+    ("pipeline/registry/card.py", "ingest"): "a group of the recipe: as of when the source was taken",
     ("pipeline/report/champions.py", "champion"): "how a version stands",
     ("pipeline/graph.py", "champion"): "a role: the model in use, by files",
     ("pipeline/runs/freshness.py", "champion"): "that role",

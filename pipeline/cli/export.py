@@ -38,6 +38,7 @@ def _export(options: argparse.Namespace) -> int:
     from pipeline.export.forms import checked
     from pipeline.recipe.execution import load_execution
     from pipeline.recipe.recipe import load_recipe
+    from pipeline.records.model_card import CARD_PAGE
     from pipeline.registry.store import resolve_store
     from pipeline.runs.exporting import export_version
 
@@ -51,6 +52,8 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     for line in told(served, options.to):
         say(line)
+    if not (options.to / CARD_PAGE).is_file():
+        say(f"{'model card':12}  {'none':>9}  an earlier Ratchet has registered this version")
     return 0
 
 

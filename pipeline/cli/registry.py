@@ -23,6 +23,10 @@ def _fill_registry(command: argparse.ArgumentParser) -> None:
     showing.add_argument("version", nargs="?", default="champion", help="a version number or an alias (champion)")
     add_json(showing)
     showing.set_defaults(handler=_show)
+    carding = actions.add_parser("card", help="the model card of one version, as Markdown")
+    carding.add_argument("version", nargs="?", default="champion", help="a version number or an alias (champion)")
+    add_json(carding)
+    carding.set_defaults(handler=_card)
     reading = actions.add_parser("ledger", help="every verdict that was given, oldest first")
     add_json(reading)
     reading.set_defaults(handler=_ledger)
@@ -39,7 +43,7 @@ def _fill_registry(command: argparse.ArgumentParser) -> None:
     rolling.add_argument("--to", metavar="VERSION", help="an earlier champion instead of the previous one")
     rolling.add_argument("--reason", required=True, help="why; kept with the version")
     rolling.set_defaults(handler=_rollback)
-    for action in (listing, showing, reading, promoting, rolling):
+    for action in (listing, showing, carding, reading, promoting, rolling):
         action.add_argument("--name", help="registered model (default: the recipe's name)")
 
 
@@ -88,6 +92,16 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     for key, value in version.items():
         say(f"{key:16}  {json.dumps(value) if isinstance(value, dict | list) else value}")
+    return 0
+
+
+def _card(options: argparse.Namespace) -> int:
+    from pipeline.registry import by_hand
+    from pipeline.report.card_files import markdown
+
+    store, name = _store_and_name(options)
+    card = by_hand.card(store, name, options.version)
+    say(json.dumps(card.to_json(), indent=2) if options.json else markdown(card).decode().rstrip("\n"))
     return 0
 
 
@@ -140,7 +154,8 @@ def _rollback(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "registry",
     "look at the published models and their ledger, promote one by hand, or roll back",
-    "  ratchet registry list --json\n  ratchet registry show champion\n  ratchet registry ledger\n"
+    "  ratchet registry list --json\n  ratchet registry show champion\n  ratchet registry card 3\n"
+    "  ratchet registry ledger\n"
     '  ratchet registry promote 3 --reason "approved by the on-call"\n'
     '  ratchet registry rollback --reason "worse on the new cameras"',
     _fill_registry,

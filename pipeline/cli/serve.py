@@ -53,6 +53,10 @@ def _fill(command: argparse.ArgumentParser) -> None:
     command.add_argument("--queue-ms", type=_number, help="how long they may have to wait (default: 50)")
     command.add_argument("--max-body-mib", type=_count, help="largest body of a request (default: 32)")
     command.add_argument("--max-pixels", type=_count, help="largest picture (default: 16 000 000)")
+    command.add_argument(
+        "--max-p95-ms", type=_number, help="a model 5 %% of whose calls with one row take longer here is not taken"
+    )
+    command.add_argument("--max-size-mib", type=_number, help="nor is one whose form is larger")
     command.add_argument("--timeout-s", type=_number, help="longest time for an answer (default: 30)")
     command.add_argument(
         "--log-predictions", type=Path, metavar="FOLDER", help="keep what was asked and answered there"
@@ -64,6 +68,7 @@ def _fill(command: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from pipeline.export.bounds import MachineBounds
     from pipeline.serving.roles import Shares
     from pipeline.serving.serve import ServeSettings, serve, serve_as_worker
 
@@ -101,6 +106,7 @@ def _serve(options: argparse.Namespace) -> int:
         is_plain=options.plain_http,
         prediction_log=options.log_predictions,
         logged=logged,
+        bounds=MachineBounds(options.max_p95_ms, options.max_size_mib),
     )
     given = {
         "batch_rows": options.batch_rows,

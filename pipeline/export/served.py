@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,7 @@ def write_served(
     threshold: float | None = None,
     calibration: Columns | None = None,
     is_made: bool = False,
+    beside: Mapping[str, bytes] = MappingProxyType({}),
     starting: Starting = nullcontext,
 ) -> ServedModel:
     """Publish the served folder of a stored model as `target`, and return its record.
@@ -50,7 +52,8 @@ def write_served(
     `golden` are rows by feature, raw or, of features that are served as prepared, those: the formats are compared on
     all of them, and the first GOLDEN_ROWS travel with the model; `is_made` says that they were made up. The SavedModel
     is always there; a further one of `formats` that cannot be made, or answers differently, is left out with its
-    reason. `calibration` are training rows, for formats of whole numbers. Exports are kept in the folder `exports`.
+    reason. `calibration` are training rows, for formats of whole numbers. `beside` are files for people by name, such
+    as a model card: the record says nothing of them. Exports are kept in the folder `exports`.
     Raises UsageError for an unknown format, or a `target` that holds something else; DataError if the SavedModel does
     not answer as the stored model does.
     """
@@ -100,6 +103,8 @@ def write_served(
                 "made_with": dict(made.made_with),
             }
         )
+        for file, content in beside.items():
+            (folder / file).write_bytes(content)
         write_record(folder / SERVED_FILE, record)
     return record
 

@@ -9,6 +9,7 @@ from pipeline.recipe.bounds import Off
 from pipeline.records.verdict import GateCheck
 
 FIRST = "first"  # the check of a model that has nobody to meet
+PARAMETERS = "parameters"  # the check of how many the candidate has
 _FIGURE_DIGITS = 6
 _SAME = 1e-9  # a quantile's last bits may differ between machines
 

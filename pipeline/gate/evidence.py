@@ -74,6 +74,7 @@ class Evidence:
     """Everything on which the gate judges. Without champion and anchor, the candidate is the first model."""
 
     candidate: str
+    parameters: int  # of the candidate
     metrics: MetricsReport | Unknown
     test_ids: Sequence[str]
     test_labels: npt.NDArray[Any]

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from pipeline.gate.checks import Asked, check_of, off, rounded
+from pipeline.gate.checks import PARAMETERS, Asked, check_of, off, rounded
 from pipeline.gate.evidence import Unknown
 from pipeline.gate.figures import Figures
 from pipeline.gate.intervals import Limits, Values, of_mean, of_share
@@ -67,11 +67,15 @@ def bounds_asked(rule: GateParams) -> dict[str, Asked]:
         for column, by_value in rule.slices.items()
         for value, bounds in by_value.items()
     }
+    most = rule.parameters.maximum
     return {
-        f"{below}{side}.{name}": Asked(bound, is_minimum=side == "minimum")
-        for below, bounds in {"": rule, **of_slices}.items()
-        for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum))
-        for name, bound in given.items()
+        **({} if most is None else {PARAMETERS: Asked(most, is_minimum=False)}),
+        **{
+            f"{below}{side}.{name}": Asked(bound, is_minimum=side == "minimum")
+            for below, bounds in {"": rule, **of_slices}.items()
+            for side, given in (("minimum", bounds.minimum), ("maximum", bounds.maximum))
+            for name, bound in given.items()
+        },
     }
 
 

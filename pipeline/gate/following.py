@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import DataError
 from pipeline.gate import digests
-from pipeline.gate.checks import FIRST, Asked
+from pipeline.gate.checks import FIRST, PARAMETERS, Asked
 from pipeline.gate.floors import bounds_asked
 from pipeline.gate.match import Match
 from pipeline.gate.matches import Counted
@@ -41,15 +42,17 @@ def require_given(
     ids: Sequence[str],
     labels: npt.NDArray[Any],
     slices: Texts = MappingProxyType({}),
+    parameters: int,
 ) -> None:
     """Raise DataError unless the gate can have given a verdict by this recipe on these test rows.
 
-    `ids [row]`, `labels [row]`, and the texts `[row]` of declared slices by their column; `code` as in `digests`.
+    `ids [row]`, `labels [row]`, and the texts `[row]` of declared slices by their column; `code` as in `digests`;
+    `parameters` is how many the candidate has.
     Bounds that hold by their limits, and slices, are not measured again: that takes the answers of the models.
     """
-    problem = next(
-        _problems(verdict, gate, task, digests.rule_digest(gate, task, seed, code), ids, labels, slices), None
-    )
+    by = digests.rule_digest(gate, task, seed, code)
+    problems = chain(_problems(verdict, gate, task, by, ids, labels, slices), _of_parameters(verdict, parameters))
+    problem = next(problems, None)
     if problem:
         raise DataError(
             f"the verdict {problem}; it was edited, or what it was given by has changed since: run again, and the "
@@ -98,6 +101,11 @@ def _problems(
             yield "says of a first model that it is not the anchor"
     elif verdict.promotes:
         yield "promotes a candidate that was not compared"
+
+
+def _of_parameters(verdict: Verdict, parameters: int) -> Iterator[str]:
+    if any(check.name == PARAMETERS and check.figure != parameters for check in verdict.checks):
+        yield f"does not say how many parameters the candidate has: {parameters}"
 
 
 def _counted(verdict: Verdict) -> Counted | None:

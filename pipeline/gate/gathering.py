@@ -55,8 +55,8 @@ def gather(
     An anchor that is the champion's model has its files there, and is not asked again.
     """
     in_use, held_to = read_record(champion / CHAMPION_FILE, Champion), read_record(anchor / ANCHOR_FILE, Champion)
-    predicts = stored.read_architecture(candidate).predicts
-    ask = partial(_other, labels=test.labels, queries=queries, task=task, predicts=predicts)
+    architecture = stored.read_architecture(candidate)
+    ask = partial(_other, labels=test.labels, queries=queries, task=task, predicts=architecture.predicts)
     # Before the export is queried: predict fixes TensorFlow's arithmetic for this process.
     met = ask(in_use, champion)
     if met is not None and in_use.identity and held_to.identity and in_use.identity.digest == held_to.identity.digest:
@@ -65,6 +65,7 @@ def gather(
         anchored = ask(held_to, anchor)
     return Evidence(
         candidate=stored.digest(candidate),
+        parameters=architecture.parameters,
         metrics=known(lambda: read_record(metrics, MetricsReport), queries.in_words),
         test_ids=test.ids,
         test_labels=test.labels,

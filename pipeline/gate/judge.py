@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.gate import digests
-from pipeline.gate.checks import FIRST, check_of
+from pipeline.gate.checks import FIRST, PARAMETERS, check_of
 from pipeline.gate.evidence import Evidence, Other, Unknown, answers_problem, predictions_problem
 from pipeline.gate.figures import Figures, measure, metrics_problem
 from pipeline.gate.floors import check_bounds, primary_check
@@ -46,6 +46,7 @@ def judge(evidence: Evidence, rule: GateParams, task: Task, seed: int, code: Map
     checks = (
         _check_predictions(evidence, figures, task),
         *check_bounds(figures, rule, task, seed),
+        *_check_parameters(evidence, rule),
         _check_parity(evidence, rule, task),
         *compared,
     )
@@ -154,6 +155,16 @@ def _check_predictions(evidence: Evidence, figures: Figures | Unknown, task: Tas
         return check_of("predictions", None, rows, problem, passes=False)
     sentence = f"{number(rows)} predictions, one for each test row, and the metrics are theirs"
     return check_of("predictions", rows, rows, sentence, passes=True)
+
+
+def _check_parameters(evidence: Evidence, rule: GateParams) -> list[GateCheck]:
+    """Return the check of how many parameters the candidate has; none if the recipe does not bound them."""
+    bound, found = rule.parameters.maximum, evidence.parameters
+    if bound is None:
+        return []
+    passes = found <= bound
+    sentence = f"{number(found)} parameters are {'at most' if passes else 'above'} {number(bound)}"
+    return [check_of(PARAMETERS, found, bound, sentence, passes=passes)]
 
 
 def _check_parity(evidence: Evidence, rule: GateParams, task: Task) -> GateCheck:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import UsageError, nearest
 from pipeline.recipe.settings import Settings, dotted_keys, set_dotted, validate
@@ -100,6 +100,30 @@ class ServerSettings(Settings):
     )
 
 
+class ExportSettings(Settings):
+    """Which forms of a candidate are measured where it is registered, and what its SavedModel may take there.
+
+    A candidate beyond a bound is registered, but the champion stays.
+    """
+
+    formats: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], ...] = Field(
+        default=("saved_model",),
+        strict=False,
+        max_length=20,
+        description="files in pipeline/export/formats/, besides the SavedModel; [] measures nothing",
+    )
+    max_p95_ms: float | None = Field(
+        default=None, gt=0, le=86_400_000, description="longest time of 95 % of the calls with one row; null: any"
+    )
+    max_size_mib: float | None = Field(default=None, gt=0, le=2**24, description="largest size, MiB; null: any")
+
+    @model_validator(mode="after")
+    def _what_is_bounded_is_measured(self) -> Self:
+        if not self.formats and not (self.max_p95_ms is None and self.max_size_mib is None):
+            raise ValueError("formats must not be empty: without figures no bound (max_p95_ms, max_size_mib) is held")
+        return self
+
+
 class Execution(Settings):
     """Everything in `execution.yaml`."""
 
@@ -109,6 +133,7 @@ class Execution(Settings):
     workspaces: WorkspaceSettings = Field(default_factory=WorkspaceSettings)
     environment: EnvironmentSettings = Field(default_factory=EnvironmentSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
 
 
 def load_execution(root: Path, environment: Mapping[str, str] | None = None) -> Execution:

@@ -316,6 +316,14 @@ class ParityRule(Settings):
     tolerance: Positive = Field(default=1e-4, le=1, description="largest difference of any number")
 
 
+class ParametersRule(Settings):
+    """How many parameters (weights, those that are not trained included) the model may have."""
+
+    maximum: Annotated[int, Field(ge=1, le=10**12)] | None = Field(
+        default=None, description="largest number of parameters that passes; null: any number"
+    )
+
+
 class GateParams(Bounds):
     """What a candidate must achieve. The task's first metric must be bounded: no default lets a candidate pass."""
 
@@ -333,6 +341,7 @@ class GateParams(Bounds):
         description="how the candidate must compare with the models before it: a file in pipeline/gate/rules/",
     )
     parity: ParityRule = Field(default_factory=ParityRule)
+    parameters: ParametersRule = Field(default_factory=ParametersRule)
 
     @model_validator(mode="after")
     def _resamples_reach_the_confidence(self) -> Self:

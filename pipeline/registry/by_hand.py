@@ -11,12 +11,13 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.records.identity import Identity
+from pipeline.records.model_card import ModelCard
 from pipeline.registry import versions
 from pipeline.registry.actor import Actor
 from pipeline.registry.anchor import ANCHORED, PROMOTED
 from pipeline.registry.challenge import in_force, last_champion
 from pipeline.registry.commands import promote_command
-from pipeline.registry.fetch import fetch
+from pipeline.registry.fetch import fetch, fetch_card
 from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, version_named
@@ -33,6 +34,16 @@ def list_versions(store: Store, name: str | None = None) -> list[Version]:
 def show(store: Store, name: str, which: str) -> Version:
     """Return one version by number (`3`, `v3`) or alias (`champion`); raise UsageError if there is none."""
     return version_named(open_reader(store), name, which)
+
+
+def card(store: Store, name: str, which: str) -> ModelCard:
+    """Return the model card of a version; raise UsageError if there is no such version, or it has none."""
+    reader = open_reader(store)
+    version = _find(reader, name, which)
+    found = fetch_card(store, reader, version)
+    if found is None:
+        raise UsageError(f"{name} v{version.version} has no model card: an earlier Ratchet has registered it")
+    return found
 
 
 def named(store: Store, which: str, name: str, where: str = "") -> Version:

@@ -24,10 +24,13 @@ class RegistryAction:
     moves_alias: bool = False
 
 
-def decide(verdict: Verdict, own: Version | None, champion: Version | None, challenge: Challenge) -> RegistryAction:
+def decide(
+    verdict: Verdict, own: Version | None, champion: Version | None, challenge: Challenge, beyond: str = ""
+) -> RegistryAction:
     """Return what a verdict requires, given the version that holds the candidate and the champion, as they are now.
 
-    `challenge` is whom the candidate would meet now. Raises TryAgain if the verdict is to promote, but the candidate
+    `challenge` is whom the candidate would meet now; `beyond` says which bound of this machine it does not hold, ""
+    if there is none. Raises TryAgain if the verdict is to promote, but the candidate
     was compared with another champion or another anchor; or if an earlier Ratchet has given it, which knew no anchor.
     """
     if champion is not None and champion.digest == verdict.candidate:
@@ -53,6 +56,10 @@ def decide(verdict: Verdict, own: Version | None, champion: Version | None, chal
     if challenge.anchor != verdict.anchor:
         then, now = (_named(anchor) for anchor in (verdict.anchor, challenge.anchor))
         raise TryAgain(f"model registry: the candidate was held to {then}, but by now the anchor is {now}; run again")
+    if beyond:
+        return RegistryAction(
+            "held", f"passed the gate, but {beyond} (export in execution.yaml); {in_use}", makes_version=own is None
+        )
     replaced = f"replaces v{champion.version}" if champion else "is the first champion"
     return RegistryAction("promoted", replaced, makes_version=own is None, moves_alias=True)
 

@@ -6,6 +6,7 @@ Plain folders, and files that an MLflow server serves itself, are read without M
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -14,13 +15,15 @@ from urllib.parse import unquote, urlsplit
 from pipeline.errors import DataError, StorageError
 from pipeline.models import stored
 from pipeline.records.architecture import MODEL_FILES
+from pipeline.records.model_card import CARD_FILE, ModelCard
 from pipeline.registry.places import local_folder
 from pipeline.registry.reader import Reader
 from pipeline.registry.rest_reader import RestReader
 from pipeline.registry.store import Store
-from pipeline.registry.versions import JUDGED_BY, MISSING, Version
+from pipeline.registry.versions import CARD, JUDGED_BY, MISSING, Version
 from pipeline.storage.artifacts import digest_file
 from pipeline.storage.judged_rows import JUDGED_BY_FILE
+from pipeline.storage.record_files import read_record
 
 _FILE_LIMIT_BYTES = 16 * 2**30
 _CHUNK_BYTES = 2**20
@@ -58,6 +61,22 @@ def fetch_judged_by(store: Store, reader: Reader, version: Version, target: Path
         pass
     path.unlink(missing_ok=True)
     return False
+
+
+def fetch_card(store: Store, reader: Reader, version: Version) -> ModelCard | None:
+    """Return the card of a version, with its number; None of one that an earlier Ratchet has published.
+
+    Raises DataError if it is gone or is not the one that was registered, StorageError if the store cannot be reached.
+    """
+    digest, named = version.tags.get(CARD), f"{version.name} v{version.version}"
+    if digest is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
+        path = Path(folder) / CARD_FILE
+        fetch_files(store, reader, reader.location(version), path.parent, named, (CARD_FILE,))
+        if digest_file(path) != digest:
+            raise DataError(f"{named} is damaged: its model card is no longer the one it was registered with")
+        return read_record(path, ModelCard).changed(version=version.version)
 
 
 def fetch_files(

@@ -26,6 +26,8 @@ from pipeline.errors import DataError, TryAgain
 from pipeline.models import stored
 from pipeline.records.digests import digest_bytes
 from pipeline.records.ledger import LedgerLine
+from pipeline.records.measured_exports import EXPORTS_FILE, MeasuredExports
+from pipeline.records.model_card import CARD_FILE
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry import anchor, ledger, runs, versions
@@ -41,6 +43,7 @@ from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
 from pipeline.runtime.progress import Starting
 from pipeline.storage import judged_rows
+from pipeline.storage.record_files import write_record
 from pipeline.storage.shards import Columns
 
 
@@ -49,7 +52,8 @@ class Description:
     """The description of a new version: lineage, test metrics, recipe by key, a few validation rows, its export.
 
     `example` are prepared values, `served` the raw ones of those features that are prepared inside the served model.
-    `test_ids` are the ids of the test rows that its verdict is about.
+    `test_ids` are the ids of the test rows that its verdict is about. `card` are the files of its model card by name,
+    `exports` what its forms take on this machine.
     """
 
     lineage: Mapping[str, str]
@@ -59,6 +63,8 @@ class Description:
     served: Columns
     exported: Path
     test_ids: Sequence[str]
+    card: Mapping[str, bytes]
+    exports: MeasuredExports
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Candidate:
     """A judged candidate. `describe` is called only if a version has to be made.
 
     `require_given` raises DataError unless the gate can have given the verdict; called before anything is written.
+    `beyond` says which bound of this machine it does not hold; "" if it holds them.
     """
 
     name: str
@@ -73,6 +80,7 @@ class Candidate:
     verdict: Verdict
     require_given: Callable[[], None]
     describe: Callable[[], Description]
+    beyond: str = ""
 
 
 def require_judged(candidate: Candidate) -> None:
@@ -160,7 +168,7 @@ def _look(reader: Reader, candidate: Candidate) -> _Seen:
 def _decided(reader: Reader, candidate: Candidate, seen: _Seen) -> RegistryAction:
     verdict = candidate.verdict
     met = challenge(reader, candidate.name, seen.champion, verdict.candidate)
-    action = decide(verdict, seen.own, seen.champion, met)
+    action = decide(verdict, seen.own, seen.champion, met, candidate.beyond)
     if action.is_recorded:
         ledger.require_no_other(seen.lines, candidate.name, verdict, seen.own)
     return action
@@ -252,13 +260,19 @@ def _make_version(
         listed = judged_rows.to_bytes(description.test_ids)
         (bundle / judged_rows.JUDGED_BY_FILE).write_bytes(listed)
         described[versions.JUDGED_BY] = f"{candidate.verdict.test_digest} {digest_bytes(listed)}"
+        for name, content in description.card.items():
+            (bundle / name).write_bytes(content)
+        described[versions.CARD] = digest_bytes(description.card[CARD_FILE])
+        write_record(bundle / EXPORTS_FILE, description.exports)
+        figures = description.exports.figures
+        described[versions.EXPORTS] = json.dumps({"machine": description.exports.machine, **figures})
         run = runs.open_run(
             store,
             client,
             candidate.name,
             digest,
             recipe=description.recipe,
-            metrics=description.metrics,
+            metrics={**description.metrics, **{f"export.{name}": value for name, value in figures.items()}},
             tags=described,
         )
         source = runs.upload(store, client, reader, run, bundle, candidate.verdict, digest)

@@ -26,6 +26,8 @@ REPLACED = PREFIX + "met"
 ANCHOR = PREFIX + "anchor"  # the one in force while this version is champion
 LEDGER = PREFIX + "ledger"  # the latest line on this version: its number and its digest
 JUDGED_BY = PREFIX + "judged_by"  # the digests of the test rows of its verdict and of the file that lists them
+CARD = PREFIX + "card"  # the digest of its card's file
+EXPORTS = PREFIX + "exports"  # what its forms take on the machine that has registered it, as JSON
 LAST_CHAMPION = PREFIX + "last_champion"  # of the model, not of a version: it is still there if that version is not
 LAST_ANCHOR = PREFIX + "last_anchor"  # of the model: the anchor of the last champion's time
 ROLLED_BACK = PREFIX + "rolled_back"
@@ -135,6 +137,7 @@ class Version:
             "outcome": self.outcome,
             "reason": self.tags.get(REASON, ""),
             "metrics": self.metrics,
+            "exports": self._json(EXPORTS, {}),
             "created_at_utc": self.created_at_utc,
             "git_commit": self.tags.get(PREFIX + "git_commit", ""),
             "lineage": {

@@ -17,6 +17,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
 # the blank of braille.
 _WITHOUT_PICTURE = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)}
 _WITHOUT_PICTURE |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+_RIGHT_TO_LEFT = ("R", "AL", "AN")  # Unicode's classes of letters and digits that are written so
 _IN_LINES = ("\n", "\t")
 
 
@@ -29,6 +30,17 @@ def foreign(value: Any, *, has_lines: bool = False) -> Any:
     if text.isascii() and all(_is_seen(each, has_lines) for each in text):
         return escape(text)
     return Markup("<bdi>%s</bdi>") % Markup("").join(seen)
+
+
+def visible(text: str) -> str:
+    """Return a text in which what would not be seen, ends of lines included, is named by its code point.
+
+    If letters of it are written from right to left, it is isolated from what stands around it: for files without
+    markup.
+    """
+    shown = "".join(each if _is_seen(each, has_lines=False) else f"U+{ord(each):04X}" for each in text)
+    is_turned = any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in shown)
+    return f"\N{FIRST STRONG ISOLATE}{shown}\N{POP DIRECTIONAL ISOLATE}" if is_turned else shown
 
 
 def shortened(text: str, most: int) -> str:

@@ -14,7 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.graph import Graph
+from pipeline.records.measured_exports import MeasuredExports
+from pipeline.records.model_card import CARD_FILE, ModelCard
 from pipeline.records.run import PAGE_FILE
+from pipeline.registry.card import how_to_use
 from pipeline.report import columns, examples, flow, measured, mistakes, near_duplicates, provenance
 from pipeline.report.drawing import draw
 from pipeline.report.flow_picture import picture_of
@@ -24,6 +27,7 @@ from pipeline.report.quarantine import Reason, reasons
 from pipeline.report.run_files import RunFiles
 from pipeline.report.sections import Section, find_file, find_folder, section
 from pipeline.report.time_line import time_line_of
+from pipeline.storage.record_files import read_record
 
 _FILES_SHOWN, _ROWS_SHOWN = 8, 12  # of a reason, and of a file
 _READABLE_PT = 600.0  # a wider drawing takes the whole width: in half of it its text is too small
@@ -125,6 +129,19 @@ def _run(files: RunFiles) -> Mapping[str, Any]:
     return {"time_line": section(lambda: time_line_of(report), files.root) if report else Section(None)}
 
 
+def _card(files: RunFiles) -> Mapping[str, Any]:
+    card = section(lambda: files.find("card", CARD_FILE, ModelCard), files.root)
+    return {"card": card, "shown": (*card.value.parts, how_to_use(card.value)) if card.value else ()}
+
+
+def _exports(files: RunFiles) -> Mapping[str, Any]:
+    place = files.place("exports")
+    path = files.root / place if place else None
+    return {
+        "exports": section(lambda: read_record(path, MeasuredExports) if path and find_file(path) else None, files.root)
+    }
+
+
 def _lineage(files: RunFiles) -> Mapping[str, Any]:
     return {
         "digests": provenance.digests(files),
@@ -182,5 +199,7 @@ PARTS = (
     Part("augmentation", "Changed copies", "Changed copies", _augmentation, lambda graph: graph.maker("examples")),
     Part("contracts", "Contracts", "Contracts", _contracts, lambda graph: graph.contracts),
     Part("run", "The run", "Run", _run),
+    Part("exports", "What it is served as", "Exports", _exports, lambda graph: graph.maker("exports")),
     Part("lineage", "Lineage", "Lineage", _lineage),
+    Part("card", "Model card", "Model card", _card, lambda graph: graph.maker("card")),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,17 @@ def _check_places(root: Path, graph: Graph) -> None:
         if not stat.S_ISDIR(kind) and (name in folders or not stat.S_ISREG(kind)):
             what = "no folder" if name in folders else "neither a file nor a folder"
             raise DataError(f"{name}: {what}, and stages write there; remove it")
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    from pipeline.export.forms import FORMAT
+    from pipeline.recipe.execution import EXECUTION_FILE
+
+    for name in formats:
+        try:
+            FORMAT.member(name)
+        except UsageError as error:
+            raise UsageError(f"{EXECUTION_FILE}: export.formats: {error}") from error
 
 
 def check_source(root: Path, graph: Graph, named: str, choice: Choice | None) -> None:
@@ -161,6 +172,7 @@ def check_before(root: Path, graph: Graph, recipe: Recipe, environment: Mapping[
     execution = load_execution(root, environment)
     require_equal_blocks(recipe.train.virtual_workers, execution.horovod.workers)
     device_variables(recipe.train.device, slots_of(execution.horovod), environment)
+    _check_formats(execution.export.formats)
     _check_files(root)
     _check_places(root, graph)
     check_source(root, graph, recipe.data.path, recipe.data.source)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StorageError, UsageError
+from pipeline.export.bounds import MachineBounds
 from pipeline.records.served_model import SERVED_FILE
 from pipeline.serving.engine import AUTO
 from pipeline.serving.limits import Limits
@@ -57,6 +58,7 @@ class ServeSettings:
     is_plain: bool = False  # without the parser and the loop in C, and without their bounds of a head
     follower: Sequence[str] = ()  # the command of a follower to be kept running, in the folder `project`
     project: Path = Path()
+    bounds: MachineBounds = field(default_factory=MachineBounds)
 
 
 def serve(settings: ServeSettings) -> int:
@@ -129,13 +131,13 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
     from pipeline.serving.connections import bounded
     from pipeline.serving.log import JsonLog
     from pipeline.serving.metrics import Metrics
-    from pipeline.serving.model import load
     from pipeline.serving.models import Models
     from pipeline.serving.prediction_log import PredictionLog
     from pipeline.serving.readings import Readings
     from pipeline.serving.service import Service
     from pipeline.serving.supervising import Supervisor
     from pipeline.serving.tokens import Tokens
+    from pipeline.serving.within import within
 
     for number in (signal.SIGTERM, signal.SIGINT):  # what is the first process of a container has no default for them
         signal.signal(number, _leave)
@@ -145,6 +147,7 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
     metrics = Metrics()
     limits = replace(settings.limits, connections=_take_files(settings.limits.connections))
     _pass_on_warnings(log)
+    load = within(settings.bounds)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
         challenger = settings.challenger or settings.shares.is_any

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import registry
-from pipeline.cli.registry import _ledger, _primary
+from pipeline.cli.registry import _card, _ledger, _primary
 from pipeline.records.identity import Identity
+from pipeline.records.model_card import ModelCard
+from pipeline.registry import by_hand
+from tests.records.examples import example
 from tests.registry.judged import add_line, judged
 from tests.registry.local_registry import LocalRegistry
 
@@ -26,6 +29,18 @@ from tests.registry.local_registry import LocalRegistry
 )
 def test_the_primary_figure_is_told_by_its_name(metrics: dict[str, float], text: str) -> None:
     assert _primary(metrics) == text
+
+
+def test_the_card_is_told_as_markdown_or_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local, card = LocalRegistry(tmp_path), example(ModelCard)
+    monkeypatch.setattr(registry, "_store_and_name", lambda _: (local.store, "digits"))
+    monkeypatch.setattr(by_hand, "card", lambda _store, name, which: card if (name, which) == ("digits", "3") else None)
+    assert _card(Namespace(json=False, version="3")) == 0
+    assert capsys.readouterr().out.startswith("# digits v3\n")
+    _card(Namespace(json=True, version="3"))
+    assert json.loads(capsys.readouterr().out) == card.to_json()
 
 
 def test_the_ledger_is_told_line_by_line(

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.export.bounds import MachineBounds
 from pipeline.serving import serve as serving
 from pipeline.serving.roles import Shares
 from pipeline.serving.serve import ServeSettings, is_loopback
 from pipeline.serving.tokens import Tokens
 from tests.cli.given import answer, complaint
+
+BOUNDS = ("--max-p95-ms=2.5", "--max-size-mib=40")
 
 
 def complains(capsys: pytest.CaptureFixture[str], code: int, line: str, *words: str) -> bool:
@@ -63,7 +66,8 @@ def test_an_address_that_is_taken_is_said(capsys: pytest.CaptureFixture[str], tm
 
 
 @pytest.mark.parametrize(
-    "option", ["--calls=0", "--workers=0", "--batch-rows=-1", "--queue-ms=x", "--timeout-s=nan", "--max-pixels=1.5"]
+    "option",
+    ["--calls=0", "--workers=0", "--batch-rows=-1", "--queue-ms=x", "--timeout-s=nan", "--max-p95-ms=-1", "--max-pixels=1.5"],
 )
 def test_odd_numbers_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str) -> None:
     assert complains(capsys, 2, "is no", "serve", str(tmp_path), option)
@@ -83,11 +87,13 @@ def test_options_become_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
     monkeypatch.setattr(serving, "serve", kept)
     options = "--port=0 --batch-rows=1 --batch-wait-ms=5 --queue-rows=7 --queue-ms=20 --max-body-mib=2 --timeout-s=3"
-    answer(capsys, "serve", "folder", *options.split(), "--calls=2", "--workers=3", "--engine=onnx", "--max-pixels=9")
+    "option",
+    ["--calls=0", "--workers=0", "--batch-rows=-1", "--queue-ms=x", "--timeout-s=nan", "--max-p95-ms=-1", "--max-pixels=1.5"],
     [settings] = seen
     assert (settings.folder, settings.port, settings.calls, settings.engine) == (Path("folder"), 0, 2, "onnx")
     assert settings.workers == 3
     assert not settings.is_batching
+    assert settings.bounds == MachineBounds(p95_ms=2.5, size_mib=40.0)
     limits = settings.limits
     assert (limits.wait_s, limits.queue_rows, limits.queue_s, limits.request_s) == (0.005, 7, 0.02, 3)
     assert (limits.body_bytes, limits.pixels) == (2 * 2**20, 9)

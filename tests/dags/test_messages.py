@@ -42,6 +42,9 @@ def keep(root: Path, outcome: str | None, state: str = "success", attempt: int =
         path.write_text(json.dumps(content))
 
 
+HELD = "0.893 ≥ 0.85; v3 is champion"
+
+
 def context(**values: Any) -> Any:
     run = SimpleNamespace(dag_id="retrain_one", run_id="manual__1")
     return {"dag_run": run, "ti": SimpleNamespace(task_id="train", log_url=f"{HOME}/log"), **values}
@@ -51,6 +54,7 @@ def context(**values: Any) -> Any:
     ("outcome", "title", "registration_file", "sentence"),
     [
         ("promote", "has a new champion", registration("promoted"), "0.893 ≥ 0.85; v3 is champion"),
+        ("promote", "has a candidate that a bound of its machine holds back", registration("held"), HELD),
         ("refuse", "refused its candidate", registration("refused", "0.893 ≥ 0.85"), "0.893 ≥ 0.85"),
         ("rejected", "has a candidate that was not approved", None, "0.893 ≥ 0.85"),
     ],

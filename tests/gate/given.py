@@ -77,6 +77,7 @@ def evidence(**changes: Any) -> Evidence:
     """The evidence, with some of it replaced."""
     complete = Evidence(
         candidate="sha256:new",
+        parameters=1000,
         metrics=METRICS,
         test_ids=IDS,
         test_labels=LABELS,

@@ -14,14 +14,17 @@ from pipeline.gate.evidence import Other, Unknown
 from pipeline.gate.following import require_given
 from pipeline.recipe.recipe import GateParams
 from pipeline.records.verdict import Matched, Verdict
-from tests.gate.given import ANCHOR, BOUNDS, CHAMPION, IDS, LABELS, ROWS, TASK, check_of, judged, other, rule
+from tests.gate.given import ANCHOR, BOUNDS, CHAMPION, IDS, LABELS, PRIMARY, ROWS, TASK, check_of, judged, other, rule
 
 OFF = {"none": "a test"}
+SMALL = rule(bounds={**PRIMARY, "parameters": {"maximum": 1000}})
 RULES = {
     "better": rule(),
     "refresh": rule("refresh"),
     "margin": rule("margin", margin=0.02, slice_margin=0.12),
     "all bounds": rule(bounds={**BOUNDS, "slices": {"class": {"cat": {"minimum": {"recall": 0.5}}}}}),
+    "few parameters": SMALL,
+    "too many parameters": rule(bounds={**PRIMARY, "parameters": {"maximum": 999}}),
     "off": rule(bounds={"minimum": {"accuracy": OFF}}, total_margin=OFF, slice_margins={"class": {"cat": OFF}}),
     "unjudged": rule(
         "refresh", slice_margins={"class": {"cat": 0.002}}, unjudged={"class": {"cat": "few cats"}}, total_margin=0.02
@@ -32,7 +35,7 @@ RULES = {
 def hold(verdict: Verdict, gate: GateParams, **changed: Any) -> None:
     """Hold a verdict, as it stands in its file, to a recipe."""
     read = Verdict.from_json(json.loads(json.dumps(verdict.to_json())), "verdict.json")
-    by: dict[str, Any] = {"seed": 1, "code": {}, "ids": IDS, "labels": LABELS, **changed}
+    by: dict[str, Any] = {"seed": 1, "code": {}, "ids": IDS, "labels": LABELS, "parameters": 1000, **changed}
     require_given(read, gate, TASK, **by)
 
 
@@ -113,6 +116,17 @@ PASSES = {"outcome": "pass", "figure": 9.0}
 def test_what_was_edited_is_told(forged: Verdict, why: str) -> None:
     with pytest.raises(DataError, match=f"^the verdict .*{why}.*run again, and the gate judges anew$"):
         hold(forged, rule())
+
+
+def test_the_parameters_are_those_of_the_candidate() -> None:
+    verdict = judged(SMALL)
+    hold(verdict, SMALL)
+    with pytest.raises(DataError, match="does not say how many parameters the candidate has: 2000"):
+        hold(verdict, SMALL, parameters=2000)
+    with pytest.raises(DataError, match="has no check parameters"):
+        hold(edited(verdict, parameters=None), SMALL)
+    with pytest.raises(DataError, match="check parameters that is held to 5000, not 1000"):
+        hold(edited(verdict, parameters={"bound": 5000}), SMALL)
 
 
 def test_a_verdict_by_other_code_seed_or_rows_is_not_that_of_this_recipe() -> None:

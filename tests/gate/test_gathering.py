@@ -79,6 +79,7 @@ def why(figure: object) -> str:
 def test_what_is_there_is_known(left: Left) -> None:
     found = left.gathered()
     assert found.candidate == stored.digest(left.root / "candidate")
+    assert found.parameters == 4
     assert found.metrics == METRICS
     assert found.predictions is left.answers
     assert list(found.test_ids) == list(left.answers.ids)

@@ -29,6 +29,7 @@ from tests.gate.given import (
     IDS,
     LABELS,
     METRICS,
+    PRIMARY,
     ROWS,
     TASK,
     answers,
@@ -373,6 +374,19 @@ def test_how_far_the_exported_model_is_off_is_shown_as_a_power_of_ten_that_is_no
 
     assert [shown(gap) for gap in (0.0, 2.0**-20, 2.0**-16, 2.0**-14, 2.0**-10)] == [1e-6, 1e-6, 1e-4, 1e-4, 1e-3]
     assert shown(2.0**-17) == 1e-5
+
+
+@pytest.mark.parametrize(("parameters", "holds"), [(1234, True), (1235, False)])
+def test_no_more_parameters_pass_than_the_recipe_allows(parameters: int, holds: bool) -> None:
+    check = check_of(
+        judged(rule(bounds={**PRIMARY, "parameters": {"maximum": 1234}}), parameters=parameters), "parameters"
+    )
+    assert (check.figure, check.bound, check.has_passed) == (parameters, 1234, holds)
+    assert check.sentence == f"1 {parameters - 1000} parameters are {'at most' if holds else 'above'} 1 234"
+
+
+def test_without_a_bound_on_parameters_nobody_asks_how_many_there_are() -> None:
+    assert "parameters" not in [check.name for check in judged(parameters=10**12).checks]
 
 
 def test_the_checks_say_how_many_rows_and_failures_there_are() -> None:

@@ -54,6 +54,7 @@ def given(ours: Any, champion: Any, anchor: Any = None, *, slices: Any = None, j
     theirs = [TASK.score(LABELS, each) for each in (champion, champion if anchor is None else anchor)]
     return Evidence(
         candidate="sha256:new",
+        parameters=1000,
         metrics=measuring.report(TASK, *parts),
         test_ids=IDS,
         test_labels=LABELS,
@@ -142,9 +143,7 @@ def met_by_margin(by: Any, slice_margin: float) -> Verdict:
     bounded = GateParams.model_validate({"maximum": {"mae": 30.0}, "rule": rule, "parity": {"rows": 4}})
     evidence = given(ours.astype(np.float32)[:, None], predicted(1.0), slices=AIRPORTS)
     verdict = judged(evidence, bounded)
-    require_given(
-        verdict, bounded, TASK, seed=1, code={}, ids=IDS, labels=LABELS, slices=evidence.test_slices
-    )  # what a verdict may be off in, it is held to as well
+    _require_given(verdict, bounded, slices=evidence.test_slices)  # what a verdict may be off in, it is held to as well
     return verdict
 
 
@@ -208,7 +207,12 @@ def test_a_verdict_of_counts_is_none_on_losses() -> None:
 
 
 def require(verdict: Verdict) -> None:
-    require_given(verdict, gate(), TASK, seed=1, code={}, ids=IDS, labels=LABELS, slices=AIRPORTS)
+    _require_given(verdict, gate(), slices=AIRPORTS)
+
+
+def _require_given(verdict: Verdict, rule: GateParams, slices: Any) -> None:
+    by: dict[str, Any] = {"seed": 1, "code": {}, "parameters": 1000}
+    require_given(verdict, rule, TASK, ids=IDS, labels=LABELS, slices=slices, **by)
 
 
 def test_a_model_that_is_exported_differently_is_found_in_any_unit() -> None:

@@ -40,6 +40,7 @@ def evidence(**changes: Any) -> Evidence:
     other = Other(CHAMPION, TASK.with_learned({"threshold": 0.3}).score(LABELS, shy(0.5, range(180))))
     complete = Evidence(
         candidate="sha256:new",
+        parameters=1000,
         metrics=measuring.report(learned, part, part),
         test_ids=IDS,
         test_labels=LABELS,

@@ -25,6 +25,7 @@ _OTHERS: dict[str, tuple[Any, ...]] = {
     "watermark": ({"column": "x", "at_most": "2026-11-22"},),
     "column": ("hour", "carrier"),
     "gate.parity.rows": (3,),
+    "gate.parameters.maximum": (1000,),
     "driver_jar": ("driver.jar",),
     "user_variable": ("DATABASE_USER",),
     "password_variable": ("DATABASE_PASSWORD",),

@@ -21,6 +21,13 @@ def test_the_environment_overrides_the_file() -> None:
     assert (execution.spark.master, execution.horovod.workers) == ("local[7]", 1)
 
 
+def test_a_bound_needs_what_is_measured() -> None:
+    bounded = load_execution(ROOT, as_variables({"export.max_p95_ms": "2.5"})).export
+    assert (bounded.formats, bounded.max_p95_ms) == (("saved_model",), 2.5)
+    with pytest.raises(UsageError, match="formats must not be empty: without figures no bound"):
+        load_execution(ROOT, as_variables({"export.max_size_mib": "3", "export.formats": "[]"}))
+
+
 def test_an_override_of_one_run_becomes_the_variable_that_stages_read() -> None:
     variables = as_variables({"horovod.cycle_time_ms": "2.5"})
     assert load_execution(ROOT, variables).horovod.cycle_time_ms == 2.5

@@ -18,7 +18,9 @@ from pipeline.records.golden import GoldenFeature, GoldenRows
 from pipeline.records.identity import Identity
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.measured_exports import MeasuredExports
 from pipeline.records.metrics import MetricsReport
+from pipeline.records.model_card import CardPart, CardTable, ModelCard
 from pipeline.records.origin import Origin
 from pipeline.records.record import Record
 from pipeline.records.registration import Registration
@@ -76,6 +78,17 @@ SPREAD = Distribution(
     maximum=90.5,
     mean=3.25,
     histogram=Histogram(edges=(-2.5, 0.5, 3.5), rows=(4, 2), below=1, above=3),
+)
+FORM = ServedFormat(
+    name="onnx",
+    path="onnx/model.onnx",
+    files={"onnx/model.onnx": "sha256:0c"},
+    size_bytes=4096,
+    largest_difference=1e-6,
+    agreement=1.0,
+    tolerance=1e-4,
+    least_agreement=0.99,
+    speeds=(ServedSpeed(rows=64, p50_ms=0.5, p95_ms=0.75),),
 )
 FEATURE = FeatureSpec(
     name="picture",
@@ -197,6 +210,30 @@ EXAMPLES: tuple[Record, ...] = (
         by="ann",
         at_utc="2026-11-28T12:28:14Z",
     ),
+    MeasuredExports(
+        digest="sha256:0a",
+        machine="till-7 (x86_64)",
+        rows=360,
+        formats=(FORM,),
+        refused={"litert": "it has string operations"},
+        problem="not measured",
+        beyond="its saved_model has 2 MiB, 1 may be on this machine",
+    ),
+    ModelCard(
+        name="digits",
+        version=3,
+        digest="sha256:0a",
+        request='{"x": 1}',
+        parts=(
+            CardPart(
+                title="Data",
+                facts={"source": "csv"},
+                tables=(CardTable(title="Rows", columns=("part", "rows"), rows=(("test", "360"),)),),
+                sentences=("None was left out.",),
+                commands=("ratchet serve served",),
+            ),
+        ),
+    ),
     Registration(
         outcome="promoted",
         name="digits",
@@ -279,19 +316,7 @@ EXAMPLES: tuple[Record, ...] = (
         golden="made",
         golden_files={"golden/picture.npy": "sha256:0b"},
         rows=360,
-        formats=(
-            ServedFormat(
-                name="onnx",
-                path="onnx/model.onnx",
-                files={"onnx/model.onnx": "sha256:0c"},
-                size_bytes=4096,
-                largest_difference=1e-6,
-                agreement=1.0,
-                tolerance=1e-4,
-                least_agreement=0.99,
-                speeds=(ServedSpeed(rows=64, p50_ms=0.5, p95_ms=0.75),),
-            ),
-        ),
+        formats=(FORM,),
         refused={"litert": "it has string operations"},
         made_with={"tensorflow-cpu": "2.21.0"},
     ),

@@ -18,5 +18,5 @@ def test_a_refusal_without_any_version_is_read() -> None:
 
 @pytest.mark.parametrize("outcome", [True, "published", "", None])
 def test_another_outcome_is_refused(outcome: object) -> None:
-    with pytest.raises(DataError, match=r"x\.json: outcome: must be 'promoted', 'refused' or 'kept'"):
+    with pytest.raises(DataError, match=r"x\.json: outcome: must be 'promoted', 'refused', 'kept' or 'held'"):
         Registration.from_json({**NOTHING_YET.to_json(), "outcome": outcome}, "x.json")

@@ -118,6 +118,25 @@ def test_a_version_that_a_person_rolled_back_is_not_promoted_again():
     assert "rolled back by a person" in step.sentence
 
 
+BEYOND = "its saved_model has 9 MiB, 5 may be on this machine"
+
+
+def test_a_candidate_beyond_a_bound_of_the_machine_becomes_a_version_and_moves_nothing():
+    first = decide(verdict(champion=CHAMPION.identity), None, CHAMPION, MET, BEYOND)
+    assert (first.outcome, first.is_recorded, first.makes_version, first.moves_alias) == ("held", True, True, False)
+    assert first.sentence == f"passed the gate, but {BEYOND} (export in execution.yaml); champion v1 stays"
+    again = decide(verdict(champion=CHAMPION.identity), version(2, NEW), CHAMPION, MET, BEYOND)
+    assert (again.outcome, again.makes_version, again.moves_alias) == ("held", False, False)
+    then = decide(verdict(champion=CHAMPION.identity), version(2, NEW), CHAMPION, MET)
+    assert (then.outcome, then.makes_version, then.moves_alias) == ("promoted", False, True)
+
+
+def test_a_bound_of_the_machine_is_no_matter_for_the_champion_or_for_one_that_is_refused():
+    own = version(1, NEW, ("champion",))
+    assert decide(verdict(), own, own, FIRST, BEYOND).outcome == "kept"
+    assert decide(verdict("refuse", CHAMPION.identity), None, CHAMPION, MET, BEYOND).outcome == "refused"
+
+
 def candidate(folder, judged):
     def describe():
         raise AssertionError("a candidate is described only if a version has to be made")

@@ -13,17 +13,24 @@ import yaml
 from pipeline.evaluation import measuring
 from pipeline.evaluation.predictions import write_predictions
 from pipeline.models import stored
+from pipeline.recipe.recipe import load_recipe
 from pipeline.records.architecture import Architecture
 from pipeline.records.contract_result import ContractResult, ExpectationResult
 from pipeline.records.feature import FeatureSpec
 from pipeline.records.identity import Identity
 from pipeline.records.manifest import FileEntry, Manifest
+from pipeline.records.measured_exports import MeasuredExports
+from pipeline.records.metrics import MetricsReport
+from pipeline.records.model_card import ModelCard
 from pipeline.records.registration import Registration
 from pipeline.records.run import RunReport, Span, StageRun
+from pipeline.records.served_model import ServedFormat, ServedSpeed
 from pipeline.records.verdict import GateCheck, Verdict
+from pipeline.registry.card import Rows, card_of
+from pipeline.report.card_files import card_files
 from pipeline.storage import artifacts, near_duplicates, shards
 from pipeline.storage.manifests import write_manifest
-from pipeline.storage.record_files import write_record
+from pipeline.storage.record_files import read_record, write_record
 from tests.evaluation.made_answers import HISTORY, MadeAnswers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +53,9 @@ def make_project(root: Path, answers: MadeAnswers) -> None:
     _write_evaluation(root / "reports", answers)
     write_record(root / "reports" / "verdict.json", _verdict(digest, answers))
     write_record(root / "reports" / "registration.json", _registration(digest))
+    write_record(root / "reports" / "exports.json", _exports(digest, answers))
+    for name, content in card_files(_card(root)).items():
+        artifacts.write_file(root / "reports" / "card" / name, content)
     for suite, column in (("raw", "label"), ("prepared", "image_std")):
         folder = root / "reports" / "contracts" / suite
         write_record(folder / "result.json", _contract(suite, column, 3 * len(answers.labels)))
@@ -210,6 +220,30 @@ def _contract(suite: str, column: str, rows: int) -> ContractResult:
         ),
         data_digest="sha256:" + "da" * 32,
     )
+
+
+def _card(root: Path) -> ModelCard:
+    recipe = load_recipe(root).model_dump(mode="json")
+    metrics = read_record(root / "reports" / "metrics.json", MetricsReport)
+    verdict = read_record(root / "reports" / "verdict.json", Verdict)
+    rows = Rows(parts={part: int(metrics.test["rows"]) for part in PARTS}, left_out={"exact duplicate": 12})
+    architecture = stored.read_architecture(root / "models" / "candidate")
+    lineage = {"ratchet.git_commit": "c0ffee"}
+    return card_of("fashion_mnist", recipe, architecture, metrics, verdict, rows, lineage, version=4)
+
+
+def _exports(digest: str, answers: MadeAnswers) -> MeasuredExports:
+    form = ServedFormat(
+        name="saved_model",
+        path="saved_model/1",
+        files={"saved_model/1/saved_model.pb": "sha256:0"},
+        size_bytes=3 * 2**19,
+        largest_difference=2e-7,
+        agreement=1.0,
+        speeds=(ServedSpeed(rows=1, p50_ms=0.5, p95_ms=1.25), ServedSpeed(rows=64, p50_ms=2.0, p95_ms=3.5)),
+    )
+    rows, refused = len(answers.labels), {"litert": "it has texts"}
+    return MeasuredExports(digest=digest, machine="till-7 (x86_64)", rows=rows, formats=(form,), refused=refused)
 
 
 def _run() -> RunReport:

@@ -19,6 +19,8 @@ PARTS = {
     "predictions": "mistakes",
     "plots": "curves",
     "near_duplicates": "near_duplicates",
+    "card": "card",
+    "exports": "exports",
 }
 
 
@@ -73,7 +75,8 @@ def test_rows_that_a_stage_holds_back_stand_in_the_picture_and_in_the_table(proj
 
 def test_without_a_registry_nothing_is_said_of_one(project: Path) -> None:
     assert "registry fashion_mnist" in written(project)
-    change(project, lambda meta: meta.get("makes", {}).pop("registration", None))
+    for role in ("registration", "card"):
+        change(project, lambda meta, role=role: meta.get("makes", {}).pop(role, None))
 
     assert "registry" not in written(project)
 
@@ -103,5 +106,5 @@ def test_a_graph_that_is_damaged_is_the_headline_and_the_reason_of_every_part(pr
     text = written(project)
 
     assert "■ Unreadable The graph cannot be read: dvc.yaml:2: " in text
-    assert text.count("✗ cannot be shown: dvc.yaml, which says where it is, cannot be read") == 8
+    assert text.count("✗ cannot be shown: dvc.yaml, which says where it is, cannot be read") == 10
     assert "evaluate 12 000 images, 10 classes" in text  # what needs no graph is there

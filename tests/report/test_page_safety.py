@@ -16,8 +16,24 @@ from pipeline.storage.manifests import read_manifest, write_manifest
 from tests.report.reading import PageReader
 
 HARM = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
-RECORDS = ["verdict.json", "registration.json", "metrics.json", "run.json", "contracts/raw/result.json"]
-FREE_KEYS = ("kwargs", "observed", "slices", "class", "overrides")  # what they hold has keys of the user's
+RECORDS = [
+    "verdict.json",
+    "registration.json",
+    "metrics.json",
+    "run.json",
+    "contracts/raw/result.json",
+    "card/model_card.json",
+    "exports.json",
+]
+FREE_KEYS = (
+    "kwargs",
+    "observed",
+    "slices",
+    "class",
+    "overrides",
+    "facts",
+    "refused",
+)  # what they hold has keys of the user's
 
 
 BOUND = ("outcome", "primary")  # one of a few words, or the name of something beside it

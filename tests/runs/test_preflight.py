@@ -95,6 +95,12 @@ def test_a_missing_folder_of_frozen_splits_is_named(root: Path, recipe: Recipe) 
         check_before(root, GRAPH, recipe, {})
 
 
+def test_an_export_format_that_there_is_not_is_named_before_any_work(root: Path, recipe: Recipe) -> None:
+    (root / "execution.yaml").write_text("export: {formats: [saved_model, onix]}\n")
+    with pytest.raises(UsageError, match=r"^execution\.yaml: export\.formats: no export format 'onix' .*onnx"):
+        check_before(root, GRAPH, recipe, {})
+
+
 def test_a_graph_that_checks_nothing_needs_no_contract(root: Path, recipe: Recipe) -> None:
     for contract in GRAPH.contracts:
         (root / contract.path).unlink()

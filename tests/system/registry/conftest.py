@@ -86,7 +86,7 @@ def make_workspace(tmp_path, zoo, empty_database):
             "uri": uri or f"sqlite:///{tmp_path}/registry/mlflow.db",
             "artifacts": f"{tmp_path}/registry/artifacts",
         }
-        (root / "execution.yaml").write_text(yaml.safe_dump({"mlflow": store}))
+        (root / "execution.yaml").write_text(yaml.safe_dump({"mlflow": store, "export": {"formats": []}}))
         shutil.copytree(ROOT / "data_contracts", root / "data_contracts")
         resolve.run(StageContext.load(root, "resolve"))
         workspace = Workspace(root, zoo)

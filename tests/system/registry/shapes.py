@@ -130,6 +130,7 @@ class Workspace:
         given = Answers(ids, labels, self.answers(name))
         evidence = Evidence(
             candidate=self.zoo.digest(name),
+            parameters=stored.read_architecture(self.root / "models" / "candidate").parameters,
             metrics=read_record(self.root / "reports" / "metrics.json", MetricsReport),
             test_ids=ids,
             test_labels=labels,

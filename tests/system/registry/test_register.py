@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from pipeline.errors import DataError, TryAgain
 from pipeline.records.champion import CHAMPION_FILE, Champion
@@ -48,6 +49,38 @@ def test_a_version_says_where_it_comes_from(workspace):
     }  # fmt: skip
     assert told["lineage"]["data_digest"].startswith("sha256:")
     assert [event["event"] for event in told["history"]] == ["registered", "promoted"]
+    card = by_hand.card(workspace.store, NAME, "champion")
+    assert card.to_json() == workspace.json("reports/card/model_card.json")
+    assert card.version == 1
+    facts = {name: text for part in card.parts for name, text in part.facts.items()}
+    assert facts["digest"] == workspace.zoo.digest("first")
+    assert facts["recipe"] == told["lineage"]["recipe_digest"]
+
+
+def test_a_candidate_that_is_too_large_for_this_machine_is_held_until_it_is_not(workspace):
+    bounded(workspace, max_size_mib=0.001)
+    held = workspace.publish("first")
+    assert held["outcome"] == "held"
+    assert "may be on this machine (export in execution.yaml); there is no champion" in held["sentence"]
+    measured = workspace.json("reports/exports.json")
+    [form] = measured["formats"]
+    assert [speed["rows"] for speed in form["speeds"]] == [1, 64]
+    [version] = workspace.versions()
+    assert (version.outcome, version.aliases) == ("promote", ())
+    assert version.to_json()["exports"]["saved_model.size_bytes"] == form["size_bytes"]
+
+    bounded(workspace, max_size_mib=100.0)
+    workspace.run("register")
+    assert workspace.json("reports/registration.json")["outcome"] == "promoted"
+    assert workspace.json("reports/exports.json") == {**measured, "beyond": ""}  # measured once
+    assert [(version.version, version.is_champion) for version in workspace.versions()] == [(1, True)]
+
+
+def bounded(workspace, **bounds):
+    """Have the SavedModel measured and held to bounds."""
+    path = workspace.root / "execution.yaml"
+    values = yaml.safe_load(path.read_text()) | {"export": {"formats": ["saved_model"], **bounds}}
+    path.write_text(yaml.safe_dump(values))
 
 
 def test_a_candidate_worse_than_the_champion_is_refused_recorded_and_moves_nothing(workspace):
