@@ -66,7 +66,6 @@ SAID = {
     ("pipeline/runs/freshness.py", "champion"): "that role",
     ("pipeline/runs/preflight.py", "champion"): "that role",
     ("pipeline/report/provenance.py", "champion"): "that role",
-    ("pipeline/runs/exporting.py", "train"): "a part of the data",
     ("pipeline/serving/roles.py", "champion"): "the role of a served version, and its label, as in the registry",
 }
 

@@ -39,7 +39,7 @@ def show(store: Store, name: str, which: str) -> Version:
 def card(store: Store, name: str, which: str) -> ModelCard:
     """Return the model card of a version; raise UsageError if there is no such version, or it has none."""
     reader = open_reader(store)
-    version = _find(reader, name, which)
+    version = version_named(reader, name, which)
     found = fetch_card(store, reader, version)
     if found is None:
         raise UsageError(f"{name} v{version.version} has no model card: an earlier Ratchet has registered it")

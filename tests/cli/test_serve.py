@@ -15,8 +15,6 @@ from pipeline.serving.serve import ServeSettings, is_loopback
 from pipeline.serving.tokens import Tokens
 from tests.cli.given import answer, complaint
 
-BOUNDS = ("--max-p95-ms=2.5", "--max-size-mib=40")
-
 
 def complains(capsys: pytest.CaptureFixture[str], code: int, line: str, *words: str) -> bool:
     found, said = complaint(capsys, *words)
@@ -67,7 +65,15 @@ def test_an_address_that_is_taken_is_said(capsys: pytest.CaptureFixture[str], tm
 
 @pytest.mark.parametrize(
     "option",
-    ["--calls=0", "--workers=0", "--batch-rows=-1", "--queue-ms=x", "--timeout-s=nan", "--max-p95-ms=-1", "--max-pixels=1.5"],
+    [
+        "--calls=0",
+        "--workers=0",
+        "--batch-rows=-1",
+        "--queue-ms=x",
+        "--timeout-s=nan",
+        "--max-p95-ms=-1",
+        "--max-pixels=1.5",
+    ],
 )
 def test_odd_numbers_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str) -> None:
     assert complains(capsys, 2, "is no", "serve", str(tmp_path), option)
@@ -87,8 +93,8 @@ def test_options_become_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
     monkeypatch.setattr(serving, "serve", kept)
     options = "--port=0 --batch-rows=1 --batch-wait-ms=5 --queue-rows=7 --queue-ms=20 --max-body-mib=2 --timeout-s=3"
-    "option",
-    ["--calls=0", "--workers=0", "--batch-rows=-1", "--queue-ms=x", "--timeout-s=nan", "--max-p95-ms=-1", "--max-pixels=1.5"],
+    more = ("--calls=2", "--workers=3", "--engine=onnx", "--max-pixels=9", "--max-p95-ms=2.5", "--max-size-mib=40")
+    answer(capsys, "serve", "folder", *options.split(), *more)
     [settings] = seen
     assert (settings.folder, settings.port, settings.calls, settings.engine) == (Path("folder"), 0, 2, "onnx")
     assert settings.workers == 3
