@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from pipeline.models.serving import in_raw_types
 from pipeline.records.digests import digest_json
 from pipeline.records.measured_exports import EXPORTS_FILE, MeasuredExports
 from pipeline.records.served_model import SAVED_MODEL
+from pipeline.runtime.processor import processor
 from pipeline.runtime.progress import Starting
 from pipeline.storage.record_files import find_record, write_record
 
@@ -46,11 +48,20 @@ def measured(
     folder `exports` has the exports and what was measured; `scratch` is for this call. What cannot be measured is no
     error: `problem` says why, and no bound is held then.
     """
-    digest, machine = stored.digest(model_folder), f"{platform.node()} ({platform.machine()})"
+    digest, machine = stored.digest(model_folder), f"{processor().name}, {len(os.sched_getaffinity(0))} cores"
     if not formats:
         return MeasuredExports(digest=digest, machine=machine, problem="export.formats in execution.yaml names none")
     versions = {name: version for name in _PACKAGES if (version := version_of(name))}
-    decides = [digest, sorted(formats), versions, code_digests(*_DECIDING_CODE), test, threshold, machine]
+    decides = [
+        digest,
+        sorted(formats),
+        versions,
+        code_digests(*_DECIDING_CODE),
+        test,
+        threshold,
+        machine,
+        platform.node(),
+    ]
     kept = exports / _ROOM / digest_json(decides).removeprefix("sha256:")[:_DIGITS] / EXPORTS_FILE
     found = find_record(kept, MeasuredExports)
     if found is None:

@@ -23,11 +23,12 @@ from pipeline.registry import card_inputs
 from pipeline.registry.versions import PREFIX
 
 _SLICES_SHOWN, _CLASSES_SHOWN = 20, 50
+_PARTS = ("train", "validation", "test")
 _LONGEST = 200  # characters of a text of the data
 _ADDRESS = "127.0.0.1:8600"
 _LINEAGE = {
     "git_commit": "commit",
-    "git_dirty": "the run's files differ from it",
+    "git_dirty": "files differ from the commit",
     "recipe_digest": "recipe",
     "data_digest": "prepared data",
     "dvc_lock_digest": "dvc.lock",
@@ -134,7 +135,9 @@ def _data(recipe: Mapping[str, Any], rows: Rows) -> CardPart:
         "changed copies learned from": _count(rows.copies) if rows.copies else "",
     }
     parts = CardTable(
-        title="Rows", columns=("part", "rows"), rows=tuple((part, _count(count)) for part, count in rows.parts.items())
+        title="Rows",
+        columns=("part", "rows"),
+        rows=tuple((part, _count(rows.parts[part])) for part in _in_order(rows.parts)),
     )
     left_out = CardTable(
         title="Rows that were left out",
@@ -142,6 +145,12 @@ def _data(recipe: Mapping[str, Any], rows: Rows) -> CardPart:
         rows=tuple((_short(why), _count(count)) for why, count in rows.left_out.items() if count),
     )
     return CardPart(title="Data", facts=_said(facts), tables=(parts, *([left_out] if left_out.rows else [])))
+
+
+def _in_order(parts: Mapping[str, int]) -> list[str]:
+    """Return the parts in the order in which they are used; others after them."""
+    known = [part for part in _PARTS if part in parts]
+    return [*known, *(part for part in parts if part not in known)]
 
 
 def _quality(metrics: MetricsReport, verdict: Verdict) -> CardPart:

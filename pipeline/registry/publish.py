@@ -27,7 +27,7 @@ from pipeline.models import stored
 from pipeline.records.digests import digest_bytes
 from pipeline.records.ledger import LedgerLine
 from pipeline.records.measured_exports import EXPORTS_FILE, MeasuredExports
-from pipeline.records.model_card import CARD_FILE
+from pipeline.records.model_card import CARD_FILE, CARD_PAGE
 from pipeline.records.registration import Registration
 from pipeline.records.verdict import Verdict
 from pipeline.registry import anchor, ledger, runs, versions
@@ -38,6 +38,7 @@ from pipeline.registry.decision import RegistryAction, anchor_after, decide
 from pipeline.registry.moving import move_alias, settle, write_tags
 from pipeline.registry.places import writing
 from pipeline.registry.reader import Reader, champion_of, open_reader, with_digest
+from pipeline.registry.runs import MODEL_PATH
 from pipeline.registry.standing import has_files
 from pipeline.registry.store import LOCK_TIMEOUT_S, Store
 from pipeline.registry.versions import Version
@@ -241,10 +242,11 @@ def _rows_of_another_verdict(own: Version, verdict: Verdict) -> Mapping[str, str
     return {versions.JUDGED_BY: versions.MISSING} if is_other else {}
 
 
-def _way_back(lineage: Mapping[str, str]) -> str | None:
-    """Return a link to the page of a version's run, for MLflow's page of the version; None if the run has no page."""
+def _described(lineage: Mapping[str, str]) -> str:
+    """Return what MLflow's page of a version says: where its card is, and a link to its run's page, if it has one."""
     address, run = lineage.get(versions.RUN_ADDRESS), lineage.get(versions.DAG_RUN) or lineage.get(versions.RUN)
-    return f"Made by run [{run}]({address})" if address else None
+    way_back = f". Made by run [{run}]({address})" if address else ""
+    return f"Its model card: `{MODEL_PATH}/{CARD_PAGE}` among the artifacts of its source run{way_back}"
 
 
 def _make_version(
@@ -281,7 +283,7 @@ def _make_version(
             source,
             run_id=run,
             tags={**described, **tags, versions.DIGEST: digest},
-            description=_way_back(description.lineage),
+            description=_described(description.lineage),
             await_creation_for=0,
         )
         runs.close_run(client, run, candidate.verdict.outcome)

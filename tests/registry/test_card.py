@@ -46,7 +46,7 @@ RECIPE: dict[str, Any] = {
     "split": {"method": "time"},
 }
 ROWS = Rows(
-    parts={"train": 4000, "validation": 500, "test": 400}, copies=8000, left_out={"equal": 12, "no label": 1200}
+    parts={"test": 400, "train": 4000, "validation": 500}, copies=8000, left_out={"equal": 12, "no label": 1200}
 )
 MIXED = architecture(
     image((8, 6, 3)),
