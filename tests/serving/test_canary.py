@@ -11,11 +11,13 @@ import pytest
 
 from pipeline.serving.limits import Limits
 from pipeline.serving.model import LoadedModel
+from pipeline.serving.pointers import CHALLENGER_POINTER, point_to
 from pipeline.serving.prediction_log import LogSettings, PredictionLog
-from pipeline.serving.roles import CHALLENGER, CHAMPION
+from pipeline.serving.roles import CHALLENGER, CHAMPION, Shares
 from tests.serving import made
 from tests.serving.beside import ROW, challenged, engine, reading
-from tests.serving.running import Answer, Kept, Running
+from tests.serving.running import Answer, Kept, Running, running, serving
+from tests.serving.test_challenger import followed, said
 from tests.serving.test_guard import wait_for
 from tests.serving.test_prediction_log import rows_in
 
@@ -130,11 +132,11 @@ def test_if_the_challenger_fails_the_champion_answers(tmp_path: Path, error: Exc
 
 
 def test_if_the_challenger_hangs_the_champion_answers_within_the_clients_time(tmp_path: Path) -> None:
-    with challenged(tmp_path, canary=1.0, limits=Limits(canary_s=0.05)) as service:
+    with challenged(tmp_path, canary=1.0, limits=Limits(canary_s=0.05, request_s=1e6)) as service:
         engine(service, CHALLENGER).is_open.clear()
         try:
             assert version(service.post("/predict", ROW)) == "3"
-            assert version(service.post("/predict", ROW, x_timeout_ms="5000")) == "3"
+            assert version(service.post("/predict", ROW, x_timeout_ms="999999999")) == "3"
             late = f'ratchet_role_errors_total{{role="{CHALLENGER}",version="4",why="late"}}'
             assert reading(service, late) == 2
             assert reading(service, 'ratchet_dropped_rows_total{why="deadline"}') == 0  # of users
@@ -189,6 +191,23 @@ def test_bodies_that_wait_for_a_challenger_keep_no_others_out(tmp_path: Path) ->
         assert reading(service, f'ratchet_role_errors_total{{role="{CHALLENGER}",version="4",why="busy"}}') == 1
 
 
+def test_what_the_gate_has_refused_gets_copies_and_answers_who_addresses_it_alone(tmp_path: Path) -> None:
+    models = followed(tmp_path)
+    made.folder(tmp_path / "v2", made.TABLE, version=2)
+    point_to(tmp_path, "v2", CHALLENGER_POINTER)
+    said(tmp_path, 2, may_answer=False)
+    with running(serving(None, models=models, metrics=models._metrics, shares=Shares(1.0, 1.0))) as service:
+        wait_for(lambda: models.challenger.taken and models.following)
+        assert version(service.post("/predict", ROW)) == "1"
+        wait_for(lambda: reading(service, 'ratchet_shadow_copies_total{fate="compared"}') == 1)
+        answer = service.post("/v1/models/zoo/labels/challenger:predict", {"instances": [ROW]})
+        assert version(answer) == "2"
+        assert "the gate has not let it pass" in service.ask("GET", "/health/ready").json["challenger"]["why"]
+        said(tmp_path, 2, may_answer=True)  # a person has overruled it
+        wait_for(lambda: version(service.post("/predict", ROW)) == "2")
+        assert service.ask("GET", "/health/ready").json["challenger"]["why"] == ""
+
+
 def test_what_is_wrong_with_a_request_is_said_whoever_answers(tmp_path: Path) -> None:
     with challenged(tmp_path, canary=1.0) as service:
         answer = service.post("/predict", {"distance": "x", "carrier": "A"})
@@ -208,8 +227,6 @@ def test_a_challenger_that_ends_leaves_its_requests_to_the_champion(tmp_path: Pa
 
 
 def test_without_a_challenger_its_label_is_not_served(tmp_path: Path) -> None:
-    from tests.serving.running import running, serving
-
     with running(serving(made.model(made.TABLE))) as service:
         answer = service.post("/v1/models/zoo/labels/challenger:predict", {"instances": [ROW]})
         assert answer.status == 404

@@ -187,7 +187,7 @@ def test_a_challenger_is_exported_beside_the_champion_and_pointed_to(
     for number in range(5, 9):  # the folder stays, however many champions come
         registry.champion = version(number)
         assert beside(follower) == ("following", 4)
-    assert (tmp_path / folder_of(version(4))).is_dir()
+    assert exporting.asked == [3, 4, 5, 6, 7, 8]
 
 
 def test_an_alias_is_followed_and_without_it_there_is_no_challenger(

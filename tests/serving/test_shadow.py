@@ -106,6 +106,15 @@ def test_with_both_shares_a_request_of_the_canary_is_not_copied(tmp_path: Path) 
         assert reading(service, COMPARED) == 1
 
 
+def test_of_what_is_left_to_the_champion_a_share_is_copied(tmp_path: Path) -> None:
+    with challenged(tmp_path, canary=0.5, shadow=0.5) as service:
+        for each in range(40):
+            service.post("/predict", ROW, x_request_id=f"id-{each}")
+        is_done(service, 40)
+        left = reading(service, f'ratchet_role_requests_total{{role="{CHAMPION}",version="3"}}')
+        assert 2 < reading(service, COMPARED) < left - 2
+
+
 def test_a_request_that_got_no_answer_is_not_copied(tmp_path: Path) -> None:
     with challenged(tmp_path, shadow=1.0) as service:
         engine(service, CHAMPION).error = lambda columns: ValueError("x")
