@@ -7,10 +7,10 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import TryAgain, UsageError
@@ -64,11 +64,17 @@ def spark_session(settings: SparkSettings, name: str) -> Iterator[SparkSession]:
 
 @contextmanager
 def _kept_interrupt() -> Iterator[None]:
-    """Keep what an interrupt does: PySpark's own way asks the JVM something, in the middle of another call to it."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, before)
+    """Keep what an interrupt does: PySpark's own way asks the JVM something, in the middle of another call to it.
+
+    PySpark sets its way while it makes a context and goes on to make the session: it is kept from that.
+    """
+    from pyspark.core import context
+
+    vars(context)["signal"] = SimpleNamespace(SIGINT=signal.SIGINT, signal=lambda *_: None)
+    try:
+        yield
+    finally:
+        vars(context)["signal"] = signal
     logging.getLogger().addFilter(_is_no_interrupt)  # py4j logs its traceback
 
 

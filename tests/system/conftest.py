@@ -14,7 +14,7 @@ from pipeline.recipe.execution import SparkSettings
 from pipeline.runtime.spark import spark_session
 from pipeline.stages.context import StageContext
 from tests.system import hostile
-from tests.system.project import Project, make_project
+from tests.system.project import Project, make_project, measure_forms
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -54,6 +54,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
     It ran among the settings of other programs: whatever has the same lock as this run is no other for being without.
     """
     project = make_project(tmp_path_factory.mktemp("first") / "project")
+    measure_forms(project.root, "[saved_model]")
+    project.call("git", "commit", "--quiet", "-a", "--amend", "--no-edit")
     done = project.ratchet("run", **hostile.variables(tmp_path_factory.mktemp("hostile")))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verdict: PROMOTE" in done.stdout

@@ -29,6 +29,9 @@ def test_a_first_model_is_promoted_and_everything_is_told(first: Project) -> Non
     page = (first.root / "reports" / "index.html").read_text()
     assert "promote" in page.lower()
     assert first.json("reports/metrics.json")["test"]["rows"] == TEST_ROWS
+    [form] = first.json("reports/exports.json")["formats"]
+    assert (form["name"], [speed["rows"] for speed in form["speeds"]]) == ("saved_model", [1, 64])
+    assert "How to use it" in page
 
 
 def test_what_the_time_of_a_run_went_into_is_told(first: Project) -> None:
