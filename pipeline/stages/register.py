@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,24 +45,26 @@ _EXAMPLE_ROWS = 4
 
 
 def run(stage: StageContext) -> str:
-    """Update the registry as the verdict says and write `reports/registration.json`; return what happened."""
+    """Update the registry as the verdict says; return what happened.
+
+    Written are `reports/registration.json`, what the candidate's forms take on this machine, and its card.
+    """
     verdict = read_record(stage.dep("reports/verdict.json"), Verdict)
     test = functools.cache(lambda: _read_test(stage.dep("data/prepared/test")))  # if anything is written, and once
     told = functools.cache(lambda: _tell(stage, verdict))
-    exports = _measure(stage, verdict, told)
     candidate = Candidate(
         stage.param("name", str),
         stage.dep("models/candidate"),
         verdict,
         require_given=lambda: _require_given(stage, verdict, test()),
         describe=lambda: _describe(stage, told(), test().ids, exports),
-        beyond=exports.beyond,
     )
     require_judged(candidate)
+    exports = _measure(stage, verdict, told)
     origin = stage.origin()
     registration = register(
         stage.store(),
-        candidate,
+        replace(candidate, beyond=exports.beyond),
         Actor.here(origin.asked_by if origin else ""),
         scratch=stage.volatile(".ratchet/register"),
         announce=stage.progress.step,
