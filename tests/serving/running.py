@@ -115,6 +115,7 @@ def running(service: Service) -> Iterator[Running]:
     config = uvicorn.Config(
         build(service), http=bounded(service.limits), loop="asyncio", ws="none", lifespan="on", log_config=None,
         access_log=False, server_header=False, timeout_graceful_shutdown=20,
+        timeout_keep_alive=int(service.limits.idle_s),
     )  # fmt: skip
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -234,7 +234,8 @@ def test_idle_connections_do_not_keep_others_out(table: Running) -> None:
 
 
 def test_where_there_are_as_many_connections_as_may_be_the_longest_silent_makes_room() -> None:
-    with running(serving(made.model(made.TABLE), Limits(connections=20))) as service, contextlib.ExitStack() as stack:
+    limits = Limits(connections=20, headers_s=600, idle_s=600, request_s=600)  # it is the number alone that closes one
+    with running(serving(made.model(made.TABLE), limits)) as service, contextlib.ExitStack() as stack:
         model = service.service.models.current
         assert model is not None
         model.engine.is_open.clear()
