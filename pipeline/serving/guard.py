@@ -60,7 +60,7 @@ class Guard:
             if not has_started:
                 await refused(error)(scope, receive, answering)
         seconds, route = time.perf_counter() - began_s, _route(scope)
-        if status == 200 and (copy := scope.get("ratchet.copy")) is not None:
+        if (copy := scope.get("ratchet.copy")) is not None:
             self._service.shadow.take(copy)
         self._service.metrics.request(route, status, seconds)
         self._service.log(

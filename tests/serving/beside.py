@@ -23,13 +23,14 @@ ROW = {"distance": 1.0, "carrier": "A"}
 def challenged(
     root: Path, *, canary: float = 0.0, shadow: float = 0.0, limits: Limits | None = None, **more: Any
 ) -> Iterator[Running]:
-    """Run a service of two served folders, once both are taken."""
+    """Run a service of two served folders, once both are taken. Unless limits are given, no challenger is late."""
     about = {"classes": more.pop("classes", made.CLASSES)}
     first = made.folder(root / "one", made.TABLE, **about)
     second = made.folder(root / "two", made.TABLE, version=4, **about)
     metrics, log = Metrics(), Kept()
     models = Models(first, metrics, log, loaded, challenger=second)
     models.open()
+    limits = limits or Limits(canary_s=1e6, request_s=1e6)
     service = serving(None, limits, models=models, metrics=metrics, log=log, shares=Shares(canary, shadow), **more)
     with running(service) as found:
         wait_for(lambda: models.challenger.taken)

@@ -148,7 +148,7 @@ def test_a_challenger_has_at_most_half_of_a_clients_time(tmp_path: Path) -> None
     with challenged(tmp_path, canary=1.0, limits=Limits(canary_s=1000)) as service:
         engine(service, CHALLENGER).is_open.clear()
         try:
-            assert version(service.post("/predict", ROW, x_timeout_ms="1000")) == "3"
+            assert version(service.post("/predict", ROW, x_timeout_ms="3000")) == "3"
         finally:
             engine(service, CHALLENGER).is_open.set()
 
