@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -139,6 +139,21 @@ def descendants(pid: int | None = None) -> list[int]:
     for each in found:  # which grows meanwhile
         found += [child for child, parent in parents.items() if parent == each]
     return found[1:]
+
+
+@contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """Kill what the block has started, directly or not, if the block is interrupted: it may not know of it itself."""
+    before = set(descendants())
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        for pid in set(descendants()) - before:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        raise
 
 
 def start(

@@ -166,10 +166,13 @@ def _started(conf: Mapping[str, str], login: str | None) -> SparkSession:
     from pipeline.runtime.warm import jvm
 
     try:
-        if login is not None:
-            gateway, context = jvm.start_jvm(conf, login)
-            SparkContext(conf=SparkConf(loadDefaults=False).setAll(list(conf.items())), gateway=gateway, jsc=context)
-        return SparkSession.builder.config(map=dict(conf)).getOrCreate()
+        # A JVM that finds nobody waiting for its address does not end.
+        with processes.ended_by_interrupt():
+            if login is not None:
+                gateway, context = jvm.start_jvm(conf, login)
+                own = SparkConf(loadDefaults=False).setAll(list(conf.items()))
+                SparkContext(conf=own, gateway=gateway, jsc=context)
+            return SparkSession.builder.config(map=dict(conf)).getOrCreate()
     except PySparkRuntimeError as error:
         raise UsageError(f"Spark cannot start: {error}; `ratchet doctor` says what Java lacks") from error
     except Py4JJavaError as error:  # of a setting: a folder that is not there, a class that is unknown …

@@ -194,3 +194,25 @@ print(own.wait())
 def test_an_adopted_process_that_has_ended_is_let_go_of_and_ones_own_is_waited_for_by_its_starter() -> None:
     done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False, timeout=HANG_S)
     assert (done.stdout, done.stderr) == ("-9\n", "")
+
+
+@pytest.mark.parametrize(("error", "is_ended"), [(KeyboardInterrupt, True), (SystemExit, True), (ValueError, False)])
+def test_what_a_block_has_started_ends_if_it_is_interrupted(error: type[BaseException], is_ended: bool) -> None:
+    before = subprocess.Popen(["sleep", "1000"])
+    inside: list[subprocess.Popen[bytes]] = []
+
+    def start_and_raise() -> None:
+        inside.append(subprocess.Popen(["sh", "-c", "sleep 1000 & wait"]))
+        raise error
+
+    try:
+        with pytest.raises(error), processes.ended_by_interrupt():
+            start_and_raise()
+        assert before.poll() is None
+        assert (inside[0].wait(HANG_S) if is_ended else inside[0].poll()) == (-signal.SIGKILL if is_ended else None)
+    finally:
+        for process in (before, *inside):
+            for pid in processes.descendants(process.pid):
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
