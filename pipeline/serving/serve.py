@@ -147,7 +147,7 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
     metrics = Metrics()
     limits = replace(settings.limits, connections=_take_files(settings.limits.connections))
     _pass_on_warnings(log)
-    load = within(settings.bounds)
+    load = within(settings.bounds, together=worker.folder if worker else None)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
         challenger = settings.challenger or settings.shares.is_any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import time
 from pathlib import Path
@@ -80,3 +81,49 @@ def test_the_last_good_one_stays_and_it_is_said_why(tmp_path: Path) -> None:
     assert models.current.folder.name == "good"
     assert models.refused is not None
     assert re.match(r"zoo v3 is not taken: its saved_model takes", models.refused.why)
+
+
+def is_anybodys_turn(together: Path) -> bool:
+    with (together / "loading.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_of_several_workers_one_loads_at_a_time(tmp_path: Path) -> None:
+    turns: list[bool] = []
+
+    def loading(folder: Path, engine: str) -> LoadedModel:
+        turns.append(is_anybodys_turn(tmp_path))
+        return quick(folder, engine)
+
+    load_within = within(MachineBounds(), loading, tmp_path)
+    load_within(made.folder(tmp_path / "one", made.TABLE), "auto")
+    with pytest.raises(DataError, match="fails its golden rows"):
+        load_within(made.folder(tmp_path / "wrong", made.TABLE, wrong=0.1), "auto")
+    assert turns == [False, False]
+    assert is_anybodys_turn(tmp_path)
+
+
+def test_what_the_first_worker_has_measured_holds_for_all(tmp_path: Path) -> None:
+    bounds = MachineBounds(p95_ms=1000 * SLOW_S / 2)
+    one, two = (made.folder(tmp_path / name, made.TABLE, version=number) for name, number in (("one", 1), ("two", 2)))
+    within(bounds, quick, tmp_path)(one, "auto")
+    assert within(bounds, slow, tmp_path)(one, "auto").version == "1"  # in a worker that is started again under load
+    for loading in (slow, quick):
+        with pytest.raises(DataError, match=r"^zoo v2 is not taken: its saved_model takes"):
+            within(bounds, loading, tmp_path)(two, "auto")
+
+
+def test_a_challenger_is_held_to_the_bounds_too(tmp_path: Path) -> None:
+    first, second = made.folder(tmp_path / "one", made.TABLE), made.folder(tmp_path / "two", made.TABLE, version=4)
+    bounds = MachineBounds(p95_ms=1000 * SLOW_S / 2)
+    bounded = {first: within(bounds, quick), second: within(bounds, slow)}
+    models = Models(first, Metrics(), Kept(), lambda folder: bounded[folder](folder, "auto"), second)
+    models.open()
+    models.look()
+    assert models.current is not None
+    assert models.challenger.taken is None
+    assert models.challenger.why.startswith("zoo v4 is not taken: its saved_model takes")
