@@ -54,9 +54,14 @@ class Supervisor:
         wait_s = self._first_wait_s
         while not self._is_over.is_set():
             began_s = time.monotonic()
-            self.process = processes.start(
-                self._command, folder=self._folder, environment=environment(), output=2, stdin=self._stdin
-            )
+            try:
+                self.process = processes.start(
+                    self._command, folder=self._folder, environment=environment(), output=2, stdin=self._stdin
+                )
+            except OSError as error:  # no memory for it, or too many processes: there may be room later
+                self._log(f"{self._name} not started", why=error.strerror, again_in_s=wait_s)
+                wait_s = self._waited(wait_s)
+                continue
             while self.process.poll() is None and not self._is_over.wait(0.2):
                 pass
             processes.end(self.process, grace_s=self._grace_s)
@@ -66,8 +71,12 @@ class Supervisor:
             if time.monotonic() - began_s > _LASTED_S:
                 wait_s = self._first_wait_s
             self._log(f"{self._name} ended", exit_code=self.process.returncode, again_in_s=wait_s)
-            self._is_over.wait(wait_s)
-            wait_s = min(_LONGEST_WAIT_S, 2 * wait_s)
+            wait_s = self._waited(wait_s)
+
+    def _waited(self, wait_s: float) -> float:
+        """Wait before the next try, unless it is over; return how long to wait the next time."""
+        self._is_over.wait(wait_s)
+        return min(_LONGEST_WAIT_S, 2 * wait_s)
 
 
 def follower_command(

@@ -8,6 +8,7 @@ outlives the first process.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -34,6 +35,7 @@ MOST_WORKERS = 64
 _SETTINGS = "settings.json"
 _GRACE_S = 10.0  # beyond what answers that are on their way get
 _LOOK_EVERY_S = 0.2
+_LONGEST_SOCKET_BYTES = 107  # unix(7): 108, the last of them zero
 _NO_USE = {UsageError.exit_code, DataError.exit_code}  # of a worker for which another try would be none
 
 
@@ -60,7 +62,12 @@ class Workers:
         self, settings: ServeSettings, listening: socket.socket, folder: Path, log: Log, command: Command
     ) -> None:
         calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2 // settings.workers)
-        written = _form().dump_json(replace(settings, calls=calls, follower=()))
+        try:
+            written = _form().dump_json(replace(settings, calls=calls, follower=()))
+        except ValueError as error:  # a name of the file system may have any bytes
+            raise UsageError(
+                "--workers: a path that is not UTF-8 cannot be told to workers; rename it, or serve by one process"
+            ) from error
         (folder / _SETTINGS).write_bytes(written)
         self._folder = folder
         self.supervisors = [
@@ -112,6 +119,7 @@ def keep(settings: ServeSettings, listening: socket.socket) -> int:
             raise StorageError(
                 f"there is no place for temporary files, which workers need: {error.strerror}; name one in TMPDIR"
             ) from error
+        _keep_usable(folder, stack)
         if settings.follower:
             stack.enter_context(closing(Supervisor(settings.follower, settings.project, log)))
         workers = stack.enter_context(closing(Workers(settings, listening, folder, log, worker_command)))
@@ -120,6 +128,22 @@ def keep(settings: ServeSettings, listening: socket.socket) -> int:
             code = workers.exit_code
     log("all workers ended")
     return code or 0
+
+
+def _keep_usable(folder: Path, stack: ExitStack) -> None:
+    """Raise StorageError if no socket can have its name here; keep out whoever tidies up old temporary files.
+
+    A locked folder is left alone by systemd-tmpfiles (tmpfiles.d(5)). Without its settings no worker can start again.
+    """
+    longest = socket_of(folder, MOST_WORKERS - 1)
+    if len(os.fsencode(longest)) > _LONGEST_SOCKET_BYTES:
+        raise StorageError(
+            f"{folder.parent}: too long a name for the sockets of workers, which may have {_LONGEST_SOCKET_BYTES} "
+            "bytes; name another folder in TMPDIR"
+        )
+    handle = os.open(folder, os.O_RDONLY)
+    stack.callback(os.close, handle)
+    fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 def taken(folder: Path, number: int) -> tuple[ServeSettings, socket.socket, Worker]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -393,6 +394,17 @@ def test_a_follower_that_is_killed_is_started_again_and_ends_with_the_service(tm
     supervisor.close()
     assert supervisor.process is not None
     assert supervisor.process.poll() is not None
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    log, folder = Kept(), tmp_path / "not there yet"
+    supervisor = Supervisor(["sleep", "1000"], folder, log, first_wait_s=0.01, name="worker 0")
+    with closing(supervisor):
+        wait_for(lambda: log.lines)
+        assert log.lines[0]["event"] == "worker 0 not started"
+        assert log.lines[0]["why"]
+        folder.mkdir()
+        wait_for(lambda: supervisor.process)
 
 
 def test_its_command_looks_once_or_goes_on(tmp_path: Path) -> None:

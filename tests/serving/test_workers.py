@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import DataError, StorageError, UsageError
+from pipeline.export.bounds import MachineBounds
 from pipeline.serving import workers as workers_module
 from pipeline.serving.metrics import Metrics
+from pipeline.serving.prediction_log import LogSettings
 from pipeline.serving.readings import Readings, merged, socket_of
+from pipeline.serving.roles import Shares
 from pipeline.serving.serve import ServeSettings, serve
 from pipeline.serving.workers import Workers, keep, taken
 from tests.serving import made
@@ -73,10 +78,22 @@ def test_a_worker_that_is_killed_is_started_again_and_another_answers_meanwhile(
         assert each.process.poll() is not None
 
 
+@pytest.mark.parametrize("challenger", [True, Path("true")])
 def test_a_worker_takes_address_and_settings_but_not_the_follower(
-    listening: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listening: socket.socket, tmp_path: Path, challenger: Path | bool
 ) -> None:
-    settings = ServeSettings(tmp_path / "served", workers=3, follower=("follow",), calls=None)
+    settings = ServeSettings(
+        tmp_path / "served",
+        challenger=challenger,
+        shares=Shares(0.1, 1 / 3),
+        workers=3,
+        follower=("follow",),
+        calls=None,
+        tokens=tmp_path / "tokens",
+        prediction_log=tmp_path / "log",
+        logged=LogSettings(0.1),
+        bounds=MachineBounds(5.1, None),
+    )
     with closing(Workers(settings, listening, tmp_path, Kept(), lambda *_: ["sleep", "1000"])):
         kept = os.dup(0)
         try:
@@ -88,8 +105,9 @@ def test_a_worker_takes_address_and_settings_but_not_the_follower(
             os.close(kept)
         with address:
             assert address.getsockname() == listening.getsockname()
-    assert (found.folder, found.workers, [*found.follower]) == (settings.folder, 3, [])
     assert found.calls is not None
+    assert replace(found, calls=None, follower=("follow",)) == settings
+    assert not found.follower
     assert worker == (tmp_path, 2, 3)
 
 
@@ -123,6 +141,49 @@ def test_all_end_when_the_first_process_is_told_to(
     monkeypatch.setattr(workers_module, "worker_command", lambda *_: ["sleep", "1000"])
     monkeypatch.setattr(workers_module.time, "sleep", lambda _: told[signal.SIGTERM](signal.SIGTERM, None))
     assert keep(ServeSettings(tmp_path, workers=2), listening) == 0
+
+
+def test_what_workers_share_is_kept_from_whoever_tidies_up_temporary_files(
+    listening: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[int, object] = {}
+    locked: list[bool] = []
+
+    def command(folder: Path, _: int) -> list[str]:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked.append(False)
+        except BlockingIOError:
+            locked.append(True)
+        os.close(handle)
+        return ["sleep", "1000"]
+
+    monkeypatch.setattr(workers_module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(workers_module.signal, "signal", lambda number, handler: told.update({number: handler}))
+    monkeypatch.setattr(workers_module, "worker_command", command)
+    monkeypatch.setattr(workers_module.time, "sleep", lambda _: told[signal.SIGTERM](signal.SIGTERM, None))
+    assert keep(ServeSettings(tmp_path, workers=2), listening) == 0
+    assert locked == [True, True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_no_socket_can_have_its_name_workers_are_not_started(
+    listening: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers_module.signal, "signal", lambda *_: None)
+    place = tmp_path / ("x" * 100)
+    place.mkdir()
+    monkeypatch.setattr(workers_module.tempfile, "tempdir", str(place))
+    with pytest.raises(StorageError, match=r"too long a name for the sockets of workers.*TMPDIR"):
+        keep(ServeSettings(tmp_path, workers=2), listening)
+    assert list(place.iterdir()) == []
+
+
+def test_a_path_that_is_not_utf_8_is_refused_in_one_line(listening: socket.socket, tmp_path: Path) -> None:
+    served = Path(os.fsdecode(b"served-\xff"))
+    with pytest.raises(UsageError, match="a path that is not UTF-8"):
+        Workers(ServeSettings(served, workers=2), listening, tmp_path, Kept(), lambda *_: ["sleep", "1000"])
 
 
 @pytest.mark.parametrize("count", [0, 65, 2**40])
