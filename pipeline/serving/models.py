@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +28,7 @@ from pipeline.storage.artifacts import write_file
 from pipeline.storage.record_files import read_record
 
 LOOK_EVERY_S = 0.5
+_AGAIN_S = 30.0  # after which there may be memory for a model, if none is served
 
 
 class RefusedModel(NamedTuple):
@@ -51,6 +54,7 @@ class Models:
         self._wanted_challenger = challenger
         self.following: Following | None = None
         self._seen: str | None = None
+        self._again_at_s = math.inf  # of the monotonic clock
 
     @property
     def is_followed(self) -> bool:
@@ -62,6 +66,7 @@ class Models:
         if not self.is_followed:
             self._take(self._loading(self._folder))
             return
+        self._again_at_s = math.inf
         name = self._seen = pointed_to(self._folder, POINTER)
         if name is not None:
             self._try(name)
@@ -75,8 +80,13 @@ class Models:
                 self._metrics.refuses()
 
     def look(self) -> None:
-        """Take the model that the pointer names if that is another one than at the last look; then the challenger."""
-        if (name := self._next()) is not None:
+        """Take the model that the pointer names if that is another one than at the last look; then the challenger.
+
+        If none is served for want of memory, which others may have taken, try again from time to time.
+        """
+        if self._is_again:
+            self.open()
+        elif (name := self._next()) is not None:
             self._seen = name
             self._try(name)
             gc.collect()  # a model that was let go is held by cycles until then
@@ -86,7 +96,11 @@ class Models:
         """Look again and again, beside the event loop; never ends by itself."""
         while True:
             self.following = self._followed()
-            if self._next() is not None or self.challenger.is_new(self._challenger_folder(), self.current):
+            if (
+                self._is_again
+                or self._next() is not None
+                or self.challenger.is_new(self._challenger_folder(), self.current)
+            ):
                 await asyncio.to_thread(self.look)
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -116,6 +130,10 @@ class Models:
         said = self.following.challenger if self.following else None
         return (said.why if said else "") or self.challenger.why or "none has come yet"
 
+    @property
+    def _is_again(self) -> bool:
+        return self.current is None and time.monotonic() >= self._again_at_s
+
     def _next(self) -> str | None:
         """Return the folder that the pointer names, if that is another one than at the last look."""
         name = pointed_to(self._folder, POINTER) if self.is_followed else None
@@ -139,6 +157,8 @@ class Models:
             model = self._loaded(folder)
         except Exception as error:  # noqa: BLE001 - whatever a folder raises, the last good model stays
             why = why_not_taken(error, folder, self._folder)
+            if isinstance(error, TryAgain):
+                self._again_at_s = time.monotonic() + _AGAIN_S
             self._metrics.refuses()
             self.refused = RefusedModel(name, why)
             self._log("model refused", folder=name, why=why, served=self._served())

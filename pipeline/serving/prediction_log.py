@@ -1,6 +1,6 @@
 """The prediction log: a sample of what was asked and answered, as Parquet, for whoever watches the model.
 
-    FOLDER/predictions-<time>-<process>-<number>.parquet
+    FOLDER/predictions-<time>-<writer>-<number>.parquet
 
 A row has `at_utc`, `request_id`, `name`, `version`, `digest` and `role` (champion or challenger) of the model that gave
 the answer, the features, and the answer: `label`, `confidence` and `answers`, or `value`. A picture stands as its
@@ -17,6 +17,7 @@ import queue
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class PredictionLog:
         self._folder, self._settings, self._count, self._log = folder, settings, count, log
         self._random = random.Random(seed)  # noqa: S311 - a sample, no secret
         self._queue: queue.Queue[Any] = queue.Queue(_QUEUED_REQUESTS)
-        self._number = 0
+        self._writer, self._number = uuid.uuid4().hex[:12], 0  # workers and replicas may share the folder
         folder.mkdir(parents=True, exist_ok=True)
         self._thread = threading.Thread(target=self._work, name="prediction log", daemon=True)
         self._thread.start()
@@ -122,7 +123,7 @@ class PredictionLog:
 
         self._number += 1
         at = f"{rows[0]['at_utc']:%Y%m%dT%H%M%S}"
-        path = self._folder / f"predictions-{at}-{os.getpid()}-{self._number:06}.parquet"
+        path = self._folder / f"predictions-{at}-{self._writer}-{self._number:06}.parquet"
         aside = path.with_name(f".{path.name}.partial")
         try:
             pq.write_table(pa.Table.from_pylist(rows), aside, compression="zstd")

@@ -282,6 +282,33 @@ def test_a_champion_for_which_memory_runs_out_leaves_the_last_good_one(
     assert found.refused.why == f"zoo v2 needs more memory {what} than there is"
 
 
+def test_without_a_model_for_want_of_memory_it_is_tried_again_but_not_for_another_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors: list[RatchetError] = [TryAgain("zoo v3 needs more memory"), DataError("zoo v3 fails its golden rows")]
+
+    def loading(folder: Path) -> LoadedModel:
+        if errors:
+            raise errors.pop(0)
+        return loaded(folder)
+
+    made.folder(tmp_path / "v3", made.TABLE)
+    point_to(tmp_path, "v3")
+    monkeypatch.setattr("pipeline.serving.models._AGAIN_S", 0.0)
+    followed = Models(tmp_path, Metrics(), Kept(), loading)
+    followed.open()
+    assert followed.refused == ("v3", "zoo v3 needs more memory")
+    followed.look()
+    followed.look()
+    assert followed.refused == ("v3", "zoo v3 fails its golden rows")
+    errors.append(TryAgain("zoo v3 needs more memory"))
+    followed.open()
+    followed.look()
+    assert followed.refused is None
+    assert followed.current is not None
+    assert pointed_to(tmp_path, LAST_GOOD) == "v3"
+
+
 def test_a_last_good_that_cannot_be_noted_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, content: bytes) -> None:
         raise StorageError("no room")

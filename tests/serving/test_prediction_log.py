@@ -93,6 +93,14 @@ def test_each_model_has_files_of_its_own_and_the_oldest_go(tmp_path: Path) -> No
     assert not list(tmp_path.glob(".*"))
 
 
+def test_those_who_share_a_folder_overwrite_nothing_of_each_other(tmp_path: Path) -> None:
+    logs = [PredictionLog(tmp_path, LogSettings(1.0), Counted(), Kept()) for _ in range(2)]
+    for number, log in enumerate(logs):  # in one second, and in containers by one process id, too
+        noted(log, made.model(made.TABLE), number)
+        log.close()
+    assert sorted(row["distance"] for row in rows_in(tmp_path)) == [0, 1]
+
+
 def test_a_file_that_another_worker_has_removed_keeps_nothing_from_being_written(tmp_path: Path) -> None:
     counted = Counted()
     log = PredictionLog(tmp_path, LogSettings(1.0, rows=1), counted, Kept())
