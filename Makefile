@@ -9,7 +9,10 @@ slow_tests := tests/surroundings tests/system
 dag_tests := tests/dags
 airflow_tests := tests/system/with_airflow
 run_tests = $(wildcard tests/system/test_*.py)
-part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
+all_part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/system/*/)))
+# Those that run after the whole runs, so that both take equally long.
+late_part_tests = $(filter $(addprefix tests/system/,registry report runs samples scoring serving training),$(all_part_tests))
+part_tests = $(filter-out $(late_part_tests),$(all_part_tests))
 # So many that a check runs them in two parts that take equally long: in this one all that wait for processes.
 some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report tests/runs
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
@@ -50,8 +53,11 @@ test-airflow-and-fast: # the fast tests, the DAGs, and all that one real Airflow
 	$(in_venv) python -u -m pytest $(wildcard $(airflow_tests)) | sed -u 's|^tests/|in Airflow: &|' || failed=1; \
 	exit $$failed
 
-test-runs: # whole runs and trainings
-	@set -o pipefail; $(in_venv) python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|'
+test-runs: # whole runs and trainings, then some of the parts
+	@set -o pipefail; failed=0; \
+	$(in_venv) python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|' || failed=1; \
+	$(in_venv) python -u -m pytest $(late_part_tests) | sed -u 's|^tests/|late parts: &|' || failed=1; \
+	exit $$failed
 
 test-parts: # small projects in odd places, and the parts of a run with the real libraries
 	@set -o pipefail; $(in_venv) python -u -m pytest $(part_tests) | sed -u 's|^tests/|parts: &|'
