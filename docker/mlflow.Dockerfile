@@ -31,6 +31,7 @@ COPY --from=environment /opt/mlflow /opt/mlflow
 COPY docker/http_ok.py /usr/local/bin/http-ok
 ENV PATH=/opt/mlflow/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/home/mlflow \
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
     MLFLOW_BACKEND_STORE_URI=sqlite:////var/lib/mlflow/mlflow.db \

@@ -103,7 +103,8 @@ def server(tmp_path_factory, empty_database):
         f"{tmp_path}/server",
     ]
     shutil.copyfile(empty_database, tmp_path / "server.db")
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    off = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # seven processes that wait for jobs nobody gives them
+    environment = {**os.environ, **off, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with (tmp_path / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
