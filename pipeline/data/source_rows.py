@@ -64,23 +64,28 @@ def rows_at_once(payload_bytes: int) -> int:
     return max(1, min(ROWS_PER_SHARD, BYTES_PER_SHARD // max(1, payload_bytes)))
 
 
-def _most_rows(clean_bytes: int) -> int:
+def _most_rows(clean_bytes: int, small_rows: int | None) -> int:
     """Return how many rows a shard has at most, of rows that take so many bytes once they are decoded."""
-    small = min(MOST_ROWS_PER_SHARD, SMALL_BYTES_PER_SHARD // clean_bytes)
+    small = min(MOST_ROWS_PER_SHARD if small_rows is None else small_rows, SMALL_BYTES_PER_SHARD // clean_bytes)
     return max(1, min(max(ROWS_PER_SHARD, small), CLEAN_BYTES_PER_SHARD // clean_bytes))
 
 
 def raw_shards(
-    tables: Iterable[pa.Table], features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES
+    tables: Iterable[pa.Table],
+    features: Sequence[FeatureSpec],
+    own: RowColumns = OF_CLASSES,
+    *,
+    small_rows: int | None = None,
 ) -> Iterator[pa.Table]:
     """Yield tables of `raw_schema(features)`, one per shard, from a source's tables in their order.
 
     A shard ends after ROWS_PER_SHARD rows, or once its decoded values fill SMALL_BYTES_PER_SHARD if that comes later,
     or before it would exceed BYTES_PER_SHARD, or its decoded values CLEAN_BYTES_PER_SHARD: what a shard holds depends
-    on the rows alone, not on how the source's tables were cut.
+    on the rows alone, not on how the source's tables were cut. However small its rows are, it has `small_rows` at most
+    (None: MOST_ROWS_PER_SHARD), or ROWS_PER_SHARD if that is more.
     Raises DataError if a column is missing or of another type.
     """
-    most = _most_rows(working_bytes(features))
+    most = _most_rows(working_bytes(features), small_rows)
     schema = source_schema(features, own)
     names = RowNames()
     gathered: list[pa.Table] = []

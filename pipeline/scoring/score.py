@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 import pipeline
-from pipeline.data.source_rows import Source, raw_shards, require_delivered
+from pipeline.data.source_rows import ROWS_PER_SHARD, Source, raw_shards, require_delivered
 from pipeline.errors import StorageError
 from pipeline.recipe.code_digest import code_digest
 from pipeline.recipe.configs import recipe_layers
@@ -124,7 +124,8 @@ class _Reading:
         self.rows = 0
 
     def shards(self) -> Iterator[pa.Table]:
-        for table in raw_shards(self._source.tables, self._model.features, self._asked.own):
+        # A model takes far longer for a row than reading it does: more shards, and each core has its share of them.
+        for table in raw_shards(self._source.tables, self._model.features, self._asked.own, small_rows=ROWS_PER_SHARD):
             self.rows += table.num_rows
             yield table
 

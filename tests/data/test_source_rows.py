@@ -108,6 +108,7 @@ def test_of_small_rows_a_shard_has_as_many_as_fill_it_within_bounds(monkeypatch,
     table = source_table([bytes([n]) for n in range(8)], [0] * 8)
 
     assert next(raw_shards([table], FEATURES)).num_rows == rows
+    assert next(raw_shards([table], FEATURES, small_rows=1)).num_rows == 4
 
 
 def test_rows_without_a_label_and_rows_with_a_problem_are_named_as_others_are():
