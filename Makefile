@@ -14,7 +14,7 @@ all_part_tests = $(wildcard tests/surroundings) $(filter-out $(airflow_tests) %/
 late_part_tests = $(filter $(addprefix tests/system/,registry report runs samples scoring serving training),$(all_part_tests))
 part_tests = $(filter-out $(late_part_tests),$(all_part_tests))
 # So many that a check runs them in two parts that take equally long: in this one all that wait for processes.
-some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report tests/runs
+some_tests := tests/scripts tests/launching tests/doctor tests/docker tests/export tests/runtime tests/evaluation tests/report tests/runs tests/gate
 # What imports Airflow runs in Airflow's environment, and away from the Airflow that somebody may use here.
 run_dag_tests = $(if $(wildcard $(dag_tests)),AIRFLOW_HOME=$(CURDIR)/.pytest_cache/airflow .venv-airflow/bin/python -m pytest $(dag_tests),:)
 fast_tests = $(filter-out $(slow_tests) $(dag_tests) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
