@@ -147,9 +147,7 @@ def ended_by_interrupt() -> Iterator[None]:
     before = set(descendants())
     try:
         yield
-    except Exception:
-        raise
-    except BaseException:
+    except (KeyboardInterrupt, SystemExit):
         for pid in set(descendants()) - before:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -28,7 +28,7 @@ from pipeline.export.served import golden_rows, read_served
 from pipeline.records.served_model import ServedModel
 from pipeline.storage.artifacts import write_json
 from tests.system.serving.zoo import ROWS
-from tests.waiting import HANG_S
+from tests.waiting import HANG_S, wait_for
 
 ROOT = Path(__file__).parents[3]
 TOLERANCE = 1e-6
@@ -180,16 +180,15 @@ def test_a_challenger_is_asked_beside_the_champion_and_compared_with_it(served: 
 
 def readings(served: Serving, condition: Callable[[str], bool]) -> str:
     """Return the readings once they are such."""
-    until_s = time.monotonic() + HANG_S
-    while time.monotonic() < until_s:
+
+    def asked() -> str | None:
         connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=HANG_S)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
-        if condition(text):
-            return text
-        time.sleep(0.05)
-    raise AssertionError(text)
+        return text if condition(text) else None
+
+    return wait_for(asked, "such readings")
 
 
 def rows_compared(text: str) -> float:
