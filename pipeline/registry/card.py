@@ -219,8 +219,8 @@ def _limits(
 ) -> CardPart:
     test, method = _count(int(metrics.test[ROWS])), recipe["split"]["method"]
     said = [f"It was judged on {test} test rows, which split {method} has set aside, and on nothing else."]
-    if rows.left_out:
-        said.append(f"It was not judged on rows like the {_count(sum(rows.left_out.values()))} that were left out.")
+    if left_out := sum(rows.left_out.values()):
+        said.append(f"It was not judged on rows like the {_count(left_out)} that were left out.")
     if smallest := _smallest_slice(metrics):
         said.append(smallest)
     if not recipe["data"].get("roles", {}).get("slices"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,11 @@ def test_a_metric_that_is_better_the_lower_has_its_highest_slice_first() -> None
     slices = {"carrier": {"AA": {"rows": 9, "mae": 1.0}, "UA": {"rows": 9, "mae": 5.0}}}
     metrics = METRICS.changed(task="regression", slices=slices)
     assert [row[0] for row in part(made_card(metrics=metrics), "How good it is").tables[1].rows] == ["UA", "AA"]
+
+
+def test_where_nothing_was_left_out_nothing_is_said_of_it() -> None:
+    said = part(made_card(rows=replace(ROWS, left_out={"equal": 0, "no label": 0})), "Limits").sentences
+    assert not [sentence for sentence in said if "left out" in sentence]
 
 
 def test_where_it_ends() -> None:
