@@ -49,6 +49,8 @@ import shutil
 
 from pipeline.models import stored
 from pipeline.records.champion import Champion
+from pipeline.records.measured_exports import MeasuredExports
+from pipeline.records.model_card import CARD_FILE, CARD_PAGE
 from pipeline.records.verdict import GateCheck, Verdict
 from pipeline.registry import publish
 from pipeline.registry.actor import Actor
@@ -64,7 +66,17 @@ def run(stage):
     verdict = verdict.changed(anchor=anchor.identity, rule_digest="sha256:0", test_digest="sha256:1")
     publish.write_bundle = lambda model, exported, bundle, example, served: shutil.copytree(model, bundle)
     recipe = {"seed": str(stage.param("seed", int))}
-    described = publish.Description({}, {"accuracy": 0.9}, recipe, {}, {}, candidate, ["0" * 32])
+    described = publish.Description(
+        lineage={},
+        metrics={"accuracy": 0.9},
+        recipe=recipe,
+        example={},
+        served={},
+        exported=candidate,
+        test_ids=["0" * 32],
+        card={CARD_FILE: b"{}", CARD_PAGE: b"# A model"},
+        exports=MeasuredExports(digest=stored.digest(candidate), machine="this machine"),
+    )
     judged = publish.Candidate(stage.param("name", str), candidate, verdict, lambda: None, lambda: described)
     done = publish.register(stage.store(), judged, Actor.here(), scratch=stage.volatile(".ratchet/register"))
     write_record(stage.volatile("reports/registration.json"), done)
