@@ -6,8 +6,9 @@ features are, as clean rows hold them. So a PNG equals the raw image it holds, a
 they are resized.
 
 Of exact duplicates (equal rows, same label) one is kept: a row of the source's test part before one of its validation
-part before one of its training part, then the lowest (source, row). So no content is on both sides of a split. Of equal
-rows with different labels none is kept, since nothing says which label is right.
+part before one of its training part, then the one with the lowest digest as it was delivered, then the lowest (source,
+row). So no content is on both sides of a split, and which row is kept does not depend on the order of the source's
+rows. Of equal rows with different labels none is kept, since nothing says which label is right.
 
 Where the source's own test files are the test part, its rows are given: a training row that equals one is rejected,
 whatever its label, and never takes a test row along. So the test rows stay the same however the training data grow.
@@ -76,6 +77,7 @@ def facts_schema(own: RowColumns = OF_CLASSES) -> pa.Schema:
             ("key", pa.int64()),  # its first 64 bits, which few rows share that are not equal
             ("label", own.label),
             ("rank", pa.int8()),  # of equal rows the lowest is kept: test, validation, training, unlabelled
+            ("delivered", pa.int64()),  # then the lowest: the first 64 bits of the digest of the values as they came
             ("source", pa.string()),
             ("row", pa.int64()),
         ]
@@ -166,6 +168,7 @@ def examine(
         "key": pa.array(key, mask=~is_fine),
         "label": labels,
         "rank": pa.array(np.where(is_unlabelled, _UNLABELLED, ranks).astype(np.int8)),
+        "delivered": pa.array(leading_bits(table["content_digest"]).view(np.int64)),
         "source": table["source"],
         "row": table["row"],
     }
@@ -258,7 +261,10 @@ def compared(
     from pyspark.sql import functions as sql
 
     equal = Window.partitionBy("content")
-    in_order = equal.orderBy("rank", "source", "row", "shard", "position")
+    by_rank = ("rank", "delivered", "source", "row", "shard", "position")
+    in_order = equal.orderBy(*by_rank)
+    # Where rows that contradict each other are kept, those of each target are duplicates of each other.
+    alike = equal if equal_rows.conflicts == "reject" else Window.partitionBy("content", "label")
     nothing = sql.lit(None).cast("int" if classes else "double")
     of_test = sql.when(sql.col("rank") == _TEST, sql.col("label")) if is_test_given else nothing
     lowest, highest = (sql.coalesce(end(of_test).over(equal), end("label").over(equal)) for end in (sql.min, sql.max))
@@ -267,20 +273,28 @@ def compared(
         names = sql.array(*map(sql.lit, classes))
         labels = sql.transform(labels, lambda n: sql.get(names, n))
     is_conflict = sql.coalesce((lowest != highest) | (sql.col("label") != lowest), lowest != highest)
+    is_told_elsewhere = sql.col("label").isNull() & sql.max(sql.col("label").isNotNull()).over(equal)
     beside_equals = facts.where(sql.col("reason").isNull()).select(
         "shard",
         "position",
-        (sql.col("label").isNull() & sql.max(sql.col("label").isNotNull()).over(equal)).alias("is_told_elsewhere"),
+        is_told_elsewhere.alias("is_told_elsewhere"),
         (is_conflict if equal_rows.conflicts == "reject" else sql.lit(False)).alias("is_conflict"),
-        sql.row_number().over(in_order).alias("number"),
+        sql.row_number().over(alike.orderBy(*by_rank)).alias("number"),
         sql.concat_ws(", ", labels.cast("array<string>")).alias("labels"),
-        sql.first("source").over(in_order).alias("first_source"),
-        sql.first("row").over(in_order).alias("first_row"),
+        (sql.col("rank") > sql.min("rank").over(equal)).alias("is_in_a_lesser_part"),
+        *(
+            sql.when(is_told_elsewhere, sql.first(name).over(in_order))
+            .otherwise(sql.first(name).over(alike.orderBy(*by_rank)))
+            .alias(f"first_{name}")
+            for name in ("source", "row")
+        ),
     )
     is_conflict = sql.col("is_conflict")
-    is_repeated = sql.col("number") > 1
-    if equal_rows.duplicates == "keep":
-        is_repeated = is_repeated & sql.col("is_told_elsewhere")  # a row that is held back, and has its target here
+    is_repeated = sql.col("is_told_elsewhere")  # a row that is held back, and has its target here
+    if equal_rows.duplicates == "reject":
+        is_repeated = is_repeated | (sql.col("number") > 1)
+        if is_test_given:  # rows whose targets differ stay in one part, too
+            is_repeated = is_repeated | sql.col("is_in_a_lesser_part")
     found = beside_equals.where(is_conflict | is_repeated)
     what = "labelled" if classes else "given"
     return found.select(

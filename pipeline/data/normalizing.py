@@ -4,12 +4,15 @@ What a kind learns before it prepares anything (a mean, a vocabulary) is learned
 rows. Rows that cannot stay once that is known are left out, each with its reason. The validation and the
 test rows are written a second time as a served model takes them, so that models which have learned something else can
 be asked about them, and people can look at them. What is learned also tells people how the columns are spread.
+
+Prepared rows stand in the order of their ids, so training is the same whatever the order of the source's rows; only
+where a feature is a picture they stand as in the clean data, and rows so large are not written twice.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,12 +33,15 @@ from pipeline.data.feature_kinds import (
     learn,
     learns,
     left_out,
+    picture_of,
     prepare,
     prepared_table,
     summaries,
     working_bytes,
 )
+from pipeline.data.id_order import Run, Unordered, put_in_order, write_run
 from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, slices, sweep_attempts
+from pipeline.data.source_rows import rows_per_shard
 from pipeline.data.value_counts import ValueCounts, added, counted, occurrences
 from pipeline.errors import DataError
 from pipeline.records.columns import Columns, Distribution
@@ -63,7 +69,7 @@ class Normalized:
 
 @dataclass(frozen=True)
 class ShardToNormalize:
-    """A shard of the clean data, and for each part the number of the shard that gets its rows of that part."""
+    """A shard of the clean data, and by part the number of the shard that gets its rows of it as they stand there."""
 
     number: int
     number_in_part: Mapping[str, int]
@@ -71,15 +77,15 @@ class ShardToNormalize:
 
 @dataclass(frozen=True)
 class NormalizedShard:
-    """The result of normalizing a shard: by part, the written file, the rows by label, and what fitting needs.
+    """The result of normalizing a shard: the written files, by part the rows by label, and what fitting needs.
 
     Where the label is a number, `targets` are those of training rows.
     """
 
-    entries: dict[str, FileEntry]
+    files: dict[Path, FileEntry]  # by the folder of the data set
+    runs: dict[Path, Run]  # in place of files where the rows have to be put in order
     labels: dict[str, Counter[int]]
     partials: dict[str, list[dict[str, Any]]]  # one for each piece of the shard, by feature
-    served: dict[str, FileEntry]
     left_out: list[FileEntry]
     reasons: Counter[str]
     targets: list[ValueCounts]
@@ -119,34 +125,47 @@ def normalize_dataset(
     if [(entry.path, entry.rows) for entry in rows.files] != [(entry.path, entry.rows) for entry in parts.files]:
         raise DataError(f"{split}: its shards are not those of {clean}; run stage split again")
     tasks = _tasks(split, parts)
-    passes = 2 if _learning(features) else 1
+    is_ordered = picture_of(features) is None
+    passes = 1 + bool(_learning(features)) + is_ordered
+    begun = iter(range(passes))
+
+    def progress() -> Callable[[int, int], None]:
+        number = next(begun)
+        return lambda done, asked: on_progress((number * rows.rows + done * rows.rows // asked) // passes, rows.rows)
+
     told = []
-    if passes == 2:
+    if _learning(features):
         of_training = [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)]
         learning = partial(learn_shard, clean=clean, split=split, features=features)
-        learned = run_tasks(session, learning, of_training, lambda done, _: on_progress(done // passes, rows.rows))
+        learned = run_tasks(session, learning, of_training, progress())
         pieces = joined(features, [each for shard in learned for each in shard])
         known = {spec.name: spec for spec in fitted(_learning(features), pieces)}
         features = tuple(known.get(spec.name, spec) for spec in features)  # the others learn from what is prepared
         told += summaries(features, pieces)
     done = run_tasks(
         session,
-        partial(normalize_shard, clean=clean, split=split, to=to, features=features, own=own),
+        partial(normalize_shard, clean=clean, split=split, to=to, features=features, own=own, is_ordered=is_ordered),
         [(task, entry.rows) for task, entry in zip(tasks, parts.files, strict=True)],
-        lambda done, _: on_progress(((passes - 1) * rows.rows + done) // passes, rows.rows),
+        progress(),
     )
     gathered = [each for shard in done for each in shard.partials.get(_TRAIN, ())]
     features = fitted(features, gathered)
     told += summaries(features, gathered)
+    schemas = {to.prepared / part: prepared_schema(features, own) for part in parts.counts["classes"]}
+    schemas |= {to.served / part: served_schema(features) for part in SERVED_PARTS}
+    if is_ordered:
+        written = put_in_order(session, _unordered(done, schemas, rows_per_shard(features)), progress())
+    else:
+        written = {folder: [shard.files[folder] for shard in done if folder in shard.files] for folder in schemas}
     by_part = {}
     for part, by_class in parts.counts["classes"].items():
-        classes = [] if own.is_number else list(by_class)
-        by_part[part] = _finish_part(to.prepared / part, part, done, features, classes, own, rows.counts.get(TARGET))
+        classes, entries = [] if own.is_number else list(by_class), written[to.prepared / part]
+        target = rows.counts.get(TARGET)
+        by_part[part] = _finish_part(to.prepared / part, part, done, entries, features, classes, own, target)
     for part in SERVED_PARTS:
         (to.served / part).mkdir(parents=True, exist_ok=True)
         sweep_attempts(to.served / part)
-        of_part = [shard.served[part] for shard in done if part in shard.served]
-        finish_dataset(to.served / part, of_part, served_schema(features))
+        finish_dataset(to.served / part, written[to.served / part], served_schema(features))
     sweep_attempts(to.left_out)
     rejected = [entry for shard in done for entry in shard.left_out]
     finish_dataset(to.left_out, rejected, left_out_schema(own), counts={"rejected": _reasons(done)})
@@ -163,18 +182,39 @@ def learn_shard(task: ShardToNormalize, clean: Path, split: Path, features: Spec
     return [learn(features, piece) for piece in slices(chosen, max(1, _BLOCK_BYTES // working_bytes(features)))]
 
 
+def _unordered(
+    done: Sequence[NormalizedShard], schemas: Mapping[Path, pa.Schema], most_rows: int
+) -> Iterator[Unordered]:
+    for folder, schema in schemas.items():
+        yield Unordered(folder, schema, tuple(shard.runs[folder] for shard in done if folder in shard.runs), most_rows)
+
+
 def normalize_shard(
-    task: ShardToNormalize, clean: Path, split: Path, to: Normalized, features: Specs, own: RowColumns = OF_CLASSES
+    task: ShardToNormalize,
+    clean: Path,
+    split: Path,
+    to: Normalized,
+    features: Specs,
+    own: RowColumns = OF_CLASSES,
+    *,
+    is_ordered: bool = False,
 ) -> NormalizedShard:
     """Prepare the features of one shard, and write its rows of each part to `prepared/<part>/`.
 
-    Raises DataError if the shard of `split` does not name the same rows.
+    If the rows have to be put in order, what is written are runs. Raises DataError if the shard of `split` does not
+    name the same rows.
     """
     names = ["id", "label", "part", "source", "row", *dict(own.prepared), *clean_names(features)]
     result = NormalizedShard({}, {}, {}, {}, [], Counter(), [])
+
+    def write(folder: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+        if is_ordered:
+            result.runs[folder] = write_run(folder, task.number, pa.concat_tables([schema.empty_table(), *tables]))
+        else:
+            result.files[folder] = publish_shard(folder, task.number_in_part[folder.name], schema, tables)
+
     rejected = []
     for part, chosen in _rows_of_parts(task, clean, split, names, list(task.number_in_part)).items():
-        number = task.number_in_part[part]
         found = left_out(features, chosen, part)
         if found.num_rows:
             rows = chosen.take(found["position"]).drop_columns(["part"])
@@ -188,14 +228,14 @@ def normalize_shard(
             result.reasons.update(found["reason"].to_pylist())
         gathered: list[dict[str, Any]] = []
         tables = _normalized(chosen, features, gathered, own)
-        result.entries[part] = publish_shard(to.prepared / part, number, prepared_schema(features, own), tables)
+        write(to.prepared / part, prepared_schema(features, own), tables)
         result.labels[part] = Counter() if own.is_number else occurrences(chosen["label"])
         result.partials[part] = gathered
         if own.is_number and part == _TRAIN:
             result.targets.append(counted(chosen["label"]))
         if part in SERVED_PARTS:
             schema = served_schema(features)
-            result.served[part] = publish_shard(to.served / part, number, schema, [chosen.select(schema.names)])
+            write(to.served / part, schema, [chosen.select(schema.names)])
     if rejected:
         result.left_out.append(publish_shard(to.left_out, task.number, left_out_schema(own), rejected))
     return result
@@ -256,13 +296,13 @@ def _finish_part(
     folder: Path,
     part: str,
     done: Sequence[NormalizedShard],
+    entries: Sequence[FileEntry],
     features: Specs,
     classes: list[str],
     own: RowColumns,
     target: dict[str, Any] | None = None,
 ) -> int:
     sweep_attempts(folder)
-    entries = [shard.entries[part] for shard in done if part in shard.entries]
     labels: Counter[int] = Counter()
     for shard in done:
         labels.update(shard.labels.get(part, {}))

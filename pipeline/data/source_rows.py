@@ -64,8 +64,9 @@ def rows_at_once(payload_bytes: int) -> int:
     return max(1, min(ROWS_PER_SHARD, BYTES_PER_SHARD // max(1, payload_bytes)))
 
 
-def _most_rows(clean_bytes: int, small_rows: int | None) -> int:
-    """Return how many rows a shard has at most, of rows that take so many bytes once they are decoded."""
+def rows_per_shard(features: Sequence[FeatureSpec], small_rows: int | None = None) -> int:
+    """Return how many rows a shard has at most, by the bytes that they take once they are decoded."""
+    clean_bytes = working_bytes(features)
     small = min(MOST_ROWS_PER_SHARD if small_rows is None else small_rows, SMALL_BYTES_PER_SHARD // clean_bytes)
     return max(1, min(max(ROWS_PER_SHARD, small), CLEAN_BYTES_PER_SHARD // clean_bytes))
 
@@ -85,7 +86,7 @@ def raw_shards(
     (None: MOST_ROWS_PER_SHARD), or ROWS_PER_SHARD if that is more.
     Raises DataError if a column is missing or of another type.
     """
-    most = _most_rows(working_bytes(features), small_rows)
+    most = rows_per_shard(features, small_rows)
     schema = source_schema(features, own)
     names = RowNames()
     gathered: list[pa.Table] = []

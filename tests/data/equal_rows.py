@@ -7,25 +7,35 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE
+from pipeline.recipe.recipe import EqualRows
 
-_PARTS = ("test", "validation", "train")
+PARTS = ("test", "validation", "train")
+_BOTH_REJECTED = EqualRows()
 
 
 class Row(NamedTuple):
-    """A usable row: what it holds, its label (None: unlabelled), the source's part that it stands in, its place."""
+    """A usable row: what it holds, its label (None: unlabelled), the source's part that it stands in, its place.
+
+    `delivered` tells rows apart that hold the same, but were delivered otherwise.
+    """
 
     content: str
     label: int | None
     part: str
     number: int
+    delivered: int = 0
 
 
-def _rank(row: Row) -> tuple[int, str, int]:
-    """Return what is compared: labelled rows come first, by their part; unlabelled ones by their file alone."""
-    return (len(_PARTS) if row.label is None else _PARTS.index(row.part)), row.part, row.number
+def rank_of(row: Row) -> int:
+    """Return what decides first which of equal rows is kept: its part; unlabelled rows come last."""
+    return len(PARTS) if row.label is None else PARTS.index(row.part)
 
 
-def rejected(rows: Sequence[Row], *, is_test_given: bool) -> dict[Row, str]:
+def _order(row: Row) -> tuple[int, int, str, int]:
+    return rank_of(row), row.delivered, row.part, row.number
+
+
+def rejected(rows: Sequence[Row], *, is_test_given: bool, equal_rows: EqualRows = _BOTH_REJECTED) -> dict[Row, str]:
     """Return the rows that are not kept, each with its reason."""
     equal: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -34,12 +44,19 @@ def rejected(rows: Sequence[Row], *, is_test_given: bool) -> dict[Row, str]:
     for group in equal.values():
         given = [row for row in group if row.part == "test" and row.label is not None] if is_test_given else []
         labels = {row.label for row in given or group} - {None}
-        kept = None
-        for row in sorted(group, key=_rank):
-            if len(labels) > 1 or (row.label is not None and row.label not in labels):
+        is_any_labelled = any(row.label is not None for row in group)
+        first = min(rank_of(row) for row in group)
+        kept: list[Row] = []
+        for row in sorted(group, key=_order):
+            is_contradicted = len(labels) > 1 or (row.label is not None and row.label not in labels)
+            is_second = (
+                any(row.label == other.label for other in kept) if equal_rows.conflicts == "keep" else bool(kept)
+            )
+            is_repeated = is_second or (is_test_given and rank_of(row) > first)
+            if is_contradicted and equal_rows.conflicts == "reject":
                 found[row] = CONFLICT
-            elif kept is not None:
+            elif (row.label is None and is_any_labelled) or (is_repeated and equal_rows.duplicates == "reject"):
                 found[row] = DUPLICATE
             else:
-                kept = row
+                kept.append(row)
     return found

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data import normalizing
+from pipeline.data import id_order, normalizing
 from pipeline.data.cleaning import examine
 from pipeline.data.feature_kinds import clean_schema, fitted, specs
 from pipeline.data.normalizing import (
@@ -72,7 +72,9 @@ def written(root: Path, part: str, number: int) -> pa.Table:
 def test_each_row_goes_to_its_part_under_the_number_the_shard_has_there(folders: Path):
     found = normalized(folders)
 
-    assert {part: (entry.path, entry.rows) for part, entry in found.entries.items()} == {
+    assert {
+        folder.name: (entry.path, entry.rows) for folder, entry in found.files.items() if "prepared" in folder.parts
+    } == {
         "train": (shard_name(0), 2),
         "test": (shard_name(4), 1),
     }
@@ -139,11 +141,12 @@ def test_a_part_s_manifest_has_its_shards_its_features_as_fitted_and_its_rows_by
     learned = fitted(FEATURES, done[0].partials["train"])
     (folders / "prepared" / "train" / ".attempt-killed").mkdir()
     for part in ("train", "test"):
-        _finish_part(folders / "prepared" / part, part, done, learned, ["a", "b", "c"], RowColumns())
+        folder = folders / "prepared" / part
+        _finish_part(folder, part, done, [done[0].files[folder]], learned, ["a", "b", "c"], RowColumns())
 
     train, test = (read_manifest(folders / "prepared" / part) for part in ("train", "test"))
     assert (train.rows, test.rows) == (2, 1)
-    assert train.files == (done[0].entries["train"],)
+    assert train.files == (done[0].files[folders / "prepared" / "train"],)
     assert train.features == test.features == learned
     assert train.counts == {"classes": {"a": 2, "b": 0, "c": 0}}
     assert test.counts == {"classes": {"a": 0, "b": 1, "c": 0}}
@@ -246,14 +249,15 @@ def test_columns_and_a_number_as_target_are_told_of_the_training_part_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """What the columns hold is told before outliers are dropped; the target, of the rows that stay."""
-    monkeypatch.setattr(normalizing, "run_tasks", lambda _, function, tasks, __: [function(task) for task, _ in tasks])
+    for module in (normalizing, id_order):
+        monkeypatch.setattr(module, "run_tasks", lambda _, function, tasks, __: [function(task) for task, _ in tasks])
     rules = {"outliers": {"method": "iqr", "bound": 1.5, "action": "drop"}, "unit": "min"}
     features = specs({"x": Feature(kind="number", settings=rules), "y": Feature(kind="number", settings={})})
     own = RowColumns(is_number=True)
     rows = 12
     values = [float(value) for value in (*range(1, 10), 1000, -5, -6)]
     parts = ["train"] * 10 + ["validation", "test"]
-    ids = [f"row-{row}" for row in range(rows)]
+    ids = [f"{row:032x}" for row in range(rows)]
     columns = {"id": ids, "label": [10.0 * value for value in values], "x": values, "y": [7.0] * rows}
     schema = clean_schema(features, own)
     empty = {name: pa.nulls(rows, schema.field(name).type) for name in schema.names if name not in columns}

@@ -17,7 +17,7 @@ import pyarrow as pa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.data import normalizing
+from pipeline.data import id_order, normalizing
 from pipeline.data.cleaning import (
     FOUND_SCHEMA,
     examine,
@@ -37,6 +37,7 @@ from pipeline.data.splitting import Division, split_dataset
 from pipeline.data.wanted import Wanted, WantedFeature
 from pipeline.recipe.recipe import SplitParams
 from pipeline.recipe.slots import Feature
+from pipeline.storage.artifacts import digest_file
 from pipeline.storage.row_columns import RowColumns
 from pipeline.storage.shards import finish_dataset, iter_tables, write_shard
 from tests.data.equal_rows import Row, rejected
@@ -76,6 +77,7 @@ class Account(NamedTuple):
     left_out: list[dict[str, Any]]
     why: dict[str, str]
     values: dict[str, dict[str, Any]]
+    digests: dict[str, str]  # of every prepared and served file
 
 
 def ids(table: pa.Table) -> list[str]:
@@ -94,13 +96,17 @@ def write(folder: Path, table: pa.Table) -> Path:
 def compared(facts: pa.Table) -> pa.Table:
     """Return the rows that equal others and go for it, of FOUND_SCHEMA."""
     rows = [
-        Row(fact["content"], fact["label"], "train", fact["position"])
+        Row(fact["content"], fact["label"], "train", fact["position"], fact["delivered"])
         for fact in facts.to_pylist()
         if fact["reason"] is None
     ]
     why = rejected(rows, is_test_given=False)
     found = [{"shard": 0, "position": row.number, "reason": why[row], "detail": None} for row in rows if row in why]
     return pa.Table.from_pylist(found, FOUND_SCHEMA)
+
+
+def run_here(_: None, function: Any, tasks: Sequence[tuple[Any, int]], __: object) -> list[Any]:
+    return [function(task) for task, _ in tasks]
 
 
 def accounted(root: Path, lines: Sequence[bytes], block_bytes: int = 2**20) -> Account:
@@ -123,7 +129,8 @@ def accounted(root: Path, lines: Sequence[bytes], block_bytes: int = 2**20) -> A
     to = Normalized(root / "prepared", root / "served", root / "left_out")
     to.left_out.mkdir()
     with (
-        patch.object(normalizing, "run_tasks", lambda _, function, tasks, __: [function(task) for task, _ in tasks]),
+        patch.object(normalizing, "run_tasks", run_here),
+        patch.object(id_order, "run_tasks", run_here),
         patch.object(normalizing, "_BLOCK_BYTES", block_bytes),
     ):
         by_part, _ = normalize_dataset(
@@ -144,6 +151,12 @@ def accounted(root: Path, lines: Sequence[bytes], block_bytes: int = 2**20) -> A
         left_out=[row for table in iter_tables(to.left_out) for row in table.to_pylist()],
         why=dict(zip(ids(quarantine), quarantine["reason"].to_pylist(), strict=True)),
         values={row["id"]: row for table in of_parts.values() for row in table.to_pylist()},
+        digests={
+            str(path.relative_to(root)): digest_file(path)
+            for folder in (to.prepared, to.served)
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
     )
 
 
@@ -163,6 +176,7 @@ def test_every_row_that_is_read_is_in_one_place_and_no_other(lines: list[bytes])
         of_part = Counter(row_id for row_id, given_part in found.split.items() if given_part == part)
         assert of_part == Counter(found.prepared[part]) + Counter(row for row in left_out if left_out[row] == part)
     assert {part: found.prepared[part] for part in PARTS[1:]} == found.served
+    assert all(rows == sorted(rows) for rows in found.prepared.values())
     assert {(row["reason"], row["part"] == "train") for row in found.left_out} <= {
         (OUTLIER, True),
         (NOT_IN_TRAINING, False),
@@ -174,17 +188,15 @@ def test_every_row_that_is_read_is_in_one_place_and_no_other(lines: list[bytes])
 def test_in_another_order_and_in_other_blocks_every_row_is_what_it_was(
     lines: list[bytes], draw: random.Random, block_bytes: int
 ) -> None:
-    """Of rows that are equal and written in two ways, the first stays: here, each is written in one.
-
-    Rows with a source's problem have no values, so those of a label are told apart by their order alone.
-    """
-    lines = [line.replace(b"50.0", b"50").replace(b"-0.0", b"0") for line in (*BASE, *lines)]
+    """Rows with a source's problem have no values, so those of a label are told apart by their order alone."""
+    lines = [*BASE, *lines]
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         found = accounted(Path(one), lines)
         again = accounted(Path(other), draw.sample(lines, len(lines)), block_bytes)
 
     assert again.split == found.split
     assert again.values == found.values
+    assert again.digests == found.digests
     assert again.why.keys() == found.why.keys()
     assert Counter(again.why.values()) == Counter(found.why.values())
     assert {*again.unlabelled} == {*found.unlabelled}

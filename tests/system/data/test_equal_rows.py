@@ -9,17 +9,20 @@ import pyarrow as pa
 import pytest
 
 from pipeline.data.cleaning import CONFLICT, DUPLICATE, FACTS_SCHEMA, compared
-from tests.data.equal_rows import Row, rejected
+from pipeline.recipe.recipe import EqualRows
+from tests.data.equal_rows import Row, rank_of, rejected
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+BOTH_REJECTED = EqualRows()
 PARTS = ("train", "train", "validation", "test")
-RANKS = {"test": 0, "validation": 1, "train": 2}
 
 
-def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> dict[Row, str]:
+def found_by(
+    spark: SparkSession, rows: list[Row], *, is_test_given: bool, equal_rows: EqualRows = BOTH_REJECTED
+) -> dict[Row, str]:
     facts = [
         {
             "shard": row.number // 100,
@@ -29,7 +32,8 @@ def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> di
             "detail": None,
             "content": row.content,
             "label": row.label,
-            "rank": RANKS[row.part] if row.label is not None else 3,
+            "rank": rank_of(row),
+            "delivered": row.delivered,
             "source": f"{row.part}-images",
             "row": row.number,
         }
@@ -39,20 +43,37 @@ def found_by(spark: SparkSession, rows: list[Row], *, is_test_given: bool) -> di
         spark.createDataFrame(pa.Table.from_pylist(facts, FACTS_SCHEMA)),
         classes=["a", "b"],
         is_test_given=is_test_given,
+        equal_rows=equal_rows,
     )
     at = {(row.number // 100, row.number % 100): row for row in rows}
     return {at[line["shard"], line["position"]]: line["reason"] for line in found.toArrow().to_pylist()}
 
 
 @pytest.mark.parametrize("is_test_given", [True, False])
-def test_spark_finds_what_the_rule_says_of_any_equal_rows(spark: SparkSession, is_test_given: bool) -> None:
+@pytest.mark.parametrize("duplicates", ["reject", "keep"])
+@pytest.mark.parametrize("conflicts", ["reject", "keep"])
+def test_spark_finds_what_the_rule_says_of_any_equal_rows(
+    spark: SparkSession, is_test_given: bool, duplicates: str, conflicts: str
+) -> None:
     draw = random.Random(13)
     rows = [
-        Row(f"content {draw.randrange(250)}", draw.choice([0, 1, None]), draw.choice(PARTS), number)
+        Row(f"content {draw.randrange(250)}", draw.choice([0, 1, None]), draw.choice(PARTS), number, draw.randrange(3))
         for number in range(600)
     ]
+    options = {
+        "is_test_given": is_test_given,
+        "equal_rows": EqualRows(duplicates=duplicates, conflicts=conflicts),
+    }
 
-    assert found_by(spark, rows, is_test_given=is_test_given) == rejected(rows, is_test_given=is_test_given)
+    assert found_by(spark, rows, **options) == rejected(rows, **options)
+
+
+def test_which_of_equal_rows_is_kept_does_not_depend_on_their_order(spark: SparkSession) -> None:
+    rows = [Row("content", 0, "train", number, delivered) for number, delivered in enumerate((3, 1, 2))]
+    turned = [row._replace(number=2 - row.number) for row in rows]
+
+    for given in (rows, turned):
+        assert {row.delivered for row in found_by(spark, given, is_test_given=False)} == {2, 3}
 
 
 def test_appended_copies_of_test_rows_under_other_labels_take_no_given_test_row_along(spark: SparkSession) -> None:
@@ -85,7 +106,7 @@ def test_the_detail_names_the_row_that_is_kept_or_the_labels_that_contradict_eac
             "position": row.number,
             "content": row.content,
             "label": row.label,
-            "rank": RANKS[row.part],
+            "rank": rank_of(row),
             "source": f"{row.part}.zip",
             "row": row.number,
         }
