@@ -30,15 +30,21 @@ class Admission:
         """How many requests are answered in a second while there are any; infinite at first."""
         return self._done / self._busy_s if self._done and self._busy_s else math.inf
 
+    def refusal(self) -> Refusal | None:
+        """Return why a request that came now would be refused, None if it would not: it would wait too long."""
+        wait_s = self.in_flight / self.requests_per_s
+        if self.in_flight < self._limits.batch_rows or wait_s <= self._limits.queue_s:
+            return None
+        self._shed(1)
+        retry_s = min(_LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
+        message = f"{self.in_flight} requests are being answered, no more are taken; try again in {retry_s} s"
+        return Refusal(OVERLOADED, message, {"retry-after": str(retry_s)})
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """Hold a place for one request; raise Refusal if it would wait too long."""
-        wait_s = self.in_flight / self.requests_per_s
-        if self.in_flight >= self._limits.batch_rows and wait_s > self._limits.queue_s:
-            self._shed(1)
-            retry_s = min(_LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
-            message = f"{self.in_flight} requests are being answered, no more are taken; try again in {retry_s} s"
-            raise Refusal(OVERLOADED, message, {"retry-after": str(retry_s)})
+        if refusal := self.refusal():
+            raise refusal
         self._pass_time()
         self.in_flight += 1
         try:

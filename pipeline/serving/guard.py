@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.serving.refusals import UNAUTHORIZED, Gone, Refusal
@@ -27,8 +29,8 @@ _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"
 class Guard:
     """Lets a request through if it may pass, and answers for what goes wrong behind it."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, service: Service, routes: Sequence[BaseRoute] = ()) -> None:
+        self._app, self._service, self._routes = app, service, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -49,7 +51,11 @@ class Guard:
         try:
             if refusal := self._refused(scope):
                 raise refusal
-            await self._app(scope, receive, answering)
+            if scope["method"] == "POST" and (refusal := self._service.admission.refusal()):
+                self._find_route(scope)  # and nothing more: what is refused must cost little, or it is what overloads
+                await refused(refusal)(scope, receive, answering)
+            else:
+                await self._app(scope, receive, answering)
         except Gone:
             status = GONE_STATUS
         except Exception as error:  # noqa: BLE001 - a bug of the service: one line, and its kind in the log
@@ -75,6 +81,13 @@ class Guard:
             role=scope.get("ratchet.role"),
             token=scope.get("ratchet.token"),
         )
+
+    def _find_route(self, scope: Scope) -> None:
+        for route in self._routes:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                return
 
     def _refused(self, scope: Scope) -> Refusal | None:
         """Return why a request may not pass, None if it may. A token counts in the header alone."""

@@ -353,3 +353,28 @@ def test_tokens_open_the_service_and_are_read_again_when_the_file_changes(tmp_pa
         tokens._looked_at_s = 0.0
         assert status(authorization=f"Bearer {second}") == 401
         assert "line 1" in str(tokens.problem)
+
+
+def test_where_too_many_are_answered_a_question_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    token = add_token(tokens, "somebody")
+    limits = Limits(batch_rows=1, queue_s=0.0)
+    with running(serving(made.model(made.TABLE), limits, tokens=Tokens(tokens))) as service:
+        own = {"authorization": f"Bearer {token}"}
+        assert (
+            service.ask("POST", "/predict", json.dumps(ROW), {"content-type": "application/json", **own}).status == 200
+        )
+        service.service.admission.in_flight = 2  # requests/s have been measured
+        for path in ("/predict", "/v1/models/table:predict", "/v2/models/table/infer"):
+            answer = service.ask("POST", path, b"what it says is not looked at", own)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1"), path
+            assert "2 requests are being answered" in answer.error
+            assert answer.headers["x-request-id"]
+        assert line_of(service, "/v2/models/{name}/infer")["status"] == 503
+        assert service.ask("POST", "/predict", b"").status == 401
+        assert service.ask("GET", "/health/ready").status == 200
+        assert b"ratchet_shed_rows_total 3.0" in service.ask("GET", "/metrics", headers=own).body
+        service.service.admission.in_flight = 0
+        assert (
+            service.ask("POST", "/predict", json.dumps(ROW), {"content-type": "application/json", **own}).status == 200
+        )
