@@ -44,8 +44,9 @@ test: setup-airflow ## every test: budget 40 minutes on two quiet cores
 	@scripts/setup_databases.sh || true # without it, they are skipped
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going test-airflow-and-fast test-runs test-parts
 
-# In three parts side by side that take equally long: a part of its own would leave the second core idle, and both whenever
-# it waits for what it has started. Each says before each file which it is.
+# In three parts side by side: a part of its own would leave the second core idle, and both whenever it waits for what it
+# has started. Each says before each file which it is. The first is the longest, as one Airflow does one thing after the
+# other, so it goes first wherever all want the processors.
 test-airflow-and-fast: # the fast tests, the DAGs, and all that one real Airflow is asked
 	@set -o pipefail; failed=0; \
 	$(in_venv) python -u -m pytest $(fast_tests) | sed -u 's|^tests/|fast: &|' || failed=1; \
@@ -55,12 +56,12 @@ test-airflow-and-fast: # the fast tests, the DAGs, and all that one real Airflow
 
 test-runs: # whole runs and trainings, then some of the parts
 	@set -o pipefail; failed=0; \
-	$(in_venv) python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|' || failed=1; \
-	$(in_venv) python -u -m pytest $(late_part_tests) | sed -u 's|^tests/|late parts: &|' || failed=1; \
+	$(in_venv) nice -n 5 python -u -m pytest $(run_tests) | sed -u 's|^tests/|runs: &|' || failed=1; \
+	$(in_venv) nice -n 5 python -u -m pytest $(late_part_tests) | sed -u 's|^tests/|late parts: &|' || failed=1; \
 	exit $$failed
 
 test-parts: # small projects in odd places, and the parts of a run with the real libraries
-	@set -o pipefail; $(in_venv) python -u -m pytest $(part_tests) | sed -u 's|^tests/|parts: &|'
+	@set -o pipefail; $(in_venv) nice -n 5 python -u -m pytest $(part_tests) | sed -u 's|^tests/|parts: &|'
 
 check: setup-airflow ## lint, format, types, import contracts and the fast tests, budget 75 s on two quiet cores
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line check-tests check-some-tests check-code
