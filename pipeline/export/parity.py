@@ -39,9 +39,10 @@ def compare(found: Answers, expected: Answers, *, has_classes: bool, threshold: 
 
 def classes_of(answers: Answers, threshold: float | None = None) -> npt.NDArray[np.intp]:
     """Return the class of each row, `[row]`: the likeliest, of two the second from `threshold` on; −1: none."""
-    has_answer = ~np.isnan(answers).any(axis=1)
+    is_nan = np.isnan(answers)
+    has_answer = ~is_nan.any(axis=1)
     if threshold is None or threshold == _EVEN:  # as the model was judged: see evaluation/classification/metrics.py
-        likeliest = np.argmax(np.nan_to_num(answers), axis=1)
+        likeliest = np.argmax(np.where(is_nan, 0, answers), axis=1)
     else:
         likeliest = (answers[:, 1] >= threshold).astype(np.intp)
     return np.where(has_answer, likeliest, -1)

@@ -81,7 +81,7 @@ def build(service: Service) -> ASGIApp:
     app.add_exception_handler(Exception, fail)
     app.add_exception_handler(Refusal, refuse)
     app.add_exception_handler(HTTPException, refuse_http)
-    return Guard(app, service, app.routes)
+    return Guard(app, service)
 
 
 def _lifespan(service: Service) -> Callable[[FastAPI], Any]:

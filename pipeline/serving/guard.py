@@ -6,19 +6,22 @@ address may hold what it should not.
 
 from __future__ import annotations
 
+import random
 import re
 import time
-import uuid
-from collections.abc import Sequence
 from typing import Any
 
-from starlette.routing import BaseRoute, Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
 from pipeline.serving.refusals import UNAUTHORIZED, Gone, Refusal
 from pipeline.serving.service import Service, as_json
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ID_BITS = 128  # of a request that brings no id: to tell requests apart, and no secret
 _OPEN = {"/", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 _BEARER = "Bearer "
 GONE_STATUS = 499  # nobody reads it; the log and the metrics do
@@ -29,8 +32,9 @@ _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"
 class Guard:
     """Lets a request through if it may pass, and answers for what goes wrong behind it."""
 
-    def __init__(self, app: ASGIApp, service: Service, routes: Sequence[BaseRoute] = ()) -> None:
-        self._app, self._service, self._routes = app, service, routes
+    def __init__(self, app: FastAPI, service: Service) -> None:
+        self._app, self._service = app, service
+        self._questions = [route for route in app.routes if isinstance(route, APIRoute) and route.methods == {"POST"}]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -51,9 +55,10 @@ class Guard:
         try:
             if refusal := self._refused(scope):
                 raise refusal
-            if scope["method"] == "POST" and (refusal := self._service.admission.refusal()):
-                self._find_route(scope)  # and nothing more: what is refused must cost little, or it is what overloads
-                await refused(refusal)(scope, receive, answering)
+            if scope["method"] == "POST" and (question := self._question(scope)):
+                refusal = self._service.admission.refusal()
+                response = refused(refusal) if refusal else await question.endpoint(Request(scope, receive))
+                await response(scope, receive, answering)
             else:
                 await self._app(scope, receive, answering)
         except Gone:
@@ -82,12 +87,18 @@ class Guard:
             token=scope.get("ratchet.token"),
         )
 
-    def _find_route(self, scope: Scope) -> None:
-        for route in self._routes:
+    def _question(self, scope: Scope) -> APIRoute | None:
+        """Return the route of a question to the model, None if there is none at this address.
+
+        It is asked from here: the layers of the application around it take as long as the call of a small model, and
+        they would raise for a request that is refused, which must cost little, or it is what overloads.
+        """
+        for route in self._questions:
             match, found = route.matches(scope)
             if match is Match.FULL:
                 scope.update(found)
-                return
+                return route
+        return None
 
     def _refused(self, scope: Scope) -> Refusal | None:
         """Return why a request may not pass, None if it may. A token counts in the header alone."""
@@ -116,7 +127,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _ID.fullmatch(value):
             return str(value, "ascii")
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(_ID_BITS):032x}"
 
 
 def _route(scope: Scope) -> str:

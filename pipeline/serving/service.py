@@ -170,9 +170,8 @@ class Service:
     def answered(self, model: LoadedModel, content: dict[str, Any]) -> Response:
         """Return the response to a question, with the version that answered in its headers."""
         began_s = time.perf_counter()
-        response = as_json(content)
+        response = as_json(content, headers=by(model))
         self.metrics.part(ENCODE, time.perf_counter() - began_s)
-        response.headers.update(by(model))
         return response
 
 

@@ -86,6 +86,9 @@ def grouped(columns: Mapping[str, Any]) -> list[Part]:
     """Return columns as parts whose values have one shape each: pictures of different sizes are asked apart."""
     ragged = [values for values in columns.values() if isinstance(values, list)]
     rows = len(next(iter(columns.values())))
+    if rows == 1:
+        only = {name: values[0][np.newaxis] if isinstance(values, list) else values for name, values in columns.items()}
+        return [Part(only, np.zeros(1, np.intp))]
     by_shape: dict[tuple[Any, ...], list[int]] = {}
     for row in range(rows):
         by_shape.setdefault(tuple(values[row].shape for values in ragged), []).append(row)
