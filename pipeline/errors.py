@@ -89,6 +89,8 @@ def _without_middle(text: str, limit: int) -> str:
 
 def printable(text: str) -> str:
     """Return a text in which what a terminal would obey instead of showing stands as its escape: `\\x1b`."""
+    if text.isprintable():
+        return text
     return "".join(
         each if each.isprintable() or "\ud800" <= each <= "\udfff" else each.encode("unicode_escape").decode()
         for each in text

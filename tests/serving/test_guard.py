@@ -378,3 +378,33 @@ def test_where_too_many_are_answered_a_question_is_refused_before_it_is_read(tmp
         assert (
             service.ask("POST", "/predict", json.dumps(ROW), {"content-type": "application/json", **own}).status == 200
         )
+
+
+def test_a_connection_whose_question_was_refused_goes_on() -> None:
+    with running(serving(made.model(made.TABLE), Limits(batch_rows=1, queue_s=0.0))) as service:
+        assert service.post("/predict", ROW).status == 200
+        admission = service.service.admission
+        admission.in_flight = 2
+        body = b"x" * 200_000
+        refused = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        live = b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+        found = service.raw(refused + live + refused + live)
+        assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"503", b"200", b"503", b"200"]
+        assert found.count(b"x-request-id: ") == 4
+        assert found.count(b"date: ") == 4
+
+        short = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+        many = 1500  # in one piece: each waits for the one before it
+        with service.connect() as connection:
+            connection.sendall(live + short * many)
+            found = b""
+            while found.count(b"HTTP/1.1 503 ") < many:
+                assert (chunk := connection.recv(2**16))
+                found += chunk
+        assert found.startswith(b"HTTP/1.1 200 ")
+        for version, more in ((b"1.0", b""), (b"1.1", b"connection: close\r\n")):
+            found = service.raw(b"POST /predict HTTP/%s\r\nhost: x\r\n%scontent-length: 0\r\n\r\n" % (version, more))
+            assert found.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nconnection: close\r\n" in found
+        admission.in_flight = 0
+        assert service.post("/predict", ROW).status == 200
