@@ -399,7 +399,8 @@ def test_a_connection_whose_question_was_refused_goes_on() -> None:
             connection.sendall(live + short * many)
             found = b""
             while found.count(b"HTTP/1.1 503 ") < many:
-                assert (chunk := connection.recv(2**16))
+                chunk = connection.recv(2**16)
+                assert chunk
                 found += chunk
         assert found.startswith(b"HTTP/1.1 200 ")
         for version, more in ((b"1.0", b""), (b"1.1", b"connection: close\r\n")):
