@@ -63,7 +63,7 @@ test-runs: # whole runs and trainings, then some of the parts
 test-parts: # small projects in odd places, and the parts of a run with the real libraries
 	@set -o pipefail; $(in_venv) nice -n 5 python -u -m pytest $(part_tests) | sed -u 's|^tests/|parts: &|'
 
-check: setup-airflow ## lint, format, types, import contracts and the fast tests, budget 75 s on two quiet cores
+check: setup-airflow ## lint, format, types, import contracts and the fast tests but the long ones, budget 75 s on two quiet cores
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line check-tests check-some-tests check-code
 
 check-code: # what reads the code, and the DAGs' tests
@@ -74,10 +74,10 @@ check-code: # what reads the code, and the DAGs' tests
 	@$(run_dag_tests) -q
 
 check-some-tests:
-	@$(in_venv) python -m pytest -q --hypothesis-profile=check $(some_tests)
+	@$(in_venv) python -m pytest -q -m 'not long' --hypothesis-profile=check $(some_tests)
 
 check-tests:
-	@$(in_venv) python -m pytest -q --hypothesis-profile=check $(filter-out $(some_tests),$(fast_tests))
+	@$(in_venv) python -m pytest -q -m 'not long' --hypothesis-profile=check $(filter-out $(some_tests),$(fast_tests))
 
 images: ## build the CPU images and try each: slow, many GB (docs/docker.md)
 	@scripts/images.sh

@@ -33,6 +33,7 @@ def test_the_walk_has_its_five_ways() -> None:
     assert len(NAMED) > 40
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("file", "name"), sorted(set(NAMED)))
 def test_each_step_of_the_walk_is_where_it_says(file: str, name: str) -> None:
     path = ROOT / file if file.startswith("dags/") else ROOT / "pipeline" / file
@@ -72,6 +73,7 @@ def constants(node: ast.Assign) -> list[tuple[str, object]]:
     ]
 
 
+@pytest.mark.long
 def test_whatever_a_slot_s_file_may_have_is_told() -> None:
     names = looked_for()
     assert {"copies_of", "TARGET", "learn", "recognise", "asks", "fewest_rows"} <= names

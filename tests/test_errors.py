@@ -76,6 +76,7 @@ def test_a_secret_inside_of_a_longer_word_is_no_secret() -> None:
     assert without_secrets("the airflow_home of airflow", {"DB_PASSWORD": "airflow"}) == "the airflow_home of ***"
 
 
+@pytest.mark.long
 @given(
     before=st.text(max_size=20),
     password=st.text(st.characters(codec="ascii", exclude_characters=' \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"'), min_size=8),

@@ -92,6 +92,7 @@ def is_word_of(file: str, name: str) -> bool:
     return (file, name) in SAID or (is_phase(file) and name in WORDS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_code_names_a_stage_or_what_one_makes(path: Path) -> None:
     file = path.relative_to(ROOT).as_posix()

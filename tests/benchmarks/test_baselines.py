@@ -39,6 +39,7 @@ def finished(folder: Path, accuracy: float, test_rows: int = ROWS["test"], prima
     return folder
 
 
+@pytest.mark.long
 def test_what_gradients_tell_and_grey_levels_do_not_is_seen_in_the_figures(tmp_path: Path) -> None:
     line = baselines.measured("bars", finished(tmp_path / "bars", accuracy=0.999), None)
     assert (line.rows, line.test_rows) == (220, 60)

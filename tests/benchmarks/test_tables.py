@@ -11,6 +11,7 @@ import pytest
 from benchmarks import tables
 
 
+@pytest.mark.long
 def test_flights_are_repeated_a_year_later_so_that_no_two_are_the_same() -> None:
     rows = list(islice(tables.flights(), 2 * 113_018))
     first, again = rows[0], rows[113_018]
@@ -18,6 +19,7 @@ def test_flights_are_repeated_a_year_later_so_that_no_two_are_the_same() -> None
     assert first["time_hour"] == "2013-01-01T10:00:00Z"
 
 
+@pytest.mark.long
 def test_a_folder_of_them_has_as_many_rows_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "PER_FILE", 40)
     tables.make_flights(tmp_path / "made", 100)

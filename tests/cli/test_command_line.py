@@ -115,6 +115,7 @@ def test_every_command_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> Non
         assert f"\n    {command} " in said
 
 
+@pytest.mark.long
 def test_the_command_starts_without_anything_heavy() -> None:
     code = (
         "import sys; from pipeline.cli import command_line; command_line.main(['graph']);"

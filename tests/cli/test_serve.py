@@ -118,6 +118,7 @@ def test_connections_leave_some_of_the_open_files_for_others(monkeypatch: pytest
     assert found == [50, 744, 10_000, 10_000]
 
 
+@pytest.mark.long
 def test_a_followed_model_has_a_folder_and_a_follower(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

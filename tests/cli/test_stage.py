@@ -38,6 +38,7 @@ def test_the_shell_does_all_that_the_command_says_and_its_exit_code_is_the_comma
     assert (finished.stdout, finished.returncode) == ("ratchet stage a\nb\n", 7)
 
 
+@pytest.mark.long
 def test_a_stage_ordered_by_dvc_runs_as_one_that_a_person_orders(tmp_path: Path) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "pipeline", "-c", "ratchet stage ingets"],

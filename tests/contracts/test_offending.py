@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ def test_rows_of_one_file_are_said_together_and_those_without_a_file_by_their_id
     assert in_words(found) == "x.gz: 0, 7; y.png: 0; ids d"
 
 
+@pytest.mark.long
 @given(st.lists(st.tuples(TEXTS, TEXTS, st.none() | st.integers(0, 2**60)), max_size=5))
 def test_whatever_a_file_is_called_the_list_is_read_back(
     found: list[tuple[str | None, str | None, int | None]],

@@ -176,6 +176,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(JSON_VALUES, st.booleans())
 def test_any_value_becomes_json_that_stays_as_it_is(value: Any, is_ordered: bool) -> None:
     once = stable(value, is_ordered=is_ordered)

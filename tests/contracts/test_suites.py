@@ -274,6 +274,7 @@ def test_an_expectation_that_data_can_break_is_accepted(contract: Path, kind: st
     assert len(read_suite(path, COLUMNS).expectations) == 2
 
 
+@pytest.mark.long
 def test_the_names_of_all_expectation_types_are_known_without_importing_the_library() -> None:
     program = (
         "import sys; from pipeline.contracts import suites, frames, checking, documents, validation;"

@@ -51,6 +51,7 @@ def accounted(found: list[Annotation]) -> None:
         assert reduced(each, "single") is None or reduced(each, "largest") is not None
 
 
+@pytest.mark.long
 @given(st.one_of(COCO, VALUES))
 def test_any_json_is_annotations_or_one_error(values: Any) -> None:
     try:

@@ -125,6 +125,7 @@ def test_no_text_at_all_has_no_lengths() -> None:
     assert of_texts({}, [], [])["distribution"] is None
 
 
+@pytest.mark.long
 @given(st.lists(st.one_of(st.none(), st.integers(-9, 9)), min_size=2, max_size=30), st.integers(0, 30), st.randoms())
 def test_neither_pieces_nor_order_change_what_is_told(values: list[int | None], cut: int, random: Random) -> None:
     if not any(value is not None for value in values):

@@ -67,6 +67,7 @@ LINES = st.lists(
 )
 
 
+@pytest.mark.long
 @ANY_FOLDER
 @given(LINES, st.integers(1, 40), st.sampled_from(["utf-8", "latin-1", "cp1252"]))
 def test_which_rows_are_bad_does_not_depend_on_the_columns_or_on_the_pieces(
@@ -95,6 +96,7 @@ def test_each_bad_line_has_its_problem_and_shows_its_begin(tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_ten_megabytes_in_a_value_are_one_bad_row(tmp_path: Path) -> None:
     for large in (b"x" * 10_000_000, b'"' + b"x\n" * 5_000_000 + b'"', b"x" * 40_000_000):
         path = write(tmp_path / "a.csv", b"x,y\na,b\n" + large + b",c\nd,e\n")
@@ -104,6 +106,7 @@ def test_ten_megabytes_in_a_value_are_one_bad_row(tmp_path: Path) -> None:
         assert len(found[1]["(detail)"]) < 300
 
 
+@pytest.mark.long
 def test_one_wrong_line_at_the_end_of_a_million_is_that_line(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", b"x,y\n" + b"1,2\n" * 999_999 + b"1,2,3\n")
     assert [row["(row)"] for row in records(path, ["x"]) if row["(problem)"]] == [1_000_000]

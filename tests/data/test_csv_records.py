@@ -53,6 +53,7 @@ def at_once(content: bytes, rules: Rules, piece_bytes: int) -> list[tuple[bytes,
     return found
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, st.integers(1, 70), st.sampled_from([1, 2, 3]), st.sampled_from([1, 2, 5, 2**20]), st.booleans())
 @example('a,"\na,a\n', 3, 2, 2**20, True)
@@ -73,6 +74,7 @@ def test_records_are_the_same_whatever_the_pieces(
     assert [text[:100] for text, _ in found] == [text[:100] for text, _ in expected]
 
 
+@pytest.mark.long
 @settings(max_examples=100, deadline=None)
 @given(
     WELL_FORMED,

@@ -61,6 +61,7 @@ def looks(pixels: np.ndarray, folder: Path) -> object:
     return look(pixels, perceptual_hash.thumbnails, folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_planted_near_duplicate_is_found(change: str, tmp_path: Path) -> None:
     planted = np.stack([CHANGES[change](TRAIN[row]) for row in range(0, 400, 20)])

@@ -161,6 +161,7 @@ def test_a_file_that_is_not_there_is_an_error_of_storage(tmp_path: Path) -> None
         look_at(tmp_path / "a.parquet", ["x"])
 
 
+@pytest.mark.long
 def test_large_values_are_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     texts = ["x" * 10 * 2**20, *(str(number) + "y" * 2**20 for number in range(40))]

@@ -217,6 +217,7 @@ def test_any_bytes_are_read_or_refused(rest: bytes, data: st.DataObject) -> None
 DOUBLED = b")" + b"".join(b"q%ch%c\x86" % (number, number) for number in range(60))  # a tuple of 2 ** 60 tuples
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pyarrow as pa
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ def accounted(root: Path, lines: Sequence[bytes], block_bytes: int = 2**20) -> A
     )
 
 
+@pytest.mark.long
 @settings(max_examples=20, deadline=None)
 @given(LINES)
 @example([b"50,base,a", b"50,base,b", b"50.0,base,a", b"50,rare,", b"50,rare,a", b"1e6,base,a", b"a\0,rare,a"])
@@ -183,6 +185,7 @@ def test_every_row_that_is_read_is_in_one_place_and_no_other(lines: list[bytes])
     }
 
 
+@pytest.mark.long
 @settings(max_examples=10, deadline=None)
 @given(LINES, st.randoms(use_true_random=False), st.integers(1, 2000))
 def test_in_another_order_and_in_other_blocks_every_row_is_what_it_was(

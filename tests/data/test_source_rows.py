@@ -52,6 +52,7 @@ def test_ids_are_unique_even_of_equal_rows(content):
     assert all(len(row_id) == 32 for row_id in ids)
 
 
+@pytest.mark.long
 @given(contents, st.randoms())
 def test_ids_do_not_change_with_the_order_of_rows_nor_with_rows_added(content, random):
     shuffled = list(content)
@@ -68,6 +69,7 @@ def test_a_row_of_one_image_has_the_id_and_the_digest_it_has_always_had():
     assert row["content_digest"] == "91975d70f9b44507e4ca1104bfc3e770e9ef870f6f7bc88b1ca7093a07243680"
 
 
+@pytest.mark.long
 @given(contents, st.integers(1, 5), st.integers(1, 8), st.integers(1, 12))
 def test_shards_hold_the_same_however_the_source_cuts_its_tables(content, rows, size_bytes, cut):
     table = source_table([payload for payload, _ in content], [label for _, label in content])

@@ -93,6 +93,7 @@ def kept_parts(rows: list[Row], params: SplitParams, division: Division) -> dict
     return {row: PARTS[code] for row, code in zip(kept, codes, strict=True)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", METHODS)
 @given(before=rows_of, more=rows_of, by_class=st.lists(thresholds, min_size=3, max_size=3))
 def test_however_the_data_grow_no_row_that_stays_moves(method, before, more, by_class):
@@ -413,6 +414,7 @@ def split(
     return Found(dict(zip(rows["id"].to_pylist(), rows["part"].to_pylist(), strict=True)), dict(manifest.counts))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["grouped", "time", "hash", "stratified"])
 @settings(max_examples=15)
 @given(rows=tables, data=st.data())
@@ -426,6 +428,7 @@ def test_neither_the_order_of_rows_nor_how_they_are_cut_changes_a_part(tmp_path_
     assert split(folder, pieces, params) == split(folder, [table_of(rows)], params)
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(rows=tables)
 def test_all_rows_of_a_group_are_in_one_part(tmp_path_factory, rows):
@@ -440,6 +443,7 @@ def test_all_rows_of_a_group_are_in_one_part(tmp_path_factory, rows):
     assert (proof["distinct_ids"], proof["distinct_content_digests"]) == (len(rows), len(rows))
 
 
+@pytest.mark.long
 @settings(max_examples=15)
 @given(rows=tables, more=tables)
 def test_by_group_no_row_moves_however_the_data_grow(tmp_path_factory, rows, more):
@@ -452,6 +456,7 @@ def test_by_group_no_row_moves_however_the_data_grow(tmp_path_factory, rows, mor
     assert {row: now[row] for row in then} == then
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(rows=tables)
 def test_by_time_the_latest_rows_are_the_test_part_and_the_manifest_says_since_when(tmp_path_factory, rows):

@@ -94,6 +94,7 @@ ISO_LIKE = st.from_regex(
 )
 
 
+@pytest.mark.long
 @given(st.lists(ISO_LIKE, min_size=1), st.sampled_from([None, "UTC", "Europe/Berlin"]))
 def test_a_wrong_text_beside_others_makes_no_difference(texts: list[str], zone: str | None) -> None:
     together = moments([*texts, "x"], zone=zone)

@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 EPOCH = datetime(1970, 1, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Pyongyang"])
 def test_every_half_hour_of_years_is_as_zoneinfo_says(name: str) -> None:
     local = [datetime(2015, 1, 1) + timedelta(minutes=30 * step) for step in range(4 * 365 * 48)]

@@ -76,6 +76,7 @@ def test_xz_may_not_declare_any_memory() -> None:
         declaring(2**28).read(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", PACK)
 def test_as_many_bytes_are_passed_over_as_are_asked_for_and_there(kind: str) -> None:
     content = b"".join(number.to_bytes(4, "big") for number in range(160_000))  # more than two pieces

@@ -61,6 +61,7 @@ def routes() -> frozenset[str]:
     return frozenset(path for path, item in guard._app.openapi()["paths"].items() if "get" in item)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_manifest_is_valid_by_the_schema_of_kubernetes(path: Path, version: str) -> None:

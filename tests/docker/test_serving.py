@@ -104,6 +104,7 @@ def test_the_service_runs_with_the_versions_that_the_tests_run_with() -> None:
     assert {name: whole.get(name) for name in locked} == locked
 
 
+@pytest.mark.long
 def test_the_service_loads_where_no_other_package_than_the_locked_ones_is() -> None:
     locked = [re.sub(r"[-_.]+", "-", name) for name, _ in PINNED.findall(LOCK.read_text())]
     done = subprocess.run(

@@ -75,6 +75,7 @@ def test_nothing_raises_on_a_machine_that_has_nothing(empty_path: Path, tmp_path
     assert failed >= {"environment", "java", "dvc", "mlflow store", "spark master", "cores", "memory"}
 
 
+@pytest.mark.long
 def test_examining_imports_nothing_heavy() -> None:
     code = (
         "import sys; from pathlib import Path; from pipeline.doctor.examine import examine;"

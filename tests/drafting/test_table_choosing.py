@@ -167,6 +167,7 @@ def test_a_table_without_a_feature_is_refused_with_the_reasons() -> None:
         chosen(same=["x"] * ROWS)
 
 
+@pytest.mark.long
 @given(st.lists(st.text(max_size=70), min_size=1, max_size=8, unique=True))
 def test_every_name_of_a_column_becomes_a_name_of_its_own_that_a_recipe_takes(names: list[str]) -> None:
     values = {name: SIZES for name in names if name != "kind"}

@@ -101,6 +101,7 @@ def test_a_figure_that_is_not_finite_is_a_bug(closeness: Task, monkeypatch: pyte
         measuring.report(closeness, predictions(np.zeros(2, np.float32)), predictions(np.zeros(2, np.float32)))
 
 
+@pytest.mark.long
 def test_everything_shown_is_a_table_for_dvc_and_a_drawing_for_the_page(answers: MadeAnswers) -> None:
     tables = measuring.tables(answers.task, HISTORY, answers.predictions)
     drawings = measuring.drawings(answers.task, HISTORY, answers.predictions)

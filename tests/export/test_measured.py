@@ -73,6 +73,7 @@ def test_what_was_measured_is_not_measured_again(making: Making, model: Path) ->
     assert not (model.parent / "scratch").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [{"test": "sha256:u"}, {"threshold": 0.25}], ids=str)
 def test_other_rows_or_another_threshold_are_another_measurement(making: Making, model: Path, change: Any) -> None:
     measured(model, "saved_model")
@@ -88,6 +89,7 @@ def test_a_bound_is_held_by_the_saved_model_with_one_row(model: Path) -> None:
     assert "has 1 MiB, 0.5 may be" in measured(model, "saved_model", bounds=MachineBounds(None, 0.5)).beyond
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", [DataError("its SavedModel answers differently"), TryAgain("not done in time")])
 def test_what_cannot_be_measured_says_why_is_tried_again_and_holds_no_bound(
     making: Making, model: Path, error: RatchetError

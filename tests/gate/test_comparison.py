@@ -43,6 +43,7 @@ def test_any_scores_have_a_limit_below_the_mean_difference(candidate, data):
     assert found.difference == pytest.approx((candidate - champion).mean())
 
 
+@pytest.mark.long
 def test_drawing_numbers_of_distinct_differences_is_drawing_rows():
     rng = np.random.default_rng(4)
     champion, candidate = rng.normal(size=(2, 300))
@@ -92,6 +93,7 @@ def test_the_same_seed_gives_the_same_limit():
     assert compare(right[0], right[1], seed=(7, 0), **RULE) == compare(right[0], right[1], seed=(7, 0), **RULE)
 
 
+@pytest.mark.long
 def test_drawing_counts_is_drawing_rows():
     rng = np.random.default_rng(3)
     champion = (rng.random(800) < 0.85).astype(float)

@@ -86,6 +86,7 @@ def test_metrics_without_a_figure_refuse(path: Path, name: str) -> None:
     assert refused(path) == f"metrics.json: {key}: is missing; make it again"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, True, "0.99", [], 10**400], ids=repr)
 @pytest.mark.parametrize("name", FIGURES)
 def test_metrics_with_something_else_for_a_figure_refuse(path: Path, name: str, value: Any) -> None:

@@ -39,6 +39,7 @@ def hold(verdict: Verdict, gate: GateParams, **changed: Any) -> None:
     require_given(read, gate, TASK, **by)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gate", RULES.values(), ids=RULES)
 @given(champion=st.tuples(*[st.integers(0, 100)] * 2), anchor=st.tuples(*[st.integers(0, 100)] * 2))
 @settings(max_examples=10, deadline=None)
@@ -49,6 +50,7 @@ def test_what_the_gate_gives_it_can_have_given(
     hold(judged(gate, champion=other(CHAMPION, *champion), anchor=other(CHAMPION, *champion)), gate)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gate", RULES.values(), ids=RULES)
 def test_a_first_model_and_one_that_cannot_be_compared_are_what_the_gate_gives(gate: GateParams) -> None:
     hold(judged(gate, champion=None, anchor=None), gate)

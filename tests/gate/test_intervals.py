@@ -139,6 +139,7 @@ def test_values_that_are_not_finite_are_refused(figure):
         intervals.of_mean(np.array([0.0, figure]), seed=SEED, **RULE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("expected", [0.5, 2.0, 5.0])
 @pytest.mark.parametrize("base", ["flat", "noisy"])
 def test_a_lower_limit_holds_the_truth_when_few_rows_are_lost(expected, base):

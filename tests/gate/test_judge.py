@@ -104,6 +104,7 @@ def test_a_figure_that_may_be_beyond_its_bound_refuses_for_that_alone(bounds: An
     assert verdict.reason.startswith(sentence)
 
 
+@pytest.mark.long
 @given(st.floats(0.001, 1))
 @settings(max_examples=20, deadline=None)
 def test_a_bound_holds_on_the_exact_limit_and_shows_it_on_the_right_side(bound: float) -> None:

@@ -215,6 +215,7 @@ def _require_given(verdict: Verdict, rule: GateParams, slices: Any) -> None:
     require_given(verdict, rule, TASK, ids=IDS, labels=LABELS, slices=slices, **by)
 
 
+@pytest.mark.long
 def test_a_model_that_is_exported_differently_is_found_in_any_unit() -> None:
     for unit in (1e-6, 1.0, 1e6):
         ours = (unit * predicted(0.9)).astype(np.float32)
@@ -226,6 +227,7 @@ def test_a_model_that_is_exported_differently_is_found_in_any_unit() -> None:
         assert "by more than 0.0001 standard deviations" in check_of(judged(off), "parity").sentence
 
 
+@pytest.mark.long
 def test_the_champion_on_newer_rows_is_told_in_the_unit_and_lower_is_better() -> None:
     older = np.arange(ROWS) < 2000
     theirs = predicted(1.0, newer=(~older, 6.0))

@@ -169,6 +169,7 @@ def test_a_rule_that_is_switched_off_says_why() -> None:
     assert verdict.promotes
 
 
+@pytest.mark.long
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
 @settings(max_examples=20, deadline=None)
 def test_winning_more_rows_never_turns_a_promotion_into_a_refusal(won: int, more: int, lost: int) -> None:

@@ -96,23 +96,27 @@ def ran(tmp_path: Path, training: str, rank: int = 0) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.long
 def test_what_a_library_prints_never_mixes_with_the_channel(tmp_path: Path) -> None:
     finished = ran(tmp_path, "report.step('training'); os.write(1, b'a library says\\n'); print(job.seed)")
     assert (finished.returncode, finished.stdout) == (0, '{"event": "step", "what": "training"}\n')
     assert finished.stderr == "a library says\n1\n"
 
 
+@pytest.mark.long
 def test_an_error_is_sent_and_its_code_is_the_ranks(tmp_path: Path) -> None:
     finished = ran(tmp_path, "raise errors.DataError('the loss is nan')")
     assert json.loads(finished.stdout) == {"event": "failed", "kind": "DataError", "message": "the loss is nan"}
     assert finished.returncode == 65
 
 
+@pytest.mark.long
 def test_a_rank_that_lost_the_others_says_so_and_leaves(tmp_path: Path) -> None:
     finished = ran(tmp_path, "raise collective.PeerLost")
     assert (json.loads(finished.stdout), finished.returncode) == ({"event": "lost"}, LOST_PEER_CODE)
 
 
+@pytest.mark.long
 def test_only_the_first_rank_reports(tmp_path: Path) -> None:
     finished = ran(tmp_path, "report.step('training')", rank=1)
     assert (finished.returncode, finished.stdout) == (0, "")

@@ -15,12 +15,14 @@ from tests.mutants.cores import files
 SMALL = ["pipeline/gate/checks.py", "pipeline/training/schedules/cosine.py"]
 
 
+@pytest.mark.long
 def test_the_same_seed_draws_the_same_mutants_and_another_others() -> None:
     one, places = draw(ROOT, SMALL, 12, 1)
     assert one == draw(ROOT, SMALL, 12, 1)[0] != draw(ROOT, SMALL, 12, 2)[0]
     assert len(one) == 12 < places
 
 
+@pytest.mark.long
 def test_every_mutant_is_at_a_place_of_its_own_and_changes_its_file() -> None:
     drawn, places = draw(ROOT, SMALL, 10_000, 1)
     assert 12 < len(drawn) <= places

@@ -204,6 +204,7 @@ def test_they_are_checked_as_those_that_are_shipped(ask: Asked, overrides: dict[
     assert ask(overrides=overrides)["refused"].startswith(line)
 
 
+@pytest.mark.long
 def test_files_that_no_recipe_names_change_nothing(ask: Asked) -> None:
     from pipeline.recipe.resolving import complete, load_checked, named_files
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def test_every_value_of_the_complete_recipe_is_a_parameter_of_a_stage_that_it_de
     assert uncovered == set(DECIDES_NOTHING)
 
 
+@pytest.mark.long
 @given(st.data())
 def test_whatever_value_of_the_recipe_changes_a_stage_runs_again(data: st.DataObject) -> None:
     changeable = [leaf for leaf in leaves(COMPLETE) if leaf not in DECIDES_NOTHING and other_values(COMPLETE, leaf)]

@@ -47,6 +47,7 @@ def test_a_complete_recipe_is_plain_json() -> None:
     assert json.loads(json.dumps(COMPLETE, allow_nan=False)) == COMPLETE
 
 
+@pytest.mark.long
 @given(st.data())
 def test_completing_a_complete_recipe_changes_nothing(data: st.DataObject) -> None:
     from pipeline.recipe.changing import apply_overrides

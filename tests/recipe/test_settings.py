@@ -130,6 +130,7 @@ KEYS = st.text("abc", min_size=1, max_size=3)
 NESTED = st.dictionaries(KEYS, st.recursive(st.integers(), lambda inner: st.dictionaries(KEYS, inner, max_size=3)))
 
 
+@pytest.mark.long
 @given(NESTED)
 def test_what_is_flattened_is_built_again_key_by_key(values: dict[str, Any]) -> None:
     built: dict[str, Any] = {}

@@ -190,6 +190,7 @@ def test_any_odd_text_is_written_so_that_both_readers_read_it_back(text: str) ->
     assert is_same(as_dvc_reads(written), values)
 
 
+@pytest.mark.long
 @given(st.dictionaries(TEXTS, VALUES, max_size=5))
 def test_whatever_is_written_is_read_back_by_us_and_by_dvc(values: dict[str, Any]) -> None:
     written = dump_yaml(values)

@@ -66,6 +66,7 @@ def test_another_champion_than_the_one_decided_against_is_left_as_it_is(tmp_path
     assert registry.reader.versions("pets") == before
 
 
+@pytest.mark.long
 @given(
     schedule=st.lists(st.integers(0, 1), max_size=40),
     kinds=st.tuples(st.sampled_from(KINDS), st.sampled_from(KINDS)),

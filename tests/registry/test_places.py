@@ -421,6 +421,7 @@ def test_a_kill_while_the_tables_change_leaves_all_as_they_were_and_the_next_wri
     assert point == end == len(COLUMNS) + 1  # and a table that is not there
 
 
+@pytest.mark.long
 def test_a_kill_at_any_change_of_the_file_system_is_made_good_by_the_next_write(project: Path, tmp_path: Path) -> None:
     """Between the tables and the file that says where the project is, too."""
     now, kept = project.with_name("now"), project.rename(project.with_name("kept"))
@@ -448,6 +449,7 @@ names = st.sampled_from(["a", "b", "ab", "a b", "%41", "#"])
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=paths, now=paths)
 def test_what_is_read_is_what_will_be_written_and_a_second_time_changes_nothing(

@@ -229,6 +229,7 @@ print({"numpy", "mlflow", "pyarrow", "filelock"} & set(sys.modules))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_to_ask_imports_nothing_heavy(registry: Filled, tmp_path: Path, is_moved: bool) -> None:
     registry.put(1, OLD)

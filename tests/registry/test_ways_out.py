@@ -77,6 +77,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("change", "anchor", "named"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_a_problem_names_solves_it_and_an_anchor_that_is_there_stays(

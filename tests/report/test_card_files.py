@@ -103,6 +103,7 @@ def test_the_card_has_its_number_and_how_it_is_used() -> None:
     assert """-d '{"x": "x"}'\n""" in text
 
 
+@pytest.mark.long
 def test_the_page_shows_the_card(whole_project: Path) -> None:
     text = shown(whole_project)
     for said in (

@@ -178,6 +178,7 @@ def test_of_very_many_moments_the_latest_are_drawn_and_the_rest_is_counted() -> 
     assert chart.line.startswith("M")
 
 
+@pytest.mark.long
 def test_it_is_written_into_the_projects_folder_without_mlflow_and_tensorflow(project: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from pipeline.runs.champions_page import write_champions;"

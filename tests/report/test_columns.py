@@ -133,6 +133,7 @@ def test_the_page_of_pictures_has_no_such_part_and_the_bytes_it_had(project: Pat
     assert b"columns" not in without.partition(b"</header>")[0].partition(b"<nav")[2]
 
 
+@pytest.mark.long
 def test_of_a_table_whose_columns_were_not_learned_yet_that_is_said(tables: Path, tmp_path: Path) -> None:
     root = shutil.copytree(tables, tmp_path / "project")
     (root / "reports" / "columns.json").unlink()
@@ -218,6 +219,7 @@ def test_a_row_that_is_not_there_is_told(tables: Path) -> None:
         raw_values.raw_values({400: "one too many"}, [], tables / "data" / "served" / "validation")
 
 
+@pytest.mark.long
 def test_a_page_of_tables_is_made_without_heavy_libraries(tables: Path) -> None:
     script = (
         "import sys, pathlib; from pipeline.report.page import render; render(pathlib.Path(sys.argv[1]));"

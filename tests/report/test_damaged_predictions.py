@@ -41,6 +41,7 @@ def rewrite_table(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     write_manifest(folder, manifest.changed(files=(entry,)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -56,6 +57,7 @@ def test_predictions_that_cannot_be_are_said(project: Path, change: Any, said: s
     assert said in written(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("classes", "said"),
     [
@@ -74,6 +76,7 @@ def test_predictions_whose_classes_are_not_known_are_said(project: Path, classes
     assert said in written(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("task", "said"),
     [
@@ -92,6 +95,7 @@ def test_predictions_whose_task_is_not_known_are_said(project: Path, task: Any, 
     assert said in written(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [None, 3, ["a"], [], [3], [4, 1], [-1], [10**30]])
 def test_predictions_of_another_shape_are_said(project: Path, shape: Any) -> None:
     folder = project / "reports" / "predictions" / "validation"
@@ -101,6 +105,7 @@ def test_predictions_of_another_shape_are_said(project: Path, shape: Any) -> Non
     assert "reports/predictions/validation: " in written(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [
@@ -117,6 +122,7 @@ def test_predictions_with_other_columns_are_said(project: Path, change: Callable
     assert "reports/predictions/validation: " in written(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     [
@@ -134,6 +140,7 @@ def test_images_that_are_not_what_their_manifest_says_leave_the_mistakes_without
     assert "rows are classified wrongly" in written(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"shape": (28, 28, 2)}, {"shape": (7, 7, 1)}, {"shape": (28,)}, {"shape": ()}, {"dtype": "float32"}]
 )

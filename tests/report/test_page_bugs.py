@@ -27,6 +27,7 @@ def test_a_bug_is_shown_as_one_and_takes_one_section_only(whole_project: Path, m
     assert "0 of 9 checks failed" in text
 
 
+@pytest.mark.long
 def test_even_without_its_template_there_is_a_page(whole_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise KeyError("<template>")

@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 RECORDS = ["verdict.json", "registration.json", "metrics.json", "run.json", "contracts/raw/result.json"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", PARTS)
 def test_a_missing_part_does_not_take_the_others_with_it(project: Path, part: str) -> None:
     path = project / part
@@ -41,6 +42,7 @@ def test_a_missing_part_does_not_take_the_others_with_it(project: Path, part: st
     assert "Made by Ratchet" in shown(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_damaged_record_is_named(project: Path, name: str) -> None:
     (project / "reports" / name).write_bytes(b'{"outcome": 3, "stages": 3}')
@@ -56,6 +58,7 @@ def test_a_damaged_verdict_is_never_taken_for_a_promotion(project: Path) -> None
     assert "✓ Promote" not in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("damaged", "said"),
     [

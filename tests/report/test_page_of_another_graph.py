@@ -35,6 +35,7 @@ def parts_of(project: Path) -> list[str]:
     return [value for name, value in PageReader(render(project)).attributes if name == "href" and value[0] == "#"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("role", "part"), PARTS.items())
 def test_what_no_stage_makes_is_left_out(project: Path, role: str, part: str) -> None:
     assert f"#{part}" in parts_of(project)
@@ -44,6 +45,7 @@ def test_what_no_stage_makes_is_left_out(project: Path, role: str, part: str) ->
     assert f"#{part}" not in parts_of(project)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("key", "part"), [("rows", "data"), ("contract", "contracts")])
 def test_what_no_stage_says_of_itself_is_left_out(project: Path, key: str, part: str) -> None:
     change(project, lambda meta: meta.pop(key, None))

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from pipeline.report.page import render
@@ -107,6 +108,7 @@ def test_ids_of_inlined_pictures_do_not_clash(whole_project: Path) -> None:
     assert references <= set(ids)
 
 
+@pytest.mark.long
 def test_the_page_is_made_without_heavy_libraries(whole_project: Path) -> None:
     heavy = ["tensorflow", "keras", "pyspark", "great_expectations", "mlflow", "matplotlib", "sklearn", "pandas"]
     script = (

@@ -51,6 +51,7 @@ def test_a_record_that_was_never_made_is_no_problem(
     assert of(read_run_files(project)) == Section(None, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", DAMAGE, ids=lambda content: repr(content[:30]))
 @pytest.mark.parametrize(("name", "of"), RECORDS.items())
 def test_a_damaged_record_has_a_problem_that_names_the_file_from_the_root(

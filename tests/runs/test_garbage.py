@@ -105,6 +105,7 @@ def test_what_dvc_cannot_read_in_a_run_is_no_reason_to_refuse(root: Path) -> Non
     assert found(root) == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kept_as", ["branch", "tag", "annotated tag", "remote", "detached"])
 def test_what_git_can_check_out_is_kept(root: Path, kept_as: str) -> None:
     locked, added, other = put(root, b"locked"), put(root, b"added"), put(root, b"other")

@@ -110,12 +110,14 @@ def test_a_run_after_which_nothing_has_changed_does_nothing(recipe_root: Path, d
     assert len(dvc.calls) == 1
 
 
+@pytest.mark.long
 def test_a_forced_run_runs_though_nothing_has_changed(recipe_root: Path, dvc: Dvc) -> None:
     run(recipe_root, RunOptions())
     assert not run(recipe_root, RunOptions(is_forced=True)).is_unchanged
     assert dvc.calls[1] == (recipe_root, Order(is_forced=True, picture=str(freshness.CLEAN)))
 
 
+@pytest.mark.long
 def test_a_run_that_does_not_stand_any_more_runs_again(
     recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_run_that_does_not_stand_any_more_runs_again(
     assert environment["RATCHET_MLFLOW__URI"] == "sqlite:///other.db"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["params.yaml", "dvc.yaml", "samples/fashion_mnist/rows", "pipeline/data/new.py"])
 def test_a_file_that_changes_while_the_run_goes_on_is_no_part_of_it(recipe_root: Path, dvc: Dvc, name: str) -> None:
     write_files(recipe_root, {"pipeline/data/old.py": "old"})
@@ -144,18 +147,21 @@ def test_a_file_that_changes_while_the_run_goes_on_is_no_part_of_it(recipe_root:
     assert not run(recipe_root, RunOptions()).is_unchanged
 
 
+@pytest.mark.long
 def test_what_dvc_did_not_find_clean_afterwards_is_looked_at_again(recipe_root: Path, dvc: Dvc) -> None:
     dvc.says_clean = False
     run(recipe_root, RunOptions())
     assert not run(recipe_root, RunOptions()).is_unchanged
 
 
+@pytest.mark.long
 def test_without_its_page_a_run_is_not_complete(recipe_root: Path, dvc: Dvc) -> None:
     result = run(recipe_root, RunOptions())
     result.page.unlink()
     assert not run(recipe_root, RunOptions()).is_unchanged
 
 
+@pytest.mark.long
 def test_a_run_that_is_to_stop_early_is_not_the_complete_one(
     recipe_root: Path, dvc: Dvc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +187,7 @@ def test_a_stage_to_stop_at_that_there_is_not_is_refused_with_the_nearest(
     assert (dvc.calls, history.list_runs(recipe_root)) == ([], [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asked", [RunOptions(), OTHER])
 def test_a_run_begins_with_a_photograph_and_its_logs_are_evidence(
     recipe_root: Path, dvc: Dvc, asked: RunOptions
@@ -268,6 +275,7 @@ def test_an_interrupted_run_has_failed(recipe_root: Path, dvc: Dvc, asked: RunOp
     assert (the_run(recipe_root).state, the_run(recipe_root).sentence) == ("failed", "interrupted")
 
 
+@pytest.mark.long
 def test_after_a_failure_the_next_run_looks_for_itself(recipe_root: Path, dvc: Dvc) -> None:
     run(recipe_root, RunOptions())
     dvc.act = fail

@@ -59,6 +59,7 @@ def test_a_folder_becomes_what_the_address_holds_and_then_nothing_is_fetched(pro
     assert {path: path.stat().st_mtime_ns for path in (project / "data/source").rglob("*")} == times
 
 
+@pytest.mark.long
 @given(before=contents, after=contents)
 @settings(max_examples=30, deadline=None)
 def test_whatever_changes_there_changes_here(

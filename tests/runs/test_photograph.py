@@ -164,6 +164,7 @@ def test_a_part_of_the_package_that_no_stage_reads_decides_no_result(root: Path)
     assert digest_of(root) != digest
 
 
+@pytest.mark.long
 @given(st.dictionaries(NAMES, st.binary(max_size=20), max_size=6))
 def test_it_is_what_dvc_calls_a_tree(files: dict[bytes, bytes]) -> None:
     from dvc_data.hashfile.tree import Tree

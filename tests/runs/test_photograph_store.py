@@ -217,6 +217,7 @@ def test_a_shared_cache_may_be_written_by_the_group(root: Path) -> None:
         assert folder.stat().st_mode & 0o7777 == 0o2775
 
 
+@pytest.mark.long
 def test_dvcs_own_cleaning_leaves_photographs_alone(root: Path, store: PhotographStore) -> None:
     taken = keep(store, root)
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"a": {"cmd": "echo", "deps": ["source"]}}}))

@@ -244,6 +244,7 @@ def test_class_folders_and_archives_are_accepted(root: Path, recipe: Recipe, pic
         check_before(root, GRAPH, with_source(recipe, "archive", name), {})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "settings", "said"),
     [

@@ -112,6 +112,7 @@ def test_rows_tell_what_was_skipped_restored_and_done(tmp_path: Path, monkeypatc
     assert rows["clean"].seconds == 2.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("script", "kind", "code", "words"),
     [

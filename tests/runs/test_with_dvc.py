@@ -79,6 +79,7 @@ def is_remembered(root: Path) -> bool:
 # After a failure, what was good before is there again.
 
 
+@pytest.mark.long
 def test_outputs_that_were_good_before_are_there_again_after_a_stage_has_failed(project: Path) -> None:
     do(project)
     declare(project, take="exit 3", judge="exit 4")
@@ -152,6 +153,7 @@ MEANWHILE: dict[str, str] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", MEANWHILE)
 def test_what_changes_while_a_later_stage_works_is_not_remembered(project: Path, what: str) -> None:
     declare(project, judge="echo other > verdict.txt")
@@ -259,6 +261,7 @@ def test_a_source_that_is_absent_is_not_missed_where_nothing_has_to_read_it(proj
     assert (workspace / "dvc.lock").read_bytes() == lock
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", [Order(is_forced=True), Order(stage="take", is_single=True, is_forced=True)])
 def test_a_stage_that_has_to_read_an_absent_source_is_refused_in_one_line(project: Path, order: Order) -> None:
     workspace = made_without_source(project)

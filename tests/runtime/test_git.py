@@ -271,6 +271,7 @@ CHECKOUTS = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", CHECKOUTS)
 def test_every_kind_of_checkout_has_its_commit(
     checkout: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
@@ -400,6 +401,7 @@ def test_a_link_counts_with_what_it_points_to(checkout: Path, tmp_path: Path) ->
     assert is_dirty(checkout, "folder/x") is True
 
 
+@pytest.mark.long
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

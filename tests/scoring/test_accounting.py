@@ -36,6 +36,7 @@ def shards(draw: st.DrawFn, *, has_classes: bool = True) -> ScoredShard:
     )
 
 
+@pytest.mark.long
 @given(st.lists(shards()))
 def test_what_adds_up_is_told_together(found: list[ScoredShard]) -> None:
     rows = sum(shard.rows for shard in found)
@@ -50,6 +51,7 @@ def test_what_adds_up_is_told_together(found: list[ScoredShard]) -> None:
     }
 
 
+@pytest.mark.long
 @given(st.lists(shards(has_classes=False)))
 def test_numbers_are_not_counted_by_their_value(found: list[ScoredShard]) -> None:
     told = account(found, sum(shard.rows for shard in found))
@@ -77,6 +79,7 @@ def more_reasons(shard: ScoredShard) -> dict[str, Any]:
     return {"reasons": {**shard.reasons, "x": 1}}
 
 
+@pytest.mark.long
 @given(st.lists(shards(), min_size=1), st.data())
 @pytest.mark.parametrize(
     "change", [more_rows, lost_answer, row_twice, no_reason, more_reasons], ids=lambda one: one.__name__
@@ -91,6 +94,7 @@ def test_one_row_too_many_or_too_few_anywhere_is_a_bug(
         account(wrong, sum(shard.rows for shard in wrong), CLASSES)
 
 
+@pytest.mark.long
 @given(st.lists(shards()), st.integers(1, 10))
 def test_a_row_that_the_source_delivered_and_no_shard_has_is_a_bug(found: list[ScoredShard], lost: int) -> None:
     with pytest.raises(Bug, match="scored or rejected; please report it"):

@@ -95,6 +95,7 @@ def test_an_output_has_its_answers_its_rejected_rows_and_a_manifest_of_each(whol
     assert {path.name for path in whole.parent.iterdir()} == {"whole"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", range(7))
 def test_whenever_it_is_killed_it_goes_on_and_leaves_the_same_bytes(
     tmp_path: Path, whole: Path, scored: list[int], count: int

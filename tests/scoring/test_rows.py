@@ -35,6 +35,7 @@ def some_nan(columns: Columns) -> np.ndarray[Any, np.dtype[np.float32]]:
     return answers
 
 
+@pytest.mark.long
 @given(ROWS, st.sampled_from(["index", "reject"]))
 def test_every_row_is_scored_or_rejected_once_and_in_order(rows: list[dict[str, Any]], unknown: str) -> None:
     given_model = model(specs_=features(unknown=unknown))

@@ -110,6 +110,7 @@ def test_a_finished_set_up_does_next_to_nothing(checkout: Path, programs: Path, 
     assert sorted(checkout.rglob("*")) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change",
     ["another lock", "moved", "no interpreter", "no Horovod", "no stamp", "no Java"],

@@ -310,6 +310,7 @@ def test_at_the_end_calls_under_way_are_answered() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(
     requests=st.lists(st.tuples(st.integers(1, 20), st.integers(0, 2), st.booleans()), min_size=1, max_size=25),

@@ -130,6 +130,7 @@ def test_a_service_that_wants_none_loads_none(tmp_path: Path) -> None:
     assert not found.has_challenger
 
 
+@pytest.mark.long
 def test_when_the_challenger_becomes_champion_its_role_ends(tmp_path: Path) -> None:
     metrics = Metrics()
     found = followed(tmp_path, metrics)
@@ -145,6 +146,7 @@ def test_when_the_challenger_becomes_champion_its_role_ends(tmp_path: Path) -> N
     assert b"ratchet_challenger_refused 0.0" in text_of(metrics)
 
 
+@pytest.mark.long
 def test_it_stays_beside_the_next_champion_if_it_can_answer_in_that_ones_place(tmp_path: Path) -> None:
     found = followed(tmp_path)
     made.folder(tmp_path / "v2", made.TABLE, version=2)
@@ -167,6 +169,7 @@ def test_it_stays_beside_the_next_champion_if_it_can_answer_in_that_ones_place(t
     assert "other features" in found.why_no_challenger
 
 
+@pytest.mark.long
 def test_a_challenger_makes_room_for_a_champion_that_needs_its_memory(tmp_path: Path) -> None:
     found = followed(tmp_path)
     made.folder(tmp_path / "v2", made.TABLE, version=2)

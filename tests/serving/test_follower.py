@@ -295,6 +295,7 @@ def test_the_service_says_what_the_follower_found(
         assert b"ratchet_follower_silent_seconds" in readings
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("error", "state"), [(None, "waiting"), (StorageError("it cannot be reached"), "unreachable")])
 def test_a_registry_that_is_empty_or_gone_at_the_start_is_said_by_a_service_that_lives(
     follower: Follower, registry: Registry, tmp_path: Path, error: RatchetError | None, state: str

@@ -182,6 +182,7 @@ def ask_for_much(connection: socket.socket) -> None:
     assert connection.recv(100).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.long
 def test_a_client_that_hangs_up_in_the_middle_of_its_answer_leaves_nothing_behind() -> None:
     model = made.model(made.TABLE, classes=tuple(f"class {number}" for number in range(2000)))
     with running(serving(model)) as service:

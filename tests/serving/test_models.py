@@ -144,6 +144,7 @@ def test_a_pointer_that_cannot_be_taken_away_is_said(tmp_path: Path) -> None:
         point_away(tmp_path, "challenger")
 
 
+@pytest.mark.long
 def test_a_refused_model_leaves_the_last_good_one(tmp_path: Path) -> None:
     found = models(followed(tmp_path, 1))
     point_to(tmp_path, "v1")
@@ -169,6 +170,7 @@ def test_a_refused_model_leaves_the_last_good_one(tmp_path: Path) -> None:
     assert found.refused is None
 
 
+@pytest.mark.long
 def test_whatever_a_folder_raises_the_last_good_model_stays(tmp_path: Path) -> None:
     found = models(followed(tmp_path, 1))
     point_to(tmp_path, "v1")
@@ -187,6 +189,7 @@ def test_whatever_a_folder_raises_the_last_good_model_stays(tmp_path: Path) -> N
     assert found.refused.folder == "nowhere"
 
 
+@pytest.mark.long
 def test_models_are_swapped_without_a_failed_or_mixed_answer(tmp_path: Path) -> None:
     """Each answer is that of the version that it names, while good and bad models come."""
     followed(tmp_path, 1)
@@ -261,6 +264,7 @@ def test_a_champion_of_other_features_is_asked_by_its_own(tmp_path: Path) -> Non
         assert [each["name"] for each in service.ask("GET", "/model").json["inputs"]] == ["body"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("when", "what"), [("opened", "to be loaded"), ("asked", "to answer its golden rows")])
 def test_a_champion_for_which_memory_runs_out_leaves_the_last_good_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, what: str

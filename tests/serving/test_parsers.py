@@ -55,6 +55,7 @@ PIECES = st.lists(
 ).map(b"".join)  # fmt: skip
 
 
+@pytest.mark.long
 @EVERY
 @given(
     body=st.binary(max_size=300), content_type=CONTENT_TYPES, encoding=st.sampled_from(["", "gzip", "deflate", "br"])
@@ -63,6 +64,7 @@ def test_any_bytes_to_predict(app: Any, body: bytes, content_type: str, encoding
     holds(app, "/predict", body, {"content-type": content_type, **({"content-encoding": encoding} if encoding else {})})
 
 
+@pytest.mark.long
 @EVERY
 @given(value=VALUES)
 def test_any_json_to_predict_and_to_tensorflow_rest(app: Any, value: Any) -> None:
@@ -73,12 +75,14 @@ def test_any_json_to_predict_and_to_tensorflow_rest(app: Any, value: Any) -> Non
         holds(app, "/v1/models/zoo:predict", json.dumps({key: value}).encode(), {})
 
 
+@pytest.mark.long
 @EVERY
 @given(body=PIECES, boundary=st.sampled_from(["edge", "", "é", '"edge"', "edge; charset=zip", "edge; charset=\0"]))
 def test_any_form(app: Any, body: bytes, boundary: str) -> None:
     holds(app, "/predict", body, {"content-type": f"multipart/form-data; boundary={boundary}"})
 
 
+@pytest.mark.long
 @EVERY
 @given(
     cut=st.integers(0, 400),
@@ -108,6 +112,7 @@ REQUESTS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.long
 @EVERY
 @given(content=REQUESTS, rest=st.binary(max_size=40), length=st.none() | st.integers(-2, 60))
 def test_any_tensors(app: Any, content: Any, rest: bytes, length: int | None) -> None:

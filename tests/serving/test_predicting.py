@@ -129,6 +129,7 @@ def test_pictures_of_different_sizes_are_answered_together_in_their_order(pictur
     assert [probabilities(answer, place) for place in range(5)] == wanted
 
 
+@pytest.mark.long
 def test_a_text_comes_as_body_or_row_and_is_put_into_form_nfc(texts: Running) -> None:
     wanted = expected(made.TEXT, body="caf\u00e9")
     for text in ("caf\u00e9", "cafe\u0301"):

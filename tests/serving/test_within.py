@@ -66,6 +66,7 @@ def test_a_model_that_is_too_slow_or_too_large_is_not(tmp_path: Path) -> None:
         within(MachineBounds(size_mib=1e-6), quick)(folder, "auto")
 
 
+@pytest.mark.long
 def test_the_last_good_one_stays_and_it_is_said_why(tmp_path: Path) -> None:
     made.folder(tmp_path / "good", made.TABLE)
     made.folder(tmp_path / "slow", made.TABLE)

@@ -55,6 +55,7 @@ def answer(listening: socket.socket) -> int:
     return int(content)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_is_started_again_and_another_answers_meanwhile(
     listening: socket.socket, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_worker_that_is_killed_is_started_again_and_another_answers_meanwhile(
         assert each.process.poll() is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("challenger", [True, Path("true")])
 def test_a_worker_takes_address_and_settings_but_not_the_follower(
     listening: socket.socket, tmp_path: Path, challenger: Path | bool
@@ -111,6 +113,7 @@ def test_a_worker_takes_address_and_settings_but_not_the_follower(
     assert worker == (tmp_path, 2, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("codes", "has_answered", "expected"),
     [

@@ -154,6 +154,7 @@ def test_a_slot_of_which_the_recipe_names_no_member_is_no_code(project: Path) ->
     assert [name for name in code if name.startswith("pipeline/augmentation/steps")] == []
 
 
+@pytest.mark.long
 def test_what_a_rooms_code_does_has_a_digest_that_comments_do_not_change(project: Path) -> None:
     shutil.copytree(ROOT / "pipeline", project / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     stage = StageContext.load(project, "gate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def test_a_value_that_is_called_like_no_value_or_like_the_rare_ones_is_a_slice_o
     assert set(Counter(found.number_of.tolist()).values()) == {FEWEST_ROWS, 1}
 
 
+@pytest.mark.long
 @given(TEXTS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_makes_no_difference(texts: list[str], random: Random) -> None:
     mixed = list(texts)

@@ -31,6 +31,7 @@ WriteImages = Callable[..., Path]
 seeds = st.integers(0, 2**63 - 1)
 
 
+@pytest.mark.long
 @given(rows=st.integers(1, 300), virtual=st.integers(1, 8), share=st.integers(1, 20), seed=seeds)
 def test_the_micro_batches_of_a_step_are_its_global_batch_cut_equally(
     rows: int, virtual: int, share: int, seed: int

@@ -94,6 +94,7 @@ def test_epochs_go_on_counting_copies(training: Path, rows: ChangedRows) -> None
     assert np.array_equal(third["image"], whole["image"][4 * ROWS :])
 
 
+@pytest.mark.long
 @given(seed=st.integers(0, 2**63 - 1), ranks=st.integers(1, 3), each=st.integers(1, 2), epoch=st.integers(1, 9))
 def test_a_micro_batch_is_the_same_bits_whichever_rank_carries_it(
     rows: ChangedRows, seed: int, ranks: int, each: int, epoch: int
@@ -245,6 +246,7 @@ def test_an_epoch_has_the_copies_that_are_written_and_the_next_one_those_that_fo
         assert made == Counter((int(labels[n]), everything["image"][n].tobytes()) for n in wanted)
 
 
+@pytest.mark.long
 @given(order=st.permutations(range(84)), cut=st.integers(0, 84))
 def test_a_row_of_an_epoch_is_the_same_in_whatever_batch_it_stands(rare: Path, order: list[int], cut: int) -> None:
     rows = read_changed_rows(rare, CLASSES, oversampled(*PLAIN, when="during", copies=1, share=0.5), SEED)

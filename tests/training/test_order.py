@@ -70,6 +70,7 @@ def test_any_places_have_the_rows_that_they_have_in_the_order(rows: int, seed: i
         order.at(np.append(places, rows))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rows", [3, 4, 5])
 def test_few_rows_come_in_each_of_their_orders_equally_often(rows: int) -> None:
     orders, expected = list(permutations(range(rows))), 20

@@ -50,6 +50,7 @@ def test_mixup_is_the_mean_of_both_images_with_the_stated_share():
     assert np.abs(laid - (weight * values + (1 - weight) * others)).max() <= 0.5
 
 
+@pytest.mark.long
 @settings(max_examples=10)  # a table of 65 536 quantiles each
 @given(st.sampled_from([(9, 7, 1), (8, 8, 3)]), st.floats(0.05, 20.0))
 def test_cutmix_takes_each_pixel_from_one_image_and_the_share_is_the_part_of_the_own_ones(shape, alpha):

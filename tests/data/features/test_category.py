@@ -98,6 +98,7 @@ def test_what_is_compared_stays_as_it_is_when_it_is_compared_again(text: str) ->
     assert examined(spec, [once]).columns["x"].to_pylist() == [once]
 
 
+@pytest.mark.long
 @given(
     st.sampled_from(RULES),
     st.lists(TEXTS, min_size=1, max_size=20),

@@ -109,6 +109,7 @@ def test_the_raw_value_is_told_as_it_stands_there() -> None:
     assert number.raw_digests(column_spec("number"), table).to_pylist() == ["=1", "=1.0", "=", "", "=="]
 
 
+@pytest.mark.long
 @given(
     st.sampled_from(RULES),
     st.lists(TEXTS, min_size=1, max_size=20),

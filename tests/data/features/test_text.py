@@ -136,6 +136,7 @@ def test_tf_idf_has_a_weight_for_each_of_most_terms() -> None:
     assert text.describe(spec, prepared)[0]["body_tokens"].tolist() == [2, 0]
 
 
+@pytest.mark.long
 @given(TEXTS, st.integers(1, 4), st.randoms(), st.sampled_from(["ids", "tfidf"]))
 def test_neither_pieces_nor_order_change_what_is_learned_and_prepared(
     texts: list[str | None], size: int, random: Any, form: str

@@ -317,6 +317,7 @@ def peak_bytes(action: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.long
 def test_a_zip_bomb_is_a_problem_and_not_inflated(tmp_path: Path) -> None:
     files = {"cats/1.png": bytes(32 * 2**20), "cats/2.png": bytes(70 * 2**20), "cats/3.png": picture(1)}
     path = written(tmp_path / "a.zip", zip_of(files))
@@ -337,6 +338,7 @@ def test_members_that_share_bytes_are_problems(tmp_path: Path) -> None:
     assert problems(path) == {"cats/1.png": None, "cats/2.png": "shares bytes with another member"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("pack", "ending"),
     [(gzip.compress, "gz"), (bz2.compress, "bz2"), (partial(lzma.compress, preset=0), "xz")],

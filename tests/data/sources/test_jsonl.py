@@ -63,6 +63,7 @@ def test_a_broken_last_line_takes_no_other_with_it(tmp_path: Path) -> None:
     assert [row["problem"] for row in rows(tmp_path)] == [None, None, "line cannot be understood"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bad", ['{"size": NaN}', '{"size": [1]}', '{"size": "\\ud800"}', '{"size": "\\u0000"}', "{{"])
 def test_one_wrong_line_among_many_is_told_by_its_number(tmp_path: Path, bad: str) -> None:
     (tmp_path / "a.jsonl").write_text(line(1) * 9999 + bad + "\n")

@@ -23,6 +23,7 @@ DRAWN: dict[str, Callable[[Any], bytes]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_same_figures_are_drawn_in_the_same_bytes_whatever_the_users_settings(name: str, answers: Any) -> None:
     first = DRAWN[name](answers)
@@ -57,6 +58,7 @@ def test_class_names_are_drawn_as_they_are_and_escaped() -> None:
     assert "a very long nam…" in matrix.decode()
 
 
+@pytest.mark.long
 def test_of_many_classes_the_ones_with_the_lowest_recall_are_drawn() -> None:
     matrix = np.full((40, 40), 1, np.int64) + 60 * np.diag(np.arange(40) >= 24).astype(np.int64)
 

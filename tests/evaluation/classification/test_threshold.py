@@ -36,6 +36,7 @@ def figure(by: By, labels: Any, answers: Any) -> float:
     return float(reference.recall_score(labels, answers) - answers[labels == 0].mean())
 
 
+@pytest.mark.long
 @given(ROWS, st.sampled_from(["f1", "youden"]))
 def test_no_threshold_between_two_probabilities_is_better(pairs: list[tuple[int, int]], by: By) -> None:
     labels, probabilities = rows_of(pairs)

@@ -60,6 +60,7 @@ def test_a_truth_that_never_varies_has_no_table_and_no_error_is_no_mistake() -> 
     assert len(TASK.drawings(np.full(9, 2.0), np.full((9, 1), 2.0, np.float32))) == 3
 
 
+@pytest.mark.long
 def test_drawings_are_those_that_are_declared_and_always_the_same() -> None:
     first, again = (TASK.drawings(LABELS, ANSWERS) for _ in range(2))
     assert first == again

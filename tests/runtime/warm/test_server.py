@@ -183,6 +183,7 @@ except TryAgain as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("victim", ["anchor", "server", "parent", "client", "child"])
 def test_whichever_process_is_killed_none_is_left_and_the_next_gets_another_server(tmp_path: Path, victim: str) -> None:
     with running(tmp_path) as run:
