@@ -19,9 +19,11 @@ import numpy.typing as npt
 from pipeline.errors import DataError
 
 Hashes = npt.NDArray[np.uint64]
-# Equal rows with different targets, if they are kept, may have thresholds of their own in a frozen split.
+# Equal rows, if they are kept, may stand in two parts of a source; those of different targets may have thresholds of
+# their own in a frozen split.
 _ADVICE = {
-    "content_digest": "run stage clean again, or where data.equal_rows.conflicts keeps such rows, reject them",
+    "content_digest": "where data.equal_rows keeps such rows, reject them: duplicates with split.method source, "
+    "conflicts with a frozen split; otherwise run stage clean again",
     "group": "split.method grouped keeps a group's rows together; with another method give them to one part, or leave "
     "data.roles.group out",
 }

@@ -30,16 +30,17 @@ if TYPE_CHECKING:
 RUNS = ".runs"  # a folder in the data set, until it is published
 _KEYS = 2**64  # of an id, its first 64 bits
 _SHARDS_PER_TASK = 8  # each task opens every run
-_TEXT_BYTES_PER_TASK = 64 * 2**20
+_BYTES_PER_TASK = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Run:
-    """A file of rows in the order of their ids, and how many bytes their texts take together."""
+    """A file of rows in the order of their ids, and how many bytes their texts take together, and all they hold."""
 
     name: str
     rows: int
     text_bytes: int
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ class Unordered:
 
     @property
     def shards_per_task(self) -> int:
-        """How many shards are made at once."""
-        most = _TEXT_BYTES_PER_TASK * self.shards // max(1, self.text_bytes)
+        """How many shards are made at once: no more than fill _BYTES_PER_TASK, if that is not one alone."""
+        size_bytes = sum(run.size_bytes for run in self.runs)
+        most = _BYTES_PER_TASK * self.shards // max(1, size_bytes)
         return max(1, min(_SHARDS_PER_TASK, most))
 
 
@@ -91,7 +93,7 @@ def write_run(folder: Path, number: int, table: pa.Table) -> Run:
     with pa.OSFile(str(attempt), "wb") as sink, pa.ipc.new_file(sink, ordered.schema) as writer:
         writer.write_table(ordered)
     attempt.replace(runs / name)
-    return Run(name, table.num_rows, _text_bytes(table))
+    return Run(name, table.num_rows, _text_bytes(table), ordered.nbytes)
 
 
 def in_order(table: pa.Table) -> pa.Table:

@@ -59,5 +59,8 @@ def test_a_digest_or_an_id_in_two_parts_is_named_with_its_parts():
 
     with pytest.raises(DataError, match=r"^split: id y is both in the train and in the test part; run stage clean"):
         prove_apart(PARTS, codes, {"id": twice, "content_digest": apart})
-    with pytest.raises(DataError, match=r"^split: content digest y is both in the train and in the test part"):
+    with pytest.raises(
+        DataError, match=r"^split: content digest y is both in the train and in the test part"
+    ) as raised:
         prove_apart(PARTS, codes, {"id": apart, "content_digest": twice})
+    assert "reject them: duplicates with split.method source, conflicts with a frozen split" in str(raised.value)

@@ -88,20 +88,31 @@ def test_ids_that_begin_alike_stand_in_order_too() -> None:
 
 
 def test_long_texts_make_more_shards_and_fewer_at_once() -> None:
-    few = Unordered(Path(), SCHEMA, (Run("a", 100, 0), Run("b", 100, 0)), 10)
+    few = Unordered(Path(), SCHEMA, (Run("a", 100, 0, 4000), Run("b", 100, 0, 4000)), 10)
     assert (few.shards, few.shards_per_task) == (20, 8)
-    long = Unordered(Path(), SCHEMA, (Run("a", 100, 2**30), Run("b", 100, 2**30)), 10)
+    long = Unordered(Path(), SCHEMA, (Run("a", 100, 2**30, 2**30), Run("b", 100, 2**30, 2**30)), 10)
     assert (long.shards, long.shards_per_task) == (64, 2)
-    longer = Unordered(Path(), SCHEMA, (Run("a", 1, 2**30),), 10)
+    longer = Unordered(Path(), SCHEMA, (Run("a", 1, 2**30, 2**30),), 10)
     assert (longer.shards, longer.shards_per_task) == (32, 2)
     assert Unordered(Path(), SCHEMA, (), 10).shards == 0
+
+
+def test_of_wide_rows_no_more_shards_are_made_at_once_than_a_task_can_hold(tmp_path: Path) -> None:
+    """Those of weights of words: a shard of 128 MiB is made alone."""
+    rows, width = 512, 20_000 * 4
+    values = pa.Array.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(bytes(rows * width))])
+    run = write_run(tmp_path, 0, pa.table({"id": drawn(rows), "words": values}))
+    schema = pa.schema([("id", pa.string()), ("words", pa.binary(width))])
+    assert Unordered(tmp_path, schema, (run,) * 30, 1677).shards_per_task == 1
+    assert Unordered(tmp_path, schema, (run,) * 30, 400).shards_per_task == 2
 
 
 def test_the_bytes_of_texts_are_counted_and_ids_and_numbers_are_not(tmp_path: Path) -> None:
     rows = table(drawn(9))
     expected = sum(len(text.encode()) for text in rows["told"].to_pylist())
-    assert write_run(tmp_path, 3, rows) == Run("00003.arrow", 9, expected)
-    assert write_run(tmp_path, 4, rows.slice(0, 0)) == Run("00004.arrow", 0, 0)
+    some, none = write_run(tmp_path, 3, rows), write_run(tmp_path, 4, rows.slice(0, 0))
+    assert (some.name, some.rows, some.text_bytes) == ("00003.arrow", 9, expected)
+    assert (none.name, none.rows, none.text_bytes) == ("00004.arrow", 0, 0)
 
 
 def test_a_run_written_twice_is_the_same_file(tmp_path: Path) -> None:
