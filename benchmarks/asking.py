@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+BOUNDARY = "of-a-form-with-one-picture"
+
 
 @dataclass
 class Found:
@@ -62,16 +64,52 @@ def load(port: int, content: bytes, clients: int, seconds: float, rate: float | 
     return asyncio.run(_load(port, content, clients, seconds, rate))
 
 
-def question() -> bytes:
-    """Return a request with one PNG of 28 × 28."""
+def picture(seed: int = 1) -> bytes:
+    """Return a made PNG of 28 × 28."""
     from PIL import Image
 
     stream = io.BytesIO()
-    pixels = np.random.default_rng(1).integers(0, 256, (28, 28)).astype(np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (28, 28)).astype(np.uint8)
     Image.fromarray(pixels).save(stream, "PNG")
-    body = stream.getvalue()
-    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {len(body)}\r\n\r\n"
+    return stream.getvalue()
+
+
+def question(content: bytes | None = None) -> bytes:
+    """Return a request with one PNG, as it is."""
+    return _request("image/png", picture() if content is None else content)
+
+
+def form(content: bytes, field_name: str = "images") -> bytes:
+    """Return a request with one PNG as a field of a form."""
+    head = (
+        f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{field_name}"; filename="0.png"\r\n'
+        "content-type: image/png\r\n\r\n"
+    )
+    body = head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return _request(f"multipart/form-data; boundary={BOUNDARY}", body)
+
+
+def _request(kind: str, body: bytes) -> bytes:
+    head = f"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+async def _answer(port: int, content: bytes) -> tuple[int, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(content)
+    head = await reader.readuntil(b"\r\n\r\n")
+    body = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+    writer.close()
+    return int(head[9:12]), body
+
+
+def answers(port: int, contents: list[bytes]) -> list[tuple[int, bytes]]:
+    """Ask all of these at once, a connection each; return status and body of each answer, in their order."""
+
+    async def ask_all() -> list[tuple[int, bytes]]:
+        return await asyncio.gather(*(_answer(port, content) for content in contents))
+
+    return asyncio.run(ask_all())
 
 
 def memory_mib(pid: int) -> float:

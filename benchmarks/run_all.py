@@ -20,6 +20,7 @@ NOT_ALONE = (
     "gate.py",
     "gate_losses.py",
     "pictures_elsewhere.py",
+    "serving_elsewhere.py",
     "tables_elsewhere.py",
     "whole_flights.py",
 )

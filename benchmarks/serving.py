@@ -2,6 +2,8 @@
 
     python benchmarks/serving.py [FOLDER] [--seconds 5] [--clients 1,32,64] [--plain]
     python benchmarks/serving.py [FOLDER] --shadow | --idle 5000 | --minutes 10
+    python benchmarks/serving.py [FOLDER] --starts 5
+    python benchmarks/serving.py [FOLDER] --others bentoml=PYTHON litserve=PYTHON [--rounds 3]
 
 FOLDER is one that `ratchet export` has written; without, a CNN of 220 k parameters for grey images of 28 × 28 is made.
 Each service is a process of its own, asked over loopback with a PNG a request by a process of clients that keep their
@@ -11,7 +13,20 @@ Prints p50 and p99 of a request, rows in a second, and the ratios; then what hap
 Instead: `--shadow` asks the same service in turns with and without a challenger that gets a copy of each request.
 `--idle` opens so many connections that say nothing: each takes an open file of the service (`ulimit -n`, RLIMIT_NOFILE)
 and one of this process. `--minutes` asks for so long at twice saturation, and prints the service's memory each half
-minute.
+minute. `--starts` starts the service so often with each engine, in turns with a process that only imports the engine's
+package and loads the model, and prints medians: asked is at most what TensorFlow's takes and three seconds.
+
+`--others` measures BentoML and LitServe with the same SavedModel in turns with ours (`serving_peers.py`), each in an
+environment of its own that has no Ratchet (`serving_elsewhere.py`), with the TensorFlow of `requirements/pipeline.in`;
+FOLDER is then of pictures of 28 × 28 in grey. BentoML uses uvloop and httptools where they are, as Ratchet does:
+
+    uv venv BENTO && uv pip install --python BENTO/bin/python bentoml uvloop httptools tensorflow-cpu==2.21.0 pillow
+    uv venv LIT && uv pip install --python LIT/bin/python litserve python-multipart tensorflow-cpu==2.21.0 pillow
+    python benchmarks/serving.py --others bentoml=BENTO/bin/python litserve=LIT/bin/python
+
+Asked of it: at one image ahead of both, with 32 and 64 clients at least twice BentoML's rows in a second.
+
+Exit codes: 0 measured, and with `--others` all is as asked; 1 something of that is not.
 """
 
 from __future__ import annotations
@@ -23,11 +38,12 @@ import os
 import resource
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,12 +53,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.asking import Found, load, memory_mib, question
+from benchmarks.serving_peers import compare, named
 
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
+ENGINES = ("saved_model", "onnx")
+ALLOWED_START_S = 3.0  # beyond a bare import and load
 
 
-def made_folder(root: Path, version: int = 1) -> Path:
+def made_folder(root: Path, version: int = 1, formats: Sequence[str] = ("saved_model",)) -> Path:
     """Export an untrained CNN of the size of the demo's: its speed is that of a trained one."""
     from pipeline.export.served import write_served
     from pipeline.models import stored
@@ -63,7 +82,15 @@ def made_folder(root: Path, version: int = 1) -> Path:
     stored.save(root / "stored", architecture, build(architecture))
     rows = {"image": np.random.default_rng(1).integers(0, 256, (256, side, side, 1)).astype(np.uint8)}
     target = root / "served"
-    write_served(root / "stored", root / "exports", target, rows, name="made", version=version, formats=["saved_model"])
+    write_served(
+        root / "stored",
+        root / "exports",
+        target,
+        rows,
+        name="made",
+        version=version,
+        formats=list(dict.fromkeys(formats)),
+    )
     return target
 
 
@@ -130,6 +157,13 @@ def service(folder: Path, *options: str) -> Iterator[tuple[int, int, float]]:
             process.wait(60)
 
 
+@contextmanager
+def port_of(folder: Path, *options: str) -> Iterator[int]:
+    """Run a service; yield its port."""
+    with service(folder, *options) as (port, _, _):
+        yield port
+
+
 def ask(port: int, path: str) -> str:
     """Return what a page of a service says."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -154,7 +188,7 @@ def told(found: Found) -> str:
 
 def with_copies(folder: Path, scratch: Path, engine: list[str], seconds: float) -> None:
     """Ask in turns with and without copies for a challenger: one client, several at a third of the most, and all."""
-    beside = made_folder(scratch / "beside", 2)
+    beside = made_folder(scratch / "beside", 2, ["saved_model", *engine[1:]])
     shadowed = ["--challenger", str(beside), "--shadow-share", "1"]
     content = question()
     with ExitStack() as stack:
@@ -236,6 +270,57 @@ def for_minutes(folder: Path, engine: list[str], minutes: float) -> None:
         print(f"after the first minute: {min(settled):.0f} to {max(settled):.0f} MiB; {total.failed} failed")
 
 
+LOAD = {
+    "saved_model": "import sys, tensorflow as tf; tf.saved_model.load(sys.argv[1])",
+    "onnx": "import sys, onnxruntime as ort; ort.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])",
+}
+
+
+def starts(folder: Path, times: int) -> None:
+    """Start the service with each engine, and only what that imports and loads, in turns."""
+    from pipeline.export.served import read_served
+
+    served = read_served(folder)
+    paths = {engine: folder / form.path for engine in ENGINES if (form := served.format(engine)) is not None}
+    alone_s: dict[str, list[float]] = {engine: [] for engine in paths}
+    ready_s: dict[str, list[float]] = {engine: [] for engine in paths}
+    for _ in range(times):
+        for engine, path in paths.items():
+            began_s = time.perf_counter()
+            subprocess.run([sys.executable, "-c", LOAD[engine], str(path)], check=True, stderr=subprocess.DEVNULL)
+            alone_s[engine].append(time.perf_counter() - began_s)
+            began_s = time.perf_counter()
+            with service(folder, "--engine", engine) as (port, _, _):
+                ask(port, "/health/ready")
+                ready_s[engine].append(time.perf_counter() - began_s)
+    allowed_s = statistics.median(alone_s["saved_model"]) + ALLOWED_START_S
+    for engine in paths:
+        alone, ready = statistics.median(alone_s[engine]), statistics.median(ready_s[engine])
+        print(
+            f"{engine:12} start to ready {ready:5.2f} s; a bare import and load {alone:5.2f} s "
+            f"(asked: at most TensorFlow's and {ALLOWED_START_S:g} s, {allowed_s:.2f} s)"
+        )
+
+
+def instead(options: argparse.Namespace, folder: Path, scratch: Path, others: Mapping[str, Path]) -> int | None:
+    """Measure what is asked for instead of the service alone; return the exit code, None if that is nothing."""
+    engine = ["--engine", options.engine]
+    if not (options.shadow or options.idle or options.minutes or options.starts or others):
+        return None
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; engine {options.engine}")
+    if options.shadow:
+        with_copies(folder, scratch, engine, options.seconds)
+    elif options.idle:
+        with_idle(folder, engine, options.idle, options.seconds)
+    elif options.minutes:
+        for_minutes(folder, engine, options.minutes)
+    elif options.starts:
+        starts(folder, options.starts)
+    elif not compare(folder, lambda: port_of(folder, *engine), others, options.rounds, options.seconds):
+        return 1
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -247,21 +332,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shadow", action="store_true")
     parser.add_argument("--idle", type=int, metavar="CONNECTIONS")
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--starts", type=int, metavar="TIMES")
+    parser.add_argument("--others", nargs="+", default=[], metavar="NAME=PYTHON", help="bentoml, litserve: who has it")
+    parser.add_argument("--rounds", type=int, default=3, help="of --others (3)")
     options = parser.parse_args(arguments)
-    counts = [int(each) for each in options.clients.split(",")]
+    counts, others = [int(each) for each in options.clients.split(",")], named(options.others)
     with tempfile.TemporaryDirectory() as scratch:
-        folder, engine = options.folder or made_folder(Path(scratch)), ["--engine", options.engine]
-        if options.shadow or options.idle or options.minutes:
-            print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; engine {options.engine}")
-        if options.shadow:
-            with_copies(folder, Path(scratch), engine, options.seconds)
-            return 0
-        if options.idle:
-            with_idle(folder, engine, options.idle, options.seconds)
-            return 0
-        if options.minutes:
-            for_minutes(folder, engine, options.minutes)
-            return 0
+        engine = ["--engine", options.engine]
+        formats = ["saved_model", *(ENGINES if options.starts else [options.engine])]
+        folder = options.folder or made_folder(Path(scratch), formats=formats)
+        code = instead(options, folder, Path(scratch), others)
+        if code is not None:
+            return code
         alone = bare(folder, options.engine)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; engine {options.engine}")
         print(f"bare call: 1 row p50 {alone['1'][0]:.2f} ms (p95 {alone['1'][1]:.2f}), "
@@ -300,6 +382,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for count in counts:
                 gain = results["batching", count].rows_per_s / results["plain", count].rows_per_s
                 print(f"  {count} clients: {gain:.2f} x without httptools and uvloop")
+        print("  BentoML and LitServe were NOT measured: --others names who has them (see --help)")
     return 0
 
 
