@@ -6,6 +6,7 @@ It changes nothing: the other steps do. Without any, the copies repeat their row
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -35,6 +36,6 @@ def copies_of(rows: Sequence[int], times: int, settings: Settings) -> list[int]:
     `rows [class]` are those of the training part, each of which is trained on so many `times` without this step. A
     class gets the fewest copies with which it reaches its share.
     """
-    numerator, denominator = settings.share.as_integer_ratio()
+    numerator, denominator = Fraction(str(settings.share)).as_integer_ratio()  # as written: 0.01 is a hundredth
     wanted = max(rows, default=0) * times * numerator
     return [min(settings.most, max(0, -(-wanted // (denominator * each)) - times)) if each else 0 for each in rows]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.augmentation.changing import copies_by_class, steps_of
@@ -18,14 +20,15 @@ counts = st.lists(st.integers(0, 500), min_size=1, max_size=6)
 @given(
     rows=counts, times=st.integers(1, 4), share=st.sampled_from([0.01, 0.25, 0.5, 0.7, 1.0]), most=st.integers(1, 40)
 )
+@example(rows=[1, 500], times=1, share=0.01, most=5)
 def test_a_class_gets_the_fewest_copies_with_which_it_reaches_its_share(rows, times, share, most):
     added = copies_of(rows, times, Settings(share=share, most=most))
 
-    wanted = share * max(rows) * times
+    wanted = Fraction(str(share)) * max(rows) * times
     for each, copies in zip(rows, added, strict=True):
         assert 0 <= copies <= most
         if each:
-            assert copies == most or each * (times + copies) >= wanted - 1e-9
+            assert copies == most or each * (times + copies) >= wanted
             assert copies == 0 or each * (times + copies - 1) < wanted
         else:
             assert copies == 0
