@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -25,7 +26,23 @@ PASSWORDS = "simple_auth_manager_passwords.json.generated"
 _LOOK_S = 0.5
 _ANSWER_S = 2 * STALL_S  # SQLite alone lets a request wait for its turn for 300 s (scripts/airflow_settings.py)
 T = TypeVar("T")
+_PORTS = range(20_000, 32_000)  # below those that Linux gives to connections: /proc/sys/net/ipv4/ip_local_port_range
 _BUSY = 503  # what Airflow answers on SQLite while its scheduler writes
+
+
+def _free_port() -> int:
+    """Return a port of loopback on which nobody listens, of those that no connection is given.
+
+    A start takes a minute, and is begun anew at the same port: until then another program's connection could have it.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:  # taken
+                continue
+        return port
+    raise AssertionError("every port is taken")
 
 
 class Airflow:
@@ -33,9 +50,7 @@ class Airflow:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = _free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self._token = ""
 
