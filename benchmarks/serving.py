@@ -8,7 +8,8 @@
 FOLDER is one that `ratchet export` has written; without, a CNN of 220 k parameters for grey images of 28 × 28 is made.
 Each service is a process of its own, asked over loopback with a PNG a request by a process of clients that keep their
 connections; client and service share the cores. `--plain` measures uvicorn's parser and loop without C, too.
-Prints p50 and p99 of a request, rows in a second, and the ratios; then what happens at twice saturation.
+Prints p50 and p99 of a request, rows in a second, and the ratios; and what happens at twice saturation: requests come
+at the times of a Poisson process, whatever is answered, and a request's time counts from when it should have been sent.
 
 Instead: `--shadow` asks the same service in turns with and without a challenger that gets a copy of each request.
 `--idle` opens so many connections that say nothing: each takes an open file of the service (`ulimit -n`, RLIMIT_NOFILE)
@@ -57,6 +58,7 @@ from benchmarks.serving_peers import compare, named
 
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
+OVERLOAD_TIMES = 4  # as long as what is asked alone
 ENGINES = ("saved_model", "onnx")
 ALLOWED_START_S = 3.0  # beyond a bare import and load
 
@@ -259,15 +261,34 @@ def for_minutes(folder: Path, engine: list[str], minutes: float) -> None:
     with service(folder, *engine) as (port, pid, _):
         load(port, content, 4, 1.0)
         most = load(port, content, 64, 5.0).rows_per_s
+        alone = load(port, content, 1, 5.0)
         total, sizes = Found(), []
-        print(f"{2 * most:.0f} requests/s asked by 128 clients")
+        print(f"{2 * most:.0f} requests/s asked on 128 connections; alone {told(alone)}")
         for part in range(round(2 * minutes)):
             found = load(port, content, 128, 30.0, 2 * most)
             sizes.append(memory_mib(pid))
             total.failed += found.failed
+            total.seconds += found.seconds
             print(f"  {(part + 1) / 2:4.1f} min: memory {sizes[-1]:.0f} MiB, {told(found)}", flush=True)
         settled = sizes[min(2, len(sizes) - 1) :]
-        print(f"after the first minute: {min(settled):.0f} to {max(settled):.0f} MiB; {total.failed} failed")
+        print(f"after the first minute: {min(settled):.0f} to {max(settled):.0f} MiB; {told(total)}")
+
+
+def overloaded(port: int, pid: int, content: bytes, most: float, seconds: float) -> None:
+    """Ask at twice saturation, and alone before and after; print what those that were let in waited."""
+    alone, before = load(port, content, 1, seconds), memory_mib(pid)
+    over = load(port, content, 128, OVERLOAD_TIMES * seconds, 2 * most)
+    after = memory_mib(pid)
+    time.sleep(2)  # until it is calm again
+    again = load(port, content, 1, seconds)
+    alone.seconds += again.seconds
+    late_ms = 1000 * float(np.percentile(over.lags_s, 99)) if over.lags_s else float("nan")
+    print(
+        f"  twice saturation ({2 * most:.0f}/s asked, p99 of the clients' own delay {late_ms:.1f} ms): accepted p50 "
+        f"{over.ms(50):.2f} ms, p99 {over.ms(99):.2f} ms = {over.ms(99) / alone.ms(99):.1f} x unloaded "
+        f"({alone.ms(99):.2f} ms; 5 asked); {over.rows_per_s:.0f} accepted/s = {over.rows_per_s / most:.2f} of the "
+        f"most, {over.refused} refused, {over.failed} failed; memory {before:.0f} -> {after:.0f} MiB"
+    )
 
 
 LOAD = {
@@ -362,16 +383,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(f"  {count:3} clients: {told(found)}")
                 if kind == "batching":
                     most = max(results[kind, count].rows_per_s for count in counts)
-                    before = memory_mib(pid)
-                    over = load(port, content, 128, options.seconds, 2 * most)
-                    after = memory_mib(pid)
-                    unloaded = results[kind, counts[0]].ms(99)
-                    print(
-                        f"  twice saturation ({2 * most:.0f}/s asked): accepted p50 {over.ms(50):.2f} ms, "
-                        f"p99 {over.ms(99):.2f} ms = {over.ms(99) / unloaded:.1f} x unloaded; "
-                        f"{len(over.seconds)} accepted, {over.refused} refused, {over.failed} failed; "
-                        f"memory {before:.0f} -> {after:.0f} MiB"
-                    )
+                    overloaded(port, pid, content, most, options.seconds)
         print("\nratios")
         one = results["batching", counts[0]].ms(50)
         print(f"  one image: p50 {one:.2f} ms; allowed 1.5 x bare + 1 ms = {1.5 * alone['1'][0] + 1:.2f} ms")

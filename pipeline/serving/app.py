@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from pipeline.serving import open_inference, predicting, tensorflow_rest
 from pipeline.serving.answers import description, identity
@@ -25,7 +24,7 @@ from pipeline.serving.service import Service, as_json
 Route = Callable[[Service, Request], Awaitable[Response]]
 
 
-def build(service: Service) -> ASGIApp:
+def build(service: Service) -> Guard:
     """Return the application of a service, to be run by an ASGI server or asked by a test."""
     app = FastAPI(
         title="Ratchet",

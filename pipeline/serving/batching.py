@@ -5,15 +5,18 @@ last one was shared; then it waits for as many rows as that one had, at most `wa
 share a call only if model, features and shapes are the same, so that two champions' rows are never mixed.
 
 The queue is bounded in rows and in the time that they would wait by the measured rate. Rows are dropped, never asked,
-when their deadline has passed or whoever sent them has gone.
+when their deadline has passed or whoever sent them has gone; in an overload (see `overload`) they are refused when they
+have waited too long after all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -22,6 +25,7 @@ import numpy.typing as npt
 
 from pipeline.serving.limits import Limits
 from pipeline.serving.model import LoadedModel
+from pipeline.serving.overload import Overload
 from pipeline.serving.refusals import OVERLOADED, TOO_LATE, Gone, Refusal
 from pipeline.storage.shards import Columns
 
@@ -29,6 +33,7 @@ Answers = npt.NDArray[np.float32]
 Receive = Callable[[], Awaitable[Any]]
 _REMEMBERED_ROWS = 256  # by which the rate is measured: what came before them fades
 _LONGEST_RETRY_S = 60
+_UNWATCHED_S = 0.02  # a client that waits no longer is not watched: that takes as long as to read a small request
 
 
 class Observer(Protocol):
@@ -45,12 +50,13 @@ class Observer(Protocol):
 
 
 class _Entry:
-    __slots__ = ("arrived_s", "columns", "future", "is_abandoned", "key", "model", "rows")
+    __slots__ = ("arrived_s", "columns", "future", "is_abandoned", "key", "model", "rows", "siblings")
 
     def __init__(self, model: LoadedModel, columns: Columns, rows: int, now_s: float, future: asyncio.Future[Any]):
         self.model, self.columns, self.rows, self.arrived_s, self.future = model, columns, rows, now_s, future
         self.key = (id(model), *((name, values.shape[1:]) for name, values in columns.items()))
         self.is_abandoned = False
+        self.siblings: Sequence[_Entry] = ()  # all of the request, of the first of them
 
 
 class Batcher:
@@ -58,12 +64,17 @@ class Batcher:
 
     def __init__(self, limits: Limits, observer: Observer, *, calls: int = 1, is_batching: bool = True) -> None:
         self._limits, self._observer, self._calls = limits, observer, calls
+        self.overload = Overload(limits, time.perf_counter)
+        self._timed = 0  # the model whose calls the overload knows
         self._most_rows = limits.batch_rows
         self._is_batching = is_batching
         self._threads = ThreadPoolExecutor(calls, thread_name_prefix="model")
         self._queue: dict[int, _Entry] = {}  # in the order of arrival
         self._queued_rows = 0
-        self._running: set[asyncio.Task[None]] = set()
+        self._alone: deque[_Entry] = deque()  # of calls that failed: which of them is at fault is to be seen
+        self._running = 0
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
         self._last_shared_rows = 1
         self._timer: asyncio.TimerHandle | None = None
         self._is_free = asyncio.Event()
@@ -106,8 +117,10 @@ class Batcher:
             self._queue[id(entry)] = entry
             self._queued_rows += entry.rows
             entries.append(entry)
+        entries[0].siblings = entries
         self._pump()
-        watch = self._watch(entries, receive) if any(id(entry) in self._queue for entry in entries) else None
+        waits = any(id(entry) in self._queue for entry in entries)
+        watch = _Watch(entries, receive) if waits else None
         try:
             async with asyncio.timeout_at(deadline_s):
                 answers = [await entry.future for entry in entries]
@@ -125,13 +138,12 @@ class Batcher:
             raise
         finally:
             if watch is not None:
-                watch.cancel()
+                watch.end()
         return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
     async def close(self) -> None:
         """Wait for the calls that are under way; nothing can be asked afterwards."""
-        if self._running:
-            await asyncio.wait(self._running)
+        await self._is_idle.wait()
         self._threads.shutdown(wait=False)
 
     def _admit(self, rows: int) -> None:
@@ -142,23 +154,29 @@ class Batcher:
         is_short = queued + rows <= 2 * self._most_rows
         if queued + rows <= self._limits.queue_rows and (is_short or wait_s <= self._limits.queue_s):
             return
+        raise self._shed(rows)
+
+    def _shed(self, rows: int) -> Refusal:
+        """Note rows that are refused; return what their client is told."""
+        queued = self._queued_rows
+        self.overload.note_refusal()
         self._observer.shed(rows)
-        retry_s = min(_LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
-        raise Refusal(
-            OVERLOADED,
-            f"{queued} rows wait to be answered, no more are taken; try again in {retry_s} s",
-            {"retry-after": str(retry_s)},
-        )
+        retry_s = min(_LONGEST_RETRY_S, max(1, math.ceil(queued / self.rows_per_s)))
+        why = f"{queued} rows wait to be answered, no more are taken; try again in {retry_s} s"
+        return Refusal(OVERLOADED, why, {"retry-after": str(retry_s)})
 
-    def _watch(self, entries: Sequence[_Entry], receive: Receive) -> asyncio.Task[None]:
-        async def until_gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            for entry in entries:
-                entry.is_abandoned = True
-                entry.future.cancel()
-
-        return asyncio.get_running_loop().create_task(until_gone())
+    def _shed_late(self) -> None:
+        """Refuse, in an overload, the requests of which nothing was asked yet and that have waited too long."""
+        if not (self._queue and self.overload.is_on):
+            return
+        before_s = asyncio.get_running_loop().time() - self.overload.patience_s
+        late = [entry for entry in self._queue.values() if entry.siblings and entry.arrived_s < before_s]
+        for entry in late:
+            rows = sum(each.rows for each in entry.siblings)
+            _end(entry, self._shed(rows))
+            for each in entry.siblings:
+                del self._queue[id(each)]
+            self._queued_rows -= rows
 
     def _abandon(self, entries: Sequence[_Entry], why: str) -> None:
         """Take entries that still wait out of the queue: nobody needs their answers."""
@@ -175,7 +193,7 @@ class Batcher:
             self._note_free()
 
     def _note_free(self) -> None:
-        if self._queue or len(self._running) >= self._calls:
+        if self._queue or self._alone or self._running >= self._calls:
             self._is_free.clear()
         else:
             self._is_free.set()
@@ -186,7 +204,11 @@ class Batcher:
         self._note_free()
 
     def _start_calls(self) -> None:
-        while self._queue and len(self._running) < self._calls:
+        self._shed_late()
+        while self._alone and self._running < self._calls:
+            entry = self._alone.popleft()
+            self._begin([entry], entry.rows, asyncio.get_running_loop().time())
+        while self._queue and self._running < self._calls:
             batch, rows = self._next()
             now_s = asyncio.get_running_loop().time()
             if self._is_batching and rows < min(self._last_shared_rows, self._most_rows):
@@ -199,16 +221,10 @@ class Batcher:
                 del self._queue[id(entry)]
             self._queued_rows -= rows
             self._last_shared_rows = rows
-            task = asyncio.get_running_loop().create_task(self._call(batch, rows, now_s))
-            self._running.add(task)
-            task.add_done_callback(self._on_done)
+            self._begin(batch, rows, now_s)
 
     def _on_time(self) -> None:
         self._timer = None
-        self._pump()
-
-    def _on_done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
         self._pump()
 
     def _next(self) -> tuple[list[_Entry], int]:
@@ -227,21 +243,40 @@ class Batcher:
                 break
         return batch, rows
 
-    async def _call(self, batch: list[_Entry], rows: int, now_s: float) -> None:
+    def _begin(self, batch: list[_Entry], rows: int, now_s: float) -> None:
+        """Hand a call to a thread. No task waits for it: each would be one more turn of the loop before an answer."""
         loop = asyncio.get_running_loop()
-        model = batch[0].model
-        try:
-            answers = await loop.run_in_executor(self._threads, model.answer, _joined(batch))
-        except Exception as error:  # noqa: BLE001 - a model raises anything for values that it does not take
-            if len(batch) == 1:
-                _end(batch[0], error)
-            else:  # one is at fault: the others shall not suffer from it
-                for entry in batch:
-                    await self._call([entry], entry.rows, now_s)
-            return
-        call_s = loop.time() - now_s
+
+        def ended(answers: Future[Answers]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._on_answers, batch, rows, now_s, answers)
+
+        self._running += 1
+        self._is_idle.clear()
+        self._threads.submit(batch[0].model.answer, _joined(batch)).add_done_callback(ended)
+
+    def _on_answers(self, batch: list[_Entry], rows: int, now_s: float, asked: Future[Answers]) -> None:
+        self._running -= 1
+        error = asked.exception()
+        if error is None:
+            self._share(batch, rows, now_s, asked.result())
+        elif len(batch) == 1:
+            _end(batch[0], error)
+        else:  # one is at fault: the others shall not suffer from it
+            self._alone.extend(batch)
+        self._pump()
+        if not self._running:
+            self._is_idle.set()
+
+    def _share(self, batch: list[_Entry], rows: int, now_s: float, answers: Answers) -> None:
+        """Give each entry of a call its answers, and note how long the call took."""
+        call_s, model = asyncio.get_running_loop().time() - now_s, batch[0].model
         fading = max(0.0, 1 - rows / _REMEMBERED_ROWS)
         self._rows, self._busy_s = self._rows * fading + rows, self._busy_s * fading + call_s
+        if self._timed != id(model):
+            self._timed = id(model)
+            self.overload.note_model()
+        self.overload.note_call(call_s)
         self._observer.batch(rows, len(batch), [now_s - entry.arrived_s for entry in batch], call_s)
         start = 0
         for entry in batch:
@@ -250,7 +285,32 @@ class Batcher:
             start += entry.rows
 
 
-def _end(entry: _Entry, error: Exception) -> None:
+class _Watch:
+    """Cancels what is asked for a client that hangs up, after a while: most are answered before."""
+
+    def __init__(self, entries: Sequence[_Entry], receive: Receive) -> None:
+        self._entries, self._receive = entries, receive
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_UNWATCHED_S, self._begin)
+
+    def end(self) -> None:
+        """Watch no longer."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._until_gone())
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        for entry in self._entries:
+            entry.is_abandoned = True
+            entry.future.cancel()
+
+
+def _end(entry: _Entry, error: BaseException) -> None:
     if not entry.future.done():
         entry.future.set_exception(error)
 

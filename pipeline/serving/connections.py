@@ -8,6 +8,7 @@ a new one, so that idle ones keep nobody out.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,11 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from pipeline.serving.limits import Limits
 
 HEAD_BYTES = 2**16
+_SMALL_BYTES = 2**16  # a body that is read and thrown away rather than having its connection closed
+Refuse = Callable[[bytes, Sequence[tuple[bytes, bytes]]], bytes | None]
 
 
-def bounded(limits: Limits) -> type[asyncio.Protocol]:
-    """Return the protocol's class, for uvicorn to make one object a connection."""
-    own = {"head_s": limits.headers_s, "most": limits.connections, "silent": {}}
+def bounded(limits: Limits, refuse: Refuse) -> type[asyncio.Protocol]:
+    """Return the protocol's class, for uvicorn to make one object a connection; see `Connection` for `refuse`."""
+    own = {"head_s": limits.headers_s, "most": limits.connections, "silent": {}, "refuse": staticmethod(refuse)}
     return type("BoundedConnection", (Connection,), own)
 
 
@@ -29,15 +32,20 @@ class Connection(HttpToolsProtocol):
     It is cut if, within the time that it may idle, nothing of an answer is read.
     `silent` are those that wait for a request's head, the one that has waited longest first; one of them is closed if
     there are more than `most` connections.
+
+    `refuse` is asked about each question (POST), by its address and headers, before anything is done for it: it returns
+    the whole answer to one that is refused because of too much to do. That must cost little, or it is what overloads.
     """
 
     head_s = Limits.headers_s
     most = Limits.connections
+    refuse: ClassVar[Callable[..., bytes | None]]
     silent: ClassVar[dict[Connection, None]] = {}
     _timer: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
     _is_in_head = True
     _head_bytes = 0
+    _is_refused = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -73,11 +81,29 @@ class Connection(HttpToolsProtocol):
             self._expect_head()
 
     def on_headers_complete(self) -> None:
-        """Let the request begin."""
+        """Let the request begin, unless it is refused at once."""
         self._stop()
         self._is_in_head = False
         self.silent.pop(self, None)
-        super().on_headers_complete()
+        answer = self.refuse(self.url, self.headers) if self._can_be_refused() else None
+        self._is_refused = answer is not None
+        if answer is None:
+            super().on_headers_complete()
+        else:
+            always = b"".join(b"\r\n%b: %b" % each for each in self.server_state.default_headers)
+            status, end, rest = answer.partition(b"\r\n")
+            self.transport.write(b"".join((status, always, end, rest)))
+            self.on_response_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body, if anybody wants it."""
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Let the request know that its body is whole."""
+        if not self._is_refused:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Begin to be silent, unless more was asked; wait until the answer is read, if not all of it could be sent."""
@@ -87,6 +113,15 @@ class Connection(HttpToolsProtocol):
             self.silent[self] = None
         if self._reading is None and self.transport.get_write_buffer_size():
             self._expect_reading()
+
+    def _can_be_refused(self) -> bool:
+        """Whether a whole answer can be sent at once: to a plain question with a small body, after all others."""
+        if self.parser.get_method() != b"POST" or not self.parser.should_keep_alive() or self.parser.should_upgrade():
+            return False
+        if self.expect_100_continue or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        return len(lengths) == 1 and lengths[0].isdigit() and int(lengths[0][:9]) <= _SMALL_BYTES
 
     def _expect_reading(self) -> None:
         left_bytes = self.transport.get_write_buffer_size()

@@ -9,6 +9,9 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,13 +20,17 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
-from pipeline.serving.refusals import UNAUTHORIZED, Gone, Refusal
+from pipeline.serving.admission import overloaded
+from pipeline.serving.refusals import OVERLOADED, UNAUTHORIZED, Gone, Refusal
 from pipeline.serving.service import Service, as_json
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ID_BITS = 128  # of a request that brings no id: to tell requests apart, and no secret
 _OPEN = {"/", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 _BEARER = "Bearer "
+_OTHER, _ID_HEADER = "other", b"x-request-id"
+_REMEMBERED_ANSWERS = 64
+_REMEMBERED_ADDRESSES = 64  # of questions that were refused: to match one takes as long as to refuse it
 GONE_STATUS = 499  # nobody reads it; the log and the metrics do
 BUG = Refusal(500, "the service failed; its log says where")
 _SAFE = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
@@ -35,6 +42,7 @@ class Guard:
     def __init__(self, app: FastAPI, service: Service) -> None:
         self._app, self._service = app, service
         self._questions = [route for route in app.routes if isinstance(route, APIRoute) and route.methods == {"POST"}]
+        self._known_route = lru_cache(_REMEMBERED_ADDRESSES)(self._route_at)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -42,22 +50,24 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began_s = time.perf_counter()
-        request_id = scope["ratchet.id"] = _request_id(scope)
+        request_id = scope["ratchet.id"] = _request_id(scope["headers"])
         status, has_started = 0, False
 
         async def answering(message: Message) -> None:
             nonlocal status, has_started
             if message["type"] == "http.response.start":
                 status, has_started = message["status"], True
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *_SAFE]
+                message["headers"] = [*message.get("headers", ()), *_always(request_id)]
             await send(message)
 
         try:
             if refusal := self._refused(scope):
                 raise refusal
             if scope["method"] == "POST" and (question := self._question(scope)):
-                refusal = self._service.admission.refusal()
-                response = refused(refusal) if refusal else await question.endpoint(Request(scope, receive))
+                retry_s = self._service.admission.retry_s()
+                if retry_s is not None:
+                    raise overloaded(retry_s)
+                response = await question.endpoint(Request(scope, receive))
                 await response(scope, receive, answering)
             else:
                 await self._app(scope, receive, answering)
@@ -70,14 +80,36 @@ class Guard:
                 error = BUG
             if not has_started:
                 await refused(error)(scope, receive, answering)
-        seconds, route = time.perf_counter() - began_s, _route(scope)
+        seconds = time.perf_counter() - began_s
         if (copy := scope.get("ratchet.copy")) is not None:
             self._service.shadow.take(copy)
+        self._note(_route(scope), status, seconds, scope)
+
+    def refuse_at_once(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the whole answer, as it is sent, to a question that is refused because of too much to do; None if not.
+
+        For a server to ask before it does anything for a request. Whoever has no token is told no more than that.
+        """
+        began_s = time.perf_counter()
+        if (retry_s := self._service.admission.retry_s()) is None:
+            return None
+        request_id = _request_id(headers)
+        before, after = _sent_if_overloaded(retry_s)
+        scope = {"method": "POST", "ratchet.id": request_id}
+        self._note(self._known_route(url.partition(b"?")[0]), OVERLOADED, time.perf_counter() - began_s, scope)
+        return b"".join((before, request_id.encode(), after))
+
+    def _route_at(self, path: bytes) -> str:
+        text = path.decode("latin-1")
+        return next((route.path for route in self._questions if route.path_regex.match(text)), _OTHER)
+
+    def _note(self, route: str, status: int, seconds: float, scope: Mapping[str, Any]) -> None:
+        """Write a request's line in the log, and its readings."""
         self._service.metrics.request(route, status, seconds)
         self._service.log(
             "request",
-            request_id=request_id,
-            method=scope["method"] if scope["method"].isalpha() else "other",
+            request_id=scope["ratchet.id"],
+            method=scope["method"] if scope["method"].isalpha() else _OTHER,
             route=route,
             status=status,
             ms=round(1000 * seconds, 3),
@@ -123,15 +155,28 @@ def refused(refusal: Refusal) -> Any:
     return as_json({"error": str(refusal)}, refusal.status, refusal.headers)
 
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _ID.fullmatch(value):
+@lru_cache(_REMEMBERED_ANSWERS)
+def _sent_if_overloaded(retry_s: int) -> tuple[bytes, bytes]:
+    """Return what is sent before and after the request's id."""
+    response = refused(overloaded(retry_s))
+    status = f"HTTP/1.1 {OVERLOADED} {HTTPStatus(OVERLOADED).phrase}\r\n".encode()
+    named = [b"%b: %b\r\n" % each for each in (*response.raw_headers, *_SAFE)]
+    return b"".join((status, *named, _ID_HEADER, b": ")), b"\r\n\r\n" + response.body
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == _ID_HEADER and _ID.fullmatch(value):
             return str(value, "ascii")
     return f"{random.getrandbits(_ID_BITS):032x}"
 
 
 def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", "other")
+    return getattr(scope.get("route"), "path", _OTHER)
+
+
+def _always(request_id: str) -> list[tuple[bytes, bytes]]:
+    return [(_ID_HEADER, request_id.encode()), *_SAFE]
 
 
 def _place(error: BaseException) -> str:

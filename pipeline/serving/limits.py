@@ -14,11 +14,12 @@ class Limits:
     `body_bytes` are those of one request, after it is inflated too; `bodies_bytes` those of all that are being read or
     answered. `pixels` are a picture's. `rows` are those of one request; `batch_rows` those of one call of the model,
     `queue_rows` those that may wait for one, as long as they are thought to wait no more than `queue_s`; two calls'
-    rows always may. `wait_s` is how long a row may wait for others to share its call; `body_s` how long a body may take
-    to arrive, `headers_s` what comes before it, `request_s` how long an answer may take after that. A challenger has at
-    most `canary_s` of it, and half of what there is, before the champion answers in its place. A connection is kept for
-    `idle_s` without a request, of `connections` at most; at the end, answers that are on their way get `end_s`.
-    `copies` wait for the challenger, of `copies_bytes` at most.
+    rows always may. In an overload a request may wait less; see `overload`. `wait_s` is how
+    long a row may wait for others to share its call; `body_s` how long a body may take to arrive, `headers_s` what
+    comes before it, `request_s` how long an answer may take after that. A challenger has at most `canary_s` of it, and
+    half of what there is, before the champion answers in its place. A connection is kept for `idle_s` without a
+    request, of `connections` at most; at the end, answers that are on their way get `end_s`. `copies` wait for the
+    challenger, of `copies_bytes` at most.
     """
 
     body_bytes: int = 32 * MIB

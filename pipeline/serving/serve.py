@@ -147,13 +147,15 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
     metrics = Metrics()
     limits = replace(settings.limits, connections=_take_files(settings.limits.connections))
     _pass_on_warnings(log)
+    calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
+    # A thread of TensorFlow's for each call: several would only hand a call's operations to each other.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(calls))
     load = within(settings.bounds, together=worker.folder if worker else None)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
         challenger = settings.challenger or settings.shares.is_any
         models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine), challenger)
         models.open()
-        calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
         service = Service(
             models=models,
             batcher=Batcher(limits, metrics, calls=calls, is_batching=settings.is_batching),
@@ -168,9 +170,10 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
             shares=settings.shares,
             calls_beside=max(1, math.ceil(calls * settings.shares.canary)),
         )
+        app = build(service)
         config = uvicorn.Config(
-            build(service),
-            http="h11" if settings.is_plain else bounded(limits),
+            app,
+            http="h11" if settings.is_plain else bounded(limits, app.refuse_at_once),
             loop="asyncio" if settings.is_plain else "uvloop",
             ws="none",
             lifespan="on",

@@ -57,7 +57,7 @@ class Service:
     def __post_init__(self) -> None:
         self.held = Held(self.limits)
         self.choosing = Choosing(self.models, self.shares)
-        self.admission = Admission(self.limits, self.metrics.shed, time.perf_counter)
+        self.admission = Admission(self.limits, self.batcher.overload, self.metrics.shed, time.perf_counter)
         few = replace(self.limits, queue_rows=min(self.limits.queue_rows, self.limits.batch_rows))
         self.beside = Batcher(few, ChallengerCalls(self.metrics), calls=self.calls_beside)
         self.shadow = Shadow((self.batcher, self.beside), self.limits, self.metrics, self.log)

@@ -113,9 +113,10 @@ def serving(model: LoadedModel | None, limits: Limits | None = None, **more: Any
 @contextmanager
 def running(service: Service) -> Iterator[Running]:
     """Run a service as `serve` does, but for signals."""
+    app = build(service)
     config = uvicorn.Config(
-        build(service), http=bounded(service.limits), loop="asyncio", ws="none", lifespan="on", log_config=None,
-        access_log=False, server_header=False, timeout_graceful_shutdown=20,
+        app, http=bounded(service.limits, app.refuse_at_once), loop="asyncio", ws="none", lifespan="on",
+        log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=20,
         timeout_keep_alive=service.limits.idle_s,  # type: ignore[arg-type]
     )  # fmt: skip
     server = uvicorn.Server(config)

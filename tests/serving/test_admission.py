@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.serving.admission import Admission
 from pipeline.serving.limits import Limits
+from pipeline.serving.overload import CALM_S, Overload
 from pipeline.serving.refusals import Refusal
 
 
@@ -18,9 +19,13 @@ class Clock:
         return self.now_s
 
 
+def admitting(limits: Limits, clock: Clock, shed: list[int]) -> Admission:
+    return Admission(limits, Overload(limits, clock), shed.append, clock)
+
+
 def test_requests_are_refused_that_would_wait_too_long_by_the_measured_rate() -> None:
     clock, shed = Clock(), []
-    admission = Admission(Limits(batch_rows=4, queue_s=0.5), shed.append, clock)
+    admission = admitting(Limits(batch_rows=4, queue_s=0.5), clock, shed)
     assert admission.requests_per_s == float("inf")
     for _ in range(20):
         with admission.place():
@@ -30,7 +35,10 @@ def test_requests_are_refused_that_would_wait_too_long_by_the_measured_rate() ->
     with ExitStack() as held:
         for _ in range(6):  # four always, and as many as are answered in half a second
             held.enter_context(admission.place())
-        with pytest.raises(Refusal, match="6 requests are being answered") as refused, admission.place():
+        with (
+            pytest.raises(Refusal, match="as many requests are being answered as can be") as refused,
+            admission.place(),
+        ):
             pass
         assert refused.value.status == 503
         assert refused.value.headers == {"retry-after": "1"}
@@ -42,7 +50,7 @@ def test_requests_are_refused_that_would_wait_too_long_by_the_measured_rate() ->
 
 def test_what_waits_for_something_else_holds_up_nobody_and_is_let_in_again() -> None:
     clock, shed = Clock(), []
-    admission = Admission(Limits(batch_rows=1, queue_s=0.5), shed.append, clock)
+    admission = admitting(Limits(batch_rows=1, queue_s=0.5), clock, shed)
     for _ in range(20):
         with admission.place():
             clock.now_s += 1.0
@@ -61,9 +69,63 @@ def test_what_waits_for_something_else_holds_up_nobody_and_is_let_in_again() -> 
 
 def test_the_rate_follows_what_has_changed() -> None:
     clock = Clock()
-    admission = Admission(Limits(), lambda rows: None, clock)
+    admission = admitting(Limits(), clock, [])
     for seconds in (0.1, 0.001):
         for _ in range(2000):
             with admission.place():
                 clock.now_s += seconds
     assert admission.requests_per_s == pytest.approx(1000, rel=0.1)
+
+
+def test_in_an_overload_fewer_are_let_in_until_none_was_refused_for_a_while() -> None:
+    clock, shed = Clock(), []
+    limits = Limits(batch_rows=64, queue_s=0.05)
+    overload = Overload(limits, clock)
+
+    def let_in() -> int:
+        admission = Admission(limits, overload, shed.append, clock)
+        for _ in range(300):
+            clock.now_s -= 0.001
+            with admission.place():
+                clock.now_s += 0.001
+        with ExitStack() as held:
+            for number in range(1000):
+                try:
+                    held.enter_context(admission.place())
+                except Refusal:
+                    return number
+        raise AssertionError
+
+    assert let_in() == 64  # many clients at once, who share calls
+    assert let_in() == 9  # as many as are answered in a sixth of the time, and one
+    clock.now_s += CALM_S * 0.99
+    assert let_in() == 9  # and it is one for longer
+    clock.now_s += CALM_S * 1.01
+    assert let_in() == 64
+    assert shed == [1] * 4
+
+
+def test_in_an_overload_of_a_slow_model_as_many_are_let_in_as_wait_for_a_few_calls() -> None:
+    clock = Clock()
+    limits = Limits(batch_rows=64, queue_s=0.06)
+    overload = Overload(limits, clock)
+    admission = Admission(limits, overload, lambda rows: None, clock)
+    overload.note_call(0.3)
+    overload.note_call(0.21)
+    overload.note_call(3.0)  # of many rows
+    for _ in range(300):
+        with admission.place():
+            clock.now_s += 0.1
+    overload.note_refusal()
+    with ExitStack() as held:
+        for _ in range(7):  # ten in a second, for three times 0.21 s
+            held.enter_context(admission.place())
+        with pytest.raises(Refusal), admission.place():
+            pass
+    overload.note_model()
+    assert overload.patience_s == pytest.approx(0.01)
+    with ExitStack() as held:
+        for _ in range(2):  # however slow it is: one is asked, one waits
+            held.enter_context(admission.place())
+        with pytest.raises(Refusal), admission.place():
+            pass

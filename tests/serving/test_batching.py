@@ -220,6 +220,46 @@ def test_more_is_refused_than_can_be_answered_in_time() -> None:
     run(scenario, Limits(batch_rows=8, queue_rows=4000, queue_s=0.2, wait_s=0.0))
 
 
+def test_in_an_overload_what_has_waited_too_long_is_refused_instead_of_asked() -> None:
+    model = made.model(made.TABLE)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        model.engine.is_open.clear()
+        first = ask(batcher, model, 0)
+        await asyncio.sleep(0)
+        large = ask(batcher, model, *range(20))
+        await until(lambda: batcher.queued_rows == 20)
+        batcher.overload.note_refusal()
+        await asyncio.sleep(0.03)
+        late, shown = ask(batcher, model, 1), ask(batcher, model, 2)
+        await until(lambda: batcher.queued_rows == 2)
+        model.engine.is_open.set()
+        await first
+        with pytest.raises(Refusal, match="rows wait") as refused:
+            await large
+        assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "1"})
+        np.testing.assert_array_equal(await late, expected(model, 1))
+        np.testing.assert_array_equal(await shown, expected(model, 2))
+        assert batcher.queued_rows == 0
+
+    seen = run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=6 * 0.02))
+    assert seen.shed_rows == 20
+    assert seen.batches == [(1, 1), (2, 2)]
+    assert seen.lost == []
+
+
+def test_in_an_overload_a_request_that_was_begun_is_answered_whole() -> None:
+    model = made.model(made.TABLE, call_s=0.03)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        large = ask(batcher, model, *range(20))
+        await asyncio.sleep(0)
+        batcher.overload.note_refusal()
+        np.testing.assert_array_equal(await large, expected(model, *range(20)))
+
+    assert run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=0.0)).shed_rows == 0
+
+
 def test_a_deadline_that_passes_in_the_queue_drops_the_rows() -> None:
     model = made.model(made.TABLE)
 

@@ -158,7 +158,7 @@ def test_a_client_that_hangs_up_leaves_no_rows_behind() -> None:
         first = threading.Thread(target=service.post, args=("/predict", ROW))
         first.start()
         batcher = service.service.batcher
-        wait_for(lambda: len(batcher._running) == 1)
+        wait_for(lambda: batcher._running == 1)
         body = json.dumps(ROW).encode()
         head = "POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         head += f"content-length: {len(body)}\r\n\r\n"
@@ -277,7 +277,7 @@ def test_where_there_are_as_many_connections_as_may_be_the_longest_silent_makes_
         found: list[Answer] = []
         asking = threading.Thread(target=lambda: found.append(service.post("/predict", ROW)))
         asking.start()
-        wait_for(lambda: len(service.service.batcher._running) == 1)  # it is not silent, so it stays
+        wait_for(lambda: service.service.batcher._running == 1)  # it is not silent, so it stays
         kept = stack.enter_context(service.connect())
         idle = [stack.enter_context(service.connect()) for _ in range(17)]
         for _ in range(3):
@@ -311,7 +311,7 @@ def test_at_the_end_a_request_under_way_is_answered() -> None:
     with running(serving(model)) as service:
         asking = threading.Thread(target=lambda: found.append(service.post("/predict", ROW)))
         asking.start()
-        wait_for(lambda: len(service.service.batcher._running) == 1)
+        wait_for(lambda: service.service.batcher._running == 1)
     asking.join()
     assert found[0].status == 200
 
@@ -369,12 +369,14 @@ def test_where_too_many_are_answered_a_question_is_refused_before_it_is_read(tmp
         for path in ("/predict", "/v1/models/table:predict", "/v2/models/table/infer"):
             answer = service.ask("POST", path, b"what it says is not looked at", own)
             assert (answer.status, answer.headers["retry-after"]) == (503, "1"), path
-            assert "2 requests are being answered" in answer.error
-            assert answer.headers["x-request-id"]
+            assert answer.error == "as many requests are being answered as can be in time; try again in 1 s"
+            assert {"x-request-id", "x-content-type-options", "date"} <= answer.headers.keys()
+            assert answer.headers["content-type"] == "application/json"
         assert line_of(service, "/v2/models/{name}/infer")["status"] == 503
-        assert service.ask("POST", "/predict", b"").status == 401
+        assert service.ask("POST", "/predict", b"").status == 503  # without a token: nothing is looked at
+        assert service.ask("GET", "/model").status == 401
         assert service.ask("GET", "/health/ready").status == 200
-        assert b"ratchet_shed_rows_total 3.0" in service.ask("GET", "/metrics", headers=own).body
+        assert b"ratchet_shed_rows_total 4.0" in service.ask("GET", "/metrics", headers=own).body
         service.service.admission.in_flight = 0
         assert (
             service.ask("POST", "/predict", json.dumps(ROW), {"content-type": "application/json", **own}).status == 200
@@ -410,3 +412,63 @@ def test_a_connection_whose_question_was_refused_goes_on() -> None:
             assert b"\r\nconnection: close\r\n" in found
         admission.in_flight = 0
         assert service.post("/predict", ROW).status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"transfer-encoding: chunked\r\n", b"3\r\nabc\r\n0\r\n\r\n"),
+        (b"content-length: 3\r\nexpect: 100-continue\r\n", b"abc"),
+        (b"content-length: 3\r\nconnection: upgrade\r\nupgrade: h2c\r\n", b"abc"),
+        (b"content-length: 70000\r\n", b"x" * 70_000),
+        (b"content-length: 3\r\n", b"abc"),
+        (b"content-length: 60000\r\nx-request-id: mine\r\n", b"x" * 60_000),
+    ],
+    ids=["chunked", "expect", "upgrade", "large", "small", "small in pieces"],
+)
+def test_a_refusal_is_the_same_however_the_question_is_sent(head: bytes, body: bytes) -> None:
+    limits = Limits(batch_rows=1, queue_s=0.0)
+    with running(serving(made.model(made.TABLE), limits)) as service:
+        assert service.post("/predict", ROW).status == 200
+        service.service.admission.in_flight = 2
+        question = b"POST /predict?a=b HTTP/1.1\r\nhost: x\r\n%b\r\n%b" % (head, body)
+        with service.connect() as connection:
+            for start in range(0, len(question), 20_000):
+                connection.sendall(question[start : start + 20_000])
+                time.sleep(0.01)
+            found = b""
+            while b"try again in 1 s" not in found:
+                chunk = connection.recv(2**16)
+                assert chunk
+                found += chunk
+        answer = found.partition(b"\r\n\r\n")[0].lower()
+        assert answer.startswith(b"http/1.1 503 service unavailable\r\n")
+        names = {line.partition(b":")[0] for line in answer.split(b"\r\n")[1:]}
+        needed = {b"date", b"retry-after", b"content-length", b"content-type", b"x-request-id", b"cache-control"}
+        assert needed <= names, names
+        wait_for(lambda: any(line.get("status") == 503 for line in service.log.lines))
+        [line] = [line for line in service.log.lines if line.get("status") == 503]
+        assert (line["route"], line["method"]) == ("/predict", "POST")
+        assert line["request_id"].encode() in found
+        assert b"ratchet_shed_rows_total 1.0" in service.ask("GET", "/metrics").body
+
+
+def test_what_comes_after_a_question_that_is_refused_waits_for_those_before_it() -> None:
+    model = made.model(made.TABLE)
+    with running(serving(model, Limits(batch_rows=1, queue_s=0.0))) as service:
+        assert service.post("/predict", ROW).status == 200
+        content = json.dumps(ROW).encode()
+        head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        question = head % len(content) + content
+        model.engine.is_open.clear()
+        with service.connect() as connection:
+            connection.sendall(question)
+            wait_for(lambda: service.service.admission.in_flight == 1)
+            service.service.admission.in_flight += 1
+            connection.sendall(question)
+            time.sleep(0.05)
+            model.engine.is_open.set()
+            found = b""
+            while found.count(b"HTTP/1.1 ") < 2:
+                found += connection.recv(2**16)
+        assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"200", b"503"]
