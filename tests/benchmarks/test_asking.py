@@ -68,7 +68,7 @@ def test_each_answer_is_counted_once_by_its_status_however_it_is_cut(rate: float
     assert sum(counts) == len(asked) > 8
     assert counts == pytest.approx([len(asked) / 2, len(asked) / 4, len(asked) / 4], abs=2)
     assert min(found.seconds) > 0.001
-    assert found.wall_s >= 0.5
+    assert found.wall_s > 0.4
 
 
 def test_a_time_counts_from_when_a_question_was_due_where_no_connection_was_free() -> None:
