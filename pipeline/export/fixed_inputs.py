@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import DataError
+from pipeline.export.litert_file import compacted
 from pipeline.models import stored
 from pipeline.models.build import preprocessing_module
 from pipeline.models.serving import SIGNATURE, output_name, raw_inputs, with_no_answers
@@ -50,12 +51,13 @@ def converted(model_folder: Path, calibration: Columns | None = None) -> bytes:
     with tempfile.TemporaryDirectory(prefix="ratchet-") as folder:
         tf.saved_model.save(module, folder, signatures={SIGNATURE: module.serve.get_concrete_function()})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        converter.exclude_conversion_metadata = True  # which TensorFlow made it is in the record
         if calibration is not None:
             rows = as_given(calibration, fixed_inputs(stored.read_architecture(model_folder)))
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: ((SIGNATURE, row) for row in _one_by_one(rows))
         content: bytes = converter.convert()
-    return content
+    return compacted(content)
 
 
 def interpreted(path: Path) -> Callable[[Columns], npt.NDArray[np.float32]]:

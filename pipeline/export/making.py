@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.export import trial
 from pipeline.export.apart import require_done
+from pipeline.export.calibration import CALIBRATION_ROWS, spread
 from pipeline.export.column_files import write_columns
 from pipeline.export.formats import saved_model as saved_model_format
 from pipeline.export.forms import FORMAT, Inputs, checked, missing_packages, version_of
@@ -31,9 +32,11 @@ from pipeline.storage.artifacts import digest_file
 from pipeline.storage.shards import Columns
 
 TOLERANCE = 1e-4  # of the SavedModel's numbers, by their size where that is above 1: the gate's default
-_CALIBRATION_ROWS = 1024
 _TIMEOUT_S = 900.0
-_DECIDING_CODE = ("models", "export/fixed_inputs.py", "export/saved_model.py")
+_DECIDING_CODE = (
+    "models",
+    *(f"export/{name}.py" for name in ("calibration", "fixed_inputs", "litert_file", "saved_model")),
+)
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "keras")
 Sets = Mapping[str, Columns]
 
@@ -168,7 +171,7 @@ def _written(model: _Model, name: str, member: ModuleType, settings: Any) -> Pat
     """Return the file, or the folder, of a form, made if that is not done yet: it is kept by what decides it."""
     file = Path(member.PLACE).name
     calibration = model.calibration if member.CALIBRATES and model.calibration else {}
-    rows = {key: values[:_CALIBRATION_ROWS] for key, values in calibration.items()}
+    rows = {key: values[spread(len(values), CALIBRATION_ROWS)] for key, values in calibration.items()}
     versions = {package: version_of(package) for package in (*_PACKAGES, *member.PACKAGES)}
     decides = [
         stored.digest(model.folder),

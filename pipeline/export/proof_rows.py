@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.export.calibration import CALIBRATION_ROWS, spread
 from pipeline.export.made_rows import made_rows
 from pipeline.models.serving import raw_inputs
 from pipeline.records.architecture import Architecture
@@ -14,8 +15,6 @@ from pipeline.records.manifest import MANIFEST_FILE
 from pipeline.storage.manifests import read_manifest
 from pipeline.storage.served_rows import read_served
 from pipeline.storage.shards import Columns, read_rows
-
-_CALIBRATION_ROWS = 1024
 
 
 class Proof(NamedTuple):
@@ -41,7 +40,7 @@ def proof_rows(prepared: Path, served: Path, architecture: Architecture) -> Proo
         return Proof({name: rows[name][:] for name in types}, is_made=False)
     train = read_rows(prepared / "train").columns
     count = len(next(iter(train.values())))
-    places = np.unique(np.linspace(0, count - 1, min(count, _CALIBRATION_ROWS)).astype(int))  # sources sort by class
+    places = spread(count, CALIBRATION_ROWS)
     calibration = {name: np.stack([train[name][place : place + 1][0] for place in places]) for name in types}
     return Proof({name: rows[name][:] for name in types}, is_made=False, calibration=calibration)
 

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import DataError, UsageError
 from pipeline.export import making
+from pipeline.export.column_files import read_columns
 from pipeline.export.formats import litert, litert_int8, onnx
 from pipeline.models import stored
 from pipeline.records.architecture import Architecture, TargetScale
@@ -147,6 +148,23 @@ def test_a_form_is_written_once_and_again_when_what_decides_it_changes(
     assert make(model, "onnx").sources == first
     monkeypatch.setattr(stored, "digest", lambda _: "sha256:0b")
     assert make(model, "onnx").sources != first
+
+
+def test_the_rows_to_calibrate_on_are_spread_over_all_that_are_given(
+    processes: Processes, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(_: str, arguments: list[str], *__: object) -> None:
+        _, _, target, _, questions = arguments
+        Path(target).write_bytes(read_columns(Path(questions))["image"][:, 0, 0, 0].tobytes())
+
+    monkeypatch.setattr(making, "require_done", written)
+    given = {"image": np.zeros((4000, 4, 4, 1), np.uint8)}
+    given["image"][:, 0, 0, 0] = np.arange(4000) // 1000
+    made = making.make(model / "model", model / "exports", ROWS, ["litert_int8"], model / "scratch", calibration=given)
+    [file] = [path for path, place in made.sources.items() if place == litert_int8.PLACE]
+    classes = np.bincount(np.frombuffer(file.read_bytes(), np.uint8))
+    assert classes.sum() == 1024
+    assert classes.min() >= 255
 
 
 @pytest.mark.parametrize("form", [onnx, litert, litert_int8])

@@ -27,7 +27,7 @@ class Settings(Base):
 
     tolerance: float | None = Field(default=None, description="largest difference of any number; null: none")
     least_agreement: float = Field(default=0.99, ge=0, le=1, description="least share of rows with the same class")
-    calibration_rows: int = Field(default=256, ge=1, le=10_000, description="training rows for the ranges of numbers")
+    calibration_rows: int = Field(default=1024, ge=1, le=1024, description="training rows for the ranges of numbers")
 
 
 def refusal(architecture: Architecture) -> str | None:
@@ -55,11 +55,12 @@ def inputs(architecture: Architecture) -> Inputs:
 def write(model_folder: Path, target: Path, settings: Settings, calibration: Any = None) -> None:
     """Write the stored model as the file `target`; `calibration` are raw training rows by feature."""
     from pipeline.errors import DataError
+    from pipeline.export.calibration import spread
     from pipeline.export.fixed_inputs import converted
 
     if calibration is None:
         raise DataError("there are no training rows to learn the ranges of its numbers from")
-    rows = {name: values[: settings.calibration_rows] for name, values in calibration.items()}
+    rows = {name: values[spread(len(values), settings.calibration_rows)] for name, values in calibration.items()}
     target.write_bytes(converted(model_folder, rows))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.data.resizing import resize
 from pipeline.evaluation.predict import predict
+from pipeline.export import fixed_inputs
 from pipeline.export.formats import litert, litert_int8, onnx
 from pipeline.export.served import golden_rows, read_served, write_served
 from pipeline.models import stored
@@ -95,6 +97,28 @@ def test_a_row_alone_has_the_answer_it_has_among_others(folder: Path, form: obje
     together = asked(rows)
     alone = [asked({"image": rows["image"][place : place + 1]})[0] for place in range(5)]
     np.testing.assert_allclose(np.stack(alone), together, rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")  # TensorFlow's own calibration
+@pytest.mark.parametrize("form", [litert, litert_int8])
+def test_a_litert_file_is_smaller_than_what_the_converter_wrote_and_answers_to_the_bit_as_that(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    monkeypatch.setattr(fixed_inputs, "compacted", lambda content: content)
+    form.write(folder / "model", tmp_path / "model.tflite", form.Settings(), pictures(64, 2))
+    whole, served, rows = tmp_path / "model.tflite", folder / "served" / form.PLACE, pictures(300, 1)
+    assert served.stat().st_size < whole.stat().st_size
+    assert form.load(served)(rows).tobytes() == form.load(whole)(rows).tobytes()
+    before, after = (Interpreter(model_path=str(path)) for path in (whole, served))
+    assert after.get_signature_list() == before.get_signature_list()
+    for old, new in zip(before.get_tensor_details(), after.get_tensor_details(), strict=True):
+        assert (new["dtype"], new["shape"].tolist()) == (old["dtype"], old["shape"].tolist())
+        for key in ("scales", "zero_points"):
+            assert new["quantization_parameters"][key].tolist() == old["quantization_parameters"][key].tolist()
+    for ends in ("get_input_details", "get_output_details"):
+        assert [each["name"] for each in getattr(after, ends)()] == [each["name"] for each in getattr(before, ends)()]
 
 
 def test_a_missing_number_is_filled_or_has_no_answer_in_every_form_as_in_the_model(tmp_path: Path) -> None:
