@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.data.cleaning import FOUND_SCHEMA, examine, rejected_rows, separate
+from pipeline.data.cleaning import FOUND_SCHEMA, rejected_rows, separate, understood
 from pipeline.data.feature_kinds import left_out, working_bytes
 from pipeline.errors import DataError
 from pipeline.evaluation.classification.metrics import predicted
@@ -69,7 +69,7 @@ def divided(table: pa.Table, model: ScoringModel, own: RowColumns, answer: Answe
 
     Raises DataError if what a row holds does not match its digest, or if the answers are not those of the model's task.
     """
-    facts, usable = examine(table, 0, len(model.classes), model.features, own)
+    facts, usable = understood(table, len(model.classes), model.features, own)
     _, _, rejected = separate(facts, FOUND_SCHEMA.empty_table())
     positions = np.flatnonzero(facts["reason"].is_null().to_numpy())
     fitted = [spec for spec in model.features if spec.fitted is not None]
