@@ -7,13 +7,13 @@ reason is the model's own: an answer that is no finite number.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.data.cleaning import FOUND_SCHEMA, rejected_rows, separate, understood
 from pipeline.data.feature_kinds import left_out, working_bytes
@@ -62,6 +62,16 @@ def scored_schema(model: ScoringModel, own: RowColumns) -> pa.Schema:
     else:
         fields += [("prediction", pa.float64())]
     return pa.schema([*fields, ("model", pa.string()), ("version", pa.int64()), ("digest", pa.string())])
+
+
+def repeated_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns of scored rows whose values come again and again."""
+    return [
+        name
+        for name in schema.names
+        if name in ("source", "model", "version", "digest")
+        or (name == "prediction" and pa.types.is_string(schema.field(name).type))
+    ]
 
 
 def divided(table: pa.Table, model: ScoringModel, own: RowColumns, answer: Answer) -> Divided:
@@ -151,4 +161,5 @@ def _scored(usable: pa.Table, answers: npt.NDArray[np.float32], model: ScoringMo
 
 
 def _counted(column: pa.ChunkedArray) -> dict[str, int]:
-    return dict(sorted(Counter(column.to_pylist()).items()))
+    counts = ((each["values"].as_py(), each["counts"].as_py()) for each in pc.value_counts(column))
+    return dict(sorted(counts))
