@@ -247,7 +247,7 @@ def digest_of_rows(table: pa.Table) -> str:
             texts = column.fill_null("")
             _, offsets, content = texts.buffers()
             ends = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
-            digest.update(np.diff(ends))
+            digest.update(np.diff(ends).tobytes())
             digest.update(memoryview(content or b"")[ends[0] : ends[-1]])
         else:
             digest.update(column.fill_null(0).to_numpy())
