@@ -112,6 +112,36 @@ def examine(
 ) -> tuple[pa.Table, pa.Table]:
     """Return the facts of a shard's raw rows, of `facts_schema`, and the usable ones as clean rows, both in order.
 
+    As `understood`, and with what rows are compared by.
+    """
+    needed, clean = understood(table, classes, features, own)
+    is_fine = needed["reason"].is_null().to_numpy()
+    contents = _contents(clean, features, own)
+    key = np.zeros(table.num_rows, np.int64)
+    key[is_fine] = leading_bits(contents).view(np.int64)
+    content = contents if is_fine.all() else _spread(contents, is_fine)
+    parts = table["part"].dictionary_encode().combine_chunks()
+    of_parts = [_RANKS.get(part, _TRAIN) for part in parts.dictionary.to_pylist()]
+    ranks = np.asarray(of_parts, np.int8)[parts.indices.to_numpy()] if table.num_rows else np.empty(0, np.int8)
+    is_unlabelled = table["label"].is_null().to_numpy()
+    facts = {
+        **{name: needed[name] for name in NEEDED_FACTS},
+        "shard": pa.array(np.full(table.num_rows, shard, np.int32)),
+        "content": content,
+        "key": pa.array(key, mask=~is_fine),
+        "rank": pa.array(np.where(is_unlabelled, _UNLABELLED, ranks).astype(np.int8)),
+        "delivered": pa.array(leading_bits(table["content_digest"]).view(np.int64)),
+        "source": table["source"],
+        "row": table["row"],
+    }
+    return pa.table(facts, facts_schema(own)), clean
+
+
+def understood(
+    table: pa.Table, classes: int, features: Sequence[FeatureSpec], own: RowColumns = OF_CLASSES
+) -> tuple[pa.Table, pa.Table]:
+    """Return the NEEDED_FACTS of a shard's raw rows, and the usable ones as clean rows, both in order.
+
     `classes` is the number of declared classes: valid labels are 0 to `classes - 1`; without any they are numbers.
     Raises DataError if what a row holds does not match its digest.
     """
@@ -152,27 +182,9 @@ def examine(
     clean = pa.table({**of_row, "content_digest": digests, **columns}, clean_schema(features, own))
     if not is_usable.all():
         clean = clean.filter(pa.array(is_usable))
-
-    contents = _contents(clean, features, own)
-    key = np.zeros(table.num_rows, np.int64)
-    key[is_fine] = leading_bits(contents).view(np.int64)
-    content = contents if is_fine.all() else _spread(contents, is_fine)
-    parts = table["part"].dictionary_encode().combine_chunks()
-    of_parts = [_RANKS.get(part, _TRAIN) for part in parts.dictionary.to_pylist()]
-    ranks = np.asarray(of_parts, np.int8)[parts.indices.to_numpy()] if table.num_rows else np.empty(0, np.int8)
-    facts = {
-        "shard": pa.array(np.full(table.num_rows, shard, np.int32)),
-        "position": pa.array(every),
-        **{name: _texts(values) for name, values in why.items()},
-        "content": content,
-        "key": pa.array(key, mask=~is_fine),
-        "label": labels,
-        "rank": pa.array(np.where(is_unlabelled, _UNLABELLED, ranks).astype(np.int8)),
-        "delivered": pa.array(leading_bits(table["content_digest"]).view(np.int64)),
-        "source": table["source"],
-        "row": table["row"],
-    }
-    return pa.table(facts, facts_schema(own)), clean
+    facts = {"position": pa.array(every), "label": labels, **{name: _texts(values) for name, values in why.items()}}
+    schema = facts_schema(own)
+    return pa.table(facts, pa.schema([schema.field(name) for name in NEEDED_FACTS])), clean
 
 
 def _taken(texts: Texts, rows: npt.NDArray[np.intp]) -> Texts:

@@ -22,6 +22,7 @@ import re
 import struct
 import warnings
 import zlib
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ _SIGNATURES: dict[str, tuple[bytes, ...]] = {
     "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     "gif": (b"GIF87a", b"GIF89a"),
 }
+_COPIED_BYTES = 4096  # of a payload below that a copy takes less than a second call of the digest
 _HAVE_ONE_FRAME = ("webp", "tiff")  # and png, whose chunks tell it
 _MOST_SCANS = 100  # of a JPEG; encoders make ten or so, and each is a pass over all pixels
 _INFLATED_BYTES = 2**20  # most that a PNG's compressed text or profile may hold
@@ -85,9 +87,17 @@ class Rules(NamedTuple):
 
 def shape_digest(height: int, width: int, channels: int, payload: bytes | memoryview) -> str:
     """Return the hex sha256 over a shape (three big-endian 64-bit integers) and the payload."""
-    digest = hashlib.sha256(struct.pack(">3q", height, width, channels))
+    shape = _shape_bytes(height, width, channels)
+    if len(payload) < _COPIED_BYTES:
+        return hashlib.sha256(shape + payload).hexdigest()
+    digest = hashlib.sha256(shape)
     digest.update(payload)
     return digest.hexdigest()
+
+
+@lru_cache
+def _shape_bytes(height: int, width: int, channels: int) -> bytes:
+    return struct.pack(">3q", height, width, channels)
 
 
 def decode(payload: bytes | memoryview, encoding: str | None, rules: Rules) -> Pixels | Refused:
@@ -133,7 +143,7 @@ def of_raw(payload: bytes | memoryview, shape: tuple[int, int, int], rules: Rule
         return Refused(reason, f"{len(payload)} bytes, declared {size_bytes}")
     if channels not in (1, 3):
         return Refused(UNSUPPORTED_MODE, f"{channels} channels, expected 1 or 3")
-    if refused := _refused_size(height, width, rules):
+    if refused := refused_size(height, width, rules):
         return refused
     pixels = np.frombuffer(payload, np.uint8).reshape(shape)
     if channels == rules.channels:
@@ -152,7 +162,7 @@ def _decoded(picture: Any, payload: bytes | memoryview, encoding: str, rules: Ru
 
     orientation = _orientation(bytes(payload), picture)
     width, height = picture.size[::-1] if orientation in _SIDEWAYS else picture.size
-    if refused := _refused_size(height, width, rules):
+    if refused := refused_size(height, width, rules):
         return refused
     if encoding == "tiff" and (refused := _refused_tiles(picture, rules)):
         return refused
@@ -206,7 +216,8 @@ def _array(picture: Any, rules: Rules) -> Pixels:
     return np.asarray(converted, np.uint8).reshape(converted.height, converted.width, rules.channels)
 
 
-def _refused_size(height: int, width: int, rules: Rules) -> Refused | None:
+def refused_size(height: int, width: int, rules: Rules) -> Refused | None:
+    """Return why a picture of these sides is not taken, None if it is."""
     if height * width > rules.pixels_at_most:
         return Refused(TOO_LARGE, f"{_shown(height, width)} pixels, at most {rules.pixels_at_most} in all are taken")
     if max(height, width) > SIDE_LIMIT:

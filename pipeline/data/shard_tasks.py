@@ -35,11 +35,15 @@ def run_tasks(
     work: Callable[[Task], Result],
     tasks: Sequence[tuple[Task, int]],
     on_progress: Callable[[int, int], None],
+    *,
+    at_once: int | None = None,
 ) -> list[Result]:
     """Run `work(task)` for each `(task, rows)` on Spark's executors and return the results in the tasks' order.
 
     `on_progress(rows done, all rows)` is called in this thread while tasks finish. `work` and its results must be
-    picklable. If tasks raise a RatchetError or an OSError (as StorageError), the first task's is raised here.
+    picklable. A task of Spark's own, which costs its JVM some 40 ms, has several of these tasks in a row: there are
+    `at_once` of them, or (None) so many that a slot that is done sooner finds more.
+    If tasks raise a RatchetError or an OSError (as StorageError), the first task's is raised here.
     """
     if not tasks:
         return []
@@ -59,7 +63,7 @@ def run_tasks(
         return result, None
 
     slots = context.defaultParallelism
-    job = context.parallelize(tasks, min(len(tasks), _ROUNDS * slots)).map(run)
+    job = context.parallelize(tasks, min(len(tasks), at_once or _ROUNDS * slots)).map(run)
     with ThreadPoolExecutor(max_workers=1) as thread:
         outcome = thread.submit(job.collect)
         try:
@@ -79,7 +83,13 @@ def run_tasks(
 
 
 def publish_shard(
-    folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table], *, is_compact: bool = False
+    folder: Path,
+    number: int,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    *,
+    is_compact: bool = False,
+    repeated: Sequence[str] | None = None,
 ) -> FileEntry:
     """Write a shard so that killing the task, or running it twice, even at the same time, does no harm.
 
@@ -89,7 +99,7 @@ def publish_shard(
     attempt = folder / f".attempt-{uuid.uuid4().hex}"
     attempt.mkdir(parents=True)
     try:
-        entry = shards.write_shard(attempt, number, schema, tables, is_compact=is_compact)
+        entry = shards.write_shard(attempt, number, schema, tables, is_compact=is_compact, repeated=repeated)
         (attempt / entry.path).replace(folder / entry.path)
     finally:
         shutil.rmtree(attempt, ignore_errors=True)

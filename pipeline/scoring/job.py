@@ -15,8 +15,10 @@ a shard whose rows are those of then is not scored again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,24 +27,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.data.cleaning import quarantine_schema
-from pipeline.data.feature_kinds import raw_schema
-from pipeline.data.shard_tasks import publish_shard, read_shard, run_tasks, sweep_attempts
+from pipeline.data.shard_tasks import publish_shard, run_tasks, sweep_attempts
+from pipeline.data.source_rows import BYTES_PER_SHARD
 from pipeline.errors import DataError, StorageError, TryAgain, UsageError
-from pipeline.records.digests import digest_json
 from pipeline.records.manifest import MANIFEST_FILE, Manifest
 from pipeline.records.scored_shard import ScoredShard, ScoringJob
 from pipeline.scoring.accounting import Account, rows_read
 from pipeline.scoring.asking import answering
 from pipeline.scoring.model import ScoringModel
-from pipeline.scoring.rows import divided, scored_schema
+from pipeline.scoring.rows import divided, repeated_columns, scored_schema
 from pipeline.storage import artifacts
 from pipeline.storage.manifests import read_manifest, verify_file
 from pipeline.storage.record_files import find_record, write_record
 from pipeline.storage.row_columns import RowColumns
-from pipeline.storage.shards import finish_dataset, shard_name, write_shard
+from pipeline.storage.shards import finish_dataset, read_passing_shard, shard_name, write_passing_shard
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,7 +52,9 @@ if TYPE_CHECKING:
 REJECTED = "rejected"
 _JOB_FILE, _LOCK = "job.json", "lock"
 _WAVES = 2  # at work at a time, so that no worker waits for the last shard of a wave
-_SHARDS_PER_SLOT = 2  # of a wave
+_SHARDS_PER_SLOT = 16  # of a wave, at most: what Spark does for a task is shared by so many
+_SLOT_S = 8.0  # that a slot is to have of a wave: of shards that take longer, one
+_BYTES_PER_SLOT = 2 * BYTES_PER_SHARD  # of raw rows, that lie on the disk for a wave
 _OF_ROWS = ("id", "source", "row", "problem", "detail", "content_digest")
 
 
@@ -143,32 +147,39 @@ def score_shards(
 ) -> list[ScoredShard]:
     """Have each shard of raw rows scored that is not done yet; return what became of all, in their order.
 
-    `on_progress` gets how many rows are done. A few shards lie on the disk at a time.
+    `on_progress` gets how many rows are done. A few shards lie on the disk at a time: of a wave one for each slot, or
+    more once it is known that they take little time.
     """
     work = partial(score_shard, aside=aside, model=model, own=own)
     found: list[ScoredShard | None] = []
     waves: list[tuple[Future[list[ScoredShard]], list[ShardToScore]]] = []
-    size = _SHARDS_PER_SLOT * session.sparkContext.defaultParallelism
+    slots = session.sparkContext.defaultParallelism
     wave: list[tuple[ShardToScore, int]] = []
-    done_rows = 0
+    per_slot, done_rows = 1, 0
+    begun_s, scored_shards, wave_bytes = time.monotonic(), 0, 0
 
     def settle() -> None:
-        nonlocal done_rows
+        nonlocal done_rows, scored_shards, per_slot
         outcome, tasks = waves.pop(0)
         for task, result in zip(tasks, outcome.result(), strict=True):
             found[task.number] = result
             done_rows += result.rows
             (aside.raw / shard_name(task.number)).unlink(missing_ok=True)
+        scored_shards += len(tasks)
+        per_slot = shards_per_slot((time.monotonic() - begun_s) * slots / scored_shards)
         on_progress(done_rows)
 
     with ThreadPoolExecutor(_WAVES) as pool:
 
         def send() -> None:
+            nonlocal wave_bytes
             if wave:
                 if len(waves) == _WAVES:
                     settle()
-                waves.append((pool.submit(run_tasks, session, work, [*wave], _nobody), [task for task, _ in wave]))
+                outcome = pool.submit(run_tasks, session, work, [*wave], _nobody, at_once=slots)
+                waves.append((outcome, [task for task, _ in wave]))
                 wave.clear()
+                wave_bytes = 0
 
         try:
             for number, table in enumerate(shards):
@@ -176,11 +187,12 @@ def score_shards(
                 result = find_done(aside, task)
                 found.append(result)
                 if result is None:
-                    write_shard(aside.raw, number, raw_schema(model.features, own), [table])
+                    write_passing_shard(aside.raw, number, table)
                     wave.append((task, table.num_rows))
+                    wave_bytes += table.nbytes
                 else:
                     done_rows += result.rows
-                if len(wave) == size:
+                if len(wave) >= slots * per_slot or wave_bytes > slots * _BYTES_PER_SLOT:
                     send()
             send()
             while waves:
@@ -191,14 +203,21 @@ def score_shards(
     return [result for result in found if result is not None]
 
 
+def shards_per_slot(shard_s: float) -> int:
+    """Return how many shards of a wave a slot is to have that takes so long for one."""
+    return max(1, min(_SHARDS_PER_SLOT, int(_SLOT_S / max(shard_s, 0.001))))
+
+
 def score_shard(task: ShardToScore, aside: Aside, model: ScoringModel, own: RowColumns) -> ScoredShard:
     """Score one shard: write its answers and its rejected rows, then what became of it."""
-    table = read_shard(aside.raw / shard_name(task.number))
+    table = read_passing_shard(aside.raw / shard_name(task.number))
     rows = divided(table, model, own, answering(model.saved_model))
     scored = rejected = None
     if rows.scored.num_rows:
         schema = scored_schema(model, own)
-        scored = publish_shard(aside.output, task.number, schema, [rows.scored], is_compact=True)
+        scored = publish_shard(
+            aside.output, task.number, schema, [rows.scored], is_compact=True, repeated=repeated_columns(schema)
+        )
     if rows.rejected.num_rows:
         rejected = publish_shard(aside.rejected, task.number, quarantine_schema(model.features, own), [rows.rejected])
     result = ScoredShard(
@@ -214,8 +233,25 @@ def score_shard(task: ShardToScore, aside: Aside, model: ScoringModel, own: RowC
 
 
 def digest_of_rows(table: pa.Table) -> str:
-    """Return a digest of a shard's raw rows: which they are, where they stand, and what they hold."""
-    return digest_json([table[name].to_pylist() for name in _OF_ROWS])
+    """Return a digest of a shard's raw rows: which they are, where they stand, and what they hold.
+
+    Of each column the name, which rows have a value, how long texts are, and the values: Arrow's own bytes, so that
+    nothing is made of each row.
+    """
+    digest = hashlib.sha256(str(table.num_rows).encode())
+    for name in _OF_ROWS:
+        column = table[name].combine_chunks()
+        digest.update(f"\0{name}\0".encode())
+        digest.update(column.is_valid().to_numpy(zero_copy_only=False))
+        if pa.types.is_string(column.type):
+            texts = column.fill_null("")
+            _, offsets, content = texts.buffers()
+            ends = np.frombuffer(offsets, np.int32, len(texts) + 1, 4 * texts.offset)
+            digest.update(np.diff(ends).tobytes())
+            digest.update(memoryview(content or b"")[ends[0] : ends[-1]])
+        else:
+            digest.update(column.fill_null(0).to_numpy())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def find_done(aside: Aside, task: ShardToScore) -> ScoredShard | None:

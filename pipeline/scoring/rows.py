@@ -7,15 +7,15 @@ reason is the model's own: an answer that is no finite number.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.data.cleaning import FOUND_SCHEMA, examine, rejected_rows, separate
+from pipeline.data.cleaning import FOUND_SCHEMA, rejected_rows, separate, understood
 from pipeline.data.feature_kinds import left_out, working_bytes
 from pipeline.errors import DataError
 from pipeline.evaluation.classification.metrics import predicted
@@ -64,12 +64,22 @@ def scored_schema(model: ScoringModel, own: RowColumns) -> pa.Schema:
     return pa.schema([*fields, ("model", pa.string()), ("version", pa.int64()), ("digest", pa.string())])
 
 
+def repeated_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns of scored rows whose values come again and again."""
+    return [
+        name
+        for name in schema.names
+        if name in ("source", "model", "version", "digest")
+        or (name == "prediction" and pa.types.is_string(schema.field(name).type))
+    ]
+
+
 def divided(table: pa.Table, model: ScoringModel, own: RowColumns, answer: Answer) -> Divided:
     """Ask a model about a shard's raw rows that have no label.
 
     Raises DataError if what a row holds does not match its digest, or if the answers are not those of the model's task.
     """
-    facts, usable = examine(table, 0, len(model.classes), model.features, own)
+    facts, usable = understood(table, len(model.classes), model.features, own)
     _, _, rejected = separate(facts, FOUND_SCHEMA.empty_table())
     positions = np.flatnonzero(facts["reason"].is_null().to_numpy())
     fitted = [spec for spec in model.features if spec.fitted is not None]
@@ -151,4 +161,5 @@ def _scored(usable: pa.Table, answers: npt.NDArray[np.float32], model: ScoringMo
 
 
 def _counted(column: pa.ChunkedArray) -> dict[str, int]:
-    return dict(sorted(Counter(column.to_pylist()).items()))
+    counts = ((each["values"].as_py(), each["counts"].as_py()) for each in pc.value_counts(column))
+    return dict(sorted(counts))

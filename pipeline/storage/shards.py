@@ -80,22 +80,50 @@ def shard_name(number: int) -> str:
 
 
 def write_shard(
-    folder: Path, number: int, schema: pa.Schema, tables: Iterable[pa.Table], *, is_compact: bool = False
+    folder: Path,
+    number: int,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    *,
+    is_compact: bool = False,
+    repeated: Sequence[str] | None = None,
 ) -> FileEntry:
     """Write one shard and return its entry for the manifest. The bytes depend on the rows and their order only.
 
-    One that `is_compact` is compressed and has statistics, for whoever queries it; it cannot be mapped.
+    One that `is_compact` is compressed and has statistics, for whoever queries it; it cannot be mapped. Then `repeated`
+    are the columns whose values come again and again (None: any may): only these have dictionaries.
     """
     path = folder / shard_name(number)
+    dictionaries: Any = (True if repeated is None else list(repeated)) if is_compact else False
     rows = 0
     compression = "zstd" if is_compact else "none"
     with pq.ParquetWriter(
-        path, schema, compression=compression, use_dictionary=is_compact, write_statistics=is_compact
+        path, schema, compression=compression, use_dictionary=dictionaries, write_statistics=is_compact
     ) as writer:
         for table in tables:
             writer.write_table(table.cast(schema), row_group_size=ROWS_PER_GROUP)
             rows += table.num_rows
     return FileEntry(path=path.name, rows=rows, size_bytes=path.stat().st_size, digest=artifacts.digest_file(path))
+
+
+def write_passing_shard(folder: Path, number: int, table: pa.Table) -> None:
+    """Write a shard that is read once and has no manifest: its pages have checksums in place of a digest."""
+    path = folder / shard_name(number)
+    with pq.ParquetWriter(
+        path, table.schema, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
+    ) as writer:
+        writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+
+def read_passing_shard(path: Path) -> pa.Table:
+    """Read what `write_passing_shard` has written; raise DataError if it is damaged."""
+    try:
+        with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
+            return file.read(use_threads=False)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: damaged: {error}; run again") from error
 
 
 def finish_dataset(

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import DataError, TryAgain, UsageError
 from pipeline.records.scored_shard import ScoredShard, ScoringJob
@@ -39,7 +41,10 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Score in this process, by a model that is not loaded; return the numbers of the shards that are scored."""
     numbers: list[int] = []
 
-    def run_tasks(_session: Any, work: Callable[[Any], Any], tasks: Sequence[tuple[Any, int]], _: Any) -> list[Any]:
+    def run_tasks(
+        _session: Any, work: Callable[[Any], Any], tasks: Sequence[tuple[Any, int]], _: Any, *, at_once: int
+    ) -> list[Any]:
+        assert at_once == 1
         results = []
         for task, _rows in tasks:
             results.append(work(task))
@@ -47,6 +52,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return results
 
     monkeypatch.setattr(jobs, "run_tasks", run_tasks)
+    monkeypatch.setattr(jobs, "_SLOT_S", 0.0)  # each shard is sent as soon as it is read, however fast this machine is
     monkeypatch.setattr(jobs, "answering", lambda _: probabilities)
     return numbers
 
@@ -170,6 +176,60 @@ def test_rows_are_told_apart_by_whatever_is_written_of_them(change: dict[str, An
     assert digest_of_rows(raw(MODEL, [row])) != digest_of_rows(raw(MODEL, [{**row, **change}]))
 
 
+def test_a_text_that_is_moved_to_the_next_column_or_row_makes_other_rows() -> None:
+    def of(*rows: dict[str, Any]) -> str:
+        return digest_of_rows(raw(MODEL, [{"age": "1", "place": "a", **row} for row in rows]))
+
+    assert of({"problem": "ab"}) != of({"detail": "ab"})
+    assert of({"problem": "ab", "detail": "c"}) != of({"problem": "a", "detail": "bc"})
+    assert of({"id": "ab"}, {"id": "c"}) != of({"id": "a"}, {"id": "bc"})
+    assert of({"detail": "x"}, {}) != of({}, {"detail": "x"})
+    assert of({"detail": ""}) != of({"detail": None})
+    assert of({"row": None}) != of({"row": 0})
+
+
+@pytest.mark.long
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=3), st.none() | st.text(max_size=3), st.none() | st.integers(0, 3)), max_size=6
+    ),
+    st.lists(
+        st.tuples(st.text(max_size=3), st.none() | st.text(max_size=3), st.none() | st.integers(0, 3)), max_size=6
+    ),
+    st.integers(0, 6),
+)
+def test_equal_rows_have_one_digest_however_they_lie_in_memory_and_others_another(
+    one: list[tuple[Any, ...]], other: list[tuple[Any, ...]], cut: int
+) -> None:
+    def table(rows: list[tuple[Any, ...]]) -> pa.Table:
+        return raw(MODEL, [dict(zip(("id", "detail", "row"), row, strict=True)) for row in rows])
+
+    whole = table([*other, *one]).slice(len(other))
+    pieces = pa.concat_tables([whole.slice(0, cut), whole.slice(cut)])
+    assert digest_of_rows(pieces) == digest_of_rows(table(one))
+    assert (digest_of_rows(table(other)) == digest_of_rows(table(one))) == (other == one)
+
+
+def test_a_raw_shard_that_was_damaged_is_not_scored(tmp_path: Path) -> None:
+    aside = Aside(tmp_path / "aside")
+    begin(aside, JOB)
+    jobs.write_passing_shard(aside.raw, 1, SHARDS[1])
+    path = aside.raw / "part-00001.parquet"
+    content = path.read_bytes()
+    at = content.index(b"1-0")  # an id, which no digest of the content tells
+    path.write_bytes(content[:at] + b"9" + content[at + 1 :])
+    with pytest.raises(DataError, match="damaged"):
+        jobs.score_shard(ShardToScore(1, digest_of_rows(SHARDS[1])), aside, MODEL, OWN)
+    assert not aside.done(1).exists()
+
+
+def test_shards_that_take_little_time_are_sent_several_at_once() -> None:
+    expected = {0.0: 16, 0.1: 16, 1.0: 8, 5.0: 1, 100.0: 1}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jobs, "_SLOT_S", 8.0)
+        assert {shard_s: jobs.shards_per_slot(shard_s) for shard_s in expected} == expected
+
+
 def test_what_another_job_has_left_is_not_used(tmp_path: Path, scored: list[int]) -> None:
     output = tmp_path / "output"
     with pytest.raises(Killed):
@@ -222,7 +282,7 @@ def test_a_shard_without_any_answer_has_no_file_and_is_done(tmp_path: Path) -> N
     aside = Aside(tmp_path / "aside")
     begin(aside, JOB)
     task = ShardToScore(2, digest_of_rows(SHARDS[2]))
-    jobs.write_shard(aside.raw, 2, SHARDS[2].schema, [SHARDS[2]])
+    jobs.write_passing_shard(aside.raw, 2, SHARDS[2])
     result = jobs.score_shard(task, aside, MODEL, OWN)
     assert (result.scored, result.rows) == (None, 1)
     assert find_done(aside, task) == result

@@ -107,45 +107,70 @@ def working_bytes(spec: FeatureSpec) -> int:
 def raw_digests(spec: FeatureSpec, rows: pa.Table) -> list[str]:
     """Return the digest of each declared shape and payload, `[row]`. A null is empty, or 0."""
     from pipeline.data.decoding import shape_digest
-    from pipeline.data.payloads import payload_views
+    from pipeline.data.payloads import iter_payload_views
 
-    sides = (rows[f"{spec.name}_{side}"].fill_null(0).to_pylist() for side in _SIDES)
-    return list(map(shape_digest, *sides, payload_views(rows[spec.name])))
+    return list(map(shape_digest, *_sides(spec, rows).T.tolist(), iter_payload_views(rows[spec.name])))
 
 
 def examine(spec: FeatureSpec, rows: pa.Table, digests: Sequence[str]) -> Examined:
     """Return why each image is unusable, the digest of its pixels, and its pixels resized."""
     import numpy as np
+    import pyarrow.compute as pc
 
-    from pipeline.data import decoding
     from pipeline.data.feature_kinds import Examined
-    from pipeline.data.payloads import payload_views
+    from pipeline.data.raw_pictures import usable_arrays
     from pipeline.storage.shards import column_of
 
-    rules = _rules(spec)
     reasons, details = np.full((2, rows.num_rows), None, np.object_)
     held = list(digests)
     resized = np.zeros((rows.num_rows, *spec.shape), np.uint8)
+    is_left = np.ones(rows.num_rows, np.bool_)
+    is_raw = pc.equal(rows[f"{spec.name}_encoding"], "raw").fill_null(False).to_numpy()
+    for places, pixels in usable_arrays(rows[spec.name], is_raw, _sides(spec, rows), _rules(spec)):
+        resized[places] = _resized(spec, pixels)
+        is_left[places] = False
+    if is_left.any():
+        _examine_each(spec, rows, np.flatnonzero(is_left).tolist(), reasons, details, held, resized)
+    return Examined(reasons, details, held, {spec.name: column_of(resized, spec)})
+
+
+def _examine_each(
+    spec: FeatureSpec,
+    rows: pa.Table,
+    places: Sequence[int],
+    reasons: npt.NDArray[np.object_],
+    details: npt.NDArray[np.object_],
+    held: list[str],
+    resized: npt.NDArray[np.uint8],
+) -> None:
+    """Examine the rows at these places one by one, and write what is found there."""
+    import numpy as np
+
+    from pipeline.data import decoding
+    from pipeline.data.payloads import payload_views
+
+    rules = _rules(spec)
     views = payload_views(rows[spec.name])
     encodings = rows[f"{spec.name}_encoding"].to_pylist()
-    shapes = list(zip(*(rows[f"{spec.name}_{side}"].fill_null(0).to_pylist() for side in _SIDES), strict=True))
+    shapes = _sides(spec, rows).tolist()
     alike: dict[tuple[int, int], list[tuple[int, npt.NDArray[np.uint8]]]] = defaultdict(list)
-    for row, view in enumerate(views):
+    for row in places:
+        shape = tuple(shapes[row])
         is_raw = encodings[row] == "raw"
-        found = decoding.of_raw(view, shapes[row], rules) if is_raw else decoding.decode(view, encodings[row], rules)
+        view = views[row]
+        found = decoding.of_raw(view, shape, rules) if is_raw else decoding.decode(view, encodings[row], rules)
         if isinstance(found, decoding.Refused):
             reasons[row], details[row] = found
             continue
-        if not is_raw or found.shape != shapes[row]:
+        if not is_raw or found.shape != shape:
             height, width, channels = found.shape
             held[row] = decoding.shape_digest(height, width, channels, np.ascontiguousarray(found).data)
         if is_raw:
-            alike[found.shape[0], found.shape[1]].append((row, found))  # views: they are resized together
+            alike[found.shape[0], found.shape[1]].append((row, found))  # they are resized together
         else:
             resized[row] = _resized(spec, found[None])[0]
     for together in alike.values():
         resized[[row for row, _ in together]] = _resized(spec, np.stack([pixels for _, pixels in together]))
-    return Examined(reasons, details, held, {spec.name: column_of(resized, spec)})
 
 
 def prepare(spec: FeatureSpec, rows: pa.Table) -> npt.NDArray[np.uint8]:
@@ -178,6 +203,14 @@ def fit(spec: FeatureSpec, partials: Sequence[ChannelSums]) -> dict[str, Any]:  
     """Return mean and (population) standard deviation of each channel, from exact sums of integers."""
     mean, std = sum(partials[1:], partials[0]).statistics()
     return {"mean": mean, "std": std}
+
+
+def _sides(spec: FeatureSpec, rows: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the declared sides, `[row, 3]`. A null is 0."""
+    import numpy as np
+
+    sides = (rows[f"{spec.name}_{side}"].fill_null(0).to_numpy() for side in _SIDES)
+    return np.stack([*sides], axis=1).astype(np.int64)
 
 
 def _rules(spec: FeatureSpec) -> Rules:
