@@ -204,7 +204,6 @@ class Batcher:
         self._note_free()
 
     def _start_calls(self) -> None:
-        self._shed_late()
         while self._alone and self._running < self._calls:
             entry = self._alone.popleft()
             self._begin([entry], entry.rows, asyncio.get_running_loop().time())
@@ -264,6 +263,7 @@ class Batcher:
             _end(batch[0], error)
         else:  # one is at fault: the others shall not suffer from it
             self._alone.extend(batch)
+        self._shed_late()  # not when rows come: what has waited for nothing is asked, however long that took
         self._pump()
         if not self._running:
             self._is_idle.set()

@@ -224,17 +224,18 @@ def test_in_an_overload_what_has_waited_too_long_is_refused_instead_of_asked() -
     model = made.model(made.TABLE)
 
     async def scenario(batcher: Batcher, seen: Seen) -> None:
+        await ask(batcher, model, 0)  # a call is short
         model.engine.is_open.clear()
         first = ask(batcher, model, 0)
         await asyncio.sleep(0)
         large = ask(batcher, model, *range(20))
         await until(lambda: batcher.queued_rows == 20)
         batcher.overload.note_refusal()
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.5)
         late, shown = ask(batcher, model, 1), ask(batcher, model, 2)
-        await until(lambda: batcher.queued_rows == 2)
+        await until(lambda: batcher.queued_rows == 22)
         model.engine.is_open.set()
-        await first
+        np.testing.assert_array_equal(await first, expected(model, 0))
         with pytest.raises(Refusal, match="rows wait") as refused:
             await large
         assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "1"})
@@ -242,10 +243,21 @@ def test_in_an_overload_what_has_waited_too_long_is_refused_instead_of_asked() -
         np.testing.assert_array_equal(await shown, expected(model, 2))
         assert batcher.queued_rows == 0
 
-    seen = run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=6 * 0.02))
+    seen = run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=6 * 0.2))
     assert seen.shed_rows == 20
-    assert seen.batches == [(1, 1), (2, 2)]
+    assert seen.batches == [(1, 1), (1, 1), (2, 2)]
     assert seen.lost == []
+
+
+def test_in_an_overload_a_lone_row_is_asked_however_little_it_may_wait() -> None:
+    model = made.model(made.TABLE)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        for number in range(200):
+            batcher.overload.note_refusal()
+            np.testing.assert_array_equal(await ask(batcher, model, number), expected(model, number))
+
+    assert run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=0.0)).shed_rows == 0
 
 
 def test_in_an_overload_a_request_that_was_begun_is_answered_whole() -> None:
