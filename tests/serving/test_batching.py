@@ -238,7 +238,8 @@ def test_in_an_overload_what_has_waited_too_long_is_refused_instead_of_asked() -
         np.testing.assert_array_equal(await first, expected(model, 0))
         with pytest.raises(Refusal, match="rows wait") as refused:
             await large
-        assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "1"})
+        assert refused.value.status == 503
+        assert 1 <= int(refused.value.headers["retry-after"]) <= 60
         np.testing.assert_array_equal(await late, expected(model, 1))
         np.testing.assert_array_equal(await shown, expected(model, 2))
         assert batcher.queued_rows == 0
