@@ -41,10 +41,10 @@ class Admission:
         None if it would not. What is returned is noted as a request that was refused.
         """
         wait_s = self.in_flight / self.requests_per_s
-        always, longest_s = self._limits.batch_rows, self._limits.queue_s
+        is_let_in = self.in_flight < self._limits.batch_rows or wait_s <= self._limits.queue_s
         if self._overload.is_on:
-            always, longest_s = min(_FEW, always), self._overload.patience_s
-        if self.in_flight < always or wait_s <= longest_s:
+            is_let_in = is_let_in and (self.in_flight < _FEW or wait_s <= self._overload.patience_s)
+        if is_let_in:
             return None
         self._overload.note_refusal()
         self._shed(1)

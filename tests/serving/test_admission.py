@@ -129,3 +129,17 @@ def test_in_an_overload_of_a_slow_model_as_many_are_let_in_as_wait_for_a_few_cal
             held.enter_context(admission.place())
         with pytest.raises(Refusal), admission.place():
             pass
+
+
+def test_in_an_overload_nothing_is_let_in_that_would_be_refused_without() -> None:
+    clock = Clock()
+    limits = Limits(batch_rows=1, queue_s=0.0)
+    overload = Overload(limits, clock)
+    admission = Admission(limits, overload, lambda rows: None, clock)
+    with admission.place():
+        clock.now_s += 0.001
+    overload.note_call(1.0)  # more than the wait of those below
+    for _ in range(3):
+        with admission.place(), pytest.raises(Refusal), admission.place():
+            pass
+        assert overload.is_on
