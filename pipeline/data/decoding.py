@@ -88,7 +88,7 @@ class Rules(NamedTuple):
 def shape_digest(height: int, width: int, channels: int, payload: bytes | memoryview) -> str:
     """Return the hex sha256 over a shape (three big-endian 64-bit integers) and the payload."""
     shape = _shape_bytes(height, width, channels)
-    if len(payload) < _COPIED_BYTES:
+    if memoryview(payload).nbytes < _COPIED_BYTES:
         return hashlib.sha256(shape + payload).hexdigest()
     digest = hashlib.sha256(shape)
     digest.update(payload)

@@ -32,11 +32,14 @@ def usable_arrays(
         is_usable &= channels == rules.channels
         is_usable &= height * width * channels == np.diff(payloads.offsets)  # no overflow where it was usable so far
         places = np.flatnonzero(is_usable)
+        if not len(places):
+            continue
         shapes = height[places] * (SIDE_LIMIT + 1) + width[places]
-        for shape in np.unique(shapes).tolist():
+        order = np.argsort(shapes, kind="stable")
+        kinds, begins = np.unique(shapes[order], return_index=True)
+        for shape, alike in zip(kinds.tolist(), np.split(places[order], begins[1:]), strict=True):
             tall, wide = divmod(shape, SIDE_LIMIT + 1)
             if refused_size(tall, wide, rules) is None:
-                alike = places[shapes == shape]
                 yield payloads.first + alike, _pixels(payloads, alike, (tall, wide, rules.channels))
 
 

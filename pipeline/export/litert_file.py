@@ -25,13 +25,14 @@ def compacted(content: bytes) -> bytes:
     from ai_edge_litert.schema_py_generated import ModelT
 
     model = ModelT.InitFromPackedBuf(content, 0)
-    if any(buffer.offset for buffer in model.buffers):
+    operators = (operator for graph in model.subgraphs for operator in graph.operators or [])
+    if any(buffer.offset for buffer in model.buffers) or any(each.largeCustomOptionsOffset for each in operators):
         return content
     _share_buffers(model)
     for graph in model.subgraphs:
         outside = {*graph.inputs, *graph.outputs}
         for place, tensor in enumerate(graph.tensors):
-            if place not in outside:
+            if place not in outside and tensor.name is not None:
                 tensor.name = tensor.name.split(_FUSED)[0]
     return _packed(model)
 
@@ -49,6 +50,8 @@ def _share_buffers(model: Any) -> None:
     model.buffers = kept
     for user in (*(tensor for graph in model.subgraphs for tensor in graph.tensors), *(model.metadata or [])):
         user.buffer = moved[user.buffer]
+    if model.metadataBuffer is not None:
+        model.metadataBuffer = [moved[place] for place in model.metadataBuffer]
 
 
 def _packed(model: Any) -> bytes:

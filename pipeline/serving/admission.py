@@ -35,20 +35,24 @@ class Admission:
         """How many requests are answered in a second while there are any; infinite at first."""
         return self._done / self._busy_s if self._done and self._busy_s else math.inf
 
-    def retry_s(self) -> int | None:
-        """Return after how many seconds a request that came now shall come again, as it would wait too long.
-
-        None if it would not. What is returned is noted as a request that was refused.
-        """
+    @property
+    def is_full(self) -> bool:
+        """Whether a request that came now would wait too long."""
         wait_s = self.in_flight / self.requests_per_s
-        is_let_in = self.in_flight < self._limits.batch_rows or wait_s <= self._limits.queue_s
-        if self._overload.is_on:
-            is_let_in = is_let_in and (self.in_flight < _FEW or wait_s <= self._overload.patience_s)
-        if is_let_in:
+        if self.in_flight >= self._limits.batch_rows and wait_s > self._limits.queue_s:
+            return True
+        return self._overload.is_on and self.in_flight >= _FEW and wait_s > self._overload.patience_s
+
+    def retry_s(self) -> int | None:
+        """Return after how many seconds a request that came now shall come again, None if it would be let in.
+
+        What is returned is noted as a request that was refused.
+        """
+        if not self.is_full:
             return None
         self._overload.note_refusal()
         self._shed(1)
-        return min(_LONGEST_RETRY_S, max(1, math.ceil(wait_s)))
+        return min(_LONGEST_RETRY_S, max(1, math.ceil(self.in_flight / self.requests_per_s)))
 
     @contextmanager
     def place(self) -> Iterator[None]:

@@ -65,7 +65,6 @@ class Batcher:
     def __init__(self, limits: Limits, observer: Observer, *, calls: int = 1, is_batching: bool = True) -> None:
         self._limits, self._observer, self._calls = limits, observer, calls
         self.overload = Overload(limits, time.perf_counter)
-        self._timed = 0  # the model whose calls the overload knows
         self._most_rows = limits.batch_rows
         self._is_batching = is_batching
         self._threads = ThreadPoolExecutor(calls, thread_name_prefix="model")
@@ -139,6 +138,7 @@ class Batcher:
         finally:
             if watch is not None:
                 watch.end()
+            entries[0].siblings = ()  # or each would keep the other until Python looks for such circles
         return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
     async def close(self) -> None:
@@ -166,17 +166,22 @@ class Batcher:
         return Refusal(OVERLOADED, why, {"retry-after": str(retry_s)})
 
     def _shed_late(self) -> None:
-        """Refuse, in an overload, the requests of which nothing was asked yet and that have waited too long."""
+        """Refuse, in an overload, the requests of which nothing was asked yet and that have waited too long.
+
+        The last that waits is not: the call that could begin now would have nothing to do.
+        """
         if not (self._queue and self.overload.is_on):
             return
         before_s = asyncio.get_running_loop().time() - self.overload.patience_s
-        late = [entry for entry in self._queue.values() if entry.siblings and entry.arrived_s < before_s]
-        for entry in late:
-            rows = sum(each.rows for each in entry.siblings)
-            _end(entry, self._shed(rows))
-            for each in entry.siblings:
-                del self._queue[id(each)]
-            self._queued_rows -= rows
+        last = next(reversed(self._queue.values()))
+        for entry in [*self._queue.values()]:
+            is_whole = all(id(each) in self._queue for each in entry.siblings)
+            if entry.siblings and is_whole and entry.arrived_s < before_s and last not in entry.siblings:
+                rows = sum(each.rows for each in entry.siblings)
+                _end(entry, self._shed(rows))
+                for each in entry.siblings:
+                    del self._queue[id(each)]
+                self._queued_rows -= rows
 
     def _abandon(self, entries: Sequence[_Entry], why: str) -> None:
         """Take entries that still wait out of the queue: nobody needs their answers."""
@@ -206,7 +211,8 @@ class Batcher:
     def _start_calls(self) -> None:
         while self._alone and self._running < self._calls:
             entry = self._alone.popleft()
-            self._begin([entry], entry.rows, asyncio.get_running_loop().time())
+            if not entry.future.done():
+                self._begin([entry], entry.rows, asyncio.get_running_loop().time())
         while self._queue and self._running < self._calls:
             batch, rows = self._next()
             now_s = asyncio.get_running_loop().time()
@@ -250,33 +256,37 @@ class Batcher:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._on_answers, batch, rows, now_s, answers)
 
+        try:
+            asked = self._threads.submit(_asked, batch)
+        except RuntimeError as error:  # there can be no thread
+            for entry in batch:
+                _end(entry, error)
+            return
         self._running += 1
         self._is_idle.clear()
-        self._threads.submit(batch[0].model.answer, _joined(batch)).add_done_callback(ended)
+        asked.add_done_callback(ended)
 
     def _on_answers(self, batch: list[_Entry], rows: int, now_s: float, asked: Future[Answers]) -> None:
         self._running -= 1
-        error = asked.exception()
-        if error is None:
-            self._share(batch, rows, now_s, asked.result())
-        elif len(batch) == 1:
-            _end(batch[0], error)
-        else:  # one is at fault: the others shall not suffer from it
-            self._alone.extend(batch)
-        self._shed_late()  # not when rows come: what has waited for nothing is asked, however long that took
-        self._pump()
-        if not self._running:
-            self._is_idle.set()
+        try:
+            error = asked.exception()
+            if error is None:
+                self._share(batch, rows, now_s, asked.result())
+            elif len(batch) == 1:
+                _end(batch[0], error)
+            else:  # one is at fault: the others shall not suffer from it
+                self._alone.extend(batch)
+            self._shed_late()  # not when rows come: what has waited for nothing is asked, however long that took
+        finally:
+            self._pump()
+            if not self._running:
+                self._is_idle.set()
 
     def _share(self, batch: list[_Entry], rows: int, now_s: float, answers: Answers) -> None:
         """Give each entry of a call its answers, and note how long the call took."""
-        call_s, model = asyncio.get_running_loop().time() - now_s, batch[0].model
+        call_s = asyncio.get_running_loop().time() - now_s
         fading = max(0.0, 1 - rows / _REMEMBERED_ROWS)
         self._rows, self._busy_s = self._rows * fading + rows, self._busy_s * fading + call_s
-        if self._timed != id(model):
-            self._timed = id(model)
-            self.overload.note_model()
-        self.overload.note_call(call_s)
         self._observer.batch(rows, len(batch), [now_s - entry.arrived_s for entry in batch], call_s)
         start = 0
         for entry in batch:
@@ -313,6 +323,10 @@ class _Watch:
 def _end(entry: _Entry, error: BaseException) -> None:
     if not entry.future.done():
         entry.future.set_exception(error)
+
+
+def _asked(batch: Sequence[_Entry]) -> Answers:
+    return batch[0].model.answer(_joined(batch))
 
 
 def _joined(batch: Sequence[_Entry]) -> Columns:

@@ -45,7 +45,8 @@ class Connection(HttpToolsProtocol):
     _reading: asyncio.TimerHandle | None = None
     _is_in_head = True
     _head_bytes = 0
-    _is_refused = False
+    _is_refused = False  # the question whose body comes now
+    _has_refused = False  # one of those that came together
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -69,6 +70,7 @@ class Connection(HttpToolsProtocol):
         """Pass on what has come; refuse a head that does not end."""
         if self._is_in_head:
             self._head_bytes += len(data)
+        self._has_refused = False
         super().data_received(data)
         if self._is_in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
@@ -93,7 +95,8 @@ class Connection(HttpToolsProtocol):
             always = b"".join(b"\r\n%b: %b" % each for each in self.server_state.default_headers)
             status, end, rest = answer.partition(b"\r\n")
             self.transport.write(b"".join((status, always, end, rest)))
-            self.on_response_complete()
+            self._has_refused = True
+            self._timer = self.loop.call_later(self.head_s, self._too_slow)  # for the body
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, if anybody wants it."""
@@ -102,7 +105,10 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Let the request know that its body is whole."""
-        if not self._is_refused:
+        if self._is_refused:
+            self._stop()
+            self.on_response_complete()
+        else:
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -115,13 +121,23 @@ class Connection(HttpToolsProtocol):
             self._expect_reading()
 
     def _can_be_refused(self) -> bool:
-        """Whether a whole answer can be sent at once: to a plain question with a small body, after all others."""
-        if self.parser.get_method() != b"POST" or not self.parser.should_keep_alive() or self.parser.should_upgrade():
+        """Whether a whole answer can be sent at once: to a plain question with a small body, after all others.
+
+        One of those that come together, and only where what was sent before is read: the others wait for each other.
+        """
+        if self._has_refused or self.flow.write_paused or self.transport.get_write_buffer_size():
+            return False
+        if (
+            self.parser.get_http_version() != "1.1"
+            or self.parser.get_method() != b"POST"
+            or not self.parser.should_keep_alive()
+            or self.parser.should_upgrade()
+        ):
             return False
         if self.expect_100_continue or not (self.cycle is None or self.cycle.response_complete):
             return False
         lengths = [value for name, value in self.headers if name == b"content-length"]
-        return len(lengths) == 1 and lengths[0].isdigit() and int(lengths[0][:9]) <= _SMALL_BYTES
+        return len(lengths) == 1 and len(lengths[0]) < 9 and lengths[0].isdigit() and int(lengths[0]) <= _SMALL_BYTES
 
     def _expect_reading(self) -> None:
         left_bytes = self.transport.get_write_buffer_size()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -88,15 +88,18 @@ class Guard:
     def refuse_at_once(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
         """Return the whole answer, as it is sent, to a question that is refused because of too much to do; None if not.
 
-        For a server to ask before it does anything for a request. Whoever has no token is told no more than that.
+        For a server to ask before it does anything for a request. One that has no token, or no such address, is left to
+        be refused for that, and does not count.
         """
-        began_s = time.perf_counter()
-        if (retry_s := self._service.admission.retry_s()) is None:
+        began_s, path = time.perf_counter(), url.partition(b"?")[0]
+        if not self._service.admission.is_full or (route := self._known_route(path)) == _OTHER:
             return None
         request_id = _request_id(headers)
+        scope = {"method": "POST", "path": path.decode("latin-1"), "headers": headers, "ratchet.id": request_id}
+        if self._refused(scope) or (retry_s := self._service.admission.retry_s()) is None:
+            return None
         before, after = _sent_if_overloaded(retry_s)
-        scope = {"method": "POST", "ratchet.id": request_id}
-        self._note(self._known_route(url.partition(b"?")[0]), OVERLOADED, time.perf_counter() - began_s, scope)
+        self._note(route, OVERLOADED, time.perf_counter() - began_s, scope)
         return b"".join((before, request_id.encode(), after))
 
     def _route_at(self, path: bytes) -> str:
@@ -132,7 +135,7 @@ class Guard:
                 return route
         return None
 
-    def _refused(self, scope: Scope) -> Refusal | None:
+    def _refused(self, scope: MutableMapping[str, Any]) -> Refusal | None:
         """Return why a request may not pass, None if it may. A token counts in the header alone."""
         tokens = self._service.tokens
         if tokens is None or scope["path"] in _OPEN:

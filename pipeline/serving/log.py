@@ -33,5 +33,5 @@ class JsonLog:
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except (BrokenPipeError, ValueError):  # its reader has gone
+        except (OSError, ValueError):  # its reader has gone, or its disk is full: no request fails for a line
             pass

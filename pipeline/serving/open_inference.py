@@ -48,7 +48,8 @@ async def infer(service: Service, request: Request) -> Response:
     began_s = time.perf_counter()
     chosen = service.choosing.addressed(request.scope, **request.path_params)
     with service.admission.place(), service.held.part() as part:
-        body = await part.read(request.scope, request.receive)
+        with service.admission.aside():
+            body = await part.read(request.scope, request.receive)
         content, binary = _divided(request, body)
         parts = _parts(service, chosen.model.served, content, binary)
         is_binary = _is_binary(chosen.model.served, content)

@@ -29,7 +29,8 @@ async def predict(service: Service, request: Request) -> Response:
     began_s = time.perf_counter()
     chosen = service.choosing.drawn(request.scope)
     with service.admission.place(), service.held.part() as part:
-        body = await part.read(request.scope, request.receive)
+        with service.admission.aside():
+            body = await part.read(request.scope, request.receive)
         parts = await _parts(service, request, chosen.model.served, body)
         model, answers = await service.ask(request, chosen, parts, began_s)
     return service.answered(model, {"model": identity(model.served), "predictions": predictions(model.served, answers)})

@@ -148,12 +148,15 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
     limits = replace(settings.limits, connections=_take_files(settings.limits.connections))
     _pass_on_warnings(log)
     calls = settings.calls or max(1, len(os.sched_getaffinity(0)) // 2)
-    # A thread of TensorFlow's for each call: several would only hand a call's operations to each other.
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(calls))
+    challenger = settings.challenger or settings.shares.is_any
+    calls_beside = max(1, math.ceil(calls * settings.shares.canary))
+    # A thread of TensorFlow's for each call: several would only hand a call's operations to each other. One for copies,
+    # one for the golden rows of a model that comes.
+    threads = calls + (calls_beside + 1 if challenger else 0) + (0 if (settings.folder / SERVED_FILE).is_file() else 1)
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(threads))
     load = within(settings.bounds, together=worker.folder if worker else None)
     supervisor = Supervisor(settings.follower, settings.project, log) if settings.follower else None
     with closing(supervisor) if supervisor else nullcontext():
-        challenger = settings.challenger or settings.shares.is_any
         models = Models(settings.folder, metrics, log, lambda folder: load(folder, settings.engine), challenger)
         models.open()
         service = Service(
@@ -168,7 +171,7 @@ def _serve(settings: ServeSettings, listening: socket.socket, worker: Worker | N
             else None,
             readings=Readings(*worker) if worker else None,
             shares=settings.shares,
-            calls_beside=max(1, math.ceil(calls * settings.shares.canary)),
+            calls_beside=calls_beside,
         )
         app = build(service)
         config = uvicorn.Config(

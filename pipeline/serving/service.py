@@ -82,6 +82,8 @@ class Service:
                 if refusal.status == _FAILED:
                     self.metrics.failed()
                 raise
+        if role == CHAMPION:
+            self.batcher.overload.note_request(model, time.perf_counter() - began_s)
         self.metrics.answered(model.version, len(answers))
         request.scope.update({"ratchet.rows": len(answers), "ratchet.version": model.version, "ratchet.role": role})
         if self.prediction_log is not None:

@@ -34,7 +34,9 @@ async def predict(service: Service, request: Request) -> Response:
     began_s = time.perf_counter()
     chosen = service.choosing.addressed(request.scope, **_address(request))
     with service.admission.place(), service.held.part() as part:
-        content = parsed(await part.read(request.scope, request.receive))
+        with service.admission.aside():
+            body = await part.read(request.scope, request.receive)
+        content = parsed(body)
         parts, answer = _parts(service, chosen.model.served, content)
         model, answers = await service.ask(request, chosen, parts, began_s)
     return service.answered(model, {answer: answers})

@@ -120,9 +120,9 @@ def read_passing_shard(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as file:
             return file.read(use_threads=False)
-    except FileNotFoundError:
-        raise
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # it is not there, or cannot be opened
         raise DataError(f"{path}: damaged: {error}; run again") from error
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.serving.admission import Admission
 from pipeline.serving.limits import Limits
-from pipeline.serving.overload import CALM_S, Overload
+from pipeline.serving.overload import CALM_S, LONGEST_S, Overload
 from pipeline.serving.refusals import Refusal
+from tests.serving import made
 
 
 class Clock:
@@ -110,19 +111,20 @@ def test_in_an_overload_of_a_slow_model_as_many_are_let_in_as_wait_for_a_few_cal
     limits = Limits(batch_rows=64, queue_s=0.06)
     overload = Overload(limits, clock)
     admission = Admission(limits, overload, lambda rows: None, clock)
-    overload.note_call(0.3)
-    overload.note_call(0.21)
-    overload.note_call(3.0)  # of many rows
+    model = made.model(made.TABLE)
+    for seconds in (0.3, 0.21, 3.0):  # the last had many rows
+        overload.note_request(model, seconds)
     for _ in range(300):
         with admission.place():
             clock.now_s += 0.1
+            overload.note_request(model, 0.21)
     overload.note_refusal()
     with ExitStack() as held:
         for _ in range(7):  # ten in a second, for three times 0.21 s
             held.enter_context(admission.place())
         with pytest.raises(Refusal), admission.place():
             pass
-    overload.note_model()
+    overload.note_request(made.model(made.TABLE), 0.0)  # of another model
     assert overload.patience_s == pytest.approx(0.01)
     with ExitStack() as held:
         for _ in range(2):  # however slow it is: one is asked, one waits
@@ -138,8 +140,56 @@ def test_in_an_overload_nothing_is_let_in_that_would_be_refused_without() -> Non
     admission = Admission(limits, overload, lambda rows: None, clock)
     with admission.place():
         clock.now_s += 0.001
-    overload.note_call(1.0)  # more than the wait of those below
+    overload.note_request(made.model(made.TABLE), 1.0)  # more than the wait of those below
     for _ in range(3):
         with admission.place(), pytest.raises(Refusal), admission.place():
             pass
         assert overload.is_on
+
+
+def test_an_overload_ends_after_a_while_though_somebody_is_always_refused() -> None:
+    clock = Clock()
+    overload = Overload(Limits(), clock)
+    seen = []
+    for _ in range(650):
+        overload.note_refusal()
+        seen.append(overload.is_on)
+        clock.now_s += 0.1
+    off = [number for number, is_on in enumerate(seen) if not is_on]
+    assert len(off) <= 2
+    assert seen.count(True) > 640
+    clock.now_s = 1000.0
+    overload.note_refusal()
+    for _ in range(299):
+        clock.now_s += 0.1
+        overload.note_refusal()
+    assert overload.is_on
+    clock.now_s = 1000.0 + LONGEST_S
+    assert not overload.is_on  # the loose bound is tried
+    overload.note_refusal()
+    assert overload.is_on
+
+
+def test_the_shortest_request_of_a_model_is_forgotten_in_time() -> None:
+    clock = Clock()
+    overload = Overload(Limits(queue_s=0.0), clock)
+    assert overload.patience_s == 0.0
+    model = made.model(made.TABLE)
+    overload.note_request(model, 0.01)
+    clock.now_s += 600.0
+    assert overload.patience_s == pytest.approx(0.06)
+    overload.note_request(model, 0.1)
+    assert overload.patience_s == pytest.approx(0.06)
+    clock.now_s += 3600.0
+    overload.note_request(model, 0.1)
+    assert overload.patience_s == pytest.approx(0.3)
+
+
+def test_a_body_that_comes_slowly_holds_up_nobody() -> None:
+    clock, shed = Clock(), []
+    admission = admitting(Limits(batch_rows=1, queue_s=0.0), clock, shed)
+    with admission.place():
+        clock.now_s += 0.001
+    with admission.place(), admission.aside(), admission.place():
+        assert admission.in_flight == 1
+    assert shed == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from pipeline.serving.batching import Batcher
 from pipeline.serving.limits import Limits
 from pipeline.serving.model import LoadedModel
+from pipeline.serving.overload import Overload
 from pipeline.serving.refusals import Gone, Refusal
 from tests.serving import made
 
@@ -209,6 +212,7 @@ def test_more_is_refused_than_can_be_answered_in_time() -> None:
 
     async def scenario(batcher: Batcher, seen: Seen) -> None:
         await ask(batcher, model, 0)
+        batcher.overload.note_request(model, 10.0)  # what waits now may, the more as it is a slow model
         model.engine.is_open.clear()
         asked = [ask(batcher, model, *range(8)) for _ in range(3)]  # one under way, two calls' rows always may wait
         await until(lambda: batcher.queued_rows == 16)
@@ -248,6 +252,100 @@ def test_in_an_overload_what_has_waited_too_long_is_refused_instead_of_asked() -
     assert seen.shed_rows == 20
     assert seen.batches == [(1, 1), (1, 1), (2, 2)]
     assert seen.lost == []
+
+
+def test_in_an_overload_a_request_of_which_a_part_was_asked_is_answered_whole() -> None:
+    model = made.model(made.TABLE)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        await ask(batcher, model, 0)
+        model.engine.is_open.clear()
+        first = ask(batcher, model, 0)
+        await asyncio.sleep(0)
+        small = ask(batcher, model, 1)
+        large = ask(batcher, model, *range(10))  # 8 rows do not fit beside that one, the other 2 do
+        await until(lambda: batcher.queued_rows == 11)
+        model.engine.is_open.set()
+        await first
+        await small  # 1 and 2 rows
+        model.engine.is_open.clear()
+        batcher.overload.note_refusal()
+        model.engine.is_open.set()
+        np.testing.assert_array_equal(await large, expected(model, *range(10)))
+        assert batcher.queued_rows == 0
+
+    seen = run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=0.0))
+    assert seen.batches == [(1, 1), (1, 1), (3, 2), (8, 1)]
+
+
+def test_what_is_late_in_an_overload_is_refused_once_and_counted_right() -> None:
+    """Whatever waits, in whatever pieces, some of which were asked: each request ends, and no row is left."""
+    model = made.model(made.TABLE)
+
+    class Impatient(Overload):
+        patience_s = 0.0
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        batcher.overload = Impatient(LIMITS, time.perf_counter)
+        await ask(batcher, model, 0)
+        for _ in range(5):
+            model.engine.is_open.clear()
+            asked = [ask(batcher, model, *range(rows)) for rows in (1, 1, 10, 3, 17, 8, 9, 1, 20)]
+            await until(lambda: batcher.queued_rows > 60)
+            batcher.overload.note_refusal()
+            model.engine.is_open.set()
+            ends = await asyncio.gather(*asked, return_exceptions=True)
+            for rows, end in zip((1, 1, 10, 3, 17, 8, 9, 1, 20), ends, strict=True):
+                if isinstance(end, BaseException):
+                    assert isinstance(end, Refusal), end
+                else:
+                    np.testing.assert_array_equal(end, expected(model, *range(rows)))
+            assert batcher.queued_rows == 0
+            assert any(not isinstance(end, Refusal) for end in ends)
+
+    run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=1e9, queue_rows=1000))
+
+
+def test_where_rows_cannot_be_joined_or_no_thread_can_be_had_the_next_are_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = made.model(made.TABLE)
+
+    async def scenario(batcher: Batcher, seen: Seen) -> None:
+        def no_thread(*_: Any) -> Any:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(batcher._threads, "submit", no_thread)
+            with pytest.raises(RuntimeError, match="thread"):
+                await ask(batcher, model, 1)
+        with monkeypatch.context() as patched:
+            patched.setattr("pipeline.serving.batching._joined", lambda batch: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                await ask(batcher, model, 1)
+        assert batcher.is_free
+        np.testing.assert_array_equal(await ask(batcher, model, 2), expected(model, 2))
+
+    run(scenario)
+
+
+def test_what_was_asked_is_let_go_with_its_answer() -> None:
+    model = made.model(made.TABLE)
+    gc.collect()
+    gc.disable()
+    try:
+
+        async def scenario(batcher: Batcher, seen: Seen) -> None:
+            held = columns(*range(20))
+            kept = weakref.ref(held["distance"])
+            await batcher.ask(model, held, 1e12, stays)
+            del held
+            await asyncio.sleep(0)
+            await until(lambda: kept() is None)  # the thread and the loop let go of it within a turn or two
+
+        run(scenario)
+    finally:
+        gc.enable()
 
 
 def test_in_an_overload_a_lone_row_is_asked_however_little_it_may_wait() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.serving.choosing import Choosing
+from pipeline.serving.guard import Guard
 from pipeline.serving.limits import Limits
 from pipeline.serving.tokens import Tokens, add_token
 from tests.serving import made
@@ -373,10 +374,11 @@ def test_where_too_many_are_answered_a_question_is_refused_before_it_is_read(tmp
             assert {"x-request-id", "x-content-type-options", "date"} <= answer.headers.keys()
             assert answer.headers["content-type"] == "application/json"
         assert line_of(service, "/v2/models/{name}/infer")["status"] == 503
-        assert service.ask("POST", "/predict", b"").status == 503  # without a token: nothing is looked at
+        assert service.ask("POST", "/predict", b"").status == 401
+        assert service.ask("POST", "/nothing", b"", own).status == 404
         assert service.ask("GET", "/model").status == 401
         assert service.ask("GET", "/health/ready").status == 200
-        assert b"ratchet_shed_rows_total 4.0" in service.ask("GET", "/metrics", headers=own).body
+        assert b"ratchet_shed_rows_total 3.0" in service.ask("GET", "/metrics", headers=own).body
         service.service.admission.in_flight = 0
         assert (
             service.ask("POST", "/predict", json.dumps(ROW), {"content-type": "application/json", **own}).status == 200
@@ -472,3 +474,64 @@ def test_what_comes_after_a_question_that_is_refused_waits_for_those_before_it()
             while found.count(b"HTTP/1.1 ") < 2:
                 found += connection.recv(2**16)
         assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"200", b"503"]
+
+
+def test_a_refused_question_whose_body_does_not_come_is_given_up_and_an_idle_one_closed() -> None:
+    limits = Limits(batch_rows=1, queue_s=0.0, headers_s=0.5, idle_s=1)
+    with running(serving(made.model(made.TABLE), limits)) as service:
+        assert service.post("/predict", ROW).status == 200
+        service.service.admission.in_flight = 2
+        head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n"
+        for body in (b"abc", b"0123456789"):
+            with service.connect() as connection:
+                connection.sendall(head)
+                found = connection.recv(2**16)
+                assert found.startswith(b"HTTP/1.1 503 ")
+                connection.sendall(body)  # after the answer, as clients do that do not look
+                while chunk := connection.recv(2**16):
+                    found += chunk
+            assert found.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        b"POST /predict HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 000000000000000003\r\n\r\nabc",
+    ],
+    ids=["1.0", "close"],
+)
+def test_a_refused_question_of_a_connection_that_is_not_kept_is_told_so(question: bytes) -> None:
+    with running(serving(made.model(made.TABLE), Limits(batch_rows=1, queue_s=0.0))) as service:
+        assert service.post("/predict", ROW).status == 200
+        service.service.admission.in_flight = 2
+        with service.connect() as connection:
+            connection.sendall(question)
+            found = b""
+            while chunk := connection.recv(2**16):
+                found += chunk
+        assert found.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nconnection: close\r\n" in found
+
+
+def test_of_questions_that_come_together_one_is_refused_at_once_and_the_others_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running(serving(made.model(made.TABLE), Limits(batch_rows=1, queue_s=0.0))) as service:
+        assert service.post("/predict", ROW).status == 200
+        admission = service.service.admission
+        admission.in_flight = 2
+        at_once: list[int] = []
+        as_it_was = Guard.refuse_at_once
+        monkeypatch.setattr(
+            Guard, "refuse_at_once", lambda guard, *question: at_once.append(1) or as_it_was(guard, *question)
+        )
+        short = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+        with running(service.service) as other, other.connect() as connection:
+            connection.sendall(short * 20)
+            found = b""
+            while found.count(b"HTTP/1.1 503 ") < 20:
+                chunk = connection.recv(2**16)
+                assert chunk
+                found += chunk
+        assert 1 <= len(at_once) < 10
