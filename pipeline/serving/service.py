@@ -58,7 +58,8 @@ class Service:
         self.held = Held(self.limits)
         self.choosing = Choosing(self.models, self.shares)
         self.admission = Admission(self.limits, self.batcher.overload, self.metrics.shed, time.perf_counter)
-        few = replace(self.limits, queue_rows=min(self.limits.queue_rows, self.limits.batch_rows))
+        rows = min(self.limits.queue_rows, self.limits.batch_rows)
+        few = replace(self.limits, queue_rows=rows, queue_s=self.limits.canary_s)
         self.beside = Batcher(few, ChallengerCalls(self.metrics), calls=self.calls_beside)
         self.shadow = Shadow((self.batcher, self.beside), self.limits, self.metrics, self.log)
 
