@@ -51,7 +51,7 @@ def _fill(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-wait-ms", type=_number, help="how long a row may wait for others (default: 2)")
     command.add_argument("--queue-rows", type=_count, help="rows that may wait (default: 2048)")
     command.add_argument(
-        "--queue-ms", type=_number, help="how long they may wait (default: 50), in an overload a sixth"
+        "--queue-ms", type=_number, help="how long they may wait (default: 50), in an overload a twelfth"
     )
     command.add_argument("--max-body-mib", type=_count, help="largest body of a request (default: 32)")
     command.add_argument("--max-pixels", type=_count, help="largest picture (default: 16 000 000)")

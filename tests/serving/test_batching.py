@@ -248,7 +248,7 @@ def test_in_an_overload_what_has_waited_too_long_is_refused_instead_of_asked() -
         np.testing.assert_array_equal(await shown, expected(model, 2))
         assert batcher.queued_rows == 0
 
-    seen = run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=6 * 0.2))
+    seen = run(scenario, Limits(batch_rows=8, wait_s=0.0, queue_s=12 * 0.2))
     assert seen.shed_rows == 20
     assert seen.batches == [(1, 1), (1, 1), (2, 2)]
     assert seen.lost == []

@@ -48,8 +48,9 @@ def lost_rank(installed: Airflow, killed_task: Hit) -> Hit:
     """The failed task is cleared, and one rank of the training is killed. Gives the run as `evaluate` works."""
     airflow, run_id, place = up(installed), killed_task.run_id, killed_task.place
     airflow.clear(DAG, run_id)
+    # Found before the checkpoint: to look for them may take longer than what is left of the training then.
+    ranks = airflow.wait(DAG, run_id, lambda: ranks_of(airflow), "ranks")
     airflow.wait(DAG, run_id, lambda: list(place.glob(".ratchet/checkpoints/*/*")), "a checkpoint")
-    ranks = [process for process in airflow.processes() if "pipeline.launching.worker" in command_of(process)]
     ranks[0].send_signal(signal.SIGKILL)
     airflow.wait(DAG, run_id, lambda: is_at_work(airflow, run_id, "evaluate", "evaluate"), "evaluate")
     return Hit.look(airflow, run_id)
@@ -73,6 +74,10 @@ def is_at_work(airflow: Airflow, run_id: str, task: str, word: str) -> bool:
     return airflow.states(DAG, run_id)[task] == "running" and any(
         word in command_of(process) for process in airflow.processes()
     )
+
+
+def ranks_of(airflow: Airflow) -> list[psutil.Process]:
+    return [process for process in airflow.processes() if "pipeline.launching.worker" in command_of(process)]
 
 
 def command_of(process: psutil.Process) -> str:
