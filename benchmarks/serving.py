@@ -279,7 +279,7 @@ def overloaded(port: int, pid: int, content: bytes, most: float, seconds: float)
     alone, before = load(port, content, 1, seconds), memory_mib(pid)
     over = load(port, content, 128, OVERLOAD_TIMES * seconds, 2 * most)
     after = memory_mib(pid)
-    time.sleep(2)  # until it is calm again
+    time.sleep(2)  # an overload lasts for a second after the last that was refused: nothing tells when it has ended
     again = load(port, content, 1, seconds)
     alone.seconds += again.seconds
     late_ms = 1000 * float(np.percentile(over.lags_s, 99)) if over.lags_s else float("nan")

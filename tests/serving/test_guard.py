@@ -437,7 +437,7 @@ def test_a_refusal_is_the_same_however_the_question_is_sent(head: bytes, body: b
         with service.connect() as connection:
             for start in range(0, len(question), 20_000):
                 connection.sendall(question[start : start + 20_000])
-                time.sleep(0.01)
+                time.sleep(0.01)  # so that most come apart; what is told must be the same if they do not
             found = b""
             while b"try again in 1 s" not in found:
                 chunk = connection.recv(2**16)
