@@ -212,6 +212,7 @@ async def _answer(port: int, content: bytes) -> tuple[int, bytes]:
     head = await reader.readuntil(b"\r\n\r\n")
     body = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
     writer.close()
+    await writer.wait_closed()
     return int(head[9:12]), body
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,35 +25,31 @@ def server(pieces: Callable[[int], list[bytes]], pause_s: float = 0.0) -> Iterat
     """Answer the n-th question with these pieces, or hang up if there are none; yield the port and what was asked."""
     asked: list[int] = []
     content = question()
-    loop = asyncio.new_event_loop()
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    class Answering(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):
+                while self.rfile.read(len(content)) == content:
+                    number = len(asked)
+                    asked.append(number)
+                    time.sleep(pause_s)
+                    if not (parts := pieces(number)):
+                        return
+                    for part in parts:
+                        self.wfile.write(part)
+                        time.sleep(0.001)
+
+    # A thread a connection: the end of the block waits for all of them, which end as their clients do.
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering) as listening:
+        thread = threading.Thread(target=listening.serve_forever, args=[0.01])
+        thread.start()
         try:
-            while await reader.readexactly(len(content)) == content:
-                number = len(asked)
-                asked.append(number)
-                await asyncio.sleep(pause_s)
-                if not (parts := pieces(number)):
-                    break
-                for part in parts:
-                    writer.write(part)
-                    await writer.drain()
-                    await asyncio.sleep(0.001)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        writer.close()
-
-    listening = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield listening.sockets[0].getsockname()[1], asked
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(60)
-        listening.close()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
+            yield listening.server_address[1], asked
+        finally:
+            listening.shutdown()
+            thread.join(60)
 
 
 @pytest.mark.parametrize("rate", [None, 300.0], ids=["closed", "open"])
