@@ -7,7 +7,8 @@
 
 FOLDER is one that `ratchet export` has written; without, a CNN of 220 k parameters for grey images of 28 × 28 is made.
 Each service is a process of its own, asked over loopback with a PNG a request by a process of clients that keep their
-connections; client and service share the cores. `--plain` measures uvicorn's parser and loop without C, too.
+connections; client and service share the cores, but for a second measurement at twice saturation and for `--minutes`,
+where each has one half of them. `--plain` measures uvicorn's parser and loop without C, too.
 Prints p50 and p99 of a request, rows in a second, and the ratios; and what happens at twice saturation: requests come
 at the times of a Poisson process, whatever is answered, and a request's time counts from when it should have been sent.
 
@@ -59,6 +60,8 @@ from benchmarks.serving_peers import compare, named
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
 OVERLOAD_TIMES = 4  # as long as what is asked alone
+CALM_S = 2.0  # an overload lasts for a second after the last that was refused: nothing tells when it has ended
+MANY = 64  # clients that keep a service busy all the time
 ENGINES = ("saved_model", "onnx")
 ALLOWED_START_S = 3.0  # beyond a bare import and load
 
@@ -258,34 +261,72 @@ def with_idle(folder: Path, engine: list[str], count: int, seconds: float) -> No
 def for_minutes(folder: Path, engine: list[str], minutes: float) -> None:
     """Ask at twice saturation for minutes, and watch the memory."""
     content = question()
-    with service(folder, *engine) as (port, pid, _):
+    with ExitStack() as stack:
+        port, pid, _ = stack.enter_context(service(folder, *engine))
         load(port, content, 4, 1.0)
-        most = load(port, content, 64, 5.0).rows_per_s
+        if len(os.sched_getaffinity(0)) > 1:
+            stack.enter_context(apart(pid))
+        most = load(port, content, MANY, 5.0).rows_per_s
+        time.sleep(CALM_S)
         alone = load(port, content, 1, 5.0)
         total, sizes = Found(), []
-        print(f"{2 * most:.0f} requests/s asked on 128 connections; alone {told(alone)}")
+        print(f"{2 * most:.0f} requests/s asked on {2 * MANY} connections; alone {told(alone)}")
         for part in range(round(2 * minutes)):
-            found = load(port, content, 128, 30.0, 2 * most)
+            found = load(port, content, 2 * MANY, 30.0, 2 * most)
             sizes.append(memory_mib(pid))
             total.failed += found.failed
+            total.refused += found.refused
             total.seconds += found.seconds
+            total.wall_s += found.wall_s
             print(f"  {(part + 1) / 2:4.1f} min: memory {sizes[-1]:.0f} MiB, {told(found)}", flush=True)
         settled = sizes[min(2, len(sizes) - 1) :]
+        time.sleep(CALM_S)
+        again = load(port, content, 1, 5.0)
+        alone.seconds += again.seconds
         print(f"after the first minute: {min(settled):.0f} to {max(settled):.0f} MiB; {told(total)}")
+        print(
+            f"p99 of all that was accepted: {total.ms(99) / alone.ms(99):.1f} x unloaded ({alone.ms(99):.2f} ms, "
+            f"before and after; 5 asked); {total.rows_per_s / most:.2f} of the most"
+        )
 
 
-def overloaded(port: int, pid: int, content: bytes, most: float, seconds: float) -> None:
+def threads_of(pid: int) -> list[int]:
+    return [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
+
+
+@contextmanager
+def apart(pid: int) -> Iterator[None]:
+    """Let a service run on one half of the cores and its clients, this process, on the other, as on two machines.
+
+    Where they share cores, an answer waits while the kernel lets a client run on, and the other way round.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    half = len(cores) // 2
+    for thread in threads_of(pid):
+        os.sched_setaffinity(thread, cores[:half])
+    os.sched_setaffinity(0, cores[half:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+        for thread in threads_of(pid):
+            os.sched_setaffinity(thread, cores)
+
+
+def overloaded(port: int, pid: int, content: bytes, seconds: float) -> None:
     """Ask at twice saturation, and alone before and after; print what those that were let in waited."""
+    most = load(port, content, MANY, seconds).rows_per_s
+    time.sleep(CALM_S)
     alone, before = load(port, content, 1, seconds), memory_mib(pid)
-    over = load(port, content, 128, OVERLOAD_TIMES * seconds, 2 * most)
+    over = load(port, content, 2 * MANY, OVERLOAD_TIMES * seconds, 2 * most)
     after = memory_mib(pid)
-    time.sleep(2)  # an overload lasts for a second after the last that was refused: nothing tells when it has ended
+    time.sleep(CALM_S)
     again = load(port, content, 1, seconds)
     alone.seconds += again.seconds
     late_ms = 1000 * float(np.percentile(over.lags_s, 99)) if over.lags_s else float("nan")
     print(
-        f"  twice saturation ({2 * most:.0f}/s asked, p99 of the clients' own delay {late_ms:.1f} ms): accepted p50 "
-        f"{over.ms(50):.2f} ms, p99 {over.ms(99):.2f} ms = {over.ms(99) / alone.ms(99):.1f} x unloaded "
+        f"    {2 * most:.0f}/s asked for {OVERLOAD_TIMES * seconds:g} s (clients late by {late_ms:.1f} ms, p99): "
+        f"accepted p50 {over.ms(50):.2f} ms, p99 {over.ms(99):.2f} ms = {over.ms(99) / alone.ms(99):.1f} x unloaded "
         f"({alone.ms(99):.2f} ms; 5 asked); {over.rows_per_s:.0f} accepted/s = {over.rows_per_s / most:.2f} of the "
         f"most, {over.refused} refused, {over.failed} failed; memory {before:.0f} -> {after:.0f} MiB"
     )
@@ -382,8 +423,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     found = results[kind, count] = load(port, content, count, options.seconds)
                     print(f"  {count:3} clients: {told(found)}")
                 if kind == "batching":
-                    most = max(results[kind, count].rows_per_s for count in counts)
-                    overloaded(port, pid, content, most, options.seconds)
+                    print("  twice saturation, clients and service share the cores:")
+                    overloaded(port, pid, content, options.seconds)
+                    if (cores := len(os.sched_getaffinity(0))) > 1:
+                        print(f"  twice saturation, the service on {cores // 2} of {cores} cores, clients on the rest:")
+                        with apart(pid):
+                            overloaded(port, pid, content, options.seconds)
         print("\nratios")
         one = results["batching", counts[0]].ms(50)
         print(f"  one image: p50 {one:.2f} ms; allowed 1.5 x bare + 1 ms = {1.5 * alone['1'][0] + 1:.2f} ms")

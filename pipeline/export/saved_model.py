@@ -59,7 +59,8 @@ def serving_module(model_folder: Path) -> Any:
 
         def __init__(self) -> None:
             super().__init__(name="serving")
-            self.model = model
+            # TensorFlow Serving restores what the graph reads: of the model itself, that would be copies by Keras.
+            self.restored = [variable.value for variable in model.variables]
 
         @tf.function(input_signature=[taken], autograph=False)  # type: ignore[untyped-decorator]
         def __call__(self, given: Any) -> Any:

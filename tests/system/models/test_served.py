@@ -38,6 +38,17 @@ print(json.dumps({
 }))
 """
 
+AS_TENSORFLOW_SERVING = """
+import sys
+sys.modules["keras"] = None
+import numpy as np, tensorflow.compat.v1 as tf
+model, images, answers = sys.argv[1:]
+with tf.Session(graph=tf.Graph()) as session:  # graph, restored by its own operation, and a signature: no objects
+    signature = tf.saved_model.load(session, ["serve"], model).signature_def["serving_default"]
+    [taken], [given] = signature.inputs.values(), signature.outputs.values()
+    np.save(answers, session.run(given.name, {taken.name: np.load(images)}))
+"""
+
 
 def noise(rows: int, height: int, width: int, channels: int = 3) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(height).integers(0, 256, (rows, height, width, channels)).astype(np.uint8)
@@ -108,6 +119,19 @@ def test_it_answers_in_a_process_without_keras_and_without_this_package(
     assert said["loaded"] == []
     expected = predict(one, {"image": resize(images, 12, 10)})
     np.testing.assert_allclose(said["answers"]["probabilities"], expected, rtol=0, atol=TOLERANCE)
+
+
+def test_it_answers_as_tensorflow_serving_loads_it(one: Path, export_of_one: Path, tmp_path: Path) -> None:
+    images = noise(3, 40, 50)
+    np.save(tmp_path / "images.npy", images)
+    arguments = [str(export_of_one), str(tmp_path / "images.npy"), str(tmp_path / "answers.npy")]
+
+    subprocess.run([sys.executable, "-I", "-c", AS_TENSORFLOW_SERVING, *arguments], cwd=tmp_path, check=True)
+
+    expected = predict(one, {"image": resize(images, 12, 10)})
+    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), expected, rtol=0, atol=TOLERANCE)
+    found = ask(export_of_one, {"image": images}, tmp_path / "scratch")
+    assert np.load(tmp_path / "answers.npy").tobytes() == found.tobytes()
 
 
 def test_one_core_and_all_give_the_same_answers(tmp_path: Path) -> None:
