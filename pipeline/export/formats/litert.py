@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.records.architecture import Architecture
 
 PLACE = "litert/model.tflite"
-PACKAGES = ("ai-edge-litert",)
+PACKAGES = ("ai-edge-litert", "flatbuffers")
 CALIBRATES = False
 
 
