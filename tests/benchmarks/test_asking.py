@@ -69,6 +69,7 @@ def test_each_answer_is_counted_once_by_its_status_however_it_is_cut(rate: float
     assert found.wall_s > 0.4
 
 
+@pytest.mark.long
 def test_a_time_counts_from_when_a_question_was_due_where_no_connection_was_free() -> None:
     with server(lambda _: [said(200)], pause_s=0.05) as (port, asked):
         found = load(port, question(), 1, 0.5, 100.0)

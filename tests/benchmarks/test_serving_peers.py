@@ -80,6 +80,7 @@ def test_a_form_carries_the_same_picture_as_the_plain_request() -> None:
     assert form(content).endswith(f"\r\n--{BOUNDARY}--\r\n".encode())
 
 
+@pytest.mark.long
 def test_what_a_service_has_started_is_ended_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that leaves at its signal, and a worker of it that does not hear it."""
     worker = (

@@ -144,6 +144,7 @@ def test_if_the_challenger_hangs_the_champion_answers_within_the_clients_time(tm
             engine(service, CHALLENGER).is_open.set()
 
 
+@pytest.mark.long
 def test_a_challenger_has_at_most_half_of_a_clients_time(tmp_path: Path) -> None:
     with challenged(tmp_path, canary=1.0, limits=Limits(canary_s=1000)) as service:
         engine(service, CHALLENGER).is_open.clear()

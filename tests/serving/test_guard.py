@@ -214,6 +214,7 @@ def wait_for(condition: object) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.long
 def test_a_slow_body_and_a_slow_head_are_given_up() -> None:
     limits = Limits(body_s=0.05, headers_s=0.2)
     with running(serving(made.model(made.TABLE), limits)) as service:
@@ -482,6 +483,7 @@ def test_what_comes_after_a_question_that_is_refused_waits_for_those_before_it()
         assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"200", b"503"]
 
 
+@pytest.mark.long
 def test_a_refused_question_whose_body_does_not_come_is_given_up_and_an_idle_one_closed() -> None:
     limits = Limits(batch_rows=1, queue_s=0.0, headers_s=0.5, idle_s=1)
     with running(serving(made.model(made.TABLE), limits)) as service:

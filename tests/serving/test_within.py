@@ -56,6 +56,7 @@ def test_a_model_within_its_bounds_is_taken(tmp_path: Path) -> None:
     assert within(MachineBounds(p95_ms=60_000.0, size_mib=1.0), quick)(folder, "auto").served.name == "zoo"
 
 
+@pytest.mark.long
 def test_a_model_that_is_too_slow_or_too_large_is_not(tmp_path: Path) -> None:
     folder = made.folder(tmp_path / "one", made.TABLE)
     with pytest.raises(
@@ -108,6 +109,7 @@ def test_of_several_workers_one_loads_at_a_time(tmp_path: Path) -> None:
     assert is_anybodys_turn(tmp_path)
 
 
+@pytest.mark.long
 def test_what_the_first_worker_has_measured_holds_for_all(tmp_path: Path) -> None:
     bounds = MachineBounds(p95_ms=1000 * SLOW_S / 2)
     one, two = (made.folder(tmp_path / name, made.TABLE, version=number) for name, number in (("one", 1), ("two", 2)))
@@ -118,6 +120,7 @@ def test_what_the_first_worker_has_measured_holds_for_all(tmp_path: Path) -> Non
             within(bounds, loading, tmp_path)(two, "auto")
 
 
+@pytest.mark.long
 def test_a_challenger_is_held_to_the_bounds_too(tmp_path: Path) -> None:
     first, second = made.folder(tmp_path / "one", made.TABLE), made.folder(tmp_path / "two", made.TABLE, version=4)
     bounds = MachineBounds(p95_ms=1000 * SLOW_S / 2)
