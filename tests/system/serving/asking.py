@@ -171,6 +171,21 @@ def plain(value: Any) -> Any:
     return None if value.ndim == 0 and np.isnan(value) else value.tolist()
 
 
+def tensorflow_session(question: Question) -> Answers:
+    """From the SavedModel in the served folder, as TensorFlow Serving's loader: a graph that restores itself."""
+    import tensorflow.compat.v1 as tf
+
+    folder = str(question.served / question.form("saved_model")["path"])
+    with tf.Session(graph=tf.Graph()) as session:
+        signature = tf.saved_model.load(session, ["serve"], folder).signature_def[SIGNATURE]
+        [given] = signature.outputs.values()
+
+        def ask(columns: Columns) -> Any:
+            return session.run(given.name, {taken.name: columns[name] for name, taken in signature.inputs.items()})
+
+        return question.in_parts(ask)
+
+
 def mlflow_pyfunc(question: Question) -> Answers:
     """By MLflow, which loads the champion from the registry by its alias."""
     import mlflow
@@ -219,7 +234,7 @@ def litert_int8(question: Question) -> Answers:
 
 
 CLIENTS: tuple[Callable[[Question], Answers], ...] = (
-    tritonclient, kserve, tensorflow_serving, mlflow_pyfunc, onnxruntime, litert, litert_int8,
+    tritonclient, kserve, tensorflow_serving, tensorflow_session, mlflow_pyfunc, onnxruntime, litert, litert_int8,
 )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 Of each shipped problem a champion is made of some 500 rows, or `--project` names a finished project with one. It is
 exported in all forms that it can have and served; its golden rows are then asked by tritonclient, kserve, in TensorFlow
-Serving's REST (the service has no gRPC), from the registry by mlflow.pyfunc, and from the exported files by ONNX
-Runtime and LiteRT. All that runs in .venv-clients, which has none of Ratchet's code; see `asking`. The answers are held
-to the golden ones.
+Serving's REST (the service has no gRPC), from the registry by mlflow.pyfunc, and from the exported files by a session,
+as TensorFlow Serving loads them, by ONNX Runtime and by LiteRT. All that runs in .venv-clients, which has none of
+Ratchet's code; see `asking`. The answers are held to the golden ones.
 
 Exit codes: 0 all agree within BOUNDS, and what is refused is refused as docs/export.md says; 1 else.
 """
@@ -48,6 +48,7 @@ BOUNDS: Mapping[str, Bound] = {
     "tritonclient": SAVED_MODEL,
     "kserve": SAVED_MODEL,
     "tensorflow_serving": SAVED_MODEL,
+    "tensorflow_session": SAVED_MODEL,
     "mlflow_pyfunc": SAVED_MODEL,
     "onnxruntime": FURTHER_FORM,
     "litert": FURTHER_FORM,

@@ -26,7 +26,7 @@ def test_answers_that_differ_too_far_are_wrong(client: str) -> None:
 
 
 def test_a_form_may_be_missing_only_where_it_is_for_other_features() -> None:
-    for client in ("tritonclient", "kserve", "tensorflow_serving", "mlflow_pyfunc"):
+    for client in ("tritonclient", "kserve", "tensorflow_serving", "tensorflow_session", "mlflow_pyfunc"):
         assert not is_refused_rightly(client, made.record(made.ALL))
     for client in ("onnxruntime", "litert", "litert_int8"):
         assert is_refused_rightly(client, made.record(made.TEXT))
