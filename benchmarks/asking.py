@@ -8,6 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -208,11 +209,14 @@ def _request(kind: str, body: bytes) -> bytes:
 
 async def _answer(port: int, content: bytes) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(content)
-    head = await reader.readuntil(b"\r\n\r\n")
-    body = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-    writer.close()
-    await writer.wait_closed()
+    try:
+        writer.write(content)
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
     return int(head[9:12]), body
 
 

@@ -8,7 +8,8 @@
 FOLDER is one that `ratchet export` has written; without, a CNN of 220 k parameters for grey images of 28 × 28 is made.
 Each service is a process of its own, asked over loopback with a PNG a request by a process of clients that keep their
 connections; client and service share the cores, but for a second measurement at twice saturation and for `--minutes`,
-where each has one half of them. `--plain` measures uvicorn's parser and loop without C, too.
+where each has one half of them (of two virtual cores perhaps one real one). `--plain` measures uvicorn's parser and
+loop without C, too.
 Prints p50 and p99 of a request, rows in a second, and the ratios; and what happens at twice saturation: requests come
 at the times of a Poisson process, whatever is answered, and a request's time counts from when it should have been sent.
 
@@ -46,7 +47,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -290,27 +291,38 @@ def for_minutes(folder: Path, engine: list[str], minutes: float) -> None:
         )
 
 
-def threads_of(pid: int) -> list[int]:
-    return [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
-
-
 @contextmanager
 def apart(pid: int) -> Iterator[None]:
-    """Let a service run on one half of the cores and its clients, this process, on the other, as on two machines.
+    """Let a service run on one half of the cores (two at least) and its clients, this process, on the other.
 
-    Where they share cores, an answer waits while the kernel lets a client run on, and the other way round.
+    Where they share cores, an answer waits while the kernel lets a client run on, and the other way round. Of an odd
+    number the clients have one more.
     """
     cores = sorted(os.sched_getaffinity(0))
     half = len(cores) // 2
-    for thread in threads_of(pid):
-        os.sched_setaffinity(thread, cores[:half])
+    keep_to(pid, cores[:half])
     os.sched_setaffinity(0, cores[half:])
     try:
         yield
     finally:
         os.sched_setaffinity(0, cores)
-        for thread in threads_of(pid):
-            os.sched_setaffinity(thread, cores)
+        keep_to(pid, cores)
+
+
+def keep_to(pid: int, cores: Sequence[int]) -> None:
+    """Let all threads of a process run on these cores alone, as those that they start will."""
+    kept: set[str] = set()
+    while new := _threads(pid) - kept:
+        for thread in new:
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(thread), cores)
+        kept |= new
+
+
+def _threads(pid: int) -> set[str]:
+    with suppress(FileNotFoundError):  # the process has ended
+        return {each.name for each in Path(f"/proc/{pid}/task").iterdir()}
+    return set()
 
 
 def overloaded(port: int, pid: int, content: bytes, seconds: float) -> None:

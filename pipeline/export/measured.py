@@ -25,7 +25,7 @@ from pipeline.runtime.progress import Starting
 from pipeline.storage.record_files import find_record, write_record
 
 _DECIDING_CODE = ("models", "export")
-_PACKAGES = ("tensorflow", "tensorflow-cpu", "onnx", "onnxruntime", "tf2onnx", "ai-edge-litert", "flatbuffers")
+_PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "onnx", "onnxruntime", "tf2onnx", "ai-edge-litert", "flatbuffers")
 _ROOM = "measured"
 _DIGITS = 32
 

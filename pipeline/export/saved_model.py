@@ -59,8 +59,13 @@ def serving_module(model_folder: Path) -> Any:
 
         def __init__(self) -> None:
             super().__init__(name="serving")
-            # TensorFlow Serving restores what the graph reads: of the model itself, that would be copies by Keras.
-            self.restored = [variable.value for variable in model.variables]
+            # What is tracked is restored: of the Keras model, copies that Keras makes, which the graph does not read.
+            self.variables_read = [variable.value for variable in model.variables]
+            self.tables_read = [
+                each
+                for each in tf.train.TrackableView(model).descendants()
+                if isinstance(each, tf.saved_model.experimental.TrackableResource)
+            ]
 
         @tf.function(input_signature=[taken], autograph=False)  # type: ignore[untyped-decorator]
         def __call__(self, given: Any) -> Any:
@@ -92,7 +97,8 @@ def exported(model_folder: Path, exports: Path, starting: Starting = nullcontext
             module = serving_module(model_folder)
         save(module, folder)
 
-    return kept(exports, [stored.digest(model_folder), _tensorflow(), code_digests(*_DECIDING_CODE)], write)
+    made_by = [_tensorflow(), importlib.metadata.version("keras"), code_digests(*_DECIDING_CODE)]
+    return kept(exports, [stored.digest(model_folder), *made_by], write)
 
 
 def save(module: Any, folder: Path) -> None:

@@ -64,9 +64,6 @@ class Guard:
             if refusal := self._refused(scope):
                 raise refusal
             if scope["method"] == "POST" and (question := self._question(scope)):
-                retry_s = self._service.admission.retry_s()
-                if retry_s is not None:
-                    raise overloaded(retry_s)
                 response = await question.endpoint(Request(scope, receive))
                 await response(scope, receive, answering)
             else:
@@ -125,8 +122,7 @@ class Guard:
     def _question(self, scope: Scope) -> APIRoute | None:
         """Return the route of a question to the model, None if there is none at this address.
 
-        It is asked from here: the layers of the application around it take as long as the call of a small model, and
-        they would raise for a request that is refused, which must cost little, or it is what overloads.
+        It is asked from here: the layers of the application around it take as long as the call of a small model.
         """
         for route in self._questions:
             match, found = route.matches(scope)

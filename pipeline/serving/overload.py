@@ -22,7 +22,7 @@ from pipeline.serving.model import LoadedModel
 
 CALM_S = 1.0  # the shortest Retry-After: who is refused does not come again before
 LONGEST_S = 30.0
-SHARE = 1 / 12  # of what may be waited otherwise; measured: accepted requests' p99 is then 4.5 times a lone one's
+SHARE = 1 / 12  # of what may be waited otherwise; what that gives stands in docs/decisions/0051-the-service.md
 _REQUESTS = 3  # that one may wait for: one under way, its own, and one between
 _DOUBLES_S = 600.0  # in which the shortest is doubled, so that a small picture among large ones is forgotten
 

@@ -87,7 +87,7 @@ def read_near_duplicates(folder: Path, *, verify: bool = True) -> NearDuplicates
             bits=int(counts[_BITS]),
             likeness=float(counts[_LIKENESS]),
         )
-    except (pa.ArrowException, KeyError, TypeError, ValueError, OSError) as error:
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise DataError(f"{folder}: not near-duplicates ({error}); run `dvc repro` to make them again") from error
 
 

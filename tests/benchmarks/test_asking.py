@@ -24,16 +24,18 @@ def said(status: int, body: bytes = b"{}") -> bytes:
 def server(pieces: Callable[[int], list[bytes]], pause_s: float = 0.0) -> Iterator[tuple[int, list[int]]]:
     """Answer the n-th question with these pieces, or hang up if there are none; yield the port and what was asked."""
     asked: list[int] = []
-    content = question()
+    content, one_by_one = question(), threading.Lock()
 
     class Answering(socketserver.StreamRequestHandler):
         disable_nagle_algorithm = True
+        timeout = 60  # of a client that has failed
 
         def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, TimeoutError):
                 while self.rfile.read(len(content)) == content:
-                    number = len(asked)
-                    asked.append(number)
+                    with one_by_one:
+                        number = len(asked)
+                        asked.append(number)
                     time.sleep(pause_s)
                     if not (parts := pieces(number)):
                         return

@@ -199,6 +199,19 @@ def test_reading_says_when_it_is_another_data_set(tmp_path: Path) -> None:
         read_near_duplicates(tmp_path / "other")
 
 
+@pytest.mark.parametrize("name", ["bits", "likeness"])
+def test_reading_says_when_a_limit_is_a_number_that_nobody_expects(name: str, tmp_path: Path) -> None:
+    from pipeline.errors import DataError
+    from pipeline.storage.manifests import read_manifest, write_manifest
+
+    folder = data_set(tmp_path)
+    manifest = read_manifest(folder)
+    number = 10**400 if name == "likeness" else "many"
+    write_manifest(folder, manifest.changed(counts={**manifest.counts, name: number}))
+    with pytest.raises(DataError, match="near: not near-duplicates"):
+        read_near_duplicates(folder)
+
+
 def test_an_empty_part_has_no_near_duplicates(tmp_path: Path) -> None:
     none = looks(TRAIN[:0], tmp_path)
     assert not len(nearest_rows(none, looks(TRAIN[:3], tmp_path), 4, 0.9).later)

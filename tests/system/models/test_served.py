@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from pipeline.export.ask import ask, ask_export
 from pipeline.export.saved_model import exported, serving_module
 from pipeline.models import stored
 from pipeline.models.build import build
-from tests.models.made import architecture, column, rows_of
+from tests.models.made import architecture, column, image, rows_of, text, texts_of
 
 TOLERANCE = 1e-6
 
@@ -39,14 +40,17 @@ print(json.dumps({
 """
 
 AS_TENSORFLOW_SERVING = """
-import sys
+import pathlib, sys
 sys.modules["keras"] = None
 import numpy as np, tensorflow.compat.v1 as tf
-model, images, answers = sys.argv[1:]
-with tf.Session(graph=tf.Graph()) as session:  # graph, restored by its own operation, and a signature: no objects
+model, folder, answers = sys.argv[1:]
+one_thread = tf.ConfigProto(intra_op_parallelism_threads=1)
+with tf.Session(graph=tf.Graph(), config=one_thread) as session:  # a graph that restores itself, and no objects
     signature = tf.saved_model.load(session, ["serve"], model).signature_def["serving_default"]
-    [taken], [given] = signature.inputs.values(), signature.outputs.values()
-    np.save(answers, session.run(given.name, {taken.name: np.load(images)}))
+    columns = {file.stem: np.load(file, allow_pickle=False) for file in pathlib.Path(folder).iterdir()}
+    columns = {name: values.astype(object) if values.dtype.kind == "U" else values for name, values in columns.items()}
+    [given] = signature.outputs.values()
+    np.save(answers, session.run(given.name, {taken.name: columns[name] for name, taken in signature.inputs.items()}))
 """
 
 
@@ -121,17 +125,40 @@ def test_it_answers_in_a_process_without_keras_and_without_this_package(
     np.testing.assert_allclose(said["answers"]["probabilities"], expected, rtol=0, atol=TOLERANCE)
 
 
-def test_it_answers_as_tensorflow_serving_loads_it(one: Path, export_of_one: Path, tmp_path: Path) -> None:
-    images = noise(3, 40, 50)
-    np.save(tmp_path / "images.npy", images)
-    arguments = [str(export_of_one), str(tmp_path / "images.npy"), str(tmp_path / "answers.npy")]
+def moved(model: Any) -> Any:
+    """Return a model none of whose variables has the value that it began with."""
+    for number, variable in enumerate(model.variables):
+        draws = np.random.default_rng(number).uniform(0.1, 0.3, variable.shape)
+        if "seed" not in variable.path:
+            variable.assign(draws)
+    return model
+
+
+MODELS = {
+    "cnn": architecture(image((12, 10, 3)), name="cnn", settings={"filters": [4, 8], "dense": 6}),
+    "resnet": architecture(image(), name="resnet", settings={"width": 4, "blocks": [1, 1]}),  # moving averages
+    "gru": architecture(text(), name="gru", settings={}),
+    "joined": architecture(image(), text(), name="joined", settings={}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_answers_as_tensorflow_serving_loads_it(name: str, tmp_path: Path) -> None:
+    made = MODELS[name]
+    rows, model, questions = rows_of(made), moved(build(made)), tmp_path / "questions"
+    stored.save(tmp_path / "model", made, model)
+    folder = exported(tmp_path / "model", tmp_path / "exports")
+    questions.mkdir()
+    raw = {spec.name: texts_of(5) if spec.kind == "text" else rows[spec.name] for spec in made.features}
+    for column_name, values in raw.items():
+        np.save(questions / column_name, values)
+    arguments = [str(folder), str(questions), str(tmp_path / "answers.npy")]
 
     subprocess.run([sys.executable, "-I", "-c", AS_TENSORFLOW_SERVING, *arguments], cwd=tmp_path, check=True)
 
-    expected = predict(one, {"image": resize(images, 12, 10)})
-    np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), expected, rtol=0, atol=TOLERANCE)
-    found = ask(export_of_one, {"image": images}, tmp_path / "scratch")
-    assert np.load(tmp_path / "answers.npy").tobytes() == found.tobytes()
+    found = np.load(tmp_path / "answers.npy")
+    np.testing.assert_allclose(found, predict(tmp_path / "model", rows), rtol=0, atol=TOLERANCE)
+    assert found.tobytes() == ask_export(tmp_path / "model", tmp_path / "exports", raw, tmp_path / "scratch").tobytes()
 
 
 def test_one_core_and_all_give_the_same_answers(tmp_path: Path) -> None:
