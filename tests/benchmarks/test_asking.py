@@ -41,7 +41,7 @@ def server(pieces: Callable[[int], list[bytes]], pause_s: float = 0.0) -> Iterat
                         return
                     for part in parts:
                         self.wfile.write(part)
-                        time.sleep(0.001)
+                        time.sleep(0.001)  # so that most come apart; what is counted must be the same if they do not
 
     # A thread a connection: the end of the block waits for all of them, which end as their clients do.
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering) as listening:

@@ -126,7 +126,7 @@ def test_it_answers_in_a_process_without_keras_and_without_this_package(
 
 
 def moved(model: Any) -> Any:
-    """Return a model none of whose variables has the value that it began with."""
+    """Return a model whose variables, but seeds of random numbers, have other values than they began with."""
     for number, variable in enumerate(model.variables):
         draws = np.random.default_rng(number).uniform(0.1, 0.3, variable.shape)
         if "seed" not in variable.path:
